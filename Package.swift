@@ -1,0 +1,63 @@
+// swift-tools-version: 6.1
+// SPDX-License-Identifier: Apache-2.0
+import PackageDescription
+
+/// Flags of one instruction set. They reach clang (so that its intrinsics are there) and Swift's own code generator.
+func instructionSet(_ features: [String], cpu: String) -> [SwiftSetting] {
+  [.unsafeFlags(features.flatMap { ["-Xcc", "-m\($0)"] } + ["-Xcc", "-march=\(cpu)", "-Ounchecked", "-wmo"])]
+}
+
+let avx2 = instructionSet(["avx2", "fma", "f16c"], cpu: "haswell")
+let avx512 = instructionSet(
+  ["avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512vnni"], cpu: "cascadelake")
+
+let package = Package(
+  name: "fovea",
+  products: [
+    .library(name: "fovea", type: .dynamic, targets: ["Fovea"]),
+    .executable(name: "fovea", targets: ["FoveaCommand"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
+  ],
+  targets: [
+    // The library, bottom up: a target imports only what stands above it.
+    .target(name: "Shims"),
+    .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
+    .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
+    .systemLibrary(name: "CJPEG", pkgConfig: "libjpeg", providers: [.apt(["libjpeg-dev"])]),
+    .target(name: "KernelsScalar", dependencies: ["Shims"]),
+    .target(name: "KernelsAVX2", dependencies: ["Shims"], swiftSettings: avx2),
+    .target(name: "KernelsAVX512", dependencies: ["Shims"], swiftSettings: avx512),
+    .target(name: "Kernels", dependencies: ["Shims", "KernelsScalar", "KernelsAVX2", "KernelsAVX512"]),
+    .target(name: "WeightFile", dependencies: ["Shims", "CZstd"], exclude: ["FORMAT.md"]),
+    .target(name: "Runtime", dependencies: ["Kernels", "WeightFile"]),
+    .target(name: "Images", dependencies: ["Shims", "CPNG", "CJPEG"]),
+    .target(name: "Tokenizers", dependencies: ["Shims"]),
+    .target(name: "Vision", dependencies: ["Runtime"]),
+    .target(name: "Language", dependencies: ["Runtime"]),
+    .target(name: "Systems", dependencies: ["Vision", "Language", "Images", "Tokenizers"]),
+    .target(name: "Generation", dependencies: ["Systems"]),
+    .systemLibrary(name: "CFovea", path: "include"),
+    .target(name: "Fovea", dependencies: ["CFovea", "Generation"]),
+
+    // Tools around it; these may use Foundation.
+    .target(name: "Conversion", dependencies: ["WeightFile"]),
+    .executableTarget(
+      name: "FoveaCommand",
+      dependencies: [
+        "CFovea", "Fovea", "Conversion",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      path: "tools/fovea"),
+
+    .testTarget(name: "KernelsTests", dependencies: ["Kernels"]),
+    .testTarget(name: "WeightFileTests", dependencies: ["WeightFile"]),
+    .testTarget(name: "RuntimeTests", dependencies: ["Runtime"]),
+    .testTarget(name: "ImagesTests", dependencies: ["Images"]),
+    .testTarget(name: "TokenizersTests", dependencies: ["Tokenizers"]),
+    .testTarget(name: "SystemsTests", dependencies: ["Generation", "Conversion"]),
+    .testTarget(name: "ConversionTests", dependencies: ["Conversion"]),
+    .testTarget(name: "FoveaTests", dependencies: ["CFovea", "Fovea", "Conversion"]),
+  ]
+)

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Argument records of the larger kernels: plain C structs, so that every kernel module sees one layout. */
+#ifndef FOVEA_KERNEL_ARGUMENTS_H
+#define FOVEA_KERNEL_ARGUMENTS_H
+#include <stddef.h>
+#include <stdint.h>
+
+/// y = x·Wᵀ (+ bias), W in a packed layout of 16 output rows a block (see Sources/WeightFile/FORMAT.md).
+/// A call computes blocks × tokens of it; the caller splits the rest over threads.
+typedef struct {
+  const uint8_t *weights;   ///< block 0, 64-byte aligned
+  size_t blockStride;       ///< bytes from one 16-row block to the next, a multiple of 64
+  size_t payloadOffset;     ///< bytes from a block's start to its payload (its scales stand before it), a multiple of 64; 0 for float layouts
+  int64_t inputs;           ///< float layouts: inputs; quantised layouts: inputs padded to a multiple of `group`
+  int64_t group;            ///< inputs that share one scale, a multiple of 32; unused by float layouts
+  int64_t outputs;          ///< real output rows; the last block may be partly padding
+  const int8_t *x;          ///< quantised activations [tokens, inputs], padded with zeros
+  const float *xScales;     ///< [tokens, inputs / group]
+  const int32_t *xSums;     ///< [tokens, inputs / group]: sum of the int8 values of a group
+  const float *xFloat;      ///< float layouts: activations
+  size_t xStride;           ///< elements from one token to the next (x or xFloat)
+  float *y;                 ///< [tokens, outputs]
+  size_t yStride;           ///< floats from one token to the next
+  const float *bias;        ///< [outputs] or NULL
+} LinearArguments;
+
+/// softmax(scale · q·kᵀ) · v for many heads, never building the whole score matrix.
+typedef struct {
+  const float *query;       ///< token i, head h at query + i·queryStride + h·headSize
+  size_t queryStride;
+  const void *key, *value;  ///< token j, kv head g at base + j·tokenStride + g·headStride, in elements
+  size_t tokenStride, headStride;
+  int32_t isHalf;           ///< 1: keys and values are IEEE f16; 0: f32
+  int64_t heads, kvHeads, headSize;
+  int64_t queries, keys;
+  int64_t causalStart;      ///< query i sees keys 0 … causalStart + i; negative: every query sees every key
+  float scale;              ///< usually 1/√headSize
+  float *output;            ///< token i, head h at output + i·outputStride + h·headSize
+  size_t outputStride;
+} AttentionArguments;
+
+#endif

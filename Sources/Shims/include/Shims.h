@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What Swift cannot see by itself: libc as one importable module, C macros as functions, argument records of the kernels.
+   Header-only; the library's Swift code imports libc through here, so that it also compiles in Embedded mode. */
+#ifndef FOVEA_SHIMS_H
+#define FOVEA_SHIMS_H
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <math.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "KernelArguments.h"
+
+#if defined(__x86_64__)
+#include "x86.h"
+#endif
+
+#endif
