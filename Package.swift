@@ -11,10 +11,21 @@ let avx2 = instructionSet(["avx2", "fma", "f16c"], cpu: "haswell")
 let avx512 = instructionSet(
   ["avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512vnni"], cpu: "cascadelake")
 
+/// libfovea.so carries the Swift runtime it needs and exports the symbols of include/fovea.map, nothing else.
+let standAlone: [LinkerSetting] = [
+  .unsafeFlags([
+    "-static-stdlib", "-use-ld=lld", "-Xlinker", "--undefined-version",
+    "-Xlinker", "--version-script=\(Context.packageDirectory)/include/fovea.map",
+    "-Xlinker", "-soname=libfovea.so.1",
+    "-Xlinker", "--gc-sections", "-Xlinker", "--as-needed",
+    "-Xlinker", "-z", "-Xlinker", "defs", "-Xlinker", "-z", "-Xlinker", "now", "-Xlinker", "-z", "-Xlinker", "relro",
+  ])
+]
+
 let package = Package(
   name: "fovea",
   products: [
-    .library(name: "fovea", type: .dynamic, targets: ["Fovea"]),
+    .library(name: "fovea", type: .dynamic, targets: ["FoveaShared"]),
     .executable(name: "fovea", targets: ["FoveaCommand"]),
   ],
   dependencies: [
@@ -40,6 +51,7 @@ let package = Package(
     .target(name: "Generation", dependencies: ["Systems"]),
     .systemLibrary(name: "CFovea", path: "include"),
     .target(name: "Fovea", dependencies: ["CFovea", "Generation"]),
+    .target(name: "FoveaShared", dependencies: ["Fovea"], linkerSettings: standAlone),
 
     // Tools around it; these may use Foundation.
     .target(name: "Conversion", dependencies: ["WeightFile"]),

@@ -1,4 +1,356 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * Fovea answers questions about images on a plain CPU. This header is its manual.
+ *
+ *     fovea_model *model = NULL;
+ *     fovea_image_embedding *image = NULL;
+ *     fovea_session *session = NULL;
+ *     char *answer = NULL;
+ *     if (fovea_load(NULL, NULL, &model) == FOVEA_OK &&
+ *         fovea_encode_image(model, "receipt.png", NULL, &image) == FOVEA_OK &&
+ *         fovea_session_create(model, NULL, &session) == FOVEA_OK &&
+ *         fovea_generate(session, "What is the total?", &image, 1, NULL, NULL, &answer) == FOVEA_OK)
+ *       puts(answer);
+ *     else
+ *       fprintf(stderr, "%s\n", fovea_last_error(NULL));
+ *     fovea_string_free(answer);
+ *     fovea_session_free(session);
+ *     fovea_image_embedding_release(image);
+ *     fovea_model_free(model);
+ *
+ * Objects.  A `fovea_model` is immutable: any number of threads may use it at once. A `fovea_image_embedding` is immutable and
+ * reference counted: encode an image once, use it in many prompts and sessions of its model. A `fovea_session` holds the
+ * memory of one conversation with the model; one call at a time may use it, and a second one at the same moment gets
+ * FOVEA_ERROR_BUSY. Sessions and image embeddings keep their model alive, so objects may be released in any order.
+ * Passing an object that was already released is undefined behaviour; passing NULL never is.
+ *
+ * Results.  Fallible functions return a `fovea_status` and give results through pointers, which are set to NULL or 0 on failure.
+ * `fovea_last_error` then says in words what was wrong: which file, tensor, offset or argument. No input (file, image, prompt,
+ * argument) ends the process; nothing is printed; nothing is global but the calling thread's last error text.
+ *
+ * Structures go by pointer and begin with `struct_size`, which the caller sets to `sizeof` of the structure as compiled. Zero in
+ * every other field means the default, and a NULL options pointer means all defaults:
+ *     fovea_generate_options options = {.struct_size = sizeof options, .max_tokens = 64};
+ * so a program keeps working with a later library whose structures have grown. Fields named `reserved` must be 0.
+ *
+ * Texts are UTF-8. Sizes are in bytes unless a comment says otherwise. Callbacks run on the thread that made the call, must not
+ * throw through the library, and must not call back into the session that is running them except for fovea_session_cancel.
+ *
+ * Environment.  FOVEA_MODEL names the weight file that is loaded when the path is NULL; FOVEA_ISA (scalar, avx2, avx512) picks
+ * the instruction set, which changes speed and never an answer.
+ */
 #ifndef FOVEA_H
 #define FOVEA_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define FOVEA_VERSION_MAJOR 1
+#define FOVEA_VERSION_MINOR 0
+#define FOVEA_VERSION_PATCH 0
+#define FOVEA_VERSION "1.0.0"
+#define FOVEA_VERSION_NUMBER (FOVEA_VERSION_MAJOR * 10000 + FOVEA_VERSION_MINOR * 100 + FOVEA_VERSION_PATCH)
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- Status ------------------------------------------------------------------------------------------------------- */
+
+/** What became of a call. The numbers never change; later versions may add some, so treat an unknown one as a failure. */
+typedef int32_t fovea_status;
+enum {
+  FOVEA_OK = 0,
+  FOVEA_ERROR_ARGUMENT = 1,    /**< an argument is NULL, out of range, or a structure this library does not know */
+  FOVEA_ERROR_IO = 2,          /**< a file cannot be opened or read */
+  FOVEA_ERROR_FORMAT = 3,      /**< the weight file is damaged or is no weight file */
+  FOVEA_ERROR_UNSUPPORTED = 4, /**< sound, but beyond this version or this model: a newer file, an unknown system, regions */
+  FOVEA_ERROR_MEMORY = 5,      /**< memory ran out, or the work does not fit the memory budget */
+  FOVEA_ERROR_IMAGE = 6,       /**< the image is damaged, of an unknown kind, or too large */
+  FOVEA_ERROR_PROMPT = 7,      /**< the prompt is no valid UTF-8, or its image marks and the images differ in number */
+  FOVEA_ERROR_CONTEXT = 8,     /**< prompt and images need more tokens than the context has */
+  FOVEA_ERROR_BUSY = 9,        /**< another call is using this session */
+  FOVEA_ERROR_CANCELLED = 10,  /**< fovea_session_cancel or a progress callback stopped the work */
+  FOVEA_ERROR_DEADLINE = 11,   /**< the time allowed for the work ran out */
+  FOVEA_ERROR_BUFFER = 12,     /**< the caller's buffer is too small; the size it needs was given back */
+  FOVEA_ERROR_INTERNAL = 13    /**< a fault of the library itself: please report it */
+};
+
+/** The constant's name, "FOVEA_ERROR_ARGUMENT" say; "FOVEA_ERROR_UNKNOWN" for a number without one. Never NULL, never freed. */
+const char *fovea_status_name(fovea_status status);
+
+struct fovea_session;
+
+/** The text of the last failure: of this session's calls, or with NULL of any call made by the calling thread (a failed call
+ *  on a session sets both; FOVEA_ERROR_BUSY sets only the thread's). "" when none failed. At most 1023 bytes. Valid until the
+ *  next failure there (thread or session), or the session's release. */
+const char *fovea_last_error(const struct fovea_session *session);
+
+/** The library's own version, to compare with FOVEA_VERSION and FOVEA_VERSION_NUMBER of the header. */
+const char *fovea_version(void);
+int32_t fovea_version_number(void);
+
+/* ---- Callbacks ---------------------------------------------------------------------------------------------------- */
+
+/** `done` of `total` steps are finished (`total` is the same in each call of one piece of work). Return 0 to go on; anything
+ *  else stops the work with FOVEA_ERROR_CANCELLED. */
+typedef int (*fovea_progress_callback)(void *user, size_t done, size_t total);
+
+/** One new token. `text` is what it adds to the answer: whole UTF-8 characters, NUL-terminated, `length` bytes, valid during the
+ *  call. `length` is 0 while a character is still incomplete or the text may be the start of a stop text; what was held
+ *  back comes with a later token. Return 0 to go on; anything else ends the answer here with FOVEA_STOP_CALLBACK and FOVEA_OK. */
+typedef int (*fovea_token_callback)(void *user, int32_t id, const char *text, size_t length);
+
+/* ---- Models ------------------------------------------------------------------------------------------------------- */
+
+/** A weight file, prepared. Immutable; any thread may use it. */
+typedef struct fovea_model fovea_model;
+
+typedef struct fovea_load_options {
+  size_t struct_size;
+  int32_t threads;        /**< threads that share the work of one call; 0: as many as the cores, affinity and cgroup limits allow */
+  int32_t context_length; /**< tokens a session can hold; 0: the model's own length, which is also the most */
+  uint64_t memory_budget; /**< bytes the library may hold resident; 0: no limit. Too small a budget is FOVEA_ERROR_MEMORY */
+  int32_t verify;         /**< not 0: read the whole file and check every checksum before returning */
+  int32_t reserved;
+  fovea_progress_callback progress; /**< NULL: none */
+  void *progress_user;              /**< passed to `progress` */
+} fovea_load_options;
+
+/** Maps a weight file and prepares the system in it. `path` NULL: the built-in model (see fovea_builtin_model).
+ *  `*out` is released with fovea_model_free. The file must not be changed while it is in use.
+ *  Returns FOVEA_OK, _ARGUMENT, _IO, _FORMAT, _UNSUPPORTED, _MEMORY or _CANCELLED. */
+fovea_status fovea_load(const char *path, const fovea_load_options *options, fovea_model **out);
+
+/** The same from `size` bytes of memory, which must stay valid and unchanged until the model and everything made from it are
+ *  released. */
+fovea_status fovea_load_memory(const void *bytes, size_t size, const fovea_load_options *options, fovea_model **out);
+
+/** Releases the caller's hold on the model. NULL is fine. */
+void fovea_model_free(fovea_model *model);
+
+/** Where the built-in model is: what FOVEA_MODEL names, else `builtin.fovea` beside the library, else
+ *  `../share/fovea/builtin.fovea` from there. Writes the path and a NUL to `buffer` and its length without the NUL to `*length`.
+ *  With `buffer` NULL only `*length` is written. Returns FOVEA_OK, _ARGUMENT, _BUFFER, or _IO when there is none. */
+fovea_status fovea_builtin_model(char *buffer, size_t capacity, size_t *length);
+
+/** What loading and using a model takes, in bytes. */
+typedef struct fovea_memory_plan {
+  size_t struct_size;
+  uint64_t file_bytes;    /**< size of the weight file */
+  uint64_t mapped_bytes;  /**< weights used in place from the file: page cache that the system may drop and read again */
+  uint64_t weight_bytes;  /**< memory for weights that are stored compressed or are converted on loading */
+  uint64_t session_bytes; /**< memory of one session: its keys and values */
+  uint64_t scratch_bytes; /**< the most that encoding an image or reading a prompt needs beside all that, estimated */
+  uint64_t total_bytes;   /**< everything above except file_bytes, with one session */
+} fovea_memory_plan;
+
+/** The forecast for a weight file (NULL: the built-in model) and options, from its header alone, before anything is loaded.
+ *  Returns FOVEA_OK, _ARGUMENT, _IO, _FORMAT or _UNSUPPORTED. */
+fovea_status fovea_plan(const char *path, const fovea_load_options *options, fovea_memory_plan *out);
+
+/** Facts of a loaded model. The texts belong to the model and live as long as it. */
+typedef struct fovea_model_info {
+  size_t struct_size;
+  const char *system;          /**< "hires_llava", "llava", "llava_next" */
+  const char *name;
+  const char *weight_type;     /**< "f32", "f16", "int8", "int4" */
+  const char *instruction_set; /**< "scalar", "avx2", "avx512" */
+  uint64_t weight_bytes;       /**< all weights, as the kernels read them */
+  uint64_t resident_bytes;     /**< of those, the ones held in memory of their own rather than mapped */
+  uint64_t bytes_per_token;    /**< weights read to make one token */
+  int32_t context_length;      /**< tokens a session can hold */
+  int32_t image_tokens;        /**< the most tokens one image takes */
+  int32_t hidden_size;         /**< numbers in one vector of an image embedding */
+  int32_t vocab_size;
+  int32_t threads;
+  int32_t reserved;
+} fovea_model_info;
+
+/** Fills `*info`, as much of it as `info->struct_size` holds. Returns FOVEA_OK or _ARGUMENT. */
+fovea_status fovea_model_get_info(const fovea_model *model, fovea_model_info *info);
+
+/** Number of metadata entries in the weight file; 0 for NULL. */
+size_t fovea_model_metadata_count(const fovea_model *model);
+
+/** Name of entry `index`, in the file's order; NULL past the end. Belongs to the model. */
+const char *fovea_model_metadata_key(const fovea_model *model, size_t index);
+
+/** The value of an entry as JSON: `"text"`, `336`, `true`, `[0.5, 0.5, 0.5]`; bytes as text in hexadecimal. Written with a NUL to
+ *  `buffer`; `*length` is the length without it. With `buffer` NULL only `*length` is written.
+ *  Returns FOVEA_OK, _BUFFER, or _ARGUMENT (also when the file has no such key). */
+fovea_status fovea_model_metadata_json(
+    const fovea_model *model, const char *key, char *buffer, size_t capacity, size_t *length);
+
+/** The token ids of a text as it is: no template, no beginning-of-sequence token, no image marks. Up to `capacity` ids are
+ *  written to `ids` and their number to `*count`. With `ids` NULL only `*count` is written. `text` need not end in NUL.
+ *  Returns FOVEA_OK, _ARGUMENT, _PROMPT (no valid UTF-8), _MEMORY, or _BUFFER with the number needed. */
+fovea_status fovea_tokenize(
+    const fovea_model *model, const char *text, size_t length, int32_t *ids, size_t capacity, size_t *count);
+
+/** The text of token ids, written with a NUL to `buffer`; `*length` is its length without the NUL. With `buffer` NULL only
+ *  `*length` is written. The bytes are those of the tokens, so cutting a sequence may cut a UTF-8 character.
+ *  Returns FOVEA_OK, _ARGUMENT (also for an id outside the vocabulary), _MEMORY, or _BUFFER with the length needed. */
+fovea_status fovea_detokenize(
+    const fovea_model *model, const int32_t *ids, size_t count, char *buffer, size_t capacity, size_t *length);
+
+/* ---- Images ------------------------------------------------------------------------------------------------------- */
+
+/** The vectors a model makes of one image. Immutable; any thread may use it; belongs to the model that made it. */
+typedef struct fovea_image_embedding fovea_image_embedding;
+
+typedef struct fovea_encode_options {
+  size_t struct_size;
+  int32_t apply_orientation; /**< not 0: turn the picture upright as its EXIF orientation says (the reference systems do not) */
+  int32_t reserved;
+  double deadline_seconds;   /**< time allowed, then FOVEA_ERROR_DEADLINE; 0: no limit */
+  fovea_progress_callback progress; /**< NULL: none */
+  void *progress_user;              /**< passed to `progress` */
+} fovea_encode_options;
+
+/** Encodes a PNG or JPEG file. `*out` is released with fovea_image_embedding_release.
+ *  Returns FOVEA_OK, _ARGUMENT, _IO, _IMAGE, _MEMORY, _CANCELLED or _DEADLINE. */
+fovea_status fovea_encode_image(
+    const fovea_model *model, const char *path, const fovea_encode_options *options, fovea_image_embedding **out);
+
+/** The same from the `size` bytes of a PNG or JPEG file. */
+fovea_status fovea_encode_image_bytes(
+    const fovea_model *model, const void *bytes, size_t size, const fovea_encode_options *options,
+    fovea_image_embedding **out);
+
+/** The same from 8-bit RGB pixels: row y begins at `rgb + y * stride`; `stride` 0 means rows without gaps, `3 * width`. */
+fovea_status fovea_encode_image_pixels(
+    const fovea_model *model, const uint8_t *rgb, int32_t width, int32_t height, size_t stride,
+    const fovea_encode_options *options, fovea_image_embedding **out);
+
+/** Adds a reference; returns its argument. NULL is fine. */
+fovea_image_embedding *fovea_image_embedding_retain(fovea_image_embedding *embedding);
+
+/** Takes a reference away, the last one frees. NULL is fine. */
+void fovea_image_embedding_release(fovea_image_embedding *embedding);
+
+typedef struct fovea_image_info {
+  size_t struct_size;
+  int32_t width, height;  /**< of the original image, in pixels */
+  int32_t tokens;         /**< vectors, each standing for one place in the model's context */
+  int32_t hidden_size;    /**< numbers in a vector */
+  int32_t views;          /**< pictures the model looked at: the whole image and its slices */
+  int32_t reserved;
+} fovea_image_info;
+
+/** Fills `*info`, as much of it as `info->struct_size` holds. Returns FOVEA_OK or _ARGUMENT. */
+fovea_status fovea_image_embedding_get_info(const fovea_image_embedding *embedding, fovea_image_info *info);
+
+/** One picture the model looked at: the rectangle of the original image it shows, in original pixels (edges, not pixel centres;
+ *  it may reach beyond the image where the model pads). */
+typedef struct fovea_image_view {
+  size_t struct_size;
+  double x, y, width, height;
+  int32_t row, column;    /**< place in the grid of slices; -1, -1 for a view of the whole image */
+} fovea_image_view;
+
+/** Fills `*view` for view `index`, in the order the model sees them. Returns FOVEA_OK or _ARGUMENT. */
+fovea_status fovea_image_embedding_get_view(
+    const fovea_image_embedding *embedding, size_t index, fovea_image_view *view);
+
+/** The vectors: float32 [tokens, hidden_size], row-major, in the order the decoder gets them. Belongs to the embedding. NULL for
+ *  NULL. */
+const float *fovea_image_embedding_data(const fovea_image_embedding *embedding);
+
+/* ---- Sessions ----------------------------------------------------------------------------------------------------- */
+
+/** The memory and state of one line of work with a model. One call at a time. */
+typedef struct fovea_session fovea_session;
+
+typedef struct fovea_session_options {
+  size_t struct_size;
+  int32_t context_length; /**< tokens this session can hold; 0: as loaded, which is also the most */
+  int32_t reserved;
+} fovea_session_options;
+
+/** A new session. `*out` is released with fovea_session_free. Returns FOVEA_OK, _ARGUMENT or _MEMORY. */
+fovea_status fovea_session_create(
+    const fovea_model *model, const fovea_session_options *options, fovea_session **out);
+
+/** Cancels what the session is doing and releases it. NULL is fine. */
+void fovea_session_free(fovea_session *session);
+
+/** Stops the call that is using the session; it returns FOVEA_ERROR_CANCELLED soon (within one layer's work). From any thread
+ *  and from signal handlers; takes no lock. Without a call in progress it does nothing. NULL is fine. */
+void fovea_session_cancel(fovea_session *session);
+
+/** Forgets what the session remembers of earlier prompts. It never changes an answer, only the time to it.
+ *  Returns FOVEA_OK, _ARGUMENT or _BUSY. */
+fovea_status fovea_session_reset(fovea_session *session);
+
+typedef struct fovea_generate_options {
+  size_t struct_size;
+  int32_t max_tokens;        /**< most tokens to make; 0: until the context is full */
+  float temperature;         /**< 0: always the likeliest token */
+  int32_t top_k;             /**< choose among the k likeliest tokens; 0: all */
+  float top_p;               /**< choose among the likeliest tokens that together have this probability; 0 and 1: all */
+  float repetition_penalty;  /**< above 1 makes tokens that already occurred less likely; 0 and 1: off */
+  int32_t ignore_eos;        /**< not 0: go on past the end-of-answer token */
+  int32_t raw;               /**< not 0: the prompt is used as it is, see fovea_generate */
+  int32_t reserved;
+  uint64_t seed;             /**< of the random choices when temperature > 0; equal seeds give equal answers */
+  const char *const *stop_texts; /**< the answer ends before the first of these that it contains */
+  size_t stop_text_count;
+  double deadline_seconds;   /**< time allowed, then FOVEA_ERROR_DEADLINE; 0: no limit */
+  fovea_token_callback on_token; /**< NULL: none */
+  void *on_token_user;           /**< passed to `on_token` */
+} fovea_generate_options;
+
+/** Why an answer ended. */
+enum {
+  FOVEA_STOP_END = 0,      /**< the model ended it */
+  FOVEA_STOP_LENGTH = 1,   /**< max_tokens were made */
+  FOVEA_STOP_TEXT = 2,     /**< a stop text appeared */
+  FOVEA_STOP_CALLBACK = 3, /**< the token callback asked for it */
+  FOVEA_STOP_CONTEXT = 4   /**< the context is full */
+};
+
+typedef struct fovea_generate_result {
+  size_t struct_size;
+  int32_t stop_reason;      /**< FOVEA_STOP_... */
+  int32_t prompt_tokens;    /**< text and image tokens of the prompt */
+  int32_t generated_tokens;
+  int32_t reserved;
+  double prefill_seconds;   /**< reading the prompt */
+  double decode_seconds;    /**< making the tokens after the first */
+} fovea_generate_result;
+
+/** Answers a prompt about `image_count` images.
+ *
+ *  `prompt` is put into the model's own chat template. Each `<image>` in it takes the next image; images without a mark of their
+ *  own come first, in order. With `options->raw` nothing is added but a beginning-of-sequence token where the model needs one:
+ *  each `<image>` stands for one whole image block (its start, end and separator tokens included), and there must be as many marks
+ *  as images.
+ *  `result` (may be NULL) receives figures; `*text` (`text` may be NULL) the answer, released with fovea_string_free. Both
+ *  stay empty on failure.
+ *  Returns FOVEA_OK, _ARGUMENT (also an image of another model), _PROMPT, _CONTEXT, _MEMORY, _BUSY, _CANCELLED or _DEADLINE. */
+fovea_status fovea_generate(
+    fovea_session *session, const char *prompt, fovea_image_embedding *const *images, size_t image_count,
+    const fovea_generate_options *options, fovea_generate_result *result, char **text);
+
+/** The same, giving token ids: at most `capacity` of them are made and written to `ids`, their number to `*count`. The id that
+ *  ended the answer is among them only with ignore_eos. */
+fovea_status fovea_generate_ids(
+    fovea_session *session, const char *prompt, fovea_image_embedding *const *images, size_t image_count,
+    const fovea_generate_options *options, fovea_generate_result *result, int32_t *ids, size_t capacity, size_t *count);
+
+/** The model's raw scores for the next token at every position of a prompt: `*logits` is float32 [`*positions`, `*vocab_size`],
+ *  row-major, owned by the session and valid until the next call on it. Of the options only `raw` and `deadline_seconds` matter.
+ *  Returns as fovea_generate. */
+fovea_status fovea_logits(
+    fovea_session *session, const char *prompt, fovea_image_embedding *const *images, size_t image_count,
+    const fovea_generate_options *options, const float **logits, size_t *positions, size_t *vocab_size);
+
+/** Frees a text that the library gave. NULL is fine. */
+void fovea_string_free(char *text);
+
+#ifdef __cplusplus
+}
+#endif
+
 #endif

@@ -22,6 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "ErrorText.h"
 #include "KernelArguments.h"
 
 #if defined(__x86_64__)
