@@ -61,19 +61,18 @@ extern "C" {
 typedef int32_t fovea_status;
 enum {
   FOVEA_OK = 0,
-  FOVEA_ERROR_ARGUMENT = 1,    /**< an argument is NULL, out of range, or a structure this library does not know */
+  FOVEA_ERROR_ARGUMENT = 1,    /**< an argument is NULL, out of range, no valid UTF-8, or a structure this library does not know */
   FOVEA_ERROR_IO = 2,          /**< a file cannot be opened or read */
   FOVEA_ERROR_FORMAT = 3,      /**< the weight file is damaged or is no weight file */
-  FOVEA_ERROR_UNSUPPORTED = 4, /**< sound, but beyond this version or this model: a newer file, an unknown system, regions */
-  FOVEA_ERROR_MEMORY = 5,      /**< memory ran out, or the work does not fit the memory budget */
-  FOVEA_ERROR_IMAGE = 6,       /**< the image is damaged, of an unknown kind, or too large */
-  FOVEA_ERROR_PROMPT = 7,      /**< the prompt is no valid UTF-8, or its image marks and the images differ in number */
-  FOVEA_ERROR_CONTEXT = 8,     /**< prompt and images need more tokens than the context has */
-  FOVEA_ERROR_BUSY = 9,        /**< another call is using this session */
-  FOVEA_ERROR_CANCELLED = 10,  /**< fovea_session_cancel or a progress callback stopped the work */
-  FOVEA_ERROR_DEADLINE = 11,   /**< the time allowed for the work ran out */
-  FOVEA_ERROR_BUFFER = 12,     /**< the caller's buffer is too small; the size it needs was given back */
-  FOVEA_ERROR_INTERNAL = 13    /**< a fault of the library itself: please report it */
+  FOVEA_ERROR_MEMORY = 4,      /**< memory ran out, or the work does not fit the memory budget */
+  FOVEA_ERROR_UNSUPPORTED = 5, /**< sound, but beyond this version or this model: a newer file, an unknown system, regions */
+  FOVEA_ERROR_BUSY = 6,        /**< another call is using this session */
+  FOVEA_ERROR_CANCELLED = 7,   /**< fovea_session_cancel or a progress callback stopped the work */
+  FOVEA_ERROR_DEADLINE = 8,    /**< the time allowed for the work ran out */
+  FOVEA_ERROR_CONTEXT = 9,     /**< prompt and images need more tokens than the context has */
+  FOVEA_ERROR_IMAGE = 10,      /**< the image is damaged, of an unknown kind, or too large */
+  FOVEA_ERROR_INTERNAL = 11,   /**< a fault of the library itself: please report it */
+  FOVEA_ERROR_BUFFER = 12      /**< the caller's buffer is too small; the size it needs was given back */
 };
 
 /** The constant's name, "FOVEA_ERROR_ARGUMENT" say; "FOVEA_ERROR_UNKNOWN" for a number without one. Never NULL, never freed. */
@@ -108,7 +107,7 @@ typedef struct fovea_model fovea_model;
 
 typedef struct fovea_load_options {
   size_t struct_size;
-  int32_t threads;        /**< threads that share the work of one call; 0: as many as the cores, affinity and cgroup limits allow */
+  int32_t threads;        /**< threads that share the work of one call; 0: what cores, affinity and cgroup limits allow */
   int32_t context_length; /**< tokens a session can hold; 0: the model's own length, which is also the most */
   uint64_t memory_budget; /**< bytes the library may hold resident; 0: no limit. Too small a budget is FOVEA_ERROR_MEMORY */
   int32_t verify;         /**< not 0: read the whole file and check every checksum before returning */
@@ -184,7 +183,7 @@ fovea_status fovea_model_metadata_json(
 
 /** The token ids of a text as it is: no template, no beginning-of-sequence token, no image marks. Up to `capacity` ids are
  *  written to `ids` and their number to `*count`. With `ids` NULL only `*count` is written. `text` need not end in NUL.
- *  Returns FOVEA_OK, _ARGUMENT, _PROMPT (no valid UTF-8), _MEMORY, or _BUFFER with the number needed. */
+ *  Returns FOVEA_OK, _ARGUMENT (also for invalid UTF-8), _MEMORY, or _BUFFER with the number needed. */
 fovea_status fovea_tokenize(
     const fovea_model *model, const char *text, size_t length, int32_t *ids, size_t capacity, size_t *count);
 
@@ -246,7 +245,8 @@ fovea_status fovea_image_embedding_get_info(const fovea_image_embedding *embeddi
 typedef struct fovea_image_view {
   size_t struct_size;
   double x, y, width, height;
-  int32_t row, column;    /**< place in the grid of slices; -1, -1 for a view of the whole image */
+  int32_t row, column;         /**< place in the grid of slices; -1, -1 for a view of the whole image */
+  int32_t first_token, tokens; /**< its vectors in the embedding, separators not counted */
 } fovea_image_view;
 
 /** Fills `*view` for view `index`, in the order the model sees them. Returns FOVEA_OK or _ARGUMENT. */
@@ -299,6 +299,8 @@ typedef struct fovea_generate_options {
   double deadline_seconds;   /**< time allowed, then FOVEA_ERROR_DEADLINE; 0: no limit */
   fovea_token_callback on_token; /**< NULL: none */
   void *on_token_user;           /**< passed to `on_token` */
+  fovea_progress_callback progress; /**< told how much of the prompt has been read; NULL: none */
+  void *progress_user;              /**< passed to `progress` */
 } fovea_generate_options;
 
 /** Why an answer ended. */
@@ -314,21 +316,21 @@ typedef struct fovea_generate_result {
   size_t struct_size;
   int32_t stop_reason;      /**< FOVEA_STOP_... */
   int32_t prompt_tokens;    /**< text and image tokens of the prompt */
+  int32_t reused_tokens;    /**< of those, taken over from the session's previous call instead of read again */
   int32_t generated_tokens;
-  int32_t reserved;
   double prefill_seconds;   /**< reading the prompt */
   double decode_seconds;    /**< making the tokens after the first */
 } fovea_generate_result;
 
 /** Answers a prompt about `image_count` images.
  *
- *  `prompt` is put into the model's own chat template. Each `<image>` in it takes the next image; images without a mark of their
- *  own come first, in order. With `options->raw` nothing is added but a beginning-of-sequence token where the model needs one:
- *  each `<image>` stands for one whole image block (its start, end and separator tokens included), and there must be as many marks
- *  as images.
+ *  `prompt` is put into the model's own chat template. Where it holds `<image>` marks, each takes the next image; where it holds
+ *  none, the images stand where the template puts them. With `options->raw` nothing is added but a beginning-of-sequence token
+ *  where the model needs one: each `<image>` stands for one whole image block, its start, end and separator tokens included.
+ *  Marks and images that differ in number are FOVEA_ERROR_ARGUMENT.
  *  `result` (may be NULL) receives figures; `*text` (`text` may be NULL) the answer, released with fovea_string_free. Both
  *  stay empty on failure.
- *  Returns FOVEA_OK, _ARGUMENT (also an image of another model), _PROMPT, _CONTEXT, _MEMORY, _BUSY, _CANCELLED or _DEADLINE. */
+ *  Returns FOVEA_OK, _ARGUMENT (also an image of another model), _CONTEXT, _MEMORY, _BUSY, _CANCELLED or _DEADLINE. */
 fovea_status fovea_generate(
     fovea_session *session, const char *prompt, fovea_image_embedding *const *images, size_t image_count,
     const fovea_generate_options *options, fovea_generate_result *result, char **text);
