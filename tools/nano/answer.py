@@ -1,0 +1,232 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The answer stage: scenes with questions, their tokens, and the loss of the decoder on them."""
+import functools
+import os
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+import data
+import entities as E
+import pages as P
+import qa
+from heads import accuracy
+from tokenizer import Tokenizer
+
+TOKENIZER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "models", "hires-llava-nano", "checkpoint",
+                         "tokenizer.model")
+FREE, CHOICE = 4, 3  # questions per image
+SEEN_LAYER, MATCH_LAYER = 1, 3
+IGNORE = 255
+
+
+@functools.lru_cache(maxsize=None)
+def tokens():
+    return Tokenizer(TOKENIZER)
+
+
+def vocabulary():
+    return len(tokens())
+
+
+@functools.lru_cache(maxsize=None)
+def around_image():
+    """Ids before the image block (with <s>) and after it, up to and including the newline."""
+    return [Tokenizer.BOS] + tokens().encode("USER: "), tokens().encode("\n")
+
+
+def ids(question):
+    """Question, answer and </s> after the shared prefix; the index of the first answer token."""
+    after = around_image()[1]
+    head = tokens().encode("\n" + question + " ASSISTANT:")
+    assert head[:len(after)] == after
+    return head[len(after):]
+
+
+def answer_ids(answer):
+    """Ids of the text that follows "ASSISTANT:" (it begins with a space) and </s>."""
+    return tokens().encode(answer) + [Tokenizer.EOS]
+
+
+def scene(rng, mix, width, height):
+    """A page and its questions: (free, choice) lists of FREE and CHOICE questions."""
+    grid = (width, height) == (2 * data.BASE, 2 * data.BASE)
+    kind = ("single", "pair", "count", "crowd")[rng.choice(4, p=MIXES[mix])]
+    if not grid and rng.random() < 0.6:
+        kind = "text"
+    if kind == "text":
+        page = P.text_page(rng, width, height)
+        e = (page.items[0].type, page.items[0].text)
+        free = [qa.read(rng, e), qa.what(rng, e), qa.exists(rng, e, True), qa.exists(rng, other(rng, e), False)]
+        choice = [choices(rng, qa.what(rng, e), e) for _ in range(CHOICE)]
+        return page, free, choice
+    cells = [int(c) for c in rng.permutation(9)]
+    if kind == "single":
+        e = P.random_entity(rng)
+        page = P.grid_page(rng, [(*e, cells[0])], width, height)
+        free = [qa.what(rng, e), qa.where(rng, e, cells[0]), question_exists(rng, [e]),
+                qa.what(rng, e) if rng.random() < 0.8 else qa.count(rng, e, 1)]
+        choice = [choices(rng, qa.what(rng, e), e), choices(rng, qa.where(rng, e, cells[0]), e),
+                  choices(rng, qa.what(rng, e), e) if rng.random() < 0.5 else choices(rng, qa.count(rng, e, 1), e)]
+        return page, free, choice
+    if kind == "count":
+        a = P.random_entity(rng)
+        number = int(rng.choice(4, p=(.19, .27, .27, .27))) + 1
+        placed = [(*a, c) for c in cells[:number]]
+        b, more = None, 0
+        if rng.random() < 0.5:
+            b = qa.other_entity(rng, a, {a[1]})
+            more = int(rng.integers(1, 3))
+            placed += [(*b, c) for c in cells[number:number + more]]
+        page = P.grid_page(rng, placed, width, height)
+        free = [qa.count(rng, a, number), qa.count(rng, b, more) if b else qa.count(rng, a, number),
+                question_exists(rng, [a, b] if b else [a]), qa.at(rng, a, cells[int(rng.integers(number))])]
+        choice = [choices(rng, qa.count(rng, a, number), a),
+                  choices(rng, qa.count(rng, b, more), b) if b else choices(rng, qa.what(rng, a), a),
+                  choices(rng, qa.which(rng, a), a, {a[1], b[1]} if b else {a[1]})]
+        return page, free, choice
+    many = 2 if kind == "pair" else int(rng.integers(3, 6))
+    present, placed = set(), []
+    for c in cells[:many]:
+        e = P.random_entity(rng) if not placed else qa.other_entity(rng, placed[-1][:2], present)
+        present.add(e[1])
+        placed.append((*e, c))
+    page = P.grid_page(rng, placed, width, height)
+    a, b = placed[0], placed[1]
+    free = [qa.where(rng, a, a[2]), qa.at(rng, b, b[2]), question_exists(rng, placed),
+            qa.relative(rng, a, b, a[2], b[2]) if kind == "pair" and rng.random() < 0.5 else qa.where(rng, b, b[2])]
+    third = choices(rng, qa.at(rng, a, a[2]), a, present) if rng.random() < 0.4 else choices(
+        rng, qa.which(rng, a), a, present)
+    second = choices(rng, qa.relative(rng, a, b, a[2], b[2])) if rng.random() < 0.3 else choices(
+        rng, qa.where(rng, b, b[2]), b)
+    choice = [choices(rng, qa.where(rng, a, a[2]), a), second, third]
+    return page, free, choice
+
+
+MIXES = {"full": (.4, .22, .26, .12), "reading": (.85, .05, .05, .05)}
+
+
+def other(rng, entity):
+    return qa.other_entity(rng, entity, {entity[1]})
+
+
+def choices(rng, question, entity=None, present=()):
+    return qa.with_choices(rng, question, entity, present, near=0.15)
+
+
+def question_exists(rng, placed):
+    there = rng.random() < 0.5
+    e = placed[int(rng.integers(len(placed)))]
+    if there:
+        return qa.exists(rng, e, True)
+    present = {p[1] for p in placed}
+    if e[0] in ("number", "string") and rng.random() < 0.3:
+        return qa.exists(rng, qa.near_miss(rng, e, present), False)
+    return qa.exists(rng, qa.other_entity(rng, e, present), False)
+
+
+def pack(rng, questions):
+    """Rows of questions -> ids, targets, weights, match labels, each `[images, count, longest]`, and task names."""
+    rows = []
+    newline = around_image()[1][-1]
+    for image in questions:
+        for q in image:
+            head, tail = ids(q.asked(rng)), answer_ids(q.answer)
+            match = []
+            if q.choices:
+                # The newline (or the template's first token) after an option says whether this option is the right one.
+                ends = [i for i, t in enumerate(head) if t == newline][1:5]
+                if len(ends) < 4:
+                    ends.append(len(head) - 1)
+                match = [(i, int(qa.LETTERS.index(q.answer) == k)) for k, i in enumerate(ends)]
+            rows.append((head, tail, match, q.task + ("*" if q.choices else "")))
+    longest = max(len(h) + len(t) for h, t, _, _ in rows) - 1
+    size = (len(rows), longest)
+    x, y = np.full(size, Tokenizer.EOS, np.int64), np.zeros(size, np.int64)
+    w, m = np.zeros(size, np.float32), np.full(size, IGNORE, np.uint8)
+    for r, (head, tail, match, task) in enumerate(rows):
+        whole = head + tail
+        x[r, :len(whole) - 1] = whole[:-1]
+        first = len(head) - 1
+        y[r, first:first + len(tail)] = tail
+        w[r, first:first + len(tail)] = 1
+        w[r, first + len(tail) - 1] = 0.3
+        if task.endswith("*"):
+            w[r, first], w[r, first + 1] = 0.2, 2.0
+        for i, label in match:
+            m[r, i] = label
+    shape = (len(questions), len(questions[0]), longest)
+    return {"ids": x.reshape(shape), "target": y.reshape(shape), "weight": w.reshape(shape), "match": m.reshape(shape),
+            "tasks": np.array([r[3] for r in rows]).reshape(shape[:2])}
+
+
+def batch(rng, images=32, mix="full"):
+    grid = (2, 2) if rng.random() < 0.75 else data.pick_grid(rng)
+    count = max(4, round(images * 5 / (1 + grid[0] * grid[1])))
+    count = min(count, images * 3 // 2)
+    arrays, free, choice = [], [], []
+    while len(arrays) < count:
+        width, height = data.page_size(rng, grid) if grid != (2, 2) or rng.random() < 0.1 else (192, 192)
+        page, f, c = scene(rng, mix, width, height)
+        made = data.view_arrays(page)
+        if len(made[0]) != 1 + grid[0] * grid[1]:
+            continue
+        arrays.append(made)
+        free.append(f)
+        choice.append(c)
+    return {"grid": grid, "pixels": np.stack([a[0] for a in arrays]), "patch": np.stack([a[1] for a in arrays]),
+            "token": np.stack([a[2] for a in arrays]), "groups": [pack(rng, free), pack(rng, choice)]}
+
+
+def loss(run, b, dense=0.15):
+    """Answer loss, plus the dense labels on patches (only when the tower learns), sampler tokens and decoder states."""
+    model, heads, grid = run.model, run.heads, b["grid"]
+    pixels, groups, seen = torch.from_numpy(b["pixels"]), b["groups"], {}
+    token_labels = torch.from_numpy(b["token"])
+    with torch.autocast("cpu", torch.bfloat16):
+        total = 0.0
+        if run.a.freeze_vision:
+            with torch.no_grad():
+                patches = model.see(pixels, *grid)
+        else:
+            patches = model.see(pixels, *grid)
+            extra, _ = heads["patch"](patches, torch.from_numpy(b["patch"]))
+            total = total + dense * extra
+        tokens_seen = model.sample(patches)
+        extra, more = heads["token"](tokens_seen, token_labels)
+        seen["tok.c0"] = more["c0"]
+        total = total + dense * extra
+        before, after = around_image()
+        prefix, starts = model.prefix(tokens_seen, *grid, before, after)
+        hidden, watched = model.decode(prefix, [torch.from_numpy(g["ids"]) for g in groups], (SEEN_LAYER, MATCH_LAYER))
+        states = watched[SEEN_LAYER][0]
+        t = tokens_seen.shape[2]
+        states = torch.stack([states[:, s:s + t] for s in starts], 1)
+        extra, more = heads["seen"](states, token_labels)
+        seen.update({"dec." + k: more[k] for k in ("c0", "identT", "cellT")})
+        total = total + dense * extra
+        for i, g in enumerate(groups):
+            weight = torch.from_numpy(g["weight"])
+            where = weight > 0
+            logits = model.lm_head(hidden[i][where]).float()
+            target = torch.from_numpy(g["target"])[where]
+            each = F.cross_entropy(logits, target, reduction="none") * weight[where]
+            # Every question weighs the same up to a factor: long answers count by the root of their length.
+            length = weight.sum(-1, keepdim=True).expand_as(weight)[where]
+            part = (each / length.sqrt()).sum() / (weight.shape[0] * weight.shape[1])
+            total = total + part
+            hit = torch.zeros_like(weight, dtype=torch.bool)
+            hit[where] = logits.argmax(-1) == target
+            right = (hit | ~where).all(-1)
+            for task in np.unique(g["tasks"]):
+                seen[str(task)] = right[torch.from_numpy(g["tasks"] == task)].float().mean().item()
+            seen["lm"] = seen.get("lm", 0.0) + part.item()
+            match = torch.from_numpy(g["match"])
+            marked = match != IGNORE
+            if marked.any():
+                logits = heads["match"](watched[MATCH_LAYER][1][i][marked])
+                labels = match[marked].long()
+                total = total + 0.5 * F.cross_entropy(logits.float(), labels, weight=torch.tensor([1.0, 2.0]))
+                seen["match"] = accuracy(logits, labels, labels == 1)
+    return total, seen
