@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Turns ids into text as they come. What it gives out is UTF-8 after every call: bytes of an unfinished character are
+/// held back. All pieces together equal `Tokenizer.decode` of all ids.
+package struct StreamingDecoder {
+  private let tokenizer: Tokenizer
+  private let showsSpecials: Bool
+  private var assembler: UTF8Assembler
+  /// SentencePiece: whether a leading space mark still is the dummy prefix.
+  private var isAtStart = true
+
+  init(tokenizer: Tokenizer, showsSpecials: Bool) {
+    self.tokenizer = tokenizer
+    self.showsSpecials = showsSpecials
+    assembler =
+      switch tokenizer.model {
+      case .sentencePiece: UTF8Assembler(.perByte)
+      }
+  }
+
+  /// The text that `id` completes; may be empty.
+  package mutating func append(_ id: Int32) -> [UInt8] {
+    var text: [UInt8] = []
+    append(id, to: &text)
+    return text
+  }
+
+  /// What was held back, as U+FFFD.
+  package mutating func finish() -> [UInt8] {
+    var text: [UInt8] = []
+    finish(into: &text)
+    return text
+  }
+
+  package mutating func append(_ id: Int32, to output: inout [UInt8]) {
+    let before = output.count
+    if let token = tokenizer.added.token(id: id) {
+      assembler.flush(to: &output)
+      if showsSpecials || !token.isSpecial { output.append(contentsOf: token.text) }
+    } else {
+      switch tokenizer.model {
+      case .sentencePiece(let m): append(id, m, to: &output)
+      }
+    }
+    if output.count > before { isAtStart = false }
+  }
+
+  package mutating func finish(into output: inout [UInt8]) {
+    assembler.flush(to: &output)
+  }
+
+  private mutating func append(_ id: Int32, _ m: SentencePieceBPE, to output: inout [UInt8]) {
+    guard id >= 0, Int(id) < m.types.count else { return }
+    let id = Int(id)
+    if m.types[id] == .byte {
+      assembler.append(m.byteValues[id], to: &output)
+      return
+    }
+    let before = output.count
+    assembler.flush(to: &output)
+    if output.count > before { isAtStart = false }
+    switch m.types[id] {
+    case .control: if showsSpecials { output.append(contentsOf: m.pieces[id]) }
+    case .unknown: output.append(contentsOf: m.unknownSurface)
+    case .normal, .userDefined, .unused, .byte:
+      let piece = Array(m.pieces[id])
+      var i = 0
+      if isAtStart, m.addsDummyPrefix || m.removesExtraWhitespaces, SentencePieceBPE.isSpaceMark(piece, 0) {
+        i = 3
+        // Where extra spaces are removed, all leading ones go; otherwise only the dummy prefix.
+        isAtStart = m.removesExtraWhitespaces
+      }
+      while i < piece.count {
+        if SentencePieceBPE.isSpaceMark(piece, i) {
+          output.append(0x20)
+          i += 3
+        } else {
+          output.append(piece[i])
+          i += 1
+        }
+      }
+    }
+  }
+}

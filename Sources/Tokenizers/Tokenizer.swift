@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Text to ids and back: one of the models below, with the tokens added to it.
+///
+/// Immutable, so any number of threads may use one.
+package final class Tokenizer {
+  package enum Model {
+    case sentencePiece(SentencePieceBPE)
+  }
+
+  /// Longest text taken, before and after normalisation, in bytes: far past any context, and it bounds the memory of one call.
+  package static var textLimit: Int { 1 << 23 }
+  /// Largest id an added token may have.
+  package static var largestId: Int32 { (1 << 24) - 1 }
+
+  let model: Model
+  let added: AddedTokens
+  /// Put in front when asked for; nil for models that have none.
+  package let bosId: Int32?
+  /// One more than the largest id that means something. A model may have more output rows; those decode to nothing.
+  package let vocabularySize: Int
+
+  package init(_ model: Model, added: [AddedToken] = [], bosId: Int32? = nil) throws(TokenizerError) {
+    self.model = model
+    self.added = try AddedTokens(added)
+    let pieces =
+      switch model {
+      case .sentencePiece(let m): m.pieces.count
+      }
+    vocabularySize = max(pieces, self.added.idEnd)
+    if let bosId, bosId < 0 || bosId >= vocabularySize {
+      throw .idOutOfRange(name: "bos", id: Int(bosId), count: vocabularySize)
+    }
+    self.bosId = bosId
+  }
+
+  /// The ids of `text`, which must be UTF-8.
+  /// - Parameters:
+  ///   - addBOS: puts `bosId`, if there is one, in front.
+  ///   - parseSpecials: cuts added tokens out of the text. Without it their text is text like any other: what a
+  ///     caller wants for words of a stranger.
+  package func encode(_ text: [UInt8], addBOS: Bool, parseSpecials: Bool) throws(TokenizerError) -> [Int32] {
+    guard text.count <= Self.textLimit else { throw .textTooLong(bytes: text.count, limit: Self.textLimit) }
+    if let offset = UTF8Scalars.firstInvalid(text, 0..<text.count) { throw .invalidUTF8(offset: offset) }
+    var ids: [Int32] = []
+    if addBOS, let bosId { ids.append(bosId) }
+    var start = 0
+    while parseSpecials, let (token, range) = added.next(in: text, from: start) {
+      try encodeSegment(text, start..<range.lowerBound, into: &ids)
+      ids.append(token.id)
+      start = range.upperBound
+    }
+    try encodeSegment(text, start..<text.count, into: &ids)
+    return ids
+  }
+
+  package func encode(_ text: UnsafeBufferPointer<UInt8>, addBOS: Bool, parseSpecials: Bool) throws(TokenizerError) -> [Int32] {
+    guard text.count <= Self.textLimit else { throw .textTooLong(bytes: text.count, limit: Self.textLimit) }
+    return try encode(Array(text), addBOS: addBOS, parseSpecials: parseSpecials)
+  }
+
+  private func encodeSegment(_ text: [UInt8], _ range: Range<Int>, into ids: inout [Int32]) throws(TokenizerError) {
+    guard !range.isEmpty else { return }
+    switch model {
+    case .sentencePiece(let m): try m.encode(text, range, isFirst: range.lowerBound == 0, into: &ids)
+    }
+  }
+
+  /// The text of `ids`, always UTF-8. Ids outside the vocabulary add nothing.
+  /// - Parameter showsSpecials: writes special tokens out instead of leaving them away.
+  package func decode(_ ids: [Int32], showsSpecials: Bool = false) -> [UInt8] {
+    var decoder = streamingDecoder(showsSpecials: showsSpecials)
+    var text: [UInt8] = []
+    for id in ids { decoder.append(id, to: &text) }
+    decoder.finish(into: &text)
+    return text
+  }
+
+  /// A decoder that gives text id by id.
+  package func streamingDecoder(showsSpecials: Bool = false) -> StreamingDecoder {
+    StreamingDecoder(tokenizer: self, showsSpecials: showsSpecials)
+  }
+
+  /// The id whose piece has exactly these bytes, added tokens first.
+  package func id(of piece: [UInt8]) -> Int32? {
+    if let token = added.token(text: piece) { return token.id }
+    switch model {
+    case .sentencePiece(let m): return m.id(of: piece)
+    }
+  }
+}
