@@ -25,6 +25,10 @@
 #include "ErrorText.h"
 #include "KernelArguments.h"
 
+/* open() and errno, which Swift cannot see: one is variadic, the other a macro. */
+static inline int shims_open(const char *path, int flags, mode_t mode) { return open(path, flags, mode); }
+static inline int shims_errno(void) { return errno; }
+
 #if defined(__x86_64__)
 #include "x86.h"
 #endif

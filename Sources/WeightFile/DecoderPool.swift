@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+import Shims
+
+/// Idle frame decoders: each call to `take` gets one of its own, so that threads share contexts and scratch without sharing work.
+final class DecoderPool {
+  private let mutex: UnsafeMutablePointer<pthread_mutex_t>
+  private var idle: [FrameDecoder] = []
+
+  init() {
+    mutex = .allocate(capacity: 1)
+    pthread_mutex_init(mutex, nil)
+  }
+
+  deinit {
+    pthread_mutex_destroy(mutex)
+    mutex.deallocate()
+  }
+
+  /// A decoder no other thread has; nil when there is no memory for one.
+  func take() -> FrameDecoder? {
+    pthread_mutex_lock(mutex)
+    let decoder = idle.popLast()
+    pthread_mutex_unlock(mutex)
+    return decoder ?? FrameDecoder()
+  }
+
+  func giveBack(_ decoder: FrameDecoder) {
+    pthread_mutex_lock(mutex)
+    idle.append(decoder)
+    pthread_mutex_unlock(mutex)
+  }
+
+  /// Frees what is idle.
+  func empty() {
+    pthread_mutex_lock(mutex)
+    idle = []
+    pthread_mutex_unlock(mutex)
+  }
+}

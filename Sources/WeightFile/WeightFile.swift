@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// A `.fovea` file, opened: its metadata, its table of tensors, and their bytes in place or decoded. FORMAT.md is the layout.
+///
+/// Opening checks everything but the checksums of the data; `decodeFrame` checks those it decodes, `verify` checks all.
+/// The object is immutable: any number of threads may use it at once.
+///
+/// The file must not be changed or cut while it is open; replace it by writing another and renaming, as `WeightFileWriter` does.
+/// Against a file that is cut all the same (or a disk that fails): opening, `decodeFrame` and `verify` read with `pread` and throw;
+/// memory from `rawBytes` is the mapped file itself, and touching a page that is gone is SIGBUS for the process. A host that cannot
+/// rule that out loads its tensors with `decodeFrame`, which serves raw tensors too, or opens the file from its own memory.
+package final class WeightFile: @unchecked Sendable {
+  /// The path, or the name given to the bytes: what errors call the file.
+  package let name: String
+  package let metadata: Metadata
+  /// In file order, which is the order of first use.
+  package let records: [TensorRecord]
+  /// Bytes of the file.
+  package var byteCount: Int { source.count }
+  package let formatVersion: Int
+
+  let source: ByteSource
+  let frames: [Frame]
+  /// Where the two sections are.
+  let metadataSection, tableSection: Range<Int>
+  let decoders = DecoderPool()
+  /// Positions in `records`, sorted by name.
+  private let byName: [Int]
+
+  /// Opens, maps and validates the file at `path`.
+  package convenience init(path: String) throws(WeightFileError) {
+    try self.init(try ByteSource(path: path))
+  }
+
+  /// Opens a file that is in memory. With `copy` false the bytes are borrowed: they must stay valid and unchanged until this object
+  /// and everything that uses its `rawBytes` are gone. Bytes that do not start at a multiple of 64 are copied in any case.
+  /// - Parameter name: what errors call the file.
+  package convenience init(bytes: UnsafeRawBufferPointer, copy: Bool, name: String = "memory") throws(WeightFileError) {
+    try self.init(try ByteSource(bytes: bytes, copy: copy, name: name))
+  }
+
+  private init(_ source: ByteSource) throws(WeightFileError) {
+    let contents = try validate(source)
+    self.source = source
+    name = source.name
+    formatVersion = Int(contents.header.version)
+    metadataSection = contents.header.metadata.range
+    tableSection = contents.header.tensorTable.range
+    metadata = contents.metadata
+    records = contents.tensors.records
+    frames = contents.tensors.frames
+    byName = contents.tensors.byName
+  }
+
+  /// The tensor called `name`.
+  package func record(_ name: String) -> TensorRecord? {
+    var (low, high) = (0, byName.count)
+    while low < high {
+      let middle = (low + high) / 2
+      let record = records[byName[middle]]
+      let order = compareNames(record.name, name)
+      if order == 0 { return record }
+      if order < 0 { low = middle + 1 } else { high = middle }
+    }
+    return nil
+  }
+
+  /// The tensor called `name`, or `.missingTensor`.
+  package func requireRecord(_ name: String) throws(WeightFileError) -> TensorRecord {
+    guard let record = record(name) else { throw .missingTensor(file: self.name, tensor: name) }
+    return record
+  }
+
+  /// The bytes of a tensor that is used in place: `byteCount` bytes, 64-byte aligned, read-only, valid as long as this object.
+  /// nil for a compressed tensor. Their checksums have not been checked.
+  package func rawBytes(_ record: TensorRecord) -> UnsafeRawPointer? {
+    guard !record.isCompressed else { return nil }
+    return source.base + frames[record.frames.lowerBound].offset
+  }
+
+  /// Frames of a tensor, at least 1. (A raw tensor has frames too: pieces that are checked one by one.)
+  package func frameCount(_ record: TensorRecord) -> Int { record.frames.count }
+
+  /// Hints that the tensor's bytes in the file will be read soon.
+  package func willNeed(_ record: TensorRecord) { advise(record, isNeeded: true) }
+
+  /// Hints that the tensor's bytes in the file are not needed for a while: resident pages are given back. In-place bytes stay
+  /// valid; using them reads the file again.
+  package func release(_ record: TensorRecord) { advise(record, isNeeded: false) }
+
+  private func advise(_ record: TensorRecord, isNeeded: Bool) {
+    let first = frames[record.frames.lowerBound]
+    let last = frames[record.frames.upperBound - 1]
+    source.advise(offset: first.offset, count: last.offset + last.storedSize - first.offset, isNeeded: isNeeded)
+  }
+}
