@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Shims
+
+/// What can be wrong with an image or with what was asked of it. `source` is the file's path, or "encoded image" for bytes
+/// in memory.
+package enum ImageError: Error {
+  /// The file could not be opened or read; `code` is errno.
+  case cannotRead(source: String, code: Int32)
+  case notAFile(source: String)
+  case fileTooLarge(source: String, bytes: Int, limit: Int)
+  /// Neither PNG nor JPEG by its first bytes.
+  case unknownFormat(source: String)
+  case truncated(source: String, format: ImageFormat)
+  /// `cause` is the decoding library's own text.
+  case damaged(source: String, format: ImageFormat, cause: String)
+  case tooManyPixels(source: String, width: Int, height: Int, limit: Int)
+  case outOfMemory(bytes: Int)
+  /// A size, stride or rectangle that makes no sense; `what` is the whole sentence.
+  case badArgument(what: String)
+
+  package var description: String {
+    switch self {
+    case .cannotRead(let source, let code):
+      return "\(source): cannot be read: \(String(cString: strerror(code)))."
+    case .notAFile(let source):
+      return "\(source): is not a regular file."
+    case .fileTooLarge(let source, let bytes, let limit):
+      return "\(source): has \(bytes) bytes; an image file may have \(limit)."
+    case .unknownFormat(let source):
+      return "\(source): is neither a PNG nor a JPEG image."
+    case .truncated(let source, let format):
+      return "\(source): the \(format.name) image ends too early; the file is truncated."
+    case .damaged(let source, let format, let cause):
+      return "\(source): the \(format.name) image is damaged: \(cause)."
+    case .tooManyPixels(let source, let width, let height, let limit):
+      return "\(source): has \(width) × \(height) pixels; \(limit) in all are allowed."
+    case .outOfMemory(let bytes):
+      return "No memory for \(bytes) bytes of image data."
+    case .badArgument(let what):
+      return what
+    }
+  }
+}
+
+/// The encoded formats that can be read.
+package enum ImageFormat {
+  case png, jpeg
+
+  package var name: String {
+    switch self {
+    case .png: return "PNG"
+    case .jpeg: return "JPEG"
+    }
+  }
+
+  /// The format the first bytes announce; nil for anything else.
+  init?(_ bytes: UnsafeRawBufferPointer) {
+    if bytes.starts(with: [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]) {
+      self = .png
+    } else if bytes.starts(with: [0xFF, 0xD8, 0xFF]) {
+      self = .jpeg
+    } else {
+      return nil
+    }
+  }
+}
+

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Shims
+
+/// One colour, each part 0 … 255.
+package struct RGBColour: Equatable {
+  package var red, green, blue: UInt8
+
+  package init(_ red: UInt8, _ green: UInt8, _ blue: UInt8) {
+    self.red = red
+    self.green = green
+    self.blue = blue
+  }
+
+  package static let black = RGBColour(0, 0, 0)
+}
+
+/// An 8-bit RGB image: `height` rows of `width` pixels of 3 bytes, dense, owned, freed with the object.
+///
+/// The operations make new images and leave this one alone, so threads may share it for reading.
+package final class RGBImage {
+  /// Pixels, at least 1.
+  package let width, height: Int
+  /// Row y starts at `pixels + y * stride`.
+  package let pixels: UnsafeMutablePointer<UInt8>
+
+  /// Bytes from one row to the next: 3 · width.
+  package var stride: Int { 3 * width }
+  package var byteCount: Int { stride * height }
+
+  /// More pixels than this are refused unless the caller says otherwise: 2²⁸ are 768 MiB.
+  package static let defaultMaximumPixels = 1 << 28
+
+  /// An image whose pixels hold anything; the caller writes every one.
+  init(unwrittenWidth width: Int, height: Int) throws(ImageError) {
+    guard width > 0, height > 0 else {
+      throw .badArgument(what: "An image of \(width) × \(height) pixels was asked for; both sides must be at least 1.")
+    }
+    let (area, areaOverflows) = width.multipliedReportingOverflow(by: height)
+    let (bytes, bytesOverflow) = area.multipliedReportingOverflow(by: 3)
+    guard !areaOverflows, !bytesOverflow else {
+      throw .badArgument(what: "An image of \(width) × \(height) pixels was asked for; that is more than memory can hold.")
+    }
+    guard let memory = malloc(bytes) else { throw .outOfMemory(bytes: bytes) }
+    self.width = width
+    self.height = height
+    pixels = memory.bindMemory(to: UInt8.self, capacity: bytes)
+  }
+
+  deinit { free(pixels) }
+
+  /// An image of one colour.
+  package convenience init(width: Int, height: Int, colour: RGBColour) throws(ImageError) {
+    try self.init(unwrittenWidth: width, height: height)
+    for x in 0..<width { self[x, 0] = colour }
+    for y in 1..<max(1, height) { memcpy(pixels + y * stride, pixels, stride) }
+  }
+
+  /// Copies a caller's pixels.
+  /// - Parameters:
+  ///   - rgb: `height` rows of 3 · `width` bytes, `stride` bytes apart.
+  ///   - stride: at least 3 · `width`; 0 means exactly that.
+  package convenience init(
+    rgb: UnsafePointer<UInt8>, width: Int, height: Int, stride: Int = 0,
+    maximumPixels: Int = RGBImage.defaultMaximumPixels
+  ) throws(ImageError) {
+    guard width > 0, height > 0 else {
+      throw .badArgument(what: "The pixels are said to be \(width) × \(height); both sides must be at least 1.")
+    }
+    try RGBImage.check(width: width, height: height, limit: maximumPixels, source: "pixels")
+    let (row, rowOverflows) = width.multipliedReportingOverflow(by: 3)
+    let step = stride == 0 ? row : stride
+    let (_, extentOverflows) = step.multipliedReportingOverflow(by: height)
+    guard !rowOverflows, step >= row, !extentOverflows else {
+      throw .badArgument(what: "A stride of \(stride) bytes does not suit rows of \(width) pixels of 3 bytes.")
+    }
+    try self.init(unwrittenWidth: width, height: height)
+    for y in 0..<height { memcpy(pixels + y * row, rgb + y * step, row) }
+  }
+
+  package subscript(x: Int, y: Int) -> RGBColour {
+    get {
+      assert(x >= 0 && x < width && y >= 0 && y < height)
+      let p = pixels + y * stride + 3 * x
+      return RGBColour(p[0], p[1], p[2])
+    }
+    set {
+      assert(x >= 0 && x < width && y >= 0 && y < height)
+      let p = pixels + y * stride + 3 * x
+      p[0] = newValue.red
+      p[1] = newValue.green
+      p[2] = newValue.blue
+    }
+  }
+
+  /// Refuses more than `limit` pixels; the sides are at least 1.
+  static func check(width: Int, height: Int, limit: Int, source: String) throws(ImageError) {
+    let (area, overflows) = width.multipliedReportingOverflow(by: height)
+    guard !overflows, area <= limit else {
+      throw .tooManyPixels(source: source, width: width, height: height, limit: limit)
+    }
+  }
+}
