@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// An image scaled, its ratio kept, to lie centred on a canvas; the odd remainder goes right and below.
+package struct CanvasFit: Equatable {
+  package let canvasWidth, canvasHeight: Int
+  /// The scaled image, and where its top left pixel is on the canvas.
+  package let width, height, x, y: Int
+
+  init(canvasWidth: Int, canvasHeight: Int, width: Int, height: Int) {
+    self.canvasWidth = canvasWidth
+    self.canvasHeight = canvasHeight
+    self.width = width
+    self.height = height
+    x = (canvasWidth - width) / 2
+    y = (canvasHeight - height) / 2
+  }
+
+  /// HiRes-LLaVA's fit: scale = min(canvasWidth / width, canvasHeight / height), each side = ⌈side · scale⌉, computed in whole
+  /// numbers, at most the canvas. The scale may exceed 1.
+  package init(width: Int, height: Int, canvasWidth: Int, canvasHeight: Int) throws(ImageError) {
+    try checkSides(width, height)
+    try checkSides(canvasWidth, canvasHeight)
+    if canvasWidth * height <= canvasHeight * width {
+      self.init(
+        canvasWidth: canvasWidth, canvasHeight: canvasHeight, width: canvasWidth,
+        height: min(canvasHeight, dividedUp(height * canvasWidth, width)))
+    } else {
+      self.init(
+        canvasWidth: canvasWidth, canvasHeight: canvasHeight, width: min(canvasWidth, dividedUp(width * canvasHeight, height)),
+        height: canvasHeight)
+    }
+  }
+}
+
+/// HiRes-LLaVA's dynamic slicing (arXiv:2407.08706 §3.2): how many slices of the encoder's resolution an image is cut into and
+/// where it lies on their canvas. Exact whole-number arithmetic throughout.
+package struct HiResSlicing: Equatable {
+  /// The encoder's side in pixels.
+  package let resolution: Int
+  package let columns, rows: Int
+  /// The image on the canvas of all slices.
+  package let fit: CanvasFit
+
+  package var slices: Int { columns * rows }
+
+  /// - Parameters:
+  ///   - maxSlices: where ⌈width / resolution⌉ · ⌈height / resolution⌉ exceeds it, the image is first scaled by the largest
+  ///     s < 1 for which it does not.
+  ///   - quadruple: double rows and columns, once, where the result stays within `maxSlices`.
+  package init(width: Int, height: Int, resolution: Int, maxSlices: Int, quadruple: Bool = false) throws(ImageError) {
+    try checkSides(width, height)
+    guard resolution > 0, resolution <= 1 << 14, maxSlices > 0, maxSlices <= 1 << 14 else {
+      throw .badArgument(
+        what: "Slices of \(resolution) pixels, \(maxSlices) at most: both numbers must be 1 … 16384.")
+    }
+    var columns = dividedUp(width, resolution), rows = dividedUp(height, resolution)
+    if columns * rows > maxSlices {
+      (columns, rows) = HiResSlicing.shrunk(width: width, height: height, maxSlices: maxSlices)
+    } else if quadruple && 4 * columns * rows <= maxSlices {
+      columns *= 2
+      rows *= 2
+    }
+    self.resolution = resolution
+    self.columns = columns
+    self.rows = rows
+    fit = try CanvasFit(
+      width: width, height: height, canvasWidth: columns * resolution, canvasHeight: rows * resolution)
+  }
+
+  /// Both counts grow with the scale s and change only where s·width or s·height is a multiple of the resolution, so the
+  /// largest s that keeps within the limit fills whole columns, s = k·r / width, or whole rows, s = k·r / height.
+  /// The resolution cancels out: k columns go with ⌈k·height / width⌉ rows.
+  private static func shrunk(width: Int, height: Int, maxSlices: Int) -> (columns: Int, rows: Int) {
+    var k = maxSlices
+    while k > 0 && k * dividedUp(k * height, width) > maxSlices { k -= 1 }
+    var l = maxSlices
+    while l > 0 && l * dividedUp(l * width, height) > maxSlices { l -= 1 }
+    // One slice along the longer side always fits, so k and l are not both 0. The larger scale wins: k / width or l / height.
+    return k * height >= l * width ? (k, dividedUp(k * height, width)) : (dividedUp(l * width, height), l)
+  }
+
+  /// The top left pixel of a slice on the canvas; slices are numbered row by row.
+  package func origin(ofSlice index: Int) -> (x: Int, y: Int) {
+    (index % columns * resolution, index / columns * resolution)
+  }
+}
+
+/// ⌈a / b⌉ for a ≥ 0, b > 0.
+func dividedUp(_ a: Int, _ b: Int) -> Int { a / b + (a % b == 0 ? 0 : 1) }
