@@ -24,6 +24,7 @@
 
 #include "ErrorText.h"
 #include "KernelArguments.h"
+#include "Threads.h"
 
 /* open() and errno, which Swift cannot see: one is variadic, the other a macro. */
 static inline int shims_open(const char *path, int flags, mode_t mode) { return open(path, flags, mode); }

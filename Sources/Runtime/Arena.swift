@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+import Shims
+
+/// Scratch memory of one computation: a bump allocator over mapped chunks.
+///
+/// `mark()` and `release(to:)` bracket a block of a model; what was allocated between them is gone, the chunks stay, so a warm
+/// arena never asks the system again. One thread at a time. Memory is not cleared between uses.
+package final class Arena {
+  /// A place to go back to.
+  package struct Mark {
+    fileprivate let chunk: Int
+    fileprivate let offset: Int
+  }
+
+  private struct Chunk {
+    let base: UnsafeMutableRawPointer
+    let size: Int
+  }
+
+  private static let alignment = 64
+  private static let smallestChunk = 1 << 20
+  private static let largestStep = 64 << 20
+
+  private var chunks: [Chunk] = []
+  private var current = 0  // chunk that is being filled; chunks after it are free
+  private var offset = 0  // bytes used in it
+  private var before = 0  // bytes used in the chunks before it
+
+  /// Bytes of mapped chunks never exceed this.
+  package let limit: Int
+  /// Bytes mapped now.
+  package private(set) var mapped = 0
+  /// Most bytes that were in use at one time.
+  package private(set) var peak = 0
+
+  package init(limit: Int = .max) {
+    self.limit = limit
+  }
+
+  deinit {
+    for chunk in chunks { pages_unmap(chunk.base, chunk.size) }
+  }
+
+  /// Bytes in use, rounding included.
+  package var used: Int { before + offset }
+
+  package func mark() -> Mark { Mark(chunk: current, offset: offset) }
+
+  /// Frees everything allocated since `mark` was taken.
+  package func release(to mark: Mark) {
+    assert(mark.chunk < current || (mark.chunk == current && mark.offset <= offset))
+    while current > mark.chunk {
+      current -= 1
+      before -= filled.removeLast()
+    }
+    offset = mark.offset
+  }
+
+  /// Gives chunks that hold nothing back to the system.
+  package func trim() {
+    let kept = used == 0 ? 0 : current + 1
+    while chunks.count > kept { unmapLast() }
+  }
+
+  /// `[rows, columns]` floats with any content, 64-byte aligned.
+  package func tensor(_ rows: Int, _ columns: Int) throws(RuntimeError) -> Tensor {
+    Tensor(data: try array(of: Float.self, rows, columns), rows: rows, columns: columns)
+  }
+
+  /// `rows · columns` values of a plain type with any content, 64-byte aligned.
+  package func array<T: BitwiseCopyable>(of type: T.Type, _ rows: Int, _ columns: Int = 1) throws(RuntimeError) -> UnsafeMutablePointer<T> {
+    let (count, overflow) = rows.multipliedReportingOverflow(by: columns)
+    let (bytes, overflow2) = count.multipliedReportingOverflow(by: MemoryLayout<T>.stride)
+    guard !overflow, !overflow2, rows >= 0, columns >= 0 else { throw .outOfMemory(bytes: .max) }
+    return try allocate(bytes: bytes).bindMemory(to: type, capacity: count)
+  }
+
+  /// Memory with any content, 64-byte aligned.
+  package func allocate(bytes: Int) throws(RuntimeError) -> UnsafeMutableRawPointer {
+    guard bytes >= 0, bytes <= Int.max - 4096 else { throw .outOfMemory(bytes: bytes) }
+    let size = max(bytes + Arena.alignment - 1, Arena.alignment) & -Arena.alignment
+    if current >= chunks.count || chunks[current].size - offset < size { try nextChunk(size) }
+    let p = chunks[current].base + offset
+    offset += size
+    peak = max(peak, used)
+    return p
+  }
+
+  // Bytes used in each chunk before `current`, so that release can subtract them.
+  private var filled: [Int] = []
+
+  /// Makes `current` an empty chunk with room for `size` bytes.
+  private func nextChunk(_ size: Int) throws(RuntimeError) {
+    // An empty current chunk that is too small is of no use here: look at it like the free ones after it.
+    let next = offset == 0 ? current : current + 1
+    if next >= chunks.count || chunks[next].size < size {
+      while chunks.count > next { unmapLast() }  // free and too small: make room for one that fits from now on
+      try mapChunk(size)
+    }
+    if next != current {
+      filled.append(offset)
+      before += offset
+    }
+    current = next
+    offset = 0
+  }
+
+  private func mapChunk(_ size: Int) throws(RuntimeError) {
+    // Chunks grow with the arena, so that their number stays small.
+    var wanted = max(size, min(max(mapped, Arena.smallestChunk), Arena.largestStep))
+    if wanted > limit - mapped { wanted = size }
+    let page = Int(page_size())
+    wanted = (wanted + page - 1) & -page
+    if wanted > limit - mapped { wanted = size }  // the last bytes below a limit that is no multiple of a page
+    guard wanted <= limit - mapped, let base = pages_map(wanted) else { throw .outOfMemory(bytes: size) }
+    chunks.append(Chunk(base: base, size: wanted))
+    mapped += wanted
+  }
+
+  private func unmapLast() {
+    guard let chunk = chunks.popLast() else { return }
+    pages_unmap(chunk.base, chunk.size)
+    mapped -= chunk.size
+  }
+}

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+import Kernels
+import Shims
+
+/// Queries that one thread takes at a time: enough to reuse keys and values from cache, few enough to share work out evenly.
+private let queryTile = 32
+/// Largest head the kernels take.
+private let largestHead = 256
+
+/// Softmax(q·kᵀ / √headSize)·v, every query with every key, for each of `batch` equal slices by itself.
+/// - Parameter qkv: `[batch·n, 3·heads·headSize]`, a row is q | k | v.
+/// - Returns: `[batch·n, heads·headSize]`.
+package func attention(qkv: Tensor, batch: Int, heads: Int, headSize: Int, _ ctx: Context) throws(RuntimeError) -> Tensor {
+  let size = heads &* headSize
+  guard qkv.columns == 3 &* size else { throw .shape(operation: "attention qkv", expected: 3 &* size, found: qkv.columns) }
+  let q = Slices(qkv.data, stride: qkv.columns, rows: qkv.rows)
+  let k = Slices(qkv.data + size, stride: qkv.columns, rows: qkv.rows)
+  let v = Slices(qkv.data + 2 &* size, stride: qkv.columns, rows: qkv.rows)
+  return try attention(q, k, v, batch: batch, heads: heads, headSize: headSize, ctx)
+}
+
+/// Attention of one sequence to another, every query with every key of its slice.
+/// - Parameters:
+///   - query: `[batch·n, size]`, size = heads·headSize.
+///   - key, value: `[batch·m, size]`.
+/// - Returns: `[batch·n, size]`.
+package func crossAttention(query: Tensor, key: Tensor, value: Tensor, batch: Int, heads: Int, _ ctx: Context) throws(RuntimeError) -> Tensor {
+  guard key.columns == query.columns else { throw .shape(operation: "attention key", expected: query.columns, found: key.columns) }
+  guard value.columns == query.columns else { throw .shape(operation: "attention value", expected: query.columns, found: value.columns) }
+  guard value.rows == key.rows else { throw .shape(operation: "attention value rows", expected: key.rows, found: value.rows) }
+  let headSize = try headSize(of: query.columns, heads)
+  return try attention(
+    Slices(query.data, stride: query.columns, rows: query.rows), Slices(key.data, stride: key.columns, rows: key.rows),
+    Slices(value.data, stride: value.columns, rows: value.rows), batch: batch, heads: heads, headSize: headSize, ctx)
+}
+
+/// As above with keys and values from one product.
+/// - Parameter keyValue: `[batch·m, 2·size]`, a row is k | v.
+package func crossAttention(query: Tensor, keyValue: Tensor, batch: Int, heads: Int, _ ctx: Context) throws(RuntimeError) -> Tensor {
+  let size = query.columns
+  guard keyValue.columns == 2 &* size else { throw .shape(operation: "attention key|value", expected: 2 &* size, found: keyValue.columns) }
+  let headSize = try headSize(of: size, heads)
+  return try attention(
+    Slices(query.data, stride: size, rows: query.rows), Slices(keyValue.data, stride: 2 &* size, rows: keyValue.rows),
+    Slices(keyValue.data + size, stride: 2 &* size, rows: keyValue.rows), batch: batch, heads: heads, headSize: headSize, ctx)
+}
+
+/// Causal attention of the newest `queries` positions of a layer of the cache: each sees the positions up to its own.
+/// - Parameter query: token i, head h at `query + i·queryStride + h·headSize`; `heads` is a multiple of the cache's kvHeads.
+/// - Returns: `[queries, heads·headSize]`.
+package func causalAttention(
+  query: UnsafePointer<Float>, queryStride: Int, queries: Int, cache: KVCache, layer: Int, heads: Int, _ ctx: Context
+) throws(RuntimeError) -> Tensor {
+  guard layer >= 0, layer < cache.layers else { throw .shape(operation: "attention layer", expected: cache.layers, found: layer) }
+  guard heads > 0, heads % cache.kvHeads == 0 else { throw .shape(operation: "attention heads", expected: cache.kvHeads, found: heads) }
+  let keys = cache.filled(layer: layer)
+  guard queries >= 0, queries <= keys else { throw .shape(operation: "attention queries", expected: keys, found: queries) }
+  let y = try ctx.arena.tensor(queries, heads &* cache.headSize)
+  var a = AttentionArguments()
+  a.query = query
+  a.queryStride = queryStride
+  a.key = UnsafeRawPointer(cache.keys(layer: layer))
+  a.value = UnsafeRawPointer(cache.values(layer: layer))
+  a.tokenStride = cache.headSize
+  a.headStride = cache.capacity &* cache.headSize
+  a.isHalf = cache.isHalf ? 1 : 0
+  a.heads = Int64(heads)
+  a.kvHeads = Int64(cache.kvHeads)
+  a.headSize = Int64(cache.headSize)
+  a.queries = Int64(queries)
+  a.keys = Int64(keys)
+  a.causalStart = Int64(keys - queries)
+  a.scale = 1 / Float(cache.headSize).squareRoot()
+  a.output = y.data
+  a.outputStride = y.columns
+  run([a], queries: queries, heads: heads, ctx)
+  return y
+}
+
+/// A matrix seen by rows, possibly some columns of a wider one.
+private struct Slices {
+  let data: UnsafeMutablePointer<Float>
+  let stride, rows: Int
+
+  init(_ data: UnsafeMutablePointer<Float>, stride: Int, rows: Int) {
+    self.data = data
+    self.stride = stride
+    self.rows = rows
+  }
+}
+
+private func headSize(of size: Int, _ heads: Int) throws(RuntimeError) -> Int {
+  guard heads > 0, size % heads == 0 else { throw .shape(operation: "attention heads", expected: size, found: heads) }
+  return size / heads
+}
+
+private func attention(
+  _ q: Slices, _ k: Slices, _ v: Slices, batch: Int, heads: Int, headSize: Int, _ ctx: Context
+) throws(RuntimeError) -> Tensor {
+  guard heads > 0, headSize > 0, headSize <= largestHead else { throw .shape(operation: "attention head size", expected: largestHead, found: headSize) }
+  guard batch > 0, q.rows % batch == 0 else { throw .shape(operation: "attention batch of queries", expected: batch, found: q.rows) }
+  guard k.rows % batch == 0 else { throw .shape(operation: "attention batch of keys", expected: batch, found: k.rows) }
+  let (queries, keys) = (q.rows / batch, k.rows / batch)
+  let y = try ctx.arena.tensor(q.rows, heads &* headSize)
+  let slices = (0..<batch).map { slice in
+    var a = AttentionArguments()
+    a.query = UnsafePointer(q.data + slice &* queries &* q.stride)
+    a.queryStride = q.stride
+    a.key = UnsafeRawPointer(k.data + slice &* keys &* k.stride)
+    a.value = UnsafeRawPointer(v.data + slice &* keys &* v.stride)
+    a.tokenStride = k.stride
+    a.headStride = headSize
+    a.heads = Int64(heads)
+    a.kvHeads = Int64(heads)
+    a.headSize = Int64(headSize)
+    a.queries = Int64(queries)
+    a.keys = Int64(keys)
+    a.causalStart = -1
+    a.scale = 1 / Float(headSize).squareRoot()
+    a.output = y[slice &* queries]
+    a.outputStride = y.columns
+    return a
+  }
+  run(slices, queries: queries, heads: heads, ctx)
+  return y
+}
+
+/// One item per slice, head and tile of queries. The last queries of a causal slice see most keys, so they go first.
+private func run(_ slices: [AttentionArguments], queries: Int, heads: Int, _ ctx: Context) {
+  guard queries > 0 else { return }
+  let tiles = (queries - 1) / queryTile + 1
+  slices.withUnsafeBufferPointer { slices in
+    guard let base = slices.baseAddress else { return }
+    ctx.pool.run(slices.count &* heads &* tiles) { i in
+      // Tiles of one head follow each other: its keys and values stay in cache.
+      let (slice, head, tile) = (i / (heads &* tiles), i / tiles % heads, tiles - 1 - i % tiles)
+      ctx.kernels.attention(base + slice, head, tile &* queryTile, min((tile + 1) &* queryTile, queries))
+    }
+  }
+}

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+import Kernels
+
+/// What every operation needs to run: kernels, threads, memory, and whether to stop.
+///
+/// The pool may be shared by many contexts; the arena belongs to one computation at a time.
+package struct Context {
+  package let kernels: KernelTable
+  package let pool: ThreadPool
+  package let arena: Arena
+  package let stop: StopSignal
+
+  package init(kernels: KernelTable, pool: ThreadPool, arena: Arena = Arena(), stop: StopSignal = StopSignal()) {
+    self.kernels = kernels
+    self.pool = pool
+    self.arena = arena
+    self.stop = stop
+  }
+
+  /// Throws when the computation was cancelled or its deadline has passed. Called between layers.
+  package func check() throws(RuntimeError) { try stop.check() }
+}
+
+extension Context {
+  /// Work of less than this many values is done by the calling thread: waking another costs more.
+  static let smallWork = 8192
+
+  /// Calls `body` with ranges that cover `0..<rows`, in parallel when `rows` rows of `cost` values each are worth it.
+  /// Every row must be independent of the others.
+  func split(rows: Int, cost: Int, _ body: (Range<Int>) -> Void) {
+    let grain = max(1, Context.smallWork / max(cost, 1))
+    pool.split(rows, grain: grain, body)
+  }
+
+  /// Calls `body` with ranges that cover `0..<elements`, for work where every value is by itself. Ranges start on cache lines.
+  func split(elements: Int, _ body: (Range<Int>) -> Void) {
+    let line = 16
+    pool.split((elements + line - 1) / line, grain: Context.smallWork / line) { lines in
+      body(lines.lowerBound &* line..<min(lines.upperBound &* line, elements))
+    }
+  }
+}

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+import Shims
+
+/// The loop that a `ThreadPool` is working on, and the protocol by which threads share it.
+///
+/// One 64-bit word, `ticket`, holds the number of the loop (upper half) and the next free index (lower half). A thread takes an
+/// index by exchanging the word for one with the next index, so it can never take an index of a loop that is over: the number
+/// would differ. `body` and `count` are read before the exchange; when it succeeds, an index was free, hence the loop was not
+/// over, hence they are those of that loop.
+final class Job: @unchecked Sendable {
+  typealias Body = (Int) -> Void
+
+  // Each on a cache line of its own: they are written by different threads.
+  private let memory: UnsafeMutableRawPointer
+  private let ticket: UnsafeMutablePointer<UInt64>  // loop number << 32 | next index
+  private let finished: UnsafeMutablePointer<UInt32>  // indices done of this loop
+  private let loop: UnsafeMutablePointer<UInt32>  // loop number, what idle workers sleep on
+  private let idle: UnsafeMutablePointer<UInt32>  // workers asleep
+  private let waiting: UnsafeMutablePointer<UInt32>  // 1: the caller sleeps on `finished`
+  private let count: UnsafeMutablePointer<UInt64>
+  private let body: UnsafeMutablePointer<UInt64>  // address of the caller's closure
+  private let owner: UnsafeMutablePointer<UInt64>  // thread whose loop this is, 0: none
+  private let stopped: UnsafeMutablePointer<UInt32>
+  private let turn: UnsafeMutablePointer<pthread_mutex_t>
+  private let spins: Int
+
+  init(spins: Int) {
+    let line = 128
+    let raw = UnsafeMutableRawPointer.allocate(byteCount: 10 * line, alignment: line)
+    raw.initializeMemory(as: UInt8.self, repeating: 0, count: 10 * line)
+    memory = raw
+    func word32(_ i: Int) -> UnsafeMutablePointer<UInt32> { (raw + i * line).bindMemory(to: UInt32.self, capacity: 1) }
+    func word64(_ i: Int) -> UnsafeMutablePointer<UInt64> { (raw + i * line).bindMemory(to: UInt64.self, capacity: 1) }
+    ticket = word64(0)
+    finished = word32(1)
+    loop = word32(2)
+    idle = word32(3)
+    waiting = word32(4)
+    count = word64(5)
+    body = word64(6)
+    owner = word64(7)
+    stopped = word32(8)
+    turn = (raw + 9 * line).bindMemory(to: pthread_mutex_t.self, capacity: 1)
+    pthread_mutex_init(turn, nil)
+    self.spins = spins
+  }
+
+  deinit {
+    pthread_mutex_destroy(turn)
+    memory.deallocate()
+  }
+
+  func isOwner(_ thread: pthread_t) -> Bool { atomic_load64(owner) == UInt64(thread) }
+
+  /// Runs one loop with the help of the workers. Waits for other callers first.
+  func take(turn work: (Int) -> Void, _ total: Int) {
+    pthread_mutex_lock(turn)
+    atomic_store64(owner, UInt64(pthread_self()))
+    withoutActuallyEscaping(work) { work in
+      withUnsafePointer(to: work) { address in
+        atomic_store64_relaxed(body, UInt64(UInt(bitPattern: address)))
+        // The index has 32 bits.
+        var start = 0
+        while start < total {
+          let part = min(total - start, 1 << 30)
+          if start == 0 {
+            share(part)
+          } else {
+            let base = start
+            withUnsafePointer(to: { (i: Int) in work(base &+ i) } as Body) { address in
+              atomic_store64_relaxed(body, UInt64(UInt(bitPattern: address)))
+              share(part)
+            }
+          }
+          start += part
+        }
+      }
+    }
+    atomic_store64(owner, 0)
+    pthread_mutex_unlock(turn)
+  }
+
+  private func share(_ total: Int) {
+    atomic_store64_relaxed(count, UInt64(total))
+    atomic_store32(finished, 0)
+    let number = atomic_load32(loop) &+ 1
+    atomic_store64(ticket, UInt64(number) << 32)
+    atomic_store32(loop, number)
+    if atomic_load32(idle) > 0 { futex_wake32(loop, Int32(truncatingIfNeeded: total - 1)) }
+
+    takeIndices(of: number)
+
+    // Every index is taken; some may still be at work.
+    var spin = 0
+    while true {
+      let done = atomic_load32(finished)
+      if done == UInt32(total) { return }
+      if spin < spins {
+        spin += 1
+        spin_pause()
+        continue
+      }
+      atomic_store32(waiting, 1)
+      if atomic_load32(finished) == done { futex_wait32(finished, done) }
+      atomic_store32(waiting, 0)
+    }
+  }
+
+  /// Works on loop `number` until no index of it is free.
+  private func takeIndices(of number: UInt32) {
+    var done: UInt32 = 0
+    while true {
+      let now = atomic_load64(ticket)
+      let index = now & 0xffff_ffff
+      let address = atomic_load64_relaxed(body)
+      guard UInt32(truncatingIfNeeded: now >> 32) == number, index < atomic_load64_relaxed(count) else { break }
+      guard atomic_exchange64_if(ticket, now, now &+ 1) else { continue }
+      Job.call(UInt(address), Int(index))
+      done &+= 1
+    }
+    guard done > 0 else { return }
+    let all = atomic_add32(finished, done)
+    // `finished` may belong to the next loop from here on; a wake too many does no harm.
+    if atomic_load32(waiting) != 0, UInt64(all) >= atomic_load64_relaxed(count) { futex_wake32(finished, 1) }
+  }
+
+  // Not inlined: what it retains of the closure must be released before the index counts as finished.
+  @inline(never)
+  private static func call(_ address: UInt, _ index: Int) {
+    guard let body = UnsafePointer<Body>(bitPattern: address) else { return }
+    body.pointee(index)
+  }
+
+  /// A worker's life: help with each loop, spin a little after it, then sleep.
+  func serve() {
+    var seen: UInt32 = 0
+    var spin = 0
+    while true {
+      let number = atomic_load32(loop)
+      if number != seen {
+        seen = number
+        spin = 0
+        if atomic_load32(stopped) != 0 { return }
+        takeIndices(of: number)
+        continue
+      }
+      if spin < spins {
+        spin += 1
+        spin_pause()
+        continue
+      }
+      _ = atomic_add32(idle, 1)
+      futex_wait32(loop, seen)
+      _ = atomic_add32(idle, .max)  // −1
+    }
+  }
+
+  /// Makes the workers return. No loop is running.
+  func stop() {
+    atomic_store32(stopped, 1)
+    _ = atomic_add32(loop, 1)
+    futex_wake32(loop, .max)
+  }
+}

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+import Shims
+
+/// A fixed set of plain threads that share loops with the calling thread.
+///
+/// `run` hands out indices one by one, so a thread that the system delays holds nobody up: the others take its share, and a
+/// caller waits only for indices that a worker has begun. Results must not depend on which thread computes what; with bodies
+/// whose indices are independent they never do.
+///
+/// Several host threads may call `run`; they take turns. A `run` from inside a body is done by that thread alone.
+/// After a `fork` the child has no workers and computes everything in the calling thread.
+package final class ThreadPool: @unchecked Sendable {
+  /// Threads that compute, the calling one included.
+  package let threads: Int
+
+  private let job: Job
+  private var workers: [pthread_t] = []
+  private let process = getpid()
+
+  /// Enough for every kernel's scratch, and never the process's default, which a host may have set to anything.
+  private static let stackSize = 2 << 20
+
+  /// - Parameter threads: nil: as many as `CPUBudget` finds useful. Fewer start when the system refuses more.
+  package init(threads wanted: Int? = nil) {
+    let budget = CPUBudget.current()
+    let count = min(max(wanted ?? budget.threads, 1), 1024)
+    // Spinning threads that share a CPU steal it from each other.
+    job = Job(spins: count <= budget.processors ? 2000 : 0)
+    for _ in 1..<max(count, 1) {
+      var thread = pthread_t()
+      let argument = Unmanaged.passUnretained(job).toOpaque()
+      guard thread_start(&thread, ThreadPool.stackSize, { ThreadPool.work($0) }, argument) == 0 else { break }
+      workers.append(thread)
+    }
+    self.threads = workers.count + 1
+  }
+
+  deinit {
+    job.stop()
+    // A forked child has only the thread that forked; joining the others would wait for ever.
+    if getpid() == process {
+      for worker in workers { pthread_join(worker, nil) }
+    }
+  }
+
+  /// Calls `body` once with each of `0..<count`, on any of the threads, and returns when all calls have returned.
+  package func run(_ count: Int, _ body: (Int) -> Void) {
+    guard count > 1, threads > 1, !isInside else {
+      var i = 0
+      while i < count {
+        body(i)
+        i &+= 1
+      }
+      return
+    }
+    job.take(turn: body, count)
+  }
+
+  /// Calls `body` with ranges that cover `0..<count` without overlap, each of at least `grain` indices but the last.
+  /// The ranges depend on the number of threads: only for bodies that treat every index by itself.
+  package func split(_ count: Int, grain: Int, _ body: (Range<Int>) -> Void) {
+    guard count > 0 else { return }
+    // A few ranges a thread, so that one that comes late leaves its share to others.
+    let share = (count - 1) / (threads &* 4) + 1
+    let step = max(share, grain, 1)
+    let ranges = (count - 1) / step + 1
+    if ranges == 1 || threads == 1 { return body(0..<count) }
+    run(ranges) { i in
+      let start = i &* step
+      body(start..<min(start &+ step, count))
+    }
+  }
+
+  /// Whether this thread is computing for this pool right now.
+  private var isInside: Bool {
+    let me = pthread_self()
+    if job.isOwner(me) { return true }
+    for worker in workers where pthread_equal(worker, me) != 0 { return true }
+    return false
+  }
+
+  private static func work(_ argument: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
+    guard let argument else { return nil }
+    // The pool keeps the job until this thread is joined.
+    Unmanaged<Job>.fromOpaque(argument).takeUnretainedValue().serve()
+    return nil
+  }
+}

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+import Kernels
+import Shims
+import WeightFile
+
+/// The tensors of a weight file, ready for the kernels.
+///
+/// Raw tensors are used in place from the file's mapping; compressed ones are decoded once, in parallel, into one block of memory;
+/// plain f16 tensors (norms, biases, tables) are widened to f32. Immutable once made: any number of threads may read it.
+package final class WeightStore: @unchecked Sendable {
+  package let file: WeightFile
+  /// Anonymous memory this store holds: decoded and widened tensors.
+  package let residentBytes: Int
+  /// Bytes used in place from the file's mapping.
+  package let mappedBytes: Int
+
+  private let memory: PageBlock
+  private let records: [TensorRecord]
+  private let data: [UnsafeRawPointer]
+  private let numbers: [[UInt8]: Int]
+
+  /// Called on the loading thread between rounds of decoding; false stops with `RuntimeError.cancelled`.
+  package typealias Progress = (_ doneBytes: Int, _ totalBytes: Int) -> Bool
+
+  /// - Parameter inPlace: false: raw tensors are copied to memory too, their checksums checked. For hosts that cannot rule out that
+  ///   the file is cut while it is open, which kills a process that reads the mapping.
+  /// - Throws: `weights` when a tensor cannot be decoded, `outOfMemory`, `cancelled` or `deadlineExceeded` when told to stop.
+  package init(
+    _ file: WeightFile, pool: ThreadPool, kernels: KernelTable, inPlace: Bool = true, stop: StopSignal = StopSignal(),
+    progress: Progress? = nil
+  ) throws(RuntimeError) {
+    let plan = try LoadPlan(file, inPlace: inPlace)
+    let memory = try PageBlock(plan.bytes)
+    try plan.decode(into: memory.base, pool: pool, stop: stop, progress: progress)
+    plan.widen(in: memory.base, pool: pool, kernels: kernels)
+
+    self.file = file
+    self.memory = memory
+    records = file.records
+    residentBytes = plan.keptBytes
+    mappedBytes = plan.mappedBytes
+    data = plan.tensors.map { $0.raw ?? UnsafeRawPointer(memory.base + $0.offset) }
+    plan.forgetHalves(in: memory.base)
+    var numbers: [[UInt8]: Int] = [:]
+    for (i, record) in file.records.enumerated() { numbers[Array(record.name.utf8)] = i }
+    self.numbers = numbers
+  }
+
+  /// All tensors, by their full names.
+  package var root: Weights { Weights(store: self, prefix: "") }
+
+  /// A tensor and where its values are. Plain f16 tensors are found as f32.
+  func find(_ name: String) -> (record: TensorRecord, data: UnsafeRawPointer)? {
+    guard let i = numbers[Array(name.utf8)] else { return nil }
+    return (records[i], data[i])
+  }
+}
+
+/// Mapped zeroed memory, unmapped with its owner.
+final class PageBlock: @unchecked Sendable {
+  let base: UnsafeMutableRawPointer
+  let byteCount: Int
+
+  init(_ byteCount: Int) throws(RuntimeError) {
+    guard byteCount >= 0, let base = pages_map(max(byteCount, 1)) else { throw .outOfMemory(bytes: byteCount) }
+    if byteCount >= 32 << 20 { pages_prefer_huge(base, byteCount) }
+    self.base = base
+    self.byteCount = max(byteCount, 1)
+  }
+
+  deinit { pages_unmap(base, byteCount) }
+}

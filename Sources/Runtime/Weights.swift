@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+import WeightFile
+
+/// A scope of tensor names in a `WeightStore`: `weights["layers"]["3"]["norm1"].vector("weight", count: 1024)`.
+///
+/// Pointers stay good as long as the store lives; whoever keeps one keeps `store` too.
+package struct Weights {
+  package let store: WeightStore
+  /// Full name of this scope, without a dot at the end; empty at the root.
+  package let prefix: String
+
+  /// The scope `prefix.name`. `name` may hold dots itself.
+  package subscript(_ name: String) -> Weights { Weights(store: store, prefix: fullName(name)) }
+  package subscript(_ index: Int) -> Weights { self["\(index)"] }
+
+  package func fullName(_ leaf: String) -> String { prefix.isEmpty ? leaf : "\(prefix).\(leaf)" }
+
+  package func has(_ leaf: String) -> Bool { store.find(fullName(leaf)) != nil }
+
+  /// Shape of a tensor of this scope, nil if there is none.
+  package func shape(_ leaf: String) -> [Int]? { store.find(fullName(leaf))?.record.shape }
+
+  /// A plain vector of `count` values (stored as f32 or f16).
+  package func vector(_ leaf: String, count: Int) throws(WeightFileError) -> UnsafePointer<Float> {
+    try table(leaf, shape: [count])
+  }
+
+  /// A plain row-major tensor of this shape (stored as f32 or f16).
+  package func table(_ leaf: String, shape: [Int]) throws(WeightFileError) -> UnsafePointer<Float> {
+    let name = fullName(leaf)
+    guard let (record, data) = store.find(name) else { throw .missingTensor(file: store.file.name, tensor: name) }
+    guard record.shape == shape else { throw .shapeMismatch(file: store.file.name, tensor: name, expected: shape, found: record.shape) }
+    guard !record.encoding.isPacked else { throw .encodingMismatch(file: store.file.name, tensor: name, expected: "f32 or f16", found: record.encoding) }
+    return data.assumingMemoryBound(to: Float.self)
+  }
+
+  /// A packed matrix `[outputs, inputs]` for the kernels.
+  package func matrix(_ leaf: String, outputs: Int, inputs: Int) throws(WeightFileError) -> PackedMatrix {
+    let name = fullName(leaf)
+    guard let (record, data) = store.find(name) else { throw .missingTensor(file: store.file.name, tensor: name) }
+    guard record.shape == [outputs, inputs] else {
+      throw .shapeMismatch(file: store.file.name, tensor: name, expected: [outputs, inputs], found: record.shape)
+    }
+    guard let layout = PackedLayout(encoding: record.encoding, outputs: outputs, inputs: inputs, group: record.group),
+      layout.byteCount == record.byteCount
+    else {
+      throw .encodingMismatch(file: store.file.name, tensor: name, expected: "f32x16, f16x16, q8x16 or q4x16", found: record.encoding)
+    }
+    return PackedMatrix(store: store, layout: layout, data: data)
+  }
+}
+
+/// A matrix in a packed layout, and the store that its bytes belong to.
+package struct PackedMatrix {
+  let store: WeightStore
+  package let layout: PackedLayout
+  package let data: UnsafeRawPointer
+}
