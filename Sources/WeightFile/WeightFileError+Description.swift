@@ -98,6 +98,8 @@ extension WeightFileError: CustomStringConvertible {
       "\(file): tensor \(tensor), frame \(frame) at offset \(offset) is damaged (wrong checksum)"
     case .undecodableFrame(let file, let tensor, let frame, let offset):
       "\(file): tensor \(tensor), frame \(frame) at offset \(offset) cannot be decompressed"
+    case .metadataMismatch(let file, let key, let found, let expected):
+      "\(file): metadata \(key) is \(found), expected \(expected)"
     case .missingTensor(let file, let tensor):
       "\(file): tensor \(tensor) is missing"
     case .shapeMismatch(let file, let tensor, let expected, let found):

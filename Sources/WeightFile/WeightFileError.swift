@@ -62,6 +62,8 @@ package enum WeightFileError: Error, Sendable {
   case missingMetadata(file: String, key: String)
   case wrongMetadataType(file: String, key: String, expected: StaticString, found: StaticString)
   case metadataOutOfRange(file: String, key: String, value: Int, low: Int, high: Int)
+  /// A value of the right type that no reader can use.
+  case metadataMismatch(file: String, key: String, found: String, expected: String)
   case missingTensor(file: String, tensor: String)
   case shapeMismatch(file: String, tensor: String, expected: [Int], found: [Int])
   case encodingMismatch(file: String, tensor: String, expected: String, found: TensorEncoding)

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+import Runtime
+import WeightFile
+
+/// LLaVA's projector from vision features to the decoder's width: one linear layer (`linear`), or two with an exact GELU
+/// between (`mlp2x_gelu`, arXiv:2310.03744 §3.2). Layer names keep the checkpoint's indices 0 and 2.
+package struct MLPProjector {
+  let first: Linear
+  let second: Linear?
+
+  /// - Parameter w: scope with `0` and, for two layers, `2`.
+  package init(_ w: Weights, from inputSize: Int, to outputSize: Int, layers: Int) throws(WeightFileError) {
+    first = try Linear(w["0"], from: inputSize, to: outputSize)
+    second = layers == 2 ? try Linear(w["2"], from: outputSize, to: outputSize) : nil
+  }
+
+  /// The projector that the file's `projector.kind` names.
+  package init(_ w: Weights, _ m: Metadata, from inputSize: Int, to outputSize: Int) throws(WeightFileError) {
+    let kind = try m.requireString("projector.kind")
+    let isLinear = kind.utf8.elementsEqual("linear".utf8)
+    guard isLinear || kind.utf8.elementsEqual("mlp2x_gelu".utf8) else {
+      throw m.mismatch("projector.kind", found: kind, expected: "linear or mlp2x_gelu")
+    }
+    try self.init(w, from: inputSize, to: outputSize, layers: isLinear ? 1 : 2)
+  }
+
+  /// `[tokens, inputSize]` → `[tokens, outputSize]`.
+  package func callAsFunction(_ x: Tensor, _ ctx: Context) throws(RuntimeError) -> Tensor {
+    let h = try first(x, ctx)
+    guard let second else { return h }
+    Activation.gelu(h, ctx)
+    return try second(h, ctx)
+  }
+}

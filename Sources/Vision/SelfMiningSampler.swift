@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+import Runtime
+import WeightFile
+
+/// HiRes-LLaVA's Self-Mining Sampler (arXiv:2407.08706 §3.3): each token is an average-pooled cell of the feature map that
+/// then looks at the full-resolution features through one cross-attention, and is projected to the decoder's width.
+package struct SelfMiningSampler {
+  let normQuery, normKeyValue, normOutput: LayerNorm
+  let query, keyValue, output: Linear  // hiddenSize → hiddenSize; → 2·hiddenSize (k | v); → hiddenSize
+  let projector: MLPProjector  // hiddenSize → outputSize
+  let heads: Int
+  /// Side of a pooled cell in patches.
+  let kernel: Int
+  /// True: a token sees only its own cell; false: the whole view.
+  let isLocal: Bool
+
+  package init(_ w: Weights, _ m: Metadata, hiddenSize: Int, outputSize: Int, side: Int) throws(WeightFileError) {
+    normQuery = try LayerNorm(w["normQuery"], size: hiddenSize, epsilon: 1e-5)
+    normKeyValue = try LayerNorm(w["normKeyValue"], size: hiddenSize, epsilon: 1e-5)
+    normOutput = try LayerNorm(w["normOutput"], size: hiddenSize, epsilon: 1e-5)
+    query = try Linear(w["attn.q"], from: hiddenSize, to: hiddenSize)
+    keyValue = try Linear(w["attn.kv"], from: hiddenSize, to: 2 * hiddenSize)
+    output = try Linear(w["attn.out"], from: hiddenSize, to: hiddenSize)
+    projector = try MLPProjector(w["mlp"], from: hiddenSize, to: outputSize, layers: 2)
+    heads = try m.requireDivisor("hires.samplerHeads", of: hiddenSize, in: 1...1024)
+    kernel = try m.requireDivisor("hires.samplerKernel", of: side, in: 1...64)
+    isLocal = m.bool("hires.samplerLocal") ?? false
+    guard hiddenSize / heads <= 256 else {
+      throw m.mismatch("hires.samplerHeads", found: "\(heads)", expected: "head size of at most 256")
+    }
+  }
+
+  /// Tokens of one view with `side × side` patches.
+  package func tokens(side: Int) -> Int { (side / kernel) * (side / kernel) }
+
+  /// - Parameter p: `[views · side², hiddenSize]`.
+  /// - Returns: `[views · tokens(side), outputSize]`, row-major within a view.
+  package func callAsFunction(_ p: Tensor, views: Int, side: Int, _ ctx: Context) throws(RuntimeError) -> Tensor {
+    // Views stacked on top of each other are one tall map: cells never cross a view, since kernel divides side.
+    let pooled = try averagePool(p, height: views * side, width: side, window: kernel, ctx)
+    let q = try query(normQuery(pooled, ctx), ctx)
+    let source = isLocal ? try gatherCells(p, views: views, side: side, ctx) : p
+    let kv = try keyValue(normKeyValue(source, ctx), ctx)
+    let batch = isLocal ? pooled.rows : views
+    let z = try output(crossAttention(query: q, keyValue: kv, batch: batch, heads: heads, ctx), ctx)
+    add(pooled, to: z, ctx)
+    return try projector(normOutput(z, ctx), ctx)
+  }
+
+  /// The patches in cell order: all of cell 0, then all of cell 1, …
+  private func gatherCells(_ p: Tensor, views: Int, side: Int, _ ctx: Context) throws(RuntimeError) -> Tensor {
+    let cells = try ctx.arena.tensor(p.rows, p.columns)
+    let across = side / kernel
+    ctx.pool.run(views * across * across) { cell in
+      let (y, x) = (cell / across, cell % across)
+      for k in 0..<kernel * kernel {
+        let patch = (y * kernel + k / kernel) * side + x * kernel + k % kernel
+        cells[cell * kernel * kernel + k].update(from: p[patch], count: p.columns)
+      }
+    }
+    return cells
+  }
+}
