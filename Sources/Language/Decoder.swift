@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+import Runtime
+
+/// A causal language model that continues a sequence of vectors. Immutable: the state of a sequence is its `KVCache`, so
+/// one decoder serves any number of sessions and threads.
+package protocol Decoder: AnyObject {
+  var hiddenSize: Int { get }
+  var vocabSize: Int { get }
+  /// Longest sequence, in positions.
+  var contextLength: Int { get }
+  var layers: Int { get }
+  /// Bytes of weights that one decoded token reads.
+  var bytesPerToken: Int { get }
+
+  /// An empty cache for sequences of up to `capacity` positions; the system backs its memory as it is used.
+  func makeCache(capacity: Int) throws(RuntimeError) -> KVCache
+
+  /// Rows of the embedding table: `x` is `[ids.count, hiddenSize]`. Every id is in `0..<vocabSize`.
+  func embed(_ ids: UnsafeBufferPointer<Int32>, into x: Tensor, _ ctx: Context) throws(RuntimeError)
+
+  /// Appends `x` (`[tokens, hiddenSize]`, overwritten) to the sequence in `cache`, which has room for it.
+  /// A throw leaves the cache's length as it was.
+  /// - Parameter progress: called after each layer with the number done.
+  /// - Returns: the final normed states, `[tokens, hiddenSize]`.
+  func callAsFunction(
+    _ x: Tensor, cache: KVCache, progress: ((Int) -> Void)?, _ ctx: Context
+  ) throws(RuntimeError) -> Tensor
+
+  /// `h` `[tokens, hiddenSize]` → `y` `[tokens, vocabSize]`.
+  func logits(_ h: Tensor, into y: Tensor, _ ctx: Context) throws(RuntimeError)
+}

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+import Runtime
+import WeightFile
+
+/// One LLaMA decoder block (arXiv:2302.13971 §2.2): RMSNorm, rotary attention with grouped key/value heads, RMSNorm, SwiGLU.
+struct LlamaBlock {
+  let norm1, norm2: RMSNorm
+  let qkv: Linear  // hiddenSize → (heads + 2·kvHeads)·headSize (q | k | v)
+  let output: Linear  // heads·headSize → hiddenSize
+  let gateUp: Linear  // hiddenSize → 2·intermediateSize (gate | up)
+  let contract: Linear  // intermediateSize → hiddenSize
+  let heads, kvHeads, headSize: Int
+
+  init(_ w: Weights, _ c: LlamaConfig) throws(WeightFileError) {
+    norm1 = try RMSNorm(w["norm1"], size: c.hiddenSize, epsilon: c.normEpsilon)
+    norm2 = try RMSNorm(w["norm2"], size: c.hiddenSize, epsilon: c.normEpsilon)
+    qkv = try Linear(w["attn.qkv"], from: c.hiddenSize, to: (c.heads + 2 * c.kvHeads) * c.headSize)
+    output = try Linear(w["attn.out"], from: c.heads * c.headSize, to: c.hiddenSize)
+    gateUp = try Linear(w["mlp.gateUp"], from: c.hiddenSize, to: 2 * c.intermediateSize)
+    contract = try Linear(w["mlp.contract"], from: c.intermediateSize, to: c.hiddenSize)
+    heads = c.heads
+    kvHeads = c.kvHeads
+    headSize = c.headSize
+  }
+
+  /// - Parameters:
+  ///   - x: `[tokens, hiddenSize]`, replaced by the block's output.
+  ///   - firstPosition: position of row 0; the cache holds everything before it.
+  func callAsFunction(
+    _ x: Tensor, firstPosition: Int, rotary: RotaryEmbedding, cache: KVCache, layer: Int, _ ctx: Context
+  ) throws(RuntimeError) {
+    let mark = ctx.arena.mark()
+    defer { ctx.arena.release(to: mark) }
+    let h = try qkv(norm1(x, ctx), ctx)
+    let key = h.data + heads * headSize
+    let value = key + kvHeads * headSize
+    rotary(h.data, stride: h.columns, tokens: x.rows, heads: heads + kvHeads, firstPosition: firstPosition, ctx)
+    try cache.append(layer: layer, key: key, value: value, tokens: x.rows, stride: h.columns, ctx)
+    let a = try causalAttention(
+      query: h.data, queryStride: h.columns, queries: x.rows, cache: cache, layer: layer,
+      heads: heads, ctx)
+    add(try output(a, ctx), to: x, ctx)
+    add(try contract(siluMultiply(gateUp(norm2(x, ctx), ctx), ctx), ctx), to: x, ctx)
+  }
+}

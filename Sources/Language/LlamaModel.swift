@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+import Runtime
+import WeightFile
+
+/// LLaMA decoder (arXiv:2302.13971; Vicuna, Mistral without a sliding window, and the nano models share it).
+package final class LlamaModel: Decoder {
+  package let config: LlamaConfig
+  let embedding: Embedding
+  let blocks: [LlamaBlock]
+  let norm: RMSNorm
+  let head: Linear  // hiddenSize → vocabSize
+  let rotary: RotaryEmbedding
+  /// Keys and values are kept in half precision unless the file's weights are f32.
+  let cacheIsHalf: Bool
+
+  package init(_ w: Weights, _ m: Metadata) throws(WeightFileError) {
+    let c = try LlamaConfig(m)
+    config = c
+    embedding = try Embedding(w["embedding"], count: c.vocabSize, size: c.hiddenSize)
+    var blocks: [LlamaBlock] = []
+    for i in 0..<c.layers { blocks.append(try LlamaBlock(w["layers"]["\(i)"], c)) }
+    self.blocks = blocks
+    norm = try RMSNorm(w["norm"], size: c.hiddenSize, epsilon: c.normEpsilon)
+    head = c.tiedHead ? embedding.linear : try Linear(w["head"], from: c.hiddenSize, to: c.vocabSize)
+    rotary = RotaryEmbedding(headSize: c.headSize, theta: c.ropeTheta, scaling: c.ropeScaling)
+    cacheIsHalf = !(m.string("general.type") ?? "").utf8.elementsEqual("f32".utf8)
+  }
+
+  package var hiddenSize: Int { config.hiddenSize }
+  package var vocabSize: Int { config.vocabSize }
+  package var contextLength: Int { config.contextLength }
+  package var layers: Int { config.layers }
+
+  /// Bytes of weights one decoded token reads: every block and the head, not the embedding table.
+  package var bytesPerToken: Int {
+    blocks.reduce(head.byteCount) { $0 + $1.qkv.byteCount + $1.output.byteCount + $1.gateUp.byteCount + $1.contract.byteCount }
+  }
+
+  package func makeCache(capacity: Int) throws(RuntimeError) -> KVCache {
+    try KVCache(layers: config.layers, kvHeads: config.kvHeads, headSize: config.headSize, capacity: capacity, isHalf: cacheIsHalf)
+  }
+
+  package func embed(_ ids: UnsafeBufferPointer<Int32>, into x: Tensor, _ ctx: Context) throws(RuntimeError) {
+    try embedding(ids, into: x, ctx)
+  }
+
+  package func callAsFunction(
+    _ x: Tensor, cache: KVCache, progress: ((Int) -> Void)?, _ ctx: Context
+  ) throws(RuntimeError) -> Tensor {
+    let position = cache.length
+    do {
+      for (i, block) in blocks.enumerated() {
+        try ctx.check()
+        try block(x, firstPosition: position, rotary: rotary, cache: cache, layer: i, ctx)
+        progress?(i + 1)
+      }
+      return try norm(x, ctx)
+    } catch {
+      cache.truncate(to: position)
+      throw error
+    }
+  }
+
+  package func logits(_ h: Tensor, into y: Tensor, _ ctx: Context) throws(RuntimeError) {
+    try head(h, into: y, ctx)
+  }
+}
