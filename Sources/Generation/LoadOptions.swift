@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// How a model is loaded.
+package struct LoadOptions {
+  /// Worker threads; `nil` takes what affinity, cgroup limits and physical cores allow.
+  package var threads: Int?
+  /// Bytes the process may spend on this model with one session; loading is refused where the plan exceeds it.
+  package var memoryBudget: Int?
+  /// Positions a session can hold; `nil` takes the checkpoint's context length.
+  package var contextLength: Int?
+  /// True: every data checksum is checked before use, also of tensors used in place.
+  package var verify: Bool
+  /// Called with tensors prepared and tensors in all; false stops the load.
+  package var progress: ((Int, Int) -> Bool)?
+
+  package init(
+    threads: Int? = nil, memoryBudget: Int? = nil, contextLength: Int? = nil, verify: Bool = false,
+    progress: ((Int, Int) -> Bool)? = nil
+  ) {
+    self.threads = threads
+    self.memoryBudget = memoryBudget
+    self.contextLength = contextLength
+    self.verify = verify
+    self.progress = progress
+  }
+}

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+import Images
+import Kernels
+import Runtime
+import Systems
+import WeightFile
+
+/// A loaded weight file and the system in it. Immutable: any number of threads and sessions may share one.
+package final class Model {
+  package let file: WeightFile
+  package let system: LoadedSystem
+  package let plan: MemoryPlan
+  /// Positions that a session holds.
+  package let contextLength: Int
+  let kernels: KernelTable
+  package let pool: ThreadPool
+  private let store: WeightStore
+  private let identities = IdentitySource()
+
+  /// Maps and validates the file at `path` and prepares its system.
+  package static func load(path: String, options: LoadOptions) throws(FoveaError) -> Model {
+    let file: WeightFile
+    do { file = try WeightFile(path: path) } catch { throw FoveaError(error) }
+    return try Model(file, options)
+  }
+
+  /// The same from bytes in memory, which are copied.
+  package static func load(bytes: UnsafeRawBufferPointer, options: LoadOptions) throws(FoveaError) -> Model {
+    let file: WeightFile
+    do { file = try WeightFile(bytes: bytes, copy: true) } catch { throw FoveaError(error) }
+    return try Model(file, options)
+  }
+
+  /// What loading the file would take, without loading it.
+  package static func plan(path: String, options: LoadOptions) throws(FoveaError) -> MemoryPlan {
+    do {
+      let file = try WeightFile(path: path)
+      return try MemoryPlan(file, contextLength: options.contextLength)
+    } catch { throw FoveaError(error) }
+  }
+
+  private init(_ file: WeightFile, _ options: LoadOptions) throws(FoveaError) {
+    if let threads = options.threads, !(1...1024).contains(threads) {
+      throw FoveaError(.argument, "threads: \(threads), must be 1…1024")
+    }
+    self.file = file
+    do { plan = try MemoryPlan(file, contextLength: options.contextLength) } catch { throw FoveaError(error) }
+    if let budget = options.memoryBudget, plan.total > budget {
+      throw FoveaError(
+        .memory,
+        "\(file.name): needs about \(plan.total) bytes (weights \(plan.weights), context \(plan.cache), scratch \(plan.scratch)), the memory budget is \(budget)")
+    }
+    contextLength = plan.contextLength
+    kernels = KernelTable.choose()
+    pool = ThreadPool(threads: options.threads)
+    do { if options.verify { try file.verify() } } catch { throw FoveaError(error) }
+    do {
+      store = try WeightStore(file, pool: pool, kernels: kernels, progress: options.progress)
+    } catch { throw FoveaError(error) }
+    system = try LoadedSystem(store.root, file.metadata)
+  }
+
+  package var metadata: Metadata { file.metadata }
+  package var isaName: StaticString { kernels.name }
+  /// Bytes of decoded weights that are not the mapping's own.
+  package var residentBytes: Int { store.residentBytes }
+
+  func context(_ arena: Arena, _ stop: StopSignal) -> Context {
+    Context(kernels: kernels, pool: pool, arena: arena, stop: stop)
+  }
+
+  /// Encodes an image into the vectors that stand for it in a prompt.
+  /// - Parameter progress: called between encoder blocks with blocks done and in all; false stops the work.
+  package func encode(
+    _ image: RGBImage, stop: StopSignal = StopSignal(), progress: ((Int, Int) -> Bool)? = nil
+  ) throws(FoveaError) -> ImageEmbedding {
+    let views: ImageViews
+    do { views = try system.vision.views(of: image) } catch { throw FoveaError(error) }
+    do {
+      let encoded = try system.vision.encode(
+        views, progress: { done, total in if progress?(done, total) == false { stop.cancel() } }, context(Arena(), stop))
+      return try ImageEmbedding(
+        copying: encoded.tokens, width: image.width, height: image.height, views: encoded.views,
+        identity: identities.next())
+    } catch { throw FoveaError(error) }
+  }
+
+  /// Ids of a text, as it would stand inside a prompt; no begin-of-sequence id.
+  package func tokenize(_ text: [UInt8], parseSpecials: Bool = true) throws(FoveaError) -> [Int32] {
+    do { return try system.tokenizer.encode(text, addBOS: false, parseSpecials: parseSpecials) } catch {
+      throw FoveaError(error)
+    }
+  }
+
+  /// The text of ids, UTF-8; special tokens give nothing.
+  package func detokenize(_ ids: [Int32]) throws(FoveaError) -> [UInt8] {
+    for id in ids where !(0..<Int32(system.tokenizer.vocabularySize)).contains(id) {
+      throw FoveaError(.argument, "ids: \(id) is outside the vocabulary of \(system.tokenizer.vocabularySize)")
+    }
+    return system.tokenizer.decode(ids)
+  }
+}

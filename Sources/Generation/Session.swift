@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: Apache-2.0
+import Runtime
+import Shims
+import Systems
+
+/// One line of work with a model: its key/value cache, scratch memory and stop signal. Used by one thread at a time;
+/// a second caller gets BUSY. Each call is a question of its own; what its prompt shares with the previous call's from
+/// the start (an image, say) is not computed again.
+package final class Session {
+  /// Positions that pass the decoder together during prefill.
+  static let chunk = 512
+
+  package let model: Model
+  package let stop = StopSignal()
+  let cache: KVCache
+  let arena = Arena()
+  /// What the cache holds, position by position.
+  private var history: [SequenceElement] = []
+  private let gate = Gate()
+
+  package init(_ model: Model) throws(FoveaError) {
+    self.model = model
+    do { cache = try model.system.decoder.makeCache(capacity: model.contextLength) } catch { throw FoveaError(error) }
+  }
+
+  /// Forgets what the cache holds.
+  package func reset() throws(FoveaError) {
+    try exclusively { () throws(FoveaError) in forget(after: 0) }
+  }
+
+  /// Answers a prompt.
+  /// - Parameters:
+  ///   - prompt: UTF-8; a question for the checkpoint's template, or the whole prompt if `options.isRaw`.
+  ///   - images: one per `<image>` mark of a raw prompt, in order.
+  ///   - onToken: called with each token and the text that became certain with it (maybe empty); false stops.
+  package func generate(
+    prompt: [UInt8], images: [ImageEmbedding], options: GenerateOptions,
+    onToken: (Int32, [UInt8]) -> Bool = { _, _ in true }
+  ) throws(FoveaError) -> GenerateResult {
+    try exclusively { () throws(FoveaError) in
+      try check(options)
+      arm(options)
+      let sequence = try assemble(prompt, images, isRaw: options.isRaw)
+      guard sequence.count < model.contextLength else {
+        throw FoveaError(
+          .context, "prompt: \(sequence.count) positions leave no room in a context of \(model.contextLength)")
+      }
+      return try run(sequence, images, options, onToken)
+    }
+  }
+
+  /// Logits of every position of a prompt, computed from its start.
+  /// - Parameter body: gets `[positions, vocabSize]` row-major; the memory is the session's, valid during the call.
+  package func logits(
+    prompt: [UInt8], images: [ImageEmbedding], isRaw: Bool, _ body: (UnsafeBufferPointer<Float>, _ rows: Int) -> Void
+  ) throws(FoveaError) {
+    try exclusively { () throws(FoveaError) in
+      arm(GenerateOptions())
+      let sequence = try assemble(prompt, images, isRaw: isRaw)
+      guard sequence.count <= model.contextLength else {
+        throw FoveaError(.context, "prompt: \(sequence.count) positions exceed a context of \(model.contextLength)")
+      }
+      forget(after: 0)
+      let mark = arena.mark()
+      defer { arena.release(to: mark) }
+      do throws(RuntimeError) {
+        let all = try arena.tensor(sequence.count, model.system.decoder.vocabSize)
+        let context = model.context(arena, stop)
+        try prefill(sequence, images, from: 0, progress: nil) { (states, first) throws(RuntimeError) in
+          try model.system.decoder.logits(states, into: all.slice(rows: first..<first + states.rows), context)
+        }
+        body(UnsafeBufferPointer(start: all.data, count: all.rows * all.columns), all.rows)
+      } catch { throw FoveaError(error) }
+    }
+  }
+
+  // MARK: prompt
+
+  private func check(_ o: GenerateOptions) throws(FoveaError) {
+    guard o.maxTokens >= 0 else { throw FoveaError(.argument, "maxTokens: \(o.maxTokens), must not be negative") }
+    guard o.temperature >= 0, o.temperature.isFinite else {
+      throw FoveaError(.argument, "temperature: must be a finite number of at least 0")
+    }
+    guard o.topK >= 0 else { throw FoveaError(.argument, "topK: \(o.topK), must not be negative") }
+    guard o.topP > 0, o.topP <= 1 else { throw FoveaError(.argument, "topP: must be above 0 and at most 1") }
+    guard o.repetitionPenalty > 0, o.repetitionPenalty.isFinite else {
+      throw FoveaError(.argument, "repetitionPenalty: must be a finite number above 0")
+    }
+    if let d = o.deadlineSeconds, !(d > 0) { throw FoveaError(.argument, "deadline: must be above 0 seconds") }
+  }
+
+  private func arm(_ options: GenerateOptions) {
+    stop.reset()
+    if let seconds = options.deadlineSeconds { stop.stop(after: seconds) }
+  }
+
+  /// The prompt as positions: tokens and rows of images.
+  private func assemble(_ prompt: [UInt8], _ images: [ImageEmbedding], isRaw: Bool) throws(FoveaError) -> [SequenceElement] {
+    for (i, image) in images.enumerated() where image.hiddenSize != model.system.decoder.hiddenSize {
+      throw FoveaError(.argument, "images[\(i)]: rows of \(image.hiddenSize), the model takes \(model.system.decoder.hiddenSize); it was encoded by another model")
+    }
+    let text = isRaw ? prompt : model.system.template.prompt(question: prompt, images: images.count)
+    let parts = try model.system.tokenize(prompt: text, images: images.count)
+    var sequence: [SequenceElement] = []
+    for (i, part) in parts.enumerated() {
+      for id in part { sequence.append(.token(id)) }
+      if i < images.count {
+        for row in 0..<images[i].tokens { sequence.append(.image(index: i, identity: images[i].identity, row: row)) }
+      }
+    }
+    guard !sequence.isEmpty else { throw FoveaError(.argument, "prompt: empty, and the model has no begin-of-sequence token") }
+    return sequence
+  }
+
+  // MARK: decoding
+
+  private func run(
+    _ sequence: [SequenceElement], _ images: [ImageEmbedding], _ options: GenerateOptions,
+    _ onToken: (Int32, [UInt8]) -> Bool
+  ) throws(FoveaError) -> GenerateResult {
+    var result = GenerateResult()
+    result.promptTokens = sequence.count
+    // The last position is always computed: its logits choose the first token.
+    let shared = zip(history, sequence).prefix { $0 == $1 }.count
+    result.reusedTokens = min(shared, sequence.count - 1)
+    forget(after: result.reusedTokens)
+
+    let decoder = model.system.decoder
+    let context = model.context(arena, stop)
+    let mark = arena.mark()
+    defer { arena.release(to: mark) }
+    var sampler = Sampler(options)
+    var stops = StopTexts(options.stops + (options.isRaw ? [] : model.system.template.stops))
+    var text = model.system.tokenizer.streamingDecoder()
+    do throws(RuntimeError) {
+      let started = MonotonicClock.seconds()
+      let logits = try arena.tensor(1, decoder.vocabSize)
+      try prefill(sequence, images, from: result.reusedTokens, progress: options.progress) { (states, first) throws(RuntimeError) in
+        guard first + states.rows == sequence.count else { return }
+        try decoder.logits(states.slice(rows: states.rows - 1..<states.rows), into: logits, context)
+      }
+      let prefilled = MonotonicClock.seconds()
+      result.prefillSeconds = prefilled - started
+
+      generation: while result.ids.count < options.maxTokens {
+        let id = sampler.next(UnsafeMutableBufferPointer(start: logits.data, count: decoder.vocabSize), previous: result.ids)
+        if !options.ignoresEnd, model.system.endIds.contains(id) {
+          result.stopReason = .endOfSequence
+          break
+        }
+        result.ids.append(id)
+        let piece = stops.append(text.append(id))
+        if !onToken(id, piece) {
+          result.stopReason = .callback
+          break
+        }
+        if stops.isFound {
+          result.stopReason = .stopText
+          break
+        }
+        if result.ids.count == options.maxTokens { break }
+        guard cache.length < model.contextLength else {
+          result.stopReason = .contextFull
+          break generation
+        }
+        try step(id, logits, context)
+      }
+      result.decodeSeconds = MonotonicClock.seconds() - prefilled
+    } catch { throw FoveaError(error) }
+    var rest: [UInt8] = []
+    if !stops.isFound { rest = stops.append(text.finish()) + stops.finish() }
+    if !rest.isEmpty, let last = result.ids.last, result.stopReason != .callback { _ = onToken(last, rest) }
+    result.text = stops.text
+    return result
+  }
+
+  /// Appends one token to the sequence and computes the logits after it.
+  private func step(_ id: Int32, _ logits: Tensor, _ context: Context) throws(RuntimeError) {
+    let decoder = model.system.decoder
+    let mark = arena.mark()
+    defer { arena.release(to: mark) }
+    let x = try arena.tensor(1, decoder.hiddenSize)
+    try embed(id, into: x, context)
+    let states = try decoder(x, cache: cache, progress: nil, context)
+    history.append(.token(id))
+    try decoder.logits(states, into: logits, context)
+  }
+
+  /// Runs the positions from `start` on through the decoder, a chunk at a time.
+  /// - Parameter body: gets each chunk's states and the position of their first row.
+  private func prefill(
+    _ sequence: [SequenceElement], _ images: [ImageEmbedding], from start: Int, progress: ((Int, Int) -> Bool)?,
+    _ body: (Tensor, Int) throws(RuntimeError) -> Void
+  ) throws(RuntimeError) {
+    let decoder = model.system.decoder
+    let context = model.context(arena, stop)
+    var position = start
+    while position < sequence.count {
+      let end = min(position + Self.chunk, sequence.count)
+      let mark = arena.mark()
+      defer { arena.release(to: mark) }
+      let x = try arena.tensor(end - position, decoder.hiddenSize)
+      try embed(sequence[position..<end], images, into: x, context)
+      let states = try decoder(x, cache: cache, progress: nil, context)
+      history += sequence[position..<end]
+      try body(states, position)
+      position = end
+      if let progress, !progress(position - start, sequence.count - start) { throw .cancelled }
+    }
+  }
+
+  private func embed(_ id: Int32, into x: Tensor, _ context: Context) throws(RuntimeError) {
+    let ids = try arena.array(of: Int32.self, 1)
+    ids[0] = id
+    try model.system.decoder.embed(UnsafeBufferPointer(start: ids, count: 1), into: x, context)
+  }
+
+  private func embed(
+    _ elements: ArraySlice<SequenceElement>, _ images: [ImageEmbedding], into x: Tensor, _ context: Context
+  ) throws(RuntimeError) {
+    for (row, element) in elements.enumerated() {
+      switch element {
+      case .token(let id):
+        try embed(id, into: x.slice(rows: row..<row + 1), context)
+      case .image(let index, _, let imageRow):
+        x[row].update(from: images[index].data + imageRow * x.columns, count: x.columns)
+      }
+    }
+  }
+
+  private func forget(after length: Int) {
+    cache.truncate(to: length)
+    if history.count > length { history.removeLast(history.count - length) }
+  }
+
+  private func exclusively<T>(_ body: () throws(FoveaError) -> T) throws(FoveaError) -> T {
+    guard gate.enter() else {
+      throw FoveaError(.busy, "session: in use by another thread; a session serves one call at a time")
+    }
+    defer { gate.leave() }
+    return try body()
+  }
+}

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+import WeightFile
+
+/// A checkpoint's chat form, e.g. `{system} USER: <image>\n{question} ASSISTANT:`. An interface constant like its special
+/// tokens: it comes from the file's `prompt.*` metadata and is reproduced to the character.
+package struct PromptTemplate {
+  /// Stands for one image block in any prompt.
+  package static let imageMark = Array("<image>".utf8)
+
+  let template: [UInt8]
+  let system: [UInt8]
+  /// True: the text around each `<image>` is tokenised by itself (LLaVA's `tokenizer_image_token`); false: `<image>` is a
+  /// token of the vocabulary and the text is tokenised as one (llava-hf layouts).
+  package let splitsText: Bool
+  /// Texts that end an answer, besides the end-of-sequence ids.
+  package let stops: [[UInt8]]
+
+  package init(_ m: Metadata) throws(WeightFileError) {
+    template = Array(try m.requireString("prompt.template").utf8)
+    system = Array((m.string("prompt.system") ?? "").utf8)
+    splitsText = m.bool("prompt.imageTokenSplitsText") ?? true
+    stops = (m.strings("prompt.stop") ?? []).map { Array($0.utf8) }.filter { !$0.isEmpty }
+  }
+
+  /// The full prompt for a question about `images` images. Where the question has no `<image>` marks of its own, the
+  /// template's mark is repeated for each image; where it has, they are kept in place and the template's is dropped.
+  package func prompt(question: [UInt8], images: Int) -> [UInt8] {
+    let marked = Self.occurrences(of: Self.imageMark, in: question).count > 0
+    var text: [UInt8] = []
+    var i = 0
+    while i < template.count {
+      if Self.matches(Self.imageMark, template, at: i) {
+        // The mark and the line break after it belong together.
+        var end = i + Self.imageMark.count
+        if end < template.count, template[end] == UInt8(ascii: "\n") { end += 1 }
+        if !marked { for _ in 0..<images { text += template[i..<end] } }
+        i = end
+      } else if Self.matches(Array("{system}".utf8), template, at: i) {
+        text += system
+        i += 8
+      } else if Self.matches(Array("{question}".utf8), template, at: i) {
+        text += question
+        i += 10
+      } else {
+        text.append(template[i])
+        i += 1
+      }
+    }
+    return text
+  }
+
+  /// `text` cut at its `<image>` marks: one part more than there are marks.
+  package static func split(_ text: [UInt8]) -> [[UInt8]] {
+    var parts: [[UInt8]] = []
+    var start = 0
+    for at in occurrences(of: imageMark, in: text) {
+      parts.append(Array(text[start..<at]))
+      start = at + imageMark.count
+    }
+    parts.append(Array(text[start...]))
+    return parts
+  }
+
+  private static func matches(_ pattern: [UInt8], _ text: [UInt8], at i: Int) -> Bool {
+    i + pattern.count <= text.count && text[i..<i + pattern.count].elementsEqual(pattern)
+  }
+
+  /// Offsets of the non-overlapping occurrences, left to right.
+  private static func occurrences(of pattern: [UInt8], in text: [UInt8]) -> [Int] {
+    var found: [Int] = []
+    var i = 0
+    while i + pattern.count <= text.count {
+      if text[i] == pattern[0], matches(pattern, text, at: i) {
+        found.append(i)
+        i += pattern.count
+      } else {
+        i += 1
+      }
+    }
+    return found
+  }
+}
