@@ -10,9 +10,9 @@ extension RGBImage {
     guard newWidth > 0, newHeight > 0 else {
       throw .badArgument(what: "An image cannot be resized to \(newWidth) × \(newHeight); both sides must be at least 1.")
     }
-    // Positions are kept in 32 bits.
-    guard max(max(width, height), max(newWidth, newHeight)) < 1 << 30 else {
-      throw .badArgument(what: "An image of \(width) × \(height) cannot be resized to \(newWidth) × \(newHeight): too large.")
+    // Past 2²⁴ Pillow's own sizes, which are floats, are no longer exact, and the weights alone would fill memory.
+    guard max(max(width, height), max(newWidth, newHeight)) <= 1 << 24 else {
+      throw .badArgument(what: "An image of \(width) × \(height) cannot be resized to \(newWidth) × \(newHeight): too long a side.")
     }
     if newWidth == width && newHeight == height { return self }
     if filter == .nearest { return try pickedNearest(width: newWidth, height: newHeight) }

@@ -28,19 +28,15 @@ package final class RGBImage {
   package var stride: Int { 3 * width }
   package var byteCount: Int { stride * height }
 
-  /// More pixels than this are refused unless the caller says otherwise: 2²⁸ are 768 MiB.
+  /// A decoded or given image with more pixels than this is refused unless the caller says otherwise: 2²⁸ are 768 MiB.
   package static let defaultMaximumPixels = 1 << 28
+  /// No image, whatever made it, has more pixels than this: 2³⁰ are 3 GiB.
+  package static let maximumPixels = 1 << 30
 
   /// An image whose pixels hold anything; the caller writes every one.
   init(unwrittenWidth width: Int, height: Int) throws(ImageError) {
-    guard width > 0, height > 0 else {
-      throw .badArgument(what: "An image of \(width) × \(height) pixels was asked for; both sides must be at least 1.")
-    }
-    let (area, areaOverflows) = width.multipliedReportingOverflow(by: height)
-    let (bytes, bytesOverflow) = area.multipliedReportingOverflow(by: 3)
-    guard !areaOverflows, !bytesOverflow else {
-      throw .badArgument(what: "An image of \(width) × \(height) pixels was asked for; that is more than memory can hold.")
-    }
+    try RGBImage.checkArea(width, height)
+    let bytes = 3 * width * height
     guard let memory = malloc(bytes) else { throw .outOfMemory(bytes: bytes) }
     self.width = width
     self.height = height
@@ -98,6 +94,17 @@ package final class RGBImage {
     let (area, overflows) = width.multipliedReportingOverflow(by: height)
     guard !overflows, area <= limit else {
       throw .tooManyPixels(source: source, width: width, height: height, limit: limit)
+    }
+  }
+
+  static func checkArea(_ width: Int, _ height: Int) throws(ImageError) {
+    guard width > 0, height > 0 else {
+      throw .badArgument(what: "An image of \(width) × \(height) pixels was asked for; both sides must be at least 1.")
+    }
+    let (area, overflows) = width.multipliedReportingOverflow(by: height)
+    guard !overflows, area <= RGBImage.maximumPixels else {
+      throw .badArgument(
+        what: "An image of \(width) × \(height) pixels was asked for; it may have \(RGBImage.maximumPixels) in all.")
     }
   }
 }
