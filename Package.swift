@@ -14,7 +14,7 @@ let avx512 = instructionSet(
 /// libfovea.so carries the Swift runtime it needs and exports the symbols of include/fovea.map, nothing else.
 let standAlone: [LinkerSetting] = [
   .unsafeFlags([
-    "-static-stdlib", "-use-ld=lld", "-Xlinker", "--undefined-version",
+    "-static-stdlib", "-use-ld=lld",
     "-Xlinker", "--version-script=\(Context.packageDirectory)/include/fovea.map",
     "-Xlinker", "-soname=libfovea.so.1",
     "-Xlinker", "--gc-sections", "-Xlinker", "--as-needed",
@@ -25,7 +25,8 @@ let standAlone: [LinkerSetting] = [
 let package = Package(
   name: "fovea",
   products: [
-    .library(name: "fovea", type: .dynamic, targets: ["FoveaShared"]),
+    // Installed as libfovea.so: two products of one name would get in each other's way.
+    .library(name: "fovea-shared", type: .dynamic, targets: ["FoveaShared"]),
     .executable(name: "fovea", targets: ["FoveaCommand"]),
   ],
   dependencies: [

@@ -1,7 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE
 #include "Shims.h"
+
+#include <dlfcn.h>
+#include <link.h>
 
 char *threadErrorText(void) {
   static _Thread_local char text[threadErrorTextCapacity];
   return text;
+}
+
+bool library_path(char *buffer, size_t capacity) {
+  Dl_info info;
+  struct link_map *map = NULL;
+  char *path;
+  size_t length;
+  if (!dladdr1((void *)(uintptr_t)&library_path, &info, (void **)&map, RTLD_DL_LINKMAP) || !map) return false;
+  /* The program itself has an empty name there, and argv[0] need not be a path. */
+  path = realpath(map->l_name[0] ? map->l_name : "/proc/self/exe", NULL);
+  if (!path) return false;
+  length = strlen(path);
+  if (length < capacity) memcpy(buffer, path, length + 1);
+  free(path);
+  return length < capacity;
 }

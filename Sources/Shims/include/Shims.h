@@ -24,11 +24,11 @@
 
 #include "ErrorText.h"
 #include "KernelArguments.h"
+#include "LibraryPath.h"
 #include "Threads.h"
-
 /* open() and errno, which Swift cannot see: one is variadic, the other a macro. */
-static inline int shims_open(const char *path, int flags, mode_t mode) { return open(path, flags, mode); }
 static inline int shims_errno(void) { return errno; }
+static inline int shims_open(const char *path, int flags, mode_t mode) { return open(path, flags, mode); }
 
 #if defined(__x86_64__)
 #include "x86.h"

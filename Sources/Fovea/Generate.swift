@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+import CFovea
+import Generation
+import Shims
+import Systems
+
+@c @implementation
+public func fovea_generate(
+  _ session: OpaquePointer?, _ prompt: UnsafePointer<CChar>?, _ images: UnsafePointer<OpaquePointer?>?, _ imageCount: Int,
+  _ options: UnsafePointer<fovea_generate_options>?, _ result: UnsafeMutablePointer<fovea_generate_result>?,
+  _ text: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?
+) -> fovea_status {
+  text?.pointee = nil
+  return withSession(session) { (handle) throws(FoveaError) in
+    let request = Request(prompt: prompt, images: images, imageCount: imageCount, options: options, result: result)
+    let answer = try run(request, on: handle, most: Int.max)
+    if let text { text.pointee = try allocateText(answer.text) }
+    try report(answer, to: result)
+  }
+}
+
+@c @implementation
+public func fovea_generate_ids(
+  _ session: OpaquePointer?, _ prompt: UnsafePointer<CChar>?, _ images: UnsafePointer<OpaquePointer?>?, _ imageCount: Int,
+  _ options: UnsafePointer<fovea_generate_options>?, _ result: UnsafeMutablePointer<fovea_generate_result>?,
+  _ ids: UnsafeMutablePointer<Int32>?, _ capacity: Int, _ count: UnsafeMutablePointer<Int>?
+) -> fovea_status {
+  count?.pointee = 0
+  return withSession(session) { (handle) throws(FoveaError) in
+    let count = try required(count, "count")
+    guard ids != nil || capacity == 0 else { throw .argument("ids: NULL was given with a capacity of \(capacity).") }
+    let request = Request(prompt: prompt, images: images, imageCount: imageCount, options: options, result: result)
+    // Capacities above Int.max come out negative and are as good as unlimited.
+    let answer = try run(request, on: handle, most: capacity < 0 ? Int.max : capacity)
+    try deliver(answer.ids, into: ids, capacity: capacity, "ids")
+    count.pointee = answer.ids.count
+    try report(answer, to: result)
+  }
+}
+
+@c @implementation
+public func fovea_logits(
+  _ session: OpaquePointer?, _ prompt: UnsafePointer<CChar>?, _ images: UnsafePointer<OpaquePointer?>?, _ imageCount: Int,
+  _ options: UnsafePointer<fovea_generate_options>?, _ logits: UnsafeMutablePointer<UnsafePointer<Float>?>?,
+  _ positions: UnsafeMutablePointer<Int>?, _ vocabSize: UnsafeMutablePointer<Int>?
+) -> fovea_status {
+  logits?.pointee = nil
+  positions?.pointee = 0
+  vocabSize?.pointee = 0
+  return withSession(session) { (handle) throws(FoveaError) in
+    let logits = try required(logits, "logits")
+    let positions = try required(positions, "positions")
+    let vocabSize = try required(vocabSize, "vocab_size")
+    let request = Request(prompt: prompt, images: images, imageCount: imageCount, options: options, result: nil)
+    positions.pointee = try score(request, on: handle)
+    vocabSize.pointee = handle.model.system.decoder.vocabSize
+    logits.pointee = UnsafePointer(handle.logits)
+  }
+}
+
+/// The arguments that the three calls share, unchecked.
+private struct Request {
+  let prompt: UnsafePointer<CChar>?
+  let images: UnsafePointer<OpaquePointer?>?
+  let imageCount: Int
+  let options: UnsafePointer<fovea_generate_options>?
+  let result: UnsafeMutablePointer<fovea_generate_result>?
+}
+
+@inline(never)
+private func withSession(
+  _ session: OpaquePointer?, _ body: (SessionHandle) throws(FoveaError) -> Void
+) -> fovea_status {
+  status { () throws(FoveaError) in
+    let handle: SessionHandle = try object(session, "session")
+    try handle.keepingError { () throws(FoveaError) in try body(handle) }
+  }
+}
+
+@inline(never)
+private func run(_ request: Request, on handle: SessionHandle, most: Int) throws(FoveaError) -> GenerateResult {
+  if let result = request.result { _ = try structSize(UnsafeRawPointer(result), first: FirstSize.generateResult, "result") }
+  let prompt = Array(try text(request.prompt, "prompt"))
+  let images = try embeddings(request, handle.model)
+  let c = try generateOptions(request.options)
+  let options = try options(c, most: most)
+  guard let callback = c.on_token else {
+    return try handle.session.generate(prompt: prompt, images: images, options: options)
+  }
+  let user = c.on_token_user
+  return try handle.session.generate(prompt: prompt, images: images, options: options) { id, text in
+    withUnsafeTemporaryAllocation(of: CChar.self, capacity: text.count + 1) { piece in
+      guard let base = piece.baseAddress else { return false }
+      copy(text, to: base)
+      return callback(user, id, base, text.count) == 0
+    }
+  }
+}
+
+/// Fills `handle.logits`; returns its rows.
+@inline(never)
+private func score(_ request: Request, on handle: SessionHandle) throws(FoveaError) -> Int {
+  let prompt = Array(try text(request.prompt, "prompt"))
+  let images = try embeddings(request, handle.model)
+  let options = try generateOptions(request.options)
+  var rows = 0
+  var needed = 0
+  try handle.session.logits(prompt: prompt, images: images, isRaw: options.raw != 0) { values, count in
+    free(handle.logits)
+    needed = values.count * MemoryLayout<Float>.stride
+    handle.logits = malloc(max(needed, 1))?.assumingMemoryBound(to: Float.self)
+    if let copy = handle.logits, let base = values.baseAddress { memcpy(copy, base, needed) }
+    rows = count
+  }
+  guard handle.logits != nil else { throw FoveaError(.memory, "No memory for \(needed) bytes of logits.") }
+  return rows
+}
+
+private func embeddings(_ request: Request, _ model: Model) throws(FoveaError) -> [ImageEmbedding] {
+  var found: [ImageEmbedding] = []
+  for (i, image) in try buffer(request.images, count: request.imageCount, "images").enumerated() {
+    guard image != nil else { throw .argument("images[\(i)]: NULL was given.") }
+    let image: ImageHandle = try object(image, "images")
+    guard image.model === model else { throw .argument("images[\(i)]: was encoded by another model.") }
+    found.append(image.embedding)
+  }
+  return found
+}
+
+private func generateOptions(
+  _ given: UnsafePointer<fovea_generate_options>?
+) throws(FoveaError) -> fovea_generate_options {
+  var c = fovea_generate_options()
+  try read(given, into: &c, first: FirstSize.generateOptions, "options")
+  try requireZero(c.reserved)
+  return c
+}
+
+private func options(_ c: fovea_generate_options, most: Int) throws(FoveaError) -> GenerateOptions {
+  var options = GenerateOptions()
+  let asked = try count(c.max_tokens, "options.max_tokens")
+  options.maxTokens = min(most, asked == 0 ? Int.max : asked)
+  options.temperature = try number(c.temperature, "options.temperature")
+  options.topK = try count(c.top_k, "options.top_k")
+  options.topP = try number(c.top_p, zeroMeans: 1, "options.top_p")
+  guard options.topP <= 1 else { throw .argument("options.top_p: is \(c.top_p), must not be above 1.") }
+  options.repetitionPenalty = try number(c.repetition_penalty, zeroMeans: 1, "options.repetition_penalty")
+  options.seed = c.seed
+  options.ignoresEnd = c.ignore_eos != 0
+  options.isRaw = c.raw != 0
+  options.deadlineSeconds = try deadline(c.deadline_seconds)
+  options.progress = progress(c.progress, c.progress_user)
+  for stop in try buffer(c.stop_texts, count: c.stop_text_count, "options.stop_texts") {
+    let stop = try text(stop, "options.stop_texts")
+    guard !stop.isEmpty else { throw .argument("options.stop_texts: one of them is empty.") }
+    options.stops.append(Array(stop))
+  }
+  return options
+}
+
+/// A finite number, not negative.
+private func number(_ value: Float, zeroMeans zero: Float = 0, _ name: StaticString) throws(FoveaError) -> Float {
+  guard value >= 0, value.isFinite else { throw .argument("\(name): is \(value), must be a number of at least 0.") }
+  return value == 0 ? zero : value
+}
+
+private func report(
+  _ answer: GenerateResult, to result: UnsafeMutablePointer<fovea_generate_result>?
+) throws(FoveaError) {
+  guard let result else { return }
+  var c = fovea_generate_result()
+  c.stop_reason = answer.stopReason.rawValue
+  c.prompt_tokens = int32(answer.promptTokens)
+  c.reused_tokens = int32(answer.reusedTokens)
+  c.generated_tokens = int32(answer.ids.count)
+  c.prefill_seconds = answer.prefillSeconds
+  c.decode_seconds = answer.decodeSeconds
+  try write(c, to: result, first: FirstSize.generateResult, "result")
+}
+
+/// A copy for the host, which gives it back to `fovea_string_free`.
+private func allocateText(_ text: [UInt8]) throws(FoveaError) -> UnsafeMutablePointer<CChar> {
+  guard let memory = malloc(text.count + 1)?.assumingMemoryBound(to: CChar.self) else {
+    throw FoveaError(.memory, "No memory for \(text.count + 1) bytes of text.")
+  }
+  copy(text, to: memory)
+  return memory
+}

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+import Generation
+import Shims
+import Systems
+
+/// What a `fovea_model` points to: the model, and its facts as C texts that live as long.
+final class ModelHandle {
+  let model: Model
+  let system, name, weightType, instructionSet: CText
+  /// Metadata keys in the file's order.
+  let keys: [CText]
+
+  init(_ model: Model) {
+    self.model = model
+    let metadata = model.metadata
+    system = CText(metadata.string("general.system") ?? "")
+    name = CText(metadata.string("general.name") ?? "")
+    weightType = CText(metadata.string("general.type") ?? "")
+    instructionSet = CText(model.isaName.description)
+    keys = metadata.keys.map { CText($0) }
+  }
+}
+
+/// What a `fovea_image_embedding` points to. It holds its model, so that the two can be released in any order.
+final class ImageHandle {
+  let model: Model
+  let embedding: ImageEmbedding
+
+  init(_ model: Model, _ embedding: ImageEmbedding) {
+    self.model = model
+    self.embedding = embedding
+  }
+}
+
+/// What a `fovea_session` points to.
+final class SessionHandle {
+  let model: Model
+  let session: Session
+  /// Sentence of the session's last failure, `threadErrorTextCapacity` bytes.
+  let errorText: UnsafeMutablePointer<CChar>
+  /// What the last `fovea_logits` gave.
+  var logits: UnsafeMutablePointer<Float>?
+
+  init(_ model: Model, _ session: Session) {
+    self.model = model
+    self.session = session
+    let capacity = threadErrorTextCapacity
+    errorText = .allocate(capacity: capacity)
+    errorText.initialize(repeating: 0, count: capacity)
+  }
+
+  deinit {
+    errorText.deallocate()
+    free(logits)
+  }
+
+  /// Runs a call on the session; a failure also becomes the session's last error, unless it is that another call has the session.
+  func keepingError<Result>(_ body: () throws(FoveaError) -> Result) throws(FoveaError) -> Result {
+    do { return try body() } catch {
+      if error.status != .busy { write(error.message, toErrorText: errorText) }
+      throw error
+    }
+  }
+}
+
+/// A NUL-terminated copy of a text, for a host to read.
+final class CText {
+  let pointer: UnsafePointer<CChar>
+
+  init(_ text: String) {
+    let bytes = text.utf8
+    let copy = UnsafeMutablePointer<CChar>.allocate(capacity: bytes.count + 1)
+    var i = 0
+    for byte in bytes {
+      copy[i] = CChar(bitPattern: byte)
+      i += 1
+    }
+    copy[i] = 0
+    pointer = UnsafePointer(copy)
+  }
+
+  deinit { pointer.deallocate() }
+}

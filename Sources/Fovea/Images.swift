@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+import CFovea
+import Generation
+import Images
+import Runtime
+import Systems
+
+@c @implementation
+public func fovea_encode_image(
+  _ model: OpaquePointer?, _ path: UnsafePointer<CChar>?, _ options: UnsafePointer<fovea_encode_options>?,
+  _ out: UnsafeMutablePointer<OpaquePointer?>?
+) -> fovea_status {
+  encode(model, options, out) { (isUpright) throws(FoveaError) in
+    let path = String(decoding: try pathBytes(path, "path"), as: UTF8.self)
+    do throws(ImageError) { return try RGBImage.decode(path: path, options: DecodingOptions(applyOrientation: isUpright)) } catch { throw FoveaError(error) }
+  }
+}
+
+@c @implementation
+public func fovea_encode_image_bytes(
+  _ model: OpaquePointer?, _ bytes: UnsafeRawPointer?, _ size: Int, _ options: UnsafePointer<fovea_encode_options>?,
+  _ out: UnsafeMutablePointer<OpaquePointer?>?
+) -> fovea_status {
+  encode(model, options, out) { (isUpright) throws(FoveaError) in
+    let bytes = try buffer(try required(bytes, "bytes").assumingMemoryBound(to: UInt8.self), count: size, "size")
+    let options = DecodingOptions(applyOrientation: isUpright)
+    do throws(ImageError) { return try RGBImage.decode(encoded: UnsafeRawBufferPointer(bytes), options: options) } catch {
+      throw FoveaError(error)
+    }
+  }
+}
+
+@c @implementation
+public func fovea_encode_image_pixels(
+  _ model: OpaquePointer?, _ rgb: UnsafePointer<UInt8>?, _ width: Int32, _ height: Int32, _ stride: Int,
+  _ options: UnsafePointer<fovea_encode_options>?, _ out: UnsafeMutablePointer<OpaquePointer?>?
+) -> fovea_status {
+  encode(model, options, out) { (_) throws(FoveaError) in
+    let rgb = try required(rgb, "rgb")
+    guard width > 0, height > 0 else { throw .argument("width, height: \(width) × \(height) is no image size.") }
+    let row = 3 * Int(width)
+    guard stride == 0 || stride >= row else {
+      throw .argument("stride: \(stride) bytes are less than a row's \(row).")
+    }
+    do throws(ImageError) {
+      return try RGBImage(rgb: rgb, width: Int(width), height: Int(height), stride: stride)
+    } catch { throw FoveaError(error) }
+  }
+}
+
+/// What the three ways in share.
+///
+/// - Parameter image: the picture; its argument says whether to turn it as its Exif orientation says.
+@inline(never)
+private func encode(
+  _ model: OpaquePointer?, _ options: UnsafePointer<fovea_encode_options>?, _ out: UnsafeMutablePointer<OpaquePointer?>?,
+  _ image: (_ isUpright: Bool) throws(FoveaError) -> RGBImage
+) -> fovea_status {
+  out?.pointee = nil
+  return status { () throws(FoveaError) in
+    let model: ModelHandle = try object(model, "model")
+    let out = try required(out, "out")
+    var c = fovea_encode_options()
+    try read(options, into: &c, first: FirstSize.encodeOptions, "options")
+    try requireZero(c.reserved)
+    let stop = StopSignal()
+    if let seconds = try deadline(c.deadline_seconds) { stop.stop(after: seconds) }
+    let image = try image(c.apply_orientation != 0)
+    let embedding = try model.model.encode(image, stop: stop, progress: progress(c.progress, c.progress_user))
+    out.pointee = handle(owning: ImageHandle(model.model, embedding))
+  }
+}
+
+@c @implementation
+public func fovea_image_embedding_retain(_ embedding: OpaquePointer?) -> OpaquePointer? {
+  if let embedding { _ = Unmanaged<ImageHandle>.fromOpaque(UnsafeRawPointer(embedding)).retain() }
+  return embedding
+}
+
+@c @implementation
+public func fovea_image_embedding_release(_ embedding: OpaquePointer?) { release(embedding, as: ImageHandle.self) }
+
+@c @implementation
+public func fovea_image_embedding_get_info(
+  _ embedding: OpaquePointer?, _ info: UnsafeMutablePointer<fovea_image_info>?
+) -> fovea_status {
+  status { () throws(FoveaError) in
+    let image: ImageHandle = try object(embedding, "embedding")
+    let info = try required(info, "info")
+    var c = fovea_image_info()
+    c.width = int32(image.embedding.width)
+    c.height = int32(image.embedding.height)
+    c.tokens = int32(image.embedding.tokens)
+    c.hidden_size = int32(image.embedding.hiddenSize)
+    c.views = int32(image.embedding.views.count)
+    try write(c, to: info, first: FirstSize.imageInfo, "info")
+  }
+}
+
+@c @implementation
+public func fovea_image_embedding_get_view(
+  _ embedding: OpaquePointer?, _ index: Int, _ view: UnsafeMutablePointer<fovea_image_view>?
+) -> fovea_status {
+  status { () throws(FoveaError) in
+    let image: ImageHandle = try object(embedding, "embedding")
+    let out = try required(view, "view")
+    guard image.embedding.views.indices.contains(index) else {
+      throw .argument("index: is \(index), the image has \(image.embedding.views.count) views.")
+    }
+    let view = image.embedding.views[index]
+    var c = fovea_image_view()
+    c.x = view.area.x
+    c.y = view.area.y
+    c.width = view.area.width
+    c.height = view.area.height
+    c.row = int32(view.row)
+    c.column = int32(view.column)
+    c.first_token = int32(view.firstToken)
+    c.tokens = int32(view.tokens)
+    try write(c, to: out, first: FirstSize.imageView, "view")
+  }
+}
+
+@c @implementation
+public func fovea_image_embedding_data(_ embedding: OpaquePointer?) -> UnsafePointer<Float>? {
+  guard let image: ImageHandle = try? object(embedding, "embedding") else { return nil }
+  return image.embedding.data
+}

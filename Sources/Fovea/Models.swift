@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+import CFovea
+import Generation
+import Shims
+import Systems
+import WeightFile
+
+@c @implementation
+public func fovea_load(
+  _ path: UnsafePointer<CChar>?, _ options: UnsafePointer<fovea_load_options>?, _ out: UnsafeMutablePointer<OpaquePointer?>?
+) -> fovea_status {
+  out?.pointee = nil
+  return status { () throws(FoveaError) in
+    let out = try required(out, "out")
+    out.pointee = try load(path, options)
+  }
+}
+
+@c @implementation
+public func fovea_load_memory(
+  _ bytes: UnsafeRawPointer?, _ size: Int, _ options: UnsafePointer<fovea_load_options>?,
+  _ out: UnsafeMutablePointer<OpaquePointer?>?
+) -> fovea_status {
+  out?.pointee = nil
+  return status { () throws(FoveaError) in
+    let out = try required(out, "out")
+    out.pointee = try loadMemory(bytes, size, options)
+  }
+}
+
+@c @implementation
+public func fovea_model_free(_ model: OpaquePointer?) { release(model, as: ModelHandle.self) }
+
+@c @implementation
+public func fovea_plan(
+  _ path: UnsafePointer<CChar>?, _ options: UnsafePointer<fovea_load_options>?, _ out: UnsafeMutablePointer<fovea_memory_plan>?
+) -> fovea_status {
+  status { () throws(FoveaError) in try plan(path, options, try required(out, "out")) }
+}
+
+@c @implementation
+public func fovea_model_get_info(_ model: OpaquePointer?, _ info: UnsafeMutablePointer<fovea_model_info>?) -> fovea_status {
+  status { () throws(FoveaError) in
+    let handle: ModelHandle = try object(model, "model")
+    try write(describe(handle), to: try required(info, "info"), first: FirstSize.modelInfo, "info")
+  }
+}
+
+@inline(never)
+private func load(
+  _ path: UnsafePointer<CChar>?, _ options: UnsafePointer<fovea_load_options>?
+) throws(FoveaError) -> OpaquePointer {
+  let options = try loadOptions(options)
+  let model = try Model.load(path: try modelPath(path), options: options)
+  return handle(owning: ModelHandle(model))
+}
+
+@inline(never)
+private func loadMemory(
+  _ bytes: UnsafeRawPointer?, _ size: Int, _ options: UnsafePointer<fovea_load_options>?
+) throws(FoveaError) -> OpaquePointer {
+  let options = try loadOptions(options)
+  let bytes = try buffer(try required(bytes, "bytes").assumingMemoryBound(to: UInt8.self), count: size, "size")
+  return handle(owning: ModelHandle(try Model.load(bytes: UnsafeRawBufferPointer(bytes), options: options)))
+}
+
+@inline(never)
+private func plan(
+  _ path: UnsafePointer<CChar>?, _ options: UnsafePointer<fovea_load_options>?, _ out: UnsafeMutablePointer<fovea_memory_plan>
+) throws(FoveaError) {
+  _ = try structSize(UnsafeRawPointer(out), first: FirstSize.memoryPlan, "out")
+  let options = try loadOptions(options)
+  let path = try modelPath(path)
+  let plan = try Model.plan(path: path, options: options)
+  var c = fovea_memory_plan()
+  c.file_bytes = fileSize(path)
+  c.mapped_bytes = UInt64(plan.mappedWeights)
+  c.weight_bytes = UInt64(plan.decodedWeights)
+  c.session_bytes = UInt64(plan.cache)
+  c.scratch_bytes = UInt64(plan.scratch)
+  c.total_bytes = UInt64(plan.total)
+  try write(c, to: out, first: FirstSize.memoryPlan, "out")
+}
+
+private func describe(_ handle: ModelHandle) -> fovea_model_info {
+  let model = handle.model
+  var info = fovea_model_info()
+  info.system = handle.system.pointer
+  info.name = handle.name.pointer
+  info.weight_type = handle.weightType.pointer
+  info.instruction_set = handle.instructionSet.pointer
+  info.weight_bytes = UInt64(model.plan.weights)
+  info.resident_bytes = UInt64(model.residentBytes)
+  info.bytes_per_token = UInt64(bytesPerToken(model.file))
+  info.context_length = int32(model.contextLength)
+  info.image_tokens = int32(model.system.vision.maximumTokens)
+  info.hidden_size = int32(model.system.decoder.hiddenSize)
+  info.vocab_size = int32(model.system.decoder.vocabSize)
+  info.threads = int32(model.pool.threads)
+  return info
+}
+
+/// Weights read to make one token: the decoder's, of whose embedding table only one row is looked up unless the output head shares it.
+private func bytesPerToken(_ file: WeightFile) -> Int {
+  let isTied = file.record("language.head.weight") == nil
+  var bytes = 0
+  for record in file.records where record.name.utf8.starts(with: "language.".utf8) {
+    if !isTied, record.name.utf8.elementsEqual("language.embedding.weight".utf8) { continue }
+    bytes += record.byteCount
+  }
+  return bytes
+}
+
+private func fileSize(_ path: String) -> UInt64 {
+  var facts = stat()
+  return stat(path, &facts) == 0 ? UInt64(clamping: facts.st_size) : 0
+}
+
+private func modelPath(_ path: UnsafePointer<CChar>?) throws(FoveaError) -> String {
+  guard let path else { return String(decoding: try builtinModelPath(), as: UTF8.self) }
+  return String(decoding: try pathBytes(path, "path"), as: UTF8.self)
+}
+
+private func loadOptions(_ given: UnsafePointer<fovea_load_options>?) throws(FoveaError) -> LoadOptions {
+  var c = fovea_load_options()
+  try read(given, into: &c, first: FirstSize.loadOptions, "options")
+  try requireZero(c.reserved)
+  var options = LoadOptions()
+  if c.threads != 0 { options.threads = try count(c.threads, "options.threads") }
+  if c.context_length != 0 { options.contextLength = try count(c.context_length, "options.context_length") }
+  if c.memory_budget != 0 { options.memoryBudget = Int(clamping: c.memory_budget) }
+  options.verify = c.verify != 0
+  options.progress = progress(c.progress, c.progress_user)
+  return options
+}

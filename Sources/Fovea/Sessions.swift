@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+import CFovea
+import Generation
+import Systems
+
+@c @implementation
+public func fovea_session_create(
+  _ model: OpaquePointer?, _ options: UnsafePointer<fovea_session_options>?, _ out: UnsafeMutablePointer<OpaquePointer?>?
+) -> fovea_status {
+  out?.pointee = nil
+  return status { () throws(FoveaError) in
+    let model: ModelHandle = try object(model, "model")
+    let out = try required(out, "out")
+    var c = fovea_session_options()
+    try read(options, into: &c, first: FirstSize.sessionOptions, "options")
+    try requireZero(c.reserved)
+    let contextLength = try count(c.context_length, "options.context_length")
+    guard contextLength <= model.model.contextLength else {
+      throw .argument("options.context_length: is \(contextLength), the model was loaded for \(model.model.contextLength).")
+    }
+    let session = try Session(model.model, contextLength: contextLength == 0 ? nil : contextLength)
+    out.pointee = handle(owning: SessionHandle(model.model, session))
+  }
+}
+
+@c @implementation
+public func fovea_session_free(_ session: OpaquePointer?) {
+  // A call still running on another thread holds the session until it has come to its end.
+  fovea_session_cancel(session)
+  release(session, as: SessionHandle.self)
+}
+
+@c @implementation
+public func fovea_session_cancel(_ session: OpaquePointer?) {
+  guard let session else { return }
+  Unmanaged<SessionHandle>.fromOpaque(UnsafeRawPointer(session))._withUnsafeGuaranteedRef { $0.session.stop.cancel() }
+}
+
+@c @implementation
+public func fovea_session_reset(_ session: OpaquePointer?) -> fovea_status {
+  status { () throws(FoveaError) in
+    let handle: SessionHandle = try object(session, "session")
+    try handle.keepingError { () throws(FoveaError) in try handle.session.reset() }
+  }
+}

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+import Shims
+import Systems
+
+/// Sizes no structure will ever have: an uninitialised `struct_size` is told from a later version's.
+private let largestStructure = 1 << 12
+
+/// Reads an options structure into `known`, this library's version of it (all zero before). One from an older header is shorter, and
+/// the fields it lacks stay zero; one from a newer header is longer, and must have zeros where this library knows no fields.
+///
+/// - Parameter first: size of the structure's first version, the shortest there is.
+func read<Structure>(
+  _ given: UnsafePointer<Structure>?, into known: inout Structure, first: Int, _ name: StaticString
+) throws(FoveaError) {
+  guard let given else { return }
+  let bytes = UnsafeRawPointer(given)
+  let size = try structSize(bytes, first: first, name)
+  let knownSize = MemoryLayout<Structure>.size
+  for i in stride(from: knownSize, to: size, by: 1) where bytes.load(fromByteOffset: i, as: UInt8.self) != 0 {
+    throw .argument("\(name): sets an option at byte \(i) that this version of the library does not know.")
+  }
+  withUnsafeMutableBytes(of: &known) { $0.copyMemory(from: UnsafeRawBufferPointer(start: bytes, count: min(size, knownSize))) }
+}
+
+/// Fills a result structure of the caller's as far as its `struct_size`, which stays as it is; what lies beyond this library's version
+/// becomes zero.
+func write<Structure>(
+  _ known: Structure, to given: UnsafeMutablePointer<Structure>, first: Int, _ name: StaticString
+) throws(FoveaError) {
+  let bytes = UnsafeMutableRawPointer(given)
+  let size = try structSize(bytes, first: first, name)
+  let knownSize = MemoryLayout<Structure>.size
+  withUnsafePointer(to: known) { bytes.copyMemory(from: $0, byteCount: min(size, knownSize)) }
+  if size > knownSize { memset(bytes + knownSize, 0, size - knownSize) }
+  bytes.storeBytes(of: size, as: Int.self)
+}
+
+/// The checked `struct_size` of a caller's structure.
+func structSize(_ bytes: UnsafeRawPointer, first: Int, _ name: StaticString) throws(FoveaError) -> Int {
+  let size = bytes.load(as: Int.self)
+  guard size >= first, size <= largestStructure else {
+    throw .argument("\(name): struct_size is \(size); set it to the structure's sizeof, \(first) bytes or more.")
+  }
+  return size
+}
+
+/// Sizes of the structures in version 1.0, the smallest `struct_size` each can have. They never change.
+enum FirstSize {
+  static let loadOptions = 48
+  static let memoryPlan = 56
+  static let modelInfo = 88
+  static let encodeOptions = 40
+  static let imageInfo = 32
+  static let imageView = 56
+  static let sessionOptions = 16
+  static let generateOptions = 104
+  static let generateResult = 40
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* fovea.h stands alone in C99, and its structures are laid out as version 1.0 pinned them on 64-bit machines. */
+#include <fovea.h>
+
+#define PIN(name, condition) typedef char pin_##name[(condition) ? 1 : -1]
+
+#if UINTPTR_MAX == UINT64_MAX
+PIN(load_options, sizeof(fovea_load_options) >= 48 && offsetof(fovea_load_options, progress_user) == 40);
+PIN(memory_plan, sizeof(fovea_memory_plan) >= 56 && offsetof(fovea_memory_plan, total_bytes) == 48);
+PIN(model_info, sizeof(fovea_model_info) >= 88 && offsetof(fovea_model_info, reserved) == 84);
+PIN(encode_options, sizeof(fovea_encode_options) >= 40 && offsetof(fovea_encode_options, progress_user) == 32);
+PIN(image_info, sizeof(fovea_image_info) >= 32 && offsetof(fovea_image_info, reserved) == 28);
+PIN(image_view, sizeof(fovea_image_view) >= 56 && offsetof(fovea_image_view, tokens) == 52);
+PIN(session_options, sizeof(fovea_session_options) >= 16 && offsetof(fovea_session_options, reserved) == 12);
+PIN(generate_options, sizeof(fovea_generate_options) >= 104 && offsetof(fovea_generate_options, progress_user) == 96);
+PIN(generate_result, sizeof(fovea_generate_result) >= 40 && offsetof(fovea_generate_result, decode_seconds) == 32);
+#endif
+
+PIN(ok, FOVEA_OK == 0);
+PIN(buffer, FOVEA_ERROR_BUFFER == 12);
+PIN(version, FOVEA_VERSION_NUMBER == FOVEA_VERSION_MAJOR * 10000 + FOVEA_VERSION_MINOR * 100 + FOVEA_VERSION_PATCH);

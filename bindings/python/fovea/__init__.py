@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fovea answers questions about images on a plain CPU.
+
+    model = fovea.load("model.fovea")            # without a path: the built-in model
+    image = model.encode_image("receipt.png")    # encode once, ask many times
+    session = model.session()
+    answer = session.generate("What is the total?", images=[image], max_tokens=64)
+
+A `Model` and an `ImageEmbedding` are immutable and may be used by any number of threads. A `Session` serves one call at a
+time; a second one at the same moment raises `BusyError`. Every failure is an `Error` whose text says what was wrong and where.
+"""
+from ._errors import (
+    ArgumentError,
+    BufferError,
+    BusyError,
+    Cancelled,
+    ContextError,
+    DeadlineExceeded,
+    Error,
+    FileError,
+    FormatError,
+    ImageError,
+    InternalError,
+    OutOfMemory,
+    UnsupportedError,
+)
+from ._images import ImageEmbedding, View
+from ._library import version
+from ._model import Model, builtin_model, load, load_bytes, plan
+from ._regions import Box, Mask, Point
+from ._session import GenerateResult, Session, Stream
+
+__version__ = "1.0.0"
+
+__all__ = [
+    "ArgumentError",
+    "Box",
+    "BufferError",
+    "BusyError",
+    "Cancelled",
+    "ContextError",
+    "DeadlineExceeded",
+    "Error",
+    "FileError",
+    "FormatError",
+    "GenerateResult",
+    "ImageEmbedding",
+    "ImageError",
+    "InternalError",
+    "Mask",
+    "Model",
+    "OutOfMemory",
+    "Point",
+    "Session",
+    "Stream",
+    "UnsupportedError",
+    "View",
+    "builtin_model",
+    "load",
+    "load_bytes",
+    "plan",
+    "version",
+]

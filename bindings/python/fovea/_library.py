@@ -1,0 +1,313 @@
+# SPDX-License-Identifier: Apache-2.0
+"""include/fovea.h as ctypes. tests/test_header.py compares the two, so this file holds nothing but what the header says."""
+from __future__ import annotations
+
+import ctypes
+import ctypes.util
+import os
+import threading
+from ctypes import (
+    CFUNCTYPE,
+    POINTER,
+    Structure,
+    c_char,
+    c_char_p,
+    c_double,
+    c_float,
+    c_int,
+    c_int32,
+    c_size_t,
+    c_uint8,
+    c_uint64,
+    c_void_p,
+)
+from pathlib import Path
+from typing import Any, Dict, List, Optional, Tuple
+
+VERSION_MAJOR = 1
+
+FOVEA_OK = 0
+FOVEA_ERROR_ARGUMENT = 1
+FOVEA_ERROR_IO = 2
+FOVEA_ERROR_FORMAT = 3
+FOVEA_ERROR_MEMORY = 4
+FOVEA_ERROR_UNSUPPORTED = 5
+FOVEA_ERROR_BUSY = 6
+FOVEA_ERROR_CANCELLED = 7
+FOVEA_ERROR_DEADLINE = 8
+FOVEA_ERROR_CONTEXT = 9
+FOVEA_ERROR_IMAGE = 10
+FOVEA_ERROR_INTERNAL = 11
+FOVEA_ERROR_BUFFER = 12
+
+FOVEA_STOP_END = 0
+FOVEA_STOP_LENGTH = 1
+FOVEA_STOP_TEXT = 2
+FOVEA_STOP_CALLBACK = 3
+FOVEA_STOP_CONTEXT = 4
+
+fovea_progress_callback = CFUNCTYPE(c_int, c_void_p, c_size_t, c_size_t)
+fovea_token_callback = CFUNCTYPE(c_int, c_void_p, c_int32, POINTER(c_char), c_size_t)
+
+
+class _Sized(Structure):
+    """A structure that knows its own size, as the library wants it."""
+
+    def __init__(self, **fields: Any) -> None:
+        super().__init__(struct_size=ctypes.sizeof(type(self)), **fields)
+
+
+class fovea_load_options(_Sized):
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("threads", c_int32),
+        ("context_length", c_int32),
+        ("memory_budget", c_uint64),
+        ("verify", c_int32),
+        ("reserved", c_int32),
+        ("progress", fovea_progress_callback),
+        ("progress_user", c_void_p),
+    ]
+
+
+class fovea_memory_plan(_Sized):
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("file_bytes", c_uint64),
+        ("mapped_bytes", c_uint64),
+        ("weight_bytes", c_uint64),
+        ("session_bytes", c_uint64),
+        ("scratch_bytes", c_uint64),
+        ("total_bytes", c_uint64),
+    ]
+
+
+class fovea_model_info(_Sized):
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("system", c_char_p),
+        ("name", c_char_p),
+        ("weight_type", c_char_p),
+        ("instruction_set", c_char_p),
+        ("weight_bytes", c_uint64),
+        ("resident_bytes", c_uint64),
+        ("bytes_per_token", c_uint64),
+        ("context_length", c_int32),
+        ("image_tokens", c_int32),
+        ("hidden_size", c_int32),
+        ("vocab_size", c_int32),
+        ("threads", c_int32),
+        ("reserved", c_int32),
+    ]
+
+
+class fovea_encode_options(_Sized):
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("apply_orientation", c_int32),
+        ("reserved", c_int32),
+        ("deadline_seconds", c_double),
+        ("progress", fovea_progress_callback),
+        ("progress_user", c_void_p),
+    ]
+
+
+class fovea_image_info(_Sized):
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("width", c_int32),
+        ("height", c_int32),
+        ("tokens", c_int32),
+        ("hidden_size", c_int32),
+        ("views", c_int32),
+        ("reserved", c_int32),
+    ]
+
+
+class fovea_image_view(_Sized):
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("x", c_double),
+        ("y", c_double),
+        ("width", c_double),
+        ("height", c_double),
+        ("row", c_int32),
+        ("column", c_int32),
+        ("first_token", c_int32),
+        ("tokens", c_int32),
+    ]
+
+
+class fovea_session_options(_Sized):
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("context_length", c_int32),
+        ("reserved", c_int32),
+    ]
+
+
+class fovea_generate_options(_Sized):
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("max_tokens", c_int32),
+        ("temperature", c_float),
+        ("top_k", c_int32),
+        ("top_p", c_float),
+        ("repetition_penalty", c_float),
+        ("ignore_eos", c_int32),
+        ("raw", c_int32),
+        ("reserved", c_int32),
+        ("seed", c_uint64),
+        ("stop_texts", POINTER(c_char_p)),
+        ("stop_text_count", c_size_t),
+        ("deadline_seconds", c_double),
+        ("on_token", fovea_token_callback),
+        ("on_token_user", c_void_p),
+        ("progress", fovea_progress_callback),
+        ("progress_user", c_void_p),
+    ]
+
+
+class fovea_generate_result(_Sized):
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("stop_reason", c_int32),
+        ("prompt_tokens", c_int32),
+        ("reused_tokens", c_int32),
+        ("generated_tokens", c_int32),
+        ("prefill_seconds", c_double),
+        ("decode_seconds", c_double),
+    ]
+
+
+#: Name → (result, arguments). Handles are void pointers; so are texts that must be given back to the library.
+PROTOTYPES: Dict[str, Tuple[Any, List[Any]]] = {
+    "fovea_status_name": (c_char_p, [c_int32]),
+    "fovea_last_error": (c_char_p, [c_void_p]),
+    "fovea_version": (c_char_p, []),
+    "fovea_version_number": (c_int32, []),
+    "fovea_load": (c_int32, [c_char_p, POINTER(fovea_load_options), POINTER(c_void_p)]),
+    "fovea_load_memory": (c_int32, [c_void_p, c_size_t, POINTER(fovea_load_options), POINTER(c_void_p)]),
+    "fovea_model_free": (None, [c_void_p]),
+    "fovea_builtin_model": (c_int32, [POINTER(c_char), c_size_t, POINTER(c_size_t)]),
+    "fovea_plan": (c_int32, [c_char_p, POINTER(fovea_load_options), POINTER(fovea_memory_plan)]),
+    "fovea_model_get_info": (c_int32, [c_void_p, POINTER(fovea_model_info)]),
+    "fovea_model_metadata_count": (c_size_t, [c_void_p]),
+    "fovea_model_metadata_key": (c_char_p, [c_void_p, c_size_t]),
+    "fovea_model_metadata_json": (c_int32, [c_void_p, c_char_p, POINTER(c_char), c_size_t, POINTER(c_size_t)]),
+    "fovea_tokenize": (c_int32, [c_void_p, c_char_p, c_size_t, POINTER(c_int32), c_size_t, POINTER(c_size_t)]),
+    "fovea_detokenize": (
+        c_int32,
+        [c_void_p, POINTER(c_int32), c_size_t, POINTER(c_char), c_size_t, POINTER(c_size_t)],
+    ),
+    "fovea_encode_image": (c_int32, [c_void_p, c_char_p, POINTER(fovea_encode_options), POINTER(c_void_p)]),
+    "fovea_encode_image_bytes": (
+        c_int32,
+        [c_void_p, c_void_p, c_size_t, POINTER(fovea_encode_options), POINTER(c_void_p)],
+    ),
+    "fovea_encode_image_pixels": (
+        c_int32,
+        [c_void_p, POINTER(c_uint8), c_int32, c_int32, c_size_t, POINTER(fovea_encode_options), POINTER(c_void_p)],
+    ),
+    "fovea_image_embedding_retain": (c_void_p, [c_void_p]),
+    "fovea_image_embedding_release": (None, [c_void_p]),
+    "fovea_image_embedding_get_info": (c_int32, [c_void_p, POINTER(fovea_image_info)]),
+    "fovea_image_embedding_get_view": (c_int32, [c_void_p, c_size_t, POINTER(fovea_image_view)]),
+    "fovea_image_embedding_data": (POINTER(c_float), [c_void_p]),
+    "fovea_session_create": (c_int32, [c_void_p, POINTER(fovea_session_options), POINTER(c_void_p)]),
+    "fovea_session_free": (None, [c_void_p]),
+    "fovea_session_cancel": (None, [c_void_p]),
+    "fovea_session_reset": (c_int32, [c_void_p]),
+    "fovea_generate": (
+        c_int32,
+        [
+            c_void_p,
+            c_char_p,
+            POINTER(c_void_p),
+            c_size_t,
+            POINTER(fovea_generate_options),
+            POINTER(fovea_generate_result),
+            POINTER(c_void_p),
+        ],
+    ),
+    "fovea_generate_ids": (
+        c_int32,
+        [
+            c_void_p,
+            c_char_p,
+            POINTER(c_void_p),
+            c_size_t,
+            POINTER(fovea_generate_options),
+            POINTER(fovea_generate_result),
+            POINTER(c_int32),
+            c_size_t,
+            POINTER(c_size_t),
+        ],
+    ),
+    "fovea_logits": (
+        c_int32,
+        [
+            c_void_p,
+            c_char_p,
+            POINTER(c_void_p),
+            c_size_t,
+            POINTER(fovea_generate_options),
+            POINTER(POINTER(c_float)),
+            POINTER(c_size_t),
+            POINTER(c_size_t),
+        ],
+    ),
+    "fovea_string_free": (None, [c_void_p]),
+}
+
+_loaded: Optional[ctypes.CDLL] = None
+_loading = threading.Lock()
+
+
+def library() -> ctypes.CDLL:
+    """The shared library, loaded at the first call."""
+    global _loaded
+    if _loaded is None:
+        with _loading:
+            if _loaded is None:
+                _loaded = _load()
+    return _loaded
+
+
+def version() -> str:
+    """The version of the shared library."""
+    return library().fovea_version().decode()
+
+
+def _load() -> ctypes.CDLL:
+    tried: List[str] = []
+    for candidate in _candidates():
+        try:
+            found = ctypes.CDLL(candidate)
+        except OSError as error:
+            tried.append(f"{candidate}: {error}")
+            continue
+        for name, (result, arguments) in PROTOTYPES.items():
+            function = getattr(found, name)
+            function.restype = result
+            function.argtypes = arguments
+        if found.fovea_version_number() // 10000 != VERSION_MAJOR:
+            raise ImportError(f"{candidate} is version {found.fovea_version().decode()}; this package needs {VERSION_MAJOR}.x.")
+        return found
+    raise ImportError(
+        "libfovea.so was not found. Build it with tools/install, or set FOVEA_LIBRARY to its path.\n" + "\n".join(tried)
+    )
+
+
+def _candidates() -> List[str]:
+    """Where the library may be: as FOVEA_LIBRARY says and nowhere else; or in this package, in the checkout's `build`, in the
+    system."""
+    named = os.environ.get("FOVEA_LIBRARY")
+    if named:
+        return [named]
+    package = Path(__file__).resolve().parent
+    found = [package / "libfovea.so.1"]
+    if package.parent.name == "python" and package.parent.parent.name == "bindings":
+        found.append(package.parents[2] / "build" / "lib" / "libfovea.so.1")
+    candidates = [str(path) for path in found if path.exists()]
+    return candidates + ["libfovea.so.1"] + [name for name in [ctypes.util.find_library("fovea")] if name]
