@@ -11,6 +11,8 @@ package final class Session {
   static let chunk = 512
 
   package let model: Model
+  /// Positions the session holds.
+  package let contextLength: Int
   package let stop = StopSignal()
   let cache: KVCache
   let arena = Arena()
@@ -18,9 +20,11 @@ package final class Session {
   private var history: [SequenceElement] = []
   private let gate = Gate()
 
-  package init(_ model: Model) throws(FoveaError) {
+  /// - Parameter contextLength: positions to hold; `nil`: as many as the model was loaded for, which is also the most.
+  package init(_ model: Model, contextLength: Int? = nil) throws(FoveaError) {
     self.model = model
-    do { cache = try model.system.decoder.makeCache(capacity: model.contextLength) } catch { throw FoveaError(error) }
+    self.contextLength = min(max(contextLength ?? model.contextLength, 1), model.contextLength)
+    do { cache = try model.system.decoder.makeCache(capacity: self.contextLength) } catch { throw FoveaError(error) }
   }
 
   /// Forgets what the cache holds.
@@ -41,9 +45,9 @@ package final class Session {
       try check(options)
       arm(options)
       let sequence = try assemble(prompt, images, isRaw: options.isRaw)
-      guard sequence.count < model.contextLength else {
+      guard sequence.count < contextLength else {
         throw FoveaError(
-          .context, "prompt: \(sequence.count) positions leave no room in a context of \(model.contextLength)")
+          .context, "prompt: \(sequence.count) positions leave no room in a context of \(contextLength)")
       }
       return try run(sequence, images, options, onToken)
     }
@@ -57,8 +61,8 @@ package final class Session {
     try exclusively { () throws(FoveaError) in
       arm(GenerateOptions())
       let sequence = try assemble(prompt, images, isRaw: isRaw)
-      guard sequence.count <= model.contextLength else {
-        throw FoveaError(.context, "prompt: \(sequence.count) positions exceed a context of \(model.contextLength)")
+      guard sequence.count <= contextLength else {
+        throw FoveaError(.context, "prompt: \(sequence.count) positions exceed a context of \(contextLength)")
       }
       forget(after: 0)
       let mark = arena.mark()
@@ -159,7 +163,7 @@ package final class Session {
           break
         }
         if result.ids.count == options.maxTokens { break }
-        guard cache.length < model.contextLength else {
+        guard cache.length < contextLength else {
           result.stopReason = .contextFull
           break generation
         }

@@ -18,6 +18,7 @@ package enum Status: Int32 {
   case context = 9
   case image = 10
   case `internal` = 11
+  case buffer = 12
 }
 
 /// What a host is told: a status and one sentence naming the file, tensor, offset or argument.
