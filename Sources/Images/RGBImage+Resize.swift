@@ -104,7 +104,20 @@ private func resampleRow(_ row: UnsafePointer<UInt8>, _ w: ResampleWeights, into
 private func blendRows(
   _ rows: UnsafePointer<UInt8>, stride: Int, weights: UnsafePointer<Int32>, count: Int, into: UnsafeMutablePointer<UInt8>
 ) {
-  for i in 0..<stride {
+  var i = 0
+  while i + 16 <= stride {
+    var sums = SIMD16<Int32>(repeating: half)
+    var p = UnsafeRawPointer(rows + i)
+    for r in 0..<count {
+      let samples = p.loadUnaligned(as: SIMD16<UInt8>.self)
+      sums &+= SIMD16<Int32>(truncatingIfNeeded: samples) &* weights[r]
+      p += stride
+    }
+    sums = (sums &>> ResampleWeights.precision).clamped(lowerBound: SIMD16(repeating: 0), upperBound: SIMD16(repeating: 255))
+    UnsafeMutableRawPointer(into + i).storeBytes(of: SIMD16<UInt8>(truncatingIfNeeded: sums), as: SIMD16<UInt8>.self)
+    i += 16
+  }
+  while i < stride {
     var sum = half
     var p = rows + i
     for r in 0..<count {
@@ -112,5 +125,6 @@ private func blendRows(
       p += stride
     }
     into[i] = sample(sum)
+    i += 1
   }
 }
