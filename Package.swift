@@ -60,10 +60,11 @@ let package = Package(
     .executableTarget(
       name: "FoveaCommand",
       dependencies: [
-        "CFovea", "Fovea", "Conversion",
+        "CFovea", "Fovea", "Conversion", "Runtime", "Shims", "Systems", "WeightFile",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
-      path: "tools/fovea"),
+      path: "tools/fovea",
+      linkerSettings: [.unsafeFlags(["-static-stdlib", "-l_FoundationCollections", "-l_FoundationCShims"])]),
 
     .testTarget(name: "KernelsTests", dependencies: ["Kernels"]),
     .testTarget(name: "WeightFileTests", dependencies: ["WeightFile"]),

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import CFovea
+import Runtime
+import Shims
+
+struct BenchCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "bench",
+    abstract: "Measure encoding, prefill and decoding.",
+    discussion: """
+      Each figure is the median of the runs; the range is given beside it. The share of the read bandwidth compares the bytes that \
+      decoding reads with what this machine can read, measured in the same run.
+      """
+  )
+
+  @OptionGroup var model: ModelOptions
+
+  @Option(name: [.short, .customLong("image")], help: "Image to encode; without it one of noise is made.")
+  var image: String?
+
+  @Option(help: "Width and height of the image of noise.")
+  var size = 1000
+
+  @Option(help: "Tokens of the prompt, about.")
+  var promptTokens = 256
+
+  @Option(help: "Tokens to make.")
+  var tokens = 64
+
+  @Option(help: "Runs of each measurement.")
+  var runs = 5
+
+  @Flag(help: "Print one JSON object.")
+  var json = false
+
+  func validate() throws {
+    for (name, value) in [("--size", size), ("--prompt-tokens", promptTokens), ("--tokens", tokens), ("--runs", runs)]
+    where !(1...1_000_000).contains(value) || name == "--size" && value > 16384 {
+      throw ValidationError("\(name): \(value) is out of range.")
+    }
+  }
+
+  func run() throws { try reportingFailures(measure) }
+
+  private func measure() throws {
+    let progress = ProgressLine()
+    let started = monotonic_nanoseconds()
+    let model = try model.load(progress)
+    let loading = Double(monotonic_nanoseconds() &- started) / 1e9
+
+    var encoding: [Double] = []
+    var image: EncodedImage?
+    for i in 0..<runs {
+      progress.show("encoding", i + 1, runs)
+      let start = monotonic_nanoseconds()
+      image = try encode(model)
+      encoding.append(Double(monotonic_nanoseconds() &- start) / 1e9)
+    }
+
+    // Half the context at most, so that there is room to generate.
+    let context = Int(model.info.context_length)
+    let prompt = try text(tokens: min(promptTokens, context / 2), model)
+    var options = fovea_generate_options()
+    options.raw = 1
+    options.ignore_eos = 1
+    options.max_tokens = Int32(clamping: min(tokens, context - min(promptTokens, context / 2) - 8))
+    let session = try Session(model)
+    var prefill: [Double] = []
+    var decode: [Double] = []
+    var positions = 0.0
+    for i in 0..<runs {
+      progress.show("prefill and decoding", i + 1, runs)
+      try session.reset()
+      let result = try session.generate(prompt, images: [], options: options).result
+      prefill.append(Double(result.prompt_tokens) / result.prefill_seconds)
+      // The first token comes out of the prefill.
+      decode.append(Double(result.generated_tokens - 1) / result.decode_seconds)
+      positions = Double(result.prompt_tokens) + Double(result.generated_tokens) / 2
+    }
+    progress.show("memory bandwidth", 1, 1)
+    // Before the buffer of the bandwidth measurement counts.
+    let peak = peak_resident_bytes()
+    let bandwidth = (try? MemoryBandwidth.measure(threads: Int(model.info.threads))) ?? .nan
+    progress.clear()
+
+    let plan = try sessionBytes(model)
+    let bytes = Double(model.info.bytes_per_token) + Double(plan) * positions / Double(context)
+    let figures = Figures(
+      model: model.info, loading: loading, width: image?.info.width ?? 0, height: image?.info.height ?? 0,
+      imageTokens: image?.info.tokens ?? 0, views: image?.info.views ?? 0, encoding: Spread(encoding), prefill: Spread(prefill),
+      decode: Spread(decode), bytesPerToken: bytes, bandwidth: bandwidth, peak: peak)
+    writeToStandardOutput(json ? figures.json.text() + "\n" : figures.table)
+  }
+
+  private func encode(_ model: Model) throws -> EncodedImage {
+    if let image {
+      return try EncodedImage(isUpright: false, deadline: 0, progress: { _, _ in }) {
+        fovea_encode_image(model.handle, image, $0, $1)
+      }
+    }
+    var state: UInt64 = 1
+    let pixels = (0..<3 * size * size).map { _ -> UInt8 in
+      state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+      return UInt8(truncatingIfNeeded: state >> 56)
+    }
+    return try EncodedImage(isUpright: false, deadline: 0, progress: { _, _ in }) {
+      fovea_encode_image_pixels(model.handle, pixels, Int32(size), Int32(size), 0, $0, $1)
+    }
+  }
+
+  /// A text of about `tokens` tokens, and no more.
+  private func text(tokens: Int, _ model: Model) throws -> String {
+    let phrase = "the quick brown fox jumps over the lazy dog "
+    let each = max(try model.tokenCount(phrase), 1)
+    return String(repeating: phrase, count: max(tokens / each, 1))
+  }
+
+  /// Bytes of a full session: what `positions` of it read is a share of that.
+  private func sessionBytes(_ loaded: Model) throws -> UInt64 {
+    var options = fovea_load_options()
+    options.struct_size = MemoryLayout<fovea_load_options>.size
+    options.context_length = loaded.info.context_length
+    var plan = fovea_memory_plan()
+    plan.struct_size = MemoryLayout<fovea_memory_plan>.size
+    try LibraryError.check(fovea_plan(model.path(), &options, &plan))
+    return plan.session_bytes
+  }
+}
+
+/// Median and range of some measurements.
+struct Spread {
+  let median, low, high: Double
+
+  init(_ values: [Double]) {
+    let sorted = values.sorted()
+    low = sorted.first ?? .nan
+    high = sorted.last ?? .nan
+    median = sorted.isEmpty ? .nan : (sorted[(sorted.count - 1) / 2] + sorted[sorted.count / 2]) / 2
+  }
+
+  var json: JSON { ["median": .rounded(median), "low": .rounded(low), "high": .rounded(high)] }
+
+  func text(_ unit: String, _ digits: Int) -> String {
+    "\(decimal(median, digits)) \(unit) (\(decimal(low, digits)) to \(decimal(high, digits)))"
+  }
+}
+
+private struct Figures {
+  let model: fovea_model_info
+  let loading: Double
+  let width, height, imageTokens, views: Int32
+  let encoding, prefill, decode: Spread
+  let bytesPerToken, bandwidth: Double
+  let peak: UInt64
+
+  var share: Double { decode.median * bytesPerToken / bandwidth }
+
+  var table: String {
+    let rows = [
+      (
+        "model",
+        "\(String(cString: model.name)) (\(String(cString: model.system)), \(String(cString: model.weight_type))), \(amount(model.weight_bytes))"
+      ),
+      ("machine", "\(String(cString: model.instruction_set)), \(model.threads) threads"),
+      ("load", "\(decimal(loading, 3)) s"),
+      ("image", "\(width) × \(height): \(views) views, \(imageTokens) tokens"),
+      ("encode", encoding.text("s", 3)),
+      ("prefill", prefill.text("tokens/s", 1)),
+      ("decode", decode.text("tokens/s", 1)),
+      ("read per token", amount(Int(bytesPerToken))),
+      ("bandwidth", "\(decimal(bandwidth / 1e9, 1)) GB/s measured, decoding uses \(decimal(share * 100, 0)) %"),
+      ("peak memory", amount(peak)),
+    ]
+    return rows.map { "\(padded($0, 16)) \($1)\n" }.joined()
+  }
+
+  var json: JSON {
+    [
+      "name": .string(String(cString: model.name)), "system": .string(String(cString: model.system)),
+      "weight_type": .string(String(cString: model.weight_type)), "weight_bytes": .int(model.weight_bytes),
+      "instruction_set": .string(String(cString: model.instruction_set)), "threads": .int(model.threads),
+      "load_seconds": .rounded(loading),
+      "image": [
+        "width": .int(width), "height": .int(height), "views": .int(views), "tokens": .int(imageTokens),
+      ],
+      "encode_seconds": encoding.json, "prefill_tokens_per_second": prefill.json, "decode_tokens_per_second": decode.json,
+      "bytes_per_token": .int(Int(bytesPerToken)), "read_bytes_per_second": .rounded(bandwidth),
+      "bandwidth_share": .rounded(share), "peak_bytes": .int(peak),
+    ]
+  }
+}

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// JSON to write: what `--json` prints. Members keep their order.
+enum JSON: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral, ExpressibleByFloatLiteral, ExpressibleByBooleanLiteral,
+  ExpressibleByArrayLiteral, ExpressibleByDictionaryLiteral
+{
+  case null
+  case bool(Bool)
+  case int(Int)
+  case double(Double)
+  case string(String)
+  case array([JSON])
+  case object([(String, JSON)])
+
+  init(stringLiteral value: String) { self = .string(value) }
+  init(integerLiteral value: Int) { self = .int(value) }
+  init(floatLiteral value: Double) { self = .double(value) }
+  init(booleanLiteral value: Bool) { self = .bool(value) }
+  init(arrayLiteral elements: JSON...) { self = .array(elements) }
+  init(dictionaryLiteral elements: (String, JSON)...) { self = .object(elements) }
+
+  static func int(_ value: UInt64) -> JSON { .int(Int(clamping: value)) }
+  static func int(_ value: Int32) -> JSON { .int(Int(value)) }
+  /// Three digits after the point: seconds, rates and shares need no more.
+  static func rounded(_ value: Double) -> JSON { .double((value * 1000).rounded() / 1000) }
+
+  /// Indented text.
+  func text(indent: String = "") -> String {
+    switch self {
+    case .null: return "null"
+    case .bool(let x): return x ? "true" : "false"
+    case .int(let x): return "\(x)"
+    case .double(let x): return x.isFinite ? "\(x)" : "null"
+    case .string(let x): return JSON.quoted(x)
+    case .array(let items):
+      guard items.contains(where: \.isNested) else {
+        return "[" + items.map { $0.text() }.joined(separator: ", ") + "]"
+      }
+      return "[\n" + items.map { "\(indent)  \($0.text(indent: indent + "  "))" }.joined(separator: ",\n") + "\n\(indent)]"
+    case .object(let members):
+      guard !members.isEmpty else { return "{}" }
+      let lines = members.map { "\(indent)  \(JSON.quoted($0)): \($1.text(indent: indent + "  "))" }
+      return "{\n" + lines.joined(separator: ",\n") + "\n\(indent)}"
+    }
+  }
+
+  private var isNested: Bool {
+    switch self {
+    case .array, .object: true
+    default: false
+    }
+  }
+
+  private static func quoted(_ text: String) -> String {
+    var out = "\""
+    for scalar in text.unicodeScalars {
+      switch scalar {
+      case "\"", "\\": out += "\\\(scalar)"
+      case "\n": out += "\\n"
+      case "\t": out += "\\t"
+      case "\r": out += "\\r"
+      case "\0"..."\u{1F}":
+        let digits = String(scalar.value, radix: 16)
+        out += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+      default: out.unicodeScalars.append(scalar)
+      }
+    }
+    return out + "\""
+  }
+}

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import CFovea
+import Shims
+
+/// The C library as the command uses it: each class owns a handle, a status other than FOVEA_OK is thrown.
+struct LibraryError: Error, CustomStringConvertible {
+  let status: fovea_status
+  let description: String
+
+  /// A process's exit status for it, after sysexits.h.
+  var exitCode: ExitCode {
+    switch Int(status) {
+    case FOVEA_ERROR_ARGUMENT, FOVEA_ERROR_CONTEXT: ExitCode(64)
+    case FOVEA_ERROR_FORMAT, FOVEA_ERROR_IMAGE: ExitCode(65)
+    case FOVEA_ERROR_IO: ExitCode(66)
+    case FOVEA_ERROR_UNSUPPORTED: ExitCode(69)
+    case FOVEA_ERROR_MEMORY: ExitCode(71)
+    case FOVEA_ERROR_DEADLINE: ExitCode(75)
+    case FOVEA_ERROR_CANCELLED: ExitCode(130)
+    default: ExitCode(70)
+    }
+  }
+
+  static func check(_ status: fovea_status) throws(LibraryError) {
+    if status != FOVEA_OK {
+      throw LibraryError(status: status, description: String(cString: fovea_last_error(nil)))
+    }
+  }
+}
+
+/// A function of (done, total) as a C callback: the function itself travels as the user pointer.
+struct ProgressReport {
+  let report: (Int, Int) -> Void
+
+  static let callback: fovea_progress_callback = { user, done, total in
+    user?.assumingMemoryBound(to: ProgressReport.self).pointee.report(done, total)
+    return 0
+  }
+}
+
+final class Model {
+  let handle: OpaquePointer
+  let info: fovea_model_info
+
+  init(path: String?, options: fovea_load_options, progress: @escaping (Int, Int) -> Void) throws(LibraryError) {
+    var options = options
+    var handle: OpaquePointer?
+    var report = ProgressReport(report: progress)
+    let status = withUnsafeMutablePointer(to: &report) { report in
+      options.progress = ProgressReport.callback
+      options.progress_user = UnsafeMutableRawPointer(report)
+      return fovea_load(path, &options, &handle)
+    }
+    try LibraryError.check(status)
+    guard let handle else { throw LibraryError(status: fovea_status(FOVEA_ERROR_INTERNAL), description: "no model") }
+    self.handle = handle
+    var info = fovea_model_info()
+    info.struct_size = MemoryLayout<fovea_model_info>.size
+    try LibraryError.check(fovea_model_get_info(handle, &info))
+    self.info = info
+  }
+
+  deinit { fovea_model_free(handle) }
+
+  func tokenCount(_ text: String) throws(LibraryError) -> Int {
+    var count = 0
+    try LibraryError.check(fovea_tokenize(handle, text, text.utf8.count, nil, 0, &count))
+    return count
+  }
+
+  /// The built-in model's path, or nil.
+  static func builtinPath() -> String? {
+    var length = 0
+    guard fovea_builtin_model(nil, 0, &length) == FOVEA_OK else { return nil }
+    return String(unsafeUninitializedCapacity: length + 1) { buffer in
+      buffer.withMemoryRebound(to: CChar.self) {
+        fovea_builtin_model($0.baseAddress, length + 1, &length) == FOVEA_OK ? length : 0
+      }
+    }
+  }
+}
+
+final class EncodedImage {
+  let handle: OpaquePointer
+  let info: fovea_image_info
+
+  /// - Parameter encode: calls one of the encode functions.
+  init(
+    isUpright: Bool, deadline: Double, progress: @escaping (Int, Int) -> Void,
+    _ encode: (UnsafePointer<fovea_encode_options>, UnsafeMutablePointer<OpaquePointer?>) -> fovea_status
+  ) throws(LibraryError) {
+    var handle: OpaquePointer?
+    var report = ProgressReport(report: progress)
+    let status = withUnsafeMutablePointer(to: &report) { report in
+      var options = fovea_encode_options()
+      options.struct_size = MemoryLayout<fovea_encode_options>.size
+      options.apply_orientation = isUpright ? 1 : 0
+      options.deadline_seconds = deadline
+      options.progress = ProgressReport.callback
+      options.progress_user = UnsafeMutableRawPointer(report)
+      return encode(&options, &handle)
+    }
+    try LibraryError.check(status)
+    guard let handle else { throw LibraryError(status: fovea_status(FOVEA_ERROR_INTERNAL), description: "no embedding") }
+    self.handle = handle
+    var info = fovea_image_info()
+    info.struct_size = MemoryLayout<fovea_image_info>.size
+    try LibraryError.check(fovea_image_embedding_get_info(handle, &info))
+    self.info = info
+  }
+
+  deinit { fovea_image_embedding_release(handle) }
+}
+
+final class Session {
+  let handle: OpaquePointer
+
+  init(_ model: Model) throws(LibraryError) {
+    var handle: OpaquePointer?
+    try LibraryError.check(fovea_session_create(model.handle, nil, &handle))
+    guard let handle else { throw LibraryError(status: fovea_status(FOVEA_ERROR_INTERNAL), description: "no session") }
+    self.handle = handle
+  }
+
+  deinit { fovea_session_free(handle) }
+
+  func reset() throws(LibraryError) { try LibraryError.check(fovea_session_reset(handle)) }
+
+  /// - Parameters:
+  ///   - onText: gets each piece of the answer as it is made.
+  ///   - progress: told how much of the prompt has been read.
+  func generate(
+    _ prompt: String, images: [EncodedImage], options: fovea_generate_options, stops: [String] = [],
+    progress: @escaping (Int, Int) -> Void = { _, _ in }, onText: @escaping (UnsafeRawBufferPointer) -> Void = { _ in }
+  ) throws(LibraryError) -> (text: String, result: fovea_generate_result) {
+    var options = options
+    var report = ProgressReport(report: progress)
+    var sink = TextSink(write: onText)
+    var text: UnsafeMutablePointer<CChar>?
+    var result = fovea_generate_result()
+    result.struct_size = MemoryLayout<fovea_generate_result>.size
+    let handles: [OpaquePointer?] = images.map(\.handle)
+    let status = withUnsafeMutablePointer(to: &report) { report in
+      withUnsafeMutablePointer(to: &sink) { sink in
+        withCStrings(stops) { stops in
+          options.struct_size = MemoryLayout<fovea_generate_options>.size
+          options.on_token = TextSink.callback
+          options.on_token_user = UnsafeMutableRawPointer(sink)
+          options.progress = ProgressReport.callback
+          options.progress_user = UnsafeMutableRawPointer(report)
+          options.stop_texts = stops.baseAddress
+          options.stop_text_count = stops.count
+          return fovea_generate(handle, prompt, handles, handles.count, &options, &result, &text)
+        }
+      }
+    }
+    defer { fovea_string_free(text) }
+    try LibraryError.check(status)
+    return (text.map { String(cString: $0) } ?? "", result)
+  }
+}
+
+private struct TextSink {
+  let write: (UnsafeRawBufferPointer) -> Void
+
+  static let callback: fovea_token_callback = { user, _, text, length in
+    user?.assumingMemoryBound(to: TextSink.self).pointee.write(UnsafeRawBufferPointer(start: text, count: length))
+    return 0
+  }
+}
+
+private func withCStrings<Result>(
+  _ texts: [String], _ body: (UnsafeBufferPointer<UnsafePointer<CChar>?>) -> Result
+) -> Result {
+  let copies = texts.map { strdup($0) }
+  defer { copies.forEach { free($0) } }
+  return copies.map { UnsafePointer($0) }.withUnsafeBufferPointer(body)
+}

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import CFovea
+import Shims
+
+/// The options that say which model, and with what means.
+struct ModelOptions: ParsableArguments {
+  @Option(name: [.short, .customLong("model")], help: "Weight file (.fovea); without it the built-in model is used.")
+  var model: String?
+
+  @Option(help: "Threads that share the work; without it what cores, affinity and cgroup limits allow.")
+  var threads: Int32?
+
+  @Option(help: "Bytes the library may hold resident, with K, M or G for powers of 1024.")
+  var memoryBudget: ByteCount?
+
+  @Option(help: "Tokens a session can hold; without it the model's own length.")
+  var contextLength: Int32?
+
+  @Flag(help: "Check every checksum of the weight file first.")
+  var verify = false
+
+  func validate() throws {
+    if let threads, threads < 1 { throw ValidationError("--threads must be at least 1.") }
+    if let contextLength, contextLength < 1 { throw ValidationError("--context-length must be at least 1.") }
+  }
+
+  /// The weight file to use; nil leaves it to the library.
+  func path() -> String? { model ?? (Model.builtinPath() == nil ? checkoutModelPath() : nil) }
+
+  func load(_ progress: ProgressLine) throws -> Model {
+    var options = fovea_load_options()
+    options.struct_size = MemoryLayout<fovea_load_options>.size
+    options.threads = threads ?? 0
+    options.context_length = contextLength ?? 0
+    options.memory_budget = memoryBudget?.bytes ?? 0
+    options.verify = verify ? 1 : 0
+    defer { progress.clear() }
+    return try Model(path: path(), options: options) { progress.show("loading", $0, $1) }
+  }
+}
+
+/// A number of bytes: `1500000`, `512M`, `1.5G`.
+struct ByteCount: ExpressibleByArgument {
+  let bytes: UInt64
+
+  init?(argument: String) {
+    let units: [Character: Double] = ["K": 0x1p10, "M": 0x1p20, "G": 0x1p30, "T": 0x1p40]
+    let unit = argument.last.flatMap { units[Character($0.uppercased())] }
+    guard let number = Double(unit == nil ? argument[...] : argument.dropLast()),
+      let bytes = UInt64(exactly: (number * (unit ?? 1)).rounded()), bytes > 0
+    else { return nil }
+    self.bytes = bytes
+  }
+}
+
+/// The built-in model of the checkout that this program was built in, for running it from the build folder. The library itself
+/// only looks where it is installed.
+private func checkoutModelPath() -> String? {
+  var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
+  guard library_path(&buffer, buffer.count) else { return nil }
+  var folder = String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)[...]
+  while let slash = folder.lastIndex(of: "/") {
+    folder = folder[..<slash]
+    let path = folder + "/tools/nano/models/hires-llava-nano/hires-llava-nano-int8.fovea"
+    if access(String(path), R_OK) == 0 { return String(path) }
+  }
+  return nil
+}

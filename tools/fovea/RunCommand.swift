@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import CFovea
+import Shims
+
+struct RunCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "run",
+    abstract: "Answer a prompt about images.",
+    discussion: """
+      The answer goes to standard output while it is made. Where the prompt holds <image> marks, each takes the next image; \
+      otherwise the images stand where the model's chat template puts them.
+      """
+  )
+
+  @OptionGroup var model: ModelOptions
+
+  @Option(name: [.short, .customLong("image")], help: "PNG or JPEG file, - for standard input; may be repeated.")
+  var image: [String] = []
+
+  @Option(name: [.short, .customLong("prompt")], help: "The question, - for standard input.")
+  var prompt: String
+
+  @Flag(help: "Use the prompt as it is, without the model's chat template.")
+  var raw = false
+
+  @Flag(help: "Turn images upright as their EXIF orientation says.")
+  var upright = false
+
+  @Option(help: "Most tokens to make; without it until the answer ends or the context is full.")
+  var maxTokens: Int32?
+
+  @Option(help: "0 takes the likeliest token, more chooses at random.")
+  var temperature: Float = 0
+
+  @Option(help: "Choose among the K likeliest tokens; 0 takes all.")
+  var topK: Int32 = 0
+
+  @Option(help: "Choose among the likeliest tokens that together have this probability.")
+  var topP: Float = 1
+
+  @Option(help: "Above 1 makes tokens that already occurred less likely.")
+  var repetitionPenalty: Float = 1
+
+  @Option(help: "Seed of the random choices.")
+  var seed: UInt64 = 0
+
+  @Option(help: "End the answer before this text; may be repeated.")
+  var stop: [String] = []
+
+  @Flag(help: "Go on past the end-of-answer token.")
+  var ignoreEos = false
+
+  @Option(help: "Seconds allowed for each image and for the answer.")
+  var deadline: Double?
+
+  @Flag(help: "Print one JSON object with the answer and figures instead of the answer.")
+  var json = false
+
+  func validate() throws {
+    if let maxTokens, maxTokens < 1 { throw ValidationError("--max-tokens must be at least 1.") }
+    if let deadline, !(deadline > 0) { throw ValidationError("--deadline must be above 0.") }
+    if image.filter({ $0 == "-" }).count + (prompt == "-" ? 1 : 0) > 1 {
+      throw ValidationError("Only one of the prompt and the images can come from standard input.")
+    }
+  }
+
+  func run() throws { try reportingFailures(answer) }
+
+  private func answer() throws {
+    let progress = ProgressLine()
+    let started = monotonic_nanoseconds()
+    let model = try model.load(progress)
+    let loaded = monotonic_nanoseconds()
+    let images = try image.enumerated().map { try encode($1, number: $0 + 1, model, progress) }
+    let encoded = monotonic_nanoseconds()
+
+    let session = try Session(model)
+    cancelOnInterrupt(session)
+    let (text, result) = try session.generate(
+      try promptText(), images: images, options: generateOptions(), stops: stop,
+      progress: { progress.show("reading the prompt", $0, $1) },
+      onText: { [json] piece in
+        progress.clear()
+        if !json { writeAll(piece, to: STDOUT_FILENO) }
+      })
+    progress.clear()
+    guard json else { return writeToStandardOutput("\n") }
+    let seconds: JSON = [
+      "load": .rounded(Double(loaded &- started) / 1e9), "encode": .rounded(Double(encoded &- loaded) / 1e9),
+      "prefill": .rounded(result.prefill_seconds), "decode": .rounded(result.decode_seconds),
+    ]
+    let report: JSON = [
+      "text": .string(text), "stop_reason": .string(stopReasonName(result.stop_reason)),
+      "prompt_tokens": .int(result.prompt_tokens), "generated_tokens": .int(result.generated_tokens),
+      "seconds": seconds, "images": .array(zip(image, images).map(describe)),
+      "model": [
+        "system": .string(String(cString: model.info.system)), "name": .string(String(cString: model.info.name)),
+        "weight_type": .string(String(cString: model.info.weight_type)),
+        "instruction_set": .string(String(cString: model.info.instruction_set)), "threads": .int(model.info.threads),
+      ],
+    ]
+    writeToStandardOutput(report.text() + "\n")
+  }
+
+  private func encode(_ path: String, number: Int, _ model: Model, _ progress: ProgressLine) throws -> EncodedImage {
+    let what = image.count == 1 ? "encoding the image" : "encoding image \(number) of \(image.count)"
+    defer { progress.clear() }
+    let bytes = path == "-" ? readStandardInput() : nil
+    return try EncodedImage(
+      isUpright: upright, deadline: deadline ?? 0, progress: { progress.show(what, $0, $1) },
+      { options, out in
+        guard let bytes else { return fovea_encode_image(model.handle, path, options, out) }
+        return fovea_encode_image_bytes(model.handle, bytes, bytes.count, options, out)
+      })
+  }
+
+  private func promptText() throws(LibraryError) -> String {
+    guard prompt == "-" else { return prompt }
+    var text = readStandardInput()
+    // A file's or a shell's last line break is not part of the question; a raw prompt is taken as it is.
+    if !raw, text.last == UInt8(ascii: "\n") { text.removeLast() }
+    guard let prompt = String(validating: text, as: UTF8.self) else {
+      throw LibraryError(status: fovea_status(FOVEA_ERROR_ARGUMENT), description: "prompt: standard input is not valid UTF-8.")
+    }
+    return prompt
+  }
+
+  private func generateOptions() -> fovea_generate_options {
+    var options = fovea_generate_options()
+    options.max_tokens = maxTokens ?? 0
+    options.temperature = temperature
+    options.top_k = topK
+    options.top_p = topP
+    options.repetition_penalty = repetitionPenalty
+    options.ignore_eos = ignoreEos ? 1 : 0
+    options.raw = raw ? 1 : 0
+    options.seed = seed
+    options.deadline_seconds = deadline ?? 0
+    return options
+  }
+
+  private func describe(_ path: String, _ image: EncodedImage) -> JSON {
+    [
+      "path": .string(path), "width": .int(image.info.width), "height": .int(image.info.height),
+      "tokens": .int(image.info.tokens), "views": .int(image.info.views),
+    ]
+  }
+}
+
+func stopReasonName(_ reason: Int32) -> String {
+  switch Int(reason) {
+  case FOVEA_STOP_END: "end"
+  case FOVEA_STOP_LENGTH: "length"
+  case FOVEA_STOP_TEXT: "text"
+  case FOVEA_STOP_CALLBACK: "callback"
+  case FOVEA_STOP_CONTEXT: "context"
+  default: "\(reason)"
+  }
+}
+
+/// The session that Ctrl-C stops. A signal handler can reach nothing but globals.
+nonisolated(unsafe) private var interrupted: OpaquePointer?
+
+/// Makes the first Ctrl-C stop the session's work; a second one ends the program at once.
+private func cancelOnInterrupt(_ session: Session) {
+  interrupted = session.handle
+  signal(SIGINT) { _ in
+    fovea_session_cancel(interrupted)
+    signal(SIGINT, nil)  // SIG_DFL
+  }
+}
