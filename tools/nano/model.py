@@ -297,6 +297,9 @@ class HiResLlava(nn.Module):
             return self.model.embed_tokens(torch.tensor(ids)).to(block.dtype).expand(b, -1, -1)
         return torch.cat([embed(before), block, embed(after)], 1), [s + len(before) for s in starts]
 
+    def norm_logits(self, x):
+        return self.lm_head(self.model.norm(x))
+
     def decode(self, prefix, groups, watch=()):
         """Runs the decoder over a shared prefix and groups of questions.
 
