@@ -92,7 +92,10 @@ func readFully(_ fd: Int32, at offset: Int, count: Int, into memory: UnsafeMutab
   while done < count {
     let n = pread(fd, memory + done, count - done, offset + done)
     if n > 0 { done += n; continue }
-    if n == 0 { throw .truncated(file: name, expected: offset + count, found: offset + done) }
+    if n == 0 {
+      var info = stat()
+      throw .truncated(file: name, expected: offset + count, found: fstat(fd, &info) == 0 ? Int(info.st_size) : offset + done)
+    }
     let code = shims_errno()
     if code != EINTR { throw .system(file: name, operation: "read", code: code) }
   }

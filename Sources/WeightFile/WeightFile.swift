@@ -88,6 +88,9 @@ package final class WeightFile: @unchecked Sendable {
   /// valid; using them reads the file again.
   package func release(_ record: TensorRecord) { advise(record, isNeeded: false) }
 
+  /// Frees the contexts and scratch memory (a few MiB for each thread that decoded) kept for further frames.
+  package func releaseDecoders() { decoders.empty() }
+
   private func advise(_ record: TensorRecord, isNeeded: Bool) {
     let first = frames[record.frames.lowerBound]
     let last = frames[record.frames.upperBound - 1]

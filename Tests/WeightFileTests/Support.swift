@@ -34,7 +34,12 @@ struct SeededGenerator: RandomNumberGenerator {
 
   /// A sum of four uniform numbers: bell-shaped, standard deviation near 0.02.
   mutating func weight() -> Float {
-    (0..<4).reduce(Float(0)) { sum, _ in sum + Float.random(in: -0.0173...0.0173, using: &self) }
+    var (bits, sum) = (next(), Int64(0))
+    for _ in 0..<4 {
+      sum += Int64(bits & 0xFFFF) - 0x8000
+      bits >>= 16
+    }
+    return Float(sum) * 0.0173 / 0x8000
   }
 }
 
@@ -57,10 +62,15 @@ struct Sample {
     bytes.reserveCapacity(size)
     while bytes.count < size {
       switch encoding {
-      case .f32, .f32x16: withUnsafeBytes(of: random.weight()) { bytes.append(contentsOf: $0) }
-      case .f16, .f16x16: withUnsafeBytes(of: Half.bits(random.weight())) { bytes.append(contentsOf: $0) }
+      case .f32, .f32x16:
+        let bits = random.weight().bitPattern
+        for shift in stride(from: UInt32(0), to: 32, by: 8) { bytes.append(UInt8(truncatingIfNeeded: bits >> shift)) }
+      case .f16, .f16x16:
+        let bits = Half.bits(random.weight())
+        bytes.append(UInt8(truncatingIfNeeded: bits))
+        bytes.append(UInt8(truncatingIfNeeded: bits >> 8))
       case .q8x16: bytes.append(UInt8(clamping: 128 + Int(random.weight() * 1000)))
-      case .q4x16: bytes.append(UInt8.random(in: 0...255, using: &random))
+      case .q4x16: bytes.append(UInt8(truncatingIfNeeded: random.next()))
       }
     }
     self.init(name, shape, encoding, group: group, bytes: Array(bytes.prefix(size)))
@@ -94,3 +104,11 @@ func decoded(_ file: WeightFile, _ record: TensorRecord) throws -> [UInt8] {
 func bytes(of path: String) throws -> [UInt8] { [UInt8](try Data(contentsOf: URL(fileURLWithPath: path))) }
 
 func bytes(_ floats: [Float]) -> [UInt8] { floats.withUnsafeBytes { [UInt8]($0) } }
+
+/// A file of `size` bytes that starts with `start` and has a hole after it.
+func createSparse(_ path: String, _ start: [UInt8], size: UInt64) throws {
+  try Data(start).write(to: URL(fileURLWithPath: path))
+  let handle = try #require(FileHandle(forUpdatingAtPath: path))
+  try handle.truncate(atOffset: size)
+  try handle.close()
+}
