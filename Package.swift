@@ -34,7 +34,7 @@ let package = Package(
   ],
   targets: [
     // The library, bottom up: a target imports only what stands above it.
-    .target(name: "Shims"),
+    .target(name: "Shims", linkerSettings: [.linkedLibrary("m")]),
     .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
     .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
     .systemLibrary(name: "CJPEG", pkgConfig: "libjpeg", providers: [.apt(["libjpeg-dev"])]),
@@ -66,7 +66,11 @@ let package = Package(
       path: "tools/fovea",
       linkerSettings: [.unsafeFlags(["-static-stdlib", "-l_FoundationCollections", "-l_FoundationCShims"])]),
 
-    .testTarget(name: "KernelsTests", dependencies: ["Kernels"]),
+    .target(name: "BenchmarkPeaks", path: "tools/bench/peaks"),
+    .executableTarget(
+      name: "KernelsBenchmark", dependencies: ["Kernels", "Shims", "BenchmarkPeaks"], path: "tools/bench/kernels"),
+
+    .testTarget(name: "KernelsTests", dependencies: ["Kernels", "Shims"]),
     .testTarget(name: "WeightFileTests", dependencies: ["WeightFile"]),
     .testTarget(name: "RuntimeTests", dependencies: ["Runtime"]),
     .testTarget(name: "ImagesTests", dependencies: ["Images"], exclude: ["Fixtures"]),

@@ -1,15 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
 #if arch(x86_64)
-  extension KernelTable {
-    static var avx2: KernelTable { scalar.named("avx2") }
-    static var avx512: KernelTable { scalar.named("avx512") }
+  import KernelsAVX2
+  import KernelsAVX512
 
-    private func named(_ name: StaticString) -> KernelTable {
-      KernelTable(
-        name: name, linearQ8: linearQ8, linearQ4: linearQ4, linearF16: linearF16, linearF32: linearF32, quantize: quantize,
-        layerNorm: layerNorm, rmsNorm: rmsNorm, gelu: gelu, quickGELU: quickGELU, geluTanh: geluTanh, silu: silu,
-        siluMultiply: siluMultiply, add: add, softmax: softmax, rotate: rotate, attention: attention, depthwise3x3: depthwise3x3,
-        halfToFloat: halfToFloat, floatToHalf: floatToHalf)
+  extension KernelTable {
+    static var avx2: KernelTable {
+      typealias Kernels = KernelsAVX2.VectorKernels
+      return KernelTable(
+        name: "avx2",
+        linearQ8: Kernels.linearQ8, linearQ4: Kernels.linearQ4, linearF16: Kernels.linearF16, linearF32: Kernels.linearF32,
+        quantize: Kernels.quantize, layerNorm: Kernels.layerNorm, rmsNorm: Kernels.rmsNorm,
+        gelu: Kernels.gelu, quickGELU: Kernels.quickGELU, geluTanh: Kernels.geluTanh, silu: Kernels.silu,
+        siluMultiply: Kernels.siluMultiply, add: Kernels.add, softmax: Kernels.softmax,
+        rotate: Kernels.rotate, attention: Kernels.attention, depthwise3x3: Kernels.depthwise3x3,
+        halfToFloat: Kernels.halfToFloat, floatToHalf: Kernels.floatToHalf)
+    }
+
+    static var avx512: KernelTable {
+      typealias Kernels = KernelsAVX512.VectorKernels
+      return KernelTable(
+        name: "avx512",
+        linearQ8: Kernels.linearQ8, linearQ4: Kernels.linearQ4, linearF16: Kernels.linearF16, linearF32: Kernels.linearF32,
+        quantize: Kernels.quantize, layerNorm: Kernels.layerNorm, rmsNorm: Kernels.rmsNorm,
+        gelu: Kernels.gelu, quickGELU: Kernels.quickGELU, geluTanh: Kernels.geluTanh, silu: Kernels.silu,
+        siluMultiply: Kernels.siluMultiply, add: Kernels.add, softmax: Kernels.softmax,
+        rotate: Kernels.rotate, attention: Kernels.attention, depthwise3x3: Kernels.depthwise3x3,
+        halfToFloat: Kernels.halfToFloat, floatToHalf: Kernels.floatToHalf)
     }
   }
 #endif

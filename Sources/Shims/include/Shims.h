@@ -25,6 +25,7 @@
 #include "ErrorText.h"
 #include "KernelArguments.h"
 #include "LibraryPath.h"
+#include "Scratch.h"
 #include "Threads.h"
 /* open() and errno, which Swift cannot see: one is variadic, the other a macro. */
 static inline int shims_errno(void) { return errno; }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* x86-64 intrinsics that are macros (immediate operands, some VNNI forms) wrapped so that Swift can import them, and CPU detection. */
+/* x86-64: intrinsics that are macros (immediate operands) or that no intrinsic names, wrapped so that Swift can import them; CPU detection.
+   Each wrapper names the features it needs, so that this header also compiles for a baseline target, which never calls them. */
 #ifndef FOVEA_SHIMS_X86_H
 #define FOVEA_SHIMS_X86_H
 #include <cpuid.h>
@@ -17,5 +18,111 @@ static inline uint64_t fovea_xgetbv(void) {
   uint32_t low, high;
   __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
   return (uint64_t)high << 32 | low;
+}
+
+#define FOVEA_AVX2 static inline __attribute__((always_inline, target("avx2,fma,f16c")))
+#define FOVEA_AVX512 static inline __attribute__((always_inline, target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c")))
+
+/// Asks for the cache line at `p` in the first-level cache; never faults.
+static inline __attribute__((always_inline)) void fovea_prefetch(const void *p) { _mm_prefetch((const char *)p, _MM_HINT_T0); }
+
+/* ---- 8 floats ---- */
+
+/// a < b ? x : y per lane.
+FOVEA_AVX2 __m256 fovea_select_less_256(__m256 a, __m256 b, __m256 x, __m256 y) {
+  return _mm256_blendv_ps(y, x, _mm256_cmp_ps(a, b, _CMP_LT_OQ));
+}
+/// Lanes below `count` (0 … 8) set.
+FOVEA_AVX2 __m256i fovea_mask_256(int count) {
+  return _mm256_cmpgt_epi32(_mm256_set1_epi32(count), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+/// Lanes folded 8 → 4 → 2 → 1, lane i with lane i + half.
+FOVEA_AVX2 float fovea_sum_256(__m256 x) {
+  __m128 four = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+  __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+  return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+}
+FOVEA_AVX2 float fovea_max_256(__m256 x) {
+  __m128 four = _mm_max_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+  __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+  return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
+}
+FOVEA_AVX2 int32_t fovea_sum_epi32_256(__m256i x) {
+  __m128i four = _mm_add_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
+  __m128i two = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0x4E));
+  return _mm_cvtsi128_si32(_mm_add_epi32(two, _mm_shuffle_epi32(two, 0xB1)));
+}
+FOVEA_AVX2 __m256 fovea_load_half_8(const uint16_t *p) { return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p)); }
+FOVEA_AVX2 void fovea_store_half_8(uint16_t *p, __m256 x) {
+  _mm_storeu_si128((__m128i *)p, _mm256_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+}
+/// The low bytes of 8 int32 lanes.
+FOVEA_AVX2 void fovea_store_low_bytes_8(int8_t *p, __m256i x) {
+  __m256i bytes = _mm256_shuffle_epi8(x, _mm256_set1_epi32(0x0C080400));
+  __m128i both = _mm_unpacklo_epi32(_mm256_castsi256_si128(bytes), _mm256_extracti128_si256(bytes, 1));
+  _mm_storel_epi64((__m128i *)p, both);
+}
+FOVEA_AVX2 __m128i fovea_half_8(__m256 x) { return _mm256_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+/// The bits of `x` plus those of `shifted` times 2²³: `x` times two to the integer in the low bits of `shifted`.
+FOVEA_AVX2 __m256 fovea_add_exponents_256(__m256 x, __m256 shifted) {
+  return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(x), _mm256_slli_epi32(_mm256_castps_si256(shifted), 23)));
+}
+/// The high nibble of each byte.
+FOVEA_AVX2 __m256i fovea_high_nibbles_256(__m256i x) { return _mm256_and_si256(_mm256_srli_epi16(x, 4), _mm256_set1_epi8(15)); }
+
+/* ---- 16 floats ---- */
+
+/// a < b ? x : y per lane.
+FOVEA_AVX512 __m512 fovea_select_less_512(__m512 a, __m512 b, __m512 x, __m512 y) {
+  return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), y, x);
+}
+/// Lanes below `count` (0 … 16) set.
+FOVEA_AVX512 __mmask16 fovea_mask_512(int count) { return (__mmask16)((1u << count) - 1); }
+/// Lanes folded 16 → 8 → 4 → 2 → 1, lane i with lane i + half.
+FOVEA_AVX512 float fovea_sum_512(__m512 x) {
+  return fovea_sum_256(_mm256_add_ps(_mm512_castps512_ps256(x), _mm512_extractf32x8_ps(x, 1)));
+}
+FOVEA_AVX512 float fovea_max_512(__m512 x) {
+  return fovea_max_256(_mm256_max_ps(_mm512_castps512_ps256(x), _mm512_extractf32x8_ps(x, 1)));
+}
+FOVEA_AVX512 int32_t fovea_sum_epi32_512(__m512i x) {
+  return fovea_sum_epi32_256(_mm256_add_epi32(_mm512_castsi512_si256(x), _mm512_extracti64x4_epi64(x, 1)));
+}
+FOVEA_AVX512 __m512 fovea_load_half_16(const uint16_t *p) { return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p)); }
+FOVEA_AVX512 __m512 fovea_load_half_16_masked(const uint16_t *p, int count) {
+  return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(fovea_mask_512(count), p));
+}
+FOVEA_AVX512 void fovea_store_half_16_masked(uint16_t *p, __m512 x, int count) {
+  _mm256_mask_storeu_epi16(p, fovea_mask_512(count), _mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+}
+/// Four rows of 4 floats, 4 row strides apart: lanes 0–3 from p, 4–7 from p + 4·stride, …
+FOVEA_AVX512 __m512 fovea_load_4x4_512(const float *p, ptrdiff_t stride) {
+  __m512 x = _mm512_castps128_ps512(_mm_loadu_ps(p));
+  x = _mm512_insertf32x4(x, _mm_loadu_ps(p + 4 * stride), 1);
+  x = _mm512_insertf32x4(x, _mm_loadu_ps(p + 8 * stride), 2);
+  return _mm512_insertf32x4(x, _mm_loadu_ps(p + 12 * stride), 3);
+}
+/// 16 rows × 4 columns of `p` to 4 rows × 16 columns of `y`.
+FOVEA_AVX512 void fovea_transpose_16x4_512(const float *p, ptrdiff_t stride, float *y, ptrdiff_t yStride) {
+  __m512 r0 = fovea_load_4x4_512(p, stride), r1 = fovea_load_4x4_512(p + stride, stride);
+  __m512 r2 = fovea_load_4x4_512(p + 2 * stride, stride), r3 = fovea_load_4x4_512(p + 3 * stride, stride);
+  __m512 a = _mm512_unpacklo_ps(r0, r1), b = _mm512_unpackhi_ps(r0, r1);
+  __m512 c = _mm512_unpacklo_ps(r2, r3), d = _mm512_unpackhi_ps(r2, r3);
+  _mm512_storeu_ps(y, _mm512_shuffle_ps(a, c, 0x44));
+  _mm512_storeu_ps(y + yStride, _mm512_shuffle_ps(a, c, 0xEE));
+  _mm512_storeu_ps(y + 2 * yStride, _mm512_shuffle_ps(b, d, 0x44));
+  _mm512_storeu_ps(y + 3 * yStride, _mm512_shuffle_ps(b, d, 0xEE));
+}
+FOVEA_AVX2 void fovea_transpose_8x4_256(const float *p, ptrdiff_t stride, float *y, ptrdiff_t yStride) {
+  __m256 r0 = _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(p)), _mm_loadu_ps(p + 4 * stride), 1);
+  __m256 r1 = _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(p + stride)), _mm_loadu_ps(p + 5 * stride), 1);
+  __m256 r2 = _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(p + 2 * stride)), _mm_loadu_ps(p + 6 * stride), 1);
+  __m256 r3 = _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(p + 3 * stride)), _mm_loadu_ps(p + 7 * stride), 1);
+  __m256 a = _mm256_unpacklo_ps(r0, r1), b = _mm256_unpackhi_ps(r0, r1);
+  __m256 c = _mm256_unpacklo_ps(r2, r3), d = _mm256_unpackhi_ps(r2, r3);
+  _mm256_storeu_ps(y, _mm256_shuffle_ps(a, c, 0x44));
+  _mm256_storeu_ps(y + yStride, _mm256_shuffle_ps(a, c, 0xEE));
+  _mm256_storeu_ps(y + 2 * yStride, _mm256_shuffle_ps(b, d, 0x44));
+  _mm256_storeu_ps(y + 3 * yStride, _mm256_shuffle_ps(b, d, 0xEE));
 }
 #endif

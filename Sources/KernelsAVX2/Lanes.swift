@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+#if arch(x86_64)
+import Shims
+
+/// 16 floats in two ymm registers: `a` lanes 0–7, `b` lanes 8–15.
+struct Lanes {
+  var a, b: __m256
+
+  @inline(__always) init(_ a: __m256, _ b: __m256) { (self.a, self.b) = (a, b) }
+  @inline(__always) init(repeating value: Float) { self.init(_mm256_set1_ps(value), _mm256_set1_ps(value)) }
+  @inline(__always) init() { self.init(_mm256_setzero_ps(), _mm256_setzero_ps()) }
+  @inline(__always) init(_ p: UnsafePointer<Float>) { self.init(_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)) }
+  /// The first `count` (0 … 16) floats at `p`, then zeros; nothing past them is read.
+  @inline(__always) init(_ p: UnsafePointer<Float>, count: Int) {
+    let count = Int32(truncatingIfNeeded: count)
+    self.init(_mm256_maskload_ps(p, fovea_mask_256(count)), _mm256_maskload_ps(p + 8, fovea_mask_256(count - 8)))
+  }
+  /// The first `count` (0 … 16) floats at `p`, then `pad`.
+  @inline(__always) init(_ p: UnsafePointer<Float>, count: Int, pad: Float) {
+    let count = Int32(truncatingIfNeeded: count)
+    let (first, second) = (fovea_mask_256(count), fovea_mask_256(count - 8))
+    let pads = _mm256_set1_ps(pad)
+    self.init(
+      _mm256_blendv_ps(pads, _mm256_maskload_ps(p, first), _mm256_castsi256_ps(first)),
+      _mm256_blendv_ps(pads, _mm256_maskload_ps(p + 8, second), _mm256_castsi256_ps(second)))
+  }
+  @inline(__always) init(half p: UnsafePointer<UInt16>) { self.init(fovea_load_half_8(p), fovea_load_half_8(p + 8)) }
+  @inline(__always) init(half p: UnsafePointer<UInt16>, count: Int) {
+    var halves = SIMD16<UInt16>()
+    for i in 0..<count { halves[i] = p[i] }
+    let both = unsafeBitCast(halves, to: Halves.self)
+    self.init(_mm256_cvtph_ps(both.a), _mm256_cvtph_ps(both.b))
+  }
+
+  @inline(__always) func store(_ p: UnsafeMutablePointer<Float>) {
+    _mm256_storeu_ps(p, a)
+    _mm256_storeu_ps(p + 8, b)
+  }
+  @inline(__always) func store(_ p: UnsafeMutablePointer<Float>, count: Int) {
+    let count = Int32(truncatingIfNeeded: count)
+    _mm256_maskstore_ps(p, fovea_mask_256(count), a)
+    _mm256_maskstore_ps(p + 8, fovea_mask_256(count - 8), b)
+  }
+  @inline(__always) func storeHalf(_ p: UnsafeMutablePointer<UInt16>, count: Int) {
+    if count >= 16 {
+      fovea_store_half_8(p, a)
+      fovea_store_half_8(p + 8, b)
+    } else {
+      let halves = unsafeBitCast(Halves(a: fovea_half_8(a), b: fovea_half_8(b)), to: SIMD16<UInt16>.self)
+      for i in 0..<count { p[i] = halves[i] }
+    }
+  }
+
+  @inline(__always) static func + (x: Lanes, y: Lanes) -> Lanes { Lanes(_mm256_add_ps(x.a, y.a), _mm256_add_ps(x.b, y.b)) }
+  @inline(__always) static func - (x: Lanes, y: Lanes) -> Lanes { Lanes(_mm256_sub_ps(x.a, y.a), _mm256_sub_ps(x.b, y.b)) }
+  @inline(__always) static func * (x: Lanes, y: Lanes) -> Lanes { Lanes(_mm256_mul_ps(x.a, y.a), _mm256_mul_ps(x.b, y.b)) }
+  @inline(__always) static func / (x: Lanes, y: Lanes) -> Lanes { Lanes(_mm256_div_ps(x.a, y.a), _mm256_div_ps(x.b, y.b)) }
+  /// self + x · y, rounded once.
+  @inline(__always) func addingProduct(_ x: Lanes, _ y: Lanes) -> Lanes {
+    Lanes(_mm256_fmadd_ps(x.a, y.a, a), _mm256_fmadd_ps(x.b, y.b, b))
+  }
+  /// x · y − self, rounded once.
+  @inline(__always) func subtractedFromProduct(_ x: Lanes, _ y: Lanes) -> Lanes {
+    Lanes(_mm256_fmsub_ps(x.a, y.a, a), _mm256_fmsub_ps(x.b, y.b, b))
+  }
+  /// self > other ? self : other, lane by lane.
+  @inline(__always) func max(_ other: Lanes) -> Lanes { Lanes(_mm256_max_ps(a, other.a), _mm256_max_ps(b, other.b)) }
+  /// self < other ? self : other, lane by lane.
+  @inline(__always) func min(_ other: Lanes) -> Lanes { Lanes(_mm256_min_ps(a, other.a), _mm256_min_ps(b, other.b)) }
+  @inline(__always) var magnitude: Lanes {
+    let sign = _mm256_set1_ps(-0.0)
+    return Lanes(_mm256_andnot_ps(sign, a), _mm256_andnot_ps(sign, b))
+  }
+  /// p < q ? x : y, lane by lane.
+  @inline(__always) static func select(_ p: Lanes, isLess q: Lanes, _ x: Lanes, else y: Lanes) -> Lanes {
+    Lanes(fovea_select_less_256(p.a, q.a, x.a, y.a), fovea_select_less_256(p.b, q.b, x.b, y.b))
+  }
+  /// self with the low bits of `shifted` added to the exponent fields.
+  @inline(__always) func scaled(byExponents shifted: Lanes) -> Lanes {
+    Lanes(fovea_add_exponents_256(a, shifted.a), fovea_add_exponents_256(b, shifted.b))
+  }
+
+  /// Lanes folded 16 → 8 → 4 → 2 → 1, lane i with lane i + half.
+  @inline(__always) var sum: Float { fovea_sum_256(_mm256_add_ps(a, b)) }
+  @inline(__always) var largest: Float { fovea_max_256(_mm256_max_ps(a, b)) }
+}
+
+private struct Halves { var a, b: __m128i }
+
+/// 16 int32.
+struct IntegerLanes {
+  var a, b: __m256i
+
+  @inline(__always) init(_ a: __m256i, _ b: __m256i) { (self.a, self.b) = (a, b) }
+  @inline(__always) init() { self.init(_mm256_setzero_si256(), _mm256_setzero_si256()) }
+  /// The bits of `x` less those of `y`.
+  @inline(__always) init(bitsOf x: Lanes, minus y: Lanes) {
+    self.init(
+      _mm256_sub_epi32(_mm256_castps_si256(x.a), _mm256_castps_si256(y.a)),
+      _mm256_sub_epi32(_mm256_castps_si256(x.b), _mm256_castps_si256(y.b)))
+  }
+  @inline(__always) func clamped(to limit: Int32) -> IntegerLanes {
+    let (low, high) = (_mm256_set1_epi32(-limit), _mm256_set1_epi32(limit))
+    return IntegerLanes(
+      _mm256_min_epi32(_mm256_max_epi32(a, low), high), _mm256_min_epi32(_mm256_max_epi32(b, low), high))
+  }
+  @inline(__always) static func + (x: IntegerLanes, y: IntegerLanes) -> IntegerLanes {
+    IntegerLanes(_mm256_add_epi32(x.a, y.a), _mm256_add_epi32(x.b, y.b))
+  }
+  @inline(__always) func storeLowBytes(_ p: UnsafeMutablePointer<Int8>) {
+    fovea_store_low_bytes_8(p, a)
+    fovea_store_low_bytes_8(p + 8, b)
+  }
+  @inline(__always) var sum: Int32 { fovea_sum_epi32_256(_mm256_add_epi32(a, b)) }
+}
+
+/// 16 rows × 4 columns at `p` (rows `stride` apart) to 4 rows × 16 columns at `y`.
+@inline(__always)
+func transpose16x4(_ p: UnsafePointer<Float>, _ stride: Int, _ y: UnsafeMutablePointer<Float>, _ yStride: Int) {
+  fovea_transpose_8x4_256(p, stride, y, yStride)
+  fovea_transpose_8x4_256(p + 8 * stride, stride, y + 8, yStride)
+}
+
+#endif

@@ -1,0 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+#if arch(x86_64)
+/// 6 rows of 16 columns keep 12 of the 16 vector registers busy.
+typealias WideColumns = Columns1
+#endif

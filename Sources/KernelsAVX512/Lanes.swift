@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+#if arch(x86_64)
+import Shims
+
+/// 16 floats in one zmm register.
+struct Lanes {
+  var v: __m512
+
+  @inline(__always) init(_ v: __m512) { self.v = v }
+  @inline(__always) init(repeating value: Float) { v = _mm512_set1_ps(value) }
+  @inline(__always) init() { v = _mm512_setzero_ps() }
+  @inline(__always) init(_ p: UnsafePointer<Float>) { v = _mm512_loadu_ps(p) }
+  /// The first `count` (0 … 16) floats at `p`, then zeros; nothing past them is read.
+  @inline(__always) init(_ p: UnsafePointer<Float>, count: Int) {
+    v = _mm512_maskz_loadu_ps(fovea_mask_512(Int32(truncatingIfNeeded: count)), p)
+  }
+  /// The first `count` (0 … 16) floats at `p`, then `pad`.
+  @inline(__always) init(_ p: UnsafePointer<Float>, count: Int, pad: Float) {
+    v = _mm512_mask_loadu_ps(_mm512_set1_ps(pad), fovea_mask_512(Int32(truncatingIfNeeded: count)), p)
+  }
+  @inline(__always) init(half p: UnsafePointer<UInt16>) { v = fovea_load_half_16(p) }
+  @inline(__always) init(half p: UnsafePointer<UInt16>, count: Int) {
+    v = fovea_load_half_16_masked(p, Int32(truncatingIfNeeded: count))
+  }
+
+  @inline(__always) func store(_ p: UnsafeMutablePointer<Float>) { _mm512_storeu_ps(p, v) }
+  @inline(__always) func store(_ p: UnsafeMutablePointer<Float>, count: Int) {
+    _mm512_mask_storeu_ps(p, fovea_mask_512(Int32(truncatingIfNeeded: count)), v)
+  }
+  @inline(__always) func storeHalf(_ p: UnsafeMutablePointer<UInt16>, count: Int) {
+    fovea_store_half_16_masked(p, v, Int32(truncatingIfNeeded: count))
+  }
+
+  @inline(__always) static func + (a: Lanes, b: Lanes) -> Lanes { Lanes(_mm512_add_ps(a.v, b.v)) }
+  @inline(__always) static func - (a: Lanes, b: Lanes) -> Lanes { Lanes(_mm512_sub_ps(a.v, b.v)) }
+  @inline(__always) static func * (a: Lanes, b: Lanes) -> Lanes { Lanes(_mm512_mul_ps(a.v, b.v)) }
+  @inline(__always) static func / (a: Lanes, b: Lanes) -> Lanes { Lanes(_mm512_div_ps(a.v, b.v)) }
+  /// self + a · b, rounded once.
+  @inline(__always) func addingProduct(_ a: Lanes, _ b: Lanes) -> Lanes { Lanes(_mm512_fmadd_ps(a.v, b.v, v)) }
+  /// a · b − self, rounded once.
+  @inline(__always) func subtractedFromProduct(_ a: Lanes, _ b: Lanes) -> Lanes { Lanes(_mm512_fmsub_ps(a.v, b.v, v)) }
+  /// self > other ? self : other, lane by lane.
+  @inline(__always) func max(_ other: Lanes) -> Lanes { Lanes(_mm512_max_ps(v, other.v)) }
+  /// self < other ? self : other, lane by lane.
+  @inline(__always) func min(_ other: Lanes) -> Lanes { Lanes(_mm512_min_ps(v, other.v)) }
+  @inline(__always) var magnitude: Lanes { Lanes(_mm512_abs_ps(v)) }
+  /// a < b ? x : y, lane by lane.
+  @inline(__always) static func select(_ a: Lanes, isLess b: Lanes, _ x: Lanes, else y: Lanes) -> Lanes {
+    Lanes(fovea_select_less_512(a.v, b.v, x.v, y.v))
+  }
+  /// self with the low bits of `shifted` added to the exponent fields.
+  @inline(__always) func scaled(byExponents shifted: Lanes) -> Lanes {
+    let exponents = _mm512_slli_epi32(_mm512_castps_si512(shifted.v), 23)
+    return Lanes(_mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(v), exponents)))
+  }
+
+  /// Lanes folded 16 → 8 → 4 → 2 → 1, lane i with lane i + half.
+  @inline(__always) var sum: Float { fovea_sum_512(v) }
+  @inline(__always) var largest: Float { fovea_max_512(v) }
+}
+
+/// 16 int32.
+struct IntegerLanes {
+  var v: __m512i
+
+  @inline(__always) init(_ v: __m512i) { self.v = v }
+  @inline(__always) init() { v = _mm512_setzero_si512() }
+  /// The bits of `x` less those of `y`.
+  @inline(__always) init(bitsOf x: Lanes, minus y: Lanes) {
+    v = _mm512_sub_epi32(_mm512_castps_si512(x.v), _mm512_castps_si512(y.v))
+  }
+  @inline(__always) func clamped(to limit: Int32) -> IntegerLanes {
+    IntegerLanes(_mm512_min_epi32(_mm512_max_epi32(v, _mm512_set1_epi32(-limit)), _mm512_set1_epi32(limit)))
+  }
+  @inline(__always) static func + (a: IntegerLanes, b: IntegerLanes) -> IntegerLanes { IntegerLanes(_mm512_add_epi32(a.v, b.v)) }
+  @inline(__always) func storeLowBytes(_ p: UnsafeMutablePointer<Int8>) {
+    _mm_storeu_si128(UnsafeMutableRawPointer(p).assumingMemoryBound(to: __m128i.self), _mm512_cvtepi32_epi8(v))
+  }
+  @inline(__always) var sum: Int32 { fovea_sum_epi32_512(v) }
+}
+
+/// 16 rows × 4 columns at `p` (rows `stride` apart) to 4 rows × 16 columns at `y`.
+@inline(__always)
+func transpose16x4(_ p: UnsafePointer<Float>, _ stride: Int, _ y: UnsafeMutablePointer<Float>, _ yStride: Int) {
+  fovea_transpose_16x4_512(p, stride, y, yStride)
+}
+
+#endif

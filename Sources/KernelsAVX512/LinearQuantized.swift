@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: Apache-2.0
+#if arch(x86_64)
+import Shims
+
+/// y = x·Wᵀ + bias with int8 or int4 weights on `vpdpbusd`: 64 products an instruction, exact to ScalarKernels.
+///
+/// Weights are the unsigned operand as they stand in the file (byte = weight + 128, nibble = weight + 8), activations are broadcast 4 bytes
+/// at a time; lane r of an accumulator is output row r of the block. Several tokens: register tiles of 2 blocks × 6 tokens. One token: a stream
+/// over the weights, block by block.
+extension VectorKernels {
+  package static func linearQ8(
+    _ arguments: UnsafePointer<LinearArguments>, _ firstBlock: Int, _ endBlock: Int, _ firstToken: Int, _ endToken: Int
+  ) {
+    linear(Q8.self, arguments.pointee, firstBlock, endBlock, firstToken, endToken)
+  }
+
+  package static func linearQ4(
+    _ arguments: UnsafePointer<LinearArguments>, _ firstBlock: Int, _ endBlock: Int, _ firstToken: Int, _ endToken: Int
+  ) {
+    linear(Q4.self, arguments.pointee, firstBlock, endBlock, firstToken, endToken)
+  }
+
+  @inline(__always)
+  private static func linear<F: QuantizedFormat>(
+    _: F.Type, _ a: LinearArguments, _ firstBlock: Int, _ endBlock: Int, _ firstToken: Int, _ endToken: Int
+  ) {
+    var end = endToken
+    if (endToken - firstToken) % 6 == 1 {  // a lone token is cheaper by itself than as a tile of 6
+      end -= 1
+      var block = firstBlock
+      while block < endBlock {
+        single(F.self, a, block, end)
+        block += 1
+      }
+    }
+    var block = firstBlock
+    while block < endBlock {
+      let hasTwo = block + 1 < endBlock
+      var token = firstToken
+      while token < end {
+        tile(F.self, a, block, hasTwo ? block + 1 : block, token, end - token < 6 ? end - token : 6)
+        token += 6
+      }
+      block += 2
+    }
+  }
+
+  /// Blocks `first` and `second` (which may be the same) for `count` (1 … 6) tokens; missing tokens repeat the last one.
+  @inline(__always)
+  private static func tile<F: QuantizedFormat>(_: F.Type, _ a: LinearArguments, _ first: Int, _ second: Int, _ token: Int, _ count: Int) {
+    guard let weights = a.weights, let x = a.x, let xScales = a.xScales, let xSums = a.xSums, let y = a.y else { return }
+    let groups = Int(a.inputs) / Int(a.group)
+    let group = Int(a.group)
+    let base0 = UnsafeRawPointer(weights + first * a.blockStride)
+    let base1 = UnsafeRawPointer(weights + second * a.blockStride)
+    var w0 = base0 + a.payloadOffset
+    var w1 = base1 + a.payloadOffset
+    let last = token + count - 1
+    let (t0, t1, t2) = (token, token + 1 < last ? token + 1 : last, token + 2 < last ? token + 2 : last)
+    let (t3, t4, t5) = (token + 3 < last ? token + 3 : last, token + 4 < last ? token + 4 : last, last)
+    let x0 = UnsafeRawPointer(x + t0 * a.xStride), x1 = UnsafeRawPointer(x + t1 * a.xStride)
+    let x2 = UnsafeRawPointer(x + t2 * a.xStride), x3 = UnsafeRawPointer(x + t3 * a.xStride)
+    let x4 = UnsafeRawPointer(x + t4 * a.xStride), x5 = UnsafeRawPointer(x + t5 * a.xStride)
+    var f0 = Pair(), f1 = Pair(), f2 = Pair(), f3 = Pair(), f4 = Pair(), f5 = Pair()
+    var g = 0
+    var k = 0
+    while g < groups {
+      var s0 = IntegerPair(F.zero, xSums[t0 * groups + g]), s1 = IntegerPair(F.zero, xSums[t1 * groups + g])
+      var s2 = IntegerPair(F.zero, xSums[t2 * groups + g]), s3 = IntegerPair(F.zero, xSums[t3 * groups + g])
+      var s4 = IntegerPair(F.zero, xSums[t4 * groups + g]), s5 = IntegerPair(F.zero, xSums[t5 * groups + g])
+      let end = k + group
+      while k < end {
+        let v0 = F.load(w0), v1 = F.load(w1)
+        F.add(&s0, v0, v1, x0 + k)
+        F.add(&s1, v0, v1, x1 + k)
+        F.add(&s2, v0, v1, x2 + k)
+        F.add(&s3, v0, v1, x3 + k)
+        F.add(&s4, v0, v1, x4 + k)
+        F.add(&s5, v0, v1, x5 + k)
+        w0 += 64
+        w1 += 64
+        k += F.inputsPerVector
+      }
+      let scale0 = Lanes(half: (base0 + g * 32).assumingMemoryBound(to: UInt16.self))
+      let scale1 = Lanes(half: (base1 + g * 32).assumingMemoryBound(to: UInt16.self))
+      f0.add(s0, scale0, scale1, xScales[t0 * groups + g])
+      f1.add(s1, scale0, scale1, xScales[t1 * groups + g])
+      f2.add(s2, scale0, scale1, xScales[t2 * groups + g])
+      f3.add(s3, scale0, scale1, xScales[t3 * groups + g])
+      f4.add(s4, scale0, scale1, xScales[t4 * groups + g])
+      f5.add(s5, scale0, scale1, xScales[t5 * groups + g])
+      g += 1
+    }
+    f0.finish(a, first, second, y + t0 * a.yStride)
+    f1.finish(a, first, second, y + t1 * a.yStride)
+    f2.finish(a, first, second, y + t2 * a.yStride)
+    f3.finish(a, first, second, y + t3 * a.yStride)
+    f4.finish(a, first, second, y + t4 * a.yStride)
+    f5.finish(a, first, second, y + t5 * a.yStride)
+  }
+
+  /// One block for one token: bound by how fast the weights come.
+  @inline(__always)
+  private static func single<F: QuantizedFormat>(_: F.Type, _ a: LinearArguments, _ block: Int, _ token: Int) {
+    guard let weights = a.weights, let x = a.x, let xScales = a.xScales, let xSums = a.xSums, let y = a.y else { return }
+    let groups = Int(a.inputs) / Int(a.group)
+    let group = Int(a.group)
+    let base = UnsafeRawPointer(weights + block * a.blockStride)
+    var w = base + a.payloadOffset
+    let x0 = UnsafeRawPointer(x + token * a.xStride)
+    var f = Lanes()
+    var g = 0
+    var k = 0
+    while g < groups {
+      var s = IntegerPair(F.zero, xSums[token * groups + g])
+      s.b = _mm512_setzero_si512()
+      var t = IntegerPair(0, 0)
+      let end = k + group
+      while k < end {  // 32 inputs a step, in four independent sums
+        F.addSplit(&s, w, x0 + k)
+        F.addSplit(&t, w + 64 * (16 / F.inputsPerVector), x0 + k + 16)
+        fovea_prefetch(w + 2048)
+        fovea_prefetch(w + 2048 + 64)
+        if F.inputsPerVector == 4 {
+          fovea_prefetch(w + 2048 + 128)
+          fovea_prefetch(w + 2048 + 192)
+          fovea_prefetch(w + 2048 + 256)
+          fovea_prefetch(w + 2048 + 320)
+          fovea_prefetch(w + 2048 + 384)
+          fovea_prefetch(w + 2048 + 448)
+        } else {
+          fovea_prefetch(w + 2048 + 128)
+          fovea_prefetch(w + 2048 + 192)
+        }
+        w += 64 * (32 / F.inputsPerVector)
+        k += 32
+      }
+      let total = _mm512_add_epi32(_mm512_add_epi32(s.a, s.b), _mm512_add_epi32(t.a, t.b))
+      let scale = Lanes(half: (base + g * 32).assumingMemoryBound(to: UInt16.self)) * Lanes(repeating: xScales[token * groups + g])
+      f = f.addingProduct(Lanes(_mm512_cvtepi32_ps(total)), scale)
+      g += 1
+    }
+    finishBlock(f, y + token * a.yStride, a.bias, block * 16, Int(a.outputs))
+  }
+}
+
+/// How weights of one block stand in 64-byte vectors.
+private protocol QuantizedFormat {
+  associatedtype Vector
+  static var inputsPerVector: Int { get }
+  static var zero: Int32 { get }
+  static func load(_ w: UnsafeRawPointer) -> Vector
+  /// Adds the products of two blocks' vectors with the activations at `x`.
+  static func add(_ sums: inout IntegerPair, _ w0: Vector, _ w1: Vector, _ x: UnsafeRawPointer)
+  /// Adds the products of 16 inputs of one block, spread over both sums.
+  static func addSplit(_ sums: inout IntegerPair, _ w: UnsafeRawPointer, _ x: UnsafeRawPointer)
+}
+
+@inline(__always)
+private func broadcast(_ x: UnsafeRawPointer) -> __m512i { _mm512_set1_epi32(x.assumingMemoryBound(to: Int32.self).pointee) }
+
+@inline(__always)
+private func vector(_ w: UnsafeRawPointer) -> __m512i { _mm512_loadu_si512(w) }
+
+private enum Q8: QuantizedFormat {
+  @inline(__always) static var inputsPerVector: Int { 4 }
+  @inline(__always) static var zero: Int32 { 128 }
+  @inline(__always) static func load(_ w: UnsafeRawPointer) -> __m512i { vector(w) }
+
+  @inline(__always)
+  static func add(_ sums: inout IntegerPair, _ w0: __m512i, _ w1: __m512i, _ x: UnsafeRawPointer) {
+    let v = broadcast(x)
+    sums.a = _mm512_dpbusd_epi32(sums.a, w0, v)
+    sums.b = _mm512_dpbusd_epi32(sums.b, w1, v)
+  }
+
+  @inline(__always)
+  static func addSplit(_ sums: inout IntegerPair, _ w: UnsafeRawPointer, _ x: UnsafeRawPointer) {
+    sums.a = _mm512_dpbusd_epi32(sums.a, vector(w), broadcast(x))
+    sums.b = _mm512_dpbusd_epi32(sums.b, vector(w + 64), broadcast(x + 4))
+    sums.a = _mm512_dpbusd_epi32(sums.a, vector(w + 128), broadcast(x + 8))
+    sums.b = _mm512_dpbusd_epi32(sums.b, vector(w + 192), broadcast(x + 12))
+  }
+}
+
+private enum Q4: QuantizedFormat {
+  /// Inputs 0 … 3 in the low nibbles, 4 … 7 in the high ones.
+  struct Nibbles { var low, high: __m512i }
+
+  @inline(__always) static var inputsPerVector: Int { 8 }
+  @inline(__always) static var zero: Int32 { 8 }
+
+  @inline(__always)
+  static func load(_ w: UnsafeRawPointer) -> Nibbles {
+    let bytes = vector(w)
+    let mask = _mm512_set1_epi8(15)
+    return Nibbles(low: _mm512_and_si512(bytes, mask), high: _mm512_and_si512(_mm512_srli_epi16(bytes, 4), mask))
+  }
+
+  @inline(__always)
+  static func add(_ sums: inout IntegerPair, _ w0: Nibbles, _ w1: Nibbles, _ x: UnsafeRawPointer) {
+    let v = broadcast(x), u = broadcast(x + 4)
+    sums.a = _mm512_dpbusd_epi32(sums.a, w0.low, v)
+    sums.b = _mm512_dpbusd_epi32(sums.b, w1.low, v)
+    sums.a = _mm512_dpbusd_epi32(sums.a, w0.high, u)
+    sums.b = _mm512_dpbusd_epi32(sums.b, w1.high, u)
+  }
+
+  @inline(__always)
+  static func addSplit(_ sums: inout IntegerPair, _ w: UnsafeRawPointer, _ x: UnsafeRawPointer) {
+    let first = load(w), second = load(w + 64)
+    sums.a = _mm512_dpbusd_epi32(sums.a, first.low, broadcast(x))
+    sums.b = _mm512_dpbusd_epi32(sums.b, first.high, broadcast(x + 4))
+    sums.a = _mm512_dpbusd_epi32(sums.a, second.low, broadcast(x + 8))
+    sums.b = _mm512_dpbusd_epi32(sums.b, second.high, broadcast(x + 12))
+  }
+}
+
+/// Sums of one token with two blocks, 16 int32 each.
+private struct IntegerPair {
+  var a, b: __m512i
+
+  /// Starts at −zero · (sum of the group's activations).
+  @inline(__always)
+  init(_ zero: Int32, _ sum: Int32) {
+    a = _mm512_set1_epi32(0 &- zero &* sum)
+    b = a
+  }
+}
+
+/// Outputs of one token with two blocks.
+private struct Pair {
+  var a = Lanes(), b = Lanes()
+
+  @inline(__always)
+  mutating func add(_ sums: IntegerPair, _ scaleA: Lanes, _ scaleB: Lanes, _ xScale: Float) {
+    let x = Lanes(repeating: xScale)
+    a = a.addingProduct(Lanes(_mm512_cvtepi32_ps(sums.a)), scaleA * x)
+    b = b.addingProduct(Lanes(_mm512_cvtepi32_ps(sums.b)), scaleB * x)
+  }
+
+  @inline(__always)
+  func finish(_ arguments: LinearArguments, _ first: Int, _ second: Int, _ y: UnsafeMutablePointer<Float>) {
+    VectorKernels.finishBlock(a, y, arguments.bias, first * 16, Int(arguments.outputs))
+    VectorKernels.finishBlock(b, y, arguments.bias, second * 16, Int(arguments.outputs))
+  }
+}
+#endif

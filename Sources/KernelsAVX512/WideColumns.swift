@@ -1,0 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+#if arch(x86_64)
+/// 6 rows of 64 columns keep 24 of the 32 vector registers busy.
+typealias WideColumns = Columns4
+#endif

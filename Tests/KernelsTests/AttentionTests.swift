@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+import Kernels
+import Shims
+import Testing
+
+@Suite struct AttentionTests {
+  struct Case: CustomTestStringConvertible {
+    var queries, keys, heads, kvHeads, headSize: Int
+    var causalStart = -1
+    var isHalf = false
+    var scoreScale: Float = 1
+    var testDescription: String {
+      "\(queries)x\(keys) heads \(heads)/\(kvHeads) size \(headSize) causal \(causalStart) half \(isHalf) scale \(scoreScale)"
+    }
+  }
+
+  static let cases: [Case] = [
+    Case(queries: 1, keys: 1, heads: 1, kvHeads: 1, headSize: 1),
+    Case(queries: 3, keys: 5, heads: 2, kvHeads: 2, headSize: 16),
+    Case(queries: 7, keys: 64, heads: 2, kvHeads: 2, headSize: 64),
+    Case(queries: 50, keys: 65, heads: 2, kvHeads: 1, headSize: 72),
+    Case(queries: 49, keys: 177, heads: 2, kvHeads: 2, headSize: 64, scoreScale: 12),
+    Case(queries: 13, keys: 130, heads: 3, kvHeads: 3, headSize: 104),
+    Case(queries: 64, keys: 64, heads: 4, kvHeads: 2, headSize: 32, causalStart: 0),
+    Case(queries: 70, keys: 170, heads: 4, kvHeads: 1, headSize: 48, causalStart: 100, isHalf: true),
+    Case(queries: 1, keys: 200, heads: 4, kvHeads: 2, headSize: 128, causalStart: 199, isHalf: true),
+    Case(queries: 1, keys: 129, heads: 2, kvHeads: 2, headSize: 33, causalStart: 128),
+    Case(queries: 5, keys: 300, heads: 2, kvHeads: 1, headSize: 256, causalStart: 200),
+    Case(queries: 2, keys: 63, heads: 1, kvHeads: 1, headSize: 7, isHalf: true),
+    Case(queries: 6, keys: 0, heads: 1, kvHeads: 1, headSize: 24),
+  ]
+
+  final class Fixture {
+    let c: Case
+    let query: [Float], key: [Float], value: [Float]
+    let halfKey: [UInt16], halfValue: [UInt16]
+    init(_ c: Case) {
+      self.c = c
+      var random = SeededRandom(seed: UInt64(c.queries * 7 + c.keys))
+      query = random.normal(c.queries * c.heads * c.headSize, scale: c.scoreScale)
+      let keys = random.normal(c.keys * c.kvHeads * c.headSize)
+      let values = random.normal(c.keys * c.kvHeads * c.headSize)
+      (halfKey, halfValue) = (keys.map(halfBits), values.map(halfBits))
+      key = c.isHalf ? halfKey.map(widened) : keys
+      value = c.isHalf ? halfValue.map(widened) : values
+    }
+
+    func run(_ table: KernelTable, queries: Range<Int>? = nil) -> [Float] {
+      let stride = c.heads * c.headSize
+      var output = [Float](repeating: guardValue, count: c.queries * stride + 32)
+      var a = AttentionArguments()
+      (a.queryStride, a.outputStride) = (stride, stride)
+      (a.tokenStride, a.headStride) = (c.kvHeads * c.headSize, c.headSize)
+      a.isHalf = c.isHalf ? 1 : 0
+      (a.heads, a.kvHeads, a.headSize) = (Int64(c.heads), Int64(c.kvHeads), Int64(c.headSize))
+      (a.queries, a.keys, a.causalStart) = (Int64(c.queries), Int64(c.keys), Int64(c.causalStart))
+      a.scale = 1 / Float(c.headSize).squareRoot()
+      let range = queries ?? 0..<c.queries
+      query.withUnsafeBufferPointer { q in
+        output.withUnsafeMutableBufferPointer { o in
+          func call(_ k: UnsafeRawPointer?, _ v: UnsafeRawPointer?) {
+            (a.query, a.key, a.value, a.output) = (q.baseAddress, k, v, o.baseAddress)
+            for head in 0..<c.heads { table.attention(&a, head, range.lowerBound, range.upperBound) }
+          }
+          if c.isHalf {
+            halfKey.withUnsafeBytes { k in halfValue.withUnsafeBytes { v in call(k.baseAddress, v.baseAddress) } }
+          } else {
+            key.withUnsafeBytes { k in value.withUnsafeBytes { v in call(k.baseAddress, v.baseAddress) } }
+          }
+        }
+      }
+      return output
+    }
+  }
+
+  @Test("every variant gives the scalar bits, whole or split by queries", arguments: cases)
+  func everyVariantMatchesScalar(c: Case) {
+    let fixture = Fixture(c)
+    let expected = fixture.run(KernelTable.all()[0])
+    #expect(expected.suffix(32).allSatisfy { $0 == guardValue })
+    let stride = c.heads * c.headSize
+    for table in vectorTables {
+      #expect(bits(fixture.run(table)) == bits(expected), "\(table.name)")
+      for split in [1, 4] where split < c.queries {
+        let part = fixture.run(table, queries: split..<c.queries)
+        #expect(bits(Array(part[(split * stride)...])) == bits(Array(expected[(split * stride)...])), "\(table.name) from \(split)")
+        #expect(part[0..<split * stride].allSatisfy { $0 == guardValue })
+      }
+    }
+  }
+
+  @Test("scalar agrees with softmax(q·kᵀ)·v in double precision", arguments: cases)
+  func scalarMatchesTheFormula(c: Case) {
+    let f = Fixture(c)
+    let y = f.run(KernelTable.all()[0])
+    for i in 0..<c.queries {
+      for head in 0..<c.heads {
+        let kv = head * c.kvHeads / c.heads
+        let visible = c.causalStart < 0 ? c.keys : min(c.keys, c.causalStart + i + 1)
+        let scores = (0..<visible).map { j -> Double in
+          (0..<c.headSize).reduce(0.0) {
+            $0 + Double(f.query[(i * c.heads + head) * c.headSize + $1]) * Double(f.key[(j * c.kvHeads + kv) * c.headSize + $1])
+          } / Double(c.headSize).squareRoot()
+        }
+        let largest = scores.max() ?? 0
+        let weights = scores.map { exp($0 - largest) }
+        let total = weights.reduce(0, +)
+        for d in 0..<c.headSize {
+          let sum = (0..<visible).reduce(0.0) { $0 + weights[$1] * Double(f.value[($1 * c.kvHeads + kv) * c.headSize + d]) }
+          // Scores of size s carry an error of about s · 2⁻²⁴ · a few, which e^s turns into a relative one.
+          let expected = visible == 0 ? 0 : sum / total
+          #expect(abs(Double(y[(i * c.heads + head) * c.headSize + d]) - expected) < (c.scoreScale > 1 ? 2e-5 : 2e-6))
+        }
+      }
+    }
+  }
+}
