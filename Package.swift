@@ -75,7 +75,7 @@ let package = Package(
     .testTarget(name: "RuntimeTests", dependencies: ["Runtime"]),
     .testTarget(name: "ImagesTests", dependencies: ["Images"], exclude: ["Fixtures"]),
     .testTarget(name: "TokenizersTests", dependencies: ["Tokenizers"]),
-    .testTarget(name: "SystemsTests", dependencies: ["Generation", "Conversion"]),
+    .testTarget(name: "SystemsTests", dependencies: ["Generation"]),
     .testTarget(name: "ConversionTests", dependencies: ["Conversion"]),
     .testTarget(name: "FoveaTests", dependencies: ["CFovea", "Fovea", "Conversion"]),
   ]

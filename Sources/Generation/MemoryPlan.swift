@@ -36,8 +36,17 @@ package struct MemoryPlan {
     cache = 2 * language.layers * language.kvHeads * language.headSize * positions * (isFloat ? 4 : 2)
 
     let vision = try CLIPVisionConfig(file.metadata)
-    let views = 1 + (min(max(file.metadata.int("hires.maxSlices") ?? 0, 0), 1024))
+    let views = 1 + maximumSlices(file.metadata, side: vision.imageSize)
     let prefill = Session.chunk * (8 * language.hiddenSize + 3 * language.intermediateSize) * MemoryLayout<Float>.stride
     scratch = max(vision.scratchBytes(views: views), prefill + language.vocabSize * 8)
+  }
+}
+
+/// Most slices or tiles that the file's system cuts an image into.
+private func maximumSlices(_ m: Metadata, side: Int) -> Int {
+  if let slices = m.int("hires.maxSlices") { return min(max(slices, 0), 1024) }
+  let sizes = m.ints("image.pinpoints") ?? []
+  return stride(from: 0, to: sizes.count - 1, by: 2).reduce(0) {
+    max($0, min(max(sizes[$1] / side, 0), 64) * min(max(sizes[$1 + 1] / side, 0), 64))
   }
 }

@@ -76,9 +76,12 @@ package final class Model {
   ) throws(FoveaError) -> ImageEmbedding {
     let views: ImageViews
     do { views = try system.vision.views(of: image) } catch { throw FoveaError(error) }
+    let arena = Arena()
+    // The tokens lie in the arena until they are copied.
+    defer { withExtendedLifetime(arena) {} }
     do {
       let encoded = try system.vision.encode(
-        views, progress: { done, total in if progress?(done, total) == false { stop.cancel() } }, context(Arena(), stop))
+        views, progress: { done, total in if progress?(done, total) == false { stop.cancel() } }, context(arena, stop))
       return try ImageEmbedding(
         copying: encoded.tokens, width: image.width, height: image.height, views: encoded.views,
         identity: identities.next())
@@ -94,8 +97,9 @@ package final class Model {
 
   /// The text of ids, UTF-8; special tokens give nothing.
   package func detokenize(_ ids: [Int32]) throws(FoveaError) -> [UInt8] {
-    for id in ids where !(0..<Int32(system.tokenizer.vocabularySize)).contains(id) {
-      throw FoveaError(.argument, "ids: \(id) is outside the vocabulary of \(system.tokenizer.vocabularySize)")
+    let count = system.decoder.vocabSize
+    for id in ids where id < 0 || id >= count {
+      throw FoveaError(.argument, "ids: \(id) is outside the vocabulary of \(count)")
     }
     return system.tokenizer.decode(ids)
   }

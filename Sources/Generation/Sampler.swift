@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// Picks the next token from logits. Deterministic for a seed.
-struct Sampler {
+package struct Sampler {
   private let options: GenerateOptions
   private var state: UInt64
   /// Scratch, reused between tokens: candidates in order of falling logit.
   private var candidates: [(id: Int32, logit: Float)] = []
 
-  init(_ options: GenerateOptions) {
+  package init(_ options: GenerateOptions) {
     self.options = options
     state = options.seed
   }
@@ -15,7 +15,7 @@ struct Sampler {
   /// - Parameters:
   ///   - logits: `[vocabSize]`, changed by the repetition penalty.
   ///   - previous: ids generated so far.
-  mutating func next(_ logits: UnsafeMutableBufferPointer<Float>, previous: [Int32]) -> Int32 {
+  package mutating func next(_ logits: UnsafeMutableBufferPointer<Float>, previous: [Int32]) -> Int32 {
     if options.repetitionPenalty != 1 { penalise(logits, previous) }
     guard options.temperature > 0 else { return likeliest(logits) }
     return sample(logits)

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// Watches a growing answer for texts that end it, and holds back bytes that may be the start of one.
-struct StopTexts {
+package struct StopTexts {
   private let stops: [[UInt8]]
   /// Everything let through so far, then what is held back.
-  private(set) var text: [UInt8] = []
+  package private(set) var text: [UInt8] = []
   private var released = 0
-  private(set) var isFound = false
+  package private(set) var isFound = false
 
-  init(_ stops: [[UInt8]]) {
+  package init(_ stops: [[UInt8]]) {
     self.stops = stops.filter { !$0.isEmpty }
   }
 
   /// Takes new bytes; returns those that are certain to belong to the answer.
-  mutating func append(_ bytes: [UInt8]) -> [UInt8] {
+  package mutating func append(_ bytes: [UInt8]) -> [UInt8] {
     guard !isFound else { return [] }
     // A stop text that ends in the new bytes began at most its own length before them.
     let longest = stops.reduce(0) { max($0, $1.count) }
@@ -37,7 +37,7 @@ struct StopTexts {
   }
 
   /// The answer ends here: what was held back belongs to it after all.
-  mutating func finish() -> [UInt8] {
+  package mutating func finish() -> [UInt8] {
     defer { released = text.count }
     return Array(text[released...])
   }

@@ -39,10 +39,8 @@ package final class HiResLLaVA: VisionSystem {
   }
 
   private var tokensPerView: Int { sampler.tokens(side: vision.config.grid) }
-  package var maximumViews: Int { 1 + maxSlices }
   /// Every slice is followed by one separator, the whole view too.
   package var maximumTokens: Int { (1 + maxSlices) * (tokensPerView + 1) }
-  package var scratchBytes: Int { vision.config.scratchBytes(views: maximumViews) }
 
   package func views(of image: RGBImage) throws(ImageError) -> ImageViews {
     let side = vision.config.imageSize

@@ -18,9 +18,7 @@ package final class LLaVA: VisionSystem {
     fit = try SquareFit(m)
   }
 
-  package var maximumViews: Int { 1 }
   package var maximumTokens: Int { vision.config.tokensPerView }
-  package var scratchBytes: Int { vision.config.scratchBytes(views: 1) }
 
   package func views(of image: RGBImage) throws(ImageError) -> ImageViews {
     let (picture, area) = try fit(image, side: vision.config.imageSize)

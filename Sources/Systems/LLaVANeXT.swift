@@ -32,15 +32,10 @@ package final class LLaVANeXT: VisionSystem {
     pinpoints = stride(from: 0, to: flat.count, by: 2).map { .init(width: flat[$0], height: flat[$0 + 1]) }
   }
 
-  package var maximumViews: Int {
-    let side = vision.config.imageSize
-    return 1 + pinpoints.reduce(1) { max($0, ($1.width / side) * ($1.height / side)) }
-  }
   package var maximumTokens: Int {
     let (side, grid) = (vision.config.imageSize, vision.config.grid)
     return grid * grid + pinpoints.reduce(0) { max($0, ($1.height / side * grid) * ($1.width / side * grid + 1)) }
   }
-  package var scratchBytes: Int { vision.config.scratchBytes(views: maximumViews) }
 
   package func views(of image: RGBImage) throws(ImageError) -> ImageViews {
     let side = vision.config.imageSize

@@ -44,11 +44,8 @@ package struct EncodedImage {
 
 /// The seeing half of a system: image → views → encoder → tokens. Immutable and shared by threads.
 package protocol VisionSystem: AnyObject {
-  /// Most views and most tokens that one image can become.
-  var maximumViews: Int { get }
+  /// Most tokens that one image can become.
   var maximumTokens: Int { get }
-  /// Bytes of scratch memory that encoding an image of the most views takes, about.
-  var scratchBytes: Int { get }
 
   /// Cuts and resizes an image as the system was trained to see it.
   func views(of image: RGBImage) throws(ImageError) -> ImageViews
