@@ -56,7 +56,7 @@ let package = Package(
     .target(name: "FoveaShared", dependencies: ["Fovea"], linkerSettings: standAlone),
 
     // Tools around it; these may use Foundation.
-    .target(name: "Conversion", dependencies: ["WeightFile"]),
+    .target(name: "Conversion", dependencies: ["Runtime", "Shims", "WeightFile"]),
     .executableTarget(
       name: "FoveaCommand",
       dependencies: [

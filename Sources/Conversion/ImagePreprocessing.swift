@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+import WeightFile
+
+/// What happens to an image before the vision tower, from preprocessor_config.json and the model's config.
+struct ImagePreprocessing {
+  let mean, std: [Double]
+
+  static let clipMean = [0.48145466, 0.4578275, 0.40821073]
+  static let clipStd = [0.26862954, 0.26130258, 0.27577711]
+
+  /// int(255 · mean) per channel, truncated as LLaVA's padding does.
+  var meanColour: [Int] { mean.map { Int(($0 * 255).rounded(.towardZero)) } }
+
+  /// - Parameter config: preprocessor_config.json; CLIP's usual values when nil.
+  /// - Throws: when it asks for something other than bicubic resizing to the tower's size.
+  init(_ config: ConfigReader?, imageSize: Int) throws {
+    mean = try config?.doubles("image_mean", count: 3) ?? Self.clipMean
+    std = try config?.doubles("image_std", count: 3) ?? Self.clipStd
+    guard let config else { return }
+    guard !std.contains(where: { $0 <= 0 }), !mean.contains(where: { !(-1000...1000).contains($0) }) else {
+      throw config.fail("image_std", "should be above zero")
+    }
+    guard try config.int("resample", default: 3) == 3 else { throw config.fail("resample", "only 3 (bicubic) is supported") }
+    for step in ["do_resize", "do_rescale", "do_normalize"] {
+      guard try config.bool(step, default: true) else { throw config.fail(step, "images that skip this step are not supported") }
+    }
+    for key in ["crop_size", "size"] where config.has(key) {
+      let side: Int
+      if config.value[key]?.members != nil {
+        let size = try config.object(key)
+        side = try size.size("shortest_edge", default: try size.size("height", default: imageSize))
+      } else {
+        side = try config.size(key)
+      }
+      guard side == imageSize else { throw config.fail(key, "\(side) is not the vision tower's image size \(imageSize)") }
+    }
+  }
+
+  func metadata(fit: String, padColour: [Int]? = nil, cropSize: Int) -> [(String, MetadataValue)] {
+    var entries: [(String, MetadataValue)] = [
+      ("vision.mean", .doubles(mean)), ("vision.std", .doubles(std)), ("image.fit", .string(fit)), ("image.cropSize", .int(cropSize)),
+    ]
+    if let padColour { entries.append(("image.padColour", .ints(padColour))) }
+    return entries
+  }
+
+  /// `image_grid_pinpoints` as flat [width, height, …]: a list of pairs, or its Python spelling in a string.
+  /// - Parameter isHeightFirst: transformers writes [height, width], the original LLaVA [width, height].
+  static func pinpoints(_ config: ConfigReader, isHeightFirst: Bool, tile: Int) throws -> [Int]? {
+    let key = "image_grid_pinpoints"
+    guard var value = config.value[key] else { return nil }
+    if let text = value.string {
+      let json = text.map { $0 == "(" ? "[" : $0 == ")" ? "]" : $0 }
+      value = try .parse(String(json), file: "\(config.file): \(key)")
+    }
+    guard let pairs = value.array?.map({ $0.array?.compactMap(\.int) ?? [] }), !pairs.isEmpty, pairs.count <= 1000 else {
+      throw config.fail(key, "should be a list of pairs")
+    }
+    return try pairs.flatMap { pair in
+      guard pair.count == 2, pair.allSatisfy({ $0 > 0 && $0 <= 1 << 16 && $0 % tile == 0 }) else {
+        throw config.fail(key, "\(pair) is not a pair of multiples of \(tile)")
+      }
+      return isHeightFirst ? [pair[1], pair[0]] : pair
+    }
+  }
+}

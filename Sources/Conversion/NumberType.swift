@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Number formats found in checkpoints. Everything is widened to Float; the 64-bit ones are rounded.
+package enum NumberType: String, Sendable {
+  case f64, f32, f16, bf16, i64, i32, i16, i8, u8, bool
+
+  package var size: Int {
+    switch self {
+    case .f64, .i64: 8
+    case .f32, .i32: 4
+    case .f16, .bf16, .i16: 2
+    case .i8, .u8, .bool: 1
+    }
+  }
+
+  /// Reads `count` numbers that lie `stride` elements apart from `base` on (unaligned is fine).
+  func widen(_ base: UnsafeRawPointer, stride: Int, count: Int, into out: UnsafeMutablePointer<Float>) {
+    switch self {
+    case .f32:
+      if stride == 1 {
+        UnsafeMutableRawPointer(out).copyMemory(from: base, byteCount: count * 4)
+      } else {
+        each(base, stride, count, UInt32.self, out) { Float(bitPattern: UInt32(littleEndian: $0)) }
+      }
+    case .f16: each(base, stride, count, UInt16.self, out) { HalfFloat.widen(UInt16(littleEndian: $0)) }
+    case .bf16: each(base, stride, count, UInt16.self, out) { Float(bitPattern: UInt32(UInt16(littleEndian: $0)) << 16) }
+    case .f64: each(base, stride, count, UInt64.self, out) { Float(Double(bitPattern: UInt64(littleEndian: $0))) }
+    case .i64: each(base, stride, count, Int64.self, out) { Float(Int64(littleEndian: $0)) }
+    case .i32: each(base, stride, count, Int32.self, out) { Float(Int32(littleEndian: $0)) }
+    case .i16: each(base, stride, count, Int16.self, out) { Float(Int16(littleEndian: $0)) }
+    case .i8: each(base, stride, count, Int8.self, out) { Float($0) }
+    case .u8: each(base, stride, count, UInt8.self, out) { Float($0) }
+    case .bool: each(base, stride, count, UInt8.self, out) { $0 == 0 ? 0 : 1 }
+    }
+  }
+
+  @inline(__always)
+  private func each<T>(
+    _ base: UnsafeRawPointer, _ stride: Int, _ count: Int, _ type: T.Type, _ out: UnsafeMutablePointer<Float>,
+    _ convert: (T) -> Float
+  ) {
+    let step = stride * MemoryLayout<T>.size
+    if stride == 1 {
+      for i in 0..<count { out[i] = convert((base + i &* MemoryLayout<T>.size).loadUnaligned(as: T.self)) }
+    } else {
+      for i in 0..<count { out[i] = convert((base + i &* step).loadUnaligned(as: T.self)) }
+    }
+  }
+}
+
+/// IEEE half precision by integer arithmetic: the compiler's own conversion is a library call without F16C.
+enum HalfFloat {
+  /// Exact. The exponent field is moved over and the bias put right by a multiplication, which also normalises subnormals.
+  @inline(__always)
+  static func widen(_ half: UInt16) -> Float {
+    let magnitude = UInt32(half & 0x7FFF) << 13
+    let sign = UInt32(half & 0x8000) << 16
+    if half & 0x7C00 == 0x7C00 { return Float(bitPattern: sign | 0x7F80_0000 | magnitude & 0x007F_FFFF) }
+    return Float(bitPattern: sign | (Float(bitPattern: magnitude) * 0x1p112).bitPattern)
+  }
+
+  /// Nearest, ties to even. Beyond the range gives infinity.
+  @inline(__always)
+  static func narrow(_ x: Float) -> UInt16 {
+    let sign = UInt16(truncatingIfNeeded: x.bitPattern >> 16) & 0x8000
+    var bits = x.bitPattern & 0x7FFF_FFFF
+    if bits >= 0x4780_0000 {  // 65536 and up, infinity, NaN
+      return sign | (bits > 0x7F80_0000 ? 0x7E00 : 0x7C00)
+    }
+    if bits < 0x3880_0000 {  // subnormal: adding 0.5 puts the half's last bit at the float's last bit, and the FPU rounds
+      let shifted = Float(bitPattern: bits) + 0.5
+      return sign | UInt16(truncatingIfNeeded: shifted.bitPattern &- Float(0.5).bitPattern)
+    }
+    let odd = (bits >> 13) & 1
+    bits = bits &- (112 << 23) &+ 0xFFF &+ odd
+    return sign | UInt16(truncatingIfNeeded: bits >> 13)
+  }
+}

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+import WeightFile
+
+/// The `--type` of a conversion.
+package enum ModelType: String, CaseIterable, Sendable { case f32, f16, int8, int4 }
+
+/// Which encoding a tensor gets. int4 is for the bulk of the decoder; what is small or sensitive stays higher.
+package struct PrecisionPolicy: Sendable {
+  package let type: ModelType
+  /// Inputs per scale of int8 and int4 matrices.
+  package let group: Int
+  let layers: Int
+
+  package init(type: ModelType, group: Int, layers: Int) {
+    self.type = type
+    self.group = group
+    self.layers = layers
+  }
+
+  package func encoding(_ role: TensorRole) -> (encoding: TensorEncoding, group: Int) {
+    if role == .table { return (.f32, 0) }
+    switch type {
+    case .f32: return (.f32x16, 0)
+    case .f16: return (.f16x16, 0)
+    case .int8, .int4: break
+    }
+    // The patch kernel is a thousandth of the tower's work, and raw pixels do not suit int8 activations.
+    if role == .patch { return (.f16x16, 0) }
+    guard type == .int4, case .decoder(let layer, let part) = role else { return (.q8x16, group) }
+    // The contractions of the first and last layers see the largest activations.
+    let isEdge = layer == 0 || layer == layers - 1
+    return part == .mlpOut && isEdge ? (.q8x16, group) : (.q4x16, group)
+  }
+}

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// A safetensors file: u64 header length, JSON header, raw data. Mapped, never read whole.
+package final class SafetensorsFile: TensorSource {
+  package let tensors: [TensorInfo]
+  private let file: MappedFile
+  private let places: [String: (info: TensorInfo, offset: Int, count: Int)]
+  private static let maximumHeader = 100_000_000  // the format's own limit
+
+  /// - Throws: `.malformed` for a header that is cut, not JSON, or describes bytes outside the file.
+  package init(path: String) throws {
+    let file = try MappedFile(path: path)
+    func malformed(_ detail: String) -> ConversionError { .malformed(file: file.name, detail: detail) }
+    guard let length = file.integer(UInt64.self, at: 0) else { throw malformed("shorter than a safetensors header") }
+    guard length <= UInt64(Self.maximumHeader), let header = file.slice(8, Int(length)) else {
+      throw malformed("header length \(length) does not fit the file of \(file.bytes.count) bytes")
+    }
+    guard let members = try JSONParser.parse(header, file: file.name).members else {
+      throw malformed("the header is not a JSON object")
+    }
+    let start = 8 + Int(length)
+    var tensors: [TensorInfo] = []
+    var places: [String: (info: TensorInfo, offset: Int, count: Int)] = [:]
+    for (name, value) in members where name != "__metadata__" {
+      guard let typeName = value["dtype"]?.string else { throw malformed("tensor \(name) has no dtype") }
+      guard let type = Self.types[typeName] else { throw ConversionError.unsupported("\(file.name): tensor \(name) of type \(typeName)") }
+      guard let shape = value["shape"]?.array?.map(\.int), !shape.contains(nil), let count = TensorInfo.count(shape.compactMap { $0 }) else {
+        throw malformed("tensor \(name) has no proper shape")
+      }
+      guard let offsets = value["data_offsets"]?.array?.compactMap(\.int), offsets.count == 2, offsets[0] >= 0, offsets[1] >= offsets[0] else {
+        throw malformed("tensor \(name) has no proper data_offsets")
+      }
+      let (bytes, overflow) = count.multipliedReportingOverflow(by: type.size)
+      guard !overflow, bytes == offsets[1] - offsets[0] else {
+        throw malformed("tensor \(name): \(offsets[1] - offsets[0]) bytes for \(count) numbers of type \(typeName)")
+      }
+      guard offsets[1] <= file.bytes.count - start else { throw malformed("tensor \(name) ends past the end of the file") }
+      let info = TensorInfo(name: name, shape: shape.compactMap { $0 }, type: type)
+      guard places.updateValue((info, start + offsets[0], bytes), forKey: name) == nil else {
+        throw ConversionError.duplicateTensor(name)
+      }
+      tensors.append(info)
+    }
+    self.file = file
+    self.tensors = tensors
+    self.places = places
+  }
+
+  private static let types: [String: NumberType] = [
+    "F64": .f64, "F32": .f32, "F16": .f16, "BF16": .bf16, "I64": .i64, "I32": .i32, "I16": .i16, "I8": .i8, "U8": .u8,
+    "BOOL": .bool,
+  ]
+
+  package func info(_ name: String) -> TensorInfo? { places[name]?.info }
+
+  package func read(_ name: String, rows: Range<Int>, into out: UnsafeMutablePointer<Float>) throws {
+    guard let place = places[name], rows.lowerBound >= 0, rows.upperBound <= place.info.rows else {
+      throw ConversionError.tensors(missing: [name], unknown: [], misshapen: [])
+    }
+    let rowSize = place.info.rowSize
+    let size = place.info.type.size
+    guard let part = file.slice(place.offset + rows.lowerBound * rowSize * size, rows.count * rowSize * size),
+      let base = part.baseAddress
+    else { return }
+    place.info.type.widen(base, stride: 1, count: rows.count * rowSize, into: out)
+  }
+
+  package func release(_ name: String) {
+    if let place = places[name] { file.release(place.offset, place.count) }
+  }
+}

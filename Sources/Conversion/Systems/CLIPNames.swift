@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Names of a CLIP vision transformer: transformers' to ours.
+struct CLIPNames {
+  /// What stands before `embeddings.class_embedding`.
+  let prefix: String
+
+  /// The first of `prefixes` under which a tower is found, else the first.
+  init(_ plan: CheckpointPlan, prefixes: [String]) {
+    prefix = prefixes.first { plan.has($0 + "embeddings.class_embedding") } ?? prefixes.first ?? ""
+  }
+
+  /// Plans the embeddings, then `used` layers.
+  /// - Parameter afterNorm1: called inside each layer where a system's adapter is first used.
+  func plan(_ plan: CheckpointPlan, _ c: VisionConfig, used: Int, adapter: (_ layer: Int) -> Void = { _ in }) {
+    let h = c.hiddenSize
+    plan.matrix(
+      "vision.patch.weight", .patch, [h, 3 * c.patchSize * c.patchSize], from: prefix + "embeddings.patch_embedding.weight",
+      sourceShape: [h, 3, c.patchSize, c.patchSize])
+    plan.table("vision.class", [h], from: prefix + "embeddings.class_embedding")
+    plan.table("vision.position", [1 + c.patches, h], from: prefix + "embeddings.position_embedding.weight")
+    plan.norm("vision.preNorm", h, from: prefix + "pre_layrnorm", hasBias: true)
+    for i in 0..<used {
+      let layer = "\(prefix)encoder.layers.\(i)."
+      let name = "vision.layers.\(i)."
+      plan.norm(name + "norm1", h, from: layer + "layer_norm1", hasBias: true)
+      plan.linear(
+        name + "attn.qkv", .vision, inputs: h, parts: ["q", "k", "v"].map { ("\(layer)self_attn.\($0)_proj", h) }, bias: .required)
+      plan.linear(name + "attn.out", .vision, inputs: h, parts: [(layer + "self_attn.out_proj", h)], bias: .required)
+      adapter(i)
+      plan.norm(name + "norm2", h, from: layer + "layer_norm2", hasBias: true)
+      plan.linear(name + "mlp.expand", .vision, inputs: h, parts: [(layer + "mlp.fc1", c.intermediateSize)], bias: .required)
+      plan.linear(name + "mlp.contract", .vision, inputs: c.intermediateSize, parts: [(layer + "mlp.fc2", h)], bias: .required)
+    }
+  }
+
+  /// Position ids, the norm behind the last layer, and layers behind the selected one.
+  func isIgnorable(_ name: String, used: Int) -> Bool {
+    guard name.hasPrefix(prefix) else { return false }
+    let rest = name.dropFirst(prefix.count)
+    if rest == "embeddings.position_ids" || rest.hasPrefix("post_layernorm.") { return true }
+    let parts = rest.split(separator: ".")
+    guard parts.count > 2, parts[0] == "encoder", parts[1] == "layers", let layer = Int(parts[2]) else { return false }
+    return layer >= used
+  }
+}

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+import WeightFile
+
+/// Names of a LLaMA-type decoder: transformers' to ours.
+struct LlamaNames {
+  /// What stands before `embed_tokens.weight`, and the head's full name.
+  let prefix, head: String
+
+  /// The first of `layouts` under which an embedding is found, else the first.
+  init(_ plan: CheckpointPlan, layouts: [(prefix: String, head: String)]) {
+    let found = layouts.first { plan.has($0.prefix + "embed_tokens.weight") } ?? layouts.first
+    prefix = found?.prefix ?? ""
+    head = found?.head ?? ""
+  }
+
+  func plan(_ plan: CheckpointPlan, _ c: TextConfig) {
+    let h = c.hiddenSize
+    plan.matrix("language.embedding.weight", .embedding, [c.vocabSize, h], from: prefix + "embed_tokens.weight")
+    for i in 0..<c.layers {
+      let layer = "\(prefix)layers.\(i)."
+      let name = "language.layers.\(i)."
+      let q = c.heads * c.headSize
+      let kv = c.kvHeads * c.headSize
+      plan.norm(name + "norm1", h, from: layer + "input_layernorm", hasBias: false)
+      plan.linear(
+        name + "attn.qkv", .decoder(layer: i, .attentionIn), inputs: h,
+        parts: [(layer + "self_attn.q_proj", q), (layer + "self_attn.k_proj", kv), (layer + "self_attn.v_proj", kv)], bias: .optional)
+      plan.linear(
+        name + "attn.out", .decoder(layer: i, .attentionOut), inputs: q, parts: [(layer + "self_attn.o_proj", h)], bias: .optional)
+      plan.norm(name + "norm2", h, from: layer + "post_attention_layernorm", hasBias: false)
+      plan.linear(
+        name + "mlp.gateUp", .decoder(layer: i, .mlpIn), inputs: h,
+        parts: [(layer + "mlp.gate_proj", c.intermediateSize), (layer + "mlp.up_proj", c.intermediateSize)], bias: .optional)
+      plan.linear(
+        name + "mlp.contract", .decoder(layer: i, .mlpOut), inputs: c.intermediateSize, parts: [(layer + "mlp.down_proj", h)],
+        bias: .optional)
+    }
+    plan.norm("language.norm", h, from: prefix + "norm", hasBias: false)
+    if !c.tiedHead { plan.matrix("language.head.weight", .head, [c.vocabSize, h], from: head) }
+  }
+
+  /// Rotation frequencies that old checkpoints carry, and the copy of a tied head.
+  func isIgnorable(_ name: String, _ c: TextConfig) -> Bool {
+    name.hasSuffix("rotary_emb.inv_freq") || (c.tiedHead && name == head)
+  }
+
+  func metadata(_ c: TextConfig) -> [(String, MetadataValue)] {
+    var entries: [(String, MetadataValue)] = [
+      ("language.hiddenSize", .int(c.hiddenSize)), ("language.intermediateSize", .int(c.intermediateSize)),
+      ("language.layers", .int(c.layers)), ("language.heads", .int(c.heads)), ("language.kvHeads", .int(c.kvHeads)),
+      ("language.headSize", .int(c.headSize)), ("language.vocabSize", .int(c.vocabSize)),
+      ("language.contextLength", .int(c.contextLength)), ("language.normEpsilon", .double(c.normEpsilon)),
+      ("language.ropeTheta", .double(c.ropeTheta)), ("language.tiedHead", .bool(c.tiedHead)),
+    ]
+    if let scaling = c.ropeScaling {
+      entries.append(("language.ropeScaling", .string(scaling.type)))
+      entries.append(("language.ropeFactor", .double(scaling.factor)))
+      if let bands = scaling.bands {
+        entries.append(("language.ropeLowFrequencyFactor", .double(bands.low)))
+        entries.append(("language.ropeHighFrequencyFactor", .double(bands.high)))
+        entries.append(("language.ropeOriginalContext", .int(bands.originalContext)))
+      }
+    }
+    return entries
+  }
+}

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+import WeightFile
+
+/// Checkpoints of the original LLaVA code (1.5 and NeXT, on Vicuna or Mistral): a LLaMA with `model.mm_projector`, the tower inside or beside.
+enum OriginalLlava {
+  static let language = [(prefix: "model.", head: "lm_head.weight")]
+
+  static func describe(_ checkpoint: OpenCheckpoint) throws -> SystemDescription {
+    let config = checkpoint.config
+    let plan = CheckpointPlan(checkpoint.source)
+    let text = try TextConfig(config)
+    let vision = try checkpoint.visionConfig()
+    let used = try vision.layersUsed(select: try config.int("mm_vision_select_layer", default: -2))
+    let dropClass = try dropsClass(config)
+    guard try !config.bool("mm_use_im_start_end", default: false) else { throw config.fail("mm_use_im_start_end", "is not supported") }
+
+    let tower = CLIPNames(plan, prefixes: [OpenCheckpoint.towerPrefix])
+    tower.plan(plan, vision, used: used)
+    let projector = try planProjector(plan, config, vision, text)
+
+    let image = try ImagePreprocessing(try checkpoint.json("preprocessor_config.json", includingTower: true), imageSize: vision.imageSize)
+    var imageEntries: [(String, MetadataValue)]
+    var system = "llava"
+    let aspect = try config.string("image_aspect_ratio", default: "square")
+    switch aspect {
+    case "pad": imageEntries = image.metadata(fit: "pad", padColour: image.meanColour, cropSize: vision.imageSize)
+    case "square": imageEntries = image.metadata(fit: "square_crop", cropSize: vision.imageSize)
+    case "anyres":
+      system = "llava_next"
+      let merge = try config.string("mm_patch_merge_type", default: "flat")
+      guard merge == "spatial_unpad" else { throw config.fail("mm_patch_merge_type", "\(merge) with image_aspect_ratio anyres is not supported") }
+      guard let pinpoints = try ImagePreprocessing.pinpoints(config, isHeightFirst: false, tile: vision.imageSize) else {
+        throw config.fail("image_grid_pinpoints", "is missing")
+      }
+      imageEntries = image.metadata(fit: "anyres", padColour: [0, 0, 0], cropSize: vision.imageSize)
+      imageEntries.append(("image.pinpoints", .ints(pinpoints)))
+      plan.table("imageNewline", [text.hiddenSize], from: "model.image_newline")
+    default: throw config.fail("image_aspect_ratio", "\(aspect) is not supported")
+    }
+
+    let decoder = LlamaNames(plan, layouts: language)
+    decoder.plan(plan, text)
+    let isMistral = try config.string("model_type", default: "") == "llava_mistral"
+    let prompt = try (isMistral ? PromptFormat.mistral : .vicuna).overridden(by: config)
+    return try SystemDescription(
+      system: system, plan: plan,
+      metadata: SystemDescription.visionMetadata(vision, used: used, dropClass: dropClass) + imageEntries + projector
+        + decoder.metadata(text) + prompt.metadata(imageTokenSplitsText: true),
+      textLayers: text.layers
+    ) { name in
+      decoder.isIgnorable(name, text) || tower.isIgnorable(name, used: used)
+        || (system == "llava" && name == "model.image_newline")
+    }
+  }
+
+  static func dropsClass(_ config: ConfigReader) throws -> Bool {
+    switch try config.string("mm_vision_select_feature", default: "patch") {
+    case "patch": return true
+    case "cls_patch": return false
+    case let other: throw config.fail("mm_vision_select_feature", "\(other) is not supported")
+    }
+  }
+
+  /// One Linear, or two with a GELU between (`nn.Sequential` indices 0 and 2).
+  private static func planProjector(
+    _ plan: CheckpointPlan, _ config: ConfigReader, _ vision: VisionConfig, _ text: TextConfig
+  ) throws -> [(String, MetadataValue)] {
+    let kind = try config.string("mm_projector_type", default: "linear")
+    let module = "model.mm_projector"
+    switch kind {
+    case "linear":
+      plan.linear("projector.0", .projector, inputs: vision.hiddenSize, parts: [(module, text.hiddenSize)], bias: .required)
+    case "mlp2x_gelu":
+      plan.linear("projector.0", .projector, inputs: vision.hiddenSize, parts: [(module + ".0", text.hiddenSize)], bias: .required)
+      plan.linear("projector.2", .projector, inputs: text.hiddenSize, parts: [(module + ".2", text.hiddenSize)], bias: .required)
+    default: throw config.fail("mm_projector_type", "\(kind) is not supported")
+    }
+    return [("projector.kind", .string(kind)), ("projector.hiddenSize", .int(text.hiddenSize))]
+  }
+}

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+import WeightFile
+
+/// LLaVA-1.5 and LLaVA-NeXT as transformers saves them: the published names of version 4 and the in-memory names of version 5.
+enum TransformersLlava {
+  static let language = [
+    (prefix: "language_model.model.", head: "language_model.lm_head.weight"),
+    (prefix: "model.language_model.", head: "lm_head.weight"),
+  ]
+  static let vision = [
+    "vision_tower.vision_model.", "model.vision_tower.vision_model.", "model.vision_tower.", "vision_tower.",
+  ]
+  static let projector = ["multi_modal_projector.", "model.multi_modal_projector."]
+  static let newline = ["image_newline", "model.image_newline"]
+  /// [height, width], what an absent `image_grid_pinpoints` means.
+  static let defaultPinpoints = "[[336, 672], [672, 336], [672, 672], [1008, 336], [336, 1008]]"
+
+  static func describe(_ checkpoint: OpenCheckpoint, isNext: Bool) throws -> SystemDescription {
+    let config = checkpoint.config
+    let plan = CheckpointPlan(checkpoint.source)
+    let textReader = try config.object("text_config")
+    let text = try TextConfig(try withTiedHead(textReader, config))
+    let visionConfig = try VisionConfig(try config.object("vision_config"), defaults: .llava)
+    guard config.value["vision_feature_layer"]?.array == nil else {
+      throw config.fail("vision_feature_layer", "several layers are not supported")
+    }
+    let used = try visionConfig.layersUsed(select: try config.int("vision_feature_layer", default: -2))
+    let strategy = try config.string("vision_feature_select_strategy", default: "default")
+    guard ["default", "full"].contains(strategy) else { throw config.fail("vision_feature_select_strategy", "\(strategy) is not supported") }
+    guard try config.string("projector_hidden_act", default: "gelu") == "gelu" else {
+      throw config.fail("projector_hidden_act", "only gelu is supported")
+    }
+
+    let tower = CLIPNames(plan, prefixes: vision)
+    tower.plan(plan, visionConfig, used: used)
+    let module = projector.first { plan.has($0 + "linear_1.weight") } ?? projector[0]
+    let bias: CheckpointPlan.Bias = try config.bool("multimodal_projector_bias", default: true) ? .required : .none
+    plan.linear("projector.0", .projector, inputs: visionConfig.hiddenSize, parts: [(module + "linear_1", text.hiddenSize)], bias: bias)
+    plan.linear("projector.2", .projector, inputs: text.hiddenSize, parts: [(module + "linear_2", text.hiddenSize)], bias: bias)
+
+    let preprocessor = try checkpoint.json("preprocessor_config.json")
+    let image = try ImagePreprocessing(preprocessor, imageSize: visionConfig.imageSize)
+    var entries = SystemDescription.visionMetadata(visionConfig, used: used, dropClass: strategy == "default")
+    if isNext {
+      plan.table("imageNewline", [text.hiddenSize], from: newline.first { plan.has($0) } ?? newline[0])
+      // The processor's list decides how an image is cut; the model's must agree with it, and stands in where there is none.
+      let tile = visionConfig.imageSize
+      let readers = [preprocessor, config].compactMap { $0 }.filter { $0.has("image_grid_pinpoints") }
+      let reader = if let first = readers.first { first } else { try defaultPinpointsReader() }
+      let list = try ImagePreprocessing.pinpoints(reader, isHeightFirst: true, tile: tile)
+      entries += image.metadata(fit: "anyres", padColour: [0, 0, 0], cropSize: tile)
+      entries.append(("image.pinpoints", .ints(list ?? [])))
+    } else if try preprocessor?.bool("do_pad", default: false) ?? false {
+      entries += image.metadata(fit: "pad", padColour: image.meanColour, cropSize: visionConfig.imageSize)
+    } else {
+      let crops = try preprocessor?.bool("do_center_crop", default: true) ?? true
+      let isStretched = try !crops && (preprocessor?.object("size").has("height") ?? false)
+      guard crops || isStretched else {
+        throw ConversionError.unsupported("preprocessor_config.json: do_center_crop false with a shortest_edge size")
+      }
+      entries += image.metadata(fit: crops ? "square_crop" : "stretch", cropSize: visionConfig.imageSize)
+    }
+    entries += [("projector.kind", .string("mlp2x_gelu")), ("projector.hiddenSize", .int(text.hiddenSize))]
+
+    let decoder = LlamaNames(plan, layouts: language)
+    decoder.plan(plan, text)
+    entries += decoder.metadata(text)
+    let isMistral = try textReader.string("model_type", default: "llama") == "mistral"
+    let prompt = isMistral ? PromptFormat.mistral : isNext ? .vicunaHuman : .plainVicuna
+    entries += try prompt.overridden(by: config).metadata(imageTokenSplitsText: false)
+    let imageToken = try config.int("image_token_index", default: try config.int("image_token_id", default: 32000))
+    return try SystemDescription(
+      system: isNext ? "llava_next" : "llava", plan: plan, metadata: entries, textLayers: text.layers, imageToken: imageToken
+    ) { name in
+      decoder.isIgnorable(name, text) || tower.isIgnorable(name, used: used)
+    }
+  }
+
+  /// The flag may stand at the top or in the decoder's part.
+  private static func withTiedHead(_ text: ConfigReader, _ config: ConfigReader) throws -> ConfigReader {
+    guard try config.bool("tie_word_embeddings", default: false), var members = text.value.members else { return text }
+    members.append(("tie_word_embeddings", .bool(true)))
+    return ConfigReader(file: text.file, value: .object(members), path: "text_config.")
+  }
+
+  private static func defaultPinpointsReader() throws -> ConfigReader {
+    ConfigReader(file: "the default", value: .object([("image_grid_pinpoints", try .parse(defaultPinpoints, file: "the default"))]))
+  }
+}

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Name, shape (outermost first) and number format of a checkpoint tensor.
+package struct TensorInfo: Equatable, Sendable {
+  package let name: String
+  package let shape: [Int]
+  package let type: NumberType
+
+  /// Rows are what the first axis counts; a scalar is one row.
+  package var rows: Int { shape.first ?? 1 }
+  package var rowSize: Int { shape.dropFirst().reduce(1, *) }
+
+  package init(name: String, shape: [Int], type: NumberType) {
+    self.name = name
+    self.shape = shape
+    self.type = type
+  }
+
+  /// The number of elements, nil on overflow or a negative extent.
+  static func count(_ shape: [Int]) -> Int? {
+    var count = 1
+    for extent in shape {
+      let (product, overflow) = count.multipliedReportingOverflow(by: extent)
+      guard extent >= 0, !overflow else { return nil }
+      count = product
+    }
+    return count
+  }
+}
+
+/// Where checkpoint tensors are read from. Reading is possible from several threads at once.
+package protocol TensorSource: AnyObject, Sendable {
+  var tensors: [TensorInfo] { get }
+  func info(_ name: String) -> TensorInfo?
+  /// Writes rows `[rows.lowerBound, rows.upperBound)` of a tensor of this source, widened to Float, row-major.
+  /// - Precondition: the tensor exists, the rows lie in it, `out` has room.
+  func read(_ name: String, rows: Range<Int>, into out: UnsafeMutablePointer<Float>) throws
+  /// Tells that the tensor will not be read again soon, so that its pages can go.
+  func release(_ name: String)
+}
+
+extension TensorSource {
+  /// A whole tensor, for small ones.
+  package func readAll(_ info: TensorInfo) throws -> [Float] {
+    var values = [Float](repeating: 0, count: info.rows * info.rowSize)
+    try values.withUnsafeMutableBufferPointer { buffer in
+      if let base = buffer.baseAddress { try read(info.name, rows: 0..<info.rows, into: base) }
+    }
+    return values
+  }
+}
+
+/// Several sources read as one, each tensor under a new name; a later source replaces equal names of an earlier one only when told to.
+package final class CombinedSource: TensorSource {
+  package private(set) nonisolated(unsafe) var tensors: [TensorInfo] = []
+  private nonisolated(unsafe) var places: [String: (source: any TensorSource, original: String, index: Int)] = [:]
+
+  package init() {}
+
+  /// Adds the tensors of `source` for which `rename` gives a name.
+  /// - Throws: `.duplicateTensor` when the name is taken and `replacing` is false.
+  package func add(
+    _ source: any TensorSource, replacing: Bool = false, rename: (String) -> String? = { $0 }
+  ) throws {
+    for info in source.tensors {
+      guard let name = rename(info.name) else { continue }
+      let renamed = TensorInfo(name: name, shape: info.shape, type: info.type)
+      if let place = places[name] {
+        guard replacing else { throw ConversionError.duplicateTensor(name) }
+        tensors[place.index] = renamed
+        places[name] = (source, info.name, place.index)
+      } else {
+        places[name] = (source, info.name, tensors.count)
+        tensors.append(renamed)
+      }
+    }
+  }
+
+  package func info(_ name: String) -> TensorInfo? { places[name].map { tensors[$0.index] } }
+
+  package func read(_ name: String, rows: Range<Int>, into out: UnsafeMutablePointer<Float>) throws {
+    guard let place = places[name] else { throw ConversionError.tensors(missing: [name], unknown: [], misshapen: []) }
+    try place.source.read(place.original, rows: rows, into: out)
+  }
+
+  package func release(_ name: String) {
+    guard let place = places[name] else { return }
+    place.source.release(place.original)
+  }
+}

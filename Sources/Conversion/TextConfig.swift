@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Sizes of a LLaMA-type decoder, with the defaults that transformers leaves out of config.json.
+package struct TextConfig: Equatable {
+  package let hiddenSize, intermediateSize, layers, heads, kvHeads, headSize, vocabSize: Int
+  /// Longest sequence that is exact: a sliding window (Mistral) limits it, since within the window it changes nothing.
+  package let contextLength: Int
+  package let normEpsilon, ropeTheta: Double
+  package let tiedHead: Bool
+  package let ropeScaling: RopeScaling?
+
+  package struct RopeScaling: Equatable {
+    /// "linear" or "llama3".
+    package let type: String
+    package let factor: Double
+    /// The wavelength bands of `llama3`.
+    package let bands: Bands?
+
+    package struct Bands: Equatable {
+      package let low, high: Double
+      package let originalContext: Int
+    }
+  }
+
+  /// - Parameter config: the object with the LLaMA keys (`text_config`, or the top of an original LLaVA config).
+  package init(_ config: ConfigReader) throws {
+    let type = try config.string("model_type", default: "llama")
+    let isMistral = type == "mistral" || type == "llava_mistral"
+    guard isMistral || ["llama", "llava", "llava_llama", "hires_llava", "vicuna"].contains(type) else {
+      throw ConversionError.unsupported("\(config.file): \(config.path)model_type \(type); decoders of LLaMA and Mistral type are known")
+    }
+    let activation = try config.string("hidden_act", default: "silu")
+    guard activation == "silu" else { throw config.fail("hidden_act", "\(activation) is not supported, only silu") }
+
+    hiddenSize = try config.size("hidden_size", default: 4096)
+    intermediateSize = try config.size("intermediate_size", default: isMistral ? 14336 : 11008)
+    layers = try config.size("num_hidden_layers", default: 32)
+    heads = try config.size("num_attention_heads", default: 32)
+    kvHeads = try config.size("num_key_value_heads", default: isMistral ? 8 : heads)
+    vocabSize = try config.size("vocab_size", default: 32000)
+    guard layers <= 1024 else { throw config.fail("num_hidden_layers", "\(layers) is too many") }
+    guard heads % kvHeads == 0 else { throw config.fail("num_key_value_heads", "\(kvHeads) does not divide \(heads) heads") }
+    guard config.has("head_dim") || hiddenSize % heads == 0 else {
+      throw config.fail("num_attention_heads", "\(heads) does not divide hidden size \(hiddenSize)")
+    }
+    headSize = try config.size("head_dim", default: hiddenSize / heads)
+    guard headSize % 2 == 0 else { throw config.fail("head_dim", "\(headSize) is odd") }
+
+    let positions = try config.size("max_position_embeddings", default: isMistral ? 131_072 : 2048)
+    // Absent means 4096 for Mistral, null means no window.
+    var window = positions
+    if isMistral { window = Self.isNull(config, "sliding_window") ? positions : try config.size("sliding_window", default: 4096) }
+    contextLength = min(positions, window)
+    normEpsilon = try config.double("rms_norm_eps", default: 1e-6)
+    tiedHead = try config.bool("tie_word_embeddings", default: false)
+
+    // transformers 5 has rope_parameters; before, rope_theta stood by itself beside rope_scaling.
+    let parameters = try config.object("rope_parameters")
+    ropeTheta = try parameters.double("rope_theta", default: try config.double("rope_theta", default: 10_000))
+    let scaling = config.has("rope_parameters") ? parameters : try config.object("rope_scaling")
+    let scalingType = try scaling.string("rope_type", default: try scaling.string("type", default: "default"))
+    switch scalingType {
+    case "default": ropeScaling = nil
+    case "linear": ropeScaling = RopeScaling(type: scalingType, factor: try scaling.double("factor"), bands: nil)
+    case "llama3":
+      let bands = RopeScaling.Bands(
+        low: try scaling.double("low_freq_factor"), high: try scaling.double("high_freq_factor"),
+        originalContext: try scaling.size("original_max_position_embeddings"))
+      ropeScaling = RopeScaling(type: scalingType, factor: try scaling.double("factor"), bands: bands)
+    default: throw scaling.fail("rope_type", "\(scalingType) is not supported")
+    }
+  }
+
+  private static func isNull(_ config: ConfigReader, _ key: String) -> Bool {
+    config.value.members?.last { $0.key == key }.map { if case .null = $0.value { true } else { false } } ?? false
+  }
+}

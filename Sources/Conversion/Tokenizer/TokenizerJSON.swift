@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// A `tokenizer.json` of LLaMA type (BPE over whole texts, ▁ for blanks, bytes as fallback) as the SentencePiece model it came from.
+///
+/// Such a file has merges where SentencePiece has scores. The two agree when every merge that gives a piece stands at one place of
+/// the order, and every way to split a piece into two others is a merge; both are checked.
+struct TokenizerJSON {
+  let json: JSONValue
+  let file: String
+
+  struct AddedToken: Equatable {
+    let id: Int
+    let text: String
+    /// Left out when decoding.
+    let isSpecial: Bool
+    /// Bits: 1 blanks before it belong to it, 2 blanks after it.
+    let strips: Int
+
+    init(id: Int, text: String, isSpecial: Bool, strips: Int = 0) {
+      self.id = id
+      self.text = text
+      self.isSpecial = isSpecial
+      self.strips = strips
+    }
+
+    /// One of `added_tokens`, or of tokenizer_config's `added_tokens_decoder`.
+    init?(id: Int?, _ value: JSONValue) {
+      guard let id, id >= 0, id < 1 << 24, let text = value["content"]?.string, !text.isEmpty else { return nil }
+      let strips = (value["lstrip"]?.bool == true ? 1 : 0) + (value["rstrip"]?.bool == true ? 2 : 0)
+      self.init(id: id, text: text, isSpecial: value["special"]?.bool == true, strips: strips)
+    }
+  }
+
+  private func unsupported(_ what: String) -> ConversionError { .unsupported("\(file): \(what)") }
+  private func malformed(_ what: String) -> ConversionError { .malformed(file: file, detail: what) }
+
+  func addedTokens() throws -> [AddedToken] {
+    try (json["added_tokens"]?.array ?? []).map { value in
+      guard let token = AddedToken(id: value["id"]?.int, value) else { throw malformed("an added token without id or content") }
+      return token
+    }
+  }
+
+  /// Where text cut at added tokens gets the blank in front; the names are those of `tokenizer.prefixRule`.
+  enum PrefixRule: String { case every, everyUnlessSpace = "every_unless_space", firstUnlessSpace = "first_unless_space" }
+
+  /// The rule, or nil for no blank at all.
+  func prefixRule() throws -> PrefixRule? {
+    let splitter = json["pre_tokenizer"]
+    let normalizers = json["normalizer"].map { $0["normalizers"]?.array ?? [$0] } ?? []
+    guard splitter?["type"]?.string != "ByteLevel", splitter?["pretokenizers"] == nil else {
+      throw unsupported("a byte-level BPE tokenizer; only those of SentencePiece type can be converted yet")
+    }
+    var prefix = false
+    for step in normalizers {
+      switch step["type"]?.string {
+      case "Prepend" where step["prepend"]?.string == "▁": prefix = true
+      case "Replace" where step["pattern"]?["String"]?.string == " " && step["content"]?.string == "▁": break
+      case let other: throw unsupported("normalizer \(other ?? "?")")
+      }
+    }
+    guard let splitter else { return prefix ? .every : nil }
+    guard splitter["type"]?.string == "Metaspace", splitter["split"]?.bool == false, splitter["replacement"]?.string == "▁", !prefix else {
+      throw unsupported("pre_tokenizer \(splitter["type"]?.string ?? "?")")
+    }
+    switch splitter["prepend_scheme"]?.string ?? "always" {
+    case "always": return .everyUnlessSpace
+    case "first": return .firstUnlessSpace
+    case "never": return nil
+    case let other: throw unsupported("prepend_scheme \(other)")
+    }
+  }
+
+  func sentencePieceModel() throws -> SentencePieceModel {
+    guard let model = json["model"], model["type"]?.string == "BPE" else {
+      throw unsupported("a tokenizer of type \(json["model"]?["type"]?.string ?? "?")")
+    }
+    let prefix = try prefixRule()
+    guard model["byte_fallback"]?.bool == true, model["ignore_merges"]?.bool != true else {
+      throw unsupported("a BPE tokenizer without byte fallback")
+    }
+    guard let vocabulary = model["vocab"]?.members, !vocabulary.isEmpty, let mergeList = model["merges"]?.array else {
+      throw malformed("no vocabulary or no merges")
+    }
+    var result = SentencePieceModel()
+    result.pieces = [String](repeating: "", count: vocabulary.count)
+    result.scores = [Double](repeating: 0, count: vocabulary.count)
+    result.kinds = [Int](repeating: 0, count: vocabulary.count)
+    // Keyed by bytes: Swift's String would take different spellings of a letter for one.
+    var ids: [[UInt8]: Int] = [:]
+    for (piece, value) in vocabulary {
+      guard let id = value.int, id >= 0, id < vocabulary.count, result.kinds[id] == 0, ids.updateValue(id, forKey: Array(piece.utf8)) == nil else {
+        throw malformed("vocabulary ids are not 0 … \(vocabulary.count - 1), each once")
+      }
+      result.pieces[id] = piece
+      result.kinds[id] = Self.isByte(piece) ? SentencePieceModel.Kind.byte.rawValue : SentencePieceModel.Kind.normal.rawValue
+    }
+    for token in try addedTokens() where token.id < result.pieces.count && token.isSpecial {
+      result.kinds[token.id] = SentencePieceModel.Kind.control.rawValue
+    }
+    result.addDummyPrefix = prefix != nil
+    result.removeExtraWhitespaces = false
+    func id(_ text: String?) -> Int { text.flatMap { ids[Array($0.utf8)] } ?? -1 }
+    result.unknown = id(model["unk_token"]?.string ?? "<unk>")
+    if result.unknown >= 0 { result.kinds[result.unknown] = SentencePieceModel.Kind.unknown.rawValue }
+    result.bos = id("<s>")
+    result.eos = id("</s>")
+    result.pad = id("<pad>")
+    try addScores(&result, mergeList, ids)
+    return result
+  }
+
+  /// Turns the order of merges into scores, the earlier the higher.
+  private func addScores(_ result: inout SentencePieceModel, _ merges: [JSONValue], _ ids: [[UInt8]: Int]) throws {
+    var splits: [Int: Set<Int>] = [:]  // piece → byte counts of its left parts
+    var last: (piece: Int, done: Set<Int>) = (-1, [])
+    for (rank, merge) in merges.enumerated() {
+      let pair: [String]
+      if let text = merge.string {
+        pair = text.split(separator: " ", omittingEmptySubsequences: false).map(String.init)
+      } else {
+        pair = merge.array?.compactMap(\.string) ?? []
+      }
+      guard pair.count == 2, ids[Array(pair[0].utf8)] != nil, ids[Array(pair[1].utf8)] != nil, let piece = ids[Array((pair[0] + pair[1]).utf8)] else {
+        throw malformed("merge \(rank) does not join two pieces to a third")
+      }
+      if piece != last.piece {
+        guard last.done.insert(piece).inserted else { throw unsupported("merges that give one piece stand at several places") }
+        last.piece = piece
+        result.scores[piece] = -Double(last.done.count)
+      }
+      splits[piece, default: []].insert(pair[0].utf8.count)
+    }
+    let normal = SentencePieceModel.Kind.normal.rawValue
+    for (piece, found) in splits where result.kinds[piece] == normal {
+      let bytes = Array(result.pieces[piece].utf8)
+      for cut in 1..<max(bytes.count, 1) where !found.contains(cut) {
+        if let left = ids[Array(bytes[..<cut])], let right = ids[Array(bytes[cut...])], result.kinds[left] == normal, result.kinds[right] == normal {
+          throw unsupported("piece \(result.pieces[piece]) could be joined in a way that is not a merge")
+        }
+      }
+    }
+  }
+
+  private static func isByte(_ piece: String) -> Bool {
+    let bytes = Array(piece.utf8)
+    return bytes.count == 6 && piece.hasPrefix("<0x") && piece.hasSuffix(">") && UInt8(piece.dropFirst(3).dropLast(), radix: 16) != nil
+  }
+}

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Sizes of a CLIP vision transformer.
+package struct VisionConfig: Equatable {
+  package let hiddenSize, intermediateSize, heads, imageSize, patchSize: Int
+  /// All layers of the tower, also those behind the selected feature layer.
+  package let layers: Int
+  package let normEpsilon: Double
+  /// "quick_gelu" or "gelu".
+  package let activation: String
+
+  package var patches: Int { (imageSize / patchSize) * (imageSize / patchSize) }
+
+  /// What an absent key means: CLIP's own defaults, or those that LLaVA's configs give their `vision_config`.
+  package enum Defaults { case clip, llava }
+
+  /// - Parameter config: a CLIP vision config, or a whole CLIP config with one inside.
+  package init(_ outer: ConfigReader, defaults: Defaults) throws {
+    let config = outer.has("vision_config") ? try outer.object("vision_config") : outer
+    let type = try config.string("model_type", default: "clip_vision_model")
+    guard type == "clip_vision_model" || type == "clip" else {
+      throw ConversionError.unsupported("\(config.file): a vision tower of type \(type); CLIP is known")
+    }
+    let large = defaults == .llava
+    hiddenSize = try config.size("hidden_size", default: large ? 1024 : 768)
+    intermediateSize = try config.size("intermediate_size", default: large ? 4096 : 3072)
+    layers = try config.size("num_hidden_layers", default: large ? 24 : 12)
+    heads = try config.size("num_attention_heads", default: large ? 16 : 12)
+    imageSize = try config.size("image_size", default: large ? 336 : 224)
+    patchSize = try config.size("patch_size", default: large ? 14 : 32)
+    normEpsilon = try config.double("layer_norm_eps", default: 1e-5)
+    activation = try config.string("hidden_act", default: "quick_gelu")
+    guard try config.size("num_channels", default: 3) == 3 else { throw config.fail("num_channels", "only 3 is supported") }
+    guard ["quick_gelu", "gelu"].contains(activation) else { throw config.fail("hidden_act", "\(activation) is not supported") }
+    guard layers <= 1024 else { throw config.fail("num_hidden_layers", "\(layers) is too many") }
+    guard hiddenSize % heads == 0 else { throw config.fail("num_attention_heads", "\(heads) does not divide \(hiddenSize)") }
+    guard imageSize % patchSize == 0 else { throw config.fail("patch_size", "\(patchSize) does not divide image size \(imageSize)") }
+    guard imageSize <= 1 << 14 else { throw config.fail("image_size", "\(imageSize) is too large") }
+  }
+
+  /// The towers that LLaVA checkpoints name by their hub names without carrying a config.
+  package static func known(_ name: String) throws -> VisionConfig? {
+    let sizes: String
+    switch name.split(separator: "/").last {
+    case "clip-vit-large-patch14-336": sizes = #"{"image_size": 336}"#
+    case "clip-vit-large-patch14": sizes = #"{"image_size": 224}"#
+    default: return nil
+    }
+    return try VisionConfig(ConfigReader(file: name, value: try .parse(sizes, file: name)), defaults: .llava)
+  }
+
+  /// How many layers `hidden_states[select]` needs; `hidden_states` has `layers + 1` entries, the first before any layer.
+  package func layersUsed(select: Int) throws -> Int {
+    let index = select < 0 ? layers + 1 + select : select
+    guard index >= 1, index <= layers else {
+      throw ConversionError.unsupported("vision feature layer \(select) of a tower of \(layers) layers")
+    }
+    return index
+  }
+}

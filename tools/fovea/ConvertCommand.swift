@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import Conversion
+import Shims
+import WeightFile
+
+struct ConvertCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "convert", abstract: "Make a .fovea weight file from a checkpoint folder.",
+    discussion: """
+      The folder is laid out as on the Hugging Face hub: config.json, safetensors or pytorch_model.bin (whole or in shards), and a \
+      tokenizer. LLaVA-1.5 and LLaVA-NeXT (original and transformers' layouts) and HiRes-LLaVA are known.
+      """)
+
+  @Argument(help: "The checkpoint folder, or a LoRA folder together with --base.")
+  var checkpoint: String
+
+  @Option(name: .shortAndLong, help: "The file to write. It appears only when it is complete.")
+  var output: String
+
+  @Option(help: "Numbers of the weights: \(ModelType.allCases.map(\.rawValue).joined(separator: ", ")).")
+  var type = ModelType.int8
+
+  @Option(help: "auto stores a tensor compressed where that saves enough; zstd and none force it.")
+  var compress = Compress.auto
+
+  @Option(help: "Weights that share a scale in int8 and int4.")
+  var group = 64
+
+  @Option(help: "A PEFT LoRA folder to merge into the checkpoint.")
+  var lora: String?
+
+  @Option(help: "The checkpoint that the LoRA folder or projector given was trained on.")
+  var base: String?
+
+  @Option(help: "The vision tower's folder, if it is neither in nor beside the checkpoint.")
+  var visionTower: String?
+
+  @Option(help: "The model's name in the file's metadata; the folder's name by default.")
+  var name: String?
+
+  @Option(help: "The model's licence in the file's metadata; by default what its README.md says.")
+  var licence: String?
+
+  @Flag(help: "Print every tensor's encoding, size and error.")
+  var report = false
+
+  @Flag(name: .shortAndLong, help: "Print nothing but errors.")
+  var quiet = false
+
+  enum Compress: String, ExpressibleByArgument, CaseIterable { case auto, zstd, none }
+
+  func run() throws {
+    do {
+      try convert()
+    } catch let error as ConversionError {
+      throw failed(error.description, error.exitCode)
+    } catch let error as WeightFileError {
+      throw failed(error.description, 73)
+    }
+  }
+
+  private func failed(_ text: String, _ code: Int32) -> ExitCode {
+    writeToStandardError("fovea: \(text)\n")
+    return ExitCode(code)
+  }
+
+  private func convert() throws {
+    let opened = try OpenCheckpoint(path: checkpoint, base: base, adapter: lora, vision: visionTower)
+    var options = Converter.Options()
+    options.type = type
+    options.group = group
+    options.compression = compress == .auto ? .auto : compress == .zstd ? .zstd : .none
+    options.name = name
+    options.licence = licence
+    let converter = try Converter(opened, options: options)
+
+    let bar = ProgressBar(total: converter.totalElements, isShown: !quiet && isatty(STDERR_FILENO) == 1)
+    Interruption.install()
+    let start = monotonic_nanoseconds()
+    let tensors = try converter.write(to: output) { done, tensor in
+      bar.show(done, tensor)
+      if Interruption.isWanted { throw ExitCode(130) }
+    }
+    bar.clear()
+    if report { print(Self.table(tensors)) }
+    if !quiet {
+      var status = stat()
+      stat(output, &status)
+      let seconds = decimal(Double(monotonic_nanoseconds() - start) / 1e9, 1)
+      print("\(output): \(converter.system.system) as \(type.rawValue), \(tensors.count) tensors, \(amount(status.st_size)), \(seconds) s")
+    }
+  }
+
+  private static func table(_ tensors: [Converter.TensorReport]) -> String {
+    tensors.map { tensor in
+      let shape = tensor.shape.map(String.init).joined(separator: "×")
+      let error = tensor.relativeError > 0 ? decimal(tensor.relativeError * 100, 3) + " %" : "exact"
+      return [padded(tensor.name, 42), padded(shape, 13), padded(tensor.encoding.name, 7), padded(amount(tensor.byteCount), 11), error]
+        .joined(separator: " ")
+    }.joined(separator: "\n")
+  }
+}
+
+extension ConversionError {
+  /// As for the other commands: 64 argument, 65 damaged file, 66 not readable, 69 not supported.
+  fileprivate var exitCode: Int32 {
+    switch self {
+    case .badOption: 64
+    case .cannotRead, .missingFile: 66
+    case .unsupported: 69
+    default: 65
+    }
+  }
+}
+
+extension ModelType: ExpressibleByArgument {}
+
+/// Ctrl-C ends the conversion in an orderly way, so that no half file stays.
+private enum Interruption {
+  static var isWanted: Bool { receivedSignal != 0 }
+
+  static func install() {
+    for number in [SIGINT, SIGTERM, SIGHUP] { signal(number) { receivedSignal = sig_atomic_t($0) } }
+  }
+}
+
+nonisolated(unsafe) private var receivedSignal: sig_atomic_t = 0
+
+/// One line on standard error, redrawn at most ten times a second.
+private final class ProgressBar {
+  private let total: Int
+  private let isShown: Bool
+  private var last: UInt64 = 0
+
+  init(total: Int, isShown: Bool) {
+    self.total = max(total, 1)
+    self.isShown = isShown
+  }
+
+  func show(_ done: Int, _ text: String) {
+    guard isShown, monotonic_nanoseconds() &- last > 100_000_000 else { return }
+    last = monotonic_nanoseconds()
+    let share = Double(done) / Double(total)
+    let filled = Int(share * 30)
+    let bar = String(repeating: "#", count: filled) + String(repeating: ".", count: 30 - filled)
+    writeToStandardError("\r[\(bar)] \(Int(share * 100)) %  \(text)\u{1B}[K")
+  }
+
+  func clear() {
+    if isShown { writeToStandardError("\r\u{1B}[K") }
+  }
+}
