@@ -2,12 +2,13 @@
 import Shims
 
 /// A file written under a temporary name beside its own and renamed when it is complete, so that nobody sees a part of it and
-/// whoever has the old file mapped keeps it. Removed if it is dropped before `commit`.
+/// whoever has the old file mapped keeps it. Removed by `discard`, or if it is dropped before `commit`.
 final class OutputFile {
   let path: String
   private let temporaryPath: String
   private let descriptor: Int32
-  private var isCommitted = false
+  /// Whether the temporary name is still there.
+  private var isTemporary = true
 
   init(path: String) throws(WeightFileError) {
     self.path = path
@@ -27,8 +28,14 @@ final class OutputFile {
   }
 
   deinit {
+    discard()
     close(descriptor)
-    if !isCommitted { unlink(temporaryPath) }
+  }
+
+  /// Removes what has been written so far.
+  func discard() {
+    if isTemporary { unlink(temporaryPath) }
+    isTemporary = false
   }
 
   func write(_ bytes: UnsafeRawPointer, count: Int, at offset: Int) throws(WeightFileError) {
@@ -59,7 +66,7 @@ final class OutputFile {
   func commit() throws(WeightFileError) {
     guard fsync(descriptor) == 0 else { throw .system(file: path, operation: "sync", code: shims_errno()) }
     guard rename(temporaryPath, path) == 0 else { throw .system(file: path, operation: "rename", code: shims_errno()) }
-    isCommitted = true
+    isTemporary = false
     // The new name itself is durable once the folder is; a file system that cannot sync a folder has lost nothing by our asking.
     let folder = shims_open(OutputFile.folder(of: path), O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0)
     if folder >= 0 {

@@ -155,7 +155,7 @@ package final class WeightFileWriter {
     do {
       try produce { try self.write($0) }
     } catch {
-      state = .failed
+      fail()
       throw error
     }
     try endTensor()
@@ -320,9 +320,15 @@ package final class WeightFileWriter {
     case .finished: throw .misuse(file: file.path, problem: "the writer has finished")
     }
     do throws(WeightFileError) { try step() } catch {
-      state = .failed
+      fail()
       throw error
     }
+  }
+
+  /// The writer's last act: the partial file goes at once, not only when the writer does.
+  private func fail() {
+    state = .failed
+    file.discard()
   }
 }
 

@@ -138,6 +138,7 @@ import WeightFile
           throw Stop()
         }
       }
+      #expect(try folder.contents() == ["model.fovea"])
       expectError("misuse", "the writer failed before", file: folder.file()) { try writer.finish() }
     }
     #expect(try folder.contents() == ["model.fovea"])
