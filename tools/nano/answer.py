@@ -11,13 +11,13 @@ import data
 import entities as E
 import pages as P
 import qa
-from heads import accuracy
+from heads import accuracy, weighted
 from tokenizer import Tokenizer
 
 TOKENIZER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "models", "hires-llava-nano", "checkpoint",
                          "tokenizer.model")
 FREE, CHOICE = 4, 3  # questions per image
-SEEN_LAYER, MATCH_LAYER = 1, 3
+SEEN_LAYER, ORDINAL_LAYER, MATCH_LAYER = 1, 2, 3
 IGNORE = 255
 
 
@@ -66,18 +66,18 @@ def scene(rng, mix, width, height):
         e = P.random_entity(rng)
         page = P.grid_page(rng, [(*e, cells[0])], width, height)
         free = [qa.what(rng, e), qa.where(rng, e, cells[0]), question_exists(rng, [e]),
-                qa.what(rng, e) if rng.random() < 0.8 else qa.count(rng, e, 1)]
+                qa.what(rng, e) if rng.random() < 0.85 else qa.count(rng, e, 1)]
         choice = [choices(rng, qa.what(rng, e), e), choices(rng, qa.where(rng, e, cells[0]), e),
-                  choices(rng, qa.what(rng, e), e) if rng.random() < 0.5 else choices(rng, qa.count(rng, e, 1), e)]
+                  choices(rng, qa.what(rng, e), e) if rng.random() < 0.8 else choices(rng, qa.count(rng, e, 1), e)]
         return page, free, choice
     if kind == "count":
         a = P.random_entity(rng)
-        number = int(rng.choice(4, p=(.19, .27, .27, .27))) + 1
+        number = int(rng.choice(4, p=(.16, .28, .28, .28))) + 1
         placed = [(*a, c) for c in cells[:number]]
         b, more = None, 0
         if rng.random() < 0.5:
             b = qa.other_entity(rng, a, {a[1]})
-            more = int(rng.integers(1, 3))
+            more = int(rng.integers(1, 4))
             placed += [(*b, c) for c in cells[number:number + more]]
         page = P.grid_page(rng, placed, width, height)
         free = [qa.count(rng, a, number), qa.count(rng, b, more) if b else qa.count(rng, a, number),
@@ -104,7 +104,7 @@ def scene(rng, mix, width, height):
     return page, free, choice
 
 
-MIXES = {"full": (.4, .22, .26, .12), "reading": (.85, .05, .05, .05)}
+MIXES = {"full": (.36, .2, .34, .1), "reading": (.85, .05, .05, .05)}
 
 
 def other(rng, entity):
@@ -179,9 +179,9 @@ def batch(rng, images=32, mix="full"):
             "token": np.stack([a[2] for a in arrays]), "groups": [pack(rng, free), pack(rng, choice)]}
 
 
-def loss(run, b, dense=0.15):
+def loss(run, b):
     """Answer loss, plus the dense labels on patches (only when the tower learns), sampler tokens and decoder states."""
-    model, heads, grid = run.model, run.heads, b["grid"]
+    model, heads, grid, dense = run.model, run.heads, b["grid"], run.a.dense_loss
     pixels, groups, seen = torch.from_numpy(b["pixels"]), b["groups"], {}
     token_labels = torch.from_numpy(b["token"])
     with torch.autocast("cpu", torch.bfloat16):
@@ -199,13 +199,22 @@ def loss(run, b, dense=0.15):
         total = total + dense * extra
         before, after = around_image()
         prefix, starts = model.prefix(tokens_seen, *grid, before, after)
-        hidden, watched = model.decode(prefix, [torch.from_numpy(g["ids"]) for g in groups], (SEEN_LAYER, MATCH_LAYER))
-        states = watched[SEEN_LAYER][0]
+        hidden, watched = model.decode(prefix, [torch.from_numpy(g["ids"]) for g in groups], (SEEN_LAYER, ORDINAL_LAYER, MATCH_LAYER))
         t = tokens_seen.shape[2]
-        states = torch.stack([states[:, s:s + t] for s in starts], 1)
-        extra, more = heads["seen"](states, token_labels)
+        def at_image(layer):
+            return torch.stack([watched[layer][0][:, s:s + t] for s in starts], 1)
+        extra, more = heads["seen"](at_image(SEEN_LAYER), token_labels)
         seen.update({"dec." + k: more[k] for k in ("c0", "identT", "cellT")})
         total = total + dense * extra
+        # The how-manieth of its kind an entity is, in sequence order: the mean over all of a kind tells their number.
+        ordinal = token_labels[..., P.TOKEN_ORDINAL].long()
+        logits = heads["ordinal"](at_image(ORDINAL_LAYER))
+        where = ordinal > 0
+        weight = torch.where(ordinal > 1, 1.5, torch.where(where, 0.7, 0.02))
+        weight[:, 0] *= 0.5
+        total = total + 0.4 * weighted(logits, ordinal, weight)
+        seen["ord"] = accuracy(logits[:, 1:], ordinal[:, 1:], where[:, 1:])
+        seen["ord2+"] = accuracy(logits[:, 1:], ordinal[:, 1:], ordinal[:, 1:] > 1)
         for i, g in enumerate(groups):
             weight = torch.from_numpy(g["weight"])
             where = weight > 0

@@ -15,9 +15,10 @@ def orthogonalise(g):
 
 class Muon:
     def __init__(self, parameters, momentum=0.95):
+        """parameters: (tensor, factor on the learning rate)."""
         self.groups = {}
-        for p in parameters:
-            self.groups.setdefault((min(p.shape), max(p.shape)), []).append(p)
+        for p, factor in parameters:
+            self.groups.setdefault((min(p.shape), max(p.shape), factor), []).append(p)
         self.momentum = momentum
         self.velocity = {key: [torch.zeros_like(p) for p in group] for key, group in self.groups.items()}
 
@@ -34,7 +35,7 @@ class Muon:
                 updates.append(u if u.shape[0] <= u.shape[1] else u.T)
             for (p, _), u in zip(live, orthogonalise(torch.stack(updates))):
                 u = u if p.shape[0] <= p.shape[1] else u.T
-                p.mul_(1 - lr * weight_decay).add_(u, alpha=-lr * max(1, p.shape[0] / p.shape[1]) ** 0.5)
+                p.mul_(1 - lr * key[2] * weight_decay).add_(u, alpha=-lr * key[2] * max(1, p.shape[0] / p.shape[1]) ** 0.5)
 
     def state_dict(self):
         return self.velocity
@@ -49,20 +50,25 @@ class Muon:
 class Optimizer:
     """Muon on the matrices inside blocks, AdamW on embeddings, norms, biases, heads."""
 
-    def __init__(self, named, muon_lr=0.012, adam_lr=2e-3, weight_decay=0.0):
+    def __init__(self, named, muon_lr=0.012, adam_lr=2e-3, weight_decay=0.0, slow=lambda name: 1.0):
         self.muon_lr, self.adam_lr, self.weight_decay = muon_lr, adam_lr, weight_decay
         named = [(n, p) for n, p in named if p.requires_grad]
         def matrix(n, p):
             return p.ndim == 2 and not any(k in n for k in ("embed", "position", "lm_head", "head.", "class"))
-        self.muon = Muon([p for n, p in named if matrix(n, p)])
+        self.muon = Muon([(p, slow(n)) for n, p in named if matrix(n, p)])
         self.rest = [p for n, p in named if not matrix(n, p)]
-        self.adam = torch.optim.AdamW(self.rest, lr=adam_lr, betas=(0.9, 0.98), weight_decay=0.0)
+        groups = {}
+        for n, p in named:
+            if not matrix(n, p):
+                groups.setdefault(slow(n), []).append(p)
+        self.adam = torch.optim.AdamW([{"params": ps, "factor": f} for f, ps in groups.items()], lr=adam_lr,
+                                      betas=(0.9, 0.98), weight_decay=0.0)
         self.parameters = [p for _, p in named]
 
     def step(self, scale):
         torch.nn.utils.clip_grad_norm_(self.rest, 1.0)
         for group in self.adam.param_groups:
-            group["lr"] = self.adam_lr * scale
+            group["lr"] = self.adam_lr * scale * group["factor"]
         self.adam.step()
         self.muon.step(self.muon_lr * scale, self.weight_decay)
         for p in self.parameters:

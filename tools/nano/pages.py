@@ -157,20 +157,23 @@ def text_page(rng, width, height):
 
 # Columns of the label arrays.
 PATCH_CHARACTER, PATCH_INDEX, PATCH_IDENTITY = range(3)
-TOKEN_START, TOKEN_C0, TOKEN_C1, TOKEN_C2, TOKEN_IDENTITY, TOKEN_ANCHOR, TOKEN_CELL = range(7)
+TOKEN_START, TOKEN_C0, TOKEN_C1, TOKEN_C2, TOKEN_IDENTITY, TOKEN_ANCHOR, TOKEN_CELL, TOKEN_ORDINAL = range(8)
 NO_INDEX = E.LONGEST
 NO_CELL = 9
+MOST_COUNTED = 5
 
 
-def _map_labels(items, scale, offset, width, height, patch, kernel):
-    """Labels of one canvas: patches `[height/patch, width/patch, 3]`, tokens `[…/kernel, …/kernel, 7]`."""
+def _map_labels(items, scale, offset, width, height, base, patch, kernel):
+    """Labels of one canvas: patches `[height/patch, width/patch, 3]`, tokens `[…/kernel, …/kernel, 8]`."""
     rows, cols = height // patch, width // patch
     p = np.empty((rows, cols, 3), np.int64)
     p[..., PATCH_CHARACTER], p[..., PATCH_INDEX], p[..., PATCH_IDENTITY] = E.NO_CHARACTER, NO_INDEX, E.NO_KIND
-    t = np.empty((rows // kernel, cols // kernel, 7), np.int64)
+    t = np.empty((rows // kernel, cols // kernel, 8), np.int64)
     t[..., TOKEN_START], t[..., TOKEN_C0:TOKEN_C2 + 1] = NO_INDEX, E.NO_CHARACTER
     t[..., TOKEN_IDENTITY], t[..., TOKEN_ANCHOR], t[..., TOKEN_CELL] = E.NO_KIND, 0, NO_CELL
-    cell = patch * kernel
+    t[..., TOKEN_ORDINAL] = 0
+    anchors = []
+    cell, side = patch * kernel, base // patch // kernel
     trows, tcols = t.shape[:2]
 
     def span(low, high, step, count):
@@ -194,6 +197,7 @@ def _map_labels(items, scale, offset, width, height, patch, kernel):
         t[tr0:tr1, tc0:tc1, TOKEN_CELL] = NO_CELL if item.cell < 0 else item.cell
         ty, tx = min(trows - 1, int(cy / cell)), min(tcols - 1, int(cx / cell))
         t[ty, tx, TOKEN_IDENTITY], t[ty, tx, TOKEN_ANCHOR] = item.identity, 1
+        anchors.append((ty // side, tx // side, ty, tx, item.text))
         last, slot = None, 0
         for i, (label, left, right) in enumerate(item.characters):
             a, b = left * scale[0] + offset[0], right * scale[0] + offset[0]
@@ -208,15 +212,19 @@ def _map_labels(items, scale, offset, width, height, patch, kernel):
                 t[ty, tx, TOKEN_START] = min(i, E.LONGEST - 1)
             if slot < 3:
                 t[ty, tx, TOKEN_C0 + slot] = label
+    seen = {}
+    for _, _, ty, tx, text in sorted(anchors):  # in the order of the decoder's sequence
+        seen[text] = seen.get(text, 0) + 1
+        t[ty, tx, TOKEN_ORDINAL] = min(seen[text], MOST_COUNTED)
     return p, t
 
 
 def labels(items, grid, low, full, base, patch, kernel):
-    """Patch labels `[views, patches, 3]` and token labels `[views, tokens, 7]` in the views' order."""
+    """Patch labels `[views, patches, 3]` and token labels `[views, tokens, 8]` in the views' order."""
     rows, cols = grid
     out = []
-    lp, lt = _map_labels(items, *low, base, base, patch, kernel)
-    fp, ft = _map_labels(items, *full, cols * base, rows * base, patch, kernel)
+    lp, lt = _map_labels(items, *low, base, base, base, patch, kernel)
+    fp, ft = _map_labels(items, *full, cols * base, rows * base, base, patch, kernel)
     for small, big, side in ((lp, fp, base // patch), (lt, ft, base // patch // kernel)):
         k = small.shape[-1]
         tiles = big.reshape(rows, side, cols, side, k).transpose(0, 2, 1, 3, 4).reshape(rows * cols, side * side, k)

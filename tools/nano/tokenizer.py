@@ -14,7 +14,7 @@ from sentencepiece import sentencepiece_model_pb2 as proto
 
 import qa
 
-SIZE = 896
+SIZE = 872
 SPACE = "\u2581"
 TEMPLATE_WORDS = ("USER:", "ASSISTANT:")
 

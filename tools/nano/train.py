@@ -15,6 +15,7 @@ import time
 import torch
 
 import data
+import pages as P
 from heads import PatchHeads, TokenHeads
 from model import DEFAULT, HiResLlava
 from muon import Optimizer
@@ -39,7 +40,8 @@ class Run:
         c = self.model.config
         self.heads = torch.nn.ModuleDict({
             "patch": PatchHeads(c["vision_hidden"]), "token": TokenHeads(c["hidden_size"]),
-            "seen": TokenHeads(c["hidden_size"], cell=True), "match": torch.nn.Linear(c["hidden_size"], 2)})
+            "seen": TokenHeads(c["hidden_size"], cell=True), "match": torch.nn.Linear(c["hidden_size"], 2),
+            "ordinal": torch.nn.Linear(c["hidden_size"], P.MOST_COUNTED + 1)})
         self.done, self.step = 0.0, 0
         self.minutes_before = {}
         if state:
@@ -57,7 +59,8 @@ class Run:
         for k, p in self.model.named_parameters():
             p.requires_grad_(k in trainable)
         named = list(trainable.items()) + [("head." + k, p) for k, p in self.heads.named_parameters()]
-        self.optimizer = Optimizer(named, a.muon_lr, a.adam_lr, a.weight_decay)
+        self.optimizer = Optimizer(named, a.muon_lr, a.adam_lr, a.weight_decay,
+                                   lambda name: a.slow if "vision_tower" in name or "mm_projector" in name else 1.0)
         if state and os.path.exists(self.path) and state.get("unfinished") == self.label and "optimizer" in state:
             self.optimizer.load_state_dict(state["optimizer"])
             self.done, self.step = state["done"], state["step"]
@@ -211,6 +214,8 @@ if __name__ == "__main__":
     p.add_argument("--freeze-vision", action="store_true")
     p.add_argument("--muon-lr", type=float, default=0.012)
     p.add_argument("--adam-lr", type=float, default=2e-3)
+    p.add_argument("--slow", type=float, default=1.0, help="factor on the learning rate of tower and sampler")
+    p.add_argument("--dense-loss", type=float, default=0.15, help="weight of the dense labels in the answer stage")
     p.add_argument("--weight-decay", type=float, default=0.02)
     p.add_argument("--flat", type=float, default=0.4, help="share of the stage before the learning rate falls")
     p.add_argument("--views", type=int, default=80, help="views in a vision batch")
