@@ -114,11 +114,27 @@ struct IntegerLanes {
   @inline(__always) var sum: Int32 { fovea_sum_epi32_256(_mm256_add_epi32(a, b)) }
 }
 
-/// 16 rows × 4 columns at `p` (rows `stride` apart) to 4 rows × 16 columns at `y`.
+/// Columns 0 … 3 of 16 rows at `p`, rows `stride` bytes apart: lane i is row i.
 @inline(__always)
-func transpose16x4(_ p: UnsafePointer<Float>, _ stride: Int, _ y: UnsafeMutablePointer<Float>, _ yStride: Int) {
-  fovea_transpose_8x4_256(p, stride, y, yStride)
-  fovea_transpose_8x4_256(p + 8 * stride, stride, y + 8, yStride)
+func transposed(_ p: UnsafeRawPointer, _ stride: Int) -> (Lanes, Lanes, Lanes, Lanes) {
+  let (x, y) = (transposed8(p, stride), transposed8(p + 8 * stride, stride))
+  return (Lanes(x.0, y.0), Lanes(x.1, y.1), Lanes(x.2, y.2), Lanes(x.3, y.3))
+}
+
+@inline(__always)
+private func transposed8(_ p: UnsafeRawPointer, _ stride: Int) -> (__m256, __m256, __m256, __m256) {
+  let (r0, r1) = (fovea_load_2x4_256(p, stride), fovea_load_2x4_256(p + stride, stride))
+  let (r2, r3) = (fovea_load_2x4_256(p + 2 * stride, stride), fovea_load_2x4_256(p + 3 * stride, stride))
+  let (a, b) = (_mm256_unpacklo_ps(r0, r1), _mm256_unpackhi_ps(r0, r1))
+  let (c, d) = (_mm256_unpacklo_ps(r2, r3), _mm256_unpackhi_ps(r2, r3))
+  return (fovea_low_pairs_256(a, c), fovea_high_pairs_256(a, c), fovea_low_pairs_256(b, d), fovea_high_pairs_256(b, d))
+}
+
+extension Lanes {
+  /// The f16 in the low 16 bits of each lane, widened.
+  @inline(__always) var lowHalves: Lanes { Lanes(fovea_low_halves_256(a), fovea_low_halves_256(b)) }
+  /// The f16 in the high 16 bits of each lane, widened.
+  @inline(__always) var highHalves: Lanes { Lanes(fovea_high_halves_256(a), fovea_high_halves_256(b)) }
 }
 
 #endif

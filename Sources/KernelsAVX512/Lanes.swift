@@ -79,10 +79,24 @@ struct IntegerLanes {
   @inline(__always) var sum: Int32 { fovea_sum_epi32_512(v) }
 }
 
-/// 16 rows × 4 columns at `p` (rows `stride` apart) to 4 rows × 16 columns at `y`.
+/// Columns 0 … 3 of 16 rows at `p`, rows `stride` bytes apart: lane i is row i.
 @inline(__always)
-func transpose16x4(_ p: UnsafePointer<Float>, _ stride: Int, _ y: UnsafeMutablePointer<Float>, _ yStride: Int) {
-  fovea_transpose_16x4_512(p, stride, y, yStride)
+func transposed(_ p: UnsafeRawPointer, _ stride: Int) -> (Lanes, Lanes, Lanes, Lanes) {
+  let (r0, r1) = (fovea_load_4x4_512(p, stride), fovea_load_4x4_512(p + stride, stride))
+  let (r2, r3) = (fovea_load_4x4_512(p + 2 * stride, stride), fovea_load_4x4_512(p + 3 * stride, stride))
+  let (a, b) = (_mm512_unpacklo_ps(r0, r1), _mm512_unpackhi_ps(r0, r1))
+  let (c, d) = (_mm512_unpacklo_ps(r2, r3), _mm512_unpackhi_ps(r2, r3))
+  return (
+    Lanes(fovea_low_pairs_512(a, c)), Lanes(fovea_high_pairs_512(a, c)), Lanes(fovea_low_pairs_512(b, d)),
+    Lanes(fovea_high_pairs_512(b, d))
+  )
+}
+
+extension Lanes {
+  /// The f16 in the low 16 bits of each lane, widened.
+  @inline(__always) var lowHalves: Lanes { Lanes(fovea_low_halves_512(v)) }
+  /// The f16 in the high 16 bits of each lane, widened.
+  @inline(__always) var highHalves: Lanes { Lanes(fovea_high_halves_512(v)) }
 }
 
 #endif

@@ -119,18 +119,10 @@ extension VectorKernels {
       while k < end {  // 32 inputs a step, in four independent sums
         F.addSplit(&s, w, x0 + k)
         F.addSplit(&t, w + 64 * (16 / F.inputsPerVector), x0 + k + 16)
-        fovea_prefetch(w + 2048)
-        fovea_prefetch(w + 2048 + 64)
-        if F.inputsPerVector == 4 {
-          fovea_prefetch(w + 2048 + 128)
-          fovea_prefetch(w + 2048 + 192)
-          fovea_prefetch(w + 2048 + 256)
-          fovea_prefetch(w + 2048 + 320)
-          fovea_prefetch(w + 2048 + 384)
-          fovea_prefetch(w + 2048 + 448)
-        } else {
-          fovea_prefetch(w + 2048 + 128)
-          fovea_prefetch(w + 2048 + 192)
+        var line = 0
+        while line < 32 / F.inputsPerVector {  // unrolled
+          fovea_prefetch(w + prefetchDistance + 64 * line)
+          line += 1
         }
         w += 64 * (32 / F.inputsPerVector)
         k += 32
@@ -155,6 +147,9 @@ private protocol QuantizedFormat {
   /// Adds the products of 16 inputs of one block, spread over both sums.
   static func addSplit(_ sums: inout IntegerPair, _ w: UnsafeRawPointer, _ x: UnsafeRawPointer)
 }
+
+/// How far ahead of its reads the one-token stream asks for cache lines, in bytes; it may run past a block into the next ones.
+@inline(__always) private var prefetchDistance: Int { 8192 }
 
 @inline(__always)
 private func broadcast(_ x: UnsafeRawPointer) -> __m512i { _mm512_set1_epi32(x.assumingMemoryBound(to: Int32.self).pointee) }

@@ -20,50 +20,85 @@ extension VectorKernels {
   private static func linear(
     _ a: LinearArguments, _ firstBlock: Int, _ endBlock: Int, _ firstToken: Int, _ endToken: Int, isHalf: Bool
   ) {
-    var block = firstBlock
-    var token = firstToken
-    while token + 1 < endToken {  // tiles of 2 to 6 tokens, over all blocks
-      let count = endToken - token < 6 ? endToken - token : 6
-      block = firstBlock
-      while block + WideColumns.width <= endBlock {
-        tile(WideColumns.self, a, block, token, count, isHalf)
-        block += WideColumns.width
-      }
+    let isAlone = (endToken - firstToken) % 6 == 1  // a lone token is cheaper by itself than as a tile of 6
+    let end = isAlone ? endToken - 1 : endToken
+    if firstToken < end {
+      var block = firstBlock
       while block < endBlock {
-        tile(Columns1.self, a, block, token, count, isHalf)
+        if block + WideColumns.width <= endBlock {
+          panel(WideColumns.self, a, block, firstToken, end, isHalf)
+          block += WideColumns.width
+        } else {
+          panel(Columns1.self, a, block, firstToken, end, isHalf)
+          block += 1
+        }
+      }
+    }
+    guard isAlone else { return }
+    var block = firstBlock
+    while block < endBlock {
+      if block + 4 <= endBlock {
+        row(Columns4.self, a, block, end, isHalf)
+        block += 4
+      } else {
+        row(Columns1.self, a, block, end, isHalf)
         block += 1
       }
-      token += count
     }
-    guard token < endToken else { return }
-    block = firstBlock
-    while block + 4 <= endBlock {
-      row(Columns4.self, a, block, token, isHalf)
-      block += 4
-    }
-    while block < endBlock {
-      row(Columns1.self, a, block, token, isHalf)
-      block += 1
-    }
+  }
+
+  /// Some blocks for all tokens, in runs of inputs whose weights stay in the second-level cache; between runs the sums wait in y.
+  @inline(__always)
+  private static func panel<C: Columns>(
+    _: C.Type, _ a: LinearArguments, _ block: Int, _ firstToken: Int, _ endToken: Int, _ isHalf: Bool
+  ) {
+    let run = (isHalf ? 4096 : 2048) / C.width  // 128 KiB of weights
+    let inputs = Int(a.inputs)
+    var start = 0
+    repeat {
+      let end = inputs - start < run ? inputs : start + run
+      var token = firstToken
+      while token < endToken {
+        tile(C.self, a, block, token, endToken - token < 6 ? endToken - token : 6, start, end, isHalf)
+        token += 6
+      }
+      start = end
+    } while start < inputs
   }
 
   @inline(__always)
   private static func tile<C: Columns>(
-    _: C.Type, _ a: LinearArguments, _ block: Int, _ token: Int, _ count: Int, _ isHalf: Bool
+    _: C.Type, _ a: LinearArguments, _ block: Int, _ token: Int, _ count: Int, _ start: Int, _ end: Int, _ isHalf: Bool
   ) {
     guard let weights = a.weights, let x = a.xFloat, let y = a.y else { return }
-    let rows = Rows(UnsafeMutablePointer(mutating: x) + token * a.xStride, stride: a.xStride, count: count)
-    var tile = Tile<C>()
-    tile.accumulate(
-      rows, weights + block * a.blockStride + a.payloadOffset, stride: a.blockStride, step: isHalf ? 32 : 64,
-      count: Int(a.inputs), isHalf: isHalf)
+    let rows = Rows(UnsafeMutablePointer(mutating: x) + token * a.xStride + start, stride: a.xStride, count: count)
     let outputs = Rows(y + token * a.yStride, stride: a.yStride, count: count)
-    finish(tile.r0, outputs.p0, a, block)
-    finish(tile.r1, outputs.p1, a, block)
-    finish(tile.r2, outputs.p2, a, block)
-    finish(tile.r3, outputs.p3, a, block)
-    finish(tile.r4, outputs.p4, a, block)
-    finish(tile.r5, outputs.p5, a, block)
+    let step = isHalf ? 32 : 64
+    var tile = Tile<C>()
+    if start > 0 {
+      tile.r0 = sums(outputs.p0, a, block)
+      tile.r1 = sums(outputs.p1, a, block)
+      tile.r2 = sums(outputs.p2, a, block)
+      tile.r3 = sums(outputs.p3, a, block)
+      tile.r4 = sums(outputs.p4, a, block)
+      tile.r5 = sums(outputs.p5, a, block)
+    }
+    tile.accumulate(
+      rows, weights + block * a.blockStride + a.payloadOffset + start * step, stride: a.blockStride, step: step,
+      count: end - start, isHalf: isHalf)
+    let bias = end == Int(a.inputs) ? a.bias : nil
+    finish(tile.r0, outputs.p0, a, bias, block)
+    finish(tile.r1, outputs.p1, a, bias, block)
+    finish(tile.r2, outputs.p2, a, bias, block)
+    finish(tile.r3, outputs.p3, a, bias, block)
+    finish(tile.r4, outputs.p4, a, bias, block)
+    finish(tile.r5, outputs.p5, a, bias, block)
+  }
+
+  /// The unfinished sums of one token, of the blocks' rows that exist.
+  @inline(__always)
+  private static func sums<C: Columns>(_ y: UnsafePointer<Float>, _ a: LinearArguments, _ block: Int) -> C {
+    C(y + block * 16, count: Int(a.outputs) - block * 16)
   }
 
   @inline(__always)
@@ -73,12 +108,14 @@ extension VectorKernels {
     accumulate(
       &row, x + token * a.xStride, weights + block * a.blockStride + a.payloadOffset, stride: a.blockStride,
       step: isHalf ? 32 : 64, count: Int(a.inputs), isHalf: isHalf)
-    finish(row, y + token * a.yStride, a, block)
+    finish(row, y + token * a.yStride, a, a.bias, block)
   }
 
   @inline(__always)
-  private static func finish<C: Columns>(_ row: C, _ y: UnsafeMutablePointer<Float>, _ a: LinearArguments, _ block: Int) {
-    row.forEach { finishBlock($1, y, a.bias, (block + $0) * 16, Int(a.outputs)) }
+  private static func finish<C: Columns>(
+    _ row: C, _ y: UnsafeMutablePointer<Float>, _ a: LinearArguments, _ bias: UnsafePointer<Float>?, _ block: Int
+  ) {
+    row.forEach { finishBlock($1, y, bias, (block + $0) * 16, Int(a.outputs)) }
   }
 
   /// y[output …] = f + bias, of the block's rows that exist.

@@ -9,6 +9,8 @@ protocol Columns {
   init()
   /// `width` vectors `stride` bytes apart, of f32 or (`isHalf`) f16.
   init(_ p: UnsafeRawPointer, stride: Int, isHalf: Bool)
+  /// The first `count` floats at `p` (all if it has so many), then zeros.
+  init(_ p: UnsafePointer<Float>, count: Int)
   /// self ← fma(w, x, self).
   mutating func addProduct(_ w: Self, _ x: Lanes)
   mutating func multiply(_ factor: Lanes)
@@ -22,6 +24,7 @@ struct Columns1: Columns {
 
   @inline(__always) init() {}
   @inline(__always) init(_ p: UnsafeRawPointer, stride: Int, isHalf: Bool) { c0 = lanes(p, isHalf) }
+  @inline(__always) init(_ p: UnsafePointer<Float>, count: Int) { c0 = lanes(p, count) }
   @inline(__always) mutating func addProduct(_ w: Columns1, _ x: Lanes) { c0 = c0.addingProduct(w.c0, x) }
   @inline(__always) mutating func multiply(_ factor: Lanes) { c0 = c0 * factor }
   @inline(__always) func forEach(_ body: (Int, Lanes) -> Void) { body(0, c0) }
@@ -37,6 +40,12 @@ struct Columns4: Columns {
     c1 = lanes(p + stride, isHalf)
     c2 = lanes(p + 2 * stride, isHalf)
     c3 = lanes(p + 3 * stride, isHalf)
+  }
+  @inline(__always) init(_ p: UnsafePointer<Float>, count: Int) {
+    c0 = lanes(p, count)
+    c1 = lanes(p + 16, count - 16)
+    c2 = lanes(p + 32, count - 32)
+    c3 = lanes(p + 48, count - 48)
   }
   @inline(__always) mutating func addProduct(_ w: Columns4, _ x: Lanes) {
     c0 = c0.addingProduct(w.c0, x)
@@ -61,6 +70,11 @@ struct Columns4: Columns {
 @inline(__always)
 private func lanes(_ p: UnsafeRawPointer, _ isHalf: Bool) -> Lanes {
   isHalf ? Lanes(half: p.assumingMemoryBound(to: UInt16.self)) : Lanes(p.assumingMemoryBound(to: Float.self))
+}
+
+@inline(__always)
+private func lanes(_ p: UnsafePointer<Float>, _ count: Int) -> Lanes {
+  count >= 16 ? Lanes(p) : Lanes(p, count: count > 0 ? count : 0)
 }
 
 /// Where the rows of a tile stand. Rows from `count` on repeat the last one: they are computed and written again with the same values.

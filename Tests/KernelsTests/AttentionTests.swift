@@ -26,6 +26,9 @@ import Testing
     Case(queries: 1, keys: 200, heads: 4, kvHeads: 2, headSize: 128, causalStart: 199, isHalf: true),
     Case(queries: 1, keys: 129, heads: 2, kvHeads: 2, headSize: 33, causalStart: 128),
     Case(queries: 5, keys: 300, heads: 2, kvHeads: 1, headSize: 256, causalStart: 200),
+    Case(queries: 1, keys: 192, heads: 2, kvHeads: 1, headSize: 80),
+    Case(queries: 1, keys: 100, heads: 1, kvHeads: 1, headSize: 96, isHalf: true),
+    Case(queries: 403, keys: 403, heads: 1, kvHeads: 1, headSize: 64, causalStart: 0),
     Case(queries: 2, keys: 63, heads: 1, kvHeads: 1, headSize: 7, isHalf: true),
     Case(queries: 6, keys: 0, heads: 1, kvHeads: 1, headSize: 24),
   ]

@@ -95,34 +95,38 @@ FOVEA_AVX512 __m512 fovea_load_half_16_masked(const uint16_t *p, int count) {
 FOVEA_AVX512 void fovea_store_half_16_masked(uint16_t *p, __m512 x, int count) {
   _mm256_mask_storeu_epi16(p, fovea_mask_512(count), _mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
 }
-/// Four rows of 4 floats, 4 row strides apart: lanes 0–3 from p, 4–7 from p + 4·stride, …
-FOVEA_AVX512 __m512 fovea_load_4x4_512(const float *p, ptrdiff_t stride) {
-  __m512 x = _mm512_castps128_ps512(_mm_loadu_ps(p));
-  x = _mm512_insertf32x4(x, _mm_loadu_ps(p + 4 * stride), 1);
-  x = _mm512_insertf32x4(x, _mm_loadu_ps(p + 8 * stride), 2);
-  return _mm512_insertf32x4(x, _mm_loadu_ps(p + 12 * stride), 3);
+/* ---- Parts of a transposition; strides in bytes ---- */
+
+/// Rows 0, 4, 8, 12 of 4 floats each.
+FOVEA_AVX512 __m512 fovea_load_4x4_512(const void *base, ptrdiff_t stride) {
+  const uint8_t *p = (const uint8_t *)base;
+  __m512 x = _mm512_castps128_ps512(_mm_loadu_ps((const float *)p));
+  x = _mm512_insertf32x4(x, _mm_loadu_ps((const float *)(p + 4 * stride)), 1);
+  x = _mm512_insertf32x4(x, _mm_loadu_ps((const float *)(p + 8 * stride)), 2);
+  return _mm512_insertf32x4(x, _mm_loadu_ps((const float *)(p + 12 * stride)), 3);
 }
-/// 16 rows × 4 columns of `p` to 4 rows × 16 columns of `y`.
-FOVEA_AVX512 void fovea_transpose_16x4_512(const float *p, ptrdiff_t stride, float *y, ptrdiff_t yStride) {
-  __m512 r0 = fovea_load_4x4_512(p, stride), r1 = fovea_load_4x4_512(p + stride, stride);
-  __m512 r2 = fovea_load_4x4_512(p + 2 * stride, stride), r3 = fovea_load_4x4_512(p + 3 * stride, stride);
-  __m512 a = _mm512_unpacklo_ps(r0, r1), b = _mm512_unpackhi_ps(r0, r1);
-  __m512 c = _mm512_unpacklo_ps(r2, r3), d = _mm512_unpackhi_ps(r2, r3);
-  _mm512_storeu_ps(y, _mm512_shuffle_ps(a, c, 0x44));
-  _mm512_storeu_ps(y + yStride, _mm512_shuffle_ps(a, c, 0xEE));
-  _mm512_storeu_ps(y + 2 * yStride, _mm512_shuffle_ps(b, d, 0x44));
-  _mm512_storeu_ps(y + 3 * yStride, _mm512_shuffle_ps(b, d, 0xEE));
+/// In each 128-bit part: the low two floats of `a`, then of `b`; the high ones.
+FOVEA_AVX512 __m512 fovea_low_pairs_512(__m512 a, __m512 b) { return _mm512_shuffle_ps(a, b, 0x44); }
+FOVEA_AVX512 __m512 fovea_high_pairs_512(__m512 a, __m512 b) { return _mm512_shuffle_ps(a, b, 0xEE); }
+/// The f16 in the low or high 16 bits of each lane, widened.
+FOVEA_AVX512 __m512 fovea_low_halves_512(__m512 x) { return _mm512_cvtph_ps(_mm512_cvtepi32_epi16(_mm512_castps_si512(x))); }
+FOVEA_AVX512 __m512 fovea_high_halves_512(__m512 x) {
+  return _mm512_cvtph_ps(_mm512_cvtepi32_epi16(_mm512_srli_epi32(_mm512_castps_si512(x), 16)));
 }
-FOVEA_AVX2 void fovea_transpose_8x4_256(const float *p, ptrdiff_t stride, float *y, ptrdiff_t yStride) {
-  __m256 r0 = _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(p)), _mm_loadu_ps(p + 4 * stride), 1);
-  __m256 r1 = _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(p + stride)), _mm_loadu_ps(p + 5 * stride), 1);
-  __m256 r2 = _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(p + 2 * stride)), _mm_loadu_ps(p + 6 * stride), 1);
-  __m256 r3 = _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(p + 3 * stride)), _mm_loadu_ps(p + 7 * stride), 1);
-  __m256 a = _mm256_unpacklo_ps(r0, r1), b = _mm256_unpackhi_ps(r0, r1);
-  __m256 c = _mm256_unpacklo_ps(r2, r3), d = _mm256_unpackhi_ps(r2, r3);
-  _mm256_storeu_ps(y, _mm256_shuffle_ps(a, c, 0x44));
-  _mm256_storeu_ps(y + yStride, _mm256_shuffle_ps(a, c, 0xEE));
-  _mm256_storeu_ps(y + 2 * yStride, _mm256_shuffle_ps(b, d, 0x44));
-  _mm256_storeu_ps(y + 3 * yStride, _mm256_shuffle_ps(b, d, 0xEE));
+
+/// Rows 0 and 4 of 4 floats each.
+FOVEA_AVX2 __m256 fovea_load_2x4_256(const void *base, ptrdiff_t stride) {
+  const uint8_t *p = (const uint8_t *)base;
+  return _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps((const float *)p)), _mm_loadu_ps((const float *)(p + 4 * stride)), 1);
 }
+FOVEA_AVX2 __m256 fovea_low_pairs_256(__m256 a, __m256 b) { return _mm256_shuffle_ps(a, b, 0x44); }
+FOVEA_AVX2 __m256 fovea_high_pairs_256(__m256 a, __m256 b) { return _mm256_shuffle_ps(a, b, 0xEE); }
+/// The f16 in 16 bits of each lane, widened.
+FOVEA_AVX2 __m256 fovea_words_256(__m256i words) {
+  return _mm256_cvtph_ps(_mm_packus_epi32(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1)));
+}
+FOVEA_AVX2 __m256 fovea_low_halves_256(__m256 x) {
+  return fovea_words_256(_mm256_and_si256(_mm256_castps_si256(x), _mm256_set1_epi32(0xFFFF)));
+}
+FOVEA_AVX2 __m256 fovea_high_halves_256(__m256 x) { return fovea_words_256(_mm256_srli_epi32(_mm256_castps_si256(x), 16)); }
 #endif

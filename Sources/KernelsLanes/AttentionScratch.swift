@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: Apache-2.0
+#if arch(x86_64)
+import Shims
+
+/// Working memory of `attention` for some queries and one block of 64 keys, and the steps on it.
+/// All row-major, `padded` = headSize rounded up to 16.
+struct AttentionScratch {
+  let headSize, padded: Int
+  /// [queries, padded]: queries times scale; running outputs.
+  let query, output: UnsafeMutablePointer<Float>
+  /// [6, 64]: scores of one tile of queries, then weights.
+  let score: UnsafeMutablePointer<Float>
+  /// [padded, 64]: the block's keys, one column each.
+  let key: UnsafeMutablePointer<Float>
+  /// [64, padded]: the block's values (before that its keys).
+  let value: UnsafeMutablePointer<Float>
+  /// [queries, 16]: running sums of weights.
+  let sum: UnsafeMutablePointer<Float>
+  /// [queries rounded up to 16]: running maxima.
+  let maximum: UnsafeMutablePointer<Float>
+  /// [16]: this block's maxima and corrections of one tile.
+  let newMaximum, correction: UnsafeMutablePointer<Float>
+
+  /// How many queries to take at a time: equal parts, multiples of 6, of at most 12 672 values.
+  static func queries(headSize: Int, _ count: Int) -> Int {
+    let most = 12_672 / ((headSize + 15) & ~15) / 6 * 6
+    let parts = (count + most - 1) / most
+    let part = ((count + parts - 1) / parts + 5) / 6 * 6
+    return part < count ? part : count
+  }
+
+  static func floats(headSize: Int, queries: Int) -> Int {
+    let padded = (headSize + 15) & ~15
+    return queries * (2 * padded + 16) + 128 * padded + ((queries + 15) & ~15) + 6 * 64 + 32
+  }
+
+  @inline(__always)
+  init(_ memory: UnsafeMutablePointer<Float>, headSize: Int, queries: Int) {
+    self.headSize = headSize
+    padded = (headSize + 15) & ~15
+    key = memory
+    value = key + padded * 64
+    score = value + padded * 64
+    query = score + 6 * 64
+    output = query + queries * padded
+    sum = output + queries * padded
+    maximum = sum + queries * 16
+    newMaximum = maximum + ((queries + 15) & ~15)
+    correction = newMaximum + 16
+  }
+
+  @inline(__always)
+  func begin(_ a: AttentionArguments, _ head: Int, _ first: Int, _ count: Int) {
+    guard let source = a.query else { return }
+    let scale = Lanes(repeating: a.scale)
+    var i = 0
+    while i < count {
+      maximum[i] = -.infinity
+      Lanes().store(sum + i * 16)
+      let q = source + (first + i) * a.queryStride + head * headSize
+      var d = 0
+      while d < headSize {
+        (Lanes(q + d, count: headSize - d < 16 ? headSize - d : 16) * scale).store(query + i * padded + d)
+        Lanes().store(output + i * padded + d)
+        d += 16
+      }
+      i += 1
+    }
+  }
+
+  /// Copies `count` rows of keys or values to `value`, widened to f32, and zeros up to a multiple of 16 rows.
+  @inline(__always)
+  func packRows(_ base: UnsafeRawPointer, _ a: AttentionArguments, _ offset: Int, _ start: Int, _ count: Int) {
+    let size = a.isHalf != 0 ? 2 : 4
+    let stride = a.tokenStride * size
+    var source = base + (start * a.tokenStride + offset) * size
+    var row = value
+    var j = 0
+    while j < count {
+      // Rows of many heads stand far apart, often in one set of the cache and each on its own page: ask for them early.
+      var line = 0
+      while line < headSize * size {
+        fovea_prefetch(source + 12 * stride + line)
+        line += 64
+      }
+      packRow(source, row, a.isHalf != 0)
+      source += stride
+      row += padded
+      j += 1
+    }
+    while j & 15 != 0 {
+      var d = 0
+      while d < padded {
+        Lanes().store(row + d)
+        d += 16
+      }
+      row += padded
+      j += 1
+    }
+  }
+
+  @inline(__always)
+  private func packRow(_ source: UnsafeRawPointer, _ row: UnsafeMutablePointer<Float>, _ isHalf: Bool) {
+    var d = 0
+    if isHalf {
+      let source = source.assumingMemoryBound(to: UInt16.self)
+      while d + 16 <= headSize {
+        Lanes(half: source + d).store(row + d)
+        d += 16
+      }
+      if d < headSize { Lanes(half: source + d, count: headSize - d).store(row + d) }
+    } else {
+      let source = source.assumingMemoryBound(to: Float.self)
+      while d + 16 <= headSize {
+        Lanes(source + d).store(row + d)
+        d += 16
+      }
+      if d < headSize { Lanes(source + d, count: headSize - d).store(row + d) }
+    }
+  }
+
+  /// Turns the packed rows into columns of `key`.
+  @inline(__always)
+  func transposeKeys(_ count: Int) {
+    var j = 0
+    while j < count {
+      var d = 0
+      while d < padded {
+        let x = transposed(value + j * padded + d, padded * 4)
+        let column = key + d * 64 + j
+        x.0.store(column)
+        x.1.store(column + 64)
+        x.2.store(column + 128)
+        x.3.store(column + 192)
+        d += 4
+      }
+      j += 16
+    }
+  }
+
+  /// Scores of queries i ..< i + rows with the block's keys.
+  @inline(__always)
+  func scores(_ i: Int, _ rows: Int, _ count: Int) {
+    let q = Rows(query + i * padded, stride: padded, count: rows)
+    var j = 0
+    while j < count {
+      let c = Rows(score + j, stride: 64, count: rows)
+      if WideColumns.width > 1, count - j > 16 * (WideColumns.width - 1) {
+        var tile = Tile<WideColumns>()
+        tile.accumulate(q, key + j, stride: 64, step: 256, count: headSize, isHalf: false)
+        tile.store(c)
+        j += 16 * WideColumns.width
+      } else {
+        var tile = Tile<Columns1>()
+        tile.accumulate(q, key + j, stride: 64, step: 256, count: headSize, isHalf: false)
+        tile.store(c)
+        j += 16
+      }
+    }
+  }
+
+  /// Scores of a tile to weights; running maxima, corrections, sums.
+  @inline(__always)
+  func weights(_ a: AttentionArguments, _ first: Int, _ i: Int, _ rows: Int, _ start: Int, _ count: Int) {
+    var t = 0
+    while t < rows {
+      let seen = VectorKernels.visibleKeys(a, first + i + t) - start
+      let visible = seen < count ? seen : count
+      var maxima = Lanes(repeating: maximum[i + t])
+      var j = 0
+      while j < count {
+        maxima = Self.visibleScores(score + t * 64, j, visible).max(maxima)
+        j += 16
+      }
+      newMaximum[t] = maxima.largest
+      t += 1
+    }
+    exponential(Lanes(maximum + i, count: rows) - Lanes(newMaximum, count: rows)).store(correction)
+    t = 0
+    while t < rows {
+      let seen = VectorKernels.visibleKeys(a, first + i + t) - start
+      let visible = seen < count ? seen : count
+      let largest = Lanes(repeating: newMaximum[t])
+      maximum[i + t] = newMaximum[t]
+      let p = score + t * 64
+      var total = Lanes(sum + (i + t) * 16) * Lanes(repeating: correction[t])
+      var j = 0
+      while j < count {
+        let weight = exponential(Self.visibleScores(p, j, visible) - largest)
+        weight.store(p + j)
+        total = total + weight
+        j += 16
+      }
+      total.store(sum + (i + t) * 16)
+      t += 1
+    }
+  }
+
+  /// 16 scores from key `j` of the block; −∞ from key `visible` on.
+  @inline(__always)
+  private static func visibleScores(_ p: UnsafePointer<Float>, _ j: Int, _ visible: Int) -> Lanes {
+    if j + 16 <= visible { return Lanes(p + j) }
+    return Lanes(p + j, count: visible > j ? visible - j : 0, pad: -.infinity)
+  }
+
+  /// output ← output · correction + weights · values for queries i ..< i + rows.
+  @inline(__always)
+  func outputs(_ i: Int, _ rows: Int, _ count: Int) {
+    let p = Rows(score, stride: 64, count: rows)
+    var d = 0
+    while d < padded {
+      let c = Rows(output + i * padded + d, stride: padded, count: rows)
+      if WideColumns.width > 1, padded - d >= 16 * WideColumns.width {
+        var tile = Tile<WideColumns>(c, factors: correction, count: rows)
+        tile.accumulate(p, value + d, stride: 64, step: padded * 4, count: count, isHalf: false)
+        tile.store(c)
+        d += 16 * WideColumns.width
+      } else {
+        var tile = Tile<Columns1>(c, factors: correction, count: rows)
+        tile.accumulate(p, value + d, stride: 64, step: padded * 4, count: count, isHalf: false)
+        tile.store(c)
+        d += 16
+      }
+    }
+  }
+
+  /// Divides by the sums of weights and writes the outputs; zeros for a query that saw no key.
+  @inline(__always)
+  func finish(_ a: AttentionArguments, _ head: Int, _ first: Int, _ count: Int) {
+    guard let destination = a.output else { return }
+    var i = 0
+    while i < count {
+      let total = Lanes(sum + i * 16).sum
+      let inverse = Lanes(repeating: VectorKernels.visibleKeys(a, first + i) > 0 ? 1 / total : 0)
+      let y = destination + (first + i) * a.outputStride + head * headSize
+      var d = 0
+      while d < headSize {
+        (Lanes(output + i * padded + d) * inverse).store(y + d, count: headSize - d < 16 ? headSize - d : 16)
+        d += 16
+      }
+      i += 1
+    }
+  }
+}
+#endif
