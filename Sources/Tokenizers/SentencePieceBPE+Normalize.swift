@@ -36,7 +36,7 @@ extension SentencePieceBPE {
       if !removesExtraWhitespaces { isPreviousSpace = false }
       i += unit.length
       // A map may blow one character up to many bytes.
-      guard output.count <= Tokenizer.textLimit else { throw .textTooLong(bytes: output.count, limit: Tokenizer.textLimit) }
+      try Tokenizer.checkLength(output.count)
     }
     if removesExtraWhitespaces { removeTrailingSpaces(&output) }
     return addsDummyPrefix ? droppingPrefix(output, afterPrefix, isFirst: isFirst) : output

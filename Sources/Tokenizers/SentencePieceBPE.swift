@@ -3,7 +3,7 @@
 /// Byte-pair encoding as the sentencepiece package does it (Kudo and Richardson, arXiv:1808.06226; BPE: arXiv:1508.07909).
 ///
 /// Immutable after `init`, so any number of threads may use one.
-package final class SentencePieceBPE {
+package final class SentencePieceBPE: Sendable {
   enum PieceType: UInt8 {
     case normal = 1, unknown, control, userDefined, unused, byte
   }

@@ -15,6 +15,7 @@ package struct StreamingDecoder {
     assembler =
       switch tokenizer.model {
       case .sentencePiece: UTF8Assembler(.perByte)
+      case .byteLevel: UTF8Assembler(.perMaximalPart)
       }
   }
 
@@ -35,11 +36,12 @@ package struct StreamingDecoder {
   package mutating func append(_ id: Int32, to output: inout [UInt8]) {
     let before = output.count
     if let token = tokenizer.added.token(id: id) {
-      assembler.flush(to: &output)
-      if showsSpecials || !token.isSpecial { output.append(contentsOf: token.text) }
+      append(token, to: &output)
     } else {
       switch tokenizer.model {
       case .sentencePiece(let m): append(id, m, to: &output)
+      case .byteLevel(let m):
+        if id >= 0, Int(id) < m.pieces.count { for byte in m.pieces[Int(id)] { assembler.append(byte, to: &output) } }
       }
     }
     if output.count > before { isAtStart = false }
@@ -47,6 +49,14 @@ package struct StreamingDecoder {
 
   package mutating func finish(into output: inout [UInt8]) {
     assembler.flush(to: &output)
+  }
+
+  private mutating func append(_ token: AddedToken, to output: inout [UInt8]) {
+    let isShown = showsSpecials || !token.isSpecial
+    // Byte-level decoders leave a hidden token out first and join the bytes on its sides; sentencepiece ends a run of bytes.
+    if case .byteLevel = tokenizer.model, !isShown { return }
+    assembler.flush(to: &output)
+    if isShown { output.append(contentsOf: token.text) }
   }
 
   private mutating func append(_ id: Int32, _ m: SentencePieceBPE, to output: inout [UInt8]) {

@@ -3,9 +3,10 @@
 /// Text to ids and back: one of the models below, with the tokens added to it.
 ///
 /// Immutable, so any number of threads may use one.
-package final class Tokenizer {
+package final class Tokenizer: Sendable {
   package enum Model {
     case sentencePiece(SentencePieceBPE)
+    case byteLevel(ByteLevelBPE)
   }
 
   /// Longest text taken, before and after normalisation, in bytes: far past any context, and it bounds the memory of one call.
@@ -26,6 +27,7 @@ package final class Tokenizer {
     let pieces =
       switch model {
       case .sentencePiece(let m): m.pieces.count
+      case .byteLevel(let m): m.pieces.count
       }
     vocabularySize = max(pieces, self.added.idEnd)
     if let bosId, bosId < 0 || bosId >= vocabularySize {
@@ -40,8 +42,16 @@ package final class Tokenizer {
   ///   - parseSpecials: cuts added tokens out of the text. Without it their text is text like any other: what a
   ///     caller wants for words of a stranger.
   package func encode(_ text: [UInt8], addBOS: Bool, parseSpecials: Bool) throws(TokenizerError) -> [Int32] {
-    guard text.count <= Self.textLimit else { throw .textTooLong(bytes: text.count, limit: Self.textLimit) }
+    try Self.checkLength(text.count)
     if let offset = UTF8Scalars.firstInvalid(text, 0..<text.count) { throw .invalidUTF8(offset: offset) }
+    if case .byteLevel(let m) = model, m.composition == .wholeText, let composed = CanonicalComposition.apply(text, 0..<text.count) {
+      try Self.checkLength(composed.count)
+      return try encodeChecked(composed, addBOS, parseSpecials)
+    }
+    return try encodeChecked(text, addBOS, parseSpecials)
+  }
+
+  private func encodeChecked(_ text: [UInt8], _ addBOS: Bool, _ parseSpecials: Bool) throws(TokenizerError) -> [Int32] {
     var ids: [Int32] = []
     if addBOS, let bosId { ids.append(bosId) }
     var start = 0
@@ -55,7 +65,7 @@ package final class Tokenizer {
   }
 
   package func encode(_ text: UnsafeBufferPointer<UInt8>, addBOS: Bool, parseSpecials: Bool) throws(TokenizerError) -> [Int32] {
-    guard text.count <= Self.textLimit else { throw .textTooLong(bytes: text.count, limit: Self.textLimit) }
+    try Self.checkLength(text.count)
     return try encode(Array(text), addBOS: addBOS, parseSpecials: parseSpecials)
   }
 
@@ -63,6 +73,7 @@ package final class Tokenizer {
     guard !range.isEmpty else { return }
     switch model {
     case .sentencePiece(let m): try m.encode(text, range, isFirst: range.lowerBound == 0, into: &ids)
+    case .byteLevel(let m): try m.encode(text, range, into: &ids)
     }
   }
 
@@ -86,6 +97,11 @@ package final class Tokenizer {
     if let token = added.token(text: piece) { return token.id }
     switch model {
     case .sentencePiece(let m): return m.id(of: piece)
+    case .byteLevel(let m): return m.id(of: piece)
     }
+  }
+
+  static func checkLength(_ count: Int) throws(TokenizerError) {
+    guard count <= textLimit else { throw .textTooLong(bytes: count, limit: textLimit) }
   }
 }

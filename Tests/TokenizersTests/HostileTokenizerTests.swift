@@ -134,6 +134,19 @@ import Tokenizers
     }
   }
 
+  /// Also of marks that stand in the wrong order, which form C has to sort.
+  @Test(.timeLimit(.minutes(2)), arguments: ["opt", "qwen2", "qwen"])
+  func takesAMegabyteOfOneKindOfCharacter(name: String) throws {
+    let t = try ByteLevelFixture(name, texts: FixtureReader.texts().count).tokenizer()
+    for unit in ["a", " ", " \n", "1", "'", "\u{301}\u{315}\u{5B0}", "한", "<|im_start|>"] {
+      let text = Array(String(repeating: unit, count: 1_000_000 / unit.utf8.count).utf8)
+      let ids = try t.encode(text, addBOS: false, parseSpecials: true)
+      #expect(ids.count <= text.count)
+      let isRoundTrip = t.decode(ids) == text
+      if unit.unicodeScalars.count < 3 { #expect(isRoundTrip) }
+    }
+  }
+
   @Test func neverMakesControlPiecesFromText() throws {
     let texts = try FixtureReader.texts()
     for name in SentencePieceBPETests.names {
@@ -143,6 +156,102 @@ import Tokenizers
         for id in try t.encode(text, addBOS: false, parseSpecials: false) { #expect(fixture.vocabulary.types[Int(id)] != 3) }
       }
     }
+  }
+
+  /// All bytes in ascending order, then "ab".
+  static func byteLevel(_ rules: [String]?) -> ByteLevelVocabulary {
+    var pieces = ByteStrings()
+    if rules == nil {
+      for b in 0...255 { pieces.append([UInt8(b)]) }
+    } else {
+      for s in ["a", "b", "ab", "<|end▁of|>"] { pieces.append(s.utf8) }
+    }
+    if rules == nil { pieces.append("ab".utf8) }
+    return ByteLevelVocabulary(
+      pieces: pieces, usesByteAlphabet: rules != nil, merging: rules.map { .rules(ByteStrings($0)) } ?? .ranks, pattern: .qwen)
+  }
+
+  static func failure(_ v: ByteLevelVocabulary) -> TokenizerError? {
+    do throws(TokenizerError) {
+      _ = try ByteLevelBPE(v)
+      return nil
+    } catch { return error }
+  }
+
+  @Test func namesWhatIsWrongWithAByteLevelVocabulary() throws {
+    #expect(Self.failure(Self.byteLevel(nil)) == nil)
+    #expect(Self.failure(Self.byteLevel(["a b"])) == nil)
+    for bad in ["ab", "a c", "a  b", "a b ", "b a", " ", "", "a \u{2581}"] {
+      #expect(Self.failure(Self.byteLevel(["a b", bad])) == .invalidMerge(rank: 1), "\(bad)")
+    }
+    var v = Self.byteLevel(["a b"])
+    v.unknownId = 4
+    #expect(Self.failure(v) == .idOutOfRange(name: "unknown", id: 4, count: 4))
+    v.unknownId = -1
+    #expect(Self.failure(v) == .idOutOfRange(name: "unknown", id: -1, count: 4))
+    v = Self.byteLevel(["a b"])
+    v.pieces.append([0xFF])
+    #expect(Self.failure(v) == .invalidPiece(id: 4, reason: "is not UTF-8"))
+    v = Self.byteLevel(["a b"])
+    v.pieces.append("b".utf8)
+    #expect(Self.failure(v) == .duplicatePiece(id: 4))
+    v = Self.byteLevel(nil)
+    v.pieces.append([UInt8](repeating: 7, count: 4097))
+    #expect(Self.failure(v) == .invalidPiece(id: 257, reason: "is too long"))
+    v.pieces = ByteStrings(["a"])
+    #expect(Self.failure(v) == .missingBytePiece(byte: 0))
+  }
+
+  /// As HF: unknown id where there is one, else nothing; a piece outside the byte alphabet is shown as it is.
+  @Test func bytesWithoutAPieceAreUnknownOrDropped() throws {
+    var v = Self.byteLevel(["a b"])
+    #expect(try Tokenizer(.byteLevel(ByteLevelBPE(v))).encode(Array("abcab".utf8), addBOS: true, parseSpecials: true) == [2, 2])
+    v.unknownId = 3
+    let t = try Tokenizer(.byteLevel(ByteLevelBPE(v)), bosId: 3)
+    #expect(try t.encode(Array("abcab".utf8), addBOS: true, parseSpecials: true) == [3, 2, 3, 2])
+    #expect(t.decode([3, 2, 0]) == Array("<|end▁of|>aba".utf8))
+  }
+
+  /// A character split over ids comes out when its last byte is there; what stays incomplete becomes U+FFFD.
+  @Test func streamsOnlyWholeCharacters() throws {
+    let t = try Tokenizer(.byteLevel(ByteLevelBPE(Self.byteLevel(nil))), added: [AddedToken(text: Array("<x>".utf8), id: 300)])
+    var d = t.streamingDecoder(showsSpecials: false)
+    #expect(d.append(0xE4) == [])
+    #expect(d.append(0xBD) == [])
+    #expect(d.append(300) == [])
+    #expect(d.append(0xA0) == Array("你".utf8))
+    #expect(d.append(0xF0) == [])
+    #expect(d.append(0x9F) == [])
+    #expect(d.append(0x61) == Array("\u{FFFD}a".utf8))
+    #expect(d.append(0x80) == Array("\u{FFFD}".utf8))
+    #expect(d.append(0xE4) == [])
+    #expect(d.finish() == Array("\u{FFFD}".utf8))
+    var shown = t.streamingDecoder(showsSpecials: true)
+    #expect(shown.append(0xE4) == [])
+    #expect(shown.append(300) == Array("\u{FFFD}<x>".utf8))
+  }
+
+  /// Marks out of order, long runs of them, and the signs that decompose into marks; expected values by Python's unicodedata.
+  @Test func composesAsPython() throws {
+    var v = Self.byteLevel(nil)
+    v.composition = .wholeText
+    let t = try Tokenizer(.byteLevel(ByteLevelBPE(v)), added: [AddedToken(text: Array("<x>".utf8), id: 300)])
+    func composed(_ text: String) throws -> String {
+      String(decoding: t.decode(try t.encode(Array(text.utf8), addBOS: false, parseSpecials: true), showsSpecials: true), as: UTF8.self)
+    }
+    func scalars(_ s: String) -> [UInt32] { s.unicodeScalars.map(\.value) }
+    #expect(scalars(try composed("a\u{301}")) == [0xE1])
+    #expect(scalars(try composed("a\u{315}\u{301}")) == [0xE1, 0x315])
+    #expect(scalars(try composed("\u{1100}\u{1161}\u{11A8}")) == [0xAC01])
+    #expect(scalars(try composed("\u{212B}\u{2126}")) == [0xC5, 0x3A9])
+    #expect(scalars(try composed("x\u{5AF}\u{F81}")) == [0x78, 0xF71, 0xF80, 0x5AF])
+    #expect(scalars(try composed("x\u{F73}\u{F75}")) == [0x78, 0xF71, 0xF71, 0xF72, 0xF74])
+    // The whole text is composed first, so a mark can take the token's last character away.
+    #expect(scalars(try composed("<x>\u{338}")) == [0x3C, 0x78, 0x226F])
+    let run = String(repeating: "\u{315}\u{5B0}", count: 40)
+    let sorted = [UInt32](repeating: 0x5B0, count: 40) + [UInt32](repeating: 0x315, count: 40)
+    #expect(scalars(try composed("a" + run + "b" + run)) == [0x61] + sorted + [0x62] + sorted)
+    #expect(scalars(try composed("a" + run + "\u{301}")) == [0xE1] + [UInt32](repeating: 0x5B0, count: 40) + [UInt32](repeating: 0x315, count: 40))
   }
 
   @Test func survivesDamagedVocabularies() throws {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
+import Testing
 import Tokenizers
 
 /// Reads what tools/reference/make_tokenizer_fixtures.py wrote: the committed folder, or the one
@@ -123,4 +124,37 @@ struct SentencePieceFixture {
   func tokenizer(rule: Int = 0) throws -> Tokenizer {
     try Tokenizer(.sentencePiece(SentencePieceBPE(vocabulary, prefixRule: Self.rules[rule])), added: added, bosId: 1)
   }
+}
+
+struct ByteLevelFixture {
+  let vocabulary: ByteLevelVocabulary
+  let added: [AddedToken]
+  let sets: [ExpectedIds]
+  let decodings: [(ids: [Int32], text: [UInt8])]
+
+  init(_ name: String, texts: Int) throws {
+    var r = try FixtureReader(name + ".bl")
+    let hasRules = r.number() == 1
+    let pattern = try #require(SplitPattern(name: ["gpt2", "qwen", "llama3"][r.number()]))
+    let composition = r.number()
+    let prefersWholeWords = r.number() == 1
+    let addsPrefixSpace = r.number() == 1
+    func strings() -> ByteStrings {
+      var list = ByteStrings()
+      for _ in 0..<r.number() { list.append(r.string()) }
+      return list
+    }
+    let pieces = strings()
+    let rules = strings()
+    var v = ByteLevelVocabulary(
+      pieces: pieces, usesByteAlphabet: hasRules, merging: hasRules ? .rules(rules) : .ranks, pattern: pattern)
+    v.composition = [.none, .segments, .wholeText][composition]
+    v.prefersWholeWords = prefersWholeWords
+    v.addsPrefixSpace = addsPrefixSpace
+    vocabulary = v
+    added = r.added()
+    (sets, decodings) = SentencePieceFixture.expectations(&r, texts)
+  }
+
+  func tokenizer() throws -> Tokenizer { try Tokenizer(.byteLevel(ByteLevelBPE(vocabulary)), added: added) }
 }

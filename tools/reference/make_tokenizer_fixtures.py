@@ -13,6 +13,7 @@ import argparse
 import io
 import random
 import struct
+import unicodedata
 from pathlib import Path
 
 # ---------------------------------------------------------------- writing
@@ -106,14 +107,17 @@ def sentence(rng, words):
 
 def fuzz(rng, words):
     kind = rng.random()
+    if kind < 0.003:
+        return "".join(fuzz(rng, words) for _ in range(25))
     if kind < 0.3:
         return sentence(rng, words)[: rng.randint(1, 60)]
     if kind < 0.34:
         unit = rng.choice(["a", " ", "ab", "\n", "▁", "é", "😀", "的", "1", "-", "aA ", "\u0301", "<s>", "  a"])
         return unit * rng.randint(1, 60 // len(unit.encode()) + 2)
     if kind < 0.36:
-        return "".join(chr(rng.choice([rng.randrange(0x20, 0xD800), rng.randrange(0xE000, 0x10000), rng.randrange(0x10000, 0x110000)]))
-                       for _ in range(rng.randint(1, 10)))
+        # Only characters of Unicode 14: classes of newer ones depend on each program's tables.
+        picks = (chr(rng.choice([rng.randrange(0x20, 0xD800), rng.randrange(0xE000, 0x10000), rng.randrange(0x10000, 0x30000)])) for _ in range(14))
+        return "".join(c for c in picks if unicodedata.category(c) != "Cn")
     scripts = list(SCRIPTS)
     out = []
     for _ in range(rng.randint(0, 7)):
@@ -234,6 +238,112 @@ def write_sentencepiece(path, model, added, texts, rng):
     w.save(path)
 
 
+# ---------------------------------------------------------------- byte-level
+
+GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+QWEN = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+LLAMA3 = QWEN.replace(r"\p{N}| ?", r"\p{N}{1,3}| ?")
+PATTERNS = {"gpt2": (0, GPT2), "qwen": (1, QWEN), "llama3": (2, LLAMA3)}
+
+
+def byte_characters():
+    """GPT-2's alphabet: character → byte."""
+    visible = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    hidden = [b for b in range(256) if b not in visible]
+    return {chr(b): b for b in visible} | {chr(256 + i): b for i, b in enumerate(hidden)}
+
+
+def fast_byte_level(pattern, compose, prefix_space, vocab, merges, whole_words, added):
+    from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
+
+    t = Tokenizer(models.BPE(vocab=vocab, merges=merges, ignore_merges=whole_words))
+    if compose:
+        t.normalizer = normalizers.NFC()
+    if pattern == "gpt2":
+        t.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=prefix_space, use_regex=True)
+    else:
+        t.pre_tokenizer = pre_tokenizers.Sequence([
+            pre_tokenizers.Split(Regex(PATTERNS[pattern][1]), behavior="isolated"), pre_tokenizers.ByteLevel(add_prefix_space=prefix_space, use_regex=False)])
+    t.decoder = decoders.ByteLevel()
+    for text, i, flags in added:
+        token = AddedToken(text, lstrip=bool(flags & 2), rstrip=bool(flags & 4), normalized=False, special=bool(flags & 1))
+        (t.add_special_tokens if flags & 1 else t.add_tokens)([token])
+        assert t.token_to_id(text) == i, (text, i, t.token_to_id(text))
+    return t
+
+
+def train_byte_level(corpus, pattern, size, specials=()):
+    import json
+    from tokenizers import pre_tokenizers, trainers
+
+    t = fast_byte_level(pattern, pattern == "qwen", False, {}, [], False, [])
+    t.train_from_iterator(corpus, trainers.BpeTrainer(
+        vocab_size=size, initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()), special_tokens=list(specials), show_progress=False))
+    model = json.loads(t.to_str())["model"]
+    return model["vocab"], [tuple(m) if isinstance(m, list) else tuple(m.split(" ")) for m in model["merges"]]
+
+
+def random_ids(rng, count, n):
+    return [[rng.randrange(n) for _ in range(rng.randint(0, 8))] for _ in range(count)]
+
+
+def write_byte_level(path, pattern, compose, prefix_space, whole_words, pieces, merges, added, sets, decodings):
+    w = Writer()
+    w.number(merges is not None)
+    w.number(PATTERNS[pattern][0])
+    w.number(compose)
+    w.number(whole_words)
+    w.number(prefix_space)
+    w.number(len(pieces))
+    for p in pieces:
+        w.string(p)
+    w.number(len(merges or []))
+    for a, b in merges or []:
+        w.string(f"{a} {b}")
+    write_added(w, added)
+    write_sets(w, sets)
+    write_decodings(w, decodings)
+    w.save(path)
+
+
+def hugging_face_fixture(path, corpus, texts, rng, pattern, size, compose=False, prefix_space=False, whole_words=False, specials=(), added=()):
+    vocab, merges = train_byte_level(corpus, pattern, size, specials)
+    if whole_words:
+        # Words that no chain of merges reaches any more.
+        drop = random.Random(3)
+        merges = [m for m in merges if drop.random() < 0.9]
+    pieces = sorted(vocab, key=vocab.get)
+    added = [(s, vocab[s], 1) for s in specials] + [(s, len(pieces) + i, f) for i, (s, f) in enumerate(added)]
+    plain = fast_byte_level(pattern, compose, prefix_space, vocab, merges, whole_words, [])
+    full = fast_byte_level(pattern, compose, prefix_space, vocab, merges, whole_words, added)
+    sets = [(0, False, [plain.encode(t).ids for t in texts]), (0, True, [full.encode(t).ids for t in texts])]
+    decodings = [(ids, full.decode(ids, skip_special_tokens=True)) for ids in random_ids(rng, len(texts) // 4, len(pieces) + len(added) - len(specials))]
+    write_byte_level(path, pattern, compose, prefix_space, whole_words, pieces, merges, added, sets, decodings)
+
+
+def tiktoken_fixture(path, corpus, texts, rng, size, shuffled):
+    import tiktoken
+
+    vocab, merges = train_byte_level(corpus, "qwen", size)
+    alphabet = byte_characters()
+    pieces = [bytes(alphabet[c] for c in p) for p in sorted(vocab, key=vocab.get)]
+    if shuffled:
+        # Ranks that no training gives: neighbours then merge in ways no list of pairs describes.
+        random.Random(4).shuffle(pieces)
+    n = len(pieces)
+    added = [(s, n + i, 1) for i, s in enumerate(["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<img>", "</img>", "<ref>"])]
+    t = tiktoken.Encoding("test", pat_str=QWEN, mergeable_ranks={p: i for i, p in enumerate(pieces)}, special_tokens={s: i for s, i, _ in added})
+    composed = [unicodedata.normalize("NFC", x) for x in texts]
+    sets = [(0, False, [t.encode_ordinary(x) for x in composed]), (0, True, [t.encode(x, allowed_special="all") for x in composed])]
+    decodings = []
+    for ids in random_ids(rng, len(texts) // 4, n + len(added)):
+        decodings.append((ids, b"".join(t.decode_single_token_bytes(i) for i in ids if i < n).decode(errors="replace")))
+    write_byte_level(path, "qwen", 2, False, True, pieces, None, added, sets, decodings)
+
+
+# ---------------------------------------------------------------- shared parts
+
+
 def write_added(w, added):
     w.number(len(added))
     for text, i, flags in added:
@@ -264,7 +374,7 @@ def write_decodings(w, decodings):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("output", type=Path)
-    parser.add_argument("--count", type=int, default=1500)
+    parser.add_argument("--count", type=int, default=900)
     parser.add_argument("--seed", type=int, default=1)
     a = parser.parse_args()
     a.output.mkdir(parents=True, exist_ok=True)
@@ -281,6 +391,13 @@ def main():
     w.save(a.output / "texts.bin")
     for name, (model, added) in sentencepiece_models(corpus).items():
         write_sentencepiece(a.output / f"{name}.sp", model, added, texts, rng)
+    hugging_face_fixture(a.output / "opt.bl", corpus, texts, rng, "gpt2", 800, specials=["<s>", "<pad>", "</s>", "<unk>"],
+                         added=[("<img>", 0), ("</img>", 0), ("<image>", 7)])
+    hugging_face_fixture(a.output / "prefixspace.bl", corpus, texts[: len(texts)], rng, "gpt2", 500, prefix_space=True, specials=["<s>"], added=[("<mask>", 3)])
+    hugging_face_fixture(a.output / "qwen2.bl", corpus, texts, rng, "qwen", 900, compose=True, added=[("<|endoftext|>", 1), ("<|im_start|>", 1), ("<img>", 0)])
+    hugging_face_fixture(a.output / "llama3.bl", corpus, texts, rng, "llama3", 900, whole_words=True, added=[("<|endoftext|>", 1), ("<image>", 1)])
+    tiktoken_fixture(a.output / "qwen.bl", corpus, texts, rng, 900, False)
+    tiktoken_fixture(a.output / "shuffled.bl", corpus, texts, rng, 700, True)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Byte-level byte-pair encoding (GPT-2, §2.2 of Radford et al. 2019) as HF tokenizers and tiktoken do it.
+///
+/// Immutable after `init`, so any number of threads may use one.
+package final class ByteLevelBPE: Sendable {
+  /// The bytes of each piece.
+  let pieces: ByteStrings
+  let composition: ByteLevelVocabulary.Composition
+  private let pattern: SplitPattern
+  private let prefersWholeWords: Bool
+  private let addsPrefixSpace: Bool
+  private let unknownId: Int32?
+  private let table: ByteStringTable
+  /// nil: ids are ranks.
+  private let rules: PairTable?
+  /// Id of each single byte, −1 where there is none.
+  private let byteIds: [Int32]
+  private let longestPiece: Int
+
+  package init(_ v: ByteLevelVocabulary) throws(TokenizerError) {
+    let count = v.pieces.count
+    var pieces = v.pieces
+    var isReachable = [Bool](repeating: true, count: count)
+    if v.usesByteAlphabet {
+      pieces = ByteStrings()
+      for id in 0..<count {
+        let range = v.pieces.range(id)
+        if let bytes = ByteAlphabet.bytes(v.pieces.bytes, range) {
+          pieces.append(bytes)
+        } else {
+          // A special token that HF keeps in the vocabulary under its own text; no merge leads to it.
+          guard UTF8Scalars.firstInvalid(v.pieces.bytes, range) == nil else { throw .invalidPiece(id: id, reason: "is not UTF-8") }
+          pieces.append(v.pieces[id])
+          isReachable[id] = false
+        }
+      }
+    }
+    var longest = 0
+    for id in 0..<count {
+      let length = pieces.range(id).count
+      guard length <= SentencePieceBPE.pieceLimit else { throw .invalidPiece(id: id, reason: "is too long") }
+      if length == 0 { isReachable[id] = false }
+      longest = max(longest, length)
+    }
+    let table = try ByteStringTable(pieces) { isReachable[$0] }
+    byteIds = (0..<256).map { table.find([UInt8($0)], 0..<1) }
+    switch v.merging {
+    case .ranks:
+      if let byte = byteIds.firstIndex(of: -1) { throw .missingBytePiece(byte: byte) }
+      rules = nil
+    case .rules(let list):
+      rules = try PairTable(Self.parse(list, table))
+    }
+    if let id = v.unknownId, id < 0 || Int(id) >= count { throw .idOutOfRange(name: "unknown", id: Int(id), count: count) }
+    self.pieces = pieces
+    self.table = table
+    longestPiece = longest
+    composition = v.composition
+    pattern = v.pattern
+    prefersWholeWords = v.prefersWholeWords || rules == nil
+    addsPrefixSpace = v.addsPrefixSpace
+    unknownId = v.unknownId
+  }
+
+  private static func parse(
+    _ list: ByteStrings, _ table: ByteStringTable
+  ) throws(TokenizerError) -> [(left: Int32, right: Int32, id: Int32)] {
+    var rules: [(left: Int32, right: Int32, id: Int32)] = []
+    rules.reserveCapacity(list.count)
+    for rank in 0..<list.count {
+      let line = list.range(rank)
+      // The alphabet has no space, so the first one parts the two.
+      guard let space = list.bytes[line].firstIndex(of: 0x20),
+        let left = ByteAlphabet.bytes(list.bytes, line.lowerBound..<space),
+        let right = ByteAlphabet.bytes(list.bytes, space + 1..<line.upperBound)
+      else { throw .invalidMerge(rank: rank) }
+      let ids = (table.find(left, 0..<left.count), table.find(right, 0..<right.count))
+      let joined = left + right
+      let id = table.find(joined, 0..<joined.count)
+      guard ids.0 >= 0, ids.1 >= 0, id >= 0 else { throw .invalidMerge(rank: rank) }
+      rules.append((ids.0, ids.1, id))
+    }
+    return rules
+  }
+
+  func id(of piece: [UInt8]) -> Int32? {
+    let id = table.find(piece, 0..<piece.count)
+    return id >= 0 ? id : nil
+  }
+
+  /// Appends the ids of `text[range]`, which must be UTF-8.
+  func encode(_ text: [UInt8], _ range: Range<Int>, into ids: inout [Int32]) throws(TokenizerError) {
+    if composition == .segments, let composed = CanonicalComposition.apply(text, range) {
+      try Tokenizer.checkLength(composed.count)
+      encodeComposed(composed, 0..<composed.count, into: &ids)
+    } else {
+      encodeComposed(text, range, into: &ids)
+    }
+  }
+
+  private func encodeComposed(_ text: [UInt8], _ range: Range<Int>, into ids: inout [Int32]) {
+    if addsPrefixSpace, !range.isEmpty, text[range.lowerBound] != 0x20 {
+      let spaced = [0x20] + text[range]
+      encodeWords(spaced, 0..<spaced.count, into: &ids)
+    } else {
+      encodeWords(text, range, into: &ids)
+    }
+  }
+
+  private func encodeWords(_ text: [UInt8], _ range: Range<Int>, into ids: inout [Int32]) {
+    var merger = PairMerger()
+    var start = range.lowerBound
+    while start < range.upperBound {
+      let end = pattern.wordEnd(text, start, range.upperBound)
+      encodeWord(text, start..<end, &merger, into: &ids)
+      start = end
+    }
+  }
+
+  private func encodeWord(_ text: [UInt8], _ word: Range<Int>, _ merger: inout PairMerger, into ids: inout [Int32]) {
+    if prefersWholeWords, word.count <= longestPiece {
+      let id = table.find(text, word)
+      if id >= 0 {
+        ids.append(id)
+        return
+      }
+    }
+    merger.removeAll()
+    for i in word {
+      var id = byteIds[Int(text[i])]
+      if id < 0 {
+        guard let unknownId else { continue }
+        id = unknownId
+      }
+      merger.append(i..<i + 1, id: id)
+    }
+    guard !merger.symbols.isEmpty else { return }
+    if let rules {
+      var pairs = PairRules(table: rules)
+      merger.merge(text, &pairs)
+    } else {
+      var ranks = RankRules(model: self)
+      merger.merge(text, &ranks)
+    }
+    var index: Int32 = 0
+    while index >= 0 {
+      ids.append(merger.symbols[Int(index)].id)
+      index = merger.symbols[Int(index)].next
+    }
+  }
+
+  private struct PairRules: MergeRules {
+    let table: PairTable
+    func merge(_ left: Symbol, _ right: Symbol, in text: [UInt8]) -> (rank: UInt32, id: Int32)? { table.find(left.id, right.id) }
+  }
+
+  private struct RankRules: MergeRules {
+    let model: ByteLevelBPE
+    func merge(_ left: Symbol, _ right: Symbol, in text: [UInt8]) -> (rank: UInt32, id: Int32)? {
+      let length = Int(left.length) + Int(right.length)
+      guard length <= model.longestPiece else { return nil }
+      let id = model.table.find(text, Int(left.start)..<Int(left.start) + length)
+      return id >= 0 ? (UInt32(id), id) : nil
+    }
+  }
+}
