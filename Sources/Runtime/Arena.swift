@@ -64,7 +64,7 @@ package final class Arena {
 
   /// `[rows, columns]` floats with any content, 64-byte aligned.
   package func tensor(_ rows: Int, _ columns: Int) throws(RuntimeError) -> Tensor {
-    Tensor(data: try array(of: Float.self, rows, columns), rows: rows, columns: columns)
+    Tensor(data: try array(of: Float.self, rows, columns), rows: rows, columns: columns, owner: self)
   }
 
   /// `rows · columns` values of a plain type with any content, 64-byte aligned.

@@ -27,13 +27,13 @@ extension Context {
 
   /// Calls `body` with ranges that cover `0..<rows`, in parallel when `rows` rows of `cost` values each are worth it.
   /// Every row must be independent of the others.
-  func split(rows: Int, cost: Int, _ body: (Range<Int>) -> Void) {
+  package func split(rows: Int, cost: Int, _ body: (Range<Int>) -> Void) {
     let grain = max(1, Context.smallWork / max(cost, 1))
     pool.split(rows, grain: grain, body)
   }
 
   /// Calls `body` with ranges that cover `0..<elements`, for work where every value is by itself. Ranges start on cache lines.
-  func split(elements: Int, _ body: (Range<Int>) -> Void) {
+  package func split(elements: Int, _ body: (Range<Int>) -> Void) {
     let line = 16
     pool.split((elements + line - 1) / line, grain: Context.smallWork / line) { lines in
       body(lines.lowerBound &* line..<min(lines.upperBound &* line, elements))

@@ -56,7 +56,7 @@ package enum Interpolation {
     let last = source - 1
     for i in 0..<target {
       let to = table + i &* taps
-      let position = scale * (Float(i) + 0.5) - 0.5
+      let position = Float(-0.5).addingProduct(scale, Float(i) + 0.5)  // one rounding, as PyTorch's builds contract it
       switch self {
       case .nearest:
         to[0] = Tap(index: min(Int(Float(i) * scale), last), weight: 1)

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+import Runtime
+import Testing
+import WeightFile
+
+@Suite struct LinearTests {
+  struct Case: Sendable, CustomTestStringConvertible {
+    let encoding: TensorEncoding
+    let outputs, inputs, tokens, group: Int
+    let hasBias: Bool
+    var testDescription: String { "\(encoding.name) \(outputs)×\(inputs), \(tokens) tokens, group \(group), bias \(hasBias)" }
+  }
+
+  static let cases: [Case] = [TensorEncoding.f32x16, .f16x16, .q8x16, .q4x16].flatMap { encoding in
+    [
+      (1, 1, 1, 32, false), (16, 64, 1, 64, true), (17, 65, 3, 32, true), (5, 7, 2, 64, false), (100, 33, 19, 32, true),
+      (33, 300, 1, 64, true), (257, 96, 40, 96, false), (400, 520, 5, 128, true),
+    ].map { Case(encoding: encoding, outputs: $0.0, inputs: $0.1, tokens: $0.2, group: $0.3, hasBias: $0.4) }
+  }
+
+  /// The product by the formulas of the packed layout, bit for bit: int8 activations for int8 and int4 weights.
+  private func expected(_ c: Case, _ m: PackedMatrix, _ x: [Float], _ bias: [Float]?) -> [Float] {
+    var y: [Float] = []
+    var row = [Float](repeating: 0, count: c.inputs)
+    var rows: [[Float]] = []
+    for r in 0..<c.outputs {
+      m.layout.readRow(r, from: m.data, into: &row)
+      rows.append(row)
+    }
+    for t in 0..<c.tokens {
+      let values = Array(x[t * c.inputs..<(t + 1) * c.inputs])
+      for r in 0..<c.outputs {
+        var f: Float = 0
+        if c.encoding.isQuantized {
+          for g in stride(from: 0, to: c.inputs, by: c.group) {
+            let range = g..<min(g + c.group, c.inputs)
+            let most = range.map { abs(values[$0]) }.max() ?? 0
+            let levels = range.map { Int32(min(max((values[$0] * (127 / most)).rounded(.toNearestOrEven), -127), 127)) }
+            // A stored weight is an integer times its scale; readRow gave the product, and the largest integer of a group in
+            // these tests is 127 or 7 (absmax), so the scale comes back as the stored f16.
+            let scale = scaleOf(m, row: r, group: g / c.group)
+            var sum: Int32 = 0
+            for (k, level) in zip(range, levels) where scale != 0 { sum += Int32((rows[r][k] / scale).rounded()) * level }
+            f = f.addingProduct(Float(sum), scale * (most / 127))
+          }
+        } else {
+          for k in 0..<c.inputs { f = f.addingProduct(rows[r][k], values[k]) }
+        }
+        y.append(bias.map { f + $0[r] } ?? f)
+      }
+    }
+    return y
+  }
+
+  private func scaleOf(_ m: PackedMatrix, row: Int, group: Int) -> Float {
+    let block = m.data + row / 16 * m.layout.blockStride
+    return Float(Float16(bitPattern: block.load(fromByteOffset: (group * 16 + row % 16) * 2, as: UInt16.self)))
+  }
+
+  @Test(arguments: cases) func everyEncodingFollowsItsFormulaOnAnyThreads(c: Case) throws {
+    var random = SeededGenerator(UInt64(c.outputs * 1000 + c.inputs))
+    var tensors = [try TestTensor("l.weight", random.floats(c.outputs * c.inputs), c.outputs, c.inputs, c.encoding, group: c.group)]
+    let bias = c.hasBias ? random.floats(c.outputs) : nil
+    if let bias { tensors.append(TestTensor("l.bias", [c.outputs], bias)) }
+    let w = try weights(tensors)
+    let linear = try Linear(w["l"], from: c.inputs, to: c.outputs)
+    #expect(linear.inputSize == c.inputs && linear.outputSize == c.outputs && linear.byteCount == tensors[0].bytes.count)
+    let x = random.floats(c.tokens * c.inputs, -3...3)
+    let y = try onAnyThreads(c.testDescription) { ctx in try linear(try ctx.tensor(x, rows: c.tokens), ctx) }
+    let wanted = expected(c, try w.matrix("l.weight", outputs: c.outputs, inputs: c.inputs), x, bias)
+    #expect(y.map(\.bitPattern) == wanted.map(\.bitPattern))
+  }
+
+  @Test(arguments: [TensorEncoding.f32x16, .q8x16, .q4x16]) func largeProductsInManyTilesGiveEachTokenItsOwnResult(encoding: TensorEncoding) throws {
+    var random = SeededGenerator(6)
+    let (outputs, inputs, tokens) = (1100, 1024, 530)
+    let w = try weights([try TestTensor("l.weight", random.floats(outputs * inputs), outputs, inputs, encoding)])
+    let linear = try Linear(w["l"], from: inputs, to: outputs)
+    let x = random.floats(tokens * inputs)
+    let ctx = context(threads: 3)
+    let y = try linear(try ctx.tensor(x, rows: tokens), ctx).values
+    // The same tokens alone, on one thread: another cut of the same product.
+    let alone = context(threads: 1)
+    for token in [0, 1, 255, 256, 400, 529] {
+      let row = try linear(try alone.tensor(Array(x[token * inputs..<(token + 1) * inputs]), rows: 1), alone).values
+      #expect(row.map(\.bitPattern) == y[token * outputs..<(token + 1) * outputs].map(\.bitPattern))
+    }
+  }
+
+  @Test func scratchIsGivenBack() throws {
+    var random = SeededGenerator(7)
+    let w = try weights([try TestTensor("l.weight", random.floats(64 * 64), 64, 64, .q8x16)])
+    let linear = try Linear(w["l"], from: 64, to: 64)
+    let ctx = context()
+    let x = try ctx.tensor(random.floats(64 * 10), rows: 10)
+    let y = try ctx.arena.tensor(10, 64)
+    let used = ctx.arena.used
+    try linear(x, into: y, ctx)
+    #expect(ctx.arena.used == used)
+  }
+
+  @Test func noTokensAreFine() throws {
+    let w = try weights([try TestTensor("l.weight", [1, 2, 3, 4], 2, 2, .q8x16)])
+    let linear = try Linear(w["l"], from: 2, to: 2)
+    let ctx = context()
+    #expect(try linear(try ctx.arena.tensor(0, 2), ctx).rows == 0)
+  }
+
+  @Test func wrongSizesAndLackOfMemoryAreErrors() throws {
+    let w = try weights([try TestTensor("l.weight", [1, 2, 3, 4, 5, 6], 2, 3, .f32x16)])
+    let linear = try Linear(w["l"], from: 3, to: 2)
+    let ctx = context()
+    let x = try ctx.arena.tensor(4, 3)
+    #expect(throws: RuntimeError.self) { try linear(try ctx.arena.tensor(4, 2), ctx) }
+    #expect(throws: RuntimeError.self) { try linear(x, into: try ctx.arena.tensor(4, 3), ctx) }
+    #expect(throws: RuntimeError.self) { try linear(x, into: try ctx.arena.tensor(5, 2), ctx) }
+    let small = context(limit: 4096)
+    #expect(throws: RuntimeError.self) { try linear(Tensor(data: x.data, rows: 1 << 20, columns: 3), small) }
+  }
+
+  @Test func anEmbeddingReadsRowsAndServesAsHead() throws {
+    var random = SeededGenerator(8)
+    for encoding in [TensorEncoding.f32x16, .f16x16, .q8x16, .q4x16] {
+      let w = try weights([try TestTensor("e.weight", random.floats(50 * 40), 50, 40, encoding, group: 32)])
+      let embedding = try Embedding(w["e"], count: 50, size: 40)
+      let ids: [Int32] = [49, 0, 17, 17]
+      let y = try onAnyThreads { ctx in
+        let y = try ctx.arena.tensor(4, 40)
+        try ids.withUnsafeBufferPointer { try embedding($0, into: y, ctx) }
+        return y
+      }
+      let m = try w.matrix("e.weight", outputs: 50, inputs: 40)
+      for (i, id) in ids.enumerated() {
+        var row = [Float](repeating: 0, count: 40)
+        m.layout.readRow(Int(id), from: m.data, into: &row)
+        #expect(Array(y[i * 40..<(i + 1) * 40]) == row)
+      }
+      let ctx = context()
+      let logits = try embedding.linear(try ctx.tensor(random.floats(40), rows: 1), ctx)
+      #expect(logits.columns == 50)
+    }
+  }
+
+  @Test(arguments: [Int32(-1), 50, .max, .min]) func aTokenOutsideTheTableIsAnError(id: Int32) throws {
+    let w = try weights([try TestTensor("e.weight", [Float](repeating: 1, count: 50 * 4), 50, 4, .f32x16)])
+    let embedding = try Embedding(w["e"], count: 50, size: 4)
+    let ctx = context()
+    let y = try ctx.arena.tensor(1, 4)
+    let error = #expect(throws: RuntimeError.self) { try [id].withUnsafeBufferPointer { try embedding($0, into: y, ctx) } }
+    guard case .tokenOutOfRange(Int(id), 50) = error else { throw try #require(error) }
+  }
+}

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import Kernels
+import Runtime
+import Testing
+import WeightFile
+
+/// SplitMix64: the same numbers on every machine for a seed.
+struct SeededGenerator: RandomNumberGenerator {
+  var state: UInt64
+
+  init(_ seed: UInt64) { state = seed }
+
+  mutating func next() -> UInt64 {
+    state &+= 0x9E37_79B9_7F4A_7C15
+    var z = state
+    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+    return z ^ (z >> 31)
+  }
+
+  mutating func floats(_ count: Int, _ range: ClosedRange<Float> = -1...1) -> [Float] {
+    (0..<count).map { _ in Float.random(in: range, using: &self) }
+  }
+}
+
+/// A folder that goes away with the object.
+final class TemporaryFolder {
+  let path: String
+
+  init() throws {
+    path = FileManager.default.temporaryDirectory.path + "/fovea-runtime-" + UUID().uuidString
+    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+  }
+
+  deinit { try? FileManager.default.removeItem(atPath: path) }
+
+  func write(_ text: String, to name: String) throws {
+    let url = URL(fileURLWithPath: path + "/" + name)
+    try FileManager.default.createDirectory(at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
+    try Data(text.utf8).write(to: url)
+  }
+}
+
+/// A context of its own for a test.
+func context(threads: Int = 2, limit: Int = .max) -> Context {
+  Context(kernels: KernelTable.choose(), pool: ThreadPool(threads: threads), arena: Arena(limit: limit))
+}
+
+extension Tensor {
+  var values: [Float] { withExtendedLifetime(self) { Array(UnsafeBufferPointer(start: data, count: count)) } }
+}
+
+extension Context {
+  /// A tensor in the arena with these values.
+  func tensor(_ values: [Float], rows: Int) throws(RuntimeError) -> Tensor {
+    let t = try arena.tensor(rows, values.count / rows)
+    t.data.update(from: values, count: values.count)
+    return t
+  }
+}
+
+/// Runs a computation on one, two and three threads, expects the same bits each time, and returns them.
+func onAnyThreads(_ what: String = "", _ body: (Context) throws -> Tensor) throws -> [Float] {
+  let one = try body(context(threads: 1)).values
+  for threads in [2, 3] {
+    // Several times: how work falls to threads differs from run to run.
+    let ctx = context(threads: threads)
+    for _ in 0..<4 {
+      let mark = ctx.arena.mark()
+      let several = try body(ctx).values
+      ctx.arena.release(to: mark)
+      #expect(several.map(\.bitPattern) == one.map(\.bitPattern), "\(what) on \(threads) threads")
+    }
+  }
+  return one
+}
+
+/// Largest |a − b| relative to the largest |b|.
+func largestError(_ a: [Float], _ b: [Double]) -> Double {
+  guard a.count == b.count else { return .infinity }
+  let scale = max(b.map(abs).max() ?? 0, 1e-30)
+  return zip(a, b).map { abs(Double($0) - $1) }.max().map { $0.isNaN ? .infinity : $0 / scale } ?? 0
+}
+
+/// Tensors on their way into a weight file.
+struct TestTensor {
+  let name: String
+  let shape: [Int]
+  var encoding = TensorEncoding.f32
+  var group = 0
+  let bytes: [UInt8]
+
+  /// A plain f32 tensor.
+  init(_ name: String, _ shape: [Int], _ values: [Float]) {
+    self.name = name
+    self.shape = shape
+    bytes = values.withUnsafeBytes { Array($0) }
+  }
+
+  /// A plain f16 tensor.
+  init(_ name: String, _ shape: [Int], halves: [Float]) {
+    self.name = name
+    self.shape = shape
+    encoding = .f16
+    bytes = halves.map { Float16($0).bitPattern }.withUnsafeBytes { Array($0) }
+  }
+
+  /// A packed matrix with the values of `w`, `[outputs, inputs]`.
+  init(_ name: String, _ w: [Float], _ outputs: Int, _ inputs: Int, _ encoding: TensorEncoding, group: Int = 64) throws {
+    self.name = name
+    shape = [outputs, inputs]
+    self.encoding = encoding
+    self.group = encoding.isQuantized ? group : 0
+    bytes = try packed(w, try #require(PackedLayout(encoding: encoding, outputs: outputs, inputs: inputs, group: self.group)))
+  }
+}
+
+/// Plain absmax quantization: enough for tests.
+private func packed(_ w: [Float], _ layout: PackedLayout) throws -> [UInt8] {
+  var bytes = [UInt8](repeating: 0, count: layout.byteCount)
+  bytes.withUnsafeMutableBytes { to in
+    for row in 0..<layout.blocks * 16 {
+      let block = row / 16 * layout.blockStride
+      let lane = row % 16
+      func weight(_ k: Int) -> Float { row < layout.outputs && k < layout.inputs ? w[row * layout.inputs + k] : 0 }
+      switch layout.encoding {
+      case .f32, .f32x16:
+        for k in 0..<layout.inputs { to.storeBytes(of: weight(k), toByteOffset: block + (k * 16 + lane) * 4, as: Float.self) }
+      case .f16, .f16x16:
+        for k in 0..<layout.inputs {
+          to.storeBytes(of: Float16(weight(k)).bitPattern, toByteOffset: block + (k * 16 + lane) * 2, as: UInt16.self)
+        }
+      case .q8x16, .q4x16:
+        let most: Float = layout.encoding == .q8x16 ? 127 : 7
+        for g in 0..<layout.groups {
+          let inputs = g * layout.group..<(g + 1) * layout.group
+          let scale = Float16((inputs.map { abs(weight($0)) }.max() ?? 0) / most)
+          to.storeBytes(of: scale.bitPattern, toByteOffset: block + (g * 16 + lane) * 2, as: UInt16.self)
+          for k in inputs {
+            let level = scale == 0 ? 0 : min(max((weight(k) / Float(scale)).rounded(.toNearestOrEven), -most), most)
+            if layout.encoding == .q8x16 {
+              to[block + layout.payloadOffset + k / 4 * 64 + lane * 4 + k % 4] = UInt8(Int(level) + 128)
+            } else {
+              let at = block + layout.payloadOffset + k / 8 * 64 + lane * 4 + k % 4
+              to[at] |= UInt8(Int(level) + 8) << (k % 8 < 4 ? 0 : 4)
+            }
+          }
+        }
+      }
+    }
+  }
+  return bytes
+}
+
+/// A weight file with these tensors, opened and loaded.
+func weights(
+  _ tensors: [TestTensor], compression: WeightFileWriter.Compression = .none, inPlace: Bool = true, threads: Int = 2
+) throws -> Weights {
+  let folder = try TemporaryFolder()
+  let file = try WeightFile(path: write(tensors, in: folder, compression))
+  return try WeightStore(file, pool: ThreadPool(threads: threads), kernels: KernelTable.choose(), inPlace: inPlace).root
+}
+
+func write(_ tensors: [TestTensor], in folder: TemporaryFolder, _ compression: WeightFileWriter.Compression) throws -> String {
+  let path = folder.path + "/model.fovea"
+  let writer = try WeightFileWriter(path: path, compression: compression)
+  for t in tensors {
+    try add(t, to: writer)
+  }
+  try writer.finish()
+  return path
+}
+
+private func add(_ t: TestTensor, to writer: WeightFileWriter) throws {
+  let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: t.bytes.count, alignment: 64)
+  defer { bytes.deallocate() }
+  bytes.copyBytes(from: t.bytes)
+  try writer.addTensor(name: t.name, shape: t.shape, encoding: t.encoding, group: t.group, bytes: UnsafeRawBufferPointer(bytes))
+}
