@@ -26,7 +26,7 @@ package final class KVCache: @unchecked Sendable {
       guard !overflow else { throw .outOfMemory(bytes: .max) }
       bytes = product
     }
-    memory = try PageBlock(bytes)
+    memory = try PageBlock(bytes, .sparse)
     byteCount = bytes
     self.layers = layers
     self.kvHeads = kvHeads

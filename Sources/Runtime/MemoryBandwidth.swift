@@ -11,12 +11,12 @@ package enum MemoryBandwidth {
   package static func measure(pool: ThreadPool, bytes: Int = 512 << 20, passes: Int = 5) throws(RuntimeError) -> Double {
     let piece = 1 << 20
     let pieces = max(bytes / piece, 1)
-    let memory = try PageBlock(pieces * piece)
+    let memory = try PageBlock(pieces * piece, .whole)
     // Written first: unwritten pages all read the one zero page, from cache.
     pool.run(pieces) { i in
       (memory.base + i * piece).initializeMemory(as: UInt64.self, repeating: UInt64(i), count: piece / 8)
     }
-    let sums = try PageBlock(pieces * 64)
+    let sums = try PageBlock(pieces * 64, .whole)
     var best = UInt64.max
     for _ in 0..<max(passes, 1) {
       let start = monotonic_nanoseconds()

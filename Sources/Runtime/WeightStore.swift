@@ -30,7 +30,7 @@ package final class WeightStore: @unchecked Sendable {
     progress: Progress? = nil
   ) throws(RuntimeError) {
     let plan = try LoadPlan(file, inPlace: inPlace)
-    let memory = try PageBlock(plan.bytes)
+    let memory = try PageBlock(plan.bytes, .whole)
     try plan.decode(into: memory.base, pool: pool, stop: stop, progress: progress)
     plan.widen(in: memory.base, pool: pool, kernels: kernels)
 
@@ -54,19 +54,4 @@ package final class WeightStore: @unchecked Sendable {
     guard let i = numbers[Array(name.utf8)] else { return nil }
     return (records[i], data[i])
   }
-}
-
-/// Mapped zeroed memory, unmapped with its owner.
-final class PageBlock: @unchecked Sendable {
-  let base: UnsafeMutableRawPointer
-  let byteCount: Int
-
-  init(_ byteCount: Int) throws(RuntimeError) {
-    guard byteCount >= 0, let base = pages_map(max(byteCount, 1)) else { throw .outOfMemory(bytes: byteCount) }
-    if byteCount >= 32 << 20 { pages_prefer_huge(base, byteCount) }
-    self.base = base
-    self.byteCount = max(byteCount, 1)
-  }
-
-  deinit { pages_unmap(base, byteCount) }
 }

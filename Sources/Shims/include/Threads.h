@@ -81,10 +81,10 @@ static inline void *_Nullable pages_map(size_t bytes) {
   return p == MAP_FAILED ? NULL : p;
 }
 static inline void pages_unmap(void *_Nonnull p, size_t bytes) { (void)munmap(p, bytes); }
-/// Asks for huge pages; a hint only.
-static inline void pages_prefer_huge(void *_Nonnull p, size_t bytes) {
-#if defined(MADV_HUGEPAGE)
-  (void)madvise(p, bytes, MADV_HUGEPAGE);
+/// Asks for huge pages, or for none; a hint only.
+static inline void pages_advise_huge(void *_Nonnull p, size_t bytes, bool wanted) {
+#if defined(MADV_HUGEPAGE) && defined(MADV_NOHUGEPAGE)
+  (void)madvise(p, bytes, wanted ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
 #endif
 }
 /// Gives the pages back; they read as zeros afterwards. `p` is page-aligned.
