@@ -4,9 +4,9 @@ import Shims
 /// The loop that a `ThreadPool` is working on, and the protocol by which threads share it.
 ///
 /// One 64-bit word, `ticket`, holds the number of the loop (upper half) and the next free index (lower half). A thread takes an
-/// index by exchanging the word for one with the next index, so it can never take an index of a loop that is over: the number
-/// would differ. `body` and `count` are read before the exchange; when it succeeds, an index was free, hence the loop was not
-/// over, hence they are those of that loop.
+/// index by exchanging the word it has seen for one with the next index. `body` and `count` change only while the ticket is
+/// closed, its index beyond any count: an exchange that succeeds has found the word as it was before they were read, so they
+/// belong to that loop and the index is one of it, however late the thread comes (short of sleeping through 2³² loops).
 final class Job: @unchecked Sendable {
   typealias Body = (Int) -> Void
 
@@ -57,33 +57,27 @@ final class Job: @unchecked Sendable {
     pthread_mutex_lock(turn)
     atomic_store64(owner, UInt64(pthread_self()))
     withoutActuallyEscaping(work) { work in
-      withUnsafePointer(to: work) { address in
-        atomic_store64_relaxed(body, UInt64(UInt(bitPattern: address)))
-        // The index has 32 bits.
-        var start = 0
-        while start < total {
-          let part = min(total - start, 1 << 30)
-          if start == 0 {
-            share(part)
-          } else {
-            let base = start
-            withUnsafePointer(to: { (i: Int) in work(base &+ i) } as Body) { address in
-              atomic_store64_relaxed(body, UInt64(UInt(bitPattern: address)))
-              share(part)
-            }
-          }
-          start += part
-        }
+      // An index has 32 bits less the closed ones; longer loops run in parts.
+      var start = 0
+      while start < total {
+        let (base, part) = (start, min(total - start, 1 << 30))
+        let body: Body = base == 0 ? work : { work(base &+ $0) }
+        withUnsafePointer(to: body) { share(part, $0) }
+        start += part
       }
     }
     atomic_store64(owner, 0)
     pthread_mutex_unlock(turn)
   }
 
-  private func share(_ total: Int) {
-    atomic_store64_relaxed(count, UInt64(total))
-    atomic_store32(finished, 0)
+  private static let closed: UInt64 = 0xffff_ffff
+
+  private func share(_ total: Int, _ work: UnsafePointer<Body>) {
     let number = atomic_load32(loop) &+ 1
+    atomic_store64(ticket, UInt64(number) << 32 | Job.closed)
+    atomic_store64(body, UInt64(UInt(bitPattern: work)))
+    atomic_store64(count, UInt64(total))
+    atomic_store32(finished, 0)
     atomic_store64(ticket, UInt64(number) << 32)
     atomic_store32(loop, number)
     if atomic_load32(idle) > 0 { futex_wake32(loop, Int32(truncatingIfNeeded: total - 1)) }
@@ -112,8 +106,8 @@ final class Job: @unchecked Sendable {
     while true {
       let now = atomic_load64(ticket)
       let index = now & 0xffff_ffff
-      let address = atomic_load64_relaxed(body)
-      guard UInt32(truncatingIfNeeded: now >> 32) == number, index < atomic_load64_relaxed(count) else { break }
+      let address = atomic_load64(body)
+      guard UInt32(truncatingIfNeeded: now >> 32) == number, index < atomic_load64(count) else { break }
       guard atomic_exchange64_if(ticket, now, now &+ 1) else { continue }
       Job.call(UInt(address), Int(index))
       done &+= 1
@@ -121,7 +115,7 @@ final class Job: @unchecked Sendable {
     guard done > 0 else { return }
     let all = atomic_add32(finished, done)
     // `finished` may belong to the next loop from here on; a wake too many does no harm.
-    if atomic_load32(waiting) != 0, UInt64(all) >= atomic_load64_relaxed(count) { futex_wake32(finished, 1) }
+    if atomic_load32(waiting) != 0, UInt64(all) >= atomic_load64(count) { futex_wake32(finished, 1) }
   }
 
   // Not inlined: what it retains of the closure must be released before the index counts as finished.

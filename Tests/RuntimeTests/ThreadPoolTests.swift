@@ -86,6 +86,20 @@ private func gather(_ pool: ThreadPool) -> [Int] {
     #expect(sum == (0..<20_000).reduce(0) { $0 + 1 + $1 % 7 })
   }
 
+  /// A worker that comes late to the end of a short loop must not take an index of the longer one that is being set up.
+  @Test(arguments: [2, 4]) func everyIndexOnceWhenLoopsGrowAndShrink(threads: Int) {
+    let pool = ThreadPool(threads: threads)
+    let calls = (0..<40).map { _ in Flag() }
+    for round in 0..<60_000 {
+      let count = round % 2 == 0 ? 2 : 2 + round % 38
+      pool.run(count) { calls[$0].add() }
+    }
+    for i in 0..<40 {
+      let expected = (0..<60_000).count { ($0 % 2 == 0 ? 2 : 2 + $0 % 38) > i }
+      #expect(calls[i].value == expected, "index \(i)")
+    }
+  }
+
   @Test func loopsAfterThePoolHasGoneToSleep() {
     let pool = ThreadPool(threads: 3)
     for _ in 0..<50 {
