@@ -68,12 +68,14 @@ extension DummyPrefixRule {
 }
 
 extension AddedToken {
-  /// `tokenizer.added` and `tokenizer.addedIds`, with 1 in `tokenizer.addedSpecial` for those that decoding hides.
+  /// `tokenizer.added` and `tokenizer.addedIds`, with 1 in `tokenizer.addedSpecial` for those that decoding hides; bits of
+  /// `tokenizer.addedStrips`: 1 blanks before the token belong to it, 2 blanks after it.
   fileprivate static func list(_ m: Metadata) throws(WeightFileError) -> [AddedToken] {
     guard let texts = m.byteStrings("tokenizer.added") else { return [] }
     let ids = try m.requireInts("tokenizer.addedIds")
     let special = m.ints("tokenizer.addedSpecial") ?? Array(repeating: 1, count: texts.count)
-    guard ids.count == texts.count, special.count == texts.count else {
+    let strips = m.ints("tokenizer.addedStrips") ?? Array(repeating: 0, count: texts.count)
+    guard ids.count == texts.count, special.count == texts.count, strips.count == texts.count else {
       throw m.mismatch("tokenizer.addedIds", found: "\(ids.count) ids", expected: "one for each of \(texts.count) texts")
     }
     var tokens: [AddedToken] = []
@@ -81,7 +83,9 @@ extension AddedToken {
       guard let id = Int32(exactly: ids[i]) else {
         throw m.mismatch("tokenizer.addedIds", found: "\(ids[i])", expected: "an id of 32 bits")
       }
-      tokens.append(AddedToken(text: text, id: id, isSpecial: special[i] != 0))
+      tokens.append(
+        AddedToken(
+          text: text, id: id, isSpecial: special[i] != 0, stripsLeft: strips[i] & 1 != 0, stripsRight: strips[i] & 2 != 0))
     }
     return tokens
   }
