@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+import CFovea
+import Foundation
+import Fovea
+import Testing
+
+/// A 1 × 1 PNG, a red pixel.
+let redPixelPNG = Data(
+  base64Encoded: "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR42mP4z8AAAAMBAQD3A0FDAAAAAElFTkSuQmCC")!
+
+struct ImageTests {
+  @Test func pathBytesAndPixelsGiveTheSameVectors() throws {
+    let model = try Loaded()
+    let path = NSTemporaryDirectory() + "fovea-abi-\(UUID().uuidString).png"
+    try redPixelPNG.write(to: URL(fileURLWithPath: path))
+    defer { unlink(path) }
+    var fromPath: OpaquePointer?
+    var fromBytes: OpaquePointer?
+    var fromPixels: OpaquePointer?
+    #expect(fovea_encode_image(model.handle, path, nil, &fromPath) == FOVEA_OK, "\(lastError())")
+    redPixelPNG.withUnsafeBytes {
+      #expect(fovea_encode_image_bytes(model.handle, $0.baseAddress, $0.count, nil, &fromBytes) == FOVEA_OK)
+    }
+    #expect(fovea_encode_image_pixels(model.handle, [255, 0, 0], 1, 1, 0, nil, &fromPixels) == FOVEA_OK)
+    let vectors = [fromPath, fromBytes, fromPixels].map { vectorsOf($0) }
+    #expect(vectors[0].count == 4 * TinyModel.hidden)
+    #expect(vectors[0] == vectors[1] && vectors[0] == vectors[2])
+    for image in [fromPath, fromBytes, fromPixels] { fovea_image_embedding_release(image) }
+  }
+
+  @Test func aStrideSkipsWhatLiesBetweenRows() throws {
+    let model = try Loaded()
+    let (width, height, stride) = (5, 4, 23)
+    let dense = pixels(width: width, height: height)
+    var spread = [UInt8](repeating: 99, count: stride * height)
+    for y in 0..<height { for x in 0..<3 * width { spread[y * stride + x] = dense[y * 3 * width + x] } }
+    var a: OpaquePointer?
+    var b: OpaquePointer?
+    #expect(fovea_encode_image_pixels(model.handle, dense, 5, 4, 0, nil, &a) == FOVEA_OK)
+    #expect(fovea_encode_image_pixels(model.handle, spread, 5, 4, stride, nil, &b) == FOVEA_OK)
+    #expect(vectorsOf(a) == vectorsOf(b))
+    fovea_image_embedding_release(a)
+    fovea_image_embedding_release(b)
+  }
+
+  @Test func itTellsItsSizeAndViews() throws {
+    let model = try Loaded()
+    let image = try model.image(width: 40, height: 30)
+    defer { fovea_image_embedding_release(image) }
+    var info = fovea_image_info()
+    info.struct_size = MemoryLayout<fovea_image_info>.size
+    #expect(fovea_image_embedding_get_info(image, &info) == FOVEA_OK)
+    #expect(info.width == 40 && info.height == 30 && info.tokens == 4 && info.hidden_size == 16 && info.views == 1)
+    var view = fovea_image_view()
+    view.struct_size = MemoryLayout<fovea_image_view>.size
+    #expect(fovea_image_embedding_get_view(image, 0, &view) == FOVEA_OK)
+    // Padded to a square in the middle.
+    #expect(view.x == 0 && view.y == -5 && view.width == 40 && view.height == 40)
+    #expect(view.row == -1 && view.column == -1 && view.first_token == 0 && view.tokens == 4)
+    #expect(fovea_image_embedding_get_view(image, 1, &view) == FOVEA_ERROR_ARGUMENT)
+    #expect(fovea_image_embedding_get_view(image, -1, &view) == FOVEA_ERROR_ARGUMENT)
+  }
+
+  @Test func aRetainedImageNeedsTwoReleases() throws {
+    let model = try Loaded()
+    let image = try model.image()
+    #expect(fovea_image_embedding_retain(image) == image)
+    fovea_image_embedding_release(image)
+    let session = try model.session()
+    #expect(ids(session, "abc", [image]).status == FOVEA_OK)
+    fovea_session_free(session)
+    fovea_image_embedding_release(image)
+  }
+
+  @Test func progressAndDeadlineCanStopEncoding() throws {
+    let model = try Loaded()
+    var options = fovea_encode_options()
+    options.struct_size = MemoryLayout<fovea_encode_options>.size
+    options.progress = { _, _, _ in 1 }
+    var out: OpaquePointer?
+    let picture = pixels(width: 30, height: 30)
+    #expect(fovea_encode_image_pixels(model.handle, picture, 30, 30, 0, &options, &out) == FOVEA_ERROR_CANCELLED)
+    options.progress = nil
+    options.deadline_seconds = 1e-9
+    #expect(fovea_encode_image_pixels(model.handle, picture, 30, 30, 0, &options, &out) == FOVEA_ERROR_DEADLINE)
+    #expect(out == nil)
+    options.deadline_seconds = 1e9
+    #expect(fovea_encode_image_pixels(model.handle, picture, 30, 30, 0, &options, &out) == FOVEA_OK)
+    fovea_image_embedding_release(out)
+  }
+
+  @Test func badImagesAreNamed() throws {
+    let model = try Loaded()
+    var out: OpaquePointer?
+    #expect(fovea_encode_image(model.handle, "/nonexistent.png", nil, &out) == FOVEA_ERROR_IO)
+    #expect(lastError().contains("/nonexistent.png"))
+    for bytes in [Array(redPixelPNG.prefix(40)), Array("GIF89a......".utf8), [0]] {
+      #expect(fovea_encode_image_bytes(model.handle, bytes, bytes.count, nil, &out) == FOVEA_ERROR_IMAGE)
+      #expect(out == nil)
+    }
+  }
+
+  private func vectorsOf(_ image: OpaquePointer?) -> [Float] {
+    var info = fovea_image_info()
+    info.struct_size = MemoryLayout<fovea_image_info>.size
+    guard fovea_image_embedding_get_info(image, &info) == FOVEA_OK, let data = fovea_image_embedding_data(image) else {
+      return []
+    }
+    return Array(UnsafeBufferPointer(start: data, count: Int(info.tokens * info.hidden_size)))
+  }
+}

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+import CFovea
+import Foundation
+import Fovea
+import Testing
+
+struct ModelTests {
+  @Test func itsFactsAreTheFiles() throws {
+    let model = try Loaded(threads: 2)
+    var info = fovea_model_info()
+    info.struct_size = MemoryLayout<fovea_model_info>.size
+    #expect(fovea_model_get_info(model.handle, &info) == FOVEA_OK)
+    #expect(info.struct_size == MemoryLayout<fovea_model_info>.size)
+    #expect(String(cString: info.system) == "llava")
+    #expect(String(cString: info.name) == "tiny \"quoted\"")
+    #expect(String(cString: info.weight_type) == "f32")
+    #expect(["scalar", "avx2", "avx512"].contains(String(cString: info.instruction_set)))
+    #expect(info.context_length == Int32(TinyModel.context))
+    #expect(info.vocab_size == Int32(TinyModel.vocabulary))
+    #expect(info.hidden_size == Int32(TinyModel.hidden))
+    #expect(info.image_tokens == 4)
+    #expect(info.threads == 2)
+    #expect(info.bytes_per_token > 0 && info.bytes_per_token < info.weight_bytes)
+  }
+
+  @Test func itsMetadataIsJSON() throws {
+    let model = try Loaded()
+    var found: [String: Any] = [:]
+    for i in 0..<fovea_model_metadata_count(model.handle) {
+      let key = try #require(fovea_model_metadata_key(model.handle, i))
+      var length = 0
+      #expect(fovea_model_metadata_json(model.handle, key, nil, 0, &length) == FOVEA_OK)
+      var buffer = [CChar](repeating: 1, count: length + 1)
+      #expect(fovea_model_metadata_json(model.handle, key, &buffer, buffer.count, &length) == FOVEA_OK)
+      #expect(buffer[length] == 0)
+      let json = Data(buffer.prefix(length).map { UInt8(bitPattern: $0) })
+      found[String(cString: key)] = try JSONSerialization.jsonObject(with: json, options: .fragmentsAllowed)
+    }
+    #expect(found["general.name"] as? String == "tiny \"quoted\"")
+    #expect(found["prompt.template"] as? String == "{system}USER: <image>\n{question} ASSISTANT:")
+    #expect(found["vision.imageSize"] as? Int == 28)
+    #expect(found["vision.mean"] as? [Double] == [0.5, 0.5, 0.5])
+    #expect(found["tokenizer.addBos"] as? Bool == true)
+    #expect((found["tokenizer.pieces"] as? [String])?.count == 264)
+    #expect(fovea_model_metadata_key(model.handle, fovea_model_metadata_count(model.handle)) == nil)
+    #expect(fovea_model_metadata_key(model.handle, -1) == nil)
+  }
+
+  @Test func textGoesToTokensAndBack() throws {
+    let model = try Loaded()
+    let text = "abc € <image>\n"
+    var count = 0
+    #expect(fovea_tokenize(model.handle, text, text.utf8.count, nil, 0, &count) == FOVEA_OK)
+    var ids = [Int32](repeating: -1, count: count)
+    #expect(fovea_tokenize(model.handle, text, text.utf8.count, &ids, count - 1, &count) == FOVEA_ERROR_BUFFER)
+    #expect(count == ids.count)
+    #expect(ids.allSatisfy { $0 == -1 })
+    #expect(fovea_tokenize(model.handle, text, text.utf8.count, &ids, ids.count, &count) == FOVEA_OK)
+    #expect(ids.allSatisfy { $0 >= 3 && $0 < 264 })
+    var length = 0
+    #expect(fovea_detokenize(model.handle, ids, ids.count, nil, 0, &length) == FOVEA_OK)
+    #expect(length == text.utf8.count)
+    var buffer = [CChar](repeating: 1, count: length + 1)
+    #expect(fovea_detokenize(model.handle, ids, ids.count, &buffer, length, &length) == FOVEA_ERROR_BUFFER)
+    #expect(fovea_detokenize(model.handle, ids, ids.count, &buffer, length + 1, &length) == FOVEA_OK)
+    #expect(String(decoding: buffer.prefix(length).map { UInt8(bitPattern: $0) }, as: UTF8.self) == text)
+  }
+
+  @Test func loadingFromMemoryGivesTheSameModel() throws {
+    let model = try Loaded()
+    let bytes = try Data(contentsOf: URL(fileURLWithPath: model.file.path))
+    try bytes.withUnsafeBytes { bytes in
+      var copy: OpaquePointer?
+      #expect(fovea_load_memory(bytes.baseAddress, bytes.count, nil, &copy) == FOVEA_OK, "\(lastError())")
+      var session: OpaquePointer?
+      #expect(fovea_session_create(copy, nil, &session) == FOVEA_OK)
+      let first = try model.session()
+      let a = ids(try #require(session), "abc")
+      let b = ids(first, "abc")
+      #expect(a.status == FOVEA_OK && a.ids == b.ids && a.ids.count == 8)
+      fovea_session_free(session)
+      fovea_session_free(first)
+      fovea_model_free(copy)
+    }
+  }
+
+  @Test func thePlanComesBeforeTheModel() throws {
+    let file = try TinyModel()
+    var plan = fovea_memory_plan()
+    plan.struct_size = MemoryLayout<fovea_memory_plan>.size
+    #expect(fovea_plan(file.path, nil, &plan) == FOVEA_OK)
+    let size = try FileManager.default.attributesOfItem(atPath: file.path)[.size] as? Int
+    #expect(plan.file_bytes == UInt64(try #require(size)))
+    #expect(plan.mapped_bytes + plan.weight_bytes + plan.session_bytes + plan.scratch_bytes == plan.total_bytes)
+    #expect(plan.session_bytes == UInt64(2 * 2 * 16 * TinyModel.context * 4))
+    var options = fovea_load_options()
+    options.struct_size = MemoryLayout<fovea_load_options>.size
+    options.context_length = 48
+    var half = plan
+    #expect(fovea_plan(file.path, &options, &half) == FOVEA_OK)
+    #expect(half.session_bytes * 2 == plan.session_bytes)
+  }
+
+  @Test func aBudgetBelowThePlanIsRefused() throws {
+    let file = try TinyModel()
+    var options = fovea_load_options()
+    options.struct_size = MemoryLayout<fovea_load_options>.size
+    options.memory_budget = 10_000
+    var out: OpaquePointer?
+    #expect(fovea_load(file.path, &options, &out) == FOVEA_ERROR_MEMORY)
+    #expect(out == nil && lastError().contains("10000"))
+  }
+
+  @Test func progressCanStopLoading() throws {
+    let file = try TinyModel()
+    var options = fovea_load_options()
+    options.struct_size = MemoryLayout<fovea_load_options>.size
+    var calls: [(Int, Int)] = []
+    withUnsafeMutablePointer(to: &calls) { calls in
+      options.progress_user = UnsafeMutableRawPointer(calls)
+      options.progress = { user, done, total in
+        user!.assumingMemoryBound(to: [(Int, Int)].self).pointee.append((done, total))
+        return 0
+      }
+      var out: OpaquePointer?
+      #expect(fovea_load(file.path, &options, &out) == FOVEA_OK)
+      fovea_model_free(out)
+    }
+    #expect(calls.last.map { $0.0 == $0.1 } == true)
+
+    options.progress = { _, _, _ in 1 }
+    var out: OpaquePointer?
+    #expect(fovea_load(file.path, &options, &out) == FOVEA_ERROR_CANCELLED)
+    #expect(out == nil)
+  }
+
+  @Test func objectsOutliveTheModelsHandle() throws {
+    let file = try TinyModel()
+    var model: OpaquePointer?
+    #expect(fovea_load(file.path, nil, &model) == FOVEA_OK)
+    var image: OpaquePointer?
+    let picture = pixels(width: 30, height: 30)
+    #expect(fovea_encode_image_pixels(model, picture, 30, 30, 0, nil, &image) == FOVEA_OK)
+    var session: OpaquePointer?
+    #expect(fovea_session_create(model, nil, &session) == FOVEA_OK)
+    fovea_model_free(model)
+    #expect(ids(try #require(session), "abc", [image]).status == FOVEA_OK)
+    fovea_image_embedding_release(image)
+    #expect(ids(try #require(session), "abc").status == FOVEA_OK)
+    fovea_session_free(session)
+  }
+
+  @Test func theBuiltInModelIsTheOneTheEnvironmentNames() throws {
+    let file = try TinyModel()
+    setenv("FOVEA_MODEL", file.path, 1)
+    defer { unsetenv("FOVEA_MODEL") }
+    var length = 0
+    #expect(fovea_builtin_model(nil, 0, &length) == FOVEA_OK)
+    #expect(length == file.path.utf8.count)
+    var buffer = [CChar](repeating: 1, count: length + 1)
+    #expect(fovea_builtin_model(&buffer, length, &length) == FOVEA_ERROR_BUFFER)
+    #expect(fovea_builtin_model(&buffer, length + 1, &length) == FOVEA_OK)
+    #expect(String(decoding: buffer.prefix(length).map { UInt8(bitPattern: $0) }, as: UTF8.self) == file.path)
+    var model: OpaquePointer?
+    #expect(fovea_load(nil, nil, &model) == FOVEA_OK)
+    fovea_model_free(model)
+  }
+}

@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: Apache-2.0
+import CFovea
+import Foundation
+import Fovea
+import Testing
+
+struct SessionTests {
+  @Test func theSameQuestionHasTheSameAnswer() throws {
+    let model = try Loaded()
+    let image = try model.image()
+    let first = try model.session()
+    let second = try model.session()
+    defer {
+      for session in [first, second] { fovea_session_free(session) }
+      fovea_image_embedding_release(image)
+    }
+    let a = ids(first, "abc", [image], tokens: 16)
+    #expect(a.status == FOVEA_OK, "\(lastError())")
+    #expect(a.ids.count == 16)
+    #expect(ids(first, "abc", [image], tokens: 16).ids == a.ids)
+    #expect(fovea_session_reset(first) == FOVEA_OK)
+    #expect(ids(first, "abc", [image], tokens: 16).ids == a.ids)
+    #expect(ids(second, "abc", [image], tokens: 16).ids == a.ids)
+    #expect(ids(second, "dab", [image], tokens: 16).ids != a.ids)
+  }
+
+  @Test func threadsDoNotChangeTheAnswer() throws {
+    let one = try Loaded(threads: 1)
+    let two = try Loaded(threads: 2)
+    var answers: [[Int32]] = []
+    for model in [one, two] {
+      let image = try model.image()
+      let session = try model.session()
+      answers.append(ids(session, "abc", [image], tokens: 16).ids)
+      fovea_session_free(session)
+      fovea_image_embedding_release(image)
+    }
+    #expect(answers[0].count == 16 && answers[0] == answers[1])
+  }
+
+  @Test func theTokensTextsMakeUpTheAnswer() throws {
+    let model = try Loaded()
+    let session = try model.session()
+    defer { fovea_session_free(session) }
+    struct Seen { var text: [UInt8] = [], ids: [Int32] = [], terminated = true }
+    var seen = Seen()
+    var options = generateOptions(tokens: 24)
+    var answer: UnsafeMutablePointer<CChar>?
+    var result = fovea_generate_result()
+    result.struct_size = MemoryLayout<fovea_generate_result>.size
+    let status = withUnsafeMutablePointer(to: &seen) { seen in
+      options.on_token_user = UnsafeMutableRawPointer(seen)
+      options.on_token = { user, id, text, length in
+        let seen = user!.assumingMemoryBound(to: Seen.self)
+        seen.pointee.ids.append(id)
+        seen.pointee.text += UnsafeRawBufferPointer(start: text, count: length)
+        if text![length] != 0 { seen.pointee.terminated = false }
+        return 0
+      }
+      return fovea_generate(session, "abc", nil, 0, &options, &result, &answer)
+    }
+    #expect(status == FOVEA_OK, "\(lastError())")
+    let text = try #require(answer)
+    #expect(seen.text == Array(UnsafeRawBufferPointer(start: text, count: strlen(text))))
+    #expect(seen.terminated)
+    #expect(result.stop_reason == Int32(FOVEA_STOP_LENGTH) && result.generated_tokens == 24)
+    #expect(result.prompt_tokens > 0 && result.prefill_seconds > 0 && result.decode_seconds > 0)
+    #expect(Array(seen.ids.prefix(24)) == ids(session, "abc", tokens: 24).ids)
+    fovea_string_free(text)
+  }
+
+  @Test func theCallbackEndsTheAnswer() throws {
+    let model = try Loaded()
+    let session = try model.session()
+    defer { fovea_session_free(session) }
+    var options = generateOptions(tokens: 24)
+    options.on_token = { _, _, _, _ in 1 }
+    var result = fovea_generate_result()
+    result.struct_size = MemoryLayout<fovea_generate_result>.size
+    #expect(fovea_generate(session, "abc", nil, 0, &options, &result, nil) == FOVEA_OK)
+    #expect(result.stop_reason == Int32(FOVEA_STOP_CALLBACK) && result.generated_tokens == 1)
+  }
+
+  @Test func aStopTextEndsTheAnswerBeforeItself() throws {
+    let model = try Loaded()
+    let session = try model.session()
+    defer { fovea_session_free(session) }
+    func answer(stop: String?) throws -> (String, Int32) {
+      var options = generateOptions(tokens: 40)
+      var result = fovea_generate_result()
+      result.struct_size = MemoryLayout<fovea_generate_result>.size
+      var text: UnsafeMutablePointer<CChar>?
+      let copy = stop.map { strdup($0) }
+      defer {
+        fovea_string_free(text)
+        free(copy ?? nil)
+      }
+      var stops: [UnsafePointer<CChar>?] = [copy.map { UnsafePointer($0!) }]
+      let status = stops.withUnsafeMutableBufferPointer { stops in
+        options.stop_texts = UnsafePointer(stops.baseAddress)
+        options.stop_text_count = stop == nil ? 0 : 1
+        return fovea_generate(session, "abc", nil, 0, &options, &result, &text)
+      }
+      try #require(status == FOVEA_OK, "\(lastError())")
+      return (String(cString: try #require(text)), result.stop_reason)
+    }
+    let whole = try answer(stop: nil).0
+    // A character from the middle that random weights happen to make.
+    let characters = Array(whole)
+    try #require(characters.count > 4)
+    let stop = String(characters[characters.count / 2])
+    let cut = try answer(stop: stop)
+    #expect(cut.1 == Int32(FOVEA_STOP_TEXT))
+    #expect(!cut.0.contains(stop) && whole.hasPrefix(cut.0 + stop))
+  }
+
+  @Test func aSeedDecidesRandomChoices() throws {
+    let model = try Loaded()
+    let session = try model.session()
+    defer { fovea_session_free(session) }
+    func sample(_ seed: UInt64) -> [Int32] {
+      ids(session, "abc", tokens: 24) {
+        $0.temperature = 1.5
+        $0.seed = seed
+      }.ids
+    }
+    #expect(sample(1) == sample(1))
+    #expect(sample(1) != sample(2))
+    // The likeliest token alone is left in each of these.
+    let greedy = ids(session, "abc", tokens: 24).ids
+    #expect(ids(session, "abc", tokens: 24) { $0.temperature = 1; $0.top_k = 1 }.ids == greedy)
+    #expect(ids(session, "abc", tokens: 24) { $0.temperature = 1; $0.top_p = 1e-6 }.ids == greedy)
+  }
+
+  @Test func idsStopAtTheirCapacity() throws {
+    let model = try Loaded()
+    let session = try model.session()
+    defer { fovea_session_free(session) }
+    var options = generateOptions(tokens: 50)
+    var few = [Int32](repeating: -1, count: 8)
+    var count = 0
+    #expect(fovea_generate_ids(session, "abc", nil, 0, &options, nil, &few, 3, &count) == FOVEA_OK)
+    #expect(count == 3 && few[3] == -1 && few[0] >= 0)
+    #expect(fovea_generate_ids(session, "abc", nil, 0, &options, nil, nil, 0, &count) == FOVEA_OK)
+    #expect(count == 0)
+  }
+
+  @Test func theContextIsTheLimit() throws {
+    let model = try Loaded()
+    let session = try model.session()
+    defer { fovea_session_free(session) }
+    var options = generateOptions(tokens: 0)
+    var result = fovea_generate_result()
+    result.struct_size = MemoryLayout<fovea_generate_result>.size
+    #expect(fovea_generate(session, "abc", nil, 0, &options, &result, nil) == FOVEA_OK)
+    #expect(result.stop_reason == Int32(FOVEA_STOP_CONTEXT))
+    #expect(Int(result.prompt_tokens + result.generated_tokens) >= TinyModel.context)
+
+    let long = String(repeating: "abcd", count: 100)
+    #expect(fovea_generate(session, long, nil, 0, &options, nil, nil) == FOVEA_ERROR_CONTEXT)
+    #expect(lastError(session) == lastError() && lastError().contains("\(TinyModel.context)"))
+
+    var create = fovea_session_options()
+    create.struct_size = MemoryLayout<fovea_session_options>.size
+    create.context_length = 40
+    var small: OpaquePointer?
+    #expect(fovea_session_create(model.handle, &create, &small) == FOVEA_OK)
+    defer { fovea_session_free(small) }
+    #expect(fovea_generate(small, "abc", nil, 0, &options, &result, nil) == FOVEA_OK)
+    #expect(result.prompt_tokens + result.generated_tokens < 45)
+  }
+
+  @Test func rawPromptsTakeOneImageForEachMark() throws {
+    let model = try Loaded()
+    let image = try model.image()
+    let session = try model.session()
+    defer {
+      fovea_session_free(session)
+      fovea_image_embedding_release(image)
+    }
+    for (prompt, images) in [("<image> a", 0), ("a", 1), ("<image><image> a", 1), ("<image> a", 2)] {
+      let status = ids(session, prompt, [OpaquePointer?](repeating: image, count: images)) { $0.raw = 1 }.status
+      #expect(status == FOVEA_ERROR_ARGUMENT, "\(prompt) with \(images)")
+      #expect(lastError().contains("<image>"))
+    }
+    #expect(ids(session, "a <image> b <image>", [image, image]) { $0.raw = 1 }.status == FOVEA_OK)
+  }
+
+  @Test func anImageOfAnotherModelIsRefused() throws {
+    let model = try Loaded()
+    let other = try Loaded(seed: 2)
+    let image = try other.image()
+    let session = try model.session()
+    #expect(ids(session, "abc", [image]).status == FOVEA_ERROR_ARGUMENT)
+    #expect(lastError() == "images[0]: was encoded by another model.")
+    fovea_session_free(session)
+    fovea_image_embedding_release(image)
+  }
+
+  @Test func logitsChooseTheGreedyToken() throws {
+    let model = try Loaded()
+    let image = try model.image()
+    let session = try model.session()
+    defer {
+      fovea_session_free(session)
+      fovea_image_embedding_release(image)
+    }
+    var logits: UnsafePointer<Float>?
+    var (rows, columns) = (0, 0)
+    var options = generateOptions()
+    options.raw = 1
+    let images: [OpaquePointer?] = [image]
+    #expect(fovea_logits(session, "<image>ab", images, 1, &options, &logits, &rows, &columns) == FOVEA_OK, "\(lastError())")
+    #expect(columns == TinyModel.vocabulary)
+    var count = 0
+    #expect(fovea_tokenize(model.handle, "ab", 2, nil, 0, &count) == FOVEA_OK)
+    #expect(rows == 1 + 4 + count)  // beginning of sequence, image, text
+    let last = UnsafeBufferPointer(start: logits, count: rows * columns).suffix(columns)
+    let areFinite = last.allSatisfy { $0.isFinite }
+    #expect(areFinite)
+    let likeliest = last.enumerated().max { $0.element < $1.element }?.offset
+    #expect(ids(session, "<image>ab", images, tokens: 1) { $0.raw = 1 }.ids == [Int32(try #require(likeliest))])
+  }
+
+  @Test func aDeadlineEndsTheWork() throws {
+    let model = try Loaded()
+    let session = try model.session()
+    defer { fovea_session_free(session) }
+    #expect(ids(session, "abc") { $0.deadline_seconds = 1e-9 }.status == FOVEA_ERROR_DEADLINE)
+    #expect(ids(session, "abc") { $0.deadline_seconds = 1e6 }.status == FOVEA_OK)
+  }
+
+  @Test func aCancelledSessionWorksAgain() throws {
+    let model = try Loaded()
+    let session = try model.session()
+    defer { fovea_session_free(session) }
+    let expected = ids(session, "abc", tokens: 16).ids
+    var options = generateOptions(tokens: 60)
+    options.on_token_user = UnsafeMutableRawPointer(session)
+    options.on_token = { user, _, _, _ in
+      fovea_session_cancel(OpaquePointer(user!))
+      return 0
+    }
+    #expect(fovea_generate(session, "abc", nil, 0, &options, nil, nil) == FOVEA_ERROR_CANCELLED)
+    #expect(!lastError(session).isEmpty)
+    // Without a call in progress it does nothing.
+    fovea_session_cancel(session)
+    #expect(ids(session, "abc", tokens: 16).ids == expected)
+  }
+
+  @Test func aSecondCallAtTheSameMomentIsBusy() throws {
+    let model = try Loaded()
+    let session = try model.session()
+    defer { fovea_session_free(session) }
+    var statuses: [fovea_status] = []
+    withUnsafeMutablePointer(to: &statuses) { statuses in
+      struct State { let session: OpaquePointer, statuses: UnsafeMutablePointer<[fovea_status]> }
+      var state = State(session: session, statuses: statuses)
+      var options = generateOptions(tokens: 2)
+      withUnsafeMutablePointer(to: &state) { state in
+        options.on_token_user = UnsafeMutableRawPointer(state)
+        options.on_token = { user, _, _, _ in
+          // From within a call the session is as busy as from another thread.
+          let state = user!.assumingMemoryBound(to: State.self).pointee
+          var logits: UnsafePointer<Float>?
+          var (rows, columns) = (0, 0)
+          state.statuses.pointee += [
+            fovea_generate(state.session, "a", nil, 0, nil, nil, nil), fovea_session_reset(state.session),
+            fovea_logits(state.session, "a", nil, 0, nil, &logits, &rows, &columns),
+          ]
+          return 0
+        }
+        #expect(fovea_generate(session, "abc", nil, 0, &options, nil, nil) == FOVEA_OK)
+      }
+    }
+    #expect(statuses.count >= 6 && statuses.allSatisfy { $0 == FOVEA_ERROR_BUSY })
+    #expect(lastError().contains("session"))
+    #expect(lastError(session) == "")
+  }
+
+  @Test func sessionsOfOneModelWorkAtOnce() throws {
+    let model = try Loaded(threads: 2)
+    let image = try model.image()
+    defer { fovea_image_embedding_release(image) }
+    let alone = try model.session()
+    let expected = ids(alone, "abc", [image], tokens: 24).ids
+    fovea_session_free(alone)
+    let shared = Shared(model: model.handle, image: image, expected: expected)
+    var threads: [Thread] = []
+    for _ in 0..<4 {
+      let thread = Thread { shared.work() }
+      thread.start()
+      threads.append(thread)
+    }
+    for _ in threads { shared.done.wait() }
+    #expect(shared.wrong == 0)
+  }
+
+  private final class Shared: @unchecked Sendable {
+    let model, image: OpaquePointer
+    let expected: [Int32]
+    let done = DispatchSemaphore(value: 0)
+    private let lock = NSLock()
+    private(set) var wrong = 0
+
+    init(model: OpaquePointer, image: OpaquePointer, expected: [Int32]) {
+      self.model = model
+      self.image = image
+      self.expected = expected
+    }
+
+    func work() {
+      var session: OpaquePointer?
+      var isWrong = fovea_session_create(model, nil, &session) != FOVEA_OK
+      if let session, ids(session, "abc", [image], tokens: 24).ids != expected { isWrong = true }
+      fovea_session_free(session)
+      lock.withLock { wrong += isWrong ? 1 : 0 }
+      done.signal()
+    }
+  }
+}

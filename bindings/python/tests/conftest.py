@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The tests run against the library in build/ (tools/install --prefix build) or the one FOVEA_LIBRARY names."""
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+sys.path.insert(0, str(ROOT / "bindings" / "python"))
+
+import fovea  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def model() -> fovea.Model:
+    """The built-in model."""
+    return fovea.load(threads=2)
+
+
+@pytest.fixture(scope="session")
+def picture():
+    """An image that needs slices: uint8 [300, 500, 3], smooth with some edges."""
+    import numpy
+
+    y, x = numpy.mgrid[0:300, 0:500]
+    channels = [x * 255 // 499, y * 255 // 299, ((x // 40 + y // 40) % 2) * 200]
+    return numpy.stack(channels, axis=-1).astype(numpy.uint8)
+
+
+@pytest.fixture(scope="session")
+def image(model, picture) -> fovea.ImageEmbedding:
+    return model.encode_image(picture)

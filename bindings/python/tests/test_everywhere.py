@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The same question has the same answer from the command line, from C and from Python, on every instruction set, for any number of
+threads."""
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+
+import pytest
+
+import fovea
+
+QUESTION = "What is in the picture?"
+
+
+@pytest.fixture(scope="module")
+def path(picture, tmp_path_factory):
+    from PIL import Image
+
+    path = tmp_path_factory.mktemp("pictures") / "picture.png"
+    Image.fromarray(picture).save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def answer(model, path) -> str:
+    return model.session().generate(QUESTION, [model.encode_image(path)], max_tokens=24, ignore_eos=True)
+
+
+def fovea_run(root, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [str(root / "build" / "bin" / "fovea"), *arguments],
+        env={**os.environ, **environment},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+def run_arguments(path) -> list:
+    return ["run", "-i", str(path), "-p", QUESTION, "--max-tokens", "24", "--ignore-eos"]
+
+
+def test_the_command_line_answers_alike(root, path, answer):
+    done = fovea_run(root, *run_arguments(path))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.decode() == answer + "\n"
+    assert done.stderr == b""  # no progress where there is no terminal
+
+
+def test_the_command_lines_json_has_the_answer_and_figures(root, path, answer):
+    done = fovea_run(root, *run_arguments(path), "--json")
+    report = json.loads(done.stdout)
+    assert report["text"] == answer
+    assert report["stop_reason"] == "length" and report["generated_tokens"] == 24
+    assert report["images"][0]["width"] == 500 and report["images"][0]["tokens"] > 0
+    assert set(report["seconds"]) == {"load", "encode", "prefill", "decode"}
+
+
+def test_the_c_example_answers_alike(root, model, path):
+    ask = root / "build" / "bin" / "ask"
+    if not ask.exists():
+        pytest.skip("build/bin/ask was not built")
+    done = subprocess.run([str(ask), str(path), QUESTION], stdout=subprocess.PIPE, check=True)
+    assert done.stdout.decode() == model.session().generate(QUESTION, [model.encode_image(path)]) + "\n"
+
+
+def test_the_prompt_can_come_from_standard_input(root, path, answer):
+    arguments = run_arguments(path)
+    arguments[arguments.index(QUESTION)] = "-"
+    done = subprocess.run(
+        [str(root / "build" / "bin" / "fovea"), *arguments], input=QUESTION.encode() + b"\n", stdout=subprocess.PIPE
+    )
+    assert done.stdout.decode() == answer + "\n"
+
+
+@pytest.mark.parametrize("isa", ["scalar", "avx2", "avx512"])
+@pytest.mark.parametrize("threads", ["1", "2", "3"])
+def test_instruction_sets_and_threads_change_nothing(root, path, answer, isa, threads):
+    done = fovea_run(root, *run_arguments(path), "--threads", threads, "--json", FOVEA_ISA=isa)
+    report = json.loads(done.stdout)
+    assert report["text"] == answer
+    assert report["model"]["threads"] == int(threads)
+
+
+@pytest.mark.parametrize(
+    "arguments, code, message",
+    [
+        (["run", "-m", "/nonexistent.fovea", "-p", "x"], 66, b"/nonexistent.fovea"),
+        (["run", "-i", "/nonexistent.png", "-p", "x"], 66, b"/nonexistent.png"),
+        (["run", "-p", "<image>"], 64, b"<image>"),
+        (["run", "-p", "x", "--temperature", "-1"], 64, b"temperature"),
+        (["run", "-p", "word " * 5000], 64, b"context"),
+        (["run"], 64, b"--prompt"),
+        (["run", "-p", "x", "--memory-budget", "1K"], 71, b"1024"),
+        (["run", "-p", "x", "--memory-budget", "lots"], 64, b"--memory-budget"),
+        (["inspect", "-m", "/nonexistent.fovea"], 66, b"/nonexistent.fovea"),
+        (["no-such-command"], 64, b"no-such-command"),
+    ],
+)
+def test_failures_have_a_line_and_a_status(root, arguments, code, message):
+    done = fovea_run(root, *arguments)
+    assert done.returncode == code, done.stderr
+    assert message in done.stderr
+    assert done.stdout == b""
+
+
+def test_a_foreign_file_is_no_model(root, tmp_path):
+    path = tmp_path / "foreign.fovea"
+    path.write_bytes(b"GGUF" + bytes(1000))
+    done = fovea_run(root, "run", "-m", str(path), "-p", "x")
+    assert done.returncode == 65 and b"foreign.fovea" in done.stderr
+
+
+def test_inspect_shows_the_file(root, model):
+    done = fovea_run(root, "inspect", "--json")
+    report = json.loads(done.stdout)
+    assert report["metadata"]["general.system"] == "hires_llava"
+    assert len(report["tensors"]) > 50
+    assert report["memory_plan"]["total_bytes"] == fovea.plan()["total_bytes"]
+    text = fovea_run(root, "inspect", "--tensors", "--verify").stdout.decode()
+    assert "hires_llava" in text and report["tensors"][0]["name"] in text
+
+
+def test_bench_prints_every_figure(root):
+    done = fovea_run(root, "bench", "--json", "--runs", "2", "--tokens", "8", "--prompt-tokens", "32", "--size", "200")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    for figure in ("encode_seconds", "prefill_tokens_per_second", "decode_tokens_per_second"):
+        assert 0 < report[figure]["low"] <= report[figure]["median"] <= report[figure]["high"]
+    assert report["bytes_per_token"] > 0 and report["read_bytes_per_second"] > 1e8
+    assert 0 < report["bandwidth_share"] < 2 and report["peak_bytes"] > 1e6
