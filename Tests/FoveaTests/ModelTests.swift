@@ -149,20 +149,4 @@ struct ModelTests {
     #expect(ids(try #require(session), "abc").status == FOVEA_OK)
     fovea_session_free(session)
   }
-
-  @Test func theBuiltInModelIsTheOneTheEnvironmentNames() throws {
-    let file = try TinyModel()
-    setenv("FOVEA_MODEL", file.path, 1)
-    defer { unsetenv("FOVEA_MODEL") }
-    var length = 0
-    #expect(fovea_builtin_model(nil, 0, &length) == FOVEA_OK)
-    #expect(length == file.path.utf8.count)
-    var buffer = [CChar](repeating: 1, count: length + 1)
-    #expect(fovea_builtin_model(&buffer, length, &length) == FOVEA_ERROR_BUFFER)
-    #expect(fovea_builtin_model(&buffer, length + 1, &length) == FOVEA_OK)
-    #expect(String(decoding: buffer.prefix(length).map { UInt8(bitPattern: $0) }, as: UTF8.self) == file.path)
-    var model: OpaquePointer?
-    #expect(fovea_load(nil, nil, &model) == FOVEA_OK)
-    fovea_model_free(model)
-  }
 }

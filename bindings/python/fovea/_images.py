@@ -81,7 +81,7 @@ def encode(model: int, image: "Image", options: c.fovea_encode_options) -> int:
         check(lib.fovea_encode_image_bytes(model, data, len(data), options, handle))
     else:
         pixels, width, height = _pixels(image)
-        pointer = ctypes.cast(pixels, ctypes.POINTER(ctypes.c_uint8))
+        pointer = ctypes.cast(ctypes.c_char_p(pixels), ctypes.POINTER(ctypes.c_uint8))
         check(lib.fovea_encode_image_pixels(model, pointer, width, height, 0, options, handle))
     assert handle.value is not None
     return handle.value

@@ -276,7 +276,8 @@ def library() -> ctypes.CDLL:
 
 def version() -> str:
     """The version of the shared library."""
-    return library().fovea_version().decode()
+    text: bytes = library().fovea_version()
+    return text.decode()
 
 
 def _load() -> ctypes.CDLL:

@@ -6,7 +6,7 @@ import ctypes
 import json
 import os
 import weakref
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Sequence, Union
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Union
 
 from . import _library as c
 from ._callbacks import Progress, progress_callback
@@ -82,7 +82,7 @@ def plan(
     options, _ = _load_options(None, None, context_length, False, None)
     out = c.fovea_memory_plan()
     check(c.library().fovea_plan(None if path is None else encoded_path(path), options, out))
-    return {name: getattr(out, name) for name, _ in out._fields_ if name != "struct_size"}
+    return {field[0]: getattr(out, field[0]) for field in out._fields_ if field[0] != "struct_size"}
 
 
 def _load_options(
@@ -123,7 +123,8 @@ class Model:
         info = c.fovea_model_info()
         check(c.library().fovea_model_get_info(self._handle, info))
         facts: Dict[str, Any] = {}
-        for name, _ in info._fields_:
+        for field in info._fields_:
+            name = field[0]
             if name not in ("struct_size", "reserved"):
                 value = getattr(info, name)
                 facts[name] = value.decode("utf-8", "replace") if isinstance(value, bytes) else value

@@ -123,6 +123,16 @@ def test_inspect_shows_the_file(root, model):
     assert "hires_llava" in text and report["tensors"][0]["name"] in text
 
 
+def test_the_environment_can_name_the_model(root, path, tmp_path, answer):
+    copy = tmp_path / "copy.fovea"
+    copy.write_bytes(open(fovea.builtin_model(), "rb").read())
+    report = json.loads(fovea_run(root, "inspect", "--json", FOVEA_MODEL=str(copy)).stdout)
+    assert report["path"] == str(copy)
+    assert fovea_run(root, *run_arguments(path), FOVEA_MODEL=str(copy)).stdout.decode() == answer + "\n"
+    done = fovea_run(root, *run_arguments(path), FOVEA_MODEL=str(tmp_path / "missing.fovea"))
+    assert done.returncode == 66 and b"missing.fovea" in done.stderr
+
+
 def test_bench_prints_every_figure(root):
     done = fovea_run(root, "bench", "--json", "--runs", "2", "--tokens", "8", "--prompt-tokens", "32", "--size", "200")
     assert done.returncode == 0, done.stderr
