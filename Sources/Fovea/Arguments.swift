@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-import CFovea
 import Shims
 import Systems
 
@@ -132,12 +131,6 @@ func count(_ value: Int32, _ name: StaticString) throws(FoveaError) -> Int {
 func deadline(_ seconds: Double) throws(FoveaError) -> Double? {
   guard seconds >= 0 else { throw .argument("options.deadline_seconds: is \(seconds), must not be negative.") }
   return seconds == 0 ? nil : seconds
-}
-
-/// A host's progress callback as a closure; the callback's 0 means go on.
-func progress(_ callback: fovea_progress_callback?, _ user: UnsafeMutableRawPointer?) -> ((Int, Int) -> Bool)? {
-  guard let callback else { return nil }
-  return { done, total in callback(user, done, total) == 0 }
 }
 
 /// For figures that fit in practice; a host never sees a wrapped number.

@@ -149,7 +149,7 @@ private func options(_ c: fovea_generate_options, most: Int) throws(FoveaError) 
   options.ignoresEnd = c.ignore_eos != 0
   options.isRaw = c.raw != 0
   options.deadlineSeconds = try deadline(c.deadline_seconds)
-  options.progress = progress(c.progress, c.progress_user)
+  options.progress = Progress(c.progress, c.progress_user).closure
   for stop in try buffer(c.stop_texts, count: c.stop_text_count, "options.stop_texts") {
     let stop = try text(stop, "options.stop_texts")
     guard !stop.isEmpty else { throw .argument("options.stop_texts: one of them is empty.") }

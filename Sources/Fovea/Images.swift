@@ -66,7 +66,9 @@ private func encode(
     let stop = StopSignal()
     if let seconds = try deadline(c.deadline_seconds) { stop.stop(after: seconds) }
     let image = try image(c.apply_orientation != 0)
-    let embedding = try model.model.encode(image, stop: stop, progress: progress(c.progress, c.progress_user))
+    let progress = Progress(c.progress, c.progress_user)
+    let embedding = try model.model.encode(image, stop: stop, progress: progress.closure)
+    try progress.finish()
     out.pointee = handle(owning: ImageHandle(model.model, embedding))
   }
 }

@@ -50,8 +50,9 @@ public func fovea_model_get_info(_ model: OpaquePointer?, _ info: UnsafeMutableP
 private func load(
   _ path: UnsafePointer<CChar>?, _ options: UnsafePointer<fovea_load_options>?
 ) throws(FoveaError) -> OpaquePointer {
-  let options = try loadOptions(options)
+  let (options, progress) = try loadOptions(options)
   let model = try Model.load(path: try modelPath(path), options: options)
+  try progress.finish()
   return handle(owning: ModelHandle(model))
 }
 
@@ -59,9 +60,11 @@ private func load(
 private func loadMemory(
   _ bytes: UnsafeRawPointer?, _ size: Int, _ options: UnsafePointer<fovea_load_options>?
 ) throws(FoveaError) -> OpaquePointer {
-  let options = try loadOptions(options)
+  let (options, progress) = try loadOptions(options)
   let bytes = try buffer(try required(bytes, "bytes").assumingMemoryBound(to: UInt8.self), count: size, "size")
-  return handle(owning: ModelHandle(try Model.load(bytes: UnsafeRawBufferPointer(bytes), options: options)))
+  let model = try Model.load(bytes: UnsafeRawBufferPointer(bytes), options: options)
+  try progress.finish()
+  return handle(owning: ModelHandle(model))
 }
 
 @inline(never)
@@ -69,7 +72,7 @@ private func plan(
   _ path: UnsafePointer<CChar>?, _ options: UnsafePointer<fovea_load_options>?, _ out: UnsafeMutablePointer<fovea_memory_plan>
 ) throws(FoveaError) {
   _ = try structSize(UnsafeRawPointer(out), first: FirstSize.memoryPlan, "out")
-  let options = try loadOptions(options)
+  let options = try loadOptions(options).options
   let path = try modelPath(path)
   let plan = try Model.plan(path: path, options: options)
   var c = fovea_memory_plan()
@@ -121,7 +124,9 @@ private func modelPath(_ path: UnsafePointer<CChar>?) throws(FoveaError) -> Stri
   return String(decoding: try pathBytes(path, "path"), as: UTF8.self)
 }
 
-private func loadOptions(_ given: UnsafePointer<fovea_load_options>?) throws(FoveaError) -> LoadOptions {
+private func loadOptions(
+  _ given: UnsafePointer<fovea_load_options>?
+) throws(FoveaError) -> (options: LoadOptions, progress: Progress) {
   var c = fovea_load_options()
   try read(given, into: &c, first: FirstSize.loadOptions, "options")
   try requireZero(c.reserved)
@@ -130,6 +135,7 @@ private func loadOptions(_ given: UnsafePointer<fovea_load_options>?) throws(Fov
   if c.context_length != 0 { options.contextLength = try count(c.context_length, "options.context_length") }
   if c.memory_budget != 0 { options.memoryBudget = Int(clamping: c.memory_budget) }
   options.verify = c.verify != 0
-  options.progress = progress(c.progress, c.progress_user)
-  return options
+  let progress = Progress(c.progress, c.progress_user)
+  options.progress = progress.closure
+  return (options, progress)
 }

@@ -156,6 +156,11 @@ private struct Figures {
 
   var share: Double { decode.median * bytesPerToken / bandwidth }
 
+  private var shareText: String {
+    let text = "\(decimal(share * 100, 0)) % of the \(decimal(bandwidth / 1e9, 1)) GB/s that memory gives"
+    return share > 1 ? text + ": the weights stay in the caches" : text
+  }
+
   var table: String {
     let rows = [
       (
@@ -169,7 +174,7 @@ private struct Figures {
       ("prefill", prefill.text("tokens/s", 1)),
       ("decode", decode.text("tokens/s", 1)),
       ("read per token", amount(Int(bytesPerToken))),
-      ("bandwidth", "\(decimal(bandwidth / 1e9, 1)) GB/s measured, decoding uses \(decimal(share * 100, 0)) %"),
+      ("decode reads", "\(decimal(decode.median * bytesPerToken / 1e9, 1)) GB/s, \(shareText)"),
       ("peak memory", amount(peak)),
     ]
     return rows.map { "\(padded($0, 16)) \($1)\n" }.joined()

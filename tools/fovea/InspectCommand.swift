@@ -68,7 +68,7 @@ struct InspectCommand: ParsableCommand {
     line("weights", "\(grouped(file.records.reduce(0) { $0 + $1.elementCount })) in \(file.records.count) tensors")
     for kind in kinds(file) {
       let ratio = kind.stored == kind.decoded ? "" : " (\(amount(kind.stored)) stored)"
-      line("  \(kind.name)", "\(kind.count) tensors, \(amount(kind.decoded))\(ratio)")
+      line("  \(kind.name)", "\(kind.count) \(kind.count == 1 ? "tensor" : "tensors"), \(amount(kind.decoded))\(ratio)")
     }
     if let plan {
       line("memory", "\(amount(plan.total_bytes)) with one session")
