@@ -2,9 +2,14 @@
 // SPDX-License-Identifier: Apache-2.0
 import PackageDescription
 
-/// Flags of one instruction set. They reach clang (so that its intrinsics are there) and Swift's own code generator.
+/// Flags of one x86-64 instruction set. They reach clang (so that its intrinsics are there) and Swift's own code generator.
+/// Elsewhere those modules compile to nothing.
 func instructionSet(_ features: [String], cpu: String) -> [SwiftSetting] {
-  [.unsafeFlags(features.flatMap { ["-Xcc", "-m\($0)"] } + ["-Xcc", "-march=\(cpu)", "-Ounchecked", "-wmo"])]
+  #if arch(x86_64)
+    [.unsafeFlags(features.flatMap { ["-Xcc", "-m\($0)"] } + ["-Xcc", "-march=\(cpu)", "-Ounchecked", "-wmo"])]
+  #else
+    []
+  #endif
 }
 
 let avx2 = instructionSet(["avx2", "fma", "f16c"], cpu: "haswell")

@@ -5,7 +5,7 @@ import Shims
 /// The kernels of one instruction set. Which table is used never changes a result: every variant is bit for bit the scalar one.
 ///
 /// Formulas and orders of operations stand at the functions of `ScalarKernels`. Kernels allocate nothing, throw nothing and are safe to call
-/// from several threads on disjoint outputs; the caller has checked every size. `attention` takes up to 1 KiB per unit of `headSize` of stack.
+/// from several threads on disjoint outputs; the caller has checked every size. `attention` takes up to 256 KiB of stack.
 package struct KernelTable {
   package typealias Linear = (
     UnsafePointer<LinearArguments>, _ firstBlock: Int, _ endBlock: Int, _ firstToken: Int, _ endToken: Int
@@ -55,11 +55,14 @@ package struct KernelTable {
   package let halfToFloat: (UnsafePointer<UInt16>, UnsafeMutablePointer<Float>, Int) -> Void
   package let floatToHalf: (UnsafePointer<Float>, UnsafeMutablePointer<UInt16>, Int) -> Void
 
-  /// The best table of this CPU, or the one `FOVEA_ISA` (scalar, avx2, avx512) names if the CPU can run it.
-  package static func choose() -> KernelTable {
+  /// The best table of this CPU, or the one that the environment's `FOVEA_ISA` (scalar, avx2, avx512) names if the CPU can run it.
+  package static func choose() -> KernelTable { choose(getenv("FOVEA_ISA")) }
+
+  /// The table called `name`, or the best one if there is no name or this CPU has no such table.
+  package static func choose(_ name: UnsafePointer<CChar>?) -> KernelTable {
     let tables = all()
-    if let forced = getenv("FOVEA_ISA") {
-      for table in tables where strcmp(forced, UnsafeRawPointer(table.name.utf8Start).assumingMemoryBound(to: CChar.self)) == 0 {
+    if let name {
+      for table in tables where strcmp(name, UnsafeRawPointer(table.name.utf8Start).assumingMemoryBound(to: CChar.self)) == 0 {
         return table
       }
     }

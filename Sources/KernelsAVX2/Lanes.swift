@@ -75,9 +75,11 @@ struct Lanes {
   @inline(__always) static func select(_ p: Lanes, isLess q: Lanes, _ x: Lanes, else y: Lanes) -> Lanes {
     Lanes(fovea_select_less_256(p.a, q.a, x.a, y.a), fovea_select_less_256(p.b, q.b, x.b, y.b))
   }
-  /// self with the low bits of `shifted` added to the exponent fields.
-  @inline(__always) func scaled(byExponents shifted: Lanes) -> Lanes {
-    Lanes(fovea_add_exponents_256(a, shifted.a), fovea_add_exponents_256(b, shifted.b))
+  /// self with the low bits of `shifted` added to the exponent fields; 0 where p < q.
+  @inline(__always) func scaled(byExponents shifted: Lanes, zeroWhere p: Lanes, isLess q: Lanes) -> Lanes {
+    Lanes(
+      _mm256_and_ps(fovea_not_less_256(p.a, q.a), fovea_add_exponents_256(a, shifted.a)),
+      _mm256_and_ps(fovea_not_less_256(p.b, q.b), fovea_add_exponents_256(b, shifted.b)))
   }
 
   /// Lanes folded 16 → 8 → 4 → 2 → 1, lane i with lane i + half.

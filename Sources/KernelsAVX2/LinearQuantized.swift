@@ -10,12 +10,14 @@ import Shims
 /// - int4: the nibble (0 … 15) is the unsigned operand; a pair's sum ≤ 3 810, so 8 of them (≤ 30 480) add up in int16 before widening.
 /// Register tiles of 1 block × 4 tokens; missing tokens repeat the last one.
 extension VectorKernels {
+  @export(interface)
   package static func linearQ8(
     _ arguments: UnsafePointer<LinearArguments>, _ firstBlock: Int, _ endBlock: Int, _ firstToken: Int, _ endToken: Int
   ) {
     linear(Q8.self, arguments.pointee, firstBlock, endBlock, firstToken, endToken)
   }
 
+  @export(interface)
   package static func linearQ4(
     _ arguments: UnsafePointer<LinearArguments>, _ firstBlock: Int, _ endBlock: Int, _ firstToken: Int, _ endToken: Int
   ) {

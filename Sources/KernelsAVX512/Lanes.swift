@@ -48,10 +48,11 @@ struct Lanes {
   @inline(__always) static func select(_ a: Lanes, isLess b: Lanes, _ x: Lanes, else y: Lanes) -> Lanes {
     Lanes(fovea_select_less_512(a.v, b.v, x.v, y.v))
   }
-  /// self with the low bits of `shifted` added to the exponent fields.
-  @inline(__always) func scaled(byExponents shifted: Lanes) -> Lanes {
+  /// self with the low bits of `shifted` added to the exponent fields; 0 where a < b.
+  @inline(__always) func scaled(byExponents shifted: Lanes, zeroWhere a: Lanes, isLess b: Lanes) -> Lanes {
     let exponents = _mm512_slli_epi32(_mm512_castps_si512(shifted.v), 23)
-    return Lanes(_mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(v), exponents)))
+    let sum = _mm512_maskz_add_epi32(fovea_not_less_512(a.v, b.v), _mm512_castps_si512(v), exponents)
+    return Lanes(_mm512_castsi512_ps(sum))
   }
 
   /// Lanes folded 16 → 8 → 4 → 2 → 1, lane i with lane i + half.

@@ -8,12 +8,14 @@ import Shims
 /// at a time; lane r of an accumulator is output row r of the block. Several tokens: register tiles of 2 blocks × 6 tokens. One token: a stream
 /// over the weights, block by block.
 extension VectorKernels {
+  @export(interface)
   package static func linearQ8(
     _ arguments: UnsafePointer<LinearArguments>, _ firstBlock: Int, _ endBlock: Int, _ firstToken: Int, _ endToken: Int
   ) {
     linear(Q8.self, arguments.pointee, firstBlock, endBlock, firstToken, endToken)
   }
 
+  @export(interface)
   package static func linearQ4(
     _ arguments: UnsafePointer<LinearArguments>, _ firstBlock: Int, _ endBlock: Int, _ firstToken: Int, _ endToken: Int
   ) {

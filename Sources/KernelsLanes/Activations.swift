@@ -3,14 +3,17 @@
 
 /// Activations in place, 16 values a step, exact to ScalarKernels, whose formulas these are.
 extension VectorKernels {
+  @export(interface)
   package static func gelu(_ x: UnsafeMutablePointer<Float>, _ count: Int) {
     map(x, count) { $0.max(Lanes()) - normalTail($0.magnitude) }
   }
 
+  @export(interface)
   package static func quickGELU(_ x: UnsafeMutablePointer<Float>, _ count: Int) {
     map(x, count) { $0 / (Lanes(repeating: 1) + exponential($0 * Lanes(repeating: -1.702))) }
   }
 
+  @export(interface)
   package static func geluTanh(_ x: UnsafeMutablePointer<Float>, _ count: Int) {
     map(x, count) {
       let inner = Lanes(repeating: -1.595_769_12).addingProduct($0 * $0, Lanes(repeating: -0.071_354_816))
@@ -18,16 +21,19 @@ extension VectorKernels {
     }
   }
 
+  @export(interface)
   package static func silu(_ x: UnsafeMutablePointer<Float>, _ count: Int) {
     map(x, count) { $0 / (Lanes(repeating: 1) + exponential($0 * Lanes(repeating: -1))) }
   }
 
+  @export(interface)
   package static func siluMultiply(
     _ gate: UnsafePointer<Float>, _ up: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>, _ count: Int
   ) {
     map(gate, up, y, count) { $0 / (Lanes(repeating: 1) + exponential($0 * Lanes(repeating: -1))) * $1 }
   }
 
+  @export(interface)
   package static func add(_ x: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>, _ count: Int) {
     map(y, x, y, count) { $0 + $1 }
   }

@@ -8,6 +8,7 @@ extension VectorKernels {
   /// Some 200 queries of 64 values walk the keys in blocks of 64. A block's keys are transposed to [headSize][64] and its values copied
   /// dense, so that scores and outputs are register tiles of 6 queries × 16 or 64 columns. A single query reads keys and values in place.
   /// Best given many queries a call, a multiple of 6: each call packs the keys it sees. Stack: headSize rounded up to 16 · 512 bytes + 128 KiB at most.
+  @export(interface)
   package static func attention(
     _ arguments: UnsafePointer<AttentionArguments>, _ head: Int, _ firstQuery: Int, _ endQuery: Int
   ) {

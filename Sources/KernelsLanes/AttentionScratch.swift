@@ -175,7 +175,7 @@ struct AttentionScratch {
       newMaximum[t] = maxima.largest
       t += 1
     }
-    exponential(Lanes(maximum + i, count: rows) - Lanes(newMaximum, count: rows)).store(correction)
+    exponential(upTo88: Lanes(maximum + i, count: rows) - Lanes(newMaximum, count: rows)).store(correction)
     t = 0
     while t < rows {
       let seen = VectorKernels.visibleKeys(a, first + i + t) - start
@@ -186,7 +186,7 @@ struct AttentionScratch {
       var total = Lanes(sum + (i + t) * 16) * Lanes(repeating: correction[t])
       var j = 0
       while j < count {
-        let weight = exponential(Self.visibleScores(p, j, visible) - largest)
+        let weight = exponential(upTo88: Self.visibleScores(p, j, visible) - largest)
         weight.store(p + j)
         total = total + weight
         j += 16

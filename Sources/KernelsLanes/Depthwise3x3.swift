@@ -3,6 +3,7 @@
 
 extension VectorKernels {
   /// Depthwise 3×3 convolution, zero padding, 16 channels a step; exact to ScalarKernels.
+  @export(interface)
   package static func depthwise3x3(
     _ x: UnsafePointer<Float>, _ weight: UnsafePointer<Float>, _ bias: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>,
     _ height: Int, _ width: Int, _ channels: Int, _ firstRow: Int, _ endRow: Int

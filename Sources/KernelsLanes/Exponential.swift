@@ -7,6 +7,12 @@
 /// eˣ, 16 at a time: `exponential` of KernelsScalar, exact to it.
 @inline(__always)
 func exponential(_ x: Lanes) -> Lanes {
+  Lanes.select(Lanes(repeating: 88), isLess: x, Lanes(repeating: .infinity), else: exponential(upTo88: x))
+}
+
+/// The same for x ≤ 88.
+@inline(__always)
+func exponential(upTo88 x: Lanes) -> Lanes {
   let one = Lanes(repeating: 1)
   let shifted = roundingShift.addingProduct(x, Lanes(repeating: 1.442_695_04))
   let n = shifted - roundingShift
@@ -18,8 +24,7 @@ func exponential(_ x: Lanes) -> Lanes {
   q = Lanes(repeating: 4.999_999_4e-1).addingProduct(q, r)
   q = one.addingProduct(q, r)
   q = one.addingProduct(q, r)
-  let finite = Lanes.select(Lanes(repeating: 88), isLess: x, Lanes(repeating: .infinity), else: q.scaled(byExponents: shifted))
-  return Lanes.select(x, isLess: Lanes(repeating: -87), Lanes(), else: finite)
+  return q.scaled(byExponents: shifted, zeroWhere: x, isLess: Lanes(repeating: -87))
 }
 
 /// y · Φ(−y) for y ≥ 0, 16 at a time: `normalTail` of KernelsScalar, exact to it.

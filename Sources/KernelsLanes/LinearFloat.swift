@@ -4,12 +4,14 @@ import Shims
 
 /// y = x·Wᵀ + bias with float weights, in register tiles of 6 tokens × 16 or 64 output rows; exact to ScalarKernels.
 extension VectorKernels {
+  @export(interface)
   package static func linearF32(
     _ arguments: UnsafePointer<LinearArguments>, _ firstBlock: Int, _ endBlock: Int, _ firstToken: Int, _ endToken: Int
   ) {
     linear(arguments.pointee, firstBlock, endBlock, firstToken, endToken, isHalf: false)
   }
 
+  @export(interface)
   package static func linearF16(
     _ arguments: UnsafePointer<LinearArguments>, _ firstBlock: Int, _ endBlock: Int, _ firstToken: Int, _ endToken: Int
   ) {

@@ -3,6 +3,7 @@
 
 /// Norms of one row, sums in 64 lanes, exact to ScalarKernels.
 extension VectorKernels {
+  @export(interface)
   package static func layerNorm(
     _ x: UnsafePointer<Float>, _ weight: UnsafePointer<Float>, _ bias: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>,
     _ count: Int, _ epsilon: Float
@@ -24,6 +25,7 @@ extension VectorKernels {
     }
   }
 
+  @export(interface)
   package static func rmsNorm(
     _ x: UnsafePointer<Float>, _ weight: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>, _ count: Int, _ epsilon: Float
   ) {

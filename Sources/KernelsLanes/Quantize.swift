@@ -3,6 +3,7 @@
 
 extension VectorKernels {
   /// One token's activations to int8 in groups, 16 values a step; exact to ScalarKernels. `group` is a multiple of 32.
+  @export(interface)
   package static func quantize(
     _ x: UnsafePointer<Float>, _ count: Int, _ padded: Int, _ group: Int, _ q: UnsafeMutablePointer<Int8>,
     _ scales: UnsafeMutablePointer<Float>, _ sums: UnsafeMutablePointer<Int32>

@@ -3,6 +3,7 @@
 
 extension VectorKernels {
   /// Rotary embedding of one head in place, NeoX halves, 16 pairs a step; exact to ScalarKernels.
+  @export(interface)
   package static func rotate(
     _ x: UnsafeMutablePointer<Float>, _ cosines: UnsafePointer<Float>, _ sines: UnsafePointer<Float>, _ headSize: Int
   ) {

@@ -3,6 +3,7 @@
 
 extension VectorKernels {
   /// x ← softmax(x), 16 values a step, the sum in 64 lanes; exact to ScalarKernels.
+  @export(interface)
   package static func softmax(_ x: UnsafeMutablePointer<Float>, _ count: Int) {
     var maxima = Lanes(repeating: -.infinity)
     var i = 0
@@ -15,7 +16,7 @@ extension VectorKernels {
     i = 0
     while i < count {
       let lanes = count - i < 16 ? count - i : 16
-      exponential(Lanes(x + i, count: lanes) - largest).store(x + i, count: lanes)
+      exponential(upTo88: Lanes(x + i, count: lanes) - largest).store(x + i, count: lanes)
       i += 16
     }
     let inverse = Lanes(repeating: 1 / LaneSum(x, count) { $0 + $1 }.total)

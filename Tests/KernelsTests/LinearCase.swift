@@ -19,11 +19,14 @@ final class LinearCase {
   let xScales: [Float]
   let xSums: [Int32]
 
-  init(_ layout: WeightLayout, outputs: Int, inputs: Int, tokens: Int, group: Int = 64, hasBias: Bool = true, seed: UInt64) {
+  init(
+    _ layout: WeightLayout, outputs: Int, inputs: Int, tokens: Int, group: Int = 64, hasBias: Bool = true, x: [Float]? = nil,
+    seed: UInt64
+  ) {
     var random = SeededRandom(seed: seed)
     (self.layout, self.outputs, self.inputs, self.tokens, self.group) = (layout, outputs, inputs, tokens, group)
     blocks = (outputs + 15) / 16
-    x = random.normal(tokens * inputs)
+    self.x = x ?? random.normal(tokens * inputs)
     bias = hasBias ? random.normal(outputs) : nil
     let isQuantized = layout == .q8 || layout == .q4
     paddedInputs = isQuantized ? (inputs + group - 1) / group * group : inputs
@@ -84,7 +87,7 @@ final class LinearCase {
       }
     }
     (quantized, xScales, xSums) = isQuantized
-      ? Self.quantize(x, tokens: tokens, inputs: inputs, padded: paddedInputs, group: group) : ([], [], [])
+      ? Self.quantize(self.x, tokens: tokens, inputs: inputs, padded: paddedInputs, group: group) : ([], [], [])
   }
 
   /// The scalar kernel's activations, token by token.

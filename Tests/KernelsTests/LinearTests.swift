@@ -66,14 +66,22 @@ import Testing
     }
   }
 
-  /// The largest codes everywhere: int32 (and int16 in AVX2) sums at their bounds.
-  @Test("extreme weights and activations do not overflow", arguments: [WeightLayout.q8, .q4])
-  func extremesAreExact(layout: WeightLayout) {
-    let c = LinearCase(layout, outputs: 16, inputs: 512, tokens: 6, group: 256, seed: 9)
-    for byte in c.payloadOffset..<c.blockStride { c.packed.base[byte] = byte % 3 == 0 ? (layout == .q8 ? 1 : 0) : 0xFF }
-    let extreme = LinearCase(layout, outputs: 16, inputs: 512, tokens: 6, group: 256, seed: 9)
-    for byte in 0..<extreme.packed.count { extreme.packed.base[byte] = c.packed.base[byte] }
-    let expected = bits(extreme.run(KernelTable.all()[0]))
-    for table in vectorTables { #expect(bits(extreme.run(table)) == expected, "\(table.name)") }
+  /// Every activation ±127 and every weight at an end of its range, signs in step: int32 sums (and int16 ones in AVX2) at their bounds.
+  @Test("extreme weights and activations do not overflow", arguments: [WeightLayout.q8, .q4], [Float(1), -1])
+  func extremesAreExact(layout: WeightLayout, sign: Float) {
+    let x = [Float](repeating: sign, count: 7 * 512)
+    let c = LinearCase(layout, outputs: 48, inputs: 512, tokens: 7, group: 256, hasBias: false, x: x, seed: 9)
+    for block in 0..<3 {
+      // The least byte of int8 is 1: weights are −127 … 127.
+      let code: UInt8 = [0xFF, layout == .q8 ? 1 : 0, 0x80][block]
+      for byte in c.payloadOffset..<c.blockStride { c.packed.base[block * c.blockStride + byte] = code }
+    }
+    let y = c.run(KernelTable.all()[0])
+    for table in vectorTables { #expect(bits(c.run(table)) == bits(y), "\(table.name)") }
+    // Row 0 by hand: the same weight everywhere, its two groups' scales, activations of exactly ±1.
+    let weight: Float = layout == .q8 ? 127 : 7
+    let scales = (0..<2).map { widened(UnsafeRawPointer(c.packed.base).load(fromByteOffset: $0 * 32, as: UInt16.self)) }
+    let expected = Double(sign * weight) * 256 * Double(scales[0] + scales[1])
+    #expect(abs(Double(y[0]) - expected) < abs(expected) * 1e-6)
   }
 }

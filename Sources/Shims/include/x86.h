@@ -32,6 +32,8 @@ static inline __attribute__((always_inline)) void fovea_prefetch(const void *p) 
 FOVEA_AVX2 __m256 fovea_select_less_256(__m256 a, __m256 b, __m256 x, __m256 y) {
   return _mm256_blendv_ps(y, x, _mm256_cmp_ps(a, b, _CMP_LT_OQ));
 }
+/// All bits set where not a < b.
+FOVEA_AVX2 __m256 fovea_not_less_256(__m256 a, __m256 b) { return _mm256_cmp_ps(a, b, _CMP_NLT_UQ); }
 /// Lanes below `count` (0 … 8) set.
 FOVEA_AVX2 __m256i fovea_mask_256(int count) {
   return _mm256_cmpgt_epi32(_mm256_set1_epi32(count), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
@@ -76,6 +78,7 @@ FOVEA_AVX2 __m256i fovea_high_nibbles_256(__m256i x) { return _mm256_and_si256(_
 FOVEA_AVX512 __m512 fovea_select_less_512(__m512 a, __m512 b, __m512 x, __m512 y) {
   return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), y, x);
 }
+FOVEA_AVX512 __mmask16 fovea_not_less_512(__m512 a, __m512 b) { return _mm512_cmp_ps_mask(a, b, _CMP_NLT_UQ); }
 /// Lanes below `count` (0 … 16) set.
 FOVEA_AVX512 __mmask16 fovea_mask_512(int count) { return (__mmask16)((1u << count) - 1); }
 /// Lanes folded 16 → 8 → 4 → 2 → 1, lane i with lane i + half.

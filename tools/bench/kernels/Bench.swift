@@ -23,14 +23,12 @@ struct Bench {
     }
     for format in ["q8", "q4", "f16", "f32"] { stream(format, 4096) }
     for format in ["q8", "q4"] { stream(format, 2048) }
-    if wants("attention") {
-      attention("clip", queries: 577, keys: 577, headSize: 64, heads: 16, causal: -1, isHalf: false)
-      attention("sam", queries: 196, keys: 196, headSize: 64, heads: 12, causal: -1, isHalf: false)
-      attention("sam-global", queries: 1024, keys: 4096, headSize: 64, heads: 2, causal: -1, isHalf: false)
-      attention("bigG", queries: 1024, keys: 1024, headSize: 104, heads: 4, causal: -1, isHalf: false)
-      attention("prefill", queries: 1024, keys: 1024, headSize: 128, heads: 4, causal: 0, isHalf: true)
-      attention("decode", queries: 1, keys: 2048, headSize: 128, heads: 32, causal: 2047, isHalf: true)
-    }
+    attention("clip", queries: 577, keys: 577, headSize: 64, heads: 16, causal: -1, isHalf: false)
+    attention("sam", queries: 196, keys: 196, headSize: 64, heads: 12, causal: -1, isHalf: false)
+    attention("sam-global", queries: 1024, keys: 4096, headSize: 64, heads: 2, causal: -1, isHalf: false)
+    attention("bigG", queries: 1024, keys: 1024, headSize: 104, heads: 4, causal: -1, isHalf: false)
+    attention("prefill", queries: 1024, keys: 1024, headSize: 128, heads: 4, causal: 0, isHalf: true)
+    attention("decode", queries: 1, keys: 2048, headSize: 128, heads: 32, causal: 2047, isHalf: true)
     rows()
   }
 
@@ -111,6 +109,7 @@ struct Bench {
   }
 
   func attention(_ name: String, queries: Int, keys: Int, headSize: Int, heads: Int, causal: Int, isHalf: Bool) {
+    guard wants("attention \(name)") else { return }
     let width = heads * headSize
     let bytes = (queries + 2 * keys) * width * 4
     let memory = UnsafeMutableRawPointer.allocate(byteCount: bytes + queries * width * 4, alignment: 64)
