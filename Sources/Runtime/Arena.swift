@@ -112,7 +112,7 @@ package final class Arena {
     let page = Int(page_size())
     wanted = (wanted + page - 1) & -page
     if wanted > limit - mapped { wanted = size }  // the last bytes below a limit that is no multiple of a page
-    guard wanted <= limit - mapped, let base = pages_map(wanted) else { throw .outOfMemory(bytes: size) }
+    guard wanted <= limit - mapped, let base = pages_map(wanted, false) else { throw .outOfMemory(bytes: size) }
     chunks.append(Chunk(base: base, size: wanted))
     mapped += wanted
   }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Kernels
 import WeightFile
 
 /// (x − mean) / √(variance + ε) · weight + bias, row by row (arXiv:1607.06450).

@@ -46,9 +46,3 @@ package enum MemoryBandwidth {
     return (a &+ b &+ c &+ d).wrappedSum()
   }
 }
-
-/// Memory of this process as the system counts it.
-package enum ProcessMemory {
-  /// Most resident bytes so far.
-  package static var peakBytes: Int { Int(clamping: peak_resident_bytes()) }
-}

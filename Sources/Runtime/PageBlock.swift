@@ -15,7 +15,7 @@ final class PageBlock: @unchecked Sendable {
   let byteCount: Int
 
   init(_ byteCount: Int, _ use: Use) throws(RuntimeError) {
-    guard byteCount >= 0, let base = pages_map(max(byteCount, 1)) else { throw .outOfMemory(bytes: byteCount) }
+    guard byteCount >= 0, let base = pages_map(max(byteCount, 1), use == .sparse) else { throw .outOfMemory(bytes: byteCount) }
     self.base = base
     self.byteCount = max(byteCount, 1)
     switch use {

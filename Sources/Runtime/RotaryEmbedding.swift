@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Kernels
 import Shims
 
 /// Rotary position embedding (arXiv:2104.09864) in the NeoX form: component i of a head turns with component i + headSize/2.

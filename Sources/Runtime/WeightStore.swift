@@ -24,12 +24,15 @@ package final class WeightStore: @unchecked Sendable {
 
   /// - Parameter inPlace: false: raw tensors are copied to memory too, their checksums checked. For hosts that cannot rule out that
   ///   the file is cut while it is open, which kills a process that reads the mapping.
+  /// - Parameter limit: most bytes to take for decoded tensors; nil: what the process can have.
   /// - Throws: `weights` when a tensor cannot be decoded, `outOfMemory`, `cancelled` or `deadlineExceeded` when told to stop.
   package init(
-    _ file: WeightFile, pool: ThreadPool, kernels: KernelTable, inPlace: Bool = true, stop: StopSignal = StopSignal(),
+    _ file: WeightFile, pool: ThreadPool, kernels: KernelTable, inPlace: Bool = true, limit: Int? = nil, stop: StopSignal = StopSignal(),
     progress: Progress? = nil
   ) throws(RuntimeError) {
     let plan = try LoadPlan(file, inPlace: inPlace)
+    // A small file may say that it decodes to anything; touching more than there is would end the process.
+    guard plan.bytes <= limit ?? ProcessMemory.limitBytes() else { throw .outOfMemory(bytes: plan.bytes) }
     let memory = try PageBlock(plan.bytes, .whole)
     try plan.decode(into: memory.base, pool: pool, stop: stop, progress: progress)
     plan.widen(in: memory.base, pool: pool, kernels: kernels)

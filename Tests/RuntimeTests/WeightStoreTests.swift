@@ -132,6 +132,16 @@ import WeightFile
     guard case .cancelled = cancelled else { throw try #require(cancelled) }
   }
 
+  @Test func decodingKeepsToItsLimit() throws {
+    let folder = try TemporaryFolder()
+    let file = try WeightFile(path: write(try sample(), in: folder, .zstd))
+    let pool = ThreadPool(threads: 2)
+    let error = #expect(throws: RuntimeError.self) { try WeightStore(file, pool: pool, kernels: KernelTable.choose(), limit: 1 << 20) }
+    guard case .outOfMemory(let bytes) = error else { throw try #require(error) }
+    #expect(bytes > 1 << 20)
+    #expect(try WeightStore(file, pool: pool, kernels: KernelTable.choose(), limit: bytes).residentBytes <= bytes)
+  }
+
   @Test func aDamagedFrameIsAnErrorThatNamesItsTensor() throws {
     let folder = try TemporaryFolder()
     let path = try write(try sample(), in: folder, .zstd)

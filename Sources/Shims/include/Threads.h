@@ -73,9 +73,10 @@ static inline uint64_t monotonic_nanoseconds(void) {
   return clock_gettime(CLOCK_MONOTONIC, &t) ? 0 : (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-/// Private zeroed memory, page-aligned, or NULL. Pages take room when they are first written.
-static inline void *_Nullable pages_map(size_t bytes) {
-  void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+/// Private zeroed memory, page-aligned, or NULL. Pages take room when they are first written. `sparse`: most may never be, so
+/// the system is not asked whether it has room for all.
+static inline void *_Nullable pages_map(size_t bytes, bool sparse) {
+  void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | (sparse ? MAP_NORESERVE : 0), -1, 0);
   return p == MAP_FAILED ? NULL : p;
 }
 static inline void pages_unmap(void *_Nonnull p, size_t bytes) { (void)munmap(p, bytes); }
@@ -102,6 +103,12 @@ static inline size_t read_system_file(const char *_Nonnull path, uint8_t *_Nonnu
   }
   close(file);
   return done;
+}
+
+/// Memory of the machine in bytes.
+static inline uint64_t physical_memory_bytes(void) {
+  long pages = sysconf(_SC_PHYS_PAGES);
+  return pages > 0 ? (uint64_t)pages * page_size() : UINT64_MAX;
 }
 
 /// Largest resident size this process has had, in bytes.
