@@ -24,6 +24,8 @@ struct Bench {
     for format in ["q8", "q4", "f16", "f32"] { stream(format, 4096) }
     for format in ["q8", "q4"] { stream(format, 2048) }
     attention("clip", queries: 577, keys: 577, headSize: 64, heads: 16, causal: -1, isHalf: false)
+    attention("clip, 32 queries a call", queries: 577, keys: 577, headSize: 64, heads: 16, causal: -1, isHalf: false, step: 32)
+    attention("clip, 96 queries a call", queries: 577, keys: 577, headSize: 64, heads: 16, causal: -1, isHalf: false, step: 96)
     attention("sam", queries: 196, keys: 196, headSize: 64, heads: 12, causal: -1, isHalf: false)
     attention("sam-global", queries: 1024, keys: 4096, headSize: 64, heads: 2, causal: -1, isHalf: false)
     attention("bigG", queries: 1024, keys: 1024, headSize: 104, heads: 4, causal: -1, isHalf: false)
@@ -108,7 +110,7 @@ struct Bench {
     memory.deallocate()
   }
 
-  func attention(_ name: String, queries: Int, keys: Int, headSize: Int, heads: Int, causal: Int, isHalf: Bool) {
+  func attention(_ name: String, queries: Int, keys: Int, headSize: Int, heads: Int, causal: Int, isHalf: Bool, step: Int = .max) {
     guard wants("attention \(name)") else { return }
     let width = heads * headSize
     let bytes = (queries + 2 * keys) * width * 4
@@ -126,7 +128,16 @@ struct Bench {
     (a.heads, a.kvHeads, a.headSize) = (Int64(heads), Int64(heads), Int64(headSize))
     (a.queries, a.keys, a.causalStart, a.scale) = (Int64(queries), Int64(keys), Int64(causal), 0.125)
     let heads = isScalar ? 1 : heads
-    let seconds = best { for head in 0..<heads { table.attention(&a, head, 0, queries) } }
+    let seconds = best {
+      for head in 0..<heads {
+        var first = 0
+        while first < queries {
+          let end = step < queries - first ? first + step : queries
+          table.attention(&a, head, first, end)
+          first = end
+        }
+      }
+    }
     let pairs = causal < 0 ? Double(queries * keys) : Double(queries * causal + queries * (queries + 1) / 2)
     let rate = 4 * pairs * Double(headSize * heads) / seconds
     let read = Double(2 * keys * headSize * heads * (isHalf ? 2 : 4)) / seconds
