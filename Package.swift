@@ -27,6 +27,15 @@ let standAlone: [LinkerSetting] = [
   ])
 ]
 
+// A target lists everything below it, not only what it imports. SwiftPM compiles a target again when one of its own dependencies
+// has changed, and a type's layout may come from further down: code compiled for the old layout crashes.
+let kernels: [Target.Dependency] = ["Shims", "KernelsScalar", "KernelsAVX2", "KernelsAVX512", "Kernels"]
+let weights: [Target.Dependency] = ["Shims", "CZstd", "WeightFile"]
+let runtime = kernels + weights.dropFirst() + ["Runtime"]
+let images: [Target.Dependency] = ["CPNG", "CJPEG", "ImageCodecs", "Images"]
+let systems = runtime + images + ["Tokenizers", "Vision", "Language", "Systems"]
+let library = systems + ["Generation", "CFovea", "Fovea"]
+
 let package = Package(
   name: "fovea",
   products: [
@@ -46,42 +55,41 @@ let package = Package(
     .target(name: "KernelsScalar", dependencies: ["Shims"]),
     .target(name: "KernelsAVX2", dependencies: ["Shims"], swiftSettings: avx2),
     .target(name: "KernelsAVX512", dependencies: ["Shims"], swiftSettings: avx512),
-    .target(name: "Kernels", dependencies: ["Shims", "KernelsScalar", "KernelsAVX2", "KernelsAVX512"]),
-    .target(name: "WeightFile", dependencies: ["Shims", "CZstd"], exclude: ["FORMAT.md"]),
-    .target(name: "Runtime", dependencies: ["Kernels", "WeightFile"]),
+    .target(name: "Kernels", dependencies: Array(kernels.dropLast())),
+    .target(name: "WeightFile", dependencies: Array(weights.dropLast()), exclude: ["FORMAT.md"]),
+    .target(name: "Runtime", dependencies: Array(runtime.dropLast())),
     .target(name: "ImageCodecs", dependencies: ["CPNG", "CJPEG"]),
-    .target(name: "Images", dependencies: ["Shims", "ImageCodecs"]),
+    .target(name: "Images", dependencies: ["Shims"] + images.dropLast()),
     .target(name: "Tokenizers", dependencies: ["Shims"]),
-    .target(name: "Vision", dependencies: ["Runtime"]),
-    .target(name: "Language", dependencies: ["Runtime"]),
-    .target(name: "Systems", dependencies: ["Vision", "Language", "Images", "Tokenizers"]),
-    .target(name: "Generation", dependencies: ["Systems"]),
+    .target(name: "Vision", dependencies: runtime),
+    .target(name: "Language", dependencies: runtime),
+    .target(name: "Systems", dependencies: Array(systems.dropLast())),
+    .target(name: "Generation", dependencies: systems),
     .systemLibrary(name: "CFovea", path: "include"),
-    .target(name: "Fovea", dependencies: ["CFovea", "Generation"]),
-    .target(name: "FoveaShared", dependencies: ["Fovea"], linkerSettings: standAlone),
+    .target(name: "Fovea", dependencies: Array(library.dropLast())),
+    .target(name: "FoveaShared", dependencies: library, linkerSettings: standAlone),
 
     // Tools around it; these may use Foundation.
-    .target(name: "Conversion", dependencies: ["Runtime", "Shims", "WeightFile"]),
+    .target(name: "Conversion", dependencies: runtime),
     .executableTarget(
       name: "FoveaCommand",
-      dependencies: [
-        "CFovea", "Fovea", "Conversion", "Runtime", "Shims", "Systems", "WeightFile",
-        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      dependencies: library + [
+        "Conversion", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       path: "tools/fovea",
       linkerSettings: [.unsafeFlags(["-static-stdlib", "-l_FoundationCollections", "-l_FoundationCShims"])]),
 
     .target(name: "BenchmarkPeaks", path: "tools/bench/peaks"),
     .executableTarget(
-      name: "KernelsBenchmark", dependencies: ["Kernels", "Shims", "BenchmarkPeaks"], path: "tools/bench/kernels"),
+      name: "KernelsBenchmark", dependencies: kernels + ["BenchmarkPeaks"], path: "tools/bench/kernels"),
 
-    .testTarget(name: "KernelsTests", dependencies: ["Kernels", "Shims"]),
-    .testTarget(name: "WeightFileTests", dependencies: ["WeightFile"]),
-    .testTarget(name: "RuntimeTests", dependencies: ["Runtime"]),
-    .testTarget(name: "ImagesTests", dependencies: ["Images"], exclude: ["Fixtures"]),
-    .testTarget(name: "TokenizersTests", dependencies: ["Tokenizers"]),
-    .testTarget(name: "SystemsTests", dependencies: ["Generation"]),
-    .testTarget(name: "ConversionTests", dependencies: ["Conversion"]),
-    .testTarget(name: "FoveaTests", dependencies: ["CFovea", "Fovea", "Conversion"]),
+    .testTarget(name: "KernelsTests", dependencies: kernels),
+    .testTarget(name: "WeightFileTests", dependencies: weights),
+    .testTarget(name: "RuntimeTests", dependencies: runtime),
+    .testTarget(name: "ImagesTests", dependencies: ["Shims"] + images, exclude: ["Fixtures"]),
+    .testTarget(name: "TokenizersTests", dependencies: ["Shims", "Tokenizers"]),
+    .testTarget(name: "SystemsTests", dependencies: systems + ["Generation"]),
+    .testTarget(name: "ConversionTests", dependencies: runtime + ["Conversion"]),
+    .testTarget(name: "FoveaTests", dependencies: library),
   ]
 )
