@@ -97,7 +97,9 @@ private func headSize(of size: Int, _ heads: Int) throws(RuntimeError) -> Int {
 private func attention(
   _ q: Slices, _ k: Slices, _ v: Slices, batch: Int, heads: Int, headSize: Int, _ ctx: Context
 ) throws(RuntimeError) -> Tensor {
-  guard heads > 0, headSize > 0, headSize <= largestHead else { throw .shape(operation: "attention head size", expected: largestHead, found: headSize) }
+  guard heads > 0, headSize > 0, headSize <= largestHead else {
+    throw .shape(operation: "attention head size", expected: largestHead, found: headSize)
+  }
   guard batch > 0, q.rows % batch == 0 else { throw .shape(operation: "attention batch of queries", expected: batch, found: q.rows) }
   guard k.rows % batch == 0 else { throw .shape(operation: "attention batch of keys", expected: batch, found: k.rows) }
   let (queries, keys) = (q.rows / batch, k.rows / batch)

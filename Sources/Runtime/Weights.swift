@@ -30,7 +30,9 @@ package struct Weights {
     let name = fullName(leaf)
     guard let (record, data) = store.find(name) else { throw .missingTensor(file: store.file.name, tensor: name) }
     guard record.shape == shape else { throw .shapeMismatch(file: store.file.name, tensor: name, expected: shape, found: record.shape) }
-    guard !record.encoding.isPacked else { throw .encodingMismatch(file: store.file.name, tensor: name, expected: "f32 or f16", found: record.encoding) }
+    guard !record.encoding.isPacked else {
+      throw .encodingMismatch(file: store.file.name, tensor: name, expected: "f32 or f16", found: record.encoding)
+    }
     return data.assumingMemoryBound(to: Float.self)
   }
 
