@@ -2,8 +2,15 @@
 import Kernels
 import Shims
 
-/// Queries that one thread takes at a time: enough to reuse keys and values from cache, few enough to share work out evenly.
-private let queryTile = 32
+/// Queries that one kernel call takes at most: it packs the keys for itself, which costs less the more queries share it.
+private let largestQueryTile = 192
+
+/// Queries per call: equal parts, multiples of the kernel's 6, and smaller ones where few heads would leave threads idle.
+private func queryStep(_ queries: Int, heads: Int, threads: Int) -> Int {
+  let perHead = (4 &* threads - 1) / max(heads, 1) + 1  // parts of a head that give each thread about four items
+  let parts = max((queries - 1) / largestQueryTile + 1, min(perHead, (queries - 1) / 32 + 1))
+  return ((queries - 1) / parts + 6) / 6 &* 6
+}
 /// Largest head the kernels take.
 private let largestHead = 256
 
@@ -130,13 +137,14 @@ private func attention(
 /// One item per slice, head and tile of queries. The last queries of a causal slice see most keys, so they go first.
 private func run(_ slices: [AttentionArguments], queries: Int, heads: Int, _ ctx: Context) {
   guard queries > 0 else { return }
-  let tiles = (queries - 1) / queryTile + 1
+  let step = queryStep(queries, heads: slices.count &* heads, threads: ctx.pool.threads)
+  let tiles = (queries - 1) / step + 1
   slices.withUnsafeBufferPointer { slices in
     guard let base = slices.baseAddress else { return }
     ctx.pool.run(slices.count &* heads &* tiles) { i in
       // Tiles of one head follow each other: its keys and values stay in cache.
       let (slice, head, tile) = (i / (heads &* tiles), i / tiles % heads, tiles - 1 - i % tiles)
-      ctx.kernels.attention(base + slice, head, tile &* queryTile, min((tile + 1) &* queryTile, queries))
+      ctx.kernels.attention(base + slice, head, tile &* step, min((tile + 1) &* step, queries))
     }
   }
 }

@@ -106,6 +106,8 @@ package struct Linear {
 /// that its weights come from memory once. No sum is ever cut, so the cut never changes a result.
 struct LinearTiles {
   private static let cacheShare = 256 << 10
+  /// Tokens that the widest kernel computes together; divisible by what the others take.
+  private static let registerTile = 12
   /// Weight bytes · tokens that a tile should have at least.
   private static let smallestWork = 32 << 10
 
@@ -118,8 +120,11 @@ struct LinearTiles {
     self.tokens = tokens
     // What a token's activations take: int8 with scales and sums, or floats.
     let tokenBytes = layout.encoding.isQuantized ? layout.paddedInputs &+ layout.groups &* 8 : layout.inputs &* 4
-    tokenStep = max(16, LinearTiles.cacheShare / max(tokenBytes, 1)) & -16
-    tokenStep = min(tokenStep, tokens)
+    // Equal parts in whole register tiles: a part-filled tile costs as much as a full one.
+    let fitting = max(LinearTiles.registerTile, LinearTiles.cacheShare / max(tokenBytes, 1))
+    let parts = (tokens - 1) / fitting + 1
+    tokenStep = (tokens - 1) / parts + 1
+    tokenStep = (tokenStep + LinearTiles.registerTile - 1) / LinearTiles.registerTile &* LinearTiles.registerTile
     // Even, for kernels that take two blocks at once.
     blockStep = max(2, LinearTiles.cacheShare / max(layout.blockStride, 1)) & -2
     // Four tiles a thread where the size allows: the last ones even out threads that were held up. A product that is done in
