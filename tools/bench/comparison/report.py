@@ -32,7 +32,10 @@ def rows(results):
         title = TITLES[measure] + ("" if isa == "native" else f", {isa}")
         middle = {n: statistics.median(r[n] for r in result["rounds"]) for n in result["work"]}
         ours = f"{figure(result['kind'], middle['Fovea'])} ({share(result, 'Fovea', middle['Fovea']):.0%})"
-        for name in list(result["work"])[1:]:
+        names = list(result["work"])[1:]
+        if not names:
+            yield title, ours, "–", "–", "–", "–", str(len(result["rounds"]))
+        for name in names:
             q = ratios(result, name)
             theirs = f"{figure(result['kind'], middle[name])} ({share(result, name, middle[name]):.0%})"
             yield title, ours, name, theirs, f"{statistics.median(q):.2f}", f"{min(q):.2f} to {max(q):.2f}", str(len(q))
