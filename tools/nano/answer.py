@@ -112,7 +112,7 @@ def scene(rng, mix, width, height):
     return page, free, choice[:CHOICE]
 
 
-MIXES = {"full": (.36, .2, .34, .1), "counting": (.24, .22, .46, .08), "reading": (.85, .05, .05, .05)}
+MIXES = {"full": (.36, .2, .34, .1), "counting": (.2, .15, .58, .07), "reading": (.85, .05, .05, .05)}
 
 
 def other(rng, entity):
