@@ -89,7 +89,7 @@ let package = Package(
     .testTarget(name: "ImagesTests", dependencies: ["Shims"] + images, exclude: ["Fixtures"]),
     .testTarget(name: "TokenizersTests", dependencies: ["Shims", "Tokenizers"]),
     .testTarget(name: "SystemsTests", dependencies: systems + ["Generation"]),
-    .testTarget(name: "ConversionTests", dependencies: runtime + ["Conversion"]),
+    .testTarget(name: "ConversionTests", dependencies: library + ["Conversion"], exclude: ["Fixtures"]),
     .testTarget(name: "FoveaTests", dependencies: library),
   ]
 )

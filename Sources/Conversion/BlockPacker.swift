@@ -2,20 +2,25 @@
 import WeightFile
 
 /// Turns 16 rows of floats into one block of a packed matrix (see `PackedLayout`).
-struct BlockPacker {
-  let layout: PackedLayout
+package struct BlockPacker {
+  package let layout: PackedLayout
+
+  package init(layout: PackedLayout) { self.layout = layout }
 
   /// Σ (x − x̂)² and Σ x² of what was packed.
-  struct Error { var squared = 0.0, power = 0.0 }
+  package struct Error {
+    package var squared = 0.0, power = 0.0
+    package init() {}
+  }
 
   /// The first thing about a row that the layout cannot hold.
-  enum Fault { case notFinite, beyondHalf }
+  package enum Fault { case notFinite, beyondHalf }
 
   /// - Parameters:
   ///   - rows: `[16][inputs]`, rows past the end of the matrix zero.
   ///   - block: `layout.blockStride` bytes, all of which are written.
   /// - Returns: the row in the block and what is wrong with it, or nil.
-  func pack(_ rows: UnsafePointer<Float>, into block: UnsafeMutableRawPointer, error: inout Error) -> (row: Int, fault: Fault)? {
+  package func pack(_ rows: UnsafePointer<Float>, into block: UnsafeMutableRawPointer, error: inout Error) -> (row: Int, fault: Fault)? {
     for r in 0..<16 {
       if let fault = fault(rows + r * layout.inputs) { return (r, fault) }
     }

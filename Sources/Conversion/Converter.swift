@@ -141,6 +141,7 @@ struct MatrixStream {
     var total = BlockPacker.Error()
     let blocksAtOnce = max(1, min(layout.blocks, (4 << 20) / layout.blockStride))
     let slab = Slab(blocks: blocksAtOnce, stride: layout.blockStride)
+    defer { withExtendedLifetime(slab) {} }  // its pointers are used below
     var first = 0
     while first < layout.blocks {
       let count = min(blocksAtOnce, layout.blocks - first)
@@ -193,7 +194,8 @@ enum ModelCard {
   static func licence(_ checkpoint: OpenCheckpoint) throws -> String? {
     guard let path = checkpoint.file("README.md") else { return nil }
     let file = try MappedFile(path: path)
-    let lines = String(decoding: file.bytes.prefix(1 << 16), as: UTF8.self).split(separator: "\n", omittingEmptySubsequences: false)
+    let text = file.withBytes { String(decoding: $0.prefix(1 << 16), as: UTF8.self) }
+    let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
     guard lines.first?.hasPrefix("---") == true else { return nil }
     for line in lines.dropFirst() {
       if line.hasPrefix("---") { return nil }

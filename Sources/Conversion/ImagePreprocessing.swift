@@ -2,7 +2,7 @@
 import WeightFile
 
 /// What happens to an image before the vision tower, from preprocessor_config.json and the model's config.
-struct ImagePreprocessing {
+package struct ImagePreprocessing {
   let mean, std: [Double]
 
   static let clipMean = [0.48145466, 0.4578275, 0.40821073]
@@ -46,7 +46,7 @@ struct ImagePreprocessing {
 
   /// `image_grid_pinpoints` as flat [width, height, …]: a list of pairs, or its Python spelling in a string.
   /// - Parameter isHeightFirst: transformers writes [height, width], the original LLaVA [width, height].
-  static func pinpoints(_ config: ConfigReader, isHeightFirst: Bool, tile: Int) throws -> [Int]? {
+  package static func pinpoints(_ config: ConfigReader, isHeightFirst: Bool, tile: Int) throws -> [Int]? {
     let key = "image_grid_pinpoints"
     guard var value = config.value[key] else { return nil }
     if let text = value.string {

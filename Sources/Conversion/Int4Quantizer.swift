@@ -7,7 +7,7 @@ import WeightFile
 /// for those codes is s* = Σxq / Σq², which leaves the error Σx² − (Σxq)²/Σq²; so the candidate with the largest (Σxq)²/Σq² wins.
 /// Candidates put the group's largest weight on a code between 5.5 and 12 of either sign: beyond 8 it is clipped, which pays where
 /// a single weight stands out, and the sign decides whether it gets the longer side (−8) of the range.
-enum Int4Quantizer {
+package enum Int4Quantizer {
   /// Candidate positions of the largest weight, in codes.
   private static let positions: [Float] = {
     let steps = stride(from: Float(5.5), through: 9.25, by: 0.25) + [9.75, 10.25, 11, 12]
@@ -34,7 +34,7 @@ enum Int4Quantizer {
   ///   - x: `count` finite weights, `count % 8 == 0` (pad with zeros).
   ///   - q: `count` codes.
   /// - Returns: the bits of the half scale, and the squared error that is left.
-  static func quantize(_ x: UnsafePointer<Float>, count: Int, into q: UnsafeMutablePointer<Int8>) -> (scale: UInt16, error: Float) {
+  package static func quantize(_ x: UnsafePointer<Float>, count: Int, into q: UnsafeMutablePointer<Int8>) -> (scale: UInt16, error: Float) {
     assert(count % 8 == 0)
     var largest: Float = 0
     for i in 0..<count where abs(x[i]) > abs(largest) { largest = x[i] }
@@ -86,9 +86,9 @@ enum Int4Quantizer {
 }
 
 /// Symmetric 8-bit quantization: the largest weight of the group sits at 127, the half scale is rounded, the codes follow it.
-enum Int8Quantizer {
+package enum Int8Quantizer {
   /// As `Int4Quantizer.quantize`, codes −127…127.
-  static func quantize(_ x: UnsafePointer<Float>, count: Int, into q: UnsafeMutablePointer<Int8>) -> (scale: UInt16, error: Float) {
+  package static func quantize(_ x: UnsafePointer<Float>, count: Int, into q: UnsafeMutablePointer<Int8>) -> (scale: UInt16, error: Float) {
     assert(count % 8 == 0)
     var largest: Float = 0
     for i in 0..<count { largest = max(largest, abs(x[i])) }

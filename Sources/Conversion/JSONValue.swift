@@ -197,7 +197,7 @@ extension JSONValue {
   /// Reads a whole JSON file.
   package static func read(_ path: String) throws -> JSONValue {
     let file = try MappedFile(path: path)
-    return try JSONParser.parse(file.bytes, file: file.name)
+    return try file.withBytes { try JSONParser.parse($0, file: file.name) }
   }
 
   package static func parse(_ text: String, file: String) throws -> JSONValue {

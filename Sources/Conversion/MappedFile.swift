@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import Shims
 
-/// A whole file mapped read-only; pages come when touched. Unmapped when the object goes.
+/// A whole file mapped read-only; pages come when touched. Unmapped when the object goes: pointers into it are only good while the
+/// object is held, so they are used inside `withBytes` or by whoever stores the object.
 package final class MappedFile: @unchecked Sendable {
   package let path: String
-  package let bytes: UnsafeRawBufferPointer
+  let bytes: UnsafeRawBufferPointer
 
   /// - Throws: `.cannotRead` when it is not a readable regular file.
   package init(path: String) throws {
@@ -42,19 +43,23 @@ package final class MappedFile: @unchecked Sendable {
   /// File name without its folders, for messages.
   package var name: String { path.split(separator: "/").last.map(String.init) ?? path }
 
+  package func withBytes<R>(_ body: (UnsafeRawBufferPointer) throws -> R) rethrows -> R {
+    try withExtendedLifetime(self) { try body(bytes) }
+  }
+
   /// The bytes `[offset, offset + count)`, or nil when they are not all inside the file.
-  package func slice(_ offset: Int, _ count: Int) -> UnsafeRawBufferPointer? {
+  func slice(_ offset: Int, _ count: Int) -> UnsafeRawBufferPointer? {
     guard offset >= 0, count >= 0, offset <= bytes.count, count <= bytes.count - offset else { return nil }
     return UnsafeRawBufferPointer(rebasing: bytes[offset..<offset + count])
   }
 
   /// Little-endian integer at `offset`, or nil past the end.
-  package func integer<T: FixedWidthInteger>(_ type: T.Type, at offset: Int) -> T? {
+  func integer<T: FixedWidthInteger>(_ type: T.Type, at offset: Int) -> T? {
     slice(offset, MemoryLayout<T>.size).map { T(littleEndian: $0.loadUnaligned(as: T.self)) }
   }
 
   /// Gives back the pages of `[offset, offset + count)`: they stay in the page cache but no longer count as this process's memory.
-  package func release(_ offset: Int, _ count: Int) {
+  func release(_ offset: Int, _ count: Int) {
     let page = Int(sysconf(Int32(_SC_PAGESIZE)))
     guard let part = slice(offset, count), let base = bytes.baseAddress, page > 0 else { return }
     let start = (offset + page - 1) / page * page

@@ -49,10 +49,10 @@ package enum NumberType: String, Sendable {
 }
 
 /// IEEE half precision by integer arithmetic: the compiler's own conversion is a library call without F16C.
-enum HalfFloat {
+package enum HalfFloat {
   /// Exact. The exponent field is moved over and the bias put right by a multiplication, which also normalises subnormals.
   @inline(__always)
-  static func widen(_ half: UInt16) -> Float {
+  package static func widen(_ half: UInt16) -> Float {
     let magnitude = UInt32(half & 0x7FFF) << 13
     let sign = UInt32(half & 0x8000) << 16
     if half & 0x7C00 == 0x7C00 { return Float(bitPattern: sign | 0x7F80_0000 | magnitude & 0x007F_FFFF) }
@@ -61,7 +61,7 @@ enum HalfFloat {
 
   /// Nearest, ties to even. Beyond the range gives infinity.
   @inline(__always)
-  static func narrow(_ x: Float) -> UInt16 {
+  package static func narrow(_ x: Float) -> UInt16 {
     let sign = UInt16(truncatingIfNeeded: x.bitPattern >> 16) & 0x8000
     var bits = x.bitPattern & 0x7FFF_FFFF
     if bits >= 0x4780_0000 {  // 65536 and up, infinity, NaN

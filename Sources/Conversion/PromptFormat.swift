@@ -2,36 +2,36 @@
 import WeightFile
 
 /// A conversation format: `{system}`, `<image>` and `{question}` are substituted in the template.
-struct PromptFormat: Equatable {
-  var system: String
-  var template: String
+package struct PromptFormat: Equatable {
+  package var system: String
+  package var template: String
   /// Text between an answer and the next turn.
-  var turnSeparator: String
-  var stop: [String]
+  package var turnSeparator: String
+  package var stop: [String]
 
   /// `conv_vicuna_v1` of the original LLaVA.
-  static let vicuna = PromptFormat(
+  package static let vicuna = PromptFormat(
     system: "A chat between a curious user and an artificial intelligence assistant. "
       + "The assistant gives helpful, detailed, and polite answers to the user's questions.",
     template: "{system} USER: <image>\n{question} ASSISTANT:", turnSeparator: "</s>", stop: ["</s>"])
 
   /// `conv_llava_v1`: what transformers' documentation gives for its LLaVA-NeXT on Vicuna.
-  static let vicunaHuman = PromptFormat(
+  package static let vicunaHuman = PromptFormat(
     system: "A chat between a curious human and an artificial intelligence assistant. "
       + "The assistant gives helpful, detailed, and polite answers to the human's questions.",
     template: vicuna.template, turnSeparator: "</s>", stop: ["</s>"])
 
   /// transformers' LLaVA-1.5: Vicuna's turns without a system text.
-  static let plainVicuna = PromptFormat(
+  package static let plainVicuna = PromptFormat(
     system: "", template: "USER: <image>\n{question} ASSISTANT:", turnSeparator: "</s>", stop: ["</s>"])
 
   /// `conv_mistral_instruct`.
-  static let mistral = PromptFormat(
+  package static let mistral = PromptFormat(
     system: "", template: "[INST] <image>\n{question} [/INST]", turnSeparator: " </s>", stop: ["</s>"])
 
   /// The format, or what the checkpoint itself says under `fovea.prompt` in config.json.
   /// - Throws: when that has no `<image>` and `{question}`.
-  func overridden(by config: ConfigReader) throws -> PromptFormat {
+  package func overridden(by config: ConfigReader) throws -> PromptFormat {
     let own = config.has("fovea.prompt") ? try config.object("fovea.prompt") : try config.object("fovea").object("prompt")
     var format = self
     if own.has("template") {

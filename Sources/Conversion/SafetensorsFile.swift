@@ -15,7 +15,7 @@ package final class SafetensorsFile: TensorSource {
     guard length <= UInt64(Self.maximumHeader), let header = file.slice(8, Int(length)) else {
       throw malformed("header length \(length) does not fit the file of \(file.bytes.count) bytes")
     }
-    guard let members = try JSONParser.parse(header, file: file.name).members else {
+    guard let members = try withExtendedLifetime(file, { try JSONParser.parse(header, file: file.name) }).members else {
       throw malformed("the header is not a JSON object")
     }
     let start = 8 + Int(length)

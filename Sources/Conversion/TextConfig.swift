@@ -16,9 +16,21 @@ package struct TextConfig: Equatable {
     /// The wavelength bands of `llama3`.
     package let bands: Bands?
 
+    package init(type: String, factor: Double, bands: Bands?) {
+      self.type = type
+      self.factor = factor
+      self.bands = bands
+    }
+
     package struct Bands: Equatable {
       package let low, high: Double
       package let originalContext: Int
+
+      package init(low: Double, high: Double, originalContext: Int) {
+        self.low = low
+        self.high = high
+        self.originalContext = originalContext
+      }
     }
   }
 

@@ -35,7 +35,7 @@ package final class TorchFile: TensorSource {
     }
     let data = Dictionary(archive.entries.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
 
-    let (machine, result) = try PickleMachine.run(pickle, file: file.name)
+    let (machine, result) = try withExtendedLifetime(file) { try PickleMachine.run(pickle, file: file.name) }
     var tensors: [TensorInfo] = []
     var places: [String: Place] = [:]
     for (key, value) in try Self.stateDictionary(machine, result, file: file.name) {

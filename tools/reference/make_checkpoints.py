@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tiny random checkpoints in published layouts, each with what PyTorch makes of one image and prompt.
 
-    make_checkpoints.py DIRECTORY [NAME ...]
+    make_checkpoints.py [--small] DIRECTORY [NAME ...]
 
-Every DIRECTORY/NAME holds `checkpoint/` (what `fovea convert` reads), `image.png` and `reference.npz`: `ids` (the text tokens of the
+`--small` makes the ones that the everyday tests read: Tests/ConversionTests/Fixtures/checkpoints holds
+`--small … hires llava llava_hf llava_next_hf_bin`.
+
+Every DIRECTORY/NAME holds `checkpoint/` (what `fovea convert` reads), `image.png`, `prompt.txt` and `reference.safetensors`: `ids` (the text tokens of the
 raw prompt, −200 for the image), `embeddings` (the vectors that stand for the image), `logits` of all positions, `greedy` (32 ids), `gap`
-(the smallest distance between the best and the second logit on the way: greedy ids are only meaningful where it is not tiny),
-and `prompt`. Weights are half precision numbers, so that every file format holds them exactly; PyTorch computes in single precision.
+(the smallest distance between the best and the second logit on the way: greedy ids are only meaningful where it is not tiny). Weights are half precision numbers, so that every file format holds them exactly; PyTorch computes in single precision.
 """
+import copy
 import json
 import os
 import shutil
@@ -30,6 +33,10 @@ VICUNA = SYSTEM + " USER: <image>\nWhere is the red triangle? ASSISTANT:"
 PLAIN = "USER: <image>\nWhere is the red triangle? ASSISTANT:"
 MISTRAL = "[INST] <image>\nHow many stop signs are there? [/INST]"
 SIDE, PATCH = 56, 14
+SMALL = "--small" in sys.argv
+if SMALL:
+    VICUNA = PLAIN = "USER: <image>\nHow many? ASSISTANT:"
+    MISTRAL = "[INST] <image>\nHow many? [/INST]"
 STEPS = 32
 IMAGE = -200
 # [width, height]
@@ -39,12 +46,16 @@ PINPOINTS = [[56, 112], [112, 56], [112, 112], [168, 56], [56, 168]]
 def vision_config(**changes):
     sizes = dict(hidden_size=40, intermediate_size=72, num_hidden_layers=4, num_attention_heads=4, image_size=SIDE, patch_size=PATCH,
                  projection_dim=40)
+    if SMALL:
+        sizes.update(hidden_size=24, intermediate_size=40, num_hidden_layers=3, projection_dim=24)
     return CLIPVisionConfig(**{**sizes, **changes})
 
 
 def text_sizes(vocab, **changes):
     sizes = dict(hidden_size=48, intermediate_size=104, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=4,
                  vocab_size=vocab, max_position_embeddings=1024, rms_norm_eps=1e-5, bos_token_id=1, eos_token_id=2)
+    if SMALL:
+        sizes.update(hidden_size=24, intermediate_size=56)
     return {**sizes, **changes}
 
 
@@ -113,7 +124,7 @@ class Case:
         self.folder = os.path.join(self.path, "checkpoint")
         os.makedirs(self.folder)
         self.seed = seed
-        self.processor = vocabulary.train(os.path.join(self.folder, "tokenizer.model"))
+        self.processor = vocabulary.train(os.path.join(self.folder, "tokenizer.model"), 320 if SMALL else 384)
         self.vocab = self.processor.get_piece_size()
 
     def json(self, name, value):
@@ -150,9 +161,11 @@ class Case:
         parts = [embeddings if i == IMAGE else embed(torch.tensor([i])) for i in ids]
         with torch.no_grad():
             logits, out, gap = greedy(llm, embed, torch.cat(parts))
-        np.savez_compressed(
-            os.path.join(self.path, "reference.npz"), ids=np.array(ids), embeddings=embeddings.detach().numpy(), logits=logits,
-            greedy=out, gap=gap, prompt=np.array(prompt))
+        with open(os.path.join(self.path, "prompt.txt"), "w") as f:
+            f.write(prompt)
+        save_file({"ids": torch.tensor(ids, dtype=torch.int32), "embeddings": embeddings.detach().contiguous(),
+                   "logits": torch.from_numpy(logits), "greedy": torch.from_numpy(out).int(), "gap": torch.tensor([gap])},
+                  os.path.join(self.path, "reference.safetensors"))
         size = sum(os.path.getsize(os.path.join(r, f)) for r, _, files in os.walk(self.path) for f in files)
         print(f"{self.path}: {len(ids)} ids, {len(embeddings)} image tokens, gap {gap:.4f}, {size // 1024} KiB", flush=True)
 
@@ -207,7 +220,7 @@ def anyres_embeddings(model, image, candidates):
 
 
 def original_config(case, text, **changes):
-    value = {"architectures": ["LlavaLlamaForCausalLM"], "model_type": "llava", **text, "hidden_act": "silu", "mm_hidden_size": 40,
+    value = {"architectures": ["LlavaLlamaForCausalLM"], "model_type": "llava", **text, "hidden_act": "silu", "mm_hidden_size": vision_config().hidden_size,
              "mm_projector_type": "mlp2x_gelu", "mm_use_im_start_end": False, "mm_use_im_patch_token": False,
              "mm_vision_select_feature": "patch", "mm_vision_select_layer": -2, "mm_vision_tower": "acme/clip-tiny",
              "image_aspect_ratio": "pad", "tie_word_embeddings": False, "torch_dtype": "float16", "use_cache": True}
@@ -263,8 +276,7 @@ def llava_transformers(root, name, seed, kind, rename, shards=1, defaults=False)
     config = json.load(open(os.path.join(case.folder, "config.json")))
     config["architectures"] = ["LlavaForConditionalGeneration"]
     if rename is None:
-        model.half().save_pretrained(case.folder)
-        model.float()
+        copy.deepcopy(model).half().save_pretrained(case.folder)
         config = json.load(open(os.path.join(case.folder, "config.json")))
     elif defaults:
         # Version 4 wrote only what differs from a class's defaults, and rope_theta by itself.
@@ -315,13 +327,13 @@ def llava_next_transformers(root, name, seed, kind):
     case.json("preprocessor_config.json", preprocessor(
         image_processor_type="LlavaNextImageProcessor", image_grid_pinpoints=[[h, w] for w, h in PINPOINTS], aspect_ratio_setting="anyres"))
     case.save(renamed(model, names_4x), kind, 2)
-    image = images.test_image(60, 170, seed)
+    image = images.test_image(60, 100 if SMALL else 170, seed)
     embeddings = anyres_embeddings(model, image, PINPOINTS)
     ids = fast_ids(case.folder, MISTRAL, case.vocab)
     case.finish(image, MISTRAL, ids, embeddings, model_llm(model), model.get_input_embeddings())
 
 
-RECORD = {"r": SIDE, "M": 6, "sra_layers": [1, 2], "sra_kernel": 3, "sra_down": [4, 4], "sra_heads": 4, "sra_where": "parallel_attn",
+RECORD = {"r": SIDE, "M": 6, "sra_layers": [0, 1] if SMALL else [1, 2], "sra_kernel": 3, "sra_down": [4, 4], "sra_heads": 4, "sra_where": "parallel_attn",
           "sra_input": "ln1", "sra_on_lowres": False, "sms_kernel": 2, "sms_heads": 4, "sms_shared": True, "sms_local": False,
           "proj": "mlp2x_gelu", "quadruple": False, "grid_fit": "pad", "sep_kind": "learned"}
 
@@ -379,7 +391,7 @@ def split_lora(case, tensors, model, seed):
 
 
 CASES = {
-    "llava": lambda root, name: llava_original(root, name, 1),
+    "llava": lambda root, name: llava_original(root, name, 21),
     "llava_bin": lambda root, name: llava_original(root, name, 2, kind="bin", shards=2, beside=True, aspect="square"),
     "llava_bf16": lambda root, name: llava_original(root, name, 3, dtype=torch.bfloat16),
     "llava_hf": lambda root, name: llava_transformers(root, name, 4, "safetensors", names_4x, shards=3, defaults=True),
@@ -397,6 +409,7 @@ CASES = {
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    root, chosen = sys.argv[1], sys.argv[2:] or list(CASES)
+    arguments = [a for a in sys.argv[1:] if a != "--small"]
+    root, chosen = arguments[0], arguments[1:] or list(CASES)
     for name in chosen:
         CASES[name](root, name)

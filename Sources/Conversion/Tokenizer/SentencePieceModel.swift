@@ -1,28 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// What a SentencePiece BPE tokenizer needs: its pieces and the options of its normaliser.
-struct SentencePieceModel: Equatable {
+package struct SentencePieceModel: Equatable {
   /// Numbers of `ModelProto.SentencePiece.Type`.
   enum Kind: Int { case normal = 1, unknown, control, userDefined, unused, byte }
 
-  var pieces: [String] = []
-  var scores: [Double] = []
-  var kinds: [Int] = []
-  var unknown = 0, bos = 1, eos = 2, pad = -1
-  var addDummyPrefix = true, removeExtraWhitespaces = true, escapeWhitespaces = true
+  package var pieces: [String] = []
+  package var scores: [Double] = []
+  package var kinds: [Int] = []
+  package var unknown = 0, bos = 1, eos = 2, pad = -1
+  package var addDummyPrefix = true, removeExtraWhitespaces = true, escapeWhitespaces = true
   /// Precompiled map of the normaliser; empty is the identity.
-  var charsMap: [UInt8] = []
+  package var charsMap: [UInt8] = []
 
   init() {}
 
   /// Reads a `tokenizer.model` (SentencePiece's ModelProto).
   /// - Throws: `.malformed`, or `.unsupported` for models that are not BPE.
-  init(path: String) throws {
+  package init(path: String) throws {
     let file = try MappedFile(path: path)
-    try self.init(file.bytes, file: file.name)
+    self = try file.withBytes { try SentencePieceModel($0, file: file.name) }
   }
 
-  init(_ bytes: UnsafeRawBufferPointer, file: String) throws {
+  package init(_ bytes: UnsafeRawBufferPointer, file: String) throws {
     func malformed(_ detail: String) -> ConversionError { .malformed(file: file, detail: detail) }
     var message = ProtobufReader(bytes, file: file)
     var type = 1  // unigram is the format's default

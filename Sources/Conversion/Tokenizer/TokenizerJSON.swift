@@ -4,9 +4,14 @@
 ///
 /// Such a file has merges where SentencePiece has scores. The two agree when every merge that gives a piece stands at one place of
 /// the order, and every way to split a piece into two others is a merge; both are checked.
-struct TokenizerJSON {
-  let json: JSONValue
+package struct TokenizerJSON {
+  package let json: JSONValue
   let file: String
+
+  package init(json: JSONValue, file: String) {
+    self.json = json
+    self.file = file
+  }
 
   struct AddedToken: Equatable {
     let id: Int
@@ -42,10 +47,10 @@ struct TokenizerJSON {
   }
 
   /// Where text cut at added tokens gets the blank in front; the names are those of `tokenizer.prefixRule`.
-  enum PrefixRule: String { case every, everyUnlessSpace = "every_unless_space", firstUnlessSpace = "first_unless_space" }
+  package enum PrefixRule: String { case every, everyUnlessSpace = "every_unless_space", firstUnlessSpace = "first_unless_space" }
 
   /// The rule, or nil for no blank at all.
-  func prefixRule() throws -> PrefixRule? {
+  package func prefixRule() throws -> PrefixRule? {
     let splitter = json["pre_tokenizer"]
     let normalizers = json["normalizer"].map { $0["normalizers"]?.array ?? [$0] } ?? []
     guard splitter?["type"]?.string != "ByteLevel", splitter?["pretokenizers"] == nil else {
@@ -71,7 +76,7 @@ struct TokenizerJSON {
     }
   }
 
-  func sentencePieceModel() throws -> SentencePieceModel {
+  package func sentencePieceModel() throws -> SentencePieceModel {
     guard let model = json["model"], model["type"]?.string == "BPE" else {
       throw unsupported("a tokenizer of type \(json["model"]?["type"]?.string ?? "?")")
     }
