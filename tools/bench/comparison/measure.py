@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`peers run`: the programs take turns, and each round gives one ratio."""
+import datetime
+import json
+import os
+import statistics
+import subprocess
+
+from comparison import models
+from comparison.limits import Limits, cpu
+from comparison.prepare import versions
+from comparison.workplace import HERE
+
+# Measure: kind, tokens, Fovea's type, peers.
+MEASURES = {
+    "decode-4bit": ("decode", 64, "int4", ("llama.cpp Q4_0", "llama.cpp Q4_K", "OpenVINO int4")),
+    "decode-8bit": ("decode", 64, "int8", ("llama.cpp Q8_0",)),
+    "prefill-256": ("prefill", 256, "int4", ("OpenVINO int4", "llama.cpp Q4_0")),
+    "prefill-1300": ("prefill", 1300, "int4", ("OpenVINO int4", "llama.cpp Q4_0")),
+    "encode": ("encode", 577, "int8", ("OpenVINO int8", "llama.cpp f16")),
+}
+
+
+def chosen(only):
+    """Measures by name or by the beginning of it."""
+    if not only:
+        return list(MEASURES)
+    wanted = only.split(",")
+    for w in wanted:
+        if not any(m.startswith(w) for m in MEASURES):
+            raise SystemExit(f"--only: no measure is called {w}; there are {', '.join(MEASURES)}")
+    return [m for m in MEASURES if any(m.startswith(w) for w in wanted)]
+
+
+class Fovea:
+    """`fovea bench`, started anew for each figure."""
+
+    def __init__(self, program, model, kind, tokens, threads, isa):
+        prompt, made = {"decode": (16, tokens), "prefill": (tokens, 2), "encode": (16, 2)}[kind]
+        self.kind = kind
+        self.command = [program, "bench", "-m", model, "--threads", str(threads), "--prompt-tokens", str(prompt),
+                        "--tokens", str(made), "--size", "336", "--json"]
+        self.environment = dict(os.environ, FOVEA_ISA=isa) if isa != "native" else None
+        self.last = {}
+
+    def measure(self, runs):
+        done = subprocess.run(self.command + ["--runs", str(runs)], check=True, stdout=subprocess.PIPE, text=True, env=self.environment)
+        self.last = json.loads(done.stdout)
+        if self.kind == "encode":
+            return self.last["encode_seconds"]["median"]
+        return self.last[self.kind + "_tokens_per_second"]["median"]
+
+    def close(self):
+        pass
+
+
+class Peer:
+    """A program that keeps its model and answers each line with the seconds of one run."""
+
+    def __init__(self, command, kind, tokens, log):
+        self.kind, self.tokens = kind, tokens
+        self.log = open(log, "a")
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, text=True)
+        self.answer("ready")
+
+    def answer(self, expected=None):
+        line = self.process.stdout.readline().strip()
+        if not line or expected not in (None, line):
+            self.close()
+            raise SystemExit(f"{self.process.args[0]} failed; its messages are in {self.log.name}")
+        return line
+
+    def measure(self, runs):
+        seconds = []
+        for _ in range(runs):
+            self.process.stdin.write(self.kind + ("\n" if self.kind == "encode" else f" {self.tokens}\n"))
+            self.process.stdin.flush()
+            seconds.append(float(self.answer()))
+        middle = statistics.median(seconds)
+        return middle if self.kind == "encode" else self.tokens / middle
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+        self.log.close()
+
+
+def peer(work, name, kind, tokens, threads, isa):
+    part = "encoder" if kind == "encode" else "decoder"
+    if name.startswith("OpenVINO"):
+        command = [work.python, os.path.join(HERE, "openvino_peer.py"), part, work.need(work.model("openvino-" + part), "models")]
+    else:
+        file = f"{part}-{name.split()[1].lower()}.gguf"
+        stage = "prepare" if isa == "native" else "prepare --avx2"
+        program = "clip_peer" if kind == "encode" else "llama_peer"
+        command = [work.need(work.peer(program, isa), stage), part, work.need(work.model(file), "models")]
+    return Peer(command + [str(threads)], kind, tokens, work.path("logs", "peers.log"))
+
+
+def run(work, options):
+    facts = work.read("models.json", None)
+    if facts is None:
+        raise SystemExit("no models yet: run `peers models` first")
+    results = work.read("results.json", {})
+    limits = Limits(work, options.threads, options.isa)
+    for measure in chosen(options.only):
+        result = one(work, options, measure, limits, facts)
+        if result:
+            results[f"{measure} {options.isa}"] = result
+            work.write("results.json", results)
+
+
+def one(work, options, measure, limits, facts):
+    kind, tokens, weights, names = MEASURES[measure]
+    names = [n for n in names if options.wants(n)]
+    if options.isa != "native":
+        # OpenVINO cannot be held to an older instruction set from outside.
+        names = [n for n in names if n.startswith("llama.cpp")]
+    model = work.need(work.model(f"llava-{weights}.fovea"), "models")
+    with open(model, "rb") as f:
+        while f.read(1 << 24):
+            pass
+    programs = {"Fovea": Fovea(options.fovea, model, kind, tokens, options.threads, options.isa)}
+    for name in names:
+        programs[name] = peer(work, name, kind, tokens, options.threads, options.isa)
+    rounds = []
+    try:
+        for i in range(options.pairs):
+            # Limits drift on a shared machine, so each round has its own.
+            limit = limits.measure()
+            order = list(programs) if i % 2 == 0 else list(programs)[::-1]
+            figures = {n: programs[n].measure(options.runs) for n in order}
+            limit["read_bytes_per_second"] = max(limit["read_bytes_per_second"], programs["Fovea"].last["read_bytes_per_second"])
+            rounds.append({"figures": figures, **limit})
+            print(f"{measure} {i + 1}/{options.pairs}: " + ", ".join(f"{n} {figures[n]:.4g}" for n in programs) +
+                  f" (read {limit['read_bytes_per_second'] / 1e9:.1f} GB/s, "
+                  f"integers {limit['integer_operations_per_second'] / 1e12:.2f} TOPS)", flush=True)
+    finally:
+        for p in programs.values():
+            p.close()
+    fovea = programs["Fovea"].last
+    return {
+        "kind": kind, "tokens": tokens, "isa": options.isa, "instruction_set": fovea["instruction_set"], "threads": options.threads,
+        "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"), "cpu": cpu()[0],
+        "command": " ".join(["tools/bench/peers", *options.words]), "versions": versions(work), "note": options.note,
+        "instruction": limits.instruction,
+        "work": work_of(kind, tokens, facts, list(programs), fovea), "rounds": rounds}
+
+
+def work_of(kind, tokens, facts, names, fovea):
+    """What one unit of each program's figure costs: bytes read a token, or operations a token or an image."""
+    if kind == "encode":
+        return {n: models.encode_operations(facts) for n in names}
+    if kind == "prefill":
+        return {n: models.prefill_operations(facts, tokens) / tokens for n in names}
+    return {n: facts["bytes_per_token"].get(n, 0) if n != "Fovea" else fovea["bytes_per_token"] for n in names}

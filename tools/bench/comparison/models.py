@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`peers models`: one random LLaVA of full size, in the form of every program."""
+import json
+import os
+import subprocess
+
+from comparison.workplace import BENCH, HERE
+
+GGUF = ("q4_0", "q4_k", "q8_0")
+
+
+def models(work, fovea, checkpoint, threads, wants):
+    os.makedirs(work.path("models"), exist_ok=True)
+    source = checkpoint or work.model("llava")
+    python = work.need(work.python, "prepare")
+    if not os.path.exists(os.path.join(source, "model.safetensors")):
+        work.run(python, os.path.join(BENCH, "make_llava.py"), source, name="make_llava")
+    for kind in ("int4", "int8"):
+        target = work.model(f"llava-{kind}.fovea")
+        if not os.path.exists(target):
+            work.run(fovea, "convert", source, "-o", target, "--type", kind, "--compress", "none", name="convert-" + kind)
+    for part in ("decoder", "encoder") if wants("llama.cpp") else ():
+        target = work.model(f"{part}-f16.gguf")
+        if not os.path.exists(target):
+            work.run(python, os.path.join(HERE, "make_gguf.py"), part, source, target, name="gguf-" + part)
+    for kind in GGUF if wants("llama.cpp") else ():
+        target = work.model(f"decoder-{kind}.gguf")
+        if not os.path.exists(target):
+            peer = work.need(work.peer("llama_peer", "native"), "prepare")
+            work.run(peer, "quantize", work.model("decoder-f16.gguf"), target + ".part", kind, str(threads), name="quantize-" + kind)
+            os.replace(target + ".part", target)
+    for part in ("encoder", "decoder") if wants("OpenVINO") else ():
+        target = work.model("openvino-" + part)
+        if not os.path.exists(target):
+            # Everything is local; nothing is to be looked up on a hub.
+            work.run(python, os.path.join(HERE, "make_openvino.py"), part, source, target, name="openvino-" + part,
+                     env=dict(os.environ, HF_HUB_OFFLINE="1"))
+    work.write("models.json", facts(work, source))
+
+
+def facts(work, source):
+    """Shapes and bytes of what is there, for the shares of the limits."""
+    with open(os.path.join(source, "config.json")) as f:
+        c = json.load(f)
+    with open(os.path.join(source, c["mm_vision_tower"], "config.json")) as f:
+        v = json.load(f)
+    read = {}
+    for kind in GGUF:
+        file = work.model(f"decoder-{kind}.gguf")
+        if os.path.exists(file):
+            command = [work.python, os.path.join(HERE, "make_gguf.py"), "sizes", file]
+            sizes = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
+            read["llama.cpp " + kind.upper()] = sizes["bytes_per_token"]
+    weights = os.path.join(work.model("openvino-decoder"), "openvino_model.bin")
+    if os.path.exists(weights):
+        # The embedding table is int8 with an f16 scale a row; a token reads one row.
+        read["OpenVINO int4"] = os.path.getsize(weights) - c["vocab_size"] * (c["hidden_size"] + 2)
+    return {"language": c, "vision": v, "bytes_per_token": read}
+
+
+def prefill_operations(facts, tokens):
+    """Multiplications and additions of a prompt: matrix products, causal attention, one row of logits."""
+    c = facts["language"]
+    hidden, inner, layers = c["hidden_size"], c["intermediate_size"], c["num_hidden_layers"]
+    key = hidden // c["num_attention_heads"] * c["num_key_value_heads"]
+    layer = 2 * (2 * hidden * hidden + 2 * hidden * key + 3 * hidden * inner)
+    attention = 2 * tokens * hidden
+    return layers * tokens * (layer + attention) + 2 * hidden * c["vocab_size"]
+
+
+def encode_operations(facts):
+    """Of one image: patches, all layers but the last, projector."""
+    v, out = facts["vision"], facts["language"]["hidden_size"]
+    hidden, inner, patch = v["hidden_size"], v["intermediate_size"], v["patch_size"]
+    patches = (v["image_size"] // patch) ** 2
+    tokens = patches + 1
+    layer = 2 * tokens * (4 * hidden * hidden + 2 * hidden * inner) + 4 * tokens * tokens * hidden
+    return (v["num_hidden_layers"] - 1) * layer + 2 * patches * (3 * patch * patch * hidden + hidden * out + out * out)

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`peers report`: the stored figures as a table."""
+import statistics
+
+TITLES = {
+    "decode-4bit": "Decode, 4 bits", "decode-8bit": "Decode, 8 bits", "prefill-256": "Prefill of 256 tokens",
+    "prefill-1300": "Prefill of 1300 tokens", "encode": "CLIP-L/14-336 encode"}
+
+
+def figure(kind, value):
+    return f"{value:.3f} s" if kind == "encode" else f"{value:.1f} tok/s"
+
+
+def middle(result, name):
+    return statistics.median(r["figures"][name] for r in result["rounds"])
+
+
+def limit(result, which):
+    return statistics.median(r[which] for r in result["rounds"])
+
+
+def share(result, name):
+    """Part of the limit used, each round against its own: of the read bandwidth in decoding, else of the integer peak."""
+    cost, kind = result["work"][name], result["kind"]
+    which = "read_bytes_per_second" if kind == "decode" else "integer_operations_per_second"
+    rates = [(cost / r["figures"][name] if kind == "encode" else cost * r["figures"][name]) / r[which] for r in result["rounds"]]
+    return f"{statistics.median(rates):.0%}"
+
+
+def ratios(result, name):
+    """How many times faster Fovea was, round by round."""
+    pairs = [(r["figures"]["Fovea"], r["figures"][name]) for r in result["rounds"]]
+    return [theirs / ours if result["kind"] == "encode" else ours / theirs for ours, theirs in pairs]
+
+
+def rows(results):
+    for key, result in results.items():
+        measure, _, isa = key.partition(" ")
+        title = TITLES[measure] + ("" if isa == "native" else f", {isa}")
+        shown = {n: f"{figure(result['kind'], middle(result, n))} ({share(result, n)})" for n in result["work"]}
+        names = list(result["work"])[1:]
+        if not names:
+            yield title, shown["Fovea"], "–", "–", "–", "–", str(len(result["rounds"]))
+        for name in names:
+            q = ratios(result, name)
+            yield title, shown["Fovea"], name, shown[name], f"{statistics.median(q):.2f}", f"{min(q):.2f} to {max(q):.2f}", str(len(q))
+
+
+HEAD = ("Measure", "Fovea (share)", "Peer", "Peer's figure (share)", "Times faster", "Range", "Pairs")
+
+
+def text(results):
+    table = [HEAD, *rows(results)]
+    widths = [max(map(len, column)) for column in zip(*table)]
+    return "\n".join("  ".join(c.ljust(w) for c, w in zip(row, widths)).rstrip() for row in table)
+
+
+def markdown(results):
+    if not results:
+        return "No results yet.\n"
+    lines = ["# Fovea and its peers, measured in turns", ""]
+    lines += ["Written by `tools/bench/peers report --markdown`. Medians; *times faster* is the median of the ratios of the rounds,",
+              "in each of which the programs ran one after the other. The share is that of the read bandwidth in decoding and of the",
+              "integer peak elsewhere, both measured in each round. One random LLaVA: 1.1 B decoder (22 layers, 2048, 5632, 32/4",
+              "heads, 32000 tokens), CLIP-L/14-336 (23 layers and the projector).", ""]
+    lines += ["| " + " | ".join(HEAD) + " |", "|" + "---|" * len(HEAD)]
+    lines += ["| " + " | ".join(row) + " |" for row in rows(results)]
+    lines += ["", "| Measure | Date | CPU, threads | Read bandwidth | Integer peak | Command | Note |", "|---|---|---|---|---|---|---|"]
+    for key, r in results.items():
+        lines.append(f"| {key} | {r['date']} | {r['cpu']}, {r['instruction_set']}, {r['threads']} threads | "
+                     f"{limit(r, 'read_bytes_per_second') / 1e9:.1f} GB/s | {limit(r, 'integer_operations_per_second') / 1e12:.2f} TOPS "
+                     f"({r['instruction']}) | `{r['command']}` | {r['note'] or ''} |")
+    versions = next(iter(reversed(list(results.values()))))["versions"]
+    lines += ["", "Peers: " + ", ".join(f"{k} {v}" for k, v in versions.items()) + " (llama.cpp from llama-cpp-python's sources)."]
+    return "\n".join(lines) + "\n"
