@@ -42,7 +42,7 @@ def main() -> int:
         in_python = session.generate(question, images=[model.encode_image(path)])
         is_right = shell.strip() == sample["answer"].strip()
         right += is_right
-        print(f"\n{sample['image']}: {question}")
+        print("\n" + f"{sample['image']}: {question}".replace("\n", "\n  "))
         print(f"  {shell.strip()}   ({'right' if is_right else 'expected: ' + sample['answer']}; {seconds:.1f} s with loading)")
         if not shell == in_c == in_python:
             alike = False
