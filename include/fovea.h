@@ -96,8 +96,9 @@ int32_t fovea_version_number(void);
 typedef int (*fovea_progress_callback)(void *user, size_t done, size_t total);
 
 /** One new token. `text` is what it adds to the answer: whole UTF-8 characters, NUL-terminated, `length` bytes, valid during the
- *  call. `length` is 0 while a character is still incomplete or the text may be the start of a stop text; what was held
- *  back comes with a later token. Return 0 to go on; anything else ends the answer here with FOVEA_STOP_CALLBACK and FOVEA_OK. */
+ *  call. `length` is 0 while a character is still incomplete or the text may be the start of a stop text; what was held back
+ *  comes with a later call, at the answer's end with one more that repeats the last id. Return 0 to go on; anything else ends the
+ *  answer here with FOVEA_STOP_CALLBACK and FOVEA_OK. */
 typedef int (*fovea_token_callback)(void *user, int32_t id, const char *text, size_t length);
 
 /* ---- Models ------------------------------------------------------------------------------------------------------- */

@@ -17,7 +17,11 @@ func builtinModelPath() throws(FoveaError) -> [UInt8] {
   }
   let text = String(decoding: folder, as: UTF8.self)
   throw FoveaError(
-    .io, "No model was named, FOVEA_MODEL is not set, and there is no built-in one at \(text)builtin.fovea or \(text)../share/fovea/builtin.fovea.")
+    .io,
+    """
+    No model was named, FOVEA_MODEL is not set, and there is no built-in one at \(text)builtin.fovea or \
+    \(text)../share/fovea/builtin.fovea.
+    """)
 }
 
 /// The folder of this library (or of the program it is linked into), with a slash at its end.

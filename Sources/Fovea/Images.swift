@@ -12,7 +12,10 @@ public func fovea_encode_image(
 ) -> fovea_status {
   encode(model, options, out) { (isUpright) throws(FoveaError) in
     let path = String(decoding: try pathBytes(path, "path"), as: UTF8.self)
-    do throws(ImageError) { return try RGBImage.decode(path: path, options: DecodingOptions(applyOrientation: isUpright)) } catch { throw FoveaError(error) }
+    let options = DecodingOptions(applyOrientation: isUpright)
+    do throws(ImageError) { return try RGBImage.decode(path: path, options: options) } catch {
+      throw FoveaError(error)
+    }
   }
 }
 

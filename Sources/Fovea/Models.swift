@@ -103,7 +103,7 @@ private func describe(_ handle: ModelHandle) -> fovea_model_info {
   return info
 }
 
-/// Weights read to make one token: the decoder's, of whose embedding table only one row is looked up unless the output head shares it.
+/// Weights read to make one token: the decoder's, but of its embedding table a row only, unless the output head shares it.
 private func bytesPerToken(_ file: WeightFile) -> Int {
   let isTied = file.record("language.head.weight") == nil
   var bytes = 0

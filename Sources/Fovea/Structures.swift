@@ -5,8 +5,9 @@ import Systems
 /// Sizes no structure will ever have: an uninitialised `struct_size` is told from a later version's.
 private let largestStructure = 1 << 12
 
-/// Reads an options structure into `known`, this library's version of it (all zero before). One from an older header is shorter, and
-/// the fields it lacks stay zero; one from a newer header is longer, and must have zeros where this library knows no fields.
+/// Reads an options structure into `known`, this library's version of it (all zero before). One from an older header is
+/// shorter, and the fields it lacks stay zero; one from a newer header is longer, and must have zeros where this library knows
+/// no fields.
 ///
 /// - Parameter first: size of the structure's first version, the shortest there is.
 func read<Structure>(
@@ -22,8 +23,8 @@ func read<Structure>(
   withUnsafeMutableBytes(of: &known) { $0.copyMemory(from: UnsafeRawBufferPointer(start: bytes, count: min(size, knownSize))) }
 }
 
-/// Fills a result structure of the caller's as far as its `struct_size`, which stays as it is; what lies beyond this library's version
-/// becomes zero.
+/// Fills a result structure of the caller's as far as its `struct_size`, which stays as it is; what lies beyond this library's
+/// version becomes zero.
 func write<Structure>(
   _ known: Structure, to given: UnsafeMutablePointer<Structure>, first: Int, _ name: StaticString
 ) throws(FoveaError) {

@@ -181,7 +181,10 @@ struct ArgumentTests {
     var out: OpaquePointer?
     var load = fovea_load_options()
     load.struct_size = MemoryLayout<fovea_load_options>.size
-    for (name, threads, context, reserved) in [("threads", -1, 0, 0), ("context_length", 0, -5, 0), ("reserved", 0, 0, 3)] as [(String, Int32, Int32, Int32)] {
+    let wrong: [(String, Int32, Int32, Int32)] = [
+      ("threads", -1, 0, 0), ("context_length", 0, -5, 0), ("reserved", 0, 0, 3),
+    ]
+    for (name, threads, context, reserved) in wrong {
       load.threads = threads
       load.context_length = context
       load.reserved = reserved
@@ -199,7 +202,9 @@ struct ArgumentTests {
     #expect(fovea_session_create(model.handle, &create, &out) == FOVEA_ERROR_ARGUMENT)
   }
 
-  @Test(arguments: [(0, 1, 0), (1, 0, 0), (-1, 5, 0), (5, -1, 0), (5, 5, 14), (5, 5, -1), (Int32.max, Int32.max, 0)] as [(Int32, Int32, Int)])
+  @Test(arguments: [
+    (0, 1, 0), (1, 0, 0), (-1, 5, 0), (5, -1, 0), (5, 5, 14), (5, 5, -1), (Int32.max, Int32.max, 0),
+  ] as [(Int32, Int32, Int)])
   func impossiblePixelsAreRefused(_ width: Int32, _ height: Int32, _ stride: Int) throws {
     let model = try Loaded()
     var out: OpaquePointer?
@@ -225,7 +230,9 @@ struct ArgumentTests {
   }
 
   /// Overlong forms, lone surrogates, beyond U+10FFFF, cut and stray continuation bytes.
-  @Test(arguments: [[0xC0, 0x80], [0xE0, 0x9F, 0x80], [0xED, 0xA0, 0x80], [0xF4, 0x90, 0x80, 0x80], [0xE2, 0x82], [0x80], [0xFF], [0xF8, 0x88]] as [[UInt8]])
+  @Test(arguments: [
+    [0xC0, 0x80], [0xE0, 0x9F, 0x80], [0xED, 0xA0, 0x80], [0xF4, 0x90, 0x80, 0x80], [0xE2, 0x82], [0x80], [0xFF], [0xF8, 0x88],
+  ] as [[UInt8]])
   func invalidUTF8IsNamedWithItsPlace(_ bytes: [UInt8]) throws {
     let model = try Loaded()
     let session = try model.session()

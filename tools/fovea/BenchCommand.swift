@@ -165,7 +165,8 @@ private struct Figures {
     let rows = [
       (
         "model",
-        "\(String(cString: model.name)) (\(String(cString: model.system)), \(String(cString: model.weight_type))), \(amount(model.weight_bytes))"
+        String(cString: model.name) + " (" + String(cString: model.system) + ", " + String(cString: model.weight_type)
+          + "), " + amount(model.weight_bytes)
       ),
       ("machine", "\(String(cString: model.instruction_set)), \(model.threads) threads"),
       ("load", "\(decimal(loading, 3)) s"),

@@ -11,7 +11,8 @@ final class ProgressLine {
     // Ten times a second is enough to look alive and costs nothing.
     guard isShown, done == total || monotonic_nanoseconds() &- last > 100_000_000 else { return }
     last = monotonic_nanoseconds()
-    writeToStandardError("\r\u{1B}[K\(what) \(done)/\(total)")
+    let share = total > 1000 ? "\(Int(100 * Double(done) / Double(total))) %" : "\(done)/\(total)"
+    writeToStandardError("\r\u{1B}[K\(what) \(share)")
     isDirty = true
   }
 
