@@ -87,7 +87,7 @@ let package = Package(
     .testTarget(name: "WeightFileTests", dependencies: weights),
     .testTarget(name: "RuntimeTests", dependencies: runtime),
     .testTarget(name: "ImagesTests", dependencies: ["Shims"] + images, exclude: ["Fixtures"]),
-    .testTarget(name: "TokenizersTests", dependencies: ["Shims", "Tokenizers"]),
+    .testTarget(name: "TokenizersTests", dependencies: ["Shims", "Tokenizers"], exclude: ["Fixtures"]),
     .testTarget(name: "SystemsTests", dependencies: systems + ["Generation"]),
     .testTarget(name: "ConversionTests", dependencies: library + ["Conversion"], exclude: ["Fixtures"]),
     .testTarget(name: "FoveaTests", dependencies: library),
