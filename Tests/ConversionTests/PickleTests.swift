@@ -14,7 +14,7 @@ import Testing
   private func global(_ module: String, _ name: String) -> [UInt8] { Array("c\(module)\n\(name)\n".utf8) }
   private func int(_ value: Int32) -> [UInt8] {
     var bytes: [UInt8] = [UInt8(ascii: "J")]
-    bytes.append(value)
+    bytes.append(little: value)
     return bytes
   }
   private func tuple(_ items: [[UInt8]]) -> [UInt8] { Array("(".utf8) + items.flatMap { $0 } + Array("t".utf8) }
@@ -44,7 +44,7 @@ import Testing
 
   @Test func readsATensor() throws {
     var data: [UInt8] = []
-    for i in 0..<16 { data.append(Float(i).bitPattern) }
+    for i in 0..<16 { data.append(little: Float(i).bitPattern) }
     for zip64 in [false, true] {
       let file = try open(state(offset: 2, shape: [2, 3], strides: [4, 1]), data: data, zip64: zip64)
       #expect(try file.readAll(try #require(file.info("w"))) == [2, 3, 4, 6, 7, 8])

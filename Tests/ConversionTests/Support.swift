@@ -83,13 +83,13 @@ func expectFailure(_ words: String..., sourceLocation: SourceLocation = #_source
 }
 
 extension [UInt8] {
-  mutating func append<T: FixedWidthInteger>(_ value: T) { Swift.withUnsafeBytes(of: value.littleEndian) { append(contentsOf: $0) } }
+  mutating func append<T: FixedWidthInteger>(little value: T) { Swift.withUnsafeBytes(of: value.littleEndian) { append(contentsOf: $0) } }
 }
 
 /// A safetensors file of a header text and `dataCount` zero bytes.
 func safetensors(_ header: String, dataCount: Int) -> [UInt8] {
   var bytes: [UInt8] = []
-  bytes.append(UInt64(header.utf8.count))
+  bytes.append(little: UInt64(header.utf8.count))
   return bytes + Array(header.utf8) + [UInt8](repeating: 0, count: dataCount)
 }
 
@@ -99,46 +99,46 @@ func zip(_ entries: [(name: String, data: [UInt8])], method: UInt16 = 0, isZip64
   var directory: [UInt8] = []
   for (name, data) in entries {
     let offset = file.count
-    file.append(UInt32(0x0403_4B50))
-    for value: UInt16 in [20, 0, method, 0, 0] { file.append(value) }
-    for value: UInt32 in [0, UInt32(data.count), UInt32(data.count)] { file.append(value) }
-    file.append(UInt16(name.utf8.count))
-    file.append(UInt16(0))
+    file.append(little: UInt32(0x0403_4B50))
+    for value: UInt16 in [20, 0, method, 0, 0] { file.append(little: value) }
+    for value: UInt32 in [0, UInt32(data.count), UInt32(data.count)] { file.append(little: value) }
+    file.append(little: UInt16(name.utf8.count))
+    file.append(little: UInt16(0))
     file += Array(name.utf8) + data
 
-    directory.append(UInt32(0x0201_4B50))
-    for value: UInt16 in [20, 20, 0, method, 0, 0] { directory.append(value) }
+    directory.append(little: UInt32(0x0201_4B50))
+    for value: UInt16 in [20, 20, 0, method, 0, 0] { directory.append(little: value) }
     let size = isZip64 ? UInt32.max : UInt32(data.count)
-    for value: UInt32 in [0, size, size] { directory.append(value) }
-    for value: UInt16 in [UInt16(name.utf8.count), isZip64 ? 28 : 0, 0, 0, 0] { directory.append(value) }
-    directory.append(UInt32(0))
-    directory.append(isZip64 ? UInt32.max : UInt32(offset))
+    for value: UInt32 in [0, size, size] { directory.append(little: value) }
+    for value: UInt16 in [UInt16(name.utf8.count), isZip64 ? 28 : 0, 0, 0, 0] { directory.append(little: value) }
+    directory.append(little: UInt32(0))
+    directory.append(little: isZip64 ? UInt32.max : UInt32(offset))
     directory += Array(name.utf8)
     if isZip64 {
-      directory.append(UInt16(1))
-      directory.append(UInt16(24))
-      for value: UInt64 in [UInt64(data.count), UInt64(data.count), UInt64(offset)] { directory.append(value) }
+      directory.append(little: UInt16(1))
+      directory.append(little: UInt16(24))
+      for value: UInt64 in [UInt64(data.count), UInt64(data.count), UInt64(offset)] { directory.append(little: value) }
     }
   }
   let start = file.count
   file += directory
   if isZip64 {
     let place = file.count
-    file.append(UInt32(0x0606_4B50))
-    file.append(UInt64(44))
-    for value: UInt16 in [45, 45] { file.append(value) }
-    for value: UInt32 in [0, 0] { file.append(value) }
-    for value: UInt64 in [UInt64(entries.count), UInt64(entries.count), UInt64(directory.count), UInt64(start)] { file.append(value) }
-    file.append(UInt32(0x0706_4B50))
-    file.append(UInt32(0))
-    file.append(UInt64(place))
-    file.append(UInt32(1))
+    file.append(little: UInt32(0x0606_4B50))
+    file.append(little: UInt64(44))
+    for value: UInt16 in [45, 45] { file.append(little: value) }
+    for value: UInt32 in [0, 0] { file.append(little: value) }
+    for value: UInt64 in [UInt64(entries.count), UInt64(entries.count), UInt64(directory.count), UInt64(start)] { file.append(little: value) }
+    file.append(little: UInt32(0x0706_4B50))
+    file.append(little: UInt32(0))
+    file.append(little: UInt64(place))
+    file.append(little: UInt32(1))
   }
-  file.append(UInt32(0x0605_4B50))
+  file.append(little: UInt32(0x0605_4B50))
   let count = isZip64 ? UInt16.max : UInt16(entries.count)
-  for value: UInt16 in [0, 0, count, count] { file.append(value) }
-  file.append(isZip64 ? UInt32.max : UInt32(directory.count))
-  file.append(isZip64 ? UInt32.max : UInt32(start))
-  file.append(UInt16(0))
+  for value: UInt16 in [0, 0, count, count] { file.append(little: value) }
+  file.append(little: isZip64 ? UInt32.max : UInt32(directory.count))
+  file.append(little: isZip64 ? UInt32.max : UInt32(start))
+  file.append(little: UInt16(0))
   return file
 }
