@@ -16,8 +16,9 @@ from tokenizer import Tokenizer
 
 TOKENIZER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "models", "hires-llava-nano", "checkpoint",
                          "tokenizer.model")
-FREE, CHOICE = 4, 3  # questions per image
-SEEN_LAYER, ORDINAL_LAYER, MATCH_LAYER = 1, 2, 3
+FREE, CHOICE = 4, 2  # questions per image
+SEEN_LAYER, ORDINAL_LAYER, CELLS_LAYER, MATCH_LAYER = 1, 2, 2, 3
+LOOKING_HEADS = [2, 5]
 IGNORE = 255
 
 
@@ -51,6 +52,10 @@ def answer_ids(answer):
 
 def scene(rng, mix, width, height):
     """A page and its questions: (free, choice) lists of FREE and CHOICE questions."""
+    def draw():
+        type = ("word", "number", "string", "shape", "object", "sign")[rng.choice(6, p=(.27, .2, .08, .18, .18, .09))]
+        return P.random_entity(rng, type)
+
     grid = (width, height) == (2 * data.BASE, 2 * data.BASE)
     kind = ("single", "pair", "count", "crowd")[rng.choice(4, p=MIXES[mix])]
     if not grid and rng.random() < 0.6:
@@ -65,31 +70,34 @@ def scene(rng, mix, width, height):
     if kind == "single":
         e = P.random_entity(rng)
         page = P.grid_page(rng, [(*e, cells[0])], width, height)
-        free = [qa.what(rng, e), qa.where(rng, e, cells[0]), question_exists(rng, [e]),
-                qa.what(rng, e) if rng.random() < 0.85 else qa.count(rng, e, 1)]
+        free = [qa.what(rng, e), qa.where(rng, e, cells[0]), question_exists(rng, [(*e, cells[0])]),
+                qa.what(rng, e) if rng.random() < 0.85 else qa.count(rng, e, 1, (cells[0],))]
         choice = [choices(rng, qa.what(rng, e), e), choices(rng, qa.where(rng, e, cells[0]), e),
-                  choices(rng, qa.what(rng, e), e) if rng.random() < 0.8 else choices(rng, qa.count(rng, e, 1), e)]
-        return page, free, choice
+                  choices(rng, qa.what(rng, e), e) if rng.random() < 0.8 else choices(rng, qa.count(rng, e, 1, (cells[0],)), e)]
+        return page, free, choice[:CHOICE]
     if kind == "count":
-        a = P.random_entity(rng)
-        number = int(rng.choice(4, p=(.16, .28, .28, .28))) + 1
+        a = draw()
+        number = int(rng.choice(4, p=(.22, .26, .26, .26))) + 1
         placed = [(*a, c) for c in cells[:number]]
-        b, more = None, 0
-        if rng.random() < 0.5:
+        mine = tuple(cells[:number])
+        b, more, others = None, 0, ()
+        if rng.random() < 0.7:
             b = qa.other_entity(rng, a, {a[1]})
             more = int(rng.integers(1, 4))
-            placed += [(*b, c) for c in cells[number:number + more]]
+            others = tuple(cells[number:number + more])
+            placed += [(*b, c) for c in others]
         page = P.grid_page(rng, placed, width, height)
-        free = [qa.count(rng, a, number), qa.count(rng, b, more) if b else qa.count(rng, a, number),
-                question_exists(rng, [a, b] if b else [a]), qa.at(rng, a, cells[int(rng.integers(number))])]
-        choice = [choices(rng, qa.count(rng, a, number), a),
-                  choices(rng, qa.count(rng, b, more), b) if b else choices(rng, qa.what(rng, a), a),
+        free = [qa.count(rng, a, number, mine), qa.count(rng, b, more, others) if b else qa.count(rng, a, number, mine),
+                question_exists(rng, placed), qa.at(rng, a, cells[int(rng.integers(number))])]
+        choice = [choices(rng, qa.count(rng, a, number, mine), a),
+                  choices(rng, qa.count(rng, b, more, others), b) if b else choices(
+                      rng, qa.what(rng, a) if rng.random() < 0.4 else qa.count(rng, a, number, mine), a),
                   choices(rng, qa.which(rng, a), a, {a[1], b[1]} if b else {a[1]})]
-        return page, free, choice
+        return page, free, choice[:CHOICE]
     many = 2 if kind == "pair" else int(rng.integers(3, 6))
     present, placed = set(), []
     for c in cells[:many]:
-        e = P.random_entity(rng) if not placed else qa.other_entity(rng, placed[-1][:2], present)
+        e = draw() if not placed else qa.other_entity(rng, placed[-1][:2], present)
         present.add(e[1])
         placed.append((*e, c))
     page = P.grid_page(rng, placed, width, height)
@@ -101,10 +109,10 @@ def scene(rng, mix, width, height):
     second = choices(rng, qa.relative(rng, a, b, a[2], b[2])) if rng.random() < 0.3 else choices(
         rng, qa.where(rng, b, b[2]), b)
     choice = [choices(rng, qa.where(rng, a, a[2]), a), second, third]
-    return page, free, choice
+    return page, free, choice[:CHOICE]
 
 
-MIXES = {"full": (.36, .2, .34, .1), "reading": (.85, .05, .05, .05)}
+MIXES = {"full": (.36, .2, .34, .1), "counting": (.2, .15, .58, .07), "reading": (.85, .05, .05, .05)}
 
 
 def other(rng, entity):
@@ -119,7 +127,7 @@ def question_exists(rng, placed):
     there = rng.random() < 0.5
     e = placed[int(rng.integers(len(placed)))]
     if there:
-        return qa.exists(rng, e, True)
+        return qa.exists(rng, e, True, tuple(p[2] for p in placed if p[1] == e[1]))
     present = {p[1] for p in placed}
     if e[0] in ("number", "string") and rng.random() < 0.3:
         return qa.exists(rng, qa.near_miss(rng, e, present), False)
@@ -133,19 +141,27 @@ def pack(rng, questions):
     for image in questions:
         for q in image:
             head, tail = ids(q.asked(rng)), answer_ids(q.answer)
-            match = []
+            match, stop = [], len(head) - 1
             if q.choices:
                 # The newline (or the template's first token) after an option says whether this option is the right one.
-                ends = [i for i, t in enumerate(head) if t == newline][1:5]
+                lines = [i for i, t in enumerate(head) if t == newline]
+                stop, ends = lines[0], lines[1:5]
                 if len(ends) < 4:
                     ends.append(len(head) - 1)
                 match = [(i, int(qa.LETTERS.index(q.answer) == k)) for k, i in enumerate(ends)]
-            rows.append((head, tail, match, q.task + ("*" if q.choices else "")))
-    longest = max(len(h) + len(t) for h, t, _, _ in rows) - 1
+            named = stop
+            if q.cells is not None:  # the last token of the entity's name
+                end = q.text.index(q.entity) + len(q.entity)
+                start = tokens().encode("\n" + q.text[:end])[len(around_image()[1]):]
+                if head[:len(start)] == start:
+                    named = len(start) - 1
+            cells = np.full(9, IGNORE) if q.cells is None else np.isin(np.arange(9), q.cells)
+            rows.append((head, tail, match, q.task + ("*" if q.choices else ""), stop, named, cells))
+    longest = max(len(h) + len(t) for h, t, *_ in rows) - 1
     size = (len(rows), longest)
     x, y = np.full(size, Tokenizer.EOS, np.int64), np.zeros(size, np.int64)
     w, m = np.zeros(size, np.float32), np.full(size, IGNORE, np.uint8)
-    for r, (head, tail, match, task) in enumerate(rows):
+    for r, (head, tail, match, task, *_) in enumerate(rows):
         whole = head + tail
         x[r, :len(whole) - 1] = whole[:-1]
         first = len(head) - 1
@@ -158,6 +174,9 @@ def pack(rng, questions):
             m[r, i] = label
     shape = (len(questions), len(questions[0]), longest)
     return {"ids": x.reshape(shape), "target": y.reshape(shape), "weight": w.reshape(shape), "match": m.reshape(shape),
+            "stop": np.array([r[4] for r in rows], np.int64).reshape(shape[:2]),
+            "named": np.array([r[5] for r in rows], np.int64).reshape(shape[:2]),
+            "cells": np.array([r[6] for r in rows], np.uint8).reshape(*shape[:2], 9),
             "tasks": np.array([r[3] for r in rows]).reshape(shape[:2])}
 
 
@@ -182,16 +201,16 @@ def batch(rng, images=32, mix="full"):
 def loss(run, b):
     """Answer loss, plus the dense labels on patches (only when the tower learns), sampler tokens and decoder states."""
     model, heads, grid, dense = run.model, run.heads, b["grid"], run.a.dense_loss
-    pixels, groups, seen = torch.from_numpy(b["pixels"]), b["groups"], {}
-    token_labels = torch.from_numpy(b["token"])
-    with torch.autocast("cpu", torch.bfloat16):
+    pixels, groups, seen = run.tensor(b["pixels"]), b["groups"], {}
+    token_labels = run.tensor(b["token"])
+    with run.autocast():
         total = 0.0
         if run.a.freeze_vision:
             with torch.no_grad():
                 patches = model.see(pixels, *grid)
         else:
             patches = model.see(pixels, *grid)
-            extra, _ = heads["patch"](patches, torch.from_numpy(b["patch"]))
+            extra, _ = heads["patch"](patches, run.tensor(b["patch"]))
             total = total + dense * extra
         tokens_seen = model.sample(patches)
         extra, more = heads["token"](tokens_seen, token_labels)
@@ -199,7 +218,7 @@ def loss(run, b):
         total = total + dense * extra
         before, after = around_image()
         prefix, starts = model.prefix(tokens_seen, *grid, before, after)
-        hidden, watched = model.decode(prefix, [torch.from_numpy(g["ids"]) for g in groups], (SEEN_LAYER, ORDINAL_LAYER, MATCH_LAYER))
+        hidden, watched = model.decode(prefix, [run.tensor(g["ids"]) for g in groups], (SEEN_LAYER, ORDINAL_LAYER, MATCH_LAYER), (CELLS_LAYER, [run.tensor(g["named"]) for g in groups]))
         t = tokens_seen.shape[2]
         def at_image(layer):
             return torch.stack([watched[layer][0][:, s:s + t] for s in starts], 1)
@@ -212,14 +231,17 @@ def loss(run, b):
         where = ordinal > 0
         weight = torch.where(ordinal > 1, 1.5, torch.where(where, 0.7, 0.02))
         weight[:, 0] *= 0.5
-        total = total + 0.4 * weighted(logits, ordinal, weight)
+        total = total + 0.2 * weighted(logits, ordinal, weight)
         seen["ord"] = accuracy(logits[:, 1:], ordinal[:, 1:], where[:, 1:])
         seen["ord2+"] = accuracy(logits[:, 1:], ordinal[:, 1:], ordinal[:, 1:] > 1)
+        cell_of = torch.zeros(*prefix.shape[:2], 9, device=prefix.device)
+        for v, s in enumerate(starts):
+            cell_of[:, s:s + t] = F.one_hot(token_labels[:, v, :, P.TOKEN_CELL].long(), 10)[..., :9].float()
         for i, g in enumerate(groups):
-            weight = torch.from_numpy(g["weight"])
+            weight = run.tensor(g["weight"])
             where = weight > 0
             logits = model.lm_head(hidden[i][where]).float()
-            target = torch.from_numpy(g["target"])[where]
+            target = run.tensor(g["target"])[where]
             each = F.cross_entropy(logits, target, reduction="none") * weight[where]
             # Every question weighs the same up to a factor: long answers count by the root of their length.
             length = weight.sum(-1, keepdim=True).expand_as(weight)[where]
@@ -229,13 +251,31 @@ def loss(run, b):
             hit[where] = logits.argmax(-1) == target
             right = (hit | ~where).all(-1)
             for task in np.unique(g["tasks"]):
-                seen[str(task)] = right[torch.from_numpy(g["tasks"] == task)].float().mean().item()
+                seen[str(task)] = right[run.tensor(g["tasks"] == task)].float().mean().item()
             seen["lm"] = seen.get("lm", 0.0) + part.item()
-            match = torch.from_numpy(g["match"])
+            # In which cells does the asked entity stand? At its name, and one layer later behind the question.
+            cells = run.tensor(g["cells"])
+            marked = cells[..., 0] != IGNORE
+            labels = cells[marked].float()
+            several = labels.sum(-1) > 1
+            # Some heads of that layer are told where to look from the name: at every place the entity stands, alike.
+            mass = watched["looks"][i][:, LOOKING_HEADS].float() @ cell_of[:, None]
+            wanted = torch.where(marked[..., None], cells, 0).float()[:, None] / torch.where(marked, (cells == 1).sum(-1), 1).clamp(min=1)[:, None, :, None]
+            total = total - 0.5 * (wanted * (mass + 1e-4).log()).sum() / wanted.sum().clamp(min=1) / len(LOOKING_HEADS)
+            seen["look" + "*" * i] = ((wanted > 0) * mass).sum().item() / max(1, (wanted > 0).any(-1).sum().item()) / len(LOOKING_HEADS)
+            for name, place, layer in (("cells", "named", CELLS_LAYER), ("located", "stop", MATCH_LAYER)):
+                spot = run.tensor(g[place])[..., None, None].expand(-1, -1, 1, prefix.shape[-1])
+                bits = heads[name](watched[layer][1][i].gather(2, spot)[:, :, 0][marked]).float()
+                total = total + F.binary_cross_entropy_with_logits(bits, labels, pos_weight=labels.new_tensor(2.0))
+                exact = ((bits > 0) == (labels > 0)).all(-1)
+                seen[name + "*" * i] = exact.float().mean().item()
+                if several.any():
+                    seen[name + "2+" + "*" * i] = exact[several].float().mean().item()
+            match = run.tensor(g["match"])
             marked = match != IGNORE
             if marked.any():
                 logits = heads["match"](watched[MATCH_LAYER][1][i][marked])
                 labels = match[marked].long()
-                total = total + 0.5 * F.cross_entropy(logits.float(), labels, weight=torch.tensor([1.0, 2.0]))
+                total = total + 0.5 * F.cross_entropy(logits.float(), labels, weight=logits.new_tensor([1.0, 2.0], dtype=torch.float32))
                 seen["match"] = accuracy(logits, labels, labels == 1)
     return total, seen

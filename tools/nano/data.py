@@ -63,16 +63,19 @@ def _work(make, seed, queue, arguments):
 
 
 class Source:
-    """Runs `make(rng, **arguments)` for ever in a background process; `next()` takes one result."""
+    """Runs `make(rng, **arguments)` for ever in background processes; `next()` takes one result."""
 
-    def __init__(self, make, seed, **arguments):
+    def __init__(self, make, seed, processes=1, **arguments):
         context = multiprocessing.get_context("fork")
         self.queue = context.Queue(maxsize=6)
-        self.process = context.Process(target=_work, args=(make, seed, self.queue, arguments), daemon=True)
-        self.process.start()
+        self.processes = [context.Process(target=_work, args=(make, (*seed, i), self.queue, arguments), daemon=True)
+                          for i in range(processes)]
+        for p in self.processes:
+            p.start()
 
     def next(self):
         return self.queue.get()
 
     def close(self):
-        self.process.terminate()
+        for p in self.processes:
+            p.terminate()

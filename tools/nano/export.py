@@ -114,6 +114,18 @@ def load(directory):
     return model.eval()
 
 
+def training_state(directory):
+    """A checkpoint as the start of a training: config and weights with the CLIP MLPs unfolded; no heads, no optimiser."""
+    model = load(directory)
+    weights = model.state_dict()
+    for name in weights:
+        if ".mlp.fc1." in name:
+            weights[name] = weights[name] * FOLD
+        if name.endswith(".mlp.fc2.weight"):
+            weights[name] = weights[name] / FOLD
+    return {"config": model.config, "model": weights, "heads": {}}
+
+
 def load_state(directory):
     """A training state as a model (float32, unfolded)."""
     state = torch.load(os.path.join(directory, "state.pt"), weights_only=False)

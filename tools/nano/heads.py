@@ -28,7 +28,7 @@ class PatchHeads(nn.Module):
     def forward(self, x, labels, low_weight=0.2):
         """x `[B, V, patches, size]`; returns the loss and {name: accuracy on the slices' occupied patches}."""
         labels = labels.long()
-        view = torch.ones(x.shape[:3])
+        view = torch.ones(x.shape[:3], device=x.device)
         view[:, 0] = low_weight
         loss, seen = 0.0, {}
         for name, column, none, share in (("character", P.PATCH_CHARACTER, E.NO_CHARACTER, 1.0),
@@ -58,7 +58,7 @@ class TokenHeads(nn.Module):
 
     def forward(self, x, labels, low_weight=0.2):
         labels = labels.long()
-        view = torch.ones(x.shape[:3])
+        view = torch.ones(x.shape[:3], device=x.device)
         view[:, 0] = low_weight
         loss, seen = 0.0, {}
         start = labels[..., P.TOKEN_START]
@@ -71,7 +71,7 @@ class TokenHeads(nn.Module):
         seen["start"] = accuracy(logits, start, where)
         slots = self.slots(x).unflatten(-1, (3, -1))
         target = labels[..., P.TOKEN_C0:P.TOKEN_C2 + 1]
-        ws = w[..., None] * torch.tensor([1.0, 0.8, 0.3])
+        ws = w[..., None] * torch.tensor([1.0, 0.8, 0.3], device=x.device)
         loss = loss + 1.5 * weighted(slots, target, ws)
         seen["c0"] = accuracy(slots[..., 0, :], target[..., 0], where)
         seen["c1"] = accuracy(slots[..., 1, :], target[..., 1], where & (target[..., 1] != E.NO_CHARACTER))

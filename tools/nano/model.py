@@ -294,19 +294,20 @@ class HiResLlava(nn.Module):
         block, starts = self.image_block(tokens, rows, cols)
         b = block.shape[0]
         def embed(ids):
-            return self.model.embed_tokens(torch.tensor(ids)).to(block.dtype).expand(b, -1, -1)
+            return self.model.embed_tokens(torch.tensor(ids, device=block.device)).to(block.dtype).expand(b, -1, -1)
         return torch.cat([embed(before), block, embed(after)], 1), [s + len(before) for s in starts]
 
     def norm_logits(self, x):
         return self.lm_head(self.model.norm(x))
 
-    def decode(self, prefix, groups, watch=()):
+    def decode(self, prefix, groups, watch=(), looks=None):
         """Runs the decoder over a shared prefix and groups of questions.
 
         prefix `[B, P, H]`; groups: list of ids `[B, Q, L]` (padding anywhere after the end is harmless: attention is causal).
         Each question sees the prefix and itself, with positions going on from P, exactly as if it stood alone.
         Returns the final normalised hidden states of each group `[B, Q, L, H]`, and for each layer in `watch` the prefix
-        hidden states and the groups' after that layer.
+        hidden states and the groups' after that layer. With looks = (layer, [token index `[B, Q]` of each group]), also under
+        the key "looks" how these tokens' attention in that layer falls on the prefix: `[B, heads, Q, P]` for each group.
         """
         b, p, h = prefix.shape
         shapes = [g.shape for g in groups]
@@ -316,7 +317,7 @@ class HiResLlava(nn.Module):
         longest = max([s[2] for s in shapes], default=0)
         cos, sin = self.cos[:p + longest], self.sin[:p + longest]
         def causal(n):
-            return torch.full((n, n), float("-inf")).triu(1)
+            return torch.full((n, n), float("-inf"), device=prefix.device).triu(1)
         masks = [causal(p)] + [causal(s[2]) for s in shapes]
 
         def attend(q, k, v):
@@ -334,16 +335,19 @@ class HiResLlava(nn.Module):
                 far = (qi.flatten(2, 3) @ k0.transpose(-1, -2)).unflatten(2, (count, length))
                 near = qi @ ki.transpose(-1, -2) + masks[i + 1].to(q.dtype)
                 weights = torch.softmax(torch.cat([far, near], -1), -1)
+                if looks and layer_index == looks[0]:
+                    at = looks[1][i][:, None, :, None, None].expand(-1, weights.shape[1], -1, 1, p)
+                    watched.setdefault("looks", []).append(weights[..., :p].gather(3, at)[:, :, :, 0])
                 far, near = weights.split([p, length], -1)
                 out = (far.flatten(2, 3) @ v0).unflatten(2, (count, length)) + near @ vi
                 outs.append(out.permute(0, 2, 3, 1, 4).flatten(0, 2))
             return torch.cat(outs)
 
         watched = {}
-        for i, layer in enumerate(self.model.layers):
+        for layer_index, layer in enumerate(self.model.layers):
             x = layer(x, attend)
-            if i in watch:
+            if layer_index in watch:
                 parts = x.split(sizes)
-                watched[i] = (parts[0].unflatten(0, (b, p)), [t.unflatten(0, s) for t, s in zip(parts[1:], shapes)])
+                watched[layer_index] = (parts[0].unflatten(0, (b, p)), [t.unflatten(0, s) for t, s in zip(parts[1:], shapes)])
         parts = x.split(sizes)[1:]
         return [self.model.norm(t).unflatten(0, s) for t, s in zip(parts, shapes)], watched

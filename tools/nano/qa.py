@@ -44,6 +44,8 @@ class Question:
     text: str
     answer: str
     choices: tuple = ()
+    cells: tuple = None  # where the asked entity stands (training label; None: not labelled)
+    entity: str = ""     # its text in the question
 
     def asked(self, rng=None):
         """The user's text; choices follow in lines, then the instruction."""
@@ -83,19 +85,19 @@ def read(rng, entity):
 
 
 def where(rng, entity, cell):
-    return Question("where", pick(rng, WHERE).format(e=mention(rng, entity)), CELLS[cell])
+    return Question("where", pick(rng, WHERE).format(e=mention(rng, entity)), CELLS[cell], cells=(cell,), entity=entity[1])
 
 
-def count(rng, entity, number):
+def count(rng, entity, number, cells=None):
     if entity[0] in P.TEXT_KINDS:
         text = pick(rng, COUNT_TEXT).format(e=mention(rng, entity), t=entity[1])
     else:
         text = pick(rng, COUNT).format(p=plural(entity[1]))
-    return Question("count", text, str(number))
+    return Question("count", text, str(number), cells=cells, entity=entity[1])
 
 
-def exists(rng, entity, there):
-    return Question("exists", pick(rng, EXISTS).format(a=indefinite(rng, entity)), "yes" if there else "no")
+def exists(rng, entity, there, cells=None):
+    return Question("exists", pick(rng, EXISTS).format(a=indefinite(rng, entity)), "yes" if there else "no", cells=cells if there else (), entity=entity[1])
 
 
 def at(rng, entity, cell):
@@ -155,7 +157,7 @@ def with_choices(rng, question, entity=None, present=(), near=0.0):
         avoid.add(option)
     order = rng.permutation(4)
     choices = tuple(options[i] for i in order)
-    return Question(question.task, question.text, LETTERS[list(order).index(0)], choices)
+    return Question(question.task, question.text, LETTERS[list(order).index(0)], choices, question.cells, question.entity)
 
 
 def lexicon():

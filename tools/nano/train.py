@@ -15,6 +15,7 @@ import time
 import torch
 
 import data
+import export
 import pages as P
 from heads import PatchHeads, TokenHeads
 from model import DEFAULT, HiResLlava
@@ -31,17 +32,20 @@ class Run:
         state = None
         for path in (self.path, a.init):
             if path and os.path.exists(path):
-                state = torch.load(path, weights_only=False)
+                state = export.training_state(path) if os.path.isdir(path) else torch.load(
+                    path, weights_only=False, map_location="cpu")
                 break
         if state:
             config = {**state["config"], "use_sra": not a.no_sra}
         torch.manual_seed(a.seed)
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.model = HiResLlava(config)
         c = self.model.config
         self.heads = torch.nn.ModuleDict({
             "patch": PatchHeads(c["vision_hidden"]), "token": TokenHeads(c["hidden_size"]),
             "seen": TokenHeads(c["hidden_size"], cell=True), "match": torch.nn.Linear(c["hidden_size"], 2),
-            "ordinal": torch.nn.Linear(c["hidden_size"], P.MOST_COUNTED + 1)})
+            "ordinal": torch.nn.Linear(c["hidden_size"], P.MOST_COUNTED + 1), "cells": torch.nn.Linear(c["hidden_size"], 9),
+            "located": torch.nn.Linear(c["hidden_size"], 9)})
         self.done, self.step = 0.0, 0
         self.minutes_before = {}
         if state:
@@ -51,6 +55,8 @@ class Run:
                 missing = module.load_state_dict(theirs, strict=False).missing_keys
                 print(f"{key}: {len(theirs)} tensors loaded, new: {len(missing)} {missing[:4]}", flush=True)
             self.minutes_before = state.get("minutes", {})
+        self.model.to(self.device)
+        self.heads.to(self.device)
         trainable = dict(self.model.named_parameters())
         if a.stage == "vision":
             trainable = {k: v for k, v in trainable.items() if "vision_tower" in k or "mm_projector" in k}
@@ -70,6 +76,12 @@ class Run:
     @property
     def label(self):
         return f"{self.a.stage}:{self.a.minutes}:{self.a.steps}:{self.a.freeze_vision}"
+
+    def tensor(self, array):
+        return torch.from_numpy(array).to(self.device)
+
+    def autocast(self):
+        return torch.autocast(self.device.type, torch.bfloat16)
 
     def elapsed(self):
         return self.done + (time.time() - self.started) / 60
@@ -98,10 +110,10 @@ class Run:
 
 
 def vision_loss(run, batch):
-    with torch.autocast("cpu", torch.bfloat16):
-        patches = run.model.see(torch.from_numpy(batch["pixels"]), *batch["grid"])
-        loss, seen = run.heads["patch"](patches, torch.from_numpy(batch["patch"]))
-        more, also = run.heads["token"](run.model.sample(patches), torch.from_numpy(batch["token"]))
+    with run.autocast():
+        patches = run.model.see(run.tensor(batch["pixels"]), *batch["grid"])
+        loss, seen = run.heads["patch"](patches, run.tensor(batch["patch"]))
+        more, also = run.heads["token"](run.model.sample(patches), run.tensor(batch["token"]))
     return loss + more, {**seen, **also}
 
 
@@ -125,6 +137,11 @@ class Exchange:
 
     def average(self, parameters, count, run):
         """Called by every rank with the same count. Returns the learning-rate factor and whether to stop."""
+        if self.ranks == 1:
+            for p in parameters:
+                if p.grad is None:
+                    p.grad = torch.zeros_like(p)
+            return run.rate(), run.fraction() >= 1
         mine, at = self.buffer[self.rank], 0
         for p in parameters:
             if p.grad is None:
@@ -145,6 +162,8 @@ class Exchange:
 
 def launch(a):
     torch.set_num_threads(1)
+    if torch.cuda.is_available():
+        a.ranks = 1
     exchange = Exchange(a.ranks, 8_000_000)
     children = [torch.multiprocessing.get_context("fork").Process(target=train, args=(a, exchange, r)) for r in range(1, a.ranks)]
     for c in children:
@@ -163,11 +182,11 @@ def train(a, exchange, rank):
         import answer  # needs the tokenizer
         config = {**DEFAULT, "use_sra": not a.no_sra, "vocab_size": answer.vocabulary()}
         run = Run(a, config)
-        source = data.Source(answer.batch, seed, images=a.images // a.ranks, mix=a.mix)
+        source = data.Source(answer.batch, seed, a.workers, images=a.images // a.ranks, mix=a.mix)
         loss_of = answer.loss
     else:
         run = Run(a, {**DEFAULT, "use_sra": not a.no_sra, "vocab_size": a.vocabulary})
-        source = data.Source(data.vision_batch, seed, views=a.views // a.ranks, dense=a.dense)
+        source = data.Source(data.vision_batch, seed, a.workers, views=a.views // a.ranks, dense=a.dense)
         loss_of = vision_loss
     if rank == 0:
         print(sum(p.numel() for p in run.model.parameters()), "parameters", flush=True)
@@ -206,7 +225,7 @@ if __name__ == "__main__":
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--stage", choices=("vision", "answer"), required=True)
     p.add_argument("--state", required=True)
-    p.add_argument("--init", help="start from another state file when DIR has none")
+    p.add_argument("--init", help="start from another state file, or from a checkpoint directory, when DIR has none")
     length = p.add_mutually_exclusive_group(required=True)
     length.add_argument("--minutes", type=float)
     length.add_argument("--steps", type=int, help="instead of minutes, when runs are to be compared")
@@ -224,6 +243,7 @@ if __name__ == "__main__":
     p.add_argument("--mix", default="full", help="question mix of the answer stage")
     p.add_argument("--vocabulary", type=int, default=896)
     p.add_argument("--ranks", type=int, default=2, help="processes, one thread each; a batch is split over them")
+    p.add_argument("--workers", type=int, default=1, help="data processes of each rank (a GPU wants about eight)")
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--save", type=float, default=90)
     p.add_argument("--show", type=float, default=20)

@@ -38,26 +38,34 @@ class SliceRestore(nn.Module):
 
 
 class RestoringAttention(nn.Module):
-    """A CLIP self-attention with an adapter in parallel; both see the normed input. `grid` None: the adapter stands aside."""
+    """A CLIP self-attention with an adapter beside or behind it. `grid` None: the adapter stands aside.
 
-    def __init__(self, attention, adapter):
+    `source` says what the adapter sees: "ln1" the block's normed input, "x" its raw input, "attention" the attention's output.
+    """
+
+    def __init__(self, layer, adapter, source):
         super().__init__()
-        self.attention, self.adapter, self.grid = attention, adapter, None
+        self.attention, self.adapter, self.source, self.grid, self.raw = layer.self_attn, adapter, source, None, None
+        layer.register_forward_pre_hook(self.keep, with_kwargs=True)
+
+    def keep(self, layer, arguments, named):
+        self.raw = arguments[0] if arguments else named["hidden_states"]
 
     def forward(self, hidden_states, **arguments):
         out, weights = self.attention(hidden_states, **arguments)
         if self.grid is not None:
-            restored = self.adapter(hidden_states[:, 1:], *self.grid)
+            seen = {"ln1": hidden_states, "x": self.raw, "attention": out}[self.source]
+            restored = self.adapter(seen[:, 1:], *self.grid)
             out = out + F.pad(restored, (0, 0, 1, 0))  # the class token takes no part
         return out, weights
 
 
 class Sampler(nn.Module):
-    """Self-Mining Sampler: queries are the average-pooled patches, keys and values all patches of the same view."""
+    """Self-Mining Sampler: queries are the average-pooled patches, keys and values all patches of the view, or of the cell."""
 
-    def __init__(self, size, width, heads, kernel):
+    def __init__(self, size, width, heads, kernel, local=False):
         super().__init__()
-        self.kernel = kernel
+        self.kernel, self.local = kernel, local
         self.ln_q, self.ln_kv, self.ln_o = (nn.LayerNorm(size) for _ in range(3))
         self.attention = nn.MultiheadAttention(size, heads, batch_first=True)
         self.mlp = nn.Sequential(nn.Linear(size, width), nn.GELU(), nn.Linear(width, width))
@@ -67,7 +75,12 @@ class Sampler(nn.Module):
         side = int(count**0.5)
         pooled = F.avg_pool2d(patches.transpose(1, 2).reshape(views, size, side, side), self.kernel).flatten(2).transpose(1, 2)
         keys = self.ln_kv(patches)
-        mined = self.attention(self.ln_q(pooled), keys, keys, need_weights=False)[0]
+        query = self.ln_q(pooled)
+        if self.local:
+            s, n = self.kernel, side // self.kernel
+            keys = keys.view(views, n, s, n, s, size).permute(0, 1, 3, 2, 4, 5).reshape(views * n * n, s * s, size)
+            query = query.reshape(views * n * n, 1, size)
+        mined = self.attention(query, keys, keys, need_weights=False)[0].view_as(pooled)
         return self.mlp(self.ln_o(pooled + mined))
 
 
@@ -83,9 +96,10 @@ class HiResLlava(nn.Module):
         down = int(down.removeprefix("ratio")) if isinstance(down, str) else tuple(down)
         for i in record["sra_layers"]:
             layer = self.layers[i]
-            layer.self_attn = RestoringAttention(layer.self_attn, SliceRestore(size, record["sra_heads"], down))
+            source = "attention" if record["sra_where"] == "sequential" else record["sra_input"]
+            layer.self_attn = RestoringAttention(layer, SliceRestore(size, record["sra_heads"], down), source)
             self.restoring.append(layer.self_attn)
-        self.sampler = Sampler(size, width, record["sms_heads"], record["sms_kernel"])
+        self.sampler = Sampler(size, width, record["sms_heads"], record["sms_kernel"], record["sms_local"])
         self.separators = nn.ParameterDict({k: nn.Parameter(torch.zeros(width)) for k in ("global", "slice", "row")})
 
     @property
@@ -100,7 +114,8 @@ class HiResLlava(nn.Module):
 
     def embed_image(self, whole, slices, rows, columns):
         """whole [1, 3, r, r], slices [rows · columns, 3, r, r] -> [tokens, width], separators included."""
-        tokens = [self.sampler(self.features(whole, None))[0], self.separators["global"][None]]
+        alone = (1, 1) if self.record["sra_on_lowres"] else None
+        tokens = [self.sampler(self.features(whole, alone))[0], self.separators["global"][None]]
         cut = self.sampler(self.features(slices, (rows, columns)))
         for row in range(rows):
             for column in range(columns):

@@ -67,11 +67,12 @@ def anyres(image, candidates, side):
     return [image.resize((side, side), Image.BICUBIC)] + tiles
 
 
-def hires_grid(w, h, side, most):
-    """Rows and columns of slices: as many as the image needs, or the most that a scaled image fits into `most` slices."""
+def hires_grid(w, h, side, most, quadruple=False):
+    """Rows and columns of slices: as many as the image needs (twice as many each way where `quadruple` and `most` allow), or
+    the most that a scaled image fits into `most` slices."""
     columns, rows = -(-w // side), -(-h // side)
     if rows * columns <= most:
-        return rows, columns
+        return (2 * rows, 2 * columns) if quadruple and 4 * rows * columns <= most else (rows, columns)
     candidates = [(k * side / w, k, -(-k * h // w)) for k in range(1, columns + 1)]
     candidates += [(k * side / h, -(-k * w // h), k) for k in range(1, rows + 1)]
     for _, columns, rows in sorted(candidates, reverse=True):
@@ -92,9 +93,10 @@ def hires_fit(image, w, h):
     return canvas
 
 
-def hires(image, side, most):
+def hires(image, side, most, quadruple=False, stretch=False):
     """The whole view, the slices row by row, rows, columns."""
-    rows, columns = hires_grid(*image.size, side, most)
-    canvas = hires_fit(image, columns * side, rows * side)
+    rows, columns = hires_grid(*image.size, side, most, quadruple)
+    size = (columns * side, rows * side)
+    canvas = image.resize(size, Image.BICUBIC) if stretch else hires_fit(image, *size)
     slices = [canvas.crop((c * side, r * side, (c + 1) * side, (r + 1) * side)) for r in range(rows) for c in range(columns)]
     return hires_fit(image, side, side), slices, rows, columns

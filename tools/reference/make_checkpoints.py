@@ -356,7 +356,7 @@ def hires(root, name, seed, kind="safetensors", size=(150, 90), lora=False, **ch
     else:
         case.save(tensors, kind)
     image = images.test_image(*size, seed)
-    whole, slices, rows, columns = images.hires(image, SIDE, record["M"])
+    whole, slices, rows, columns = images.hires(image, SIDE, record["M"], record["quadruple"], record["grid_fit"] == "stretch")
     def pixels(pictures): return torch.from_numpy(np.stack([images.normalise(p) for p in pictures]))
     with torch.no_grad():
         embeddings = model.embed_image(pixels([whole]), pixels(slices), rows, columns)
@@ -403,6 +403,9 @@ CASES = {
     "llava_next_hf_bin": lambda root, name: llava_next_transformers(root, name, 10, "bin"),
     "hires": lambda root, name: hires(root, name, 11),
     "hires_bin": lambda root, name: hires(root, name, 12, kind="bin", size=(61, 47), sra_down="ratio2"),
+    "hires_local": lambda root, name: hires(root, name, 14, size=(90, 60), sms_local=True, sra_input="x"),
+    "hires_sequential": lambda root, name: hires(root, name, 15, size=(50, 40), sra_where="sequential", quadruple=True, sra_on_lowres=True),
+    "hires_stretch": lambda root, name: hires(root, name, 16, size=(130, 70), grid_fit="stretch", sms_kernel=1, sra_down=[3, 5]),
     "hires_lora": lambda root, name: hires(root, name, 13, size=(300, 500), lora=True),
 }
 
