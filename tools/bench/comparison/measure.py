@@ -3,6 +3,7 @@
 import datetime
 import json
 import os
+import shlex
 import statistics
 import subprocess
 
@@ -142,7 +143,7 @@ def one(work, options, measure, limits, facts):
     return {
         "kind": kind, "tokens": tokens, "isa": options.isa, "instruction_set": fovea["instruction_set"], "threads": options.threads,
         "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"), "cpu": cpu()[0],
-        "command": " ".join(["tools/bench/peers", *options.words]), "versions": versions(work), "note": options.note,
+        "command": shlex.join(["tools/bench/peers", *options.words]), "versions": versions(work), "note": options.note,
         "instruction": limits.instruction,
         "work": work_of(kind, tokens, facts, list(programs), fovea), "rounds": rounds}
 
