@@ -20,7 +20,9 @@ package struct BlockPacker {
   ///   - rows: `[16][inputs]`, rows past the end of the matrix zero.
   ///   - block: `layout.blockStride` bytes, all of which are written.
   /// - Returns: the row in the block and what is wrong with it, or nil.
-  package func pack(_ rows: UnsafePointer<Float>, into block: UnsafeMutableRawPointer, error: inout Error) -> (row: Int, fault: Fault)? {
+  package func pack(_ rows: UnsafePointer<Float>, into block: UnsafeMutableRawPointer, error: inout Error) -> (
+    row: Int, fault: Fault
+  )? {
     for r in 0..<16 {
       if let fault = fault(rows + r * layout.inputs) { return (r, fault) }
     }
@@ -52,7 +54,8 @@ package struct BlockPacker {
     let out = block.assumingMemoryBound(to: UInt16.self)
     for r in 0..<16 {
       let row = rows + r * layout.inputs
-      var squared: Float = 0, power: Float = 0
+      var squared: Float = 0
+      var power: Float = 0
       for k in 0..<layout.inputs {
         let half = HalfFloat.narrow(row[k])
         out[k &* 16 &+ r] = half
@@ -82,7 +85,8 @@ package struct BlockPacker {
             x.update(from: rows + r * layout.inputs + first, count: count)
             (x + count).update(repeating: 0, count: group - count)
             let isEight = layout.encoding == .q8x16
-            let result = isEight ? Int8Quantizer.quantize(x, count: group, into: q) : Int4Quantizer.quantize(x, count: group, into: q)
+            let result =
+              isEight ? Int8Quantizer.quantize(x, count: group, into: q) : Int4Quantizer.quantize(x, count: group, into: q)
             scales[g * 16 + r] = result.scale
             error.squared += Double(result.error)
             var power: Float = 0

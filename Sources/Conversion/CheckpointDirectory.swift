@@ -9,7 +9,9 @@ package struct CheckpointDirectory {
   package init(path: String) throws {
     var status = stat()
     guard stat(path, &status) == 0 else { throw MappedFile.failure(path) }
-    guard status.st_mode & mode_t(S_IFMT) == mode_t(S_IFDIR) else { throw ConversionError.cannotRead(path: path, reason: "not a folder") }
+    guard status.st_mode & mode_t(S_IFMT) == mode_t(S_IFDIR) else {
+      throw ConversionError.cannotRead(path: path, reason: "not a folder")
+    }
     self.path = path
   }
 
@@ -27,7 +29,9 @@ package struct CheckpointDirectory {
 
   /// A sub-folder with a config.json.
   package func folder(_ name: String) -> CheckpointDirectory? {
-    guard !name.isEmpty, let folder = try? CheckpointDirectory(path: path + "/" + name), folder.file("config.json") != nil else { return nil }
+    guard !name.isEmpty, let folder = try? CheckpointDirectory(path: path + "/" + name), folder.file("config.json") != nil else {
+      return nil
+    }
     return folder
   }
 

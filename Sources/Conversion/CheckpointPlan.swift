@@ -44,7 +44,8 @@ package final class CheckpointPlan {
     let outputs = parts.reduce(0) { $0 + $1.outputs }
     let weights = parts.compactMap { find($0.module + ".weight", [$0.outputs, inputs]) }
     if weights.count == parts.count {
-      tensors.append(PlannedTensor(name: name + ".weight", shape: [outputs, inputs], role: role, sources: weights, isDepthwise: false))
+      tensors.append(
+        PlannedTensor(name: name + ".weight", shape: [outputs, inputs], role: role, sources: weights, isDepthwise: false))
     }
     let hasBias = bias == .required || (bias == .optional && parts.contains { has($0.module + ".bias") })
     guard hasBias else { return }

@@ -25,7 +25,9 @@ package struct ConfigReader {
       guard let fallback else { throw bad(key, "is missing") }
       return fallback
     }
-    guard let int = found.int, int >= (allowZero ? 0 : 1), int <= 1 << 30 else { throw bad(key, "should be a whole number above zero") }
+    guard let int = found.int, int >= (allowZero ? 0 : 1), int <= 1 << 30 else {
+      throw bad(key, "should be a whole number above zero")
+    }
     return int
   }
 

@@ -39,13 +39,16 @@ package struct Converter {
     self.options = options
     system = try SystemDescription(checkpoint)
     let text = checkpoint.config.has("text_config") ? try checkpoint.config.object("text_config") : checkpoint.config
-    let tokenizer = try TokenizerMetadata(checkpoint, imageToken: system.imageToken).entries(vocabSize: try text.size("vocab_size", default: 32000))
+    let tokenizer = try TokenizerMetadata(checkpoint, imageToken: system.imageToken).entries(
+      vocabSize: try text.size("vocab_size", default: 32000))
     let folder = checkpoint.folders.first?.name ?? ""
-    let origin = try checkpoint.config.string("_name_or_path", default: folder).split(separator: "/").suffix(2).joined(separator: "/")
+    let origin = try checkpoint.config.string("_name_or_path", default: folder).split(separator: "/").suffix(2).joined(
+      separator: "/")
     metadata =
       [
         ("general.system", .string(system.system)), ("general.name", .string(options.name ?? folder)),
-        ("general.source", .string(origin)), ("general.licence", .string(try options.licence ?? ModelCard.licence(checkpoint) ?? "unknown")),
+        ("general.source", .string(origin)),
+        ("general.licence", .string(try options.licence ?? ModelCard.licence(checkpoint) ?? "unknown")),
         ("general.type", .string(options.type.rawValue)),
       ] + system.metadata + tokenizer
   }
@@ -70,7 +73,9 @@ package struct Converter {
       let (encoding, group) = policy.encoding(tensor.role)
       var error = BlockPacker.Error()
       if encoding.isPacked {
-        guard tensor.shape.count == 2, let layout = PackedLayout(encoding: encoding, outputs: tensor.shape[0], inputs: tensor.shape[1], group: group) else {
+        guard tensor.shape.count == 2,
+          let layout = PackedLayout(encoding: encoding, outputs: tensor.shape[0], inputs: tensor.shape[1], group: group)
+        else {
           throw ConversionError.unsupported("tensor \(tensor.name) of shape \(tensor.shape) as \(encoding.name)")
         }
         try writer.beginTensor(name: tensor.name, shape: tensor.shape, encoding: encoding, group: group)
@@ -87,7 +92,8 @@ package struct Converter {
         done += values.count
       }
       for source in tensor.sources { system.source.release(source.name) }
-      let byteCount = PackedLayout(encoding: encoding, outputs: tensor.shape[0], inputs: tensor.shape.dropFirst().reduce(1, *), group: group)?.byteCount
+      let byteCount = PackedLayout(
+        encoding: encoding, outputs: tensor.shape[0], inputs: tensor.shape.dropFirst().reduce(1, *), group: group)?.byteCount
       reports.append(
         TensorReport(
           name: tensor.name, shape: tensor.shape, encoding: encoding, byteCount: byteCount ?? 4 * tensor.shape.reduce(1, *),
@@ -108,101 +114,5 @@ package struct Converter {
     guard tensor.isDepthwise else { return values }
     let channels = tensor.shape[1]
     return (0..<9 * channels).map { values[$0 % channels * 9 + $0 / channels] }
-  }
-}
-
-/// Reads the rows of a planned matrix, packs them, and hands the blocks over in order.
-struct MatrixStream {
-  let tensor: PlannedTensor
-  let source: any TensorSource
-  let layout: PackedLayout
-  let pool: ThreadPool
-
-  /// The blocks made at once; each thread writes its own.
-  private final class Slab: @unchecked Sendable {
-    let bytes: UnsafeMutableRawBufferPointer
-    let results: UnsafeMutableBufferPointer<Result<BlockPacker.Error, any Error>>
-
-    init(blocks: Int, stride: Int) {
-      bytes = .allocate(byteCount: blocks * stride, alignment: 64)
-      results = .allocate(capacity: blocks)
-      results.initialize(repeating: .success(BlockPacker.Error()))
-    }
-
-    deinit {
-      bytes.deallocate()
-      results.deinitialize()
-      results.deallocate()
-    }
-  }
-
-  /// - Parameter consume: gets the bytes of some blocks and the number of weights in them.
-  func run(_ consume: (_ bytes: UnsafeRawBufferPointer, _ elements: Int) throws -> Void) throws -> BlockPacker.Error {
-    var total = BlockPacker.Error()
-    let blocksAtOnce = max(1, min(layout.blocks, (4 << 20) / layout.blockStride))
-    let slab = Slab(blocks: blocksAtOnce, stride: layout.blockStride)
-    defer { withExtendedLifetime(slab) {} }  // its pointers are used below
-    var first = 0
-    while first < layout.blocks {
-      let count = min(blocksAtOnce, layout.blocks - first)
-      let start = first
-      pool.run(count) { index in
-        slab.results[index] = Result { try pack(block: start + index, into: slab.bytes, at: index * layout.blockStride) }
-      }
-      for result in slab.results[..<count] {
-        let error = try result.get()
-        total.squared += error.squared
-        total.power += error.power
-      }
-      let rows = min(layout.outputs, (first + count) * 16) - first * 16
-      try consume(UnsafeRawBufferPointer(rebasing: slab.bytes[..<(count * layout.blockStride)]), rows * layout.inputs)
-      first += count
-    }
-    return total
-  }
-
-  private func pack(block: Int, into slab: UnsafeMutableRawBufferPointer, at offset: Int) throws -> BlockPacker.Error {
-    let rows = UnsafeMutablePointer<Float>.allocate(capacity: 16 * layout.inputs)
-    defer { rows.deallocate() }
-    rows.initialize(repeating: 0, count: 16 * layout.inputs)
-    // The block's rows may come from several checkpoint tensors.
-    let wanted = block * 16..<min(block * 16 + 16, layout.outputs)
-    var base = 0
-    for part in tensor.sources {
-      let overlap = wanted.clamped(to: base..<base + part.rows)
-      if !overlap.isEmpty {
-        try source.read(
-          part.name, rows: overlap.lowerBound - base..<overlap.upperBound - base,
-          into: rows + (overlap.lowerBound - wanted.lowerBound) * layout.inputs)
-      }
-      base += part.rows
-    }
-    var error = BlockPacker.Error()
-    guard let block = slab.baseAddress else { return error }
-    if let (row, fault) = BlockPacker(layout: layout).pack(rows, into: block + offset, error: &error) {
-      throw ConversionError.notRepresentable(
-        tensor: tensor.name, row: wanted.lowerBound + row,
-        detail: fault == .notFinite ? "not a finite number" : "beyond the range of f16; convert to f32, int8 or int4")
-    }
-    return error
-  }
-}
-
-/// What a model card says of a checkpoint.
-enum ModelCard {
-  /// `license:` in the header of README.md.
-  static func licence(_ checkpoint: OpenCheckpoint) throws -> String? {
-    guard let path = checkpoint.file("README.md") else { return nil }
-    let file = try MappedFile(path: path)
-    let text = file.withBytes { String(decoding: $0.prefix(1 << 16), as: UTF8.self) }
-    let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
-    guard lines.first?.hasPrefix("---") == true else { return nil }
-    for line in lines.dropFirst() {
-      if line.hasPrefix("---") { return nil }
-      guard line.hasPrefix("license:") else { continue }
-      let value = line.dropFirst("license:".count).filter { $0 != "\"" && $0 != "'" && $0 != "\r" }
-      return String(value.drop { $0 == " " })
-    }
-    return nil
   }
 }

@@ -38,7 +38,8 @@ package struct ImagePreprocessing {
 
   func metadata(fit: String, padColour: [Int]? = nil, cropSize: Int) -> [(String, MetadataValue)] {
     var entries: [(String, MetadataValue)] = [
-      ("vision.mean", .doubles(mean)), ("vision.std", .doubles(std)), ("image.fit", .string(fit)), ("image.cropSize", .int(cropSize)),
+      ("vision.mean", .doubles(mean)), ("vision.std", .doubles(std)), ("image.fit", .string(fit)),
+      ("image.cropSize", .int(cropSize)),
     ]
     if let padColour { entries.append(("image.padColour", .ints(padColour))) }
     return entries

@@ -29,7 +29,8 @@ package struct LoRADirectory {
     let whole = CombinedSource()
     try whole.add(base)
 
-    var a: [String: TensorInfo] = [:], b: [String: TensorInfo] = [:]
+    var a: [String: TensorInfo] = [:]
+    var b: [String: TensorInfo] = [:]
     var unknown: [String] = []
     var replacements: [String: String] = [:]
     for info in adapter.tensors {
@@ -52,7 +53,8 @@ package struct LoRADirectory {
     }
 
     var pairs: [String: LoRASource.Pair] = [:]
-    var missing: [String] = [], misshapen: [String] = []
+    var missing: [String] = []
+    var misshapen: [String] = []
     for module in Set(a.keys).union(b.keys).sorted() {
       guard let down = a[module], let up = b[module] else {
         missing.append("\(module).lora_\(a[module] == nil ? "A" : "B").weight")
@@ -68,7 +70,8 @@ package struct LoRADirectory {
         misshapen.append("\(module): A \(down.shape), B \(up.shape), weight \(weight.shape)")
         continue
       }
-      pairs[target] = LoRASource.Pair(a: down, b: up, source: adapter, scale: try Self.scale(config, module: module, rank: down.rows))
+      pairs[target] = LoRASource.Pair(
+        a: down, b: up, source: adapter, scale: try Self.scale(config, module: module, rank: down.rows))
     }
     guard missing.isEmpty, unknown.isEmpty, misshapen.isEmpty else {
       throw ConversionError.tensors(missing: missing, unknown: unknown.sorted(), misshapen: misshapen)
@@ -81,7 +84,8 @@ package struct LoRADirectory {
     var alpha = try config.double("lora_alpha", default: 8)
     let patterns = try config.object("alpha_pattern")
     for (key, value) in patterns.value.members ?? [] {
-      guard key.allSatisfy({ $0 == "_" || $0 == "." || $0.isASCII && ($0.isLetter || $0.isNumber) }), let number = value.double else { throw patterns.fail(key, "only plain module names are supported") }
+      guard key.allSatisfy({ $0 == "_" || $0 == "." || $0.isASCII && ($0.isLetter || $0.isNumber) }), let number = value.double
+      else { throw patterns.fail(key, "only plain module names are supported") }
       if module == key || module.hasSuffix("." + key) { alpha = number }
     }
     let divisor = try config.bool("use_rslora", default: false) ? Double(rank).squareRoot() : Double(rank)
@@ -99,7 +103,9 @@ package struct LoRADirectory {
   }
 
   private static func module(_ name: String, _ mark: String) -> String? {
-    guard let range = name.firstRange(of: mark), ["weight", "default.weight"].contains(name[range.upperBound...]) else { return nil }
+    guard let range = name.firstRange(of: mark), ["weight", "default.weight"].contains(name[range.upperBound...]) else {
+      return nil
+    }
     return String(name[..<range.lowerBound])
   }
 

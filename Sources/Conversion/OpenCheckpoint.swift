@@ -55,7 +55,8 @@ package struct OpenCheckpoint {
     if let adapterFolder { source = try adapterFolder.merged(into: source) }
 
     tower = try Self.findTower(config, folders: folders, option: vision)
-    if let tower, tower.hasWeights, source.info(Self.towerPrefix + "embeddings.class_embedding") == nil, !config.has("text_config") {
+    if let tower, tower.hasWeights, source.info(Self.towerPrefix + "embeddings.class_embedding") == nil, !config.has("text_config")
+    {
       let combined = CombinedSource()
       try combined.add(source)
       try combined.add(try tower.weights()) { name in
@@ -110,6 +111,8 @@ package struct OpenCheckpoint {
     if let known = try VisionConfig.known(named) { return known }
     throw ConversionError.badConfig(
       file: config.file, key: "mm_vision_tower",
-      detail: "no folder of the vision tower \(named.isEmpty ? "" : "\(named) ")was found in or beside the checkpoint; name one with --vision-tower")
+      detail:
+        "no folder of the vision tower \(named.isEmpty ? "" : "\(named) ")was found in or beside the checkpoint; name one with --vision-tower"
+    )
   }
 }

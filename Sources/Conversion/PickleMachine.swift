@@ -12,7 +12,9 @@ struct PickleMachine {
     case double(Double)
     case string(String)
     case bytes(Range<Int>)  // of the pickle
-    case tuple(Int), list(Int), dictionary(Int)
+    case tuple(Int)
+    case list(Int)
+    case dictionary(Int)
     case global(Global)
     case storage(Int)
     case tensor(Int)
@@ -143,7 +145,8 @@ struct PickleMachine {
         let second = try pop()
         pushTuple([try pop(), second])
       case 0x87:
-        let third = try pop(), second = try pop()
+        let third = try pop()
+        let second = try pop()
         pushTuple([try pop(), second, third])
       case UInt8(ascii: "]"), UInt8(ascii: "l"):
         lists.append(opcode == UInt8(ascii: "l") ? try popToMark() : [])
@@ -162,7 +165,9 @@ struct PickleMachine {
       case UInt8(ascii: "j"): try recall(Int(try integer(UInt32.self)))
       case UInt8(ascii: "c"): stack.append(.global(try global(module: try line(), name: try line())))
       case 0x93:  // STACK_GLOBAL
-        guard case .string(let name) = try pop(), case .string(let module) = try pop() else { throw error("a global without a name") }
+        guard case .string(let name) = try pop(), case .string(let module) = try pop() else {
+          throw error("a global without a name")
+        }
         stack.append(.global(try global(module: module, name: name)))
       case UInt8(ascii: "Q"): try pushStorage(try pop())
       case UInt8(ascii: "R"):
@@ -237,7 +242,9 @@ struct PickleMachine {
   }
 
   private mutating func call(_ function: Value, _ arguments: Value) throws {
-    guard case .global(let global) = function, case .tuple(let index) = arguments else { throw error("a call of something that cannot be called") }
+    guard case .global(let global) = function, case .tuple(let index) = arguments else {
+      throw error("a call of something that cannot be called")
+    }
     let values = tuples[index]
     switch global {
     case .orderedDictionary:

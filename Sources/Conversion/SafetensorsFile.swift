@@ -23,11 +23,17 @@ package final class SafetensorsFile: TensorSource {
     var places: [String: (info: TensorInfo, offset: Int, count: Int)] = [:]
     for (name, value) in members where name != "__metadata__" {
       guard let typeName = value["dtype"]?.string else { throw malformed("tensor \(name) has no dtype") }
-      guard let type = Self.types[typeName] else { throw ConversionError.unsupported("\(file.name): tensor \(name) of type \(typeName)") }
-      guard let shape = value["shape"]?.array?.map(\.int), !shape.contains(nil), let count = TensorInfo.count(shape.compactMap { $0 }) else {
+      guard let type = Self.types[typeName] else {
+        throw ConversionError.unsupported("\(file.name): tensor \(name) of type \(typeName)")
+      }
+      guard let shape = value["shape"]?.array?.map(\.int), !shape.contains(nil),
+        let count = TensorInfo.count(shape.compactMap { $0 })
+      else {
         throw malformed("tensor \(name) has no proper shape")
       }
-      guard let offsets = value["data_offsets"]?.array?.compactMap(\.int), offsets.count == 2, offsets[0] >= 0, offsets[1] >= offsets[0] else {
+      guard let offsets = value["data_offsets"]?.array?.compactMap(\.int), offsets.count == 2, offsets[0] >= 0,
+        offsets[1] >= offsets[0]
+      else {
         throw malformed("tensor \(name) has no proper data_offsets")
       }
       let (bytes, overflow) = count.multipliedReportingOverflow(by: type.size)

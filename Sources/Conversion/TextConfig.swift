@@ -39,7 +39,8 @@ package struct TextConfig: Equatable {
     let type = try config.string("model_type", default: "llama")
     let isMistral = type == "mistral" || type == "llava_mistral"
     guard isMistral || ["llama", "llava", "llava_llama", "hires_llava", "vicuna"].contains(type) else {
-      throw ConversionError.unsupported("\(config.file): \(config.path)model_type \(type); decoders of LLaMA and Mistral type are known")
+      throw ConversionError.unsupported(
+        "\(config.file): \(config.path)model_type \(type); decoders of LLaMA and Mistral type are known")
     }
     let activation = try config.string("hidden_act", default: "silu")
     guard activation == "silu" else { throw config.fail("hidden_act", "\(activation) is not supported, only silu") }

@@ -21,14 +21,17 @@ package final class TorchFile: TensorSource {
     let file = try MappedFile(path: path)
     func malformed(_ detail: String) -> ConversionError { .malformed(file: file.name, detail: detail) }
     guard ZipArchive.isZip(file) else {
-      throw ConversionError.unsupported("\(file.name) is not a ZIP file as torch.save writes since 1.6; load and save it again with a newer PyTorch, or as safetensors")
+      throw ConversionError.unsupported(
+        "\(file.name) is not a ZIP file as torch.save writes since 1.6; load and save it again with a newer PyTorch, or as safetensors"
+      )
     }
     let archive = try ZipArchive(file)
     guard let index = archive.entries.first(where: { $0.name == "data.pkl" || $0.name.hasSuffix("/data.pkl") }),
       let pickle = file.slice(index.offset, index.count)
     else { throw malformed("no data.pkl inside; not a file of torch.save") }
     let prefix = index.name.dropLast("data.pkl".count)
-    if let order = archive.entries.first(where: { $0.name == prefix + "byteorder" }), let bytes = file.slice(order.offset, order.count),
+    if let order = archive.entries.first(where: { $0.name == prefix + "byteorder" }),
+      let bytes = file.slice(order.offset, order.count),
       !bytes.elementsEqual("little".utf8)
     {
       throw ConversionError.unsupported("\(file.name) has big-endian numbers")
@@ -44,7 +47,9 @@ package final class TorchFile: TensorSource {
       guard case .string(let name) = key else { throw malformed("a tensor whose name is not a text") }
       let view = machine.views[index]
       let storage = machine.storages[view.storage]
-      guard let entry = data["\(prefix)data/\(storage.key)"] else { throw malformed("tensor \(name): no entry data/\(storage.key)") }
+      guard let entry = data["\(prefix)data/\(storage.key)"] else {
+        throw malformed("tensor \(name): no entry data/\(storage.key)")
+      }
       guard storage.count <= entry.count / storage.type.size else {
         throw malformed("tensor \(name): storage \(storage.key) has \(entry.count) bytes for \(storage.count) numbers")
       }
@@ -65,12 +70,16 @@ package final class TorchFile: TensorSource {
   private static func stateDictionary(
     _ machine: PickleMachine, _ result: PickleMachine.Value, file: String
   ) throws -> [(key: PickleMachine.Value, value: PickleMachine.Value)] {
-    guard case .dictionary(let index) = result else { throw ConversionError.malformed(file: file, detail: "the pickled object is not a dictionary") }
+    guard case .dictionary(let index) = result else {
+      throw ConversionError.malformed(file: file, detail: "the pickled object is not a dictionary")
+    }
     let members = machine.dictionaries[index]
     let holdsTensors = members.contains { if case .tensor = $0.value { true } else { false } }
     if holdsTensors { return members }
     for name in ["state_dict", "model", "module"] {
-      if case .dictionary(let inner)? = members.last(where: { $0.key == .string(name) })?.value { return machine.dictionaries[inner] }
+      if case .dictionary(let inner)? = members.last(where: { $0.key == .string(name) })?.value {
+        return machine.dictionaries[inner]
+      }
     }
     return members
   }

@@ -34,7 +34,9 @@ package struct VisionConfig: Equatable {
     guard ["quick_gelu", "gelu"].contains(activation) else { throw config.fail("hidden_act", "\(activation) is not supported") }
     guard layers <= 1024 else { throw config.fail("num_hidden_layers", "\(layers) is too many") }
     guard hiddenSize % heads == 0 else { throw config.fail("num_attention_heads", "\(heads) does not divide \(hiddenSize)") }
-    guard imageSize % patchSize == 0 else { throw config.fail("patch_size", "\(patchSize) does not divide image size \(imageSize)") }
+    guard imageSize % patchSize == 0 else {
+      throw config.fail("patch_size", "\(patchSize) does not divide image size \(imageSize)")
+    }
     guard imageSize <= 1 << 14 else { throw config.fail("image_size", "\(imageSize) is too large") }
   }
 

@@ -19,7 +19,9 @@ struct ZipArchive {
     guard let shortCount = file.integer(UInt16.self, at: end + 10), let shortSize = file.integer(UInt32.self, at: end + 12),
       let shortOffset = file.integer(UInt32.self, at: end + 16)
     else { throw malformed("end of central directory is cut") }
-    var count = UInt64(shortCount), size = UInt64(shortSize), offset = UInt64(shortOffset)
+    var count = UInt64(shortCount)
+    var size = UInt64(shortSize)
+    var offset = UInt64(shortOffset)
     if shortCount == .max || shortSize == .max || shortOffset == .max, let locator = file.integer(UInt32.self, at: end - 20),
       locator == 0x0706_4B50
     {
@@ -93,6 +95,8 @@ struct ZipArchive {
     else { throw malformed("entry \(name) has no proper header") }
     let offset = header + 30 + Int(localName) + Int(localExtra)
     guard file.slice(offset, count) != nil else { throw malformed("entry \(name) ends past the end of the file") }
-    return (Entry(name: name, offset: offset, count: count), position + 46 + Int(nameLength) + Int(extraLength) + Int(commentLength))
+    return (
+      Entry(name: name, offset: offset, count: count), position + 46 + Int(nameLength) + Int(extraLength) + Int(commentLength)
+    )
   }
 }

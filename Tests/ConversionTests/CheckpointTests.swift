@@ -1,12 +1,13 @@
+import Conversion
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 import Testing
 import WeightFile
 
-import Conversion
-
 @Suite struct CheckpointTests {
-  private func describe(_ folder: TemporaryFolder) throws -> SystemDescription { try SystemDescription(OpenCheckpoint(path: folder.path)) }
+  private func describe(_ folder: TemporaryFolder) throws -> SystemDescription {
+    try SystemDescription(OpenCheckpoint(path: folder.path))
+  }
 
   /// Renames a tensor in a safetensors header; the new name has the old one's length.
   private func rename(_ folder: TemporaryFolder, _ file: String, _ old: String, _ new: String) throws {
@@ -27,7 +28,10 @@ import Conversion
     let folder = try TemporaryFolder(copyOf: Fixture.checkpoint("hires"))
     try rename(folder, "model.safetensors", "model.image_sep.row", "model.image_sep.raw")
     try rename(folder, "model.safetensors", "model.norm.weight", "model.narm.weight")
-    expectFailure("missing tensors (2)", "model.image_sep.row", "model.norm.weight", "unknown tensors (2)", "model.image_sep.raw", "model.narm.weight") {
+    expectFailure(
+      "missing tensors (2)", "model.image_sep.row", "model.norm.weight", "unknown tensors (2)", "model.image_sep.raw",
+      "model.narm.weight"
+    ) {
       _ = try describe(folder)
     }
   }
@@ -35,7 +39,9 @@ import Conversion
   @Test func namesTensorsOfAnotherShape() throws {
     let folder = try TemporaryFolder(copyOf: Fixture.checkpoint("hires"))
     try change(folder, "config.json", "\"intermediate_size\": 56", "\"intermediate_size\": 64")
-    expectFailure("another shape (6)", "model.layers.0.mlp.gate_proj.weight: [56, 24], expected [64, 24]", "model.layers.1.mlp.down_proj.weight") {
+    expectFailure(
+      "another shape (6)", "model.layers.0.mlp.gate_proj.weight: [56, 24], expected [64, 24]", "model.layers.1.mlp.down_proj.weight"
+    ) {
       _ = try describe(folder)
     }
   }
@@ -75,7 +81,8 @@ import Conversion
   @Test(arguments: [
     ("\"model_type\": \"hires_llava\"", "\"model_type\": \"qwen\"", "qwen"),
     ("\"M\": 6", "\"M\": 0", "hires_llava.M"), ("\"sms_kernel\": 2", "\"sms_kernel\": 3", "sms_kernel"),
-    ("\"sra_kernel\": 3", "\"sra_kernel\": 5", "sra_kernel"), ("\"sra_where\": \"parallel_attn\"", "\"sra_where\": \"above\"", "above"),
+    ("\"sra_kernel\": 3", "\"sra_kernel\": 5", "sra_kernel"),
+    ("\"sra_where\": \"parallel_attn\"", "\"sra_where\": \"above\"", "above"),
     ("\"num_hidden_layers\": 2", "\"num_hidden_layers\": 1000000000", "num_hidden_layers"),
     ("\"vocab_size\": 320", "\"vocab_size\": -1", "vocab_size"), ("\"vocab_size\": 320", "\"vocab_size\": 1e300", "vocab_size"),
     ("\"vocab_size\": 320", "\"vocab_size\": \"many\"", "vocab_size"),
@@ -97,13 +104,16 @@ import Conversion
     let sizes: [Int] = [vicuna.hiddenSize, vicuna.intermediateSize, vicuna.layers, vicuna.heads, vicuna.kvHeads, vicuna.headSize]
     #expect(sizes == [4096, 11008, 32, 32, 32, 128])
     #expect(vicuna.contextLength == 4096 && vicuna.ropeTheta == 10000 && vicuna.ropeScaling == nil && !vicuna.tiedHead)
-    let mistral = try text(#"{"model_type": "mistral", "rope_theta": 1000000.0, "sliding_window": null, "max_position_embeddings": 32768}"#)
+    let mistral = try text(
+      #"{"model_type": "mistral", "rope_theta": 1000000.0, "sliding_window": null, "max_position_embeddings": 32768}"#)
     #expect(mistral.kvHeads == 8 && mistral.intermediateSize == 14336 && mistral.contextLength == 32768 && mistral.ropeTheta == 1e6)
     // Without a word about it a Mistral has a window, within which it is exact.
     #expect(try text(#"{"model_type": "mistral", "max_position_embeddings": 32768}"#).contextLength == 4096)
     let scaled = try text(#"{"rope_scaling": {"type": "linear", "factor": 4.0}}"#)
     #expect(scaled.ropeScaling == .init(type: "linear", factor: 4, bands: nil))
-    let five = try text(#"{"rope_parameters": {"rope_type": "llama3", "rope_theta": 5e5, "factor": 8, "low_freq_factor": 1, "high_freq_factor": 4, "original_max_position_embeddings": 8192}}"#)
+    let five = try text(
+      #"{"rope_parameters": {"rope_type": "llama3", "rope_theta": 5e5, "factor": 8, "low_freq_factor": 1, "high_freq_factor": 4, "original_max_position_embeddings": 8192}}"#
+    )
     #expect(five.ropeTheta == 5e5 && five.ropeScaling?.bands == .init(low: 1, high: 4, originalContext: 8192))
     expectFailure("yarn") { _ = try text(#"{"rope_scaling": {"type": "yarn", "factor": 4.0}}"#) }
 
@@ -122,5 +132,28 @@ import Conversion
     #expect(try pinpoints("[[336, 672], [1008, 336]]", true) == [672, 336, 336, 1008])
     #expect(try pinpoints(#""[(336, 672), (672, 336)]""#, false) == [336, 672, 672, 336])
     expectFailure("multiples of 336") { _ = try pinpoints("[[336, 600]]", false) }
+  }
+
+  /// Every number of every JSON file, one at a time, becomes something it should not be.
+  @Test(arguments: ["hires", "llava_hf", "llava_next_hf_bin"]) func everyDamagedConfigIsReadOrRefused(_ name: String) throws {
+    let source = Fixture.checkpoint(name)
+    let output = try TemporaryFolder()
+    for file in ["config.json", "generation_config.json", "preprocessor_config.json", "clip-tiny/config.json"] {
+      guard let whole = try? MappedFile(path: source + "/" + file).contents else { continue }
+      let text = String(decoding: whole, as: UTF8.self)
+      for number in text.matches(of: /[:\[] *(-?[0-9][0-9.e-]*)/) {
+        for value in [
+          "0", "-1", "3", "1073741824", "9223372036854775807", "-9223372036854775808", "1e300", "NaN", "null", "\"x\"", "[]", "{}",
+        ] {
+          let folder = try TemporaryFolder(copyOf: source)
+          try folder.write(file, text.replacingCharacters(in: number.output.1.startIndex..<number.output.1.endIndex, with: value))
+          do {
+            let converter = try Converter(OpenCheckpoint(path: folder.path))
+            _ = try converter.write(to: output.path + "/model.fovea")
+          } catch is ConversionError {}
+        }
+      }
+    }
+    #expect(output.files == ["model.fovea"] || output.files.isEmpty)
   }
 }

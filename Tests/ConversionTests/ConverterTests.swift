@@ -22,7 +22,9 @@ import WeightFile
   }
 
   /// What the library makes of the checkpoint's image and prompt, against what PyTorch made of them.
-  private func compare(_ name: String, _ type: ModelType) throws -> (embeddings: Float, logits: Float, ids: [Int32], expected: [Int32]) {
+  private func compare(_ name: String, _ type: ModelType) throws -> (
+    embeddings: Float, logits: Float, ids: [Int32], expected: [Int32]
+  ) {
     let folder = try TemporaryFolder()
     let model = try Model.load(path: convert(name, type, to: folder), options: LoadOptions())
     let reference = try SafetensorsFile(path: Fixture.path("checkpoints/\(name)/reference.safetensors"))
@@ -65,10 +67,15 @@ import WeightFile
     let file = try WeightFile(path: convert("hires", .int4, to: folder))
     try file.verify()
     let m = file.metadata
-    #expect(m.string("general.system") == "hires_llava" && m.string("general.type") == "int4" && m.string("general.name") == "checkpoint")
-    #expect(m.ints("hires.restoreLayers") == [0, 1] && m.int("hires.maxSlices") == 6 && m.ints("image.padColour") == [122, 116, 104])
+    #expect(
+      m.string("general.system") == "hires_llava" && m.string("general.type") == "int4" && m.string("general.name") == "checkpoint")
+    #expect(
+      m.ints("hires.restoreLayers") == [0, 1] && m.int("hires.maxSlices") == 6 && m.ints("image.padColour") == [122, 116, 104])
     #expect(m.strings("tokenizer.pieces")?.count == 320 && m.strings("tokenizer.added") == ["<unk>", "<s>", "</s>"])
-    #expect(file.record("language.layers.0.attn.qkv.weight")?.encoding == .q4x16)
+    #expect(file.record("language.layers.1.attn.qkv.weight")?.encoding == .q4x16)
+    #expect(file.record("language.layers.0.attn.qkv.weight")?.encoding == .q8x16)
+    #expect(file.record("language.layers.1.attn.out.weight")?.encoding == .q8x16)
+    #expect(file.record("language.layers.1.mlp.gateUp.weight")?.encoding == .q4x16)
     #expect(file.record("language.layers.1.mlp.contract.weight")?.encoding == .q8x16)
     #expect(file.record("vision.patch.weight")?.encoding == .f16x16)
     #expect(file.record("vision.layers.0.restore.local.weight")?.shape == [9, 24])

@@ -36,7 +36,9 @@ import Testing
     let folder = try folder()
     let header = #"{"model.norm.weight":{"dtype":"F32","shape":[12],"data_offsets":[0,48]}}"#
     let base = try folder.write("other.safetensors", safetensors(header, dataCount: 48))
-    expectFailure("unknown tensors (2)", "model.layers.0.self_attn.q_proj.lora_A.weight", "model.layers.1.self_attn.q_proj.lora_A.weight") {
+    expectFailure(
+      "unknown tensors (2)", "model.layers.0.self_attn.q_proj.lora_A.weight", "model.layers.1.self_attn.q_proj.lora_A.weight"
+    ) {
       _ = try LoRADirectory(path: folder.path).merged(into: SafetensorsFile(path: base))
     }
   }
@@ -44,7 +46,9 @@ import Testing
   @Test func refusesOtherKindsOfAdapter() throws {
     for (change, words) in [("\"IA3\"", "IA3"), ("\"LORA\", \"use_dora\": true", "use_dora")] {
       let folder = try folder { $0.replacing("\"LORA\"", with: change) }
-      expectFailure(words) { _ = try LoRADirectory(path: folder.path).merged(into: SafetensorsFile(path: folder.path + "/base.safetensors")) }
+      expectFailure(words) {
+        _ = try LoRADirectory(path: folder.path).merged(into: SafetensorsFile(path: folder.path + "/base.safetensors"))
+      }
     }
   }
 

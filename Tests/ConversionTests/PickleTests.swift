@@ -22,13 +22,17 @@ import Testing
   /// {"w": tensor} with the given view of a storage of `count` floats.
   private func state(offset: Int32 = 0, shape: [Int32], strides: [Int32], count: Int32 = 16, key: String = "0") -> [UInt8] {
     let storage = tuple([text("storage"), global("torch", "FloatStorage"), text(key), text("cpu"), int(count)]) + Array("Q".utf8)
-    let arguments = tuple([storage, int(offset), tuple(shape.map(int)), tuple(strides.map(int)), [0x89], global("collections", "OrderedDict") + Array(")R".utf8)])
+    let arguments = tuple([
+      storage, int(offset), tuple(shape.map(int)), tuple(strides.map(int)), [0x89],
+      global("collections", "OrderedDict") + Array(")R".utf8),
+    ])
     return [0x80, 2] + Array("}".utf8) + text("w") + global("torch._utils", "_rebuild_tensor_v2") + arguments + Array("Rs.".utf8)
   }
 
   @Test(arguments: [
     ("os", "system"), ("posix", "system"), ("builtins", "eval"), ("builtins", "exec"), ("subprocess", "Popen"), ("torch", "load"),
-    ("torch._utils", "_rebuild_tensor"), ("torch.storage", "_load_from_bytes"), ("collections", "deque"), ("numpy.core.multiarray", "_reconstruct"),
+    ("torch._utils", "_rebuild_tensor"), ("torch.storage", "_load_from_bytes"), ("collections", "deque"),
+    ("numpy.core.multiarray", "_reconstruct"),
     ("torch", "FloatStorage.__init__"),
   ])
   func refusesGlobal(_ module: String, _ name: String) {
@@ -72,7 +76,9 @@ import Testing
     expectFailure("not a dictionary") { _ = try open([0x80, 2] + Array("]q\u{0}h\u{0}a.".utf8)) }
   }
 
-  @Test(arguments: ["", ".", "0.", "2.", "s.", "}s.", "(s.", "t.", "R.", "))R.", "Q.", "h\u{5}.", "q\u{0}.", "(q\u{0}.", "(((((.", "}(Nu."])
+  @Test(arguments: [
+    "", ".", "0.", "2.", "s.", "}s.", "(s.", "t.", "R.", "))R.", "Q.", "h\u{5}.", "q\u{0}.", "(q\u{0}.", "(((((.", "}(Nu.",
+  ])
   func brokenProgramsAreErrors(_ program: String) {
     #expect(throws: ConversionError.self) { try open([0x80, 2] + Array(program.utf8)) }
   }

@@ -1,7 +1,6 @@
+import Conversion
 // SPDX-License-Identifier: Apache-2.0
 import Testing
-
-import Conversion
 
 @Suite struct PromptFormatTests {
   @Test func vicunaSystemTextIsTheOriginalToTheByte() {
@@ -31,7 +30,9 @@ import Conversion
     var h = primes.prefix(8).map { fraction(Double($0).squareRoot()) }
     var bytes = message + [0x80]
     while bytes.count % 64 != 56 { bytes.append(0) }
-    for shift in stride(from: 56, through: 0, by: -8) { bytes.append(UInt8(truncatingIfNeeded: UInt64(message.count * 8) >> UInt64(shift))) }
+    for shift in stride(from: 56, through: 0, by: -8) {
+      bytes.append(UInt8(truncatingIfNeeded: UInt64(message.count * 8) >> UInt64(shift)))
+    }
     for start in stride(from: 0, to: bytes.count, by: 64) {
       var w = (0..<16).map { i in (0..<4).reduce(UInt32(0)) { $0 << 8 | UInt32(bytes[start + 4 * i + $1]) } }
       for i in 16..<64 {
@@ -54,7 +55,8 @@ import Conversion
 
   /// First 32 bits behind the point of ∛n, by whole numbers: ⌊∛(n · 2⁹⁶)⌋ mod 2³² (in Double the last bit would be in doubt).
   private func cubeRootFraction(_ n: Int) -> UInt32 {
-    var low: UInt64 = 0, high: UInt64 = 7 << 32
+    var low: UInt64 = 0
+    var high: UInt64 = 7 << 32
     while high - low > 1 {
       let middle = (low + high) / 2
       // middle³ ≤ n · 2⁹⁶, compared as 192-bit numbers through two full-width products.

@@ -1,8 +1,7 @@
+import Conversion
 // SPDX-License-Identifier: Apache-2.0
 import Testing
 import WeightFile
-
-import Conversion
 
 @Suite struct QuantizerTests {
   /// Squared error of rounding to −8…7 (or −7…7 as absmax scales do) with the largest weight on 7.
@@ -16,7 +15,8 @@ import Conversion
 
   @Test(arguments: [32, 64], [false, true]) func int4IsBetterThanAbsmax(group: Int, isHeavy: Bool) {
     var numbers = Numbers(seed: 1)
-    var searched: Float = 0, absmax: Float = 0
+    var searched: Float = 0
+    var absmax: Float = 0
     var q = [Int8](repeating: 0, count: group)
     for _ in 0..<400 {
       let x = (0..<group).map { _ in isHeavy ? numbers.heavy() : numbers.normal() }
@@ -60,7 +60,9 @@ import Conversion
   }
 
   /// Packs one block and reads its rows back through the weight file's own reader.
-  private func roundTrip(_ encoding: TensorEncoding, outputs: Int, inputs: Int, group: Int) throws -> (x: [Float], y: [Float], error: Double) {
+  private func roundTrip(_ encoding: TensorEncoding, outputs: Int, inputs: Int, group: Int) throws -> (
+    x: [Float], y: [Float], error: Double
+  ) {
     let layout = try #require(PackedLayout(encoding: encoding, outputs: outputs, inputs: inputs, group: group))
     var numbers = Numbers(seed: 3)
     var rows = [Float](repeating: 0, count: 16 * inputs)
@@ -76,7 +78,8 @@ import Conversion
     }
     if encoding.isQuantized {
       // Padding weights and missing rows are zero: the codes' offset, under scales of zero for the rows.
-      let payload = UnsafeRawBufferPointer(start: block + layout.payloadOffset, count: layout.paddedInputs * (encoding == .q8x16 ? 16 : 8))
+      let payload = UnsafeRawBufferPointer(
+        start: block + layout.payloadOffset, count: layout.paddedInputs * (encoding == .q8x16 ? 16 : 8))
       let zero: UInt8 = encoding == .q8x16 ? 0x80 : 0x88
       for row in outputs..<16 {
         #expect((0..<layout.groups).allSatisfy { block.load(fromByteOffset: ($0 * 16 + row) * 2, as: UInt16.self) == 0 })
@@ -92,7 +95,8 @@ import Conversion
     for outputs in [1, 16] {
       let group = encoding.0.isQuantized ? 64 : 0
       let (x, y, error) = try roundTrip(encoding.0, outputs: outputs, inputs: inputs, group: group)
-      var difference = 0.0, power = 0.0
+      var difference = 0.0
+      var power = 0.0
       for (a, b) in zip(x, y) {
         difference += Double((a - b) * (a - b))
         power += Double(a * a)

@@ -9,7 +9,8 @@ import Testing
   }
 
   @Test func readsRows() throws {
-    var bytes = safetensors(#"{"a":{"dtype":"F16","shape":[3,2],"data_offsets":[0,12]},"__metadata__":{"format":"pt"}}"#, dataCount: 0)
+    var bytes = safetensors(
+      #"{"a":{"dtype":"F16","shape":[3,2],"data_offsets":[0,12]},"__metadata__":{"format":"pt"}}"#, dataCount: 0)
     for half: UInt16 in [0x3C00, 0xC000, 0x3800, 0x0001, 0x7BFF, 0x0000] { bytes.append(little: half) }
     let file = try open(bytes)
     let info = try #require(file.info("a"))

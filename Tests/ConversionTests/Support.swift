@@ -1,8 +1,7 @@
+import Conversion
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 import Testing
-
-import Conversion
 
 /// Files of this suite, made by tools/reference/make_converter_fixtures.py and make_checkpoints.py --small.
 enum Fixture {
@@ -67,7 +66,10 @@ struct Numbers {
   }
   /// Heavy-tailed: Student's t with 3 degrees of freedom.
   mutating func heavy() -> Float {
-    let chi = (0..<3).reduce(Float(0)) { sum, _ in let x = normal(); return sum + x * x }
+    let chi = (0..<3).reduce(Float(0)) { sum, _ in
+      let x = normal()
+      return sum + x * x
+    }
     return normal() / (chi / 3).squareRoot()
   }
 }
@@ -83,7 +85,9 @@ func expectFailure(_ words: String..., sourceLocation: SourceLocation = #_source
 }
 
 extension [UInt8] {
-  mutating func append<T: FixedWidthInteger>(little value: T) { Swift.withUnsafeBytes(of: value.littleEndian) { append(contentsOf: $0) } }
+  mutating func append<T: FixedWidthInteger>(little value: T) {
+    Swift.withUnsafeBytes(of: value.littleEndian) { append(contentsOf: $0) }
+  }
 }
 
 /// A safetensors file of a header text and `dataCount` zero bytes.
@@ -128,7 +132,9 @@ func zip(_ entries: [(name: String, data: [UInt8])], method: UInt16 = 0, isZip64
     file.append(little: UInt64(44))
     for value: UInt16 in [45, 45] { file.append(little: value) }
     for value: UInt32 in [0, 0] { file.append(little: value) }
-    for value: UInt64 in [UInt64(entries.count), UInt64(entries.count), UInt64(directory.count), UInt64(start)] { file.append(little: value) }
+    for value: UInt64 in [UInt64(entries.count), UInt64(entries.count), UInt64(directory.count), UInt64(start)] {
+      file.append(little: value)
+    }
     file.append(little: UInt32(0x0706_4B50))
     file.append(little: UInt32(0))
     file.append(little: UInt64(place))

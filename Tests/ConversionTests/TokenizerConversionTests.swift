@@ -1,7 +1,6 @@
+import Conversion
 // SPDX-License-Identifier: Apache-2.0
 import Testing
-
-import Conversion
 
 @Suite struct TokenizerConversionTests {
   private let folder = Fixture.checkpoint("llava_next_hf_bin")  // has both forms of one vocabulary
@@ -23,7 +22,8 @@ import Conversion
     // Pieces that come of merges stand in the same order.
     let learned = model.pieces.indices.filter { converted.scores[$0] < 0 }
     #expect(learned.count > 10)
-    #expect(learned.sorted { model.scores[$0] > model.scores[$1] } == learned.sorted { converted.scores[$0] > converted.scores[$1] })
+    #expect(
+      learned.sorted { model.scores[$0] > model.scores[$1] } == learned.sorted { converted.scores[$0] > converted.scores[$1] })
   }
 
   @Test func knowsWhereTheBlankGoes() throws {
@@ -33,7 +33,9 @@ import Conversion
       let text = #"{"normalizer": \#(normalizer), "pre_tokenizer": \#(splitter)}"#
       return try TokenizerJSON(json: .parse(text, file: "t"), file: "t").prefixRule()
     }
-    func metaspace(_ scheme: String) -> String { #"{"type": "Metaspace", "replacement": "▁", "prepend_scheme": "\#(scheme)", "split": false}"# }
+    func metaspace(_ scheme: String) -> String {
+      #"{"type": "Metaspace", "replacement": "▁", "prepend_scheme": "\#(scheme)", "split": false}"#
+    }
     #expect(try rule(steps, "null") == nil)
     #expect(try rule("null", metaspace("first")) == .firstUnlessSpace)
     #expect(try rule("null", metaspace("always")) == .everyUnlessSpace)
@@ -49,7 +51,9 @@ import Conversion
     let results = merges.map { $0.replacing(" ", with: "") }
     let double = try #require(merges.first { merge in results.filter { $0 == merge.replacing(" ", with: "") }.count > 1 })
     expectFailure("not a merge") { _ = try json { $0.replacing("\"\(double)\",", with: "") }.sentencePieceModel() }
-    expectFailure("does not join") { _ = try json { $0.replacing("\"\(double)\",", with: "\"q \(double)\",") }.sentencePieceModel() }
+    expectFailure("does not join") {
+      _ = try json { $0.replacing("\"\(double)\",", with: "\"q \(double)\",") }.sentencePieceModel()
+    }
   }
 
   @Test func everyTruncatedModelIsReadOrRefused() throws {
@@ -68,6 +72,8 @@ import Conversion
       [0x0A, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x01], [0x0A, 0x80], [0x0A, 0x05, 1, 2], [0x0B], [],
       [0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF],
     ]
-    for message in bytes { #expect(throws: ConversionError.self) { try message.withUnsafeBytes { try SentencePieceModel($0, file: "t") } } }
+    for message in bytes {
+      #expect(throws: ConversionError.self) { try message.withUnsafeBytes { try SentencePieceModel($0, file: "t") } }
+    }
   }
 }

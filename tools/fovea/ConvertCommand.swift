@@ -88,7 +88,9 @@ struct ConvertCommand: ParsableCommand {
       var status = stat()
       stat(output, &status)
       let seconds = decimal(Double(monotonic_nanoseconds() - start) / 1e9, 1)
-      print("\(output): \(converter.system.system) as \(type.rawValue), \(tensors.count) tensors, \(amount(status.st_size)), \(seconds) s")
+      print(
+        "\(output): \(converter.system.system) as \(type.rawValue), \(tensors.count) tensors, \(amount(status.st_size)), \(seconds) s"
+      )
     }
   }
 
@@ -96,8 +98,10 @@ struct ConvertCommand: ParsableCommand {
     tensors.map { tensor in
       let shape = tensor.shape.map(String.init).joined(separator: "×")
       let error = tensor.relativeError > 0 ? decimal(tensor.relativeError * 100, 3) + " %" : "exact"
-      return [padded(tensor.name, 42), padded(shape, 13), padded(tensor.encoding.name, 7), padded(amount(tensor.byteCount), 11), error]
-        .joined(separator: " ")
+      return [
+        padded(tensor.name, 42), padded(shape, 13), padded(tensor.encoding.name, 7), padded(amount(tensor.byteCount), 11), error,
+      ]
+      .joined(separator: " ")
     }.joined(separator: "\n")
   }
 }

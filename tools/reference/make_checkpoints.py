@@ -6,9 +6,11 @@
 `--small` makes the ones that the everyday tests read: Tests/ConversionTests/Fixtures/checkpoints holds
 `--small … hires llava llava_hf llava_next_hf_bin`.
 
-Every DIRECTORY/NAME holds `checkpoint/` (what `fovea convert` reads), `image.png`, `prompt.txt` and `reference.safetensors`: `ids` (the text tokens of the
-raw prompt, −200 for the image), `embeddings` (the vectors that stand for the image), `logits` of all positions, `greedy` (32 ids), `gap`
-(the smallest distance between the best and the second logit on the way: greedy ids are only meaningful where it is not tiny). Weights are half precision numbers, so that every file format holds them exactly; PyTorch computes in single precision.
+Every DIRECTORY/NAME holds `checkpoint/` (what `fovea convert` reads), `image.png`, `prompt.txt` and `reference.safetensors`:
+`ids` (the text tokens of the raw prompt, −200 for the image), `embeddings` (the vectors that stand for the image), `logits` of all
+positions, `greedy` (32 ids), `gap` (the smallest distance between the best and the second logit on the way: greedy ids are only
+meaningful where it is not tiny). Weights are half precision numbers, so that every file format holds them exactly; PyTorch computes
+in single precision.
 """
 import copy
 import json
@@ -182,7 +184,8 @@ def names_4x(name):
 def names_original(name):
     """In-memory names of transformers 5 -> the original LLaVA's."""
     name = names_4x(name).replace("vision_tower.vision_model.", "model.vision_tower.vision_tower.vision_model.")
-    name = name.replace("multi_modal_projector.linear_1.", "model.mm_projector.0.").replace("multi_modal_projector.linear_2.", "model.mm_projector.2.")
+    for old, new in (("linear_1.", "0."), ("linear_2.", "2.")):
+        name = name.replace("multi_modal_projector." + old, "model.mm_projector." + new)
     name = name.replace("language_model.lm_head", "lm_head").replace("language_model.model.", "model.")
     return "model." + name if name == "image_newline" else name
 
@@ -220,7 +223,8 @@ def anyres_embeddings(model, image, candidates):
 
 
 def original_config(case, text, **changes):
-    value = {"architectures": ["LlavaLlamaForCausalLM"], "model_type": "llava", **text, "hidden_act": "silu", "mm_hidden_size": vision_config().hidden_size,
+    value = {"architectures": ["LlavaLlamaForCausalLM"], "model_type": "llava", **text, "hidden_act": "silu",
+             "mm_hidden_size": vision_config().hidden_size,
              "mm_projector_type": "mlp2x_gelu", "mm_use_im_start_end": False, "mm_use_im_patch_token": False,
              "mm_vision_select_feature": "patch", "mm_vision_select_layer": -2, "mm_vision_tower": "acme/clip-tiny",
              "image_aspect_ratio": "pad", "tie_word_embeddings": False, "torch_dtype": "float16", "use_cache": True}
@@ -333,8 +337,8 @@ def llava_next_transformers(root, name, seed, kind):
     case.finish(image, MISTRAL, ids, embeddings, model_llm(model), model.get_input_embeddings())
 
 
-RECORD = {"r": SIDE, "M": 6, "sra_layers": [0, 1] if SMALL else [1, 2], "sra_kernel": 3, "sra_down": [4, 4], "sra_heads": 4, "sra_where": "parallel_attn",
-          "sra_input": "ln1", "sra_on_lowres": False, "sms_kernel": 2, "sms_heads": 4, "sms_shared": True, "sms_local": False,
+RECORD = {"r": SIDE, "M": 6, "sra_layers": [0, 1] if SMALL else [1, 2], "sra_kernel": 3, "sra_down": [4, 4], "sra_heads": 4,
+          "sra_where": "parallel_attn", "sra_input": "ln1", "sra_on_lowres": False, "sms_kernel": 2, "sms_heads": 4, "sms_shared": True, "sms_local": False,
           "proj": "mlp2x_gelu", "quadruple": False, "grid_fit": "pad", "sep_kind": "learned"}
 
 

@@ -43,7 +43,8 @@ merged["model.extra.weight"] = trained[:3].copy()
 save_file(weights, os.path.join(folder, "base.safetensors"))
 save_file(adapter, os.path.join(folder, "adapter_model.safetensors"))
 save_file(merged, os.path.join(folder, "merged.safetensors"))
-torch.save({"base_model.model.model.norm.weight": torch.from_numpy(trained), "base_model.model.model.extra.weight": torch.from_numpy(trained[:3].copy())},
-           os.path.join(folder, "non_lora_trainables.bin"))
+rest = {"norm": torch.from_numpy(trained), "extra": torch.from_numpy(trained[:3].copy())}
+torch.save({f"base_model.model.model.{name}.weight": t for name, t in rest.items()}, os.path.join(folder, "non_lora_trainables.bin"))
 with open(os.path.join(folder, "adapter_config.json"), "w") as f:
-    json.dump({"peft_type": "LORA", "r": 4, "lora_alpha": 16, "alpha_pattern": {"layers.1.self_attn.q_proj": 6}, "bias": "none"}, f, indent=1)
+    pattern = {"layers.1.self_attn.q_proj": 6}
+    json.dump({"peft_type": "LORA", "r": 4, "lora_alpha": 16, "alpha_pattern": pattern, "bias": "none"}, f, indent=1)

@@ -23,10 +23,10 @@ enum HiResLlava {
     let decoder = LlamaNames(plan, layouts: OriginalLlava.language)
     decoder.plan(plan, text)
 
-    let image = try ImagePreprocessing(try checkpoint.json("preprocessor_config.json", includingTower: true), imageSize: vision.imageSize)
+    let image = try ImagePreprocessing(
+      try checkpoint.json("preprocessor_config.json", includingTower: true), imageSize: vision.imageSize)
     entries += SystemDescription.visionMetadata(vision, used: used, dropClass: true)
-    entries += image.metadata(
-      fit: try config.string("image_aspect_ratio", default: "pad"), padColour: image.meanColour, cropSize: vision.imageSize)
+    entries += image.metadata(fit: "pad", padColour: image.meanColour, cropSize: vision.imageSize)
     entries += [("projector.kind", .string("sampler")), ("projector.hiddenSize", .int(text.hiddenSize))]
     entries += decoder.metadata(text)
     entries += try PromptFormat.vicuna.overridden(by: config).metadata(imageTokenSplitsText: true)
@@ -61,7 +61,8 @@ enum HiResLlava {
     plan.norm("sampler.normKeyValue", size, from: source + "ln_kv", hasBias: true)
     plan.linear("sampler.attn.q", .projector, inputs: size, parts: [(source + "attn.q_proj", size)], bias: .required)
     plan.linear(
-      "sampler.attn.kv", .projector, inputs: size, parts: [(source + "attn.k_proj", size), (source + "attn.v_proj", size)], bias: .required)
+      "sampler.attn.kv", .projector, inputs: size, parts: [(source + "attn.k_proj", size), (source + "attn.v_proj", size)],
+      bias: .required)
     plan.linear("sampler.attn.out", .projector, inputs: size, parts: [(source + "attn.o_proj", size)], bias: .required)
     plan.norm("sampler.normOutput", size, from: source + "ln_o", hasBias: true)
     plan.linear("sampler.mlp.0", .projector, inputs: size, parts: [(source + "mlp.0", width)], bias: .required)

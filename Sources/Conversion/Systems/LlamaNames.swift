@@ -24,7 +24,8 @@ struct LlamaNames {
       plan.norm(name + "norm1", h, from: layer + "input_layernorm", hasBias: false)
       plan.linear(
         name + "attn.qkv", .decoder(layer: i, .attentionIn), inputs: h,
-        parts: [(layer + "self_attn.q_proj", q), (layer + "self_attn.k_proj", kv), (layer + "self_attn.v_proj", kv)], bias: .optional)
+        parts: [(layer + "self_attn.q_proj", q), (layer + "self_attn.k_proj", kv), (layer + "self_attn.v_proj", kv)],
+        bias: .optional)
       plan.linear(
         name + "attn.out", .decoder(layer: i, .attentionOut), inputs: q, parts: [(layer + "self_attn.o_proj", h)], bias: .optional)
       plan.norm(name + "norm2", h, from: layer + "post_attention_layernorm", hasBias: false)

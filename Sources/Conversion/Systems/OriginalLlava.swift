@@ -12,13 +12,16 @@ enum OriginalLlava {
     let vision = try checkpoint.visionConfig()
     let used = try vision.layersUsed(select: try config.int("mm_vision_select_layer", default: -2))
     let dropClass = try dropsClass(config)
-    guard try !config.bool("mm_use_im_start_end", default: false) else { throw config.fail("mm_use_im_start_end", "is not supported") }
+    guard try !config.bool("mm_use_im_start_end", default: false) else {
+      throw config.fail("mm_use_im_start_end", "is not supported")
+    }
 
     let tower = CLIPNames(plan, prefixes: [OpenCheckpoint.towerPrefix])
     tower.plan(plan, vision, used: used)
     let projector = try planProjector(plan, config, vision, text)
 
-    let image = try ImagePreprocessing(try checkpoint.json("preprocessor_config.json", includingTower: true), imageSize: vision.imageSize)
+    let image = try ImagePreprocessing(
+      try checkpoint.json("preprocessor_config.json", includingTower: true), imageSize: vision.imageSize)
     var imageEntries: [(String, MetadataValue)]
     var system = "llava"
     let aspect = try config.string("image_aspect_ratio", default: "square")
@@ -28,7 +31,9 @@ enum OriginalLlava {
     case "anyres":
       system = "llava_next"
       let merge = try config.string("mm_patch_merge_type", default: "flat")
-      guard merge == "spatial_unpad" else { throw config.fail("mm_patch_merge_type", "\(merge) with image_aspect_ratio anyres is not supported") }
+      guard merge == "spatial_unpad" else {
+        throw config.fail("mm_patch_merge_type", "\(merge) with image_aspect_ratio anyres is not supported")
+      }
       guard let pinpoints = try ImagePreprocessing.pinpoints(config, isHeightFirst: false, tile: vision.imageSize) else {
         throw config.fail("image_grid_pinpoints", "is missing")
       }

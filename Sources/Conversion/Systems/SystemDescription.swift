@@ -23,7 +23,8 @@ package struct SystemDescription {
       self = try OriginalLlava.describe(checkpoint)
     case "llava":
       // Both families use this model type; only transformers' nests the decoder's config.
-      self = checkpoint.config.has("text_config")
+      self =
+        checkpoint.config.has("text_config")
         ? try TransformersLlava.describe(checkpoint, isNext: false) : try OriginalLlava.describe(checkpoint)
     case let other:
       throw ConversionError.unsupported(
@@ -46,7 +47,8 @@ package struct SystemDescription {
 
   static func visionMetadata(_ c: VisionConfig, used: Int, dropClass: Bool) -> [(String, MetadataValue)] {
     [
-      ("vision.hiddenSize", .int(c.hiddenSize)), ("vision.intermediateSize", .int(c.intermediateSize)), ("vision.layers", .int(used)),
+      ("vision.hiddenSize", .int(c.hiddenSize)), ("vision.intermediateSize", .int(c.intermediateSize)),
+      ("vision.layers", .int(used)),
       ("vision.heads", .int(c.heads)), ("vision.imageSize", .int(c.imageSize)), ("vision.patchSize", .int(c.patchSize)),
       ("vision.normEpsilon", .double(c.normEpsilon)), ("vision.activation", .string(c.activation)),
       ("vision.dropClass", .bool(dropClass)),

@@ -26,7 +26,9 @@ enum TransformersLlava {
     }
     let used = try visionConfig.layersUsed(select: try config.int("vision_feature_layer", default: -2))
     let strategy = try config.string("vision_feature_select_strategy", default: "default")
-    guard ["default", "full"].contains(strategy) else { throw config.fail("vision_feature_select_strategy", "\(strategy) is not supported") }
+    guard ["default", "full"].contains(strategy) else {
+      throw config.fail("vision_feature_select_strategy", "\(strategy) is not supported")
+    }
     guard try config.string("projector_hidden_act", default: "gelu") == "gelu" else {
       throw config.fail("projector_hidden_act", "only gelu is supported")
     }
@@ -35,7 +37,8 @@ enum TransformersLlava {
     tower.plan(plan, visionConfig, used: used)
     let module = projector.first { plan.has($0 + "linear_1.weight") } ?? projector[0]
     let bias: CheckpointPlan.Bias = try config.bool("multimodal_projector_bias", default: true) ? .required : .none
-    plan.linear("projector.0", .projector, inputs: visionConfig.hiddenSize, parts: [(module + "linear_1", text.hiddenSize)], bias: bias)
+    plan.linear(
+      "projector.0", .projector, inputs: visionConfig.hiddenSize, parts: [(module + "linear_1", text.hiddenSize)], bias: bias)
     plan.linear("projector.2", .projector, inputs: text.hiddenSize, parts: [(module + "linear_2", text.hiddenSize)], bias: bias)
 
     let preprocessor = try checkpoint.json("preprocessor_config.json")

@@ -3,7 +3,10 @@
 /// What a SentencePiece BPE tokenizer needs: its pieces and the options of its normaliser.
 package struct SentencePieceModel: Equatable {
   /// Numbers of `ModelProto.SentencePiece.Type`.
-  enum Kind: Int { case normal = 1, unknown, control, userDefined, unused, byte }
+  enum Kind: Int {
+    case normal = 1
+    case unknown, control, userDefined, unused, byte
+  }
 
   package var pieces: [String] = []
   package var scores: [Double] = []
@@ -68,7 +71,9 @@ package struct SentencePieceModel: Equatable {
 
   private mutating func addPiece(_ bytes: UnsafeRawBufferPointer, _ file: String) throws {
     var reader = ProtobufReader(bytes, file: file)
-    var text = "", score: Float = 0, kind = Kind.normal.rawValue
+    var text = ""
+    var score: Float = 0
+    var kind = Kind.normal.rawValue
     while let (field, value) = try reader.next() {
       switch (field, value) {
       case (1, .bytes(let piece)):

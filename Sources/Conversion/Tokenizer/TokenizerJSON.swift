@@ -47,7 +47,11 @@ package struct TokenizerJSON {
   }
 
   /// Where text cut at added tokens gets the blank in front; the names are those of `tokenizer.prefixRule`.
-  package enum PrefixRule: String { case every, everyUnlessSpace = "every_unless_space", firstUnlessSpace = "first_unless_space" }
+  package enum PrefixRule: String {
+    case every
+    case everyUnlessSpace = "every_unless_space"
+    case firstUnlessSpace = "first_unless_space"
+  }
 
   /// The rule, or nil for no blank at all.
   package func prefixRule() throws -> PrefixRule? {
@@ -65,7 +69,8 @@ package struct TokenizerJSON {
       }
     }
     guard let splitter else { return prefix ? .every : nil }
-    guard splitter["type"]?.string == "Metaspace", splitter["split"]?.bool == false, splitter["replacement"]?.string == "▁", !prefix else {
+    guard splitter["type"]?.string == "Metaspace", splitter["split"]?.bool == false, splitter["replacement"]?.string == "▁", !prefix
+    else {
       throw unsupported("pre_tokenizer \(splitter["type"]?.string ?? "?")")
     }
     switch splitter["prepend_scheme"]?.string ?? "always" {
@@ -94,7 +99,9 @@ package struct TokenizerJSON {
     // Keyed by bytes: Swift's String would take different spellings of a letter for one.
     var ids: [[UInt8]: Int] = [:]
     for (piece, value) in vocabulary {
-      guard let id = value.int, id >= 0, id < vocabulary.count, result.kinds[id] == 0, ids.updateValue(id, forKey: Array(piece.utf8)) == nil else {
+      guard let id = value.int, id >= 0, id < vocabulary.count, result.kinds[id] == 0,
+        ids.updateValue(id, forKey: Array(piece.utf8)) == nil
+      else {
         throw malformed("vocabulary ids are not 0 … \(vocabulary.count - 1), each once")
       }
       result.pieces[id] = piece
@@ -126,7 +133,9 @@ package struct TokenizerJSON {
       } else {
         pair = merge.array?.compactMap(\.string) ?? []
       }
-      guard pair.count == 2, ids[Array(pair[0].utf8)] != nil, ids[Array(pair[1].utf8)] != nil, let piece = ids[Array((pair[0] + pair[1]).utf8)] else {
+      guard pair.count == 2, ids[Array(pair[0].utf8)] != nil, ids[Array(pair[1].utf8)] != nil,
+        let piece = ids[Array((pair[0] + pair[1]).utf8)]
+      else {
         throw malformed("merge \(rank) does not join two pieces to a third")
       }
       if piece != last.piece {
@@ -140,7 +149,9 @@ package struct TokenizerJSON {
     for (piece, found) in splits where result.kinds[piece] == normal {
       let bytes = Array(result.pieces[piece].utf8)
       for cut in 1..<max(bytes.count, 1) where !found.contains(cut) {
-        if let left = ids[Array(bytes[..<cut])], let right = ids[Array(bytes[cut...])], result.kinds[left] == normal, result.kinds[right] == normal {
+        if let left = ids[Array(bytes[..<cut])], let right = ids[Array(bytes[cut...])], result.kinds[left] == normal,
+          result.kinds[right] == normal
+        {
           throw unsupported("piece \(result.pieces[piece]) could be joined in a way that is not a merge")
         }
       }
@@ -149,6 +160,7 @@ package struct TokenizerJSON {
 
   private static func isByte(_ piece: String) -> Bool {
     let bytes = Array(piece.utf8)
-    return bytes.count == 6 && piece.hasPrefix("<0x") && piece.hasSuffix(">") && UInt8(piece.dropFirst(3).dropLast(), radix: 16) != nil
+    return bytes.count == 6 && piece.hasPrefix("<0x") && piece.hasSuffix(">")
+      && UInt8(piece.dropFirst(3).dropLast(), radix: 16) != nil
   }
 }

@@ -22,7 +22,8 @@ struct TokenizerMetadata {
       model = try json.sentencePieceModel()
       prefixRule = try json.prefixRule() ?? .every
     } else {
-      throw ConversionError.missingFile(directory: checkpoint.folders.last?.path ?? "", looked: ["tokenizer.model", "tokenizer.json"])
+      throw ConversionError.missingFile(
+        directory: checkpoint.folders.last?.path ?? "", looked: ["tokenizer.model", "tokenizer.json"])
     }
 
     added = try Self.addedTokens(checkpoint, settings, json)
@@ -82,14 +83,16 @@ struct TokenizerMetadata {
     }
     let usable = added.filter { $0.id < vocabSize }
     guard eosIds.allSatisfy({ $0 >= 0 && $0 < vocabSize }) else {
-      throw ConversionError.badConfig(file: "config.json", key: "eos_token_id", detail: "\(eosIds) are not in a vocabulary of \(vocabSize)")
+      throw ConversionError.badConfig(
+        file: "config.json", key: "eos_token_id", detail: "\(eosIds) are not in a vocabulary of \(vocabSize)")
     }
     var entries: [(String, MetadataValue)] = [
       ("tokenizer.kind", .string("sentencepiece_bpe")), ("tokenizer.pieces", .strings(model.pieces)),
       ("tokenizer.scores", .doubles(model.scores)), ("tokenizer.types", .ints(model.kinds)), ("tokenizer.unk", .int(model.unknown)),
       ("tokenizer.bos", .int(model.bos)), ("tokenizer.eos", .int(model.eos)), ("tokenizer.eosIds", .ints(eosIds)),
       ("tokenizer.addBos", .bool(addBos)), ("tokenizer.addDummyPrefix", .bool(model.addDummyPrefix)),
-      ("tokenizer.prefixRule", .string(prefixRule.rawValue)), ("tokenizer.removeExtraWhitespaces", .bool(model.removeExtraWhitespaces)),
+      ("tokenizer.prefixRule", .string(prefixRule.rawValue)),
+      ("tokenizer.removeExtraWhitespaces", .bool(model.removeExtraWhitespaces)),
       ("tokenizer.escapeWhitespaces", .bool(model.escapeWhitespaces)), ("tokenizer.added", .strings(usable.map(\.text))),
       ("tokenizer.addedIds", .ints(usable.map(\.id))), ("tokenizer.addedSpecial", .ints(usable.map { $0.isSpecial ? 1 : 0 })),
     ]

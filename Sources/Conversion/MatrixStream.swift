@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+import Runtime
+import WeightFile
+
+/// Reads the rows of a planned matrix, packs them, and hands the blocks over in order.
+struct MatrixStream {
+  let tensor: PlannedTensor
+  let source: any TensorSource
+  let layout: PackedLayout
+  let pool: ThreadPool
+
+  /// The blocks made at once; each thread writes its own.
+  private final class Slab: @unchecked Sendable {
+    let bytes: UnsafeMutableRawBufferPointer
+    let results: UnsafeMutableBufferPointer<Result<BlockPacker.Error, any Error>>
+
+    init(blocks: Int, stride: Int) {
+      bytes = .allocate(byteCount: blocks * stride, alignment: 64)
+      results = .allocate(capacity: blocks)
+      results.initialize(repeating: .success(BlockPacker.Error()))
+    }
+
+    deinit {
+      bytes.deallocate()
+      results.deinitialize()
+      results.deallocate()
+    }
+  }
+
+  /// - Parameter consume: gets the bytes of some blocks and the number of weights in them.
+  func run(_ consume: (_ bytes: UnsafeRawBufferPointer, _ elements: Int) throws -> Void) throws -> BlockPacker.Error {
+    var total = BlockPacker.Error()
+    let blocksAtOnce = max(1, min(layout.blocks, (4 << 20) / layout.blockStride))
+    let slab = Slab(blocks: blocksAtOnce, stride: layout.blockStride)
+    defer { withExtendedLifetime(slab) {} }  // its pointers are used below
+    var first = 0
+    while first < layout.blocks {
+      let count = min(blocksAtOnce, layout.blocks - first)
+      let start = first
+      pool.run(count) { index in
+        slab.results[index] = Result { try pack(block: start + index, into: slab.bytes, at: index * layout.blockStride) }
+      }
+      for result in slab.results[..<count] {
+        let error = try result.get()
+        total.squared += error.squared
+        total.power += error.power
+      }
+      let rows = min(layout.outputs, (first + count) * 16) - first * 16
+      try consume(UnsafeRawBufferPointer(rebasing: slab.bytes[..<(count * layout.blockStride)]), rows * layout.inputs)
+      first += count
+    }
+    return total
+  }
+
+  private func pack(block: Int, into slab: UnsafeMutableRawBufferPointer, at offset: Int) throws -> BlockPacker.Error {
+    let rows = UnsafeMutablePointer<Float>.allocate(capacity: 16 * layout.inputs)
+    defer { rows.deallocate() }
+    rows.initialize(repeating: 0, count: 16 * layout.inputs)
+    // The block's rows may come from several checkpoint tensors.
+    let wanted = block * 16..<min(block * 16 + 16, layout.outputs)
+    var base = 0
+    for part in tensor.sources {
+      let overlap = wanted.clamped(to: base..<base + part.rows)
+      if !overlap.isEmpty {
+        try source.read(
+          part.name, rows: overlap.lowerBound - base..<overlap.upperBound - base,
+          into: rows + (overlap.lowerBound - wanted.lowerBound) * layout.inputs)
+      }
+      base += part.rows
+    }
+    var error = BlockPacker.Error()
+    guard let block = slab.baseAddress else { return error }
+    if let (row, fault) = BlockPacker(layout: layout).pack(rows, into: block + offset, error: &error) {
+      throw ConversionError.notRepresentable(
+        tensor: tensor.name, row: wanted.lowerBound + row,
+        detail: fault == .notFinite ? "not a finite number" : "beyond the range of f16; convert to f32, int8 or int4")
+    }
+    return error
+  }
+}
