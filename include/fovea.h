@@ -321,6 +321,7 @@ typedef struct fovea_generate_result {
   int32_t generated_tokens;
   double prefill_seconds;   /**< reading the prompt */
   double decode_seconds;    /**< making the tokens after the first */
+  size_t text_length;       /**< bytes of the answer; strlen says less where the model made a NUL */
 } fovea_generate_result;
 
 /** Answers a prompt about `image_count` images.

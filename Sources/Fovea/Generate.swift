@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import CFovea
 import Generation
+import Language
 import Shims
 import Systems
 
@@ -175,6 +176,7 @@ private func report(
   c.generated_tokens = int32(answer.ids.count)
   c.prefill_seconds = answer.prefillSeconds
   c.decode_seconds = answer.decodeSeconds
+  c.text_length = answer.text.count
   try write(c, to: result, first: FirstSize.generateResult, "result")
 }
 

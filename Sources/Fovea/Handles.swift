@@ -2,6 +2,7 @@
 import Generation
 import Shims
 import Systems
+import WeightFile
 
 /// What a `fovea_model` points to: the model, and its facts as C texts that live as long.
 final class ModelHandle {

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import CFovea
 import Generation
+import Language
+import Runtime
 import Shims
 import Systems
+import Vision
 import WeightFile
 
 @c @implementation

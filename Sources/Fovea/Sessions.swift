@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import CFovea
 import Generation
+import Runtime
 import Systems
 
 @c @implementation

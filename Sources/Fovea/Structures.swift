@@ -55,5 +55,5 @@ enum FirstSize {
   static let imageView = 56
   static let sessionOptions = 16
   static let generateOptions = 104
-  static let generateResult = 40
+  static let generateResult = 48
 }

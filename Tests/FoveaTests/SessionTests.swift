@@ -61,7 +61,8 @@ struct SessionTests {
     }
     #expect(status == FOVEA_OK, "\(lastError())")
     let text = try #require(answer)
-    #expect(seen.text == Array(UnsafeRawBufferPointer(start: text, count: strlen(text))))
+    #expect(seen.text == Array(UnsafeRawBufferPointer(start: text, count: result.text_length)))
+    #expect(text[result.text_length] == 0)
     #expect(seen.terminated)
     #expect(result.stop_reason == Int32(FOVEA_STOP_LENGTH) && result.generated_tokens == 24)
     #expect(result.prompt_tokens > 0 && result.prefill_seconds > 0 && result.decode_seconds > 0)

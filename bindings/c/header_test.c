@@ -13,7 +13,7 @@ PIN(image_info, sizeof(fovea_image_info) >= 32 && offsetof(fovea_image_info, res
 PIN(image_view, sizeof(fovea_image_view) >= 56 && offsetof(fovea_image_view, tokens) == 52);
 PIN(session_options, sizeof(fovea_session_options) >= 16 && offsetof(fovea_session_options, reserved) == 12);
 PIN(generate_options, sizeof(fovea_generate_options) >= 104 && offsetof(fovea_generate_options, progress_user) == 96);
-PIN(generate_result, sizeof(fovea_generate_result) >= 40 && offsetof(fovea_generate_result, decode_seconds) == 32);
+PIN(generate_result, sizeof(fovea_generate_result) >= 48 && offsetof(fovea_generate_result, text_length) == 40);
 #endif
 
 PIN(ok, FOVEA_OK == 0);

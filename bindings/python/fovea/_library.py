@@ -177,6 +177,7 @@ class fovea_generate_result(_Sized):
         ("generated_tokens", c_int32),
         ("prefill_seconds", c_double),
         ("decode_seconds", c_double),
+        ("text_length", c_size_t),
     ]
 
 

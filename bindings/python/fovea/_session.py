@@ -189,7 +189,7 @@ class Session:
             status = c.library().fovea_generate(*call.arguments, call.options, call.result, text)
         check(status)
         try:
-            answer = ctypes.string_at(text.value or 0).decode("utf-8", "replace")
+            answer = ctypes.string_at(text.value or 0, call.result.text_length).decode("utf-8", "replace")
         finally:
             c.library().fovea_string_free(text)
         self.last = call.figures()

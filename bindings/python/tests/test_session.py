@@ -45,6 +45,17 @@ def test_a_stream_gives_the_answer_in_pieces(model, image):
     assert len(pieces) > 1
 
 
+def test_a_nul_in_an_answer_is_kept(model, image):
+    session = model.session()
+    for seed in range(40):  # a byte token of value 0 is one of some hundred that random choices make
+        options = {**LONG, "max_tokens": 200, "temperature": 50.0, "seed": seed}
+        whole = session.generate("Describe.", [image], **options)
+        if "\0" in whole[:-1]:
+            assert "".join(session.generate("Describe.", [image], **options, stream=True)) == whole
+            return
+    pytest.fail("no answer had a NUL")
+
+
 def test_leaving_a_stream_frees_the_session(model, image):
     session = model.session()
     expected = session.generate("Describe.", [image], max_tokens=8, ignore_eos=True)
