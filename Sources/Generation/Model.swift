@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import Images
 import Kernels
+import Language
 import Runtime
 import Systems
+import Tokenizers
 import WeightFile
 
 /// A loaded weight file and the system in it. Immutable: any number of threads and sessions may share one.

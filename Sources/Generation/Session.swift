@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+import Language
 import Runtime
 import Shims
 import Systems
+import Tokenizers
 
 /// One line of work with a model: its key/value cache, scratch memory and stop signal. Used by one thread at a time;
 /// a second caller gets BUSY. Each call is a question of its own; what its prompt shares with the previous call's from
