@@ -2,7 +2,6 @@
 import Language
 import Runtime
 import Systems
-import Vision
 import WeightFile
 
 /// Bytes that a model with one session takes, known before anything but the file's tables is touched.
@@ -29,24 +28,12 @@ package struct MemoryPlan {
     decodedWeights = decoded
     mappedWeights = mapped
 
-    let language = try LlamaConfig(file.metadata)
+    let language = try DecoderKind(file.metadata).footprint(file.metadata)
     let positions = min(max(contextLength ?? language.contextLength, 1), language.contextLength)
     self.contextLength = positions
-    let isFloat = (file.metadata.string("general.type") ?? "").utf8.elementsEqual("f32".utf8)
-    cache = 2 * language.layers * language.kvHeads * language.headSize * positions * (isFloat ? 4 : 2)
-
-    let vision = try CLIPVisionConfig(file.metadata)
-    let views = 1 + maximumSlices(file.metadata, side: vision.imageSize)
-    let prefill = Session.chunk * (8 * language.hiddenSize + 3 * language.intermediateSize) * MemoryLayout<Float>.stride
-    scratch = max(vision.scratchBytes(views: views), prefill + language.vocabSize * 8)
-  }
-}
-
-/// Most slices or tiles that the file's system cuts an image into.
-private func maximumSlices(_ m: Metadata, side: Int) -> Int {
-  if let slices = m.int("hires.maxSlices") { return min(max(slices, 0), 1024) }
-  let sizes = m.ints("image.pinpoints") ?? []
-  return stride(from: 0, to: sizes.count - 1, by: 2).reduce(0) {
-    max($0, min(max(sizes[$1] / side, 0), 64) * min(max(sizes[$1 + 1] / side, 0), 64))
+    cache = language.cacheBytesPerPosition * positions
+    scratch = max(
+      try SystemKind(file.metadata).scratchBytes(file.metadata),
+      Session.chunk * language.scratchBytesPerPosition + language.logitBytes)
   }
 }

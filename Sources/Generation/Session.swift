@@ -67,6 +67,7 @@ package final class Session {
         throw FoveaError(.context, "prompt: \(sequence.count) positions exceed a context of \(contextLength)")
       }
       forget(after: 0)
+      model.system.decoder.prepare(cache, promptLength: sequence.count)
       let mark = arena.mark()
       defer { arena.release(to: mark) }
       do throws(RuntimeError) {
@@ -128,7 +129,8 @@ package final class Session {
     result.promptTokens = sequence.count
     // The last position is always computed: its logits choose the first token.
     let shared = zip(history, sequence).prefix { $0 == $1 }.count
-    result.reusedTokens = min(shared, sequence.count - 1)
+    model.system.decoder.prepare(cache, promptLength: sequence.count)
+    result.reusedTokens = min(shared, sequence.count - 1, cache.length)
     forget(after: result.reusedTokens)
 
     let decoder = model.system.decoder

@@ -15,6 +15,10 @@ package protocol Decoder: AnyObject {
   /// An empty cache for sequences of up to `capacity` positions; the system backs its memory as it is used.
   func makeCache(capacity: Int) throws(RuntimeError) -> KVCache
 
+  /// Called before a prompt's first pass with all its positions. Empties the cache where what it holds was computed for prompts
+  /// that this one shares nothing with (positions that depend on the prompt's whole length).
+  func prepare(_ cache: KVCache, promptLength: Int)
+
   /// Rows of the embedding table: `x` is `[ids.count, hiddenSize]`. Every id is in `0..<vocabSize`.
   func embed(_ ids: UnsafeBufferPointer<Int32>, into x: Tensor, _ ctx: Context) throws(RuntimeError)
 
@@ -28,4 +32,8 @@ package protocol Decoder: AnyObject {
 
   /// `h` `[tokens, hiddenSize]` → `y` `[tokens, vocabSize]`.
   func logits(_ h: Tensor, into y: Tensor, _ ctx: Context) throws(RuntimeError)
+}
+
+extension Decoder {
+  package func prepare(_ cache: KVCache, promptLength: Int) {}
 }

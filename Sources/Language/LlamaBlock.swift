@@ -27,7 +27,7 @@ struct LlamaBlock {
   ///   - x: `[tokens, hiddenSize]`, replaced by the block's output.
   ///   - firstPosition: position of row 0; the cache holds everything before it.
   func callAsFunction(
-    _ x: Tensor, firstPosition: Int, rotary: RotaryEmbedding, cache: KVCache, layer: Int, _ ctx: Context
+    _ x: Tensor, firstPosition: Int, rotary: RotaryEmbedding, logn: LogNScaling?, cache: KVCache, layer: Int, _ ctx: Context
   ) throws(RuntimeError) {
     let mark = ctx.arena.mark()
     defer { ctx.arena.release(to: mark) }
@@ -35,6 +35,7 @@ struct LlamaBlock {
     let key = h.data + heads * headSize
     let value = key + kvHeads * headSize
     rotary(h.data, stride: h.columns, tokens: x.rows, heads: heads + kvHeads, firstPosition: firstPosition, ctx)
+    logn?(h.data, stride: h.columns, size: heads * headSize, tokens: x.rows, firstPosition: firstPosition, ctx)
     try cache.append(layer: layer, key: key, value: value, tokens: x.rows, stride: h.columns, ctx)
     let a = try causalAttention(
       query: h.data, queryStride: h.columns, queries: x.rows, cache: cache, layer: layer,

@@ -2,7 +2,7 @@
 import Runtime
 import WeightFile
 
-/// Sizes of a LLaMA-style decoder, read from the `language.*` metadata of a weight file.
+/// Sizes and positions of a LLaMA-style decoder (LLaMA, Vicuna, Mistral, Qwen v1, Qwen2), read from the `language.*` metadata of a weight file.
 package struct LlamaConfig {
   package let hiddenSize, intermediateSize, layers: Int
   /// Query heads, and the key/value heads they share (grouped-query attention, arXiv:2305.13245).
@@ -14,6 +14,12 @@ package struct LlamaConfig {
   package let tiedHead: Bool
   package let ropeTheta: Float
   package let ropeScaling: RotaryEmbedding.Scaling
+  /// Qwen v1's dynamic NTK: prompts longer than this many positions are turned with a larger base (`RotaryTables`).
+  package let ntkContext: Int?
+  /// Qwen v1's logn scaling: queries past this many positions grow with the logarithm of their position.
+  package let lognContext: Int?
+  /// Keys and values are kept in half precision unless the file's weights are f32.
+  package let cacheIsHalf: Bool
 
   package init(_ m: Metadata) throws(WeightFileError) {
     hiddenSize = try m.requireInt("language.hiddenSize", in: 1...65536)
@@ -28,21 +34,38 @@ package struct LlamaConfig {
     tiedHead = m.bool("language.tiedHead") ?? false
     ropeTheta = Float(try m.requireDouble("language.ropeTheta"))
     ropeScaling = try Self.scaling(m)
+    ntkContext = try Self.ntkContext(m)
+    cacheIsHalf = !(m.string("general.type") ?? "").utf8.elementsEqual("f32".utf8)
+    lognContext = m.value("language.lognContext") != nil ? try m.requireInt("language.lognContext", in: 2...1_048_576) : nil
     guard headSize % 2 == 0 else {
       throw m.mismatch("language.headSize", found: "\(headSize)", expected: "an even number")
     }
   }
 
-  /// `language.ropeScaling`: absent, "linear" or "llama3", with its numbers.
+  package var footprint: DecoderFootprint {
+    DecoderFootprint(
+      contextLength: contextLength, cacheBytesPerPosition: 2 * layers * kvHeads * headSize * (cacheIsHalf ? 2 : 4),
+      scratchBytesPerPosition: (8 * hiddenSize + 3 * intermediateSize) * MemoryLayout<Float>.stride, logitBytes: 8 * vocabSize)
+  }
+
+  private static func isNTK(_ m: Metadata) -> Bool {
+    (m.string("language.ropeScaling") ?? "").utf8.elementsEqual("dynamic_ntk".utf8)
+  }
+
+  private static func ntkContext(_ m: Metadata) throws(WeightFileError) -> Int? {
+    isNTK(m) ? try m.requireInt("language.ropeOriginalContext", in: 1...1_048_576) : nil
+  }
+
+  /// `language.ropeScaling`: absent, "linear", "llama3" or "dynamic_ntk", with its numbers.
   private static func scaling(_ m: Metadata) throws(WeightFileError) -> RotaryEmbedding.Scaling {
-    guard let kind = m.string("language.ropeScaling") else { return .none }
+    guard let kind = m.string("language.ropeScaling"), !isNTK(m) else { return .none }
     let factor = Float(try m.requireDouble("language.ropeFactor"))
     guard factor >= 1, factor.isFinite else {
       throw m.mismatch("language.ropeFactor", found: "\(factor)", expected: "a number of at least 1")
     }
     if kind.utf8.elementsEqual("linear".utf8) { return .linear(factor: factor) }
     guard kind.utf8.elementsEqual("llama3".utf8) else {
-      throw m.mismatch("language.ropeScaling", found: kind, expected: "linear or llama3")
+      throw m.mismatch("language.ropeScaling", found: kind, expected: "linear, llama3 or dynamic_ntk")
     }
     return .llama3(
       factor: factor, lowFrequencyFactor: Float(try m.requireDouble("language.ropeLowFrequencyFactor")),

@@ -2,16 +2,16 @@
 import Runtime
 import WeightFile
 
-/// LLaMA decoder (arXiv:2302.13971; Vicuna, Mistral without a sliding window, and the nano models share it).
+/// LLaMA decoder (arXiv:2302.13971). Vicuna, Mistral without a sliding window, Qwen v1 (arXiv:2309.16609 §2.3; biased q|k|v, NTK and
+/// logn positions; its `w2` is the gate), Qwen2 and the nano models share it.
 package final class LlamaModel: Decoder {
   package let config: LlamaConfig
   let embedding: Embedding
   let blocks: [LlamaBlock]
   let norm: RMSNorm
   let head: Linear  // hiddenSize → vocabSize
-  let rotary: RotaryEmbedding
-  /// Keys and values are kept in half precision unless the file's weights are f32.
-  let cacheIsHalf: Bool
+  let rotary: RotaryTables
+  let logn: LogNScaling?
 
   package init(_ w: Weights, _ m: Metadata) throws(WeightFileError) {
     let c = try LlamaConfig(m)
@@ -22,8 +22,8 @@ package final class LlamaModel: Decoder {
     self.blocks = blocks
     norm = try RMSNorm(w["norm"], size: c.hiddenSize, epsilon: c.normEpsilon)
     head = c.tiedHead ? embedding.linear : try Linear(w["head"], from: c.hiddenSize, to: c.vocabSize)
-    rotary = RotaryEmbedding(headSize: c.headSize, theta: c.ropeTheta, scaling: c.ropeScaling)
-    cacheIsHalf = !(m.string("general.type") ?? "").utf8.elementsEqual("f32".utf8)
+    rotary = RotaryTables(c)
+    logn = c.lognContext.map { LogNScaling(trained: $0) }
   }
 
   package var hiddenSize: Int { config.hiddenSize }
@@ -37,7 +37,14 @@ package final class LlamaModel: Decoder {
   }
 
   package func makeCache(capacity: Int) throws(RuntimeError) -> KVCache {
-    try KVCache(layers: config.layers, kvHeads: config.kvHeads, headSize: config.headSize, capacity: capacity, isHalf: cacheIsHalf)
+    try KVCache(
+      layers: config.layers, kvHeads: config.kvHeads, headSize: config.headSize, capacity: capacity, isHalf: config.cacheIsHalf)
+  }
+
+  package func prepare(_ cache: KVCache, promptLength: Int) {
+    let variant = rotary.variant(promptLength: promptLength)
+    if cache.variant != variant { cache.truncate(to: 0) }
+    cache.variant = variant
   }
 
   package func embed(_ ids: UnsafeBufferPointer<Int32>, into x: Tensor, _ ctx: Context) throws(RuntimeError) {
@@ -48,10 +55,11 @@ package final class LlamaModel: Decoder {
     _ x: Tensor, cache: KVCache, progress: ((Int) -> Void)?, _ ctx: Context
   ) throws(RuntimeError) -> Tensor {
     let position = cache.length
+    let rotary = rotary[cache.variant]
     do {
       for (i, block) in blocks.enumerated() {
         try ctx.check()
-        try block(x, firstPosition: position, rotary: rotary, cache: cache, layer: i, ctx)
+        try block(x, firstPosition: position, rotary: rotary, logn: logn, cache: cache, layer: i, ctx)
         progress?(i + 1)
       }
       return try norm(x, ctx)

@@ -9,6 +9,8 @@ import Shims
 package final class KVCache: @unchecked Sendable {
   package let layers, kvHeads, headSize, capacity: Int
   package let isHalf: Bool
+  /// Which of the decoder's position tables the keys were turned with; the decoder's own, kept with what it applies to.
+  package var variant = 0
   /// Bytes reserved, for all of `capacity`.
   package let byteCount: Int
 

@@ -38,6 +38,10 @@ package final class HiResLLaVA: VisionSystem {
     restoresWhole = m.bool("hires.restoreOnLowResolution") ?? false
   }
 
+  static func scratchBytes(_ m: Metadata) throws(WeightFileError) -> Int {
+    try CLIPVisionConfig(m).scratchBytes(views: 1 + m.requireInt("hires.maxSlices", in: 1...1024))
+  }
+
   private var tokensPerView: Int { sampler.tokens(side: vision.config.grid) }
   /// Every slice is followed by one separator, the whole view too.
   package var maximumTokens: Int { (1 + maxSlices) * (tokensPerView + 1) }

@@ -18,6 +18,8 @@ package final class LLaVA: VisionSystem {
     fit = try SquareFit(m)
   }
 
+  static func scratchBytes(_ m: Metadata) throws(WeightFileError) -> Int { try CLIPVisionConfig(m).scratchBytes(views: 1) }
+
   package var maximumTokens: Int { vision.config.tokensPerView }
 
   package func views(of image: RGBImage) throws(ImageError) -> ImageViews {

@@ -20,8 +20,8 @@ package struct LoadedSystem {
   /// Builds the system that `general.system` names.
   package init(_ w: Weights, _ m: Metadata) throws(FoveaError) {
     do {
-      let decoder = try LlamaModel(w["language"], m)
-      vision = try Self.vision(w, m, outputSize: decoder.hiddenSize)
+      let decoder = try DecoderKind(m).decoder(w["language"], m)
+      vision = try SystemKind(m).vision(w, m, outputSize: decoder.hiddenSize)
       template = try PromptTemplate(m)
       self.decoder = decoder
     } catch { throw FoveaError(error) }
@@ -45,14 +45,6 @@ package struct LoadedSystem {
     if !template.splitsText, imageId == nil {
       throw FoveaError(.format, "tokenizer: no <image> token, but prompt.imageTokenSplitsText is false")
     }
-  }
-
-  private static func vision(_ w: Weights, _ m: Metadata, outputSize: Int) throws(WeightFileError) -> VisionSystem {
-    let name = try m.requireString("general.system")
-    if name.utf8.elementsEqual("hires_llava".utf8) { return try HiResLLaVA(w, m, outputSize: outputSize) }
-    if name.utf8.elementsEqual("llava".utf8) { return try LLaVA(w, m, outputSize: outputSize) }
-    if name.utf8.elementsEqual("llava_next".utf8) { return try LLaVANeXT(w, m, outputSize: outputSize) }
-    throw m.mismatch("general.system", found: name, expected: "hires_llava, llava or llava_next")
   }
 
   /// A prompt as token ids, in parts: image `i` stands between part `i` and part `i + 1`. The begin-of-sequence id comes

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+import Runtime
+import Vision
+import WeightFile
+
+/// The systems that a weight file can hold, named by `general.system`.
+package enum SystemKind: CaseIterable {
+  case hiResLLaVA, llava, llavaNeXT
+
+  package var name: StaticString {
+    switch self {
+    case .hiResLLaVA: "hires_llava"
+    case .llava: "llava"
+    case .llavaNeXT: "llava_next"
+    }
+  }
+
+  package init(_ m: Metadata) throws(WeightFileError) {
+    let name = try m.requireString("general.system")
+    for kind in Self.allCases where name.utf8.elementsEqual(kind.name.description.utf8) {
+      self = kind
+      return
+    }
+    var known = ""
+    for kind in Self.allCases { known += (known.isEmpty ? "" : ", ") + kind.name.description }
+    throw m.mismatch("general.system", found: name, expected: known)
+  }
+
+  /// The seeing half, its output rows of `outputSize`.
+  package func vision(_ w: Weights, _ m: Metadata, outputSize: Int) throws(WeightFileError) -> VisionSystem {
+    switch self {
+    case .hiResLLaVA: try HiResLLaVA(w, m, outputSize: outputSize)
+    case .llava: try LLaVA(w, m, outputSize: outputSize)
+    case .llavaNeXT: try LLaVANeXT(w, m, outputSize: outputSize)
+    }
+  }
+
+  /// Bytes of scratch memory for encoding the largest image, about, from the metadata alone.
+  package func scratchBytes(_ m: Metadata) throws(WeightFileError) -> Int {
+    switch self {
+    case .hiResLLaVA: try HiResLLaVA.scratchBytes(m)
+    case .llava: try LLaVA.scratchBytes(m)
+    case .llavaNeXT: try LLaVANeXT.scratchBytes(m)
+    }
+  }
+}
