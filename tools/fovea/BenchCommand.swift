@@ -69,6 +69,7 @@ struct BenchCommand: ParsableCommand {
     var prefill: [Double] = []
     var decode: [Double] = []
     var positions = 0.0
+    var promptLength: Int32 = 0
     for i in 0..<runs {
       progress.show("prefill and decoding", i + 1, runs)
       try session.reset()
@@ -76,6 +77,7 @@ struct BenchCommand: ParsableCommand {
       prefill.append(Double(result.prompt_tokens) / result.prefill_seconds)
       // The first token comes out of the prefill.
       decode.append(Double(result.generated_tokens - 1) / result.decode_seconds)
+      promptLength = result.prompt_tokens
       positions = Double(result.prompt_tokens) + Double(result.generated_tokens) / 2
     }
     progress.show("memory bandwidth", 1, 1)
@@ -88,8 +90,8 @@ struct BenchCommand: ParsableCommand {
     let bytes = Double(model.info.bytes_per_token) + Double(plan) * positions / Double(context)
     let figures = Figures(
       model: model.info, loading: loading, width: image?.info.width ?? 0, height: image?.info.height ?? 0,
-      imageTokens: image?.info.tokens ?? 0, views: image?.info.views ?? 0, encoding: Spread(encoding), prefill: Spread(prefill),
-      decode: Spread(decode), bytesPerToken: bytes, bandwidth: bandwidth, peak: peak)
+      imageTokens: image?.info.tokens ?? 0, views: image?.info.views ?? 0, promptTokens: promptLength, encoding: Spread(encoding),
+      prefill: Spread(prefill), decode: Spread(decode), bytesPerToken: bytes, bandwidth: bandwidth, peak: peak)
     writeToStandardOutput(json ? figures.json.text() + "\n" : figures.table)
   }
 
@@ -150,6 +152,7 @@ private struct Figures {
   let model: fovea_model_info
   let loading: Double
   let width, height, imageTokens, views: Int32
+  let promptTokens: Int32
   let encoding, prefill, decode: Spread
   let bytesPerToken, bandwidth: Double
   let peak: UInt64
@@ -172,7 +175,7 @@ private struct Figures {
       ("load", "\(decimal(loading, 3)) s"),
       ("image", "\(width) × \(height): \(views) views, \(imageTokens) tokens"),
       ("encode", encoding.text("s", 3)),
-      ("prefill", prefill.text("tokens/s", 1)),
+      ("prefill", prefill.text("tokens/s", 1) + ", prompt of \(promptTokens)"),
       ("decode", decode.text("tokens/s", 1)),
       ("read per token", amount(Int(bytesPerToken))),
       ("decode reads", "\(decimal(decode.median * bytesPerToken / 1e9, 1)) GB/s, \(shareText)"),
@@ -190,7 +193,8 @@ private struct Figures {
       "image": [
         "width": .int(width), "height": .int(height), "views": .int(views), "tokens": .int(imageTokens),
       ],
-      "encode_seconds": encoding.json, "prefill_tokens_per_second": prefill.json, "decode_tokens_per_second": decode.json,
+      "encode_seconds": encoding.json, "prompt_tokens": .int(promptTokens),
+      "prefill_tokens_per_second": prefill.json, "decode_tokens_per_second": decode.json,
       "bytes_per_token": .int(Int(bytesPerToken)), "read_bytes_per_second": .rounded(bandwidth),
       "bandwidth_share": .rounded(share), "peak_bytes": .int(peak),
     ]
