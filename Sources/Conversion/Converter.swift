@@ -39,7 +39,7 @@ package struct Converter {
     self.options = options
     system = try SystemDescription(checkpoint)
     let text = checkpoint.config.has("text_config") ? try checkpoint.config.object("text_config") : checkpoint.config
-    let tokenizer = try TokenizerMetadata(checkpoint, imageToken: system.imageToken).entries(
+    let tokenizer = try TokenizerMetadata(checkpoint, system.tokenizer).entries(
       vocabSize: try text.size("vocab_size", default: 32000))
     let folder = checkpoint.folders.first?.name ?? ""
     let origin = try checkpoint.config.string("_name_or_path", default: folder).split(separator: "/").suffix(2).joined(

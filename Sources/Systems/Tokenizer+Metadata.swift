@@ -4,28 +4,61 @@ import WeightFile
 
 extension Tokenizer {
   /// The tokenizer that a weight file's `tokenizer.*` metadata describes.
-  convenience init(_ m: Metadata) throws(FoveaError) {
-    let vocabulary: SentencePieceVocabulary
-    let prefixRule: DummyPrefixRule
+  package convenience init(_ m: Metadata) throws(FoveaError) {
+    let model = try Self.model(m)
     let added: [AddedToken]
-    do {
-      try m.requireTokenizerKind()
-      vocabulary = try SentencePieceVocabulary(m)
-      prefixRule = try DummyPrefixRule(m)
-      added = try AddedToken.list(m)
-    } catch { throw FoveaError(error) }
+    do { added = try AddedToken.list(m) } catch { throw FoveaError(error) }
     let begin = m.int("tokenizer.bos").flatMap { Int32(exactly: $0) }
-    do {
-      try self.init(.sentencePiece(SentencePieceBPE(vocabulary, prefixRule: prefixRule)), added: added, bosId: begin)
-    } catch { throw FoveaError(error) }
+    do { try self.init(model, added: added, bosId: begin) } catch { throw FoveaError(error) }
+  }
+
+  private static func model(_ m: Metadata) throws(FoveaError) -> Model {
+    let kind: String
+    do { kind = try m.requireString("tokenizer.kind") } catch { throw FoveaError(error) }
+    if kind.utf8.elementsEqual("sentencepiece_bpe".utf8) {
+      let vocabulary: SentencePieceVocabulary
+      let prefixRule: DummyPrefixRule
+      do {
+        vocabulary = try SentencePieceVocabulary(m)
+        prefixRule = try DummyPrefixRule(m)
+      } catch { throw FoveaError(error) }
+      do { return .sentencePiece(try SentencePieceBPE(vocabulary, prefixRule: prefixRule)) } catch { throw FoveaError(error) }
+    }
+    guard kind.utf8.elementsEqual("byte_level_bpe".utf8) else {
+      throw FoveaError(m.mismatch("tokenizer.kind", found: kind, expected: "sentencepiece_bpe or byte_level_bpe"))
+    }
+    let vocabulary: ByteLevelVocabulary
+    do { vocabulary = try ByteLevelVocabulary(m) } catch { throw FoveaError(error) }
+    do { return .byteLevel(try ByteLevelBPE(vocabulary)) } catch { throw FoveaError(error) }
   }
 }
 
-extension Metadata {
-  fileprivate func requireTokenizerKind() throws(WeightFileError) {
-    let kind = try requireString("tokenizer.kind")
-    guard kind.utf8.elementsEqual("sentencepiece_bpe".utf8) else {
-      throw mismatch("tokenizer.kind", found: kind, expected: "sentencepiece_bpe")
+extension ByteLevelVocabulary {
+  /// `tokenizer.merges` lists the merges, and pieces are then written in the byte alphabet; without it ids are ranks of plain bytes.
+  fileprivate init(_ m: Metadata) throws(WeightFileError) {
+    var pieces = ByteStrings()
+    for piece in try m.requireByteStrings("tokenizer.pieces") { pieces.append(piece) }
+    let patternName = try m.requireString("tokenizer.pattern")
+    guard let pattern = SplitPattern(name: patternName) else {
+      throw m.mismatch("tokenizer.pattern", found: patternName, expected: "gpt2, qwen or llama3")
+    }
+    let compositionName = m.string("tokenizer.composition") ?? "none"
+    guard let composition = Composition(name: compositionName) else {
+      throw m.mismatch("tokenizer.composition", found: compositionName, expected: "none, segments or whole_text")
+    }
+    if let lines = m.byteStrings("tokenizer.merges") {
+      var merges = ByteStrings()
+      for line in lines { merges.append(line) }
+      self.init(pieces: pieces, usesByteAlphabet: true, merging: .rules(merges), pattern: pattern)
+    } else {
+      self.init(pieces: pieces, usesByteAlphabet: false, merging: .ranks, pattern: pattern)
+    }
+    self.composition = composition
+    prefersWholeWords = m.bool("tokenizer.wholeWords") ?? false
+    addsPrefixSpace = m.bool("tokenizer.addPrefixSpace") ?? false
+    if let id = m.int("tokenizer.unk") {
+      guard let unknown = Int32(exactly: id) else { throw m.mismatch("tokenizer.unk", found: "\(id)", expected: "an id of 32 bits") }
+      unknownId = unknown
     }
   }
 }

@@ -8,8 +8,7 @@ package struct SystemDescription {
   package let source: any TensorSource
   package let metadata: [(key: String, value: MetadataValue)]
   package let textLayers: Int
-  /// The id of `<image>` where that is a token of the vocabulary.
-  package let imageToken: Int?
+  package let tokenizer: TokenizerNeeds
 
   /// Recognises the system by `architectures` in config.json.
   package init(_ checkpoint: OpenCheckpoint) throws {
@@ -34,7 +33,7 @@ package struct SystemDescription {
 
   init(
     system: String, plan: CheckpointPlan, metadata: [(key: String, value: MetadataValue)], textLayers: Int,
-    imageToken: Int? = nil, isIgnorable: (String) -> Bool
+    tokenizer: TokenizerNeeds = TokenizerNeeds(), isIgnorable: (String) -> Bool
   ) throws {
     try plan.finish(isIgnorable: isIgnorable)
     self.system = system
@@ -42,7 +41,7 @@ package struct SystemDescription {
     source = plan.source
     self.metadata = metadata
     self.textLayers = textLayers
-    self.imageToken = imageToken
+    self.tokenizer = tokenizer
   }
 
   static func visionMetadata(_ c: VisionConfig, used: Int, dropClass: Bool) -> [(String, MetadataValue)] {

@@ -58,7 +58,7 @@ package struct TokenizerJSON {
     let splitter = json["pre_tokenizer"]
     let normalizers = json["normalizer"].map { $0["normalizers"]?.array ?? [$0] } ?? []
     guard splitter?["type"]?.string != "ByteLevel", splitter?["pretokenizers"] == nil else {
-      throw unsupported("a byte-level BPE tokenizer; only those of SentencePiece type can be converted yet")
+      throw unsupported("a byte-level BPE tokenizer beside a SentencePiece model")
     }
     var prefix = false
     for step in normalizers {

@@ -1,105 +1,171 @@
 // SPDX-License-Identifier: Apache-2.0
 import WeightFile
 
-/// Everything about the tokenizer that goes into the weight file.
-struct TokenizerMetadata {
-  var model: SentencePieceModel
-  var added: [TokenizerJSON.AddedToken]
-  var eosIds: [Int]
-  var addBos: Bool
-  var prefixRule: TokenizerJSON.PrefixRule
+/// What a system wants of its tokenizer besides what the tokenizer's files say.
+package struct TokenizerNeeds: Sendable {
+  /// The id that stands for an image, where that is a token of the vocabulary.
+  package var imageToken: Int?
+  /// Tokens that end an answer, besides those the configs name.
+  package var endTokens: [String] = []
+  /// Whether texts begin with the begin-of-sequence token where the files leave it open.
+  package var addsBegin: Bool?
 
-  /// - Parameter imageToken: the id that stands for an image, where that is a token of the vocabulary.
-  /// - Throws: `.missingFile` when there is no tokenizer, `.unsupported` for kinds other than SentencePiece BPE.
-  init(_ checkpoint: OpenCheckpoint, imageToken: Int?) throws {
+  package init(imageToken: Int? = nil, endTokens: [String] = [], addsBegin: Bool? = nil) {
+    self.imageToken = imageToken
+    self.endTokens = endTokens
+    self.addsBegin = addsBegin
+  }
+}
+
+/// Everything about the tokenizer that goes into the weight file.
+package struct TokenizerMetadata {
+  enum Model {
+    case sentencePiece(SentencePieceModel, TokenizerJSON.PrefixRule)
+    case byteLevel(ByteLevelModel)
+  }
+
+  private let model: Model
+  private var added: [TokenizerJSON.AddedToken]
+  private var eosIds: [Int] = []
+  /// −1: none.
+  private var bos, eos, pad: Int
+  private var addBos = false
+
+  /// - Throws: `.missingFile` when there is no tokenizer, `.unsupported` for kinds other than SentencePiece and byte-level BPE.
+  package init(_ checkpoint: OpenCheckpoint, _ needs: TokenizerNeeds) throws {
     let settings = try checkpoint.json("tokenizer_config.json")
     let json = try checkpoint.file("tokenizer.json").map { TokenizerJSON(json: try .read($0), file: "tokenizer.json") }
-    if let path = checkpoint.file("tokenizer.model") {
-      model = try SentencePieceModel(path: path)
-      let isLegacy = try settings?.bool("legacy", default: true) ?? true
-      prefixRule = try json?.prefixRule() ?? (isLegacy ? .every : .firstUnlessSpace)
-    } else if let json {
-      model = try json.sentencePieceModel()
-      prefixRule = try json.prefixRule() ?? .every
-    } else {
-      throw ConversionError.missingFile(
-        directory: checkpoint.folders.last?.path ?? "", looked: ["tokenizer.model", "tokenizer.json"])
+    let files = try AddedTokenFiles(checkpoint, settings: settings, json: json)
+    model = try Self.model(checkpoint, settings, json)
+    let hasOwnBegin: Bool
+    switch model {
+    case .sentencePiece(let m, _):
+      added = try files.tokens(plainStrip: false)
+      (bos, eos, pad) = (m.bos, m.eos, m.pad)
+      // transformers looks for the special pieces in a text like for added tokens.
+      for id in [m.unknown, m.bos, m.eos] where id >= 0 && !added.contains(where: { $0.id == id }) {
+        added.append(TokenizerJSON.AddedToken(id: id, text: m.pieces[id], isSpecial: true))
+      }
+      hasOwnBegin = true
+    case .byteLevel(let m):
+      added = try files.tokens(plainStrip: json == nil && m.merges != nil)
+      if m.merges == nil {
+        for (i, text) in ByteLevelModel.qwenSpecials.enumerated() {
+          added.append(TokenizerJSON.AddedToken(id: m.pieces.count + i, text: text, isSpecial: true))
+        }
+      }
+      (bos, eos, pad) = (-1, -1, -1)
+      let roles = ["bos", "eos", "pad", "unk"].map { files.special($0) }
+      let ids = roles.map { text in text.flatMap { id(of: $0) } ?? -1 }
+      for (text, id) in zip(roles, ids) where id >= 0 && !added.contains(where: { $0.id == id }) {
+        added.append(TokenizerJSON.AddedToken(id: id, text: text ?? "", isSpecial: true))
+      }
+      (bos, eos, pad) = (ids[0], ids[1], ids[2])
+      if let begin = json?.beginToken.flatMap({ id(of: $0) }) {
+        bos = begin
+        hasOwnBegin = true
+      } else {
+        hasOwnBegin = needs.addsBegin ?? false
+      }
     }
-
-    added = try Self.addedTokens(checkpoint, settings, json)
-    // transformers looks for the special pieces in a text like for added tokens.
-    for id in [model.unknown, model.bos, model.eos] where id >= 0 && !added.contains(where: { $0.id == id }) {
-      added.append(TokenizerJSON.AddedToken(id: id, text: model.pieces[id], isSpecial: true))
-    }
-    if let image = imageToken, !added.contains(where: { $0.text == "<image>" }) {
+    if let image = needs.imageToken, !added.contains(where: { $0.text == "<image>" }) {
       added.append(TokenizerJSON.AddedToken(id: image, text: "<image>", isSpecial: true))
     }
     added.sort { $0.id < $1.id }
-    for token in added where token.id < model.pieces.count && !model.pieces[token.id].utf8.elementsEqual(token.text.utf8) {
-      throw ConversionError.malformed(
-        file: "tokenizer", detail: "added token \(token.text) has the id \(token.id) of piece \(model.pieces[token.id])")
-    }
+    addBos = try settings?.bool("add_bos_token", default: hasOwnBegin) ?? hasOwnBegin
 
     let generation = try checkpoint.json("generation_config.json")
     let text = checkpoint.config.has("text_config") ? try checkpoint.config.object("text_config") : checkpoint.config
     let configs = [generation, text, checkpoint.config].compactMap { $0 }
-    if let eos = configs.compactMap({ $0.value["eos_token_id"] }).first {
-      eosIds = eos.array?.compactMap(\.int) ?? [eos.int].compactMap { $0 }
-    } else {
-      eosIds = [model.eos]
+    eosIds = eos >= 0 ? [eos] : []
+    if let ids = configs.compactMap({ $0.value["eos_token_id"] }).first {
+      eosIds = ids.array?.compactMap(\.int) ?? [ids.int].compactMap { $0 }
     }
-    if let bos = configs.compactMap({ $0.value["bos_token_id"]?.int }).first, bos >= 0, bos < model.pieces.count { model.bos = bos }
-    if let eos = eosIds.first, eos >= 0, eos < model.pieces.count { model.eos = eos }
-    if let pad = configs.compactMap({ $0.value["pad_token_id"]?.int }).first { model.pad = pad }
-    addBos = try settings?.bool("add_bos_token", default: true) ?? true
+    if let id = configs.compactMap({ $0.value["bos_token_id"]?.int }).first, id >= 0 { bos = id }
+    if let id = configs.compactMap({ $0.value["pad_token_id"]?.int }).first { pad = id }
+    if let id = eosIds.first { eos = id }
+    for text in needs.endTokens {
+      guard let id = id(of: text) else { throw ConversionError.malformed(file: "tokenizer", detail: "there is no token \(text)") }
+      if !eosIds.contains(id) { eosIds.append(id) }
+    }
+    for token in added where token.id < pieceCount && !isPiece(token.id, token.text) {
+      throw ConversionError.malformed(
+        file: "tokenizer", detail: "added token \(token.text) has the id \(token.id) of another piece")
+    }
   }
 
-  /// tokenizer.json knows the most of an added token, tokenizer_config.json as much, added_tokens.json only its id.
-  private static func addedTokens(
-    _ checkpoint: OpenCheckpoint, _ settings: ConfigReader?, _ json: TokenizerJSON?
-  ) throws -> [TokenizerJSON.AddedToken] {
-    var tokens: [Int: TokenizerJSON.AddedToken] = [:]
-    if let plain = try checkpoint.json("added_tokens.json") {
-      for (text, value) in plain.value.members ?? [] {
-        guard let id = value.int, id >= 0, id < 1 << 24, !text.isEmpty else { throw plain.fail(text, "should be an id") }
-        tokens[id] = TokenizerJSON.AddedToken(id: id, text: text, isSpecial: true)
-      }
+  private static func model(_ checkpoint: OpenCheckpoint, _ settings: ConfigReader?, _ json: TokenizerJSON?) throws -> Model {
+    if let path = checkpoint.file("tokenizer.model") {
+      let isLegacy = try settings?.bool("legacy", default: true) ?? true
+      return .sentencePiece(
+        try SentencePieceModel(path: path), try json?.prefixRule() ?? (isLegacy ? .every : .firstUnlessSpace))
     }
-    for (id, value) in try settings?.object("added_tokens_decoder").value.members ?? [] {
-      guard let token = TokenizerJSON.AddedToken(id: Int(id), value) else {
-        throw ConversionError.badConfig(file: "tokenizer_config.json", key: "added_tokens_decoder.\(id)", detail: "is not a token")
-      }
-      tokens[token.id] = token
+    if let json {
+      if json.isByteLevel { return .byteLevel(try json.byteLevelModel()) }
+      return .sentencePiece(try json.sentencePieceModel(), try json.prefixRule() ?? .every)
     }
-    for token in try json?.addedTokens() ?? [] { tokens[token.id] = token }
-    return Array(tokens.values)
+    if let path = checkpoint.file("qwen.tiktoken") { return .byteLevel(try ByteLevelModel(tiktoken: path)) }
+    if let vocabulary = checkpoint.file("vocab.json"), let merges = checkpoint.file("merges.txt") {
+      return .byteLevel(try ByteLevelModel(vocabulary: vocabulary, merges: merges, settings: settings))
+    }
+    throw ConversionError.missingFile(
+      directory: checkpoint.folders.last?.path ?? "",
+      looked: ["tokenizer.model", "tokenizer.json", "qwen.tiktoken", "vocab.json with merges.txt"])
+  }
+
+  private var pieceCount: Int {
+    switch model {
+    case .sentencePiece(let m, _): m.pieces.count
+    case .byteLevel(let m): m.pieces.count
+    }
+  }
+
+  private func isPiece(_ id: Int, _ text: String) -> Bool {
+    switch model {
+    case .sentencePiece(let m, _): m.pieces[id].utf8.elementsEqual(text.utf8)
+    case .byteLevel(let m): m.pieces[id].elementsEqual(text.utf8)
+    }
+  }
+
+  private func id(of text: String) -> Int? {
+    if let token = added.first(where: { $0.text.utf8.elementsEqual(text.utf8) }) { return token.id }
+    switch model {
+    case .sentencePiece(let m, _): return m.pieces.firstIndex { $0.utf8.elementsEqual(text.utf8) }
+    case .byteLevel(let m): return m.id(of: text)
+    }
   }
 
   /// - Parameter vocabSize: rows of the embedding; a token past them cannot be used.
-  func entries(vocabSize: Int) throws -> [(String, MetadataValue)] {
-    guard model.pieces.count <= vocabSize else {
+  package func entries(vocabSize: Int) throws -> [(String, MetadataValue)] {
+    guard pieceCount <= vocabSize else {
       throw ConversionError.badConfig(
-        file: "config.json", key: "vocab_size", detail: "\(vocabSize) is less than the tokenizer's \(model.pieces.count) pieces")
+        file: "config.json", key: "vocab_size", detail: "\(vocabSize) is less than the tokenizer's \(pieceCount) pieces")
     }
     let usable = added.filter { $0.id < vocabSize }
-    guard eosIds.allSatisfy({ $0 >= 0 && $0 < vocabSize }) else {
+    guard !eosIds.isEmpty, eosIds.allSatisfy({ $0 >= 0 && $0 < vocabSize }) else {
       throw ConversionError.badConfig(
         file: "config.json", key: "eos_token_id", detail: "\(eosIds) are not in a vocabulary of \(vocabSize)")
     }
     var entries: [(String, MetadataValue)] = [
-      ("tokenizer.kind", .string("sentencepiece_bpe")), ("tokenizer.pieces", .strings(model.pieces)),
-      ("tokenizer.scores", .doubles(model.scores)), ("tokenizer.types", .ints(model.kinds)), ("tokenizer.unk", .int(model.unknown)),
-      ("tokenizer.bos", .int(model.bos)), ("tokenizer.eos", .int(model.eos)), ("tokenizer.eosIds", .ints(eosIds)),
-      ("tokenizer.addBos", .bool(addBos)), ("tokenizer.addDummyPrefix", .bool(model.addDummyPrefix)),
-      ("tokenizer.prefixRule", .string(prefixRule.rawValue)),
-      ("tokenizer.removeExtraWhitespaces", .bool(model.removeExtraWhitespaces)),
-      ("tokenizer.escapeWhitespaces", .bool(model.escapeWhitespaces)), ("tokenizer.added", .strings(usable.map(\.text))),
-      ("tokenizer.addedIds", .ints(usable.map(\.id))), ("tokenizer.addedSpecial", .ints(usable.map { $0.isSpecial ? 1 : 0 })),
+      ("tokenizer.eos", .int(eos)), ("tokenizer.eosIds", .ints(eosIds)), ("tokenizer.addBos", .bool(addBos)),
+      ("tokenizer.added", .strings(usable.map(\.text))), ("tokenizer.addedIds", .ints(usable.map(\.id))),
+      ("tokenizer.addedSpecial", .ints(usable.map { $0.isSpecial ? 1 : 0 })),
     ]
-    // Bits: 1 blanks before the token belong to it, 2 blanks after it.
     if usable.contains(where: { $0.strips != 0 }) { entries.append(("tokenizer.addedStrips", .ints(usable.map(\.strips)))) }
-    if model.pad >= 0, model.pad < vocabSize { entries.append(("tokenizer.pad", .int(model.pad))) }
-    if !model.charsMap.isEmpty { entries.append(("tokenizer.charsMap", .bytes(model.charsMap))) }
+    if bos >= 0, bos < vocabSize { entries.append(("tokenizer.bos", .int(bos))) }
+    if pad >= 0, pad < vocabSize { entries.append(("tokenizer.pad", .int(pad))) }
+    switch model {
+    case .byteLevel(let m): entries += m.entries
+    case .sentencePiece(let m, let prefixRule):
+      entries += [
+        ("tokenizer.kind", .string("sentencepiece_bpe")), ("tokenizer.pieces", .strings(m.pieces)),
+        ("tokenizer.scores", .doubles(m.scores)), ("tokenizer.types", .ints(m.kinds)), ("tokenizer.unk", .int(m.unknown)),
+        ("tokenizer.addDummyPrefix", .bool(m.addDummyPrefix)), ("tokenizer.prefixRule", .string(prefixRule.rawValue)),
+        ("tokenizer.removeExtraWhitespaces", .bool(m.removeExtraWhitespaces)),
+        ("tokenizer.escapeWhitespaces", .bool(m.escapeWhitespaces)),
+      ]
+      if !m.charsMap.isEmpty { entries.append(("tokenizer.charsMap", .bytes(m.charsMap))) }
+    }
     return entries
   }
 }

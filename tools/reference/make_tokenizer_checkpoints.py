@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Byte-level tokenizers in their published forms and what the reference libraries make of fuzzed strings, for Tests/ConversionTests.
+
+    make_tokenizer_checkpoints.py Tests/ConversionTests/Fixtures/tokenizers             # what is committed
+    make_tokenizer_checkpoints.py DIR --count 10000 --seed 7                            # more, for FOVEA_TOKENIZER_CHECKPOINTS=DIR
+
+Needs tokenizers and tiktoken. The vocabularies are trained here on the synthetic corpus of make_tokenizer_fixtures.py.
+Each folder is a checkpoint without tensors; expected.json holds one list of ids for each string of texts.json.
+"""
+import argparse
+import base64
+import json
+import random
+import struct
+import unicodedata
+from pathlib import Path
+
+import tiktoken
+from make_tokenizer_fixtures import QWEN, byte_characters, fast_byte_level, fuzz, lexicon, sentence, train_byte_level
+from tokenizers import processors
+
+QWEN_SPECIALS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"] + [f"<|extra_{i}|>" for i in range(205)] + [
+    "<ref>", "</ref>", "<box>", "</box>", "<quad>", "</quad>", "<img>", "</img>", "<imgpad>"]
+
+
+def write(path, value, **options):
+    path.write_text(json.dumps(value, ensure_ascii=False, **options) + "\n")
+
+
+def folder(root, name, vocab_size, ids, **config):
+    """A checkpoint's frame and the ids expected of it."""
+    path = root / name
+    path.mkdir(parents=True, exist_ok=True)
+    write(path / "config.json", {"vocab_size": vocab_size} | config)
+    write(path / "expected.json", ids, separators=(",", ":"))
+    (path / "model.safetensors").write_bytes(struct.pack("<Q", 2) + b"{}")
+    return path
+
+
+def special_json(text):
+    return {"content": text, "lstrip": False, "normalized": True, "rstrip": False, "single_word": False}
+
+
+def opt_files(root, corpus, texts):
+    """vocab.json + merges.txt as OPT has them. Tokens added to the Python tokenizer swallow the blanks around them (transformers to
+    4.33) unless special_tokens_map.json describes them."""
+    specials = ["<s>", "<pad>", "</s>", "<unk>"]
+    vocab, merges = train_byte_level(corpus, "gpt2", 420, specials)
+    n = len(vocab)
+    added = [(s, vocab[s], 1) for s in specials[1:3]] + [("<imgpad>", n, 7), ("<img>", n + 1, 7), ("</img>", n + 2, 1)]
+    t = fast_byte_level("gpt2", False, False, vocab, merges, False, added)
+    path = folder(root, "opt_files", n + 3, [[2] + t.encode(x).ids for x in texts], model_type="opt", eos_token_id=2, bos_token_id=2)
+    write(path / "vocab.json", vocab)
+    (path / "merges.txt").write_text("#version: 0.2\n" + "".join(f"{a} {b}\n" for a, b in merges))
+    write(path / "added_tokens.json", {s: i for s, i, _ in added[2:]})
+    write(path / "tokenizer_config.json", {
+        "tokenizer_class": "GPT2Tokenizer", "add_bos_token": True, "add_prefix_space": False,
+        "bos_token": special_json("</s>"), "eos_token": special_json("</s>"), "unk_token": special_json("</s>"), "pad_token": "<pad>"})
+    write(path / "special_tokens_map.json", {
+        "bos_token": special_json("</s>"), "eos_token": special_json("</s>"), "unk_token": special_json("</s>"), "pad_token": "<pad>",
+        "additional_special_tokens": [special_json("</img>")]})
+
+
+def fast(root, name, corpus, texts, pattern, begin=None, eos=None, **options):
+    vocab, merges = train_byte_level(corpus, pattern, 420)
+    if options.get("whole_words"):
+        drop = random.Random(3)
+        merges = [m for m in merges if drop.random() < 0.9]
+    n = len(vocab)
+    names = ["<|begin_of_text|>", "<|endoftext|>", "<|im_end|>", "<img>", "<imgpad>"]
+    added = [(s, n + i, 1 if s.startswith("<|") else 0) for i, s in enumerate(names)]
+    t = fast_byte_level(pattern, options.get("compose", False), False, vocab, merges, options.get("whole_words", False), added)
+    if begin:
+        t.post_processor = processors.Sequence([
+            processors.ByteLevel(trim_offsets=False),
+            processors.TemplateProcessing(single=f"{begin} $A", special_tokens=[(begin, t.token_to_id(begin))])])
+    path = folder(root, name, n + len(added), [t.encode(x).ids for x in texts], eos_token_id=t.token_to_id(eos or "<|endoftext|>"))
+    t.save(str(path / "tokenizer.json"), pretty=False)
+
+
+def qwen_tiktoken(root, corpus, texts):
+    vocab, _ = train_byte_level(corpus, "qwen", 420)
+    alphabet = byte_characters()
+    pieces = [bytes(alphabet[c] for c in p) for p in sorted(vocab, key=vocab.get)]
+    t = tiktoken.Encoding("test", pat_str=QWEN, mergeable_ranks={p: i for i, p in enumerate(pieces)},
+                          special_tokens={s: len(pieces) + i for i, s in enumerate(QWEN_SPECIALS)})
+    ids = [t.encode(unicodedata.normalize("NFC", x), allowed_special="all") for x in texts]
+    path = folder(root, "qwen_tiktoken", len(pieces) + len(QWEN_SPECIALS), ids, eos_token_id=len(pieces))
+    (path / "qwen.tiktoken").write_bytes(b"".join(base64.b64encode(p) + b" %d\n" % i for i, p in enumerate(pieces)))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("output", type=Path)
+    parser.add_argument("--count", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=2)
+    a = parser.parse_args()
+    a.output.mkdir(parents=True, exist_ok=True)
+    rng = random.Random(1234)
+    words = lexicon(rng)
+    corpus = [sentence(rng, words) for _ in range(2000)]
+    rng = random.Random(a.seed)
+    texts = ["", " ", "<img>", " <img> ", "a <img>\nb", "a </img> b", "<imgpad><imgpad> x", "<|im_start|>system\nYou<|im_end|>", "</s> x"]
+    texts += [fuzz(rng, words) for _ in range(a.count - len(texts))]
+    write(a.output / "texts.json", texts)
+    opt_files(a.output, corpus, texts)
+    fast(a.output, "gpt2_json", corpus, texts, "gpt2")
+    fast(a.output, "qwen2_json", corpus, texts, "qwen", compose=True)
+    fast(a.output, "llama3_json", corpus, texts, "llama3", begin="<|begin_of_text|>", whole_words=True)
+    qwen_tiktoken(a.output, corpus, texts)
+
+
+if __name__ == "__main__":
+    main()
