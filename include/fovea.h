@@ -284,6 +284,35 @@ void fovea_session_cancel(fovea_session *session);
  *  Returns FOVEA_OK, _ARGUMENT or _BUSY. */
 fovea_status fovea_session_reset(fovea_session *session);
 
+/** What a region is. */
+enum {
+  FOVEA_REGION_POINT = 0,    /**< (x1, y1) */
+  FOVEA_REGION_BOX = 1,      /**< from (x1, y1) to (x2, y2), the pixels of both corners included */
+  FOVEA_REGION_POLYGON = 2,  /**< the pixels whose centres lie inside `vertices`, by the even-odd rule */
+  FOVEA_REGION_SCRIBBLE = 3, /**< the pixels whose centres are within `radius` of the line through `vertices` */
+  FOVEA_REGION_MASK = 4      /**< the pixels whose byte in `mask` is not 0 */
+};
+
+/** A part of an image that a prompt speaks of, in pixels of the original image (0, 0 is the upper left corner of the first pixel).
+ *  A box or free form that reaches beyond the image is cut at its edges; one wholly outside, an empty one and coordinates that are
+ *  not finite are FOVEA_ERROR_ARGUMENT. */
+typedef struct fovea_region {
+  size_t struct_size;
+  int32_t kind;           /**< FOVEA_REGION_... */
+  int32_t image;          /**< index of the call's image it lies in */
+  double x1, y1, x2, y2;  /**< point and box */
+  const double *vertices; /**< polygon and scribble: x, y of each vertex */
+  size_t vertex_count;
+  double radius;          /**< scribble: half the line's width; above 0 */
+  const uint8_t *mask;    /**< mask: row y begins at `mask + y * mask_stride`; its size must be the image's */
+  size_t mask_stride;     /**< 0: rows without gaps */
+  int32_t mask_width, mask_height;
+  uint64_t seed;          /**< 0: points spread evenly over the region; else points drawn at random, the same for the same seed */
+  const int32_t *points;  /**< the region sampler's first points, x, y of each, in place of chosen ones; NULL: it chooses */
+  size_t point_count;     /**< with `points`: 512 */
+  int32_t start1, start2; /**< with `points`: index of the point that each farthest-point sampling starts from; else 0 */
+} fovea_region;
+
 typedef struct fovea_generate_options {
   size_t struct_size;
   int32_t max_tokens;        /**< most tokens to make; 0: until the context is full */
@@ -302,6 +331,8 @@ typedef struct fovea_generate_options {
   void *on_token_user;           /**< passed to `on_token` */
   fovea_progress_callback progress; /**< told how much of the prompt has been read; NULL: none */
   void *progress_user;              /**< passed to `progress` */
+  const fovea_region *regions;      /**< for the `<region>` marks of the prompt, in order; all of one `struct_size` */
+  size_t region_count;
 } fovea_generate_options;
 
 /** Why an answer ended. */
@@ -330,9 +361,17 @@ typedef struct fovea_generate_result {
  *  none, the images stand where the template puts them. With `options->raw` nothing is added but a beginning-of-sequence token
  *  where the model needs one: each `<image>` stands for one whole image block, its start, end and separator tokens included.
  *  Marks and images that differ in number are FOVEA_ERROR_ARGUMENT.
+ *
+ *  Each `<region>` mark takes the next of `options->regions`. It is replaced, raw or not, by what the system was trained to read: the
+ *  region's coordinates as text (not repeated where they stand in front of the mark already) and, where the system has a region
+ *  sampler, the token that stands for the region's vector; that token itself, `<region_fea>`, may be written to get the vector
+ *  alone. Marks and regions that differ in number are FOVEA_ERROR_ARGUMENT, regions for a system that takes none
+ *  FOVEA_ERROR_UNSUPPORTED.
+ *
  *  `result` (may be NULL) receives figures; `*text` (`text` may be NULL) the answer, released with fovea_string_free. Both
  *  stay empty on failure.
- *  Returns FOVEA_OK, _ARGUMENT (also an image of another model), _CONTEXT, _MEMORY, _BUSY, _CANCELLED or _DEADLINE. */
+ *  Returns FOVEA_OK, _ARGUMENT (also an image of another model), _UNSUPPORTED, _CONTEXT, _MEMORY, _BUSY, _CANCELLED or
+ *  _DEADLINE. */
 fovea_status fovea_generate(
     fovea_session *session, const char *prompt, fovea_image_embedding *const *images, size_t image_count,
     const fovea_generate_options *options, fovea_generate_result *result, char **text);
@@ -344,7 +383,7 @@ fovea_status fovea_generate_ids(
     const fovea_generate_options *options, fovea_generate_result *result, int32_t *ids, size_t capacity, size_t *count);
 
 /** The model's raw scores for the next token at every position of a prompt: `*logits` is float32 [`*positions`, `*vocab_size`],
- *  row-major, owned by the session and valid until the next call on it. Of the options only `raw` and `deadline_seconds` matter.
+ *  row-major, owned by the session and valid until the next call on it. Of the options only `raw`, `regions` and `deadline_seconds` matter.
  *  Returns as fovea_generate. */
 fovea_status fovea_logits(
     fovea_session *session, const char *prompt, fovea_image_embedding *const *images, size_t image_count,

@@ -84,12 +84,13 @@ private func run(_ request: Request, on handle: SessionHandle, most: Int) throws
   let prompt = Array(try text(request.prompt, "prompt"))
   let images = try embeddings(request, handle.model)
   let c = try generateOptions(request.options)
+  let regions = try regions(c)
   let options = try options(c, most: most)
   guard let callback = c.on_token else {
-    return try handle.session.generate(prompt: prompt, images: images, options: options)
+    return try handle.session.generate(prompt: prompt, images: images, regions: regions, options: options)
   }
   let user = c.on_token_user
-  return try handle.session.generate(prompt: prompt, images: images, options: options) { id, text in
+  return try handle.session.generate(prompt: prompt, images: images, regions: regions, options: options) { id, text in
     withUnsafeTemporaryAllocation(of: CChar.self, capacity: text.count + 1) { piece in
       guard let base = piece.baseAddress else { return false }
       copy(text, to: base)
@@ -106,7 +107,9 @@ private func score(_ request: Request, on handle: SessionHandle) throws(FoveaErr
   let options = try generateOptions(request.options)
   var rows = 0
   var needed = 0
-  try handle.session.logits(prompt: prompt, images: images, isRaw: options.raw != 0) { values, count in
+  try handle.session.logits(
+    prompt: prompt, images: images, regions: try regions(options), isRaw: options.raw != 0
+  ) { values, count in
     free(handle.logits)
     needed = values.count * MemoryLayout<Float>.stride
     handle.logits = malloc(max(needed, 1))?.assumingMemoryBound(to: Float.self)

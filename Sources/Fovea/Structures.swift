@@ -56,4 +56,5 @@ enum FirstSize {
   static let sessionOptions = 16
   static let generateOptions = 104
   static let generateResult = 48
+  static let region = 128
 }

@@ -17,7 +17,7 @@ package final class Model {
   let kernels: KernelTable
   package let pool: ThreadPool
   private let store: WeightStore
-  private let identities = IdentitySource()
+  let identities = IdentitySource()
 
   /// Maps and validates the file at `path` and prepares its system.
   package static func load(path: String, options: LoadOptions) throws(FoveaError) -> Model {
@@ -85,7 +85,7 @@ package final class Model {
       let encoded = try system.vision.encode(
         views, progress: { done, total in if progress?(done, total) == false { stop.cancel() } }, context(arena, stop))
       return try ImageEmbedding(
-        copying: encoded.tokens, width: image.width, height: image.height, views: encoded.views,
+        copying: encoded.tokens, map: encoded.map, width: image.width, height: image.height, views: encoded.views,
         identity: identities.next())
     } catch { throw FoveaError(error) }
   }

@@ -1,16 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
+import Systems
 
 /// What stands at one position of a sequence.
 enum SequenceElement: Equatable {
   case token(Int32)
   /// Row of the call's image number `index`; two calls mean the same image when `identity` is the same.
   case image(index: Int, identity: UInt64, row: Int)
+  /// The call's region number `index`. Two calls' regions are never taken for the same.
+  case region(index: Int, call: UInt64)
 
   static func == (a: Self, b: Self) -> Bool {
     switch (a, b) {
     case (.token(let x), .token(let y)): return x == y
     case (.image(_, let i, let x), .image(_, let j, let y)): return i == j && x == y
+    case (.region(let i, let x), .region(let j, let y)): return i == j && x == y
     default: return false
     }
   }
+}
+
+/// A prompt as positions, and where the vectors of those come from that are no tokens.
+struct PromptSequence {
+  var elements: [SequenceElement] = []
+  let images: [ImageEmbedding]
+  /// One vector of the decoder's width for each region.
+  var regions: [[Float]] = []
+
+  var count: Int { elements.count }
 }

@@ -38,31 +38,33 @@ package final class Session {
   /// - Parameters:
   ///   - prompt: UTF-8; a question for the checkpoint's template, or the whole prompt if `options.isRaw`.
   ///   - images: one per `<image>` mark of a raw prompt, in order.
+  ///   - regions: one per `<region>` mark of the prompt, in order.
   ///   - onToken: called with each token and the text that became certain with it (maybe empty); false stops.
   package func generate(
-    prompt: [UInt8], images: [ImageEmbedding], options: GenerateOptions,
+    prompt: [UInt8], images: [ImageEmbedding], regions: [Region] = [], options: GenerateOptions,
     onToken: (Int32, [UInt8]) -> Bool = { _, _ in true }
   ) throws(FoveaError) -> GenerateResult {
     try exclusively { () throws(FoveaError) in
       try check(options)
       arm(options)
-      let sequence = try assemble(prompt, images, isRaw: options.isRaw)
+      let sequence = try assemble(prompt, images, regions, isRaw: options.isRaw)
       guard sequence.count < contextLength else {
         throw FoveaError(
           .context, "prompt: \(sequence.count) positions leave no room in a context of \(contextLength)")
       }
-      return try run(sequence, images, options, onToken)
+      return try run(sequence, options, onToken)
     }
   }
 
   /// Logits of every position of a prompt, computed from its start.
   /// - Parameter body: gets `[positions, vocabSize]` row-major; the memory is the session's, valid during the call.
   package func logits(
-    prompt: [UInt8], images: [ImageEmbedding], isRaw: Bool, _ body: (UnsafeBufferPointer<Float>, _ rows: Int) -> Void
+    prompt: [UInt8], images: [ImageEmbedding], regions: [Region] = [], isRaw: Bool,
+    _ body: (UnsafeBufferPointer<Float>, _ rows: Int) -> Void
   ) throws(FoveaError) {
     try exclusively { () throws(FoveaError) in
       arm(GenerateOptions())
-      let sequence = try assemble(prompt, images, isRaw: isRaw)
+      let sequence = try assemble(prompt, images, regions, isRaw: isRaw)
       guard sequence.count <= contextLength else {
         throw FoveaError(.context, "prompt: \(sequence.count) positions exceed a context of \(contextLength)")
       }
@@ -73,7 +75,7 @@ package final class Session {
       do throws(RuntimeError) {
         let all = try arena.tensor(sequence.count, model.system.decoder.vocabSize)
         let context = model.context(arena, stop)
-        try prefill(sequence, images, from: 0, progress: nil) { (states, first) throws(RuntimeError) in
+        try prefill(sequence, from: 0, progress: nil) { (states, first) throws(RuntimeError) in
           try model.system.decoder.logits(states, into: all.slice(rows: first..<first + states.rows), context)
         }
         body(UnsafeBufferPointer(start: all.data, count: all.rows * all.columns), all.rows)
@@ -101,34 +103,15 @@ package final class Session {
     if let seconds = options.deadlineSeconds { stop.stop(after: seconds) }
   }
 
-  /// The prompt as positions: tokens and rows of images.
-  private func assemble(_ prompt: [UInt8], _ images: [ImageEmbedding], isRaw: Bool) throws(FoveaError) -> [SequenceElement] {
-    for (i, image) in images.enumerated() where image.hiddenSize != model.system.decoder.hiddenSize {
-      throw FoveaError(.argument, "images[\(i)]: rows of \(image.hiddenSize), the model takes \(model.system.decoder.hiddenSize); it was encoded by another model")
-    }
-    let text = isRaw ? prompt : model.system.template.prompt(question: prompt, images: images.count)
-    let parts = try model.system.tokenize(prompt: text, images: images.count)
-    var sequence: [SequenceElement] = []
-    for (i, part) in parts.enumerated() {
-      for id in part { sequence.append(.token(id)) }
-      if i < images.count {
-        for row in 0..<images[i].tokens { sequence.append(.image(index: i, identity: images[i].identity, row: row)) }
-      }
-    }
-    guard !sequence.isEmpty else { throw FoveaError(.argument, "prompt: empty, and the model has no begin-of-sequence token") }
-    return sequence
-  }
-
   // MARK: decoding
 
   private func run(
-    _ sequence: [SequenceElement], _ images: [ImageEmbedding], _ options: GenerateOptions,
-    _ onToken: (Int32, [UInt8]) -> Bool
+    _ sequence: PromptSequence, _ options: GenerateOptions, _ onToken: (Int32, [UInt8]) -> Bool
   ) throws(FoveaError) -> GenerateResult {
     var result = GenerateResult()
     result.promptTokens = sequence.count
     // The last position is always computed: its logits choose the first token.
-    let shared = zip(history, sequence).prefix { $0 == $1 }.count
+    let shared = zip(history, sequence.elements).prefix { $0 == $1 }.count
     model.system.decoder.prepare(cache, promptLength: sequence.count)
     result.reusedTokens = min(shared, sequence.count - 1, cache.length)
     forget(after: result.reusedTokens)
@@ -143,7 +126,7 @@ package final class Session {
     do throws(RuntimeError) {
       let started = MonotonicClock.seconds()
       let logits = try arena.tensor(1, decoder.vocabSize)
-      try prefill(sequence, images, from: result.reusedTokens, progress: options.progress) { (states, first) throws(RuntimeError) in
+      try prefill(sequence, from: result.reusedTokens, progress: options.progress) { (states, first) throws(RuntimeError) in
         guard first + states.rows == sequence.count else { return }
         try decoder.logits(states.slice(rows: states.rows - 1..<states.rows), into: logits, context)
       }
@@ -197,7 +180,7 @@ package final class Session {
   /// Runs the positions from `start` on through the decoder, a chunk at a time.
   /// - Parameter body: gets each chunk's states and the position of their first row.
   private func prefill(
-    _ sequence: [SequenceElement], _ images: [ImageEmbedding], from start: Int, progress: ((Int, Int) -> Bool)?,
+    _ sequence: PromptSequence, from start: Int, progress: ((Int, Int) -> Bool)?,
     _ body: (Tensor, Int) throws(RuntimeError) -> Void
   ) throws(RuntimeError) {
     let decoder = model.system.decoder
@@ -208,9 +191,9 @@ package final class Session {
       let mark = arena.mark()
       defer { arena.release(to: mark) }
       let x = try arena.tensor(end - position, decoder.hiddenSize)
-      try embed(sequence[position..<end], images, into: x, context)
+      try embed(sequence, position..<end, into: x, context)
       let states = try decoder(x, cache: cache, progress: nil, context)
-      history += sequence[position..<end]
+      history += sequence.elements[position..<end]
       try body(states, position)
       position = end
       if let progress, !progress(position - start, sequence.count - start) { throw .cancelled }
@@ -224,14 +207,16 @@ package final class Session {
   }
 
   private func embed(
-    _ elements: ArraySlice<SequenceElement>, _ images: [ImageEmbedding], into x: Tensor, _ context: Context
+    _ sequence: PromptSequence, _ positions: Range<Int>, into x: Tensor, _ context: Context
   ) throws(RuntimeError) {
-    for (row, element) in elements.enumerated() {
+    for (row, element) in sequence.elements[positions].enumerated() {
       switch element {
       case .token(let id):
         try embed(id, into: x.slice(rows: row..<row + 1), context)
       case .image(let index, _, let imageRow):
-        x[row].update(from: images[index].data + imageRow * x.columns, count: x.columns)
+        x[row].update(from: sequence.images[index].data + imageRow * x.columns, count: x.columns)
+      case .region(let index, _):
+        for (k, value) in sequence.regions[index].enumerated() { x[row][k] = value }
       }
     }
   }

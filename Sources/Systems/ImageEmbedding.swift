@@ -2,6 +2,7 @@
 import Images
 import Runtime
 import Shims
+import Vision
 
 /// A rectangle in pixels of the original image; its edges may lie outside the image where a view is padded.
 package struct PixelRectangle: Equatable {
@@ -53,15 +54,32 @@ package final class ImageEmbedding {
   package let views: [ViewPlan]
   /// Differs between any two embeddings of a process.
   package let identity: UInt64
-  private let mapping: UnsafeMutableRawPointer
-  private let byteCount: Int
+  /// What regions are read from, owned by this object.
+  package let map: FeatureMap?
+  private let memory: UnsafeMutableRawPointer
+  private let mapMemory: UnsafeMutableRawPointer?
 
-  /// Copies `tokens` out of its arena.
-  package init(copying tokens: Tensor, width: Int, height: Int, views: [ViewPlan], identity: UInt64) throws(RuntimeError) {
-    byteCount = tokens.rows * tokens.columns * MemoryLayout<Float>.stride
-    guard let memory = malloc(max(byteCount, 1)) else { throw .outOfMemory(bytes: byteCount) }
-    memcpy(memory, tokens.data, byteCount)
-    mapping = memory
+  /// Copies `tokens` and `map` out of their arena.
+  package init(
+    copying tokens: Tensor, map: FeatureMap? = nil, width: Int, height: Int, views: [ViewPlan], identity: UInt64
+  ) throws(RuntimeError) {
+    let memory = try Self.copy(tokens)
+    self.memory = memory
+    if let map {
+      do throws(RuntimeError) { mapMemory = try Self.copy(map.values) } catch {
+        free(memory)
+        throw error
+      }
+    } else {
+      mapMemory = nil
+    }
+    self.map = mapMemory.flatMap { copy in
+      map.map {
+        let values = Tensor(
+          data: copy.assumingMemoryBound(to: Float.self), rows: $0.values.rows, columns: $0.values.columns)
+        return FeatureMap(values, height: $0.height, width: $0.width)
+      }
+    }
     data = UnsafePointer(memory.assumingMemoryBound(to: Float.self))
     self.tokens = tokens.rows
     hiddenSize = tokens.columns
@@ -71,5 +89,15 @@ package final class ImageEmbedding {
     self.identity = identity
   }
 
-  deinit { free(mapping) }
+  deinit {
+    free(memory)
+    free(mapMemory)
+  }
+
+  private static func copy(_ x: Tensor) throws(RuntimeError) -> UnsafeMutableRawPointer {
+    let byteCount = x.count * MemoryLayout<Float>.stride
+    guard let memory = malloc(max(byteCount, 1)) else { throw .outOfMemory(bytes: byteCount) }
+    memcpy(memory, x.data, byteCount)
+    return memory
+  }
 }

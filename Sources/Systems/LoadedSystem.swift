@@ -16,6 +16,10 @@ package struct LoadedSystem {
   package let beginId: Int32?
   /// Id of `<image>` in the vocabulary, for checkpoints that tokenise their text as one.
   package let imageId: Int32?
+  /// How prompts and answers speak of places in an image; `nil`: this system does not.
+  package let coordinates: CoordinateForm?
+  /// The token that a region's vector stands in for, where there is a region sampler.
+  package let regionToken: RegionToken?
 
   /// Builds the system that `general.system` names.
   package init(_ w: Weights, _ m: Metadata) throws(FoveaError) {
@@ -41,6 +45,8 @@ package struct LoadedSystem {
     } else {
       beginId = nil
     }
+    coordinates = try CoordinateForm(m, tokenizer)
+    regionToken = vision.regionSampler == nil ? nil : try RegionToken(m, tokenizer)
     imageId = template.splitsText ? nil : tokenizer.id(of: PromptTemplate.imageMark)
     if !template.splitsText, imageId == nil {
       throw FoveaError(.format, "tokenizer: no <image> token, but prompt.imageTokenSplitsText is false")

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Images
 import Runtime
+import Vision
 
 /// The square pictures that the encoder gets for one image, and where they come from.
 package struct ImageViews {
@@ -35,10 +36,13 @@ package struct EncodedImage {
   /// `[tokens, decoder's hiddenSize]`: one whole image block, separators included.
   package let tokens: Tensor
   package let views: [ViewPlan]
+  /// What the system's region sampler reads, where it has one.
+  package let map: FeatureMap?
 
-  package init(tokens: Tensor, views: [ViewPlan]) {
+  package init(tokens: Tensor, views: [ViewPlan], map: FeatureMap? = nil) {
     self.tokens = tokens
     self.views = views
+    self.map = map
   }
 }
 
@@ -46,10 +50,16 @@ package struct EncodedImage {
 package protocol VisionSystem: AnyObject {
   /// Most tokens that one image can become.
   var maximumTokens: Int { get }
+  /// Makes vectors of regions; `nil` where the system knows them by their coordinates at most.
+  var regionSampler: RegionSampler? { get }
 
   /// Cuts and resizes an image as the system was trained to see it.
   func views(of image: RGBImage) throws(ImageError) -> ImageViews
 
   /// - Parameter progress: called with encoder blocks done and blocks in all.
   func encode(_ views: ImageViews, progress: ((Int, Int) -> Void)?, _ ctx: Context) throws(RuntimeError) -> EncodedImage
+}
+
+extension VisionSystem {
+  package var regionSampler: RegionSampler? { nil }
 }

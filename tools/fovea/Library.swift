@@ -131,7 +131,8 @@ final class Session {
   ///   - onText: gets each piece of the answer as it is made.
   ///   - progress: told how much of the prompt has been read.
   func generate(
-    _ prompt: String, images: [EncodedImage], options: fovea_generate_options, stops: [String] = [],
+    _ prompt: String, images: [EncodedImage], regions: [MarkedRegion] = [], options: fovea_generate_options,
+    stops: [String] = [],
     progress: @escaping (Int, Int) -> Void = { _, _ in }, onText: @escaping (UnsafeRawBufferPointer) -> Void = { _ in }
   ) throws(LibraryError) -> (text: String, result: fovea_generate_result) {
     var options = options
@@ -151,11 +152,16 @@ final class Session {
           options.progress_user = UnsafeMutableRawPointer(report)
           options.stop_texts = stops.baseAddress
           options.stop_text_count = stops.count
-          return fovea_generate(handle, prompt, handles, handles.count, &options, &result, &text)
+          return regions.map(\.structure).withUnsafeBufferPointer { regions in
+            options.regions = regions.baseAddress
+            options.region_count = regions.count
+            return fovea_generate(handle, prompt, handles, handles.count, &options, &result, &text)
+          }
         }
       }
     }
     defer { fovea_string_free(text) }
+    withExtendedLifetime(regions) {}
     try LibraryError.check(status)
     return (text.map { String(cString: $0) } ?? "", result)
   }

@@ -9,7 +9,7 @@ struct RunCommand: ParsableCommand {
     abstract: "Answer a prompt about images.",
     discussion: """
       The answer goes to standard output while it is made. Where the prompt holds <image> marks, each takes the next image; \
-      otherwise the images stand where the model's chat template puts them.
+      otherwise the images stand where the model's chat template puts them. Each <region> mark takes the next --box, --point or --mask.
       """
   )
 
@@ -20,6 +20,8 @@ struct RunCommand: ParsableCommand {
 
   @Option(name: [.short, .customLong("prompt")], help: "The question, - for standard input.")
   var prompt: String
+
+  @OptionGroup var regions: RegionOptions
 
   @Flag(help: "Use the prompt as it is, without the model's chat template.")
   var raw = false
@@ -78,7 +80,7 @@ struct RunCommand: ParsableCommand {
     let session = try Session(model)
     cancelOnInterrupt(session)
     let (text, result) = try session.generate(
-      try promptText(), images: images, options: generateOptions(), stops: stop,
+      try promptText(), images: images, regions: try regions.regions(), options: generateOptions(), stops: stop,
       progress: { progress.show("reading the prompt", $0, $1) },
       onText: { [json] piece in
         progress.clear()

@@ -27,7 +27,7 @@ from ._errors import (
 from ._images import ImageEmbedding, View
 from ._library import version
 from ._model import Model, builtin_model, load, load_bytes, plan
-from ._regions import Box, Mask, Point
+from ._regions import Box, Mask, Point, Polygon, Scribble
 from ._session import GenerateResult, Session, Stream
 
 __version__ = "1.0.0"
@@ -51,6 +51,8 @@ __all__ = [
     "Model",
     "OutOfMemory",
     "Point",
+    "Polygon",
+    "Scribble",
     "Session",
     "Stream",
     "UnsupportedError",

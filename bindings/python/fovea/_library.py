@@ -46,6 +46,12 @@ FOVEA_STOP_TEXT = 2
 FOVEA_STOP_CALLBACK = 3
 FOVEA_STOP_CONTEXT = 4
 
+FOVEA_REGION_POINT = 0
+FOVEA_REGION_BOX = 1
+FOVEA_REGION_POLYGON = 2
+FOVEA_REGION_SCRIBBLE = 3
+FOVEA_REGION_MASK = 4
+
 fovea_progress_callback = CFUNCTYPE(c_int, c_void_p, c_size_t, c_size_t)
 fovea_token_callback = CFUNCTYPE(c_int, c_void_p, c_int32, POINTER(c_char), c_size_t)
 
@@ -146,6 +152,30 @@ class fovea_session_options(_Sized):
     ]
 
 
+class fovea_region(_Sized):
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("kind", c_int32),
+        ("image", c_int32),
+        ("x1", c_double),
+        ("y1", c_double),
+        ("x2", c_double),
+        ("y2", c_double),
+        ("vertices", POINTER(c_double)),
+        ("vertex_count", c_size_t),
+        ("radius", c_double),
+        ("mask", POINTER(c_uint8)),
+        ("mask_stride", c_size_t),
+        ("mask_width", c_int32),
+        ("mask_height", c_int32),
+        ("seed", c_uint64),
+        ("points", POINTER(c_int32)),
+        ("point_count", c_size_t),
+        ("start1", c_int32),
+        ("start2", c_int32),
+    ]
+
+
 class fovea_generate_options(_Sized):
     _fields_ = [
         ("struct_size", c_size_t),
@@ -165,6 +195,8 @@ class fovea_generate_options(_Sized):
         ("on_token_user", c_void_p),
         ("progress", fovea_progress_callback),
         ("progress_user", c_void_p),
+        ("regions", POINTER(fovea_region)),
+        ("region_count", c_size_t),
     ]
 
 

@@ -173,7 +173,7 @@ class Model:
         handle = ctypes.c_void_p()
         check(c.library().fovea_session_create(self._handle, options, handle))
         assert handle.value is not None
-        return Session(handle.value, self.info["system"], self._data)
+        return Session(handle.value, self._data)
 
     def logits(
         self,

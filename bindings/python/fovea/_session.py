@@ -13,7 +13,7 @@ from . import _library as c
 from ._callbacks import Guard, Progress, progress_callback
 from ._errors import ArgumentError, check
 from ._images import ImageEmbedding
-from ._regions import Region, require_none
+from ._regions import Region, Structures
 
 if TYPE_CHECKING:
     from typing import Literal
@@ -46,9 +46,8 @@ class GenerateResult:
 class Session:
     """One line of work with a model. Made by `Model.session`. One call at a time; `cancel` from any thread."""
 
-    def __init__(self, handle: int, system: str, data: Optional[bytes]) -> None:
+    def __init__(self, handle: int, data: Optional[bytes]) -> None:
         self._handle = handle
-        self._system = system
         self._data = data
         #: Figures of the last answer; None before the first.
         self.last: Optional[GenerateResult] = None
@@ -112,6 +111,8 @@ class Session:
         holds none, the images stand where the template puts them. With raw=True nothing is added but a beginning-of-sequence token
         where the model needs one, and each `<image>` stands for one whole image block.
 
+        regions: one for each `<region>` mark, which becomes the region's coordinates and, where the system has a region sampler, its
+            vector; see `fovea_generate` in fovea.h.
         max_tokens: most tokens to make; None: until the context is full.
         temperature: 0: always the likeliest token; above: random choice, among the `top_k` likeliest (0: all) and those that
             together have probability `top_p`, by `seed`.
@@ -212,13 +213,14 @@ class _Call:
         options: Any,
         sink: Optional[Callable[[str], bool]],
     ) -> None:
-        require_none(regions, session._system)
         self.guard = Guard()
         self._images = list(images)
         handles = (ctypes.c_void_p * len(self._images))(*(image._handle for image in self._images))
         self.arguments: Tuple[Any, ...] = (session._handle, _text(prompt, "prompt"), handles, len(self._images))
         self.result = c.fovea_generate_result()
         self.options = _generate_options(raw=raw, guard=self.guard, sink=sink, **options)
+        self._regions = Structures(regions)
+        self.options.regions, self.options.region_count = self._regions.array, self._regions.count
 
     def figures(self) -> GenerateResult:
         r = self.result

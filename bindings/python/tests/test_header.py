@@ -41,6 +41,10 @@ POINTERS = {
     "const char *": ctypes.c_char_p,
     "void *": ctypes.c_void_p,
     "const char *const *": ctypes.POINTER(ctypes.c_char_p),
+    "const double *": ctypes.POINTER(ctypes.c_double),
+    "const uint8_t *": ctypes.POINTER(ctypes.c_uint8),
+    "const int32_t *": ctypes.POINTER(ctypes.c_int32),
+    "const fovea_region *": ctypes.POINTER(c.fovea_region),
 }
 NUMBERS = {
     "size_t": ctypes.c_size_t,
@@ -98,7 +102,7 @@ def test_the_library_exports_every_function():
 
 def test_every_structure_has_the_headers_fields(header):
     declared = structures(header)
-    assert len(declared) == 9
+    assert len(declared) == 10
     bound = {name for name in vars(c) if isinstance(getattr(c, name), type) and issubclass(getattr(c, name), c._Sized)}
     assert set(declared) == bound - {"_Sized"}
     for name, fields in declared.items():
@@ -110,9 +114,9 @@ def test_every_structure_has_the_headers_fields(header):
 
 
 def test_every_constant_has_the_headers_number(header):
-    declared = {name: int(value) for name, value in re.findall(r"(FOVEA_(?:OK|ERROR_\w+|STOP_\w+)) = (\d+)", header)}
-    assert len(declared) == 18
-    assert declared == {name: value for name, value in vars(c).items() if re.match(r"FOVEA_(OK|ERROR_|STOP_)", name)}
+    declared = {name: int(value) for name, value in re.findall(r"(FOVEA_(?:OK|ERROR_\w+|STOP_\w+|REGION_\w+)) = (\d+)", header)}
+    assert len(declared) == 23
+    assert declared == {name: value for name, value in vars(c).items() if re.match(r"FOVEA_(OK|ERROR_|STOP_|REGION_)", name)}
 
 
 def test_every_status_has_an_exception():

@@ -197,6 +197,8 @@ def test_regions_are_refused_by_name(model, image):
                 call("What is <region>?", images=[image], regions=[region])
     with pytest.raises(fovea.UnsupportedError):
         session.generate_ids("What is <region>?", [image], max_tokens=4, regions=regions)
+    with pytest.raises(TypeError, match="regions: Box"):
+        session.generate("What is <region>?", [image], regions=[(1, 2, 3, 4)])
 
 
 def test_objects_can_go_in_any_order(picture):

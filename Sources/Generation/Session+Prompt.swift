@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+import Runtime
+import Systems
+import Vision
+
+extension Session {
+  /// The prompt as positions: tokens, rows of images, and regions.
+  func assemble(
+    _ prompt: [UInt8], _ images: [ImageEmbedding], _ regions: [Region], isRaw: Bool
+  ) throws(FoveaError) -> PromptSequence {
+    for (i, image) in images.enumerated() where image.hiddenSize != model.system.decoder.hiddenSize {
+      throw FoveaError(.argument, "images[\(i)]: rows of \(image.hiddenSize), the model takes \(model.system.decoder.hiddenSize); it was encoded by another model")
+    }
+    let areas = try regionAreas(regions, images)
+    let question = try model.system.prompt(prompt, regions: areas)
+    let text = isRaw ? question : model.system.template.prompt(question: question, images: images.count)
+    let parts = try model.system.tokenize(prompt: text, images: images.count)
+
+    var sequence = PromptSequence(images: images)
+    let call = model.identities.next()
+    var marks = 0
+    for (i, part) in parts.enumerated() {
+      for id in part {
+        if id == model.system.regionToken?.id {
+          sequence.elements.append(.region(index: marks, call: call))
+          marks += 1
+        } else {
+          sequence.elements.append(.token(id))
+        }
+      }
+      if i < images.count {
+        for row in 0..<images[i].tokens { sequence.elements.append(.image(index: i, identity: images[i].identity, row: row)) }
+      }
+    }
+    guard sequence.count > 0 else { throw FoveaError(.argument, "prompt: empty, and the model has no begin-of-sequence token") }
+    guard model.system.regionToken == nil || marks == regions.count else {
+      throw FoveaError(.argument, "prompt: \(marks) region tokens after tokenisation, but \(regions.count) regions were given")
+    }
+    if marks > 0 { sequence.regions = try regionVectors(regions, areas, images) }
+    return sequence
+  }
+
+  /// The regions as pixels of their images.
+  private func regionAreas(_ regions: [Region], _ images: [ImageEmbedding]) throws(FoveaError) -> [RegionArea] {
+    var areas: [RegionArea] = []
+    for (i, region) in regions.enumerated() {
+      guard images.indices.contains(region.image) else {
+        throw FoveaError(.argument, "regions[\(i)]: lies in image \(region.image), but \(images.count) images were given")
+      }
+      let image = images[region.image]
+      areas.append(try RegionArea(region, width: image.width, height: image.height, name: "regions[\(i)]"))
+    }
+    return areas
+  }
+
+  /// One vector for each region, from the feature map of its image.
+  private func regionVectors(
+    _ regions: [Region], _ areas: [RegionArea], _ images: [ImageEmbedding]
+  ) throws(FoveaError) -> [[Float]] {
+    guard let sampler = model.system.vision.regionSampler else { return [] }
+    let context = model.context(arena, stop)
+    var vectors: [[Float]] = []
+    for (i, region) in regions.enumerated() {
+      guard let map = images[region.image].map else {
+        throw FoveaError(.argument, "regions[\(i)]: its image was encoded without a map of features")
+      }
+      let points = try areas[i].samplePoints(region, name: "regions[\(i)]")
+      let mark = arena.mark()
+      defer { arena.release(to: mark) }
+      do throws(RuntimeError) {
+        let vector = try sampler(map, points, context)
+        vectors.append(Array(UnsafeBufferPointer(start: vector.data, count: vector.count)))
+      } catch { throw FoveaError(error) }
+    }
+    return vectors
+  }
+}

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+import Tokenizers
+import WeightFile
+
+/// How a family of models writes places in an image. Both count in thousandths of the image's sides, rounded down, 0 … 999.
+package enum CoordinateForm {
+  /// `[x, y]` and `[x1, y1, x2, y2]` (arXiv:2310.07704 §3.3).
+  case ferret
+  /// `<box>(x1,y1),(x2,y2)</box>`, after `<ref>phrase</ref>` in answers (arXiv:2308.12966 §2.2).
+  case qwen
+
+  /// `prompt.coordinates` ("ferret", "qwen"); absent: Qwen's where the vocabulary has its marks, else none.
+  init?(_ m: Metadata, _ tokenizer: Tokenizer) throws(FoveaError) {
+    guard let name = m.string("prompt.coordinates") else {
+      guard tokenizer.id(of: Array("<box>".utf8)) != nil, tokenizer.id(of: Array("</box>".utf8)) != nil else { return nil }
+      self = .qwen
+      return
+    }
+    if name.utf8.elementsEqual("ferret".utf8) {
+      self = .ferret
+    } else if name.utf8.elementsEqual("qwen".utf8) {
+      self = .qwen
+    } else {
+      throw FoveaError(m.mismatch("prompt.coordinates", found: name, expected: "ferret or qwen"))
+    }
+  }
+
+  /// The text that names a region's place.
+  package func text(_ area: RegionArea) -> [UInt8] {
+    let corners = area.corners.map { (Self.thousandths($0.x, of: area.width), Self.thousandths($0.y, of: area.height)) }
+    switch self {
+    case .ferret:
+      return Array("[".utf8) + Array(corners.map { "\($0.0), \($0.1)" }.joined(separator: ", ").utf8) + Array("]".utf8)
+    case .qwen:
+      let (first, last) = (corners[0], corners[corners.count - 1])
+      return Array("<box>(\(first.0),\(first.1)),(\(last.0),\(last.1))</box>".utf8)
+    }
+  }
+
+  /// ⌊1000 · place / side⌋, for a place inside the image.
+  package static func thousandths(_ place: Double, of side: Int) -> Int {
+    min(max(Int((1000 * place / Double(side)).rounded(.down)), 0), 999)
+  }
+
+  /// The place that a number of an answer means, in pixels of the original image.
+  package static func pixels(_ thousandths: Double, of side: Int) -> Double {
+    min(max(thousandths, 0), 1000) * Double(side) / 1000
+  }
+}

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// A part of an image that a prompt speaks of, in pixels of the original image. Nothing is checked until `RegionArea` is made of it.
+package struct Region {
+  package struct Vertex {
+    package var x, y: Double
+
+    package init(x: Double, y: Double) {
+      self.x = x
+      self.y = y
+    }
+  }
+
+  package enum Shape {
+    case point(Vertex)
+    /// From the upper left to the lower right corner; the pixels of both belong to it.
+    case box(Vertex, Vertex)
+    /// The pixels whose centres lie inside, by the even-odd rule.
+    case polygon([Vertex])
+    /// The pixels whose centres are no further than `radius` from a line through the vertices.
+    case scribble([Vertex], radius: Double)
+    /// The pixels that are set; the bitmap has the image's size.
+    case mask(Bitmap)
+  }
+
+  /// Pixels that a region sampler starts from, so that a run of any other implementation can be repeated.
+  package struct Start {
+    /// As many as the sampler begins with.
+    package var points: [(x: Int, y: Int)]
+    /// Index among the points of each stage at which its farthest-point sampling begins.
+    package var first: (Int, Int)
+
+    package init(points: [(x: Int, y: Int)], first: (Int, Int)) {
+      self.points = points
+      self.first = first
+    }
+  }
+
+  package var shape: Shape
+  /// Which of the call's images it lies in.
+  package var image: Int
+  /// 0: the sampler's points are spread evenly over the region. Else they are drawn at random, the same for the same seed.
+  package var seed: UInt64
+  package var start: Start?
+
+  package init(_ shape: Shape, image: Int = 0, seed: UInt64 = 0, start: Start? = nil) {
+    self.shape = shape
+    self.image = image
+    self.seed = seed
+    self.start = start
+  }
+}

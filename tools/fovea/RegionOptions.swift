@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import CFovea
+import Images
+
+/// The regions that `<region>` marks of the prompt stand for, in the order in which they were given.
+struct RegionOptions: ParsableArguments {
+  @Option(name: .customLong("box"), help: "A region, x1,y1,x2,y2 in pixels of the first image; may be repeated.")
+  var boxes: [Numbered<Box>] = []
+
+  @Option(name: .customLong("point"), help: "A region, x,y in pixels; may be repeated.")
+  var points: [Numbered<Point>] = []
+
+  @Option(name: .customLong("mask"), help: "A region, the pixels that are not black in a PNG of the image's size; may be repeated.")
+  var masks: [Numbered<MaskFile>] = []
+
+  var isEmpty: Bool { boxes.isEmpty && points.isEmpty && masks.isEmpty }
+
+  func regions() throws -> [MarkedRegion] {
+    var found: [(place: Int, region: MarkedRegion)] = []
+    for box in boxes { found.append((box.place, MarkedRegion(box: box.value.numbers))) }
+    for point in points { found.append((point.place, MarkedRegion(point: point.value.numbers))) }
+    for mask in masks { found.append((mask.place, try MarkedRegion(mask: mask.value.path))) }
+    return found.sorted { $0.place < $1.place }.map(\.region)
+  }
+}
+
+/// A region for the library, with the memory it points to.
+final class MarkedRegion {
+  private(set) var structure = fovea_region()
+  private var mask: UnsafeMutableBufferPointer<UInt8>?
+
+  init(box: [Double]) {
+    structure.kind = Int32(FOVEA_REGION_BOX)
+    (structure.x1, structure.y1, structure.x2, structure.y2) = (box[0], box[1], box[2], box[3])
+    structure.struct_size = MemoryLayout<fovea_region>.size
+  }
+
+  init(point: [Double]) {
+    structure.kind = Int32(FOVEA_REGION_POINT)
+    (structure.x1, structure.y1) = (point[0], point[1])
+    structure.struct_size = MemoryLayout<fovea_region>.size
+  }
+
+  init(mask path: String) throws {
+    let image: RGBImage
+    do throws(ImageError) { image = try RGBImage.decode(path: path, options: DecodingOptions(applyOrientation: false)) } catch {
+      throw LibraryError(status: fovea_status(FOVEA_ERROR_IMAGE), description: "--mask: \(error.description)")
+    }
+    let pixels = UnsafeMutableBufferPointer<UInt8>.allocate(capacity: image.width * image.height)
+    for i in 0..<pixels.count { pixels[i] = image.pixels[3 * i] | image.pixels[3 * i + 1] | image.pixels[3 * i + 2] }
+    mask = pixels
+    structure.kind = Int32(FOVEA_REGION_MASK)
+    structure.mask = UnsafePointer(pixels.baseAddress)
+    (structure.mask_width, structure.mask_height) = (Int32(image.width), Int32(image.height))
+    structure.struct_size = MemoryLayout<fovea_region>.size
+  }
+
+  deinit { mask?.deallocate() }
+}
+
+/// An option's value and its place among all regions of the command line, whatever their kinds.
+struct Numbered<Value: ExpressibleByArgument>: ExpressibleByArgument {
+  let value: Value
+  let place: Int
+
+  init?(argument: String) {
+    guard let value = Value(argument: argument) else { return nil }
+    self.value = value
+    place = nextPlace
+    nextPlace += 1
+  }
+}
+
+/// The parser reads arguments one by one, in their order.
+nonisolated(unsafe) private var nextPlace = 0
+
+struct Box: ExpressibleByArgument {
+  let numbers: [Double]
+
+  init?(argument: String) {
+    guard let numbers = parse(argument, count: 4) else { return nil }
+    self.numbers = numbers
+  }
+}
+
+struct Point: ExpressibleByArgument {
+  let numbers: [Double]
+
+  init?(argument: String) {
+    guard let numbers = parse(argument, count: 2) else { return nil }
+    self.numbers = numbers
+  }
+}
+
+struct MaskFile: ExpressibleByArgument {
+  let path: String
+
+  init?(argument: String) { path = argument }
+}
+
+private func parse(_ text: String, count: Int) -> [Double]? {
+  let parts = text.split(separator: ",", omittingEmptySubsequences: false)
+  let numbers = parts.compactMap { Double($0.drop { $0 == " " }) }
+  return numbers.count == count && parts.count == count ? numbers : nil
+}
