@@ -218,7 +218,7 @@ def loss(run, b):
         total = total + dense * extra
         before, after = around_image()
         prefix, starts = model.prefix(tokens_seen, *grid, before, after)
-        hidden, watched = model.decode(prefix, [run.tensor(g["ids"]) for g in groups], (SEEN_LAYER, ORDINAL_LAYER, MATCH_LAYER), (CELLS_LAYER, [run.tensor(g["named"]) for g in groups]))
+        hidden, watched = model.decode(prefix, [run.tensor(g["ids"]) for g in groups], (SEEN_LAYER, ORDINAL_LAYER, MATCH_LAYER), {CELLS_LAYER: [run.tensor(g["named"]) for g in groups]})
         t = tokens_seen.shape[2]
         def at_image(layer):
             return torch.stack([watched[layer][0][:, s:s + t] for s in starts], 1)
@@ -259,7 +259,7 @@ def loss(run, b):
             labels = cells[marked].float()
             several = labels.sum(-1) > 1
             # Some heads of that layer are told where to look from the name: at every place the entity stands, alike.
-            mass = watched["looks"][i][:, LOOKING_HEADS].float() @ cell_of[:, None]
+            mass = watched["looks", CELLS_LAYER][i][:, LOOKING_HEADS].float() @ cell_of[:, None]
             wanted = torch.where(marked[..., None], cells, 0).float()[:, None] / torch.where(marked, (cells == 1).sum(-1), 1).clamp(min=1)[:, None, :, None]
             total = total - 0.5 * (wanted * (mass + 1e-4).log()).sum() / wanted.sum().clamp(min=1) / len(LOOKING_HEADS)
             seen["look" + "*" * i] = ((wanted > 0) * mass).sum().item() / max(1, (wanted > 0).any(-1).sum().item()) / len(LOOKING_HEADS)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who answers: a backend is a function from a list of (image, question) to a list of answer texts."""
+"""Who answers: a backend is a function from a list of samples (with `image` and `question`) to a list of answer texts."""
 import numpy as np
 import torch
 
@@ -9,36 +9,34 @@ from tokenizer import Tokenizer
 
 
 @torch.no_grad()
-def generate(model, pixels, grid, before, after, questions, most=12):
-    """Greedy answers (lists of ids) for one question per image; all images have the same slice grid.
+def generate_after_prefix(embed, layers, norm_logits, cos, sin, prefix, questions, end, most):
+    """Greedy answers (lists of ids) to one question for each prefix `[B, P, H]`; `layers` as in `decode_after_prefix`.
 
     Questions are padded on the right; the padding is masked, and every sample keeps its own positions.
     """
-    prefix, _ = model.prefix(model.sample(model.see(torch.from_numpy(pixels), *grid)), *grid, before, after)
     b, p = prefix.shape[:2]
     lengths = torch.tensor([len(q) for q in questions])
     longest = int(lengths.max())
-    ids = torch.full((b, longest), Tokenizer.EOS)
+    ids = torch.full((b, longest), end)
     for row, q in enumerate(questions):
         ids[row, :len(q)] = torch.tensor(q)
-    cache = [None] * len(model.model.layers)
+    cache = [None] * len(layers)
     slots = torch.arange(p + longest)
     usable = slots[None] < (p + lengths)[:, None]  # [B, slots]
 
     def run(x, positions, mask):
-        for i, layer in enumerate(model.model.layers):
+        for i, layer in enumerate(layers):
             def attend(q, k, v):
-                cos, sin = model.cos[positions], model.sin[positions]
-                q, k = rotate(q, cos, sin).transpose(1, 2), rotate(k, cos, sin).transpose(1, 2)
+                q, k = rotate(q, cos[positions], sin[positions]).transpose(1, 2), rotate(k, cos[positions], sin[positions]).transpose(1, 2)
                 v = v.transpose(1, 2)
                 if cache[i] is not None:
                     k, v = torch.cat([cache[i][0], k], 2), torch.cat([cache[i][1], v], 2)
                 cache[i] = (k, v)
                 return attention(q, k, v, mask).transpose(1, 2)
             x = layer(x, attend)
-        return model.norm_logits(x)
+        return norm_logits(x)
 
-    x = torch.cat([prefix, model.model.embed_tokens(ids)], 1)
+    x = torch.cat([prefix, embed(ids)], 1)
     causal = torch.full((p + longest, p + longest), float("-inf")).triu(1)
     logits = run(x, slots[None].expand(b, -1), causal)
     last = logits[torch.arange(b), p + lengths - 1]
@@ -47,7 +45,7 @@ def generate(model, pixels, grid, before, after, questions, most=12):
         token = last.argmax(-1)
         for row in range(b):
             if not done[row]:
-                if token[row] == Tokenizer.EOS:
+                if token[row] == end:
                     done[row] = True
                 else:
                     answers[row].append(int(token[row]))
@@ -55,8 +53,16 @@ def generate(model, pixels, grid, before, after, questions, most=12):
             break
         usable = torch.cat([usable, torch.ones(b, 1, dtype=torch.bool)], 1)
         mask = torch.zeros(usable.shape).masked_fill(~usable, float("-inf"))[:, None, None]
-        last = run(model.model.embed_tokens(token)[:, None], (p + lengths + step)[:, None], mask)[:, 0]
+        last = run(embed(token)[:, None], (p + lengths + step)[:, None], mask)[:, 0]
     return answers
+
+
+@torch.no_grad()
+def generate(model, pixels, grid, before, after, questions, most=12):
+    """Greedy answers (lists of ids) for one question per image; all images have the same slice grid."""
+    prefix, _ = model.prefix(model.sample(model.see(torch.from_numpy(pixels), *grid)), *grid, before, after)
+    return generate_after_prefix(model.model.embed_tokens, model.model.layers, model.norm_logits, model.cos, model.sin, prefix,
+                                 questions, Tokenizer.EOS, most)
 
 
 class Torch:
@@ -69,11 +75,11 @@ class Torch:
         self.before = [Tokenizer.BOS] + tokenizer.encode("USER: ")
         self.after = tokenizer.encode("\n")
 
-    def __call__(self, pairs):
-        seen = [S.views(image, self.base, self.most)[:2] for image, _ in pairs]
-        heads = [self.tokenizer.encode("\n" + question + " ASSISTANT:")[len(self.after):] for _, question in pairs]
-        order = sorted(range(len(pairs)), key=lambda i: (seen[i][1], len(heads[i])))
-        out, at = [None] * len(pairs), 0
+    def __call__(self, samples):
+        seen = [S.views(s.image, self.base, self.most)[:2] for s in samples]
+        heads = [self.tokenizer.encode("\n" + s.question + " ASSISTANT:")[len(self.after):] for s in samples]
+        order = sorted(range(len(samples)), key=lambda i: (seen[i][1], len(heads[i])))
+        out, at = [None] * len(samples), 0
         while at < len(order):
             chunk = [order[at]]
             while len(chunk) < self.batch and at + len(chunk) < len(order) and seen[order[at + len(chunk)]][1] == seen[chunk[0]][1]:
@@ -93,10 +99,10 @@ class Fovea:
         import fovea
         self.model, self.name = fovea.load(path), name or path.rsplit("/", 1)[-1]
 
-    def __call__(self, pairs):
+    def __call__(self, samples):
         out = []
-        for image, question in pairs:
+        for s in samples:
             session = self.model.session()
-            text = session.generate(question, images=[self.model.encode_image(image)], max_tokens=16, temperature=0)
+            text = session.generate(s.question, images=[self.model.encode_image(s.image)], max_tokens=16, temperature=0)
             out.append(text.strip())
         return out

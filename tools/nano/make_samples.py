@@ -42,6 +42,8 @@ def draw(directory, seed):
 
 
 def main():
+    from types import SimpleNamespace
+
     import torch
     from PIL import Image
 
@@ -55,7 +57,8 @@ def main():
     best = None
     for seed in range(20):  # layouts and colours vary with the seed; the first one without a wrong answer is kept
         rows = draw(directory, seed)
-        answers = backend([(Image.open(os.path.join(directory, r["image"])).convert("RGB"), r["question"]) for r in rows])
+        answers = backend([SimpleNamespace(image=Image.open(os.path.join(directory, r["image"])).convert("RGB"), question=r["question"])
+                           for r in rows])
         wrong = [(r["image"], r["question"], r["answer"], a) for r, a in zip(rows, answers) if a != r["answer"]]
         if best is None or len(wrong) < len(best[1]):
             best = seed, wrong

@@ -214,6 +214,72 @@ def rotate(x, cos, sin):
     return torch.cat([a * cos - b * sin, b * cos + a * sin], -1)
 
 
+def rotary_tables(size, theta, positions):
+    """Cosines and sines `[positions, 1, size / 2]`."""
+    angles = torch.arange(positions).float()[:, None] * theta ** (-torch.arange(0, size, 2).float() / size)
+    return angles.cos()[:, None], angles.sin()[:, None]
+
+
+def decode_after_prefix(embed, layers, norm, cos_table, sin_table, prefix, groups, watch=(), looks=None):
+    """Runs a decoder over a shared prefix and groups of questions.
+
+    `layers` are called with the states and an attention function, and hand it q, k and v; `embed` and `norm` stand before and
+    after them; the tables hold the rotary cosines and sines of every position.
+
+    prefix `[B, P, H]`; groups: list of ids `[B, Q, L]` (padding anywhere after the end is harmless: attention is causal).
+    Each question sees the prefix and itself, with positions going on from P, exactly as if it stood alone.
+    Returns the final normalised hidden states of each group `[B, Q, L, H]`, and for each layer in `watch` the prefix
+    hidden states and the groups' after that layer. `looks` maps a layer to a token index `[B, Q]` for each group, or to None for
+    all tokens: under ("looks", layer) it then says for each group how these tokens' attention in that layer falls on the prefix,
+    `[B, heads, Q, P]` or `[B, heads, Q, L, P]`.
+    """
+    b, p, h = prefix.shape
+    shapes = [g.shape for g in groups]
+    flat = [prefix.flatten(0, 1)] + [embed(g).to(prefix.dtype).flatten(0, 2) for g in groups]
+    sizes = [f.shape[0] for f in flat]
+    x = torch.cat(flat)
+    longest = max([s[2] for s in shapes], default=0)
+    cos, sin = cos_table[:p + longest], sin_table[:p + longest]
+    def causal(n):
+        return torch.full((n, n), float("-inf"), device=prefix.device).triu(1)
+    masks = [causal(p)] + [causal(s[2]) for s in shapes]
+
+    def attend(q, k, v):
+        cs, ss = cos.to(q.dtype), sin.to(q.dtype)
+        qs, ks, vs = q.split(sizes), k.split(sizes), v.split(sizes)
+        q0, k0, v0 = (t.unflatten(0, (b, p)) for t in (qs[0], ks[0], vs[0]))
+        q0, k0 = rotate(q0, cs[:p], ss[:p]), rotate(k0, cs[:p], ss[:p])
+        q0, k0, v0 = (t.transpose(1, 2) for t in (q0, k0, v0))  # [B, heads, P, size]
+        outs = [attention(q0, k0, v0, masks[0].to(q.dtype)).transpose(1, 2).flatten(0, 1)]
+        for i, (_, count, length) in enumerate(shapes):
+            c1, s1 = cs[p:p + length], ss[p:p + length]
+            qi, ki, vi = (t.unflatten(0, (b, count, length)) for t in (qs[i + 1], ks[i + 1], vs[i + 1]))
+            qi, ki = rotate(qi, c1, s1) * qi.shape[-1] ** -0.5, rotate(ki, c1, s1)
+            qi, ki, vi = (t.permute(0, 3, 1, 2, 4) for t in (qi, ki, vi))  # [B, heads, Q, L, size]
+            far = (qi.flatten(2, 3) @ k0.transpose(-1, -2)).unflatten(2, (count, length))
+            near = qi @ ki.transpose(-1, -2) + masks[i + 1].to(q.dtype)
+            weights = torch.softmax(torch.cat([far, near], -1), -1)
+            if looks and layer_index in looks:
+                seen = weights[..., :p]
+                if looks[layer_index] is not None:
+                    at = looks[layer_index][i][:, None, :, None, None].expand(-1, weights.shape[1], -1, 1, p)
+                    seen = seen.gather(3, at)[:, :, :, 0]
+                watched.setdefault(("looks", layer_index), []).append(seen)
+            far, near = weights.split([p, length], -1)
+            out = (far.flatten(2, 3) @ v0).unflatten(2, (count, length)) + near @ vi
+            outs.append(out.permute(0, 2, 3, 1, 4).flatten(0, 2))
+        return torch.cat(outs)
+
+    watched = {}
+    for layer_index, layer in enumerate(layers):
+        x = layer(x, attend)
+        if layer_index in watch:
+            parts = x.split(sizes)
+            watched[layer_index] = (parts[0].unflatten(0, (b, p)), [t.unflatten(0, s) for t, s in zip(parts[1:], shapes)])
+    parts = x.split(sizes)[1:]
+    return [norm(t).unflatten(0, s) for t, s in zip(parts, shapes)], watched
+
+
 class LlamaLayer(nn.Module):
     def __init__(self, c):
         super().__init__()
@@ -259,10 +325,9 @@ class HiResLlava(nn.Module):
         self.lm_head = nn.Linear(self.config["hidden_size"], self.config["vocab_size"], bias=False)
         nn.init.normal_(self.lm_head.weight, std=0.02)
         size = self.config["hidden_size"] // self.config["heads"]
-        frequency = self.config["rope_theta"] ** (-torch.arange(0, size, 2).float() / size)
-        angles = torch.arange(self.config["max_positions"]).float()[:, None] * frequency
-        self.register_buffer("cos", angles.cos()[:, None], persistent=False)
-        self.register_buffer("sin", angles.sin()[:, None], persistent=False)
+        cos, sin = rotary_tables(size, self.config["rope_theta"], self.config["max_positions"])
+        self.register_buffer("cos", cos, persistent=False)
+        self.register_buffer("sin", sin, persistent=False)
         depth = (2 * self.config["layers"]) ** -0.5
         for layer in self.model.layers:
             layer.self_attn.o_proj.weight.data.mul_(depth)
@@ -301,53 +366,5 @@ class HiResLlava(nn.Module):
         return self.lm_head(self.model.norm(x))
 
     def decode(self, prefix, groups, watch=(), looks=None):
-        """Runs the decoder over a shared prefix and groups of questions.
-
-        prefix `[B, P, H]`; groups: list of ids `[B, Q, L]` (padding anywhere after the end is harmless: attention is causal).
-        Each question sees the prefix and itself, with positions going on from P, exactly as if it stood alone.
-        Returns the final normalised hidden states of each group `[B, Q, L, H]`, and for each layer in `watch` the prefix
-        hidden states and the groups' after that layer. With looks = (layer, [token index `[B, Q]` of each group]), also under
-        the key "looks" how these tokens' attention in that layer falls on the prefix: `[B, heads, Q, P]` for each group.
-        """
-        b, p, h = prefix.shape
-        shapes = [g.shape for g in groups]
-        flat = [prefix.flatten(0, 1)] + [self.model.embed_tokens(g).to(prefix.dtype).flatten(0, 2) for g in groups]
-        sizes = [f.shape[0] for f in flat]
-        x = torch.cat(flat)
-        longest = max([s[2] for s in shapes], default=0)
-        cos, sin = self.cos[:p + longest], self.sin[:p + longest]
-        def causal(n):
-            return torch.full((n, n), float("-inf"), device=prefix.device).triu(1)
-        masks = [causal(p)] + [causal(s[2]) for s in shapes]
-
-        def attend(q, k, v):
-            cs, ss = cos.to(q.dtype), sin.to(q.dtype)
-            qs, ks, vs = q.split(sizes), k.split(sizes), v.split(sizes)
-            q0, k0, v0 = (t.unflatten(0, (b, p)) for t in (qs[0], ks[0], vs[0]))
-            q0, k0 = rotate(q0, cs[:p], ss[:p]), rotate(k0, cs[:p], ss[:p])
-            q0, k0, v0 = (t.transpose(1, 2) for t in (q0, k0, v0))  # [B, heads, P, size]
-            outs = [attention(q0, k0, v0, masks[0].to(q.dtype)).transpose(1, 2).flatten(0, 1)]
-            for i, (_, count, length) in enumerate(shapes):
-                c1, s1 = cs[p:p + length], ss[p:p + length]
-                qi, ki, vi = (t.unflatten(0, (b, count, length)) for t in (qs[i + 1], ks[i + 1], vs[i + 1]))
-                qi, ki = rotate(qi, c1, s1) * qi.shape[-1] ** -0.5, rotate(ki, c1, s1)
-                qi, ki, vi = (t.permute(0, 3, 1, 2, 4) for t in (qi, ki, vi))  # [B, heads, Q, L, size]
-                far = (qi.flatten(2, 3) @ k0.transpose(-1, -2)).unflatten(2, (count, length))
-                near = qi @ ki.transpose(-1, -2) + masks[i + 1].to(q.dtype)
-                weights = torch.softmax(torch.cat([far, near], -1), -1)
-                if looks and layer_index == looks[0]:
-                    at = looks[1][i][:, None, :, None, None].expand(-1, weights.shape[1], -1, 1, p)
-                    watched.setdefault("looks", []).append(weights[..., :p].gather(3, at)[:, :, :, 0])
-                far, near = weights.split([p, length], -1)
-                out = (far.flatten(2, 3) @ v0).unflatten(2, (count, length)) + near @ vi
-                outs.append(out.permute(0, 2, 3, 1, 4).flatten(0, 2))
-            return torch.cat(outs)
-
-        watched = {}
-        for layer_index, layer in enumerate(self.model.layers):
-            x = layer(x, attend)
-            if layer_index in watch:
-                parts = x.split(sizes)
-                watched[layer_index] = (parts[0].unflatten(0, (b, p)), [t.unflatten(0, s) for t, s in zip(parts[1:], shapes)])
-        parts = x.split(sizes)[1:]
-        return [self.model.norm(t).unflatten(0, s) for t, s in zip(parts, shapes)], watched
+        m = self.model
+        return decode_after_prefix(m.embed_tokens, m.layers, m.norm, self.cos, self.sin, prefix, groups, watch, looks)

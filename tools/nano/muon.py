@@ -54,7 +54,7 @@ class Optimizer:
         self.muon_lr, self.adam_lr, self.weight_decay = muon_lr, adam_lr, weight_decay
         named = [(n, p) for n, p in named if p.requires_grad]
         def matrix(n, p):
-            return p.ndim == 2 and not any(k in n for k in ("embed", "position", "lm_head", "head.", "class"))
+            return p.ndim == 2 and not any(k in n for k in ("embed", "wte", "position", "query", "lm_head", "head.", "class"))
         self.muon = Muon([(p, slow(n)) for n, p in named if matrix(n, p)])
         self.rest = [p for n, p in named if not matrix(n, p)]
         groups = {}

@@ -74,17 +74,21 @@ def text_style(rng, text, width, smallest=11, largest=20):
 
 def place_text(draw, type, text, style, left, centre_y):
     """Draws with the pen starting at `left` and the ink centred on `centre_y`."""
+    _, top, bottom = E.text_extent(text, style[0], style[1])
+    return place_on_baseline(draw, type, text, style, left, round(centre_y - (top + bottom) / 2))
+
+
+def place_on_baseline(draw, type, text, style, left, baseline):
     index, size, colour = style
     pens, top, bottom = E.text_extent(text, index, size)
-    baseline = round(centre_y - (top + bottom) / 2)
     left = round(left)
     E.draw_text(draw, text, index, size, colour, left, baseline)
     characters = [(E.CHARACTERS.index(c), left + a, left + b) for c, a, b in zip(text, pens, pens[1:])]
     return Item(type, text, identity(type, text), (left, baseline + top, left + pens[-1], baseline + bottom), characters)
 
 
-def place_picture(image, rng, type, name, size, left, top):
-    sprite = E.picture(name, size, E.FILLS[rng.integers(len(E.FILLS))])
+def place_picture(image, rng, type, name, size, left, top, fill=None):
+    sprite = E.picture(name, size, fill or E.FILLS[rng.integers(len(E.FILLS))])
     image.paste(sprite, (round(left), round(top)), sprite)
     return Item(type, name, identity(type, name), (left, top, left + size, top + size))
 
