@@ -11,14 +11,34 @@ package enum TensorRole: Equatable, Sendable {
   package enum DecoderPart: Sendable { case attentionIn, attentionOut, mlpIn, mlpOut }
 }
 
+/// Rows of a checkpoint tensor.
+package struct TensorRows: Equatable, Sendable {
+  package let info: TensorInfo
+  package let rows: Range<Int>
+
+  init(_ info: TensorInfo, _ rows: Range<Int>? = nil) {
+    self.info = info
+    self.rows = rows ?? 0..<info.rows
+  }
+}
+
 /// One tensor of the weight file and the checkpoint tensors its rows come from, one after another.
 package struct PlannedTensor: Sendable {
+  /// How the numbers of the checkpoint are put in order.
+  package enum Order: Sendable {
+    /// As they are.
+    case rows
+    /// A depth-wise kernel `[channels, 1, 3, 3]` is written as `[9, channels]`.
+    case depthwise
+    /// A matrix `[inputs, outputs]`, one that is multiplied from the right, is written as `[outputs, inputs]`.
+    case transposed
+  }
+
   package let name: String
   package let shape: [Int]
   package let role: TensorRole
-  package let sources: [TensorInfo]
-  /// A depth-wise kernel `[channels, 1, 3, 3]` that is written as `[9, channels]`.
-  package let isDepthwise: Bool
+  package let sources: [TensorRows]
+  package let order: Order
 }
 
 /// Collects the tensors a system needs, in order of first use. Nothing is read; every fault is gathered, so that one run names them all.
@@ -35,7 +55,7 @@ package final class CheckpointPlan {
   /// A plain tensor.
   func table(_ name: String, _ shape: [Int], from sourceName: String) {
     guard let info = find(sourceName, shape) else { return }
-    tensors.append(PlannedTensor(name: name, shape: shape, role: .table, sources: [info], isDepthwise: false))
+    add(name, shape, .table, [TensorRows(info)])
   }
 
   /// A matrix `[Σ outputs, inputs]` of the rows of several checkpoint matrices, and their biases, if there are any, as one table.
@@ -44,23 +64,47 @@ package final class CheckpointPlan {
     let outputs = parts.reduce(0) { $0 + $1.outputs }
     let weights = parts.compactMap { find($0.module + ".weight", [$0.outputs, inputs]) }
     if weights.count == parts.count {
-      tensors.append(
-        PlannedTensor(name: name + ".weight", shape: [outputs, inputs], role: role, sources: weights, isDepthwise: false))
+      add(name + ".weight", [outputs, inputs], role, weights.map { TensorRows($0) })
     }
     let hasBias = bias == .required || (bias == .optional && parts.contains { has($0.module + ".bias") })
     guard hasBias else { return }
     let biases = parts.compactMap { find($0.module + ".bias", [$0.outputs]) }
     if biases.count == parts.count {
-      tensors.append(PlannedTensor(name: name + ".bias", shape: [outputs], role: .table, sources: biases, isDepthwise: false))
+      add(name + ".bias", [outputs], .table, biases.map { TensorRows($0) })
     }
   }
 
   enum Bias { case none, optional, required }
 
+  /// A matrix of some rows of one checkpoint matrix `[total, inputs]`, in the order of `rows`, and the same of its bias.
+  /// - Parameters:
+  ///   - weight, bias: full names in the checkpoint; `bias` nil: none.
+  func linear(
+    _ name: String, _ role: TensorRole, inputs: Int, total: Int, rows: [Range<Int>], weight: String, bias: String?
+  ) {
+    let outputs = rows.reduce(0) { $0 + $1.count }
+    if let info = find(weight, [total, inputs]) {
+      add(name + ".weight", [outputs, inputs], role, rows.map { TensorRows(info, $0) })
+    }
+    if let bias, let info = find(bias, [total]) { add(name + ".bias", [outputs], .table, rows.map { TensorRows(info, $0) }) }
+  }
+
+  /// A matrix that the checkpoint multiplies from the right, `[inputs, outputs]` there.
+  func transposed(_ name: String, _ role: TensorRole, inputs: Int, outputs: Int, from sourceName: String) {
+    guard let info = find(sourceName, [inputs, outputs]) else { return }
+    add(name + ".weight", [outputs, inputs], role, [TensorRows(info)], .transposed)
+  }
+
+  private func add(
+    _ name: String, _ shape: [Int], _ role: TensorRole, _ sources: [TensorRows], _ order: PlannedTensor.Order = .rows
+  ) {
+    tensors.append(PlannedTensor(name: name, shape: shape, role: role, sources: sources, order: order))
+  }
+
   /// A matrix that stands alone in the checkpoint under exactly this name (embeddings, a patch kernel `[hidden, 3, p, p]`).
   func matrix(_ name: String, _ role: TensorRole, _ shape: [Int], from sourceName: String, sourceShape: [Int]? = nil) {
     guard let info = find(sourceName, sourceShape ?? shape) else { return }
-    tensors.append(PlannedTensor(name: name, shape: shape, role: role, sources: [info], isDepthwise: false))
+    add(name, shape, role, [TensorRows(info)])
   }
 
   /// `weight` and, for LayerNorm, `bias`.
@@ -72,7 +116,7 @@ package final class CheckpointPlan {
   /// A 3×3 depth-wise convolution, kernel position outermost in the file.
   func depthwise(_ name: String, channels: Int, from module: String) {
     if let info = find(module + ".weight", [channels, 1, 3, 3]) {
-      tensors.append(PlannedTensor(name: name + ".weight", shape: [9, channels], role: .table, sources: [info], isDepthwise: true))
+      add(name + ".weight", [9, channels], .table, [TensorRows(info)], .depthwise)
     }
     table(name + ".bias", [channels], from: module + ".bias")
   }

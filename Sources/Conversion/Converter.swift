@@ -79,7 +79,7 @@ package struct Converter {
           throw ConversionError.unsupported("tensor \(tensor.name) of shape \(tensor.shape) as \(encoding.name)")
         }
         try writer.beginTensor(name: tensor.name, shape: tensor.shape, encoding: encoding, group: group)
-        let stream = MatrixStream(tensor: tensor, source: system.source, layout: layout, pool: pool)
+        let stream = try MatrixStream(tensor: tensor, source: system.source, layout: layout, pool: pool)
         error = try stream.run { bytes, elements in
           try writer.write(bytes)
           done += elements
@@ -91,7 +91,7 @@ package struct Converter {
         try values.withUnsafeBytes { try writer.addTensor(name: tensor.name, shape: tensor.shape, encoding: .f32, bytes: $0) }
         done += values.count
       }
-      for source in tensor.sources { system.source.release(source.name) }
+      for source in tensor.sources { system.source.release(source.info.name) }
       let byteCount = PackedLayout(
         encoding: encoding, outputs: tensor.shape[0], inputs: tensor.shape.dropFirst().reduce(1, *), group: group)?.byteCount
       reports.append(
@@ -107,11 +107,11 @@ package struct Converter {
   /// A plain tensor, whole.
   private func table(_ tensor: PlannedTensor) throws -> [Float] {
     var values: [Float] = []
-    for source in tensor.sources { values += try system.source.readAll(source) }
+    for source in tensor.sources { values += try system.source.read(source) }
     if let bad = values.firstIndex(where: { !$0.isFinite }) {
       throw ConversionError.notRepresentable(tensor: tensor.name, row: bad, detail: "not a finite number")
     }
-    guard tensor.isDepthwise else { return values }
+    guard tensor.order == .depthwise else { return values }
     let channels = tensor.shape[1]
     return (0..<9 * channels).map { values[$0 % channels * 9 + $0 / channels] }
   }

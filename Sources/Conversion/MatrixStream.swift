@@ -8,6 +8,32 @@ struct MatrixStream {
   let source: any TensorSource
   let layout: PackedLayout
   let pool: ThreadPool
+  /// All of a transposed matrix, `[outputs, inputs]`: its rows lie in no order of the checkpoint's.
+  private let turned: [Float]?
+
+  init(tensor: PlannedTensor, source: any TensorSource, layout: PackedLayout, pool: ThreadPool) throws {
+    self.tensor = tensor
+    self.source = source
+    self.layout = layout
+    self.pool = pool
+    guard tensor.order == .transposed, let part = tensor.sources.first else {
+      turned = nil
+      return
+    }
+    let values = try source.read(part)
+    let (outputs, inputs) = (layout.outputs, layout.inputs)
+    turned = [Float](unsafeUninitializedCapacity: values.count) { out, count in
+      // A tile of 32 × 32 at a time, so that both sides stay in the cache.
+      for row in stride(from: 0, to: outputs, by: 32) {
+        for column in stride(from: 0, to: inputs, by: 32) {
+          for o in row..<min(row + 32, outputs) {
+            for i in column..<min(column + 32, inputs) { out[o * inputs + i] = values[i * outputs + o] }
+          }
+        }
+      }
+      count = values.count
+    }
+  }
 
   /// The blocks made at once; each thread writes its own.
   private final class Slab: @unchecked Sendable {
@@ -58,15 +84,20 @@ struct MatrixStream {
     rows.initialize(repeating: 0, count: 16 * layout.inputs)
     // The block's rows may come from several checkpoint tensors.
     let wanted = block * 16..<min(block * 16 + 16, layout.outputs)
-    var base = 0
-    for part in tensor.sources {
-      let overlap = wanted.clamped(to: base..<base + part.rows)
-      if !overlap.isEmpty {
-        try source.read(
-          part.name, rows: overlap.lowerBound - base..<overlap.upperBound - base,
-          into: rows + (overlap.lowerBound - wanted.lowerBound) * layout.inputs)
+    if let turned {
+      for i in 0..<wanted.count * layout.inputs { rows[i] = turned[wanted.lowerBound * layout.inputs + i] }
+    } else {
+      var base = 0
+      for part in tensor.sources {
+        let overlap = wanted.clamped(to: base..<base + part.rows.count)
+        if !overlap.isEmpty {
+          let first = part.rows.lowerBound - base
+          try source.read(
+            part.info.name, rows: overlap.lowerBound + first..<overlap.upperBound + first,
+            into: rows + (overlap.lowerBound - wanted.lowerBound) * layout.inputs)
+        }
+        base += part.rows.count
       }
-      base += part.rows
     }
     var error = BlockPacker.Error()
     guard let block = slab.baseAddress else { return error }

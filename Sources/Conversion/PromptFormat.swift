@@ -8,6 +8,19 @@ package struct PromptFormat: Equatable {
   /// Text between an answer and the next turn.
   package var turnSeparator: String
   package var stop: [String]
+  /// Other forms of the question that the checkpoint was trained with, chosen by name. One without `{question}` asks by itself.
+  package var tasks: [Task] = []
+  /// Tokens that an answer has at least: until then the end of it is not chosen.
+  package var minTokens = 0
+
+  package struct Task: Equatable {
+    package var name, template: String
+
+    package init(_ name: String, _ template: String) {
+      self.name = name
+      self.template = template
+    }
+  }
 
   /// `conv_vicuna_v1` of the original LLaVA.
   package static let vicuna = PromptFormat(
@@ -29,6 +42,29 @@ package struct PromptFormat: Equatable {
   package static let mistral = PromptFormat(
     system: "", template: "[INST] <image>\n{question} [/INST]", turnSeparator: " </s>", stop: ["</s>"])
 
+  /// Monkey and Monkey-Chat: plain text, where the blank at the end is worth nine points of accuracy. Monkey-Chat takes questions
+  /// only; Monkey's request for a caption has no "Answer:".
+  package static let monkey = PromptFormat(
+    system: "", template: "<image> {question} Answer: ", turnSeparator: "", stop: [],
+    tasks: [
+      Task("vqa", "<image> {question} Answer: "), Task("chat", "<image> {question} Answer: "),
+      Task("choice", "<image> \n {question} Answer: "),
+      Task("caption", "<image> Generate the detailed caption in English: "),
+      Task("chat-caption", "<image> Generate the detailed caption in English: Answer: "),
+    ], minTokens: 1)
+
+  /// TextMonkey's.
+  package static let textMonkey = PromptFormat(
+    system: "", template: "<image> {question} Answer:", turnSeparator: "", stop: [],
+    tasks: [
+      Task("vqa", "<image> {question} Answer:"), Task("read", "<image> Read all the text in the image."),
+      Task("ocr", "<image> OCR with grounding:"), Task("locate", "<image> <ref>{question}</ref>"),
+      Task("answer-location", "<image> {question} Provide the location coordinates of the answer when answering the question."),
+      Task("chart", "<image> Convert the chart in this image to json format. Answer:"),
+      Task("document", "<image> Convert the document in this image to json format. Answer:"),
+      Task("table", "<image> Convert the table in this image to json format. Answer:"),
+    ], minTokens: 1)
+
   /// The format, or what the checkpoint itself says under `fovea.prompt` in config.json.
   /// - Throws: when that has no `<image>` and `{question}`.
   package func overridden(by config: ConfigReader) throws -> PromptFormat {
@@ -40,6 +76,11 @@ package struct PromptFormat: Equatable {
       guard format.template.contains("<image>"), format.template.contains("{question}") else {
         throw own.fail("template", "should hold <image> and {question}")
       }
+    }
+    for (name, value) in try own.object("tasks").value.members ?? [] {
+      guard let template = value.string, template.contains("<image>") else { throw own.fail("tasks.\(name)", "should hold <image>") }
+      format.tasks.removeAll { $0.name == name }
+      format.tasks.append(Task(name, template))
     }
     format.turnSeparator = try own.string("turnSeparator", default: format.turnSeparator)
     if let stop = own.value["stop"] {
@@ -54,9 +95,14 @@ package struct PromptFormat: Equatable {
   /// - Parameter imageTokenSplitsText: the chunks around `<image>` are tokenised by themselves (original LLaVA), or `<image>` is a
   ///   token of the vocabulary and the text is tokenised as one (transformers).
   func metadata(imageTokenSplitsText: Bool) -> [(String, MetadataValue)] {
-    [
+    var entries: [(String, MetadataValue)] = [
       ("prompt.system", .string(system)), ("prompt.template", .string(template)), ("prompt.turnSeparator", .string(turnSeparator)),
       ("prompt.stop", .strings(stop)), ("prompt.imageTokenSplitsText", .bool(imageTokenSplitsText)),
     ]
+    if !tasks.isEmpty {
+      entries += [("prompt.tasks", .strings(tasks.map(\.name))), ("prompt.taskTemplates", .strings(tasks.map(\.template)))]
+    }
+    if minTokens > 0 { entries.append(("prompt.minTokens", .int(minTokens))) }
+    return entries
   }
 }

@@ -41,10 +41,13 @@ package protocol TensorSource: AnyObject, Sendable {
 
 extension TensorSource {
   /// A whole tensor, for small ones.
-  package func readAll(_ info: TensorInfo) throws -> [Float] {
-    var values = [Float](repeating: 0, count: info.rows * info.rowSize)
+  package func readAll(_ info: TensorInfo) throws -> [Float] { try read(TensorRows(info)) }
+
+  /// Some rows, for small tensors.
+  func read(_ part: TensorRows) throws -> [Float] {
+    var values = [Float](repeating: 0, count: part.rows.count * part.info.rowSize)
     try values.withUnsafeMutableBufferPointer { buffer in
-      if let base = buffer.baseAddress { try read(info.name, rows: 0..<info.rows, into: base) }
+      if let base = buffer.baseAddress { try read(part.info.name, rows: part.rows, into: base) }
     }
     return values
   }

@@ -5,13 +5,14 @@ import WeightFile
 
 /// The systems that a weight file can hold, named by `general.system`.
 package enum SystemKind: CaseIterable {
-  case hiResLLaVA, llava, llavaNeXT
+  case hiResLLaVA, llava, llavaNeXT, monkey
 
   package var name: StaticString {
     switch self {
     case .hiResLLaVA: "hires_llava"
     case .llava: "llava"
     case .llavaNeXT: "llava_next"
+    case .monkey: "monkey"
     }
   }
 
@@ -32,6 +33,7 @@ package enum SystemKind: CaseIterable {
     case .hiResLLaVA: try HiResLLaVA(w, m, outputSize: outputSize)
     case .llava: try LLaVA(w, m, outputSize: outputSize)
     case .llavaNeXT: try LLaVANeXT(w, m, outputSize: outputSize)
+    case .monkey: try Monkey(w, m, outputSize: outputSize)
     }
   }
 
@@ -41,6 +43,7 @@ package enum SystemKind: CaseIterable {
     case .hiResLLaVA: try HiResLLaVA.scratchBytes(m)
     case .llava: try LLaVA.scratchBytes(m)
     case .llavaNeXT: try LLaVANeXT.scratchBytes(m)
+    case .monkey: try Monkey.scratchBytes(m)
     }
   }
 }

@@ -5,13 +5,14 @@ import Vision
 
 /// The square pictures that the encoder gets for one image, and where they come from.
 package struct ImageViews {
-  /// One picture of the encoder's input size per view; a view of the whole image stands first where there is one.
+  /// One picture of the encoder's input size per view, a view of the whole image first where there is one; or one canvas that
+  /// the system cuts itself.
   package let pictures: [RGBImage]
   /// Rows and columns of the slices among them; 0 × 0 where the image was not sliced.
   package let rows, columns: Int
   /// Rows and columns of the slices' merged map of patches that show the image and not only padding.
   package let mapRows, mapColumns: Range<Int>
-  /// The part of the original image that each picture shows.
+  /// The part of the original image that each view shows.
   package let areas: [PixelRectangle]
   /// Size of the original image in pixels.
   package let width, height: Int

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+import Runtime
+import WeightFile
+
+/// A small side product, scale · B(A(x)) (arXiv:2106.09685; the scale is learned, there is no alpha). The weights it stands beside
+/// are never merged with it, so that tiles with adapters of their own share them.
+struct LowRankAdapter {
+  let down, up: Linear  // inputs → rank → outputs
+  let scale: Float
+
+  /// - Parameter w: scope with `down.weight` `[rank, inputs]`, `up.weight` `[outputs, rank]` and `scale` `[1]`.
+  init(_ w: Weights, from inputs: Int, to outputs: Int) throws(WeightFileError) {
+    // Without a shape the error of Linear names the missing tensor.
+    let rank = w["down"].shape("weight")?.first ?? 1
+    down = try Linear(w["down"], from: inputs, to: rank)
+    up = try Linear(w["up"], from: rank, to: outputs)
+    scale = try w.vector("scale", count: 1)[0]
+  }
+
+  /// - Parameters:
+  ///   - x: `[tokens, inputs]`.
+  ///   - y: `[tokens, outputs]`, increased; not overlapping `x`.
+  func callAsFunction(_ x: Tensor, addingTo y: Tensor, _ ctx: Context) throws(RuntimeError) {
+    let mark = ctx.arena.mark()
+    defer { ctx.arena.release(to: mark) }
+    let h = try down(x, ctx)
+    for i in 0..<h.count { h.data[i] *= scale }
+    add(try up(h, ctx), to: y, ctx)
+  }
+}
+
+/// The adapters of one tile in one block (Monkey, arXiv:2311.06607 §3.1): beside q|k|v, beside the attention's output, and beside
+/// the whole MLP.
+struct TileAdapters {
+  let qkv, output, mlp: LowRankAdapter
+
+  init(_ w: Weights, hiddenSize: Int) throws(WeightFileError) {
+    qkv = try LowRankAdapter(w["qkv"], from: hiddenSize, to: 3 * hiddenSize)
+    output = try LowRankAdapter(w["out"], from: hiddenSize, to: hiddenSize)
+    mlp = try LowRankAdapter(w["mlp"], from: hiddenSize, to: hiddenSize)
+  }
+}

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+import Runtime
+import WeightFile
+
+/// Qwen-VL's position-aware adapter (arXiv:2308.12966 §2.1): learned queries look once at all patches of a view, with two-dimensional
+/// positions on queries and keys; then a norm and a projection.
+package struct QueryResampler {
+  package let queries, outputSize: Int
+  /// Sides of the square maps of queries and patches.
+  let side, grid: Int
+  let heads: Int
+  let query: UnsafePointer<Float>  // [queries, outputSize]
+  let position: UnsafePointer<Float>  // [queries, outputSize]
+  let keyValue: Linear?  // hiddenSize → outputSize; none where the widths are equal
+  let normQuery, normKeyValue, normOutput: LayerNorm
+  let attentionQuery, attentionKey, attentionValue, attentionOutput: Linear  // outputSize → outputSize
+  let projection: Linear  // outputSize → outputSize
+
+  package init(_ w: Weights, _ m: Metadata, _ c: QwenVisionConfig, outputSize: Int) throws(WeightFileError) {
+    side = try m.requireInt("resampler.side", in: 1...256)
+    queries = side * side
+    grid = c.grid
+    heads = try m.requireDivisor("resampler.heads", of: outputSize, in: 1...1024)
+    guard outputSize / heads <= 256 else {
+      throw m.mismatch("resampler.heads", found: "\(heads)", expected: "head size of at most 256")
+    }
+    self.outputSize = outputSize
+    query = try w.table("query", shape: [queries, outputSize])
+    position = try w.table("position", shape: [queries, outputSize])
+    keyValue =
+      w["keyValue"].has("weight") || c.hiddenSize != outputSize
+      ? try Linear(w["keyValue"], from: c.hiddenSize, to: outputSize) : nil
+    normQuery = try LayerNorm(w["normQuery"], size: outputSize, epsilon: c.normEpsilon)
+    normKeyValue = try LayerNorm(w["normKeyValue"], size: outputSize, epsilon: c.normEpsilon)
+    normOutput = try LayerNorm(w["normOutput"], size: outputSize, epsilon: c.normEpsilon)
+    attentionQuery = try Linear(w["attn.q"], from: outputSize, to: outputSize)
+    attentionKey = try Linear(w["attn.k"], from: outputSize, to: outputSize)
+    attentionValue = try Linear(w["attn.v"], from: outputSize, to: outputSize)
+    attentionOutput = try Linear(w["attn.out"], from: outputSize, to: outputSize)
+    projection = try Linear(w["projection"], from: outputSize, to: outputSize)
+  }
+
+  /// - Parameter x: `[views · grid², hiddenSize]`.
+  /// - Returns: `[views · queries, outputSize]`.
+  package func callAsFunction(_ x: Tensor, views: Int, _ ctx: Context) throws(RuntimeError) -> Tensor {
+    let result = try ctx.arena.tensor(views * queries, outputSize)
+    let mark = ctx.arena.mark()
+    defer { ctx.arena.release(to: mark) }
+    let projected = try keyValue?(x, ctx)
+    let source = try normKeyValue(projected ?? x, ctx)
+    let value = try attentionValue(source, ctx)
+    let positions = try interpolated(position, side: side, columns: outputSize, to: grid, ctx)
+    for view in 0..<views { add(positions, to: source.slice(rows: view * grid * grid..<(view + 1) * grid * grid), ctx) }
+    let key = try attentionKey(source, ctx)
+
+    let table = Tensor(data: UnsafeMutablePointer(mutating: query), rows: queries, columns: outputSize)
+    let start = try normQuery(table, ctx)
+    add(Tensor(data: UnsafeMutablePointer(mutating: position), rows: queries, columns: outputSize), to: start, ctx)
+    // The same for every view.
+    let q = try attentionQuery(start, ctx)
+    let asked = try ctx.arena.tensor(views * queries, outputSize)
+    for view in 0..<views { asked[view * queries].update(from: q.data, count: q.count) }
+    let seen = try crossAttention(query: asked, key: key, value: value, batch: views, heads: heads, ctx)
+    let z = try attentionOutput(seen, ctx)
+    try projection(normOutput(z, ctx), into: result, ctx)
+    return result
+  }
+
+  /// Bytes of scratch memory, about.
+  package static func scratchBytes(_ c: QwenVisionConfig, outputSize: Int, views: Int) -> Int {
+    views * 6 * c.patches * outputSize * MemoryLayout<Float>.stride
+  }
+}
