@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tiny random Monkey checkpoints in the published layout, each with what PyTorch makes of one image and prompt.
+
+    make_monkey_checkpoints.py [--small] DIRECTORY [NAME ...]
+
+The folders are like those of make_checkpoints.py, and compare.py takes them. `reference.safetensors` also holds `features`, the
+tower's output of every view. `--small … monkey` makes what Tests/ConversionTests/Fixtures/checkpoints holds.
+"""
+import base64
+import os
+import shutil
+import sys
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+
+import images
+import monkey
+import vocabulary
+from make_checkpoints import SMALL, STEPS, write_json
+from make_tokenizer_fixtures import QWEN, byte_characters, train_byte_level
+
+SPECIALS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"] + [f"<|extra_{i}|>" for i in range(205)] + [
+    "<ref>", "</ref>", "<box>", "</box>", "<quad>", "</quad>", "<img>", "</img>", "<imgpad>"]
+PROMPT = "<image> Where is the red triangle? Answer: "
+
+
+class Tokens:
+    """A small tokenizer of Qwen's kind, saved as `qwen.tiktoken`."""
+
+    def __init__(self, folder, size):
+        import tiktoken
+        vocab, _ = train_byte_level(vocabulary.TEXT.split("\n") * 4, "qwen", size)
+        alphabet = byte_characters()
+        pieces = [bytes(alphabet[c] for c in p) for p in sorted(vocab, key=vocab.get)]
+        with open(os.path.join(folder, "qwen.tiktoken"), "w") as f:
+            f.writelines(f"{base64.b64encode(p).decode()} {i}\n" for i, p in enumerate(pieces))
+        self.special = {s: len(pieces) + i for i, s in enumerate(SPECIALS)}
+        self.encoding = tiktoken.Encoding(
+            "monkey", pat_str=QWEN, mergeable_ranks={p: i for i, p in enumerate(pieces)}, special_tokens=self.special)
+
+    def encode(self, text):
+        return self.encoding.encode(text, allowed_special="all")
+
+
+def half_numbers(shape, generator, scale, offset=0.0, dtype=torch.float16):
+    return (torch.randn(shape, generator=generator) * scale + offset).to(dtype).float()
+
+
+def random_weights(shapes, seed, dtype):
+    """Numbers of a trained model's kind, exact in `dtype`. Adapters and their scales weigh as much as what they stand beside."""
+    generator = torch.Generator().manual_seed(seed)
+    w = {}
+    for name, shape in sorted(shapes.items()):
+        if name.endswith("lora_scale"):
+            w[name] = half_numbers(shape, generator, 0.3, 1.0, dtype)
+        elif len(shape) == 1:
+            norm = ".ln_" in name
+            w[name] = half_numbers(shape, generator, 0.1, 1.0 if norm and name.endswith("weight") else 0.0, dtype)
+        elif name.endswith(("pos_embed", "positional_embedding", "attn_pool.query")):
+            w[name] = half_numbers(shape, generator, 0.5, 0.0, dtype)
+        else:
+            scale = 0.6 if "wte" in name else (0.8 if "lora" in name else 1.2) / np.prod(shape[1:]) ** 0.5
+            w[name] = half_numbers(shape, generator, float(scale), 0.0, dtype)
+    return w
+
+
+def shapes(config):
+    """Every tensor of a checkpoint with this config."""
+    h, f, n = config["hidden_size"], config["intermediate_size"] // 2, config["kv_channels"] * config["num_attention_heads"]
+    s = {"transformer.wte.weight": (config["vocab_size"], h), "lm_head.weight": (config["vocab_size"], h), "transformer.ln_f.weight": (h,)}
+    for i in range(config["num_hidden_layers"]):
+        p = f"transformer.h.{i}."
+        s |= {p + "ln_1.weight": (h,), p + "ln_2.weight": (h,), p + "attn.c_attn.weight": (3 * n, h), p + "attn.c_attn.bias": (3 * n,),
+              p + "attn.c_proj.weight": (h, n), p + "mlp.w1.weight": (f, h), p + "mlp.w2.weight": (f, h), p + "mlp.c_proj.weight": (h, f)}
+    return s | visual_shapes(config["visual"])
+
+
+def visual_shapes(v):
+    w, d, m = v["width"], v["output_dim"], int(v["width"] * v["mlp_ratio"])
+    p = "transformer.visual."
+    s = {p + "conv1.weight": (w, 3, v["patch_size"], v["patch_size"]), p + "positional_embedding": (v.get("position_rows", 256), w),
+         p + "proj": (d, d)}
+    norms = {"ln_pre": w, "ln_post": d, "attn_pool.ln_q": d, "attn_pool.ln_kv": d}
+    for i in range(v["layers"]):
+        b = f"transformer.resblocks.{i}."
+        norms |= {b + "ln_1": w, b + "ln_2": w}
+        for name, out, inputs in (("attn.in_proj", 3 * w, w), ("attn.out_proj", w, w), ("mlp.c_fc", m, w), ("mlp.c_proj", w, m)):
+            s |= {f"{p}{b}{name}.weight": (out, inputs), f"{p}{b}{name}.bias": (out,)}
+        for k in range(v["lora_repeat_num"]):
+            for name, out, rank in (("attn.in_proj_lora", 3 * w, 16), ("attn.out_proj_lora", w, 16), ("mlp_lora", w, 32)):
+                side = f"{p}{b}{name}.{k}."
+                s |= {side + "lora_a.weight": (rank, w), side + "lora_b.weight": (out, rank), side + "lora_scale": (1,)}
+    for name, size in norms.items():
+        s |= {f"{p}{name}.weight": (size,), f"{p}{name}.bias": (size,)}
+    q = v.get("n_queries", 256)
+    s |= {p + "attn_pool.pos_embed": (q, d), p + "attn_pool.query": (q, d), p + "attn_pool.attn.in_proj_weight": (3 * d, d),
+          p + "attn_pool.attn.in_proj_bias": (3 * d,), p + "attn_pool.attn.out_proj.weight": (d, d),
+          p + "attn_pool.attn.out_proj.bias": (d,)}
+    if w != d:
+        s[p + "attn_pool.kv_proj.weight"] = (d, w)
+    return s
+
+
+def base_config(vocab, start, **visual):
+    """As published, in small."""
+    v = {"image_size": 896, "patch_size": 14, "width": 48, "layers": 2, "heads": 4, "mlp_ratio": 2.0, "n_queries": 16, "output_dim": 128,
+         "image_start_id": start, "lora_repeat_num": 4}
+    c = {"architectures": ["MonkeyLMHeadModel"], "model_type": "monkey", "vocab_size": vocab, "hidden_size": 128, "num_hidden_layers": 2,
+         "num_attention_heads": 4, "kv_channels": 32, "intermediate_size": 192, "layer_norm_epsilon": 1e-6,
+         "max_position_embeddings": 8192, "seq_length": 64, "rotary_emb_base": 10000, "rotary_pct": 1.0, "use_dynamic_ntk": True,
+         "use_logn_attn": True, "no_bias": True, "scale_attn_weights": True, "tie_word_embeddings": False, "bf16": True,
+         "torch_dtype": "bfloat16", "use_cache": False, "tokenizer_type": "QWenTokenizer", "visual": v}
+    if SMALL:
+        v |= {"image_size": 112, "tile_size": 56, "patch_size": 14, "width": 24, "layers": 2, "heads": 2, "n_queries": 4, "output_dim": 32,
+              "resampler_heads": 2, "position_rows": 4}
+        c |= {"hidden_size": 32, "kv_channels": 16, "num_attention_heads": 2, "intermediate_size": 80, "seq_length": 16}
+    v |= visual
+    return c
+
+
+def greedy(decoder, sequence):
+    """Logits of all positions, then `STEPS` greedy ids; the rotation stays the prompt's."""
+    prompt = len(sequence)
+    logits = decoder.logits(sequence, prompt)
+    ids, gaps, last = [], [], logits[-1]
+    for _ in range(STEPS):
+        top = last.topk(2)
+        ids.append(int(top.indices[0]))
+        gaps.append(float(top.values[0] - top.values[1]))
+        sequence = torch.cat([sequence, decoder.embed(torch.tensor([ids[-1]]))])
+        last = decoder.logits(sequence, prompt)[-1]
+    return logits, ids, min(gaps)
+
+
+def save(folder, tensors, kind, dtype):
+    tensors = {n: t.to(dtype).contiguous() for n, t in tensors.items()}
+    if kind == "bin":
+        torch.save(tensors, os.path.join(folder, "pytorch_model.bin"))
+    else:
+        save_file(tensors, os.path.join(folder, "model.safetensors"), metadata={"format": "pt"})
+
+
+def case(root, name, seed, kind="bin", dtype=torch.bfloat16, size=(150, 90), seq_length=None, prompt=PROMPT, **visual):
+    path = os.path.join(root, name)
+    folder = os.path.join(path, "checkpoint")
+    shutil.rmtree(path, ignore_errors=True)
+    os.makedirs(folder)
+    tokens = Tokens(folder, 272 if SMALL else 304)
+    config = base_config(len(tokens.special) + (272 if SMALL else 304) + 7, tokens.special["<img>"], **visual)
+    if seq_length:
+        config["seq_length"] = seq_length
+    w = random_weights(shapes(config), seed, dtype)
+    config["visual"].pop("position_rows", None)
+    write_json(folder, "config.json", config)
+    end = tokens.special["<|endoftext|>"]
+    write_json(folder, "generation_config.json", {"chat_format": "raw", "do_sample": True, "eos_token_id": end, "pad_token_id": end,
+                                                  "max_new_tokens": 512, "top_k": 0, "top_p": 0.5})
+    write_json(folder, "special_tokens_map.json", {"pad_token": "<|endoftext|>"})
+    save(folder, w, kind, dtype)
+
+    image = images.test_image(*size, seed)
+    image.save(os.path.join(path, "image.png"))
+    with open(os.path.join(path, "prompt.txt"), "w") as f:
+        f.write(prompt)
+    decoder = monkey.QwenV1(w, config)
+    with torch.no_grad():
+        vectors, features = monkey.encode(image, w, config["visual"])
+        start = config["visual"]["image_start_id"]
+        block = torch.cat([decoder.embed(torch.tensor([start])), vectors, decoder.embed(torch.tensor([start + 1]))])
+        before, after = (tokens.encode(part) for part in prompt.split("<image>"))
+        sequence = torch.cat([decoder.embed(torch.tensor(before, dtype=torch.long)), block, decoder.embed(torch.tensor(after))])
+        logits, ids, gap = greedy(decoder, sequence)
+    out = {"ids": torch.tensor(before + [-200] + after, dtype=torch.int32), "embeddings": block.contiguous(), "logits": logits,
+           "greedy": torch.tensor(ids, dtype=torch.int32), "gap": torch.tensor([gap])}
+    if not SMALL:
+        out["features"] = torch.stack(features)
+    save_file(out, os.path.join(path, "reference.safetensors"))
+    total = sum(os.path.getsize(os.path.join(r, f)) for r, _, files in os.walk(path) for f in files)
+    print(f"{path}: {len(sequence)} positions, {len(block)} of the image, gap {gap:.4f}, {total // 1024} KiB", flush=True)
+
+
+CASES = {
+    "monkey": lambda r: case(r, "monkey", 21, size=(64, 40) if SMALL else (150, 90)),
+    "monkey_safetensors": lambda r: case(r, "monkey_safetensors", 22, "safetensors", torch.float16, (61, 200)),
+    "monkey_plain": lambda r: case(r, "monkey_plain", 23, "safetensors", lora_repeat_num=0),
+    "monkey_shared": lambda r: case(r, "monkey_shared", 24, lora_repeat_num=1),
+    "monkey_six": lambda r: case(r, "monkey_six", 25, lora_repeat_num=6, image_size=[896, 1344]),
+    # The published numbers of queries and positions: 1282 for the image, past seq_length by a factor above four.
+    "monkey_queries": lambda r: case(r, "monkey_queries", 26, n_queries=256, seq_length=256, width=32),
+    "monkey_short": lambda r: case(r, "monkey_short", 27, seq_length=2048, width=128),
+}
+
+if __name__ == "__main__":
+    arguments = [a for a in sys.argv[1:] if not a.startswith("--")]
+    torch.set_num_threads(1)
+    for name in arguments[1:] or CASES:
+        CASES[name](arguments[0])
