@@ -333,6 +333,9 @@ typedef struct fovea_generate_options {
   void *progress_user;              /**< passed to `progress` */
   const fovea_region *regions;      /**< for the `<region>` marks of the prompt, in order; all of one `struct_size` */
   size_t region_count;
+  const char *task;   /**< one of the model's own forms of a prompt, by its name in metadata `prompt.tasks`; NULL: the usual one */
+  int32_t min_tokens; /**< tokens before the answer may end; 0: as the model's template says, none for a raw prompt */
+  int32_t reserved2;
 } fovea_generate_options;
 
 /** Why an answer ended. */
@@ -388,6 +391,14 @@ fovea_status fovea_generate_ids(
 fovea_status fovea_logits(
     fovea_session *session, const char *prompt, fovea_image_embedding *const *images, size_t image_count,
     const fovea_generate_options *options, const float **logits, size_t *positions, size_t *vocab_size);
+
+/** How likely the model finds each of `count` texts as the beginning of its answer: `scores[i]` is the sum of ln p over the tokens of
+ *  `continuations[i]`, which is tokenised by itself and must not be empty. Two texts' probabilities p and q as a choice between the
+ *  two: p / (p + q) = 1 / (1 + exp(scores[1] - scores[0])). Of the options `task`, `raw`, `deadline_seconds` and `progress` matter.
+ *  Returns as fovea_generate. */
+fovea_status fovea_score(
+    fovea_session *session, const char *prompt, fovea_image_embedding *const *images, size_t image_count,
+    const fovea_generate_options *options, const char *const *continuations, size_t count, double *scores);
 
 /** Frees a text that the library gave. NULL is fine. */
 void fovea_string_free(char *text);

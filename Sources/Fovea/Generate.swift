@@ -59,7 +59,21 @@ public func fovea_logits(
   }
 }
 
-/// The arguments that the three calls share, unchecked.
+@c @implementation
+public func fovea_score(
+  _ session: OpaquePointer?, _ prompt: UnsafePointer<CChar>?, _ images: UnsafePointer<OpaquePointer?>?, _ imageCount: Int,
+  _ options: UnsafePointer<fovea_generate_options>?, _ continuations: UnsafePointer<UnsafePointer<CChar>?>?, _ count: Int,
+  _ scores: UnsafeMutablePointer<Double>?
+) -> fovea_status {
+  withSession(session) { (handle) throws(FoveaError) in
+    let request = Request(prompt: prompt, images: images, imageCount: imageCount, options: options, result: nil)
+    let found = try score(request, try buffer(continuations, count: count, "continuations"), on: handle)
+    guard found.isEmpty || scores != nil else { throw .argument("scores: NULL was given.") }
+    for (i, value) in found.enumerated() { scores?[i] = value }
+  }
+}
+
+/// The arguments that the calls share, unchecked.
 private struct Request {
   let prompt: UnsafePointer<CChar>?
   let images: UnsafePointer<OpaquePointer?>?
@@ -120,6 +134,19 @@ private func score(_ request: Request, on handle: SessionHandle) throws(FoveaErr
   return rows
 }
 
+@inline(never)
+private func score(
+  _ request: Request, _ continuations: UnsafeBufferPointer<UnsafePointer<CChar>?>, on handle: SessionHandle
+) throws(FoveaError) -> [Double] {
+  let prompt = Array(try text(request.prompt, "prompt"))
+  let images = try embeddings(request, handle.model)
+  let c = try generateOptions(request.options)
+  let options = try options(c, most: 0)
+  var texts: [[UInt8]] = []
+  for continuation in continuations { texts.append(Array(try text(continuation, "continuations"))) }
+  return try handle.session.score(prompt: prompt, images: images, regions: try regions(c), continuations: texts, options: options)
+}
+
 private func embeddings(_ request: Request, _ model: Model) throws(FoveaError) -> [ImageEmbedding] {
   var found: [ImageEmbedding] = []
   for (i, image) in try buffer(request.images, count: request.imageCount, "images").enumerated() {
@@ -137,6 +164,7 @@ private func generateOptions(
   var c = fovea_generate_options()
   try read(given, into: &c, first: FirstSize.generateOptions, "options")
   try requireZero(c.reserved)
+  try requireZero(c.reserved2)
   return c
 }
 
@@ -152,6 +180,9 @@ private func options(_ c: fovea_generate_options, most: Int) throws(FoveaError) 
   options.seed = c.seed
   options.ignoresEnd = c.ignore_eos != 0
   options.isRaw = c.raw != 0
+  if c.task != nil { options.task = Array(try text(c.task, "options.task")) }
+  let least = try count(c.min_tokens, "options.min_tokens")
+  options.minTokens = least == 0 ? nil : least
   options.deadlineSeconds = try deadline(c.deadline_seconds)
   options.progress = Progress(c.progress, c.progress_user).closure
   for stop in try buffer(c.stop_texts, count: c.stop_text_count, "options.stop_texts") {

@@ -17,6 +17,10 @@ package struct GenerateOptions {
   package var ignoresEnd = false
   /// True: the prompt is taken as it stands, without the checkpoint's template.
   package var isRaw = false
+  /// Name of one of the checkpoint's own forms of a prompt; nil: the usual one. Not with a raw prompt.
+  package var task: [UInt8]?
+  /// Tokens before the answer may end; nil: as the checkpoint's template says, 0 for a raw prompt.
+  package var minTokens: Int?
   /// Texts that end the answer; they are left out of it.
   package var stops: [[UInt8]] = []
   /// Seconds from the call until the work is stopped.

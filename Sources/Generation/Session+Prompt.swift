@@ -6,14 +6,20 @@ import Vision
 extension Session {
   /// The prompt as positions: tokens, rows of images, and regions.
   func assemble(
-    _ prompt: [UInt8], _ images: [ImageEmbedding], _ regions: [Region], isRaw: Bool
+    _ prompt: [UInt8], _ images: [ImageEmbedding], _ regions: [Region], _ options: GenerateOptions
   ) throws(FoveaError) -> PromptSequence {
     for (i, image) in images.enumerated() where image.hiddenSize != model.system.decoder.hiddenSize {
       throw FoveaError(.argument, "images[\(i)]: rows of \(image.hiddenSize), the model takes \(model.system.decoder.hiddenSize); it was encoded by another model")
     }
     let areas = try regionAreas(regions, images)
     let question = try model.system.prompt(prompt, regions: areas)
-    let text = isRaw ? question : model.system.template.prompt(question: question, images: images.count)
+    let text: [UInt8]
+    if let task = options.task {
+      guard !options.isRaw else { throw FoveaError(.argument, "task: a raw prompt has none") }
+      text = try model.system.template.prompt(task: task, question: question, images: images.count)
+    } else {
+      text = options.isRaw ? question : model.system.template.prompt(question: question, images: images.count)
+    }
     let parts = try model.system.tokenize(prompt: text, images: images.count)
 
     var sequence = PromptSequence(images: images)

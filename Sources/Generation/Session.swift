@@ -47,7 +47,7 @@ package final class Session {
     try exclusively { () throws(FoveaError) in
       try check(options)
       arm(options)
-      let sequence = try assemble(prompt, images, regions, isRaw: options.isRaw)
+      let sequence = try assemble(prompt, images, regions, options)
       guard sequence.count < contextLength else {
         throw FoveaError(
           .context, "prompt: \(sequence.count) positions leave no room in a context of \(contextLength)")
@@ -63,8 +63,10 @@ package final class Session {
     _ body: (UnsafeBufferPointer<Float>, _ rows: Int) -> Void
   ) throws(FoveaError) {
     try exclusively { () throws(FoveaError) in
-      arm(GenerateOptions())
-      let sequence = try assemble(prompt, images, regions, isRaw: isRaw)
+      var options = GenerateOptions()
+      options.isRaw = isRaw
+      arm(options)
+      let sequence = try assemble(prompt, images, regions, options)
       guard sequence.count <= contextLength else {
         throw FoveaError(.context, "prompt: \(sequence.count) positions exceed a context of \(contextLength)")
       }
@@ -85,7 +87,7 @@ package final class Session {
 
   // MARK: prompt
 
-  private func check(_ o: GenerateOptions) throws(FoveaError) {
+  func check(_ o: GenerateOptions) throws(FoveaError) {
     guard o.maxTokens >= 0 else { throw FoveaError(.argument, "maxTokens: \(o.maxTokens), must not be negative") }
     guard o.temperature >= 0, o.temperature.isFinite else {
       throw FoveaError(.argument, "temperature: must be a finite number of at least 0")
@@ -95,15 +97,25 @@ package final class Session {
     guard o.repetitionPenalty > 0, o.repetitionPenalty.isFinite else {
       throw FoveaError(.argument, "repetitionPenalty: must be a finite number above 0")
     }
+    if let m = o.minTokens, m < 0 { throw FoveaError(.argument, "minTokens: \(m), must not be negative") }
     if let d = o.deadlineSeconds, !(d > 0) { throw FoveaError(.argument, "deadline: must be above 0 seconds") }
   }
 
-  private func arm(_ options: GenerateOptions) {
+  func arm(_ options: GenerateOptions) {
     stop.reset()
     if let seconds = options.deadlineSeconds { stop.stop(after: seconds) }
   }
 
   // MARK: decoding
+
+  /// Keeps what the cache shares with `sequence` from the start, all but its last position at most; returns how much that is.
+  func reuse(_ sequence: PromptSequence) -> Int {
+    let shared = zip(history, sequence.elements).prefix { $0 == $1 }.count
+    model.system.decoder.prepare(cache, promptLength: sequence.count)
+    let kept = min(shared, sequence.count - 1, cache.length)
+    forget(after: kept)
+    return kept
+  }
 
   private func run(
     _ sequence: PromptSequence, _ options: GenerateOptions, _ onToken: (Int32, [UInt8]) -> Bool
@@ -111,10 +123,7 @@ package final class Session {
     var result = GenerateResult()
     result.promptTokens = sequence.count
     // The last position is always computed: its logits choose the first token.
-    let shared = zip(history, sequence.elements).prefix { $0 == $1 }.count
-    model.system.decoder.prepare(cache, promptLength: sequence.count)
-    result.reusedTokens = min(shared, sequence.count - 1, cache.length)
-    forget(after: result.reusedTokens)
+    result.reusedTokens = reuse(sequence)
 
     let decoder = model.system.decoder
     let context = model.context(arena, stop)
@@ -133,7 +142,9 @@ package final class Session {
       let prefilled = MonotonicClock.seconds()
       result.prefillSeconds = prefilled - started
 
+      let minTokens = options.ignoresEnd ? 0 : options.minTokens ?? (options.isRaw ? 0 : model.system.template.minTokens)
       generation: while result.ids.count < options.maxTokens {
+        if result.ids.count < minTokens { for end in model.system.endIds { logits.data[Int(end)] = -.infinity } }
         let id = sampler.next(UnsafeMutableBufferPointer(start: logits.data, count: decoder.vocabSize), previous: result.ids)
         if !options.ignoresEnd, model.system.endIds.contains(id) {
           result.stopReason = .endOfSequence
@@ -179,7 +190,7 @@ package final class Session {
 
   /// Runs the positions from `start` on through the decoder, a chunk at a time.
   /// - Parameter body: gets each chunk's states and the position of their first row.
-  private func prefill(
+  func prefill(
     _ sequence: PromptSequence, from start: Int, progress: ((Int, Int) -> Bool)?,
     _ body: (Tensor, Int) throws(RuntimeError) -> Void
   ) throws(RuntimeError) {
@@ -200,7 +211,7 @@ package final class Session {
     }
   }
 
-  private func embed(_ id: Int32, into x: Tensor, _ context: Context) throws(RuntimeError) {
+  func embed(_ id: Int32, into x: Tensor, _ context: Context) throws(RuntimeError) {
     let ids = try arena.array(of: Int32.self, 1)
     ids[0] = id
     try model.system.decoder.embed(UnsafeBufferPointer(start: ids, count: 1), into: x, context)
@@ -221,12 +232,12 @@ package final class Session {
     }
   }
 
-  private func forget(after length: Int) {
+  func forget(after length: Int) {
     cache.truncate(to: length)
     if history.count > length { history.removeLast(history.count - length) }
   }
 
-  private func exclusively<T>(_ body: () throws(FoveaError) -> T) throws(FoveaError) -> T {
+  func exclusively<T>(_ body: () throws(FoveaError) -> T) throws(FoveaError) -> T {
     guard gate.enter() else {
       throw FoveaError(.busy, "session: in use by another thread; a session serves one call at a time")
     }

@@ -7,6 +7,8 @@ package struct PromptTemplate {
   /// Stands for one image block in any prompt.
   package static let imageMark = Array("<image>".utf8)
 
+  private static let questionMark = Array("{question}".utf8)
+
   let template: [UInt8]
   let system: [UInt8]
   /// True: the text around each `<image>` is tokenised by itself (LLaVA's `tokenizer_image_token`); false: `<image>` is a
@@ -14,17 +16,46 @@ package struct PromptTemplate {
   package let splitsText: Bool
   /// Texts that end an answer, besides the end-of-sequence ids.
   package let stops: [[UInt8]]
+  /// Tokens that an answer has at least.
+  package let minTokens: Int
+  /// Other forms that the checkpoint was trained with, by name.
+  private let tasks: [(name: [UInt8], template: [UInt8])]
 
   package init(_ m: Metadata) throws(WeightFileError) {
     template = Array(try m.requireString("prompt.template").utf8)
     system = Array((m.string("prompt.system") ?? "").utf8)
     splitsText = m.bool("prompt.imageTokenSplitsText") ?? true
     stops = (m.strings("prompt.stop") ?? []).map { Array($0.utf8) }.filter { !$0.isEmpty }
+    minTokens = m.value("prompt.minTokens") != nil ? try m.requireInt("prompt.minTokens", in: 0...1_048_576) : 0
+    let (names, templates) = (m.byteStrings("prompt.tasks") ?? [], m.byteStrings("prompt.taskTemplates") ?? [])
+    guard names.count == templates.count else {
+      throw m.mismatch("prompt.taskTemplates", found: "\(templates.count) templates", expected: "one for each of \(names.count) tasks")
+    }
+    tasks = zip(names, templates).map { ($0, $1) }
+  }
+
+  /// The full prompt of a task that the file names, see `prompt(question:images:)`.
+  /// - Throws: `.argument` when there is no such task, or it asks by itself and a question was given too.
+  package func prompt(task name: [UInt8], question: [UInt8], images: Int) throws(FoveaError) -> [UInt8] {
+    guard let task = tasks.first(where: { $0.name == name }) else {
+      var known = ""
+      for task in tasks { known += (known.isEmpty ? "" : ", ") + String(decoding: task.name, as: UTF8.self) }
+      throw FoveaError(
+        .argument, "task: the model has no task \(String(decoding: name, as: UTF8.self)); it has \(known.isEmpty ? "none" : known)")
+    }
+    guard question.isEmpty || !Self.occurrences(of: Self.questionMark, in: task.template).isEmpty else {
+      throw FoveaError(.argument, "task: \(String(decoding: name, as: UTF8.self)) asks by itself and takes no question")
+    }
+    return prompt(question: question, images: images, template: task.template)
   }
 
   /// The full prompt for a question about `images` images. Where the question has no `<image>` marks of its own, the
   /// template's mark is repeated for each image; where it has, they are kept in place and the template's is dropped.
   package func prompt(question: [UInt8], images: Int) -> [UInt8] {
+    prompt(question: question, images: images, template: template)
+  }
+
+  private func prompt(question: [UInt8], images: Int, template: [UInt8]) -> [UInt8] {
     let marked = Self.occurrences(of: Self.imageMark, in: question).count > 0
     var text: [UInt8] = []
     var i = 0
@@ -38,7 +69,7 @@ package struct PromptTemplate {
       } else if Self.matches(Array("{system}".utf8), template, at: i) {
         text += system
         i += 8
-      } else if Self.matches(Array("{question}".utf8), template, at: i) {
+      } else if Self.matches(Self.questionMark, template, at: i) {
         text += question
         i += 10
       } else {

@@ -62,6 +62,7 @@ struct ArgumentTests {
       ("logits", { fovea_logits(session, "a", nil, 0, nil, nil, &size, &other) }),
       ("positions", { fovea_logits(session, "a", nil, 0, nil, &logits, nil, &size) }),
       ("vocab_size", { fovea_logits(session, "a", nil, 0, nil, &logits, &size, nil) }),
+      ("continuations", { fovea_score(session, "a", nil, 0, nil, nil, 1, nil) }),
     ]
     for (i, (name, call)) in calls.enumerated() {
       #expect(call() == FOVEA_ERROR_ARGUMENT, "call \(i), \(name)")
@@ -169,6 +170,7 @@ struct ArgumentTests {
       ("options.temperature", { $0.temperature = .nan }), ("options.temperature", { $0.temperature = .infinity }),
       ("options.top_k", { $0.top_k = -2 }), ("options.top_p", { $0.top_p = 1.5 }), ("options.top_p", { $0.top_p = -1 }),
       ("options.repetition_penalty", { $0.repetition_penalty = -1 }), ("options.reserved", { $0.reserved = 1 }),
+      ("options.reserved", { $0.reserved2 = 1 }), ("options.min_tokens", { $0.min_tokens = -1 }),
       ("options.deadline_seconds", { $0.deadline_seconds = -1 }), ("options.deadline_seconds", { $0.deadline_seconds = .nan }),
       ("options.stop_texts", { $0.stop_text_count = 1 }), ("options.stop_texts", { $0.stop_text_count = -1 }),
     ]

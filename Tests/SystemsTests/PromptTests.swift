@@ -25,6 +25,22 @@ import WeightFile
     }
   }
 
+  @Test func tasksAreChosenByName() throws {
+    try template { t in
+      func task(_ name: String, _ question: String, _ images: Int) throws -> String {
+        String(decoding: try t.prompt(task: Array(name.utf8), question: Array(question.utf8), images: images), as: UTF8.self)
+      }
+      #expect(try task("caption", "", 1) == "<image> Describe: ")
+      #expect(try task("bare", "Q ", 2) == "<image><image>Q ")
+      for (name, question, words) in [("caption", "Q", "takes no question"), ("verse", "", "it has caption, bare")] {
+        do {
+          _ = try task(name, question, 1)
+          Issue.record("no error, expected one that says: \(words)")
+        } catch let error as FoveaError { #expect(error.status == .argument && error.message.contains(words), "\(error.message)") }
+      }
+    }
+  }
+
   @Test func textIsCutAtMarks() {
     let parts = PromptTemplate.split(Array("a<image><image>b".utf8))
     #expect(parts == [Array("a".utf8), [], Array("b".utf8)])

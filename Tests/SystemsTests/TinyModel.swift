@@ -24,11 +24,18 @@ struct TinyModel {
   static let hidden = 32, intermediate = 64, vocabulary = 300, context = 256
   let path: String
 
-  /// - Parameter change: gets each tensor's values before they are written.
-  init(seed: UInt64 = 7, maxSlices: Int = 9, _ change: (String, inout [Float]) -> Void = { _, _ in }) throws {
+  /// - Parameters:
+  ///   - trained: nil: plain positions; else Qwen v1's, trained with that many.
+  ///   - change: gets each tensor's values before they are written.
+  init(seed: UInt64 = 7, maxSlices: Int = 9, trained: Int? = nil, _ change: (String, inout [Float]) -> Void = { _, _ in }) throws {
     path = NSTemporaryDirectory() + "fovea-tiny-\(UUID().uuidString).fovea"
     let w = try WeightFileWriter(path: path, compression: .none)
     TinyModel.setMetadata(w, maxSlices: maxSlices)
+    if let trained {
+      w.set("language.ropeScaling", .string("dynamic_ntk"))
+      w.set("language.ropeOriginalContext", .int(trained))
+      w.set("language.lognContext", .int(trained))
+    }
     var numbers = Numbers(seed: seed)
     func values(_ name: String, _ count: Int, _ scale: Float, around centre: Float = 0) -> [Float] {
       var x = (0..<count).map { _ in centre + numbers.float(scale) }
@@ -117,6 +124,8 @@ struct TinyModel {
     w.set("vision.mean", .doubles([0.48145466, 0.4578275, 0.40821073]))
     w.set("vision.std", .doubles([0.26862954, 0.26130258, 0.27577711]))
     w.set("tokenizer.eosIds", .ints([2]))
+    w.set("prompt.tasks", .strings(["caption", "bare"]))
+    w.set("prompt.taskTemplates", .strings(["<image> Describe: ", "<image>{question}"]))
 
     var pieces = ["<unk>", "<s>", "</s>"]
     var types = [2, 3, 3]

@@ -132,7 +132,7 @@ final class Session {
   ///   - progress: told how much of the prompt has been read.
   func generate(
     _ prompt: String, images: [EncodedImage], regions: [MarkedRegion] = [], options: fovea_generate_options,
-    stops: [String] = [],
+    task: String? = nil, stops: [String] = [],
     progress: @escaping (Int, Int) -> Void = { _, _ in }, onText: @escaping (UnsafeRawBufferPointer) -> Void = { _ in }
   ) throws(LibraryError) -> (text: String, result: fovea_generate_result) {
     var options = options
@@ -144,13 +144,14 @@ final class Session {
     let handles: [OpaquePointer?] = images.map(\.handle)
     let status = withUnsafeMutablePointer(to: &report) { report in
       withUnsafeMutablePointer(to: &sink) { sink in
-        withCStrings(stops) { stops in
+        withCStrings(stops + (task.map { [$0] } ?? [])) { texts in
+          options.task = task == nil ? nil : texts[texts.count - 1]
           options.struct_size = MemoryLayout<fovea_generate_options>.size
           options.on_token = TextSink.callback
           options.on_token_user = UnsafeMutableRawPointer(sink)
           options.progress = ProgressReport.callback
           options.progress_user = UnsafeMutableRawPointer(report)
-          options.stop_texts = stops.baseAddress
+          options.stop_texts = texts.baseAddress
           options.stop_text_count = stops.count
           return regions.map(\.structure).withUnsafeBufferPointer { regions in
             options.regions = regions.baseAddress

@@ -18,8 +18,11 @@ struct RunCommand: ParsableCommand {
   @Option(name: [.short, .customLong("image")], help: "PNG or JPEG file, - for standard input; may be repeated.")
   var image: [String] = []
 
-  @Option(name: [.short, .customLong("prompt")], help: "The question, - for standard input.")
-  var prompt: String
+  @Option(name: [.short, .customLong("prompt")], help: "The question, - for standard input. Some tasks take none.")
+  var prompt = ""
+
+  @Option(help: "One of the model's own forms of a prompt, such as caption; fovea inspect lists them as prompt.tasks.")
+  var task: String?
 
   @OptionGroup var regions: RegionOptions
 
@@ -60,6 +63,8 @@ struct RunCommand: ParsableCommand {
   var json = false
 
   func validate() throws {
+    if prompt.isEmpty, task == nil { throw ValidationError("Give a question with --prompt, or a --task that takes none.") }
+    if raw, task != nil { throw ValidationError("--raw and --task exclude each other.") }
     if let maxTokens, maxTokens < 1 { throw ValidationError("--max-tokens must be at least 1.") }
     if let deadline, !(deadline > 0) { throw ValidationError("--deadline must be above 0.") }
     if image.filter({ $0 == "-" }).count + (prompt == "-" ? 1 : 0) > 1 {
@@ -80,7 +85,8 @@ struct RunCommand: ParsableCommand {
     let session = try Session(model)
     cancelOnInterrupt(session)
     let (text, result) = try session.generate(
-      try promptText(), images: images, regions: try regions.regions(), options: generateOptions(), stops: stop,
+      try promptText(), images: images, regions: try regions.regions(), options: generateOptions(), task: task,
+      stops: stop,
       progress: { progress.show("reading the prompt", $0, $1) },
       onText: { [json] piece in
         progress.clear()

@@ -197,6 +197,9 @@ class fovea_generate_options(_Sized):
         ("progress_user", c_void_p),
         ("regions", POINTER(fovea_region)),
         ("region_count", c_size_t),
+        ("task", c_char_p),
+        ("min_tokens", c_int32),
+        ("reserved2", c_int32),
     ]
 
 
@@ -288,6 +291,19 @@ PROTOTYPES: Dict[str, Tuple[Any, List[Any]]] = {
             POINTER(POINTER(c_float)),
             POINTER(c_size_t),
             POINTER(c_size_t),
+        ],
+    ),
+    "fovea_score": (
+        c_int32,
+        [
+            c_void_p,
+            c_char_p,
+            POINTER(c_void_p),
+            c_size_t,
+            POINTER(fovea_generate_options),
+            POINTER(c_char_p),
+            c_size_t,
+            POINTER(c_double),
         ],
     ),
     "fovea_string_free": (None, [c_void_p]),

@@ -61,7 +61,9 @@ class Session:
         *,
         regions: Sequence[Region] = (),
         raw: bool = False,
+        task: Optional[str] = None,
         max_tokens: Optional[int] = None,
+        min_tokens: int = 0,
         temperature: float = 0.0,
         top_k: int = 0,
         top_p: float = 1.0,
@@ -82,7 +84,9 @@ class Session:
         *,
         regions: Sequence[Region] = (),
         raw: bool = False,
+        task: Optional[str] = None,
         max_tokens: Optional[int] = None,
+        min_tokens: int = 0,
         temperature: float = 0.0,
         top_k: int = 0,
         top_p: float = 1.0,
@@ -113,7 +117,9 @@ class Session:
 
         regions: one for each `<region>` mark, which becomes the region's coordinates and, where the system has a region sampler, its
             vector; see `fovea_generate` in fovea.h.
+        task: one of the model's own forms of a prompt, a name of info["prompt.tasks"]; some of them take an empty prompt.
         max_tokens: most tokens to make; None: until the context is full.
+        min_tokens: tokens before the answer may end; 0: as the model's template says, none with raw=True.
         temperature: 0: always the likeliest token; above: random choice, among the `top_k` likeliest (0: all) and those that
             together have probability `top_p`, by `seed`.
         repetition_penalty: above 1 makes tokens that already occurred less likely.
@@ -166,6 +172,30 @@ class Session:
             status = c.library().fovea_logits(*call.arguments, call.options, data, rows, columns)
         check(status)
         return numpy.ctypeslib.as_array(data, (rows.value, columns.value)).copy()
+
+    def score(
+        self,
+        prompt: str,
+        continuations: Sequence[str],
+        images: Sequence[ImageEmbedding] = (),
+        *,
+        raw: bool = False,
+        regions: Sequence[Region] = (),
+        **options: Any,
+    ) -> List[float]:
+        """How likely the model finds each text as the beginning of its answer: the sum of ln p over its tokens. Of the options of
+        `generate`, `task`, `deadline` and `progress` matter."""
+        if isinstance(continuations, str):
+            raise ArgumentError("continuations: is a text, must be a list of texts.")
+        call = _Call(self, prompt, images, regions, raw, options, None)
+        texts = [_text(text, "continuations") for text in continuations]
+        scores = (ctypes.c_double * len(texts))()
+        with call.guard:
+            status = c.library().fovea_score(
+                *call.arguments, call.options, (ctypes.c_char_p * len(texts))(*texts), len(texts), scores
+            )
+        check(status)
+        return list(scores)
 
     def cancel(self) -> None:
         """Stops the call that is using the session, which raises `Cancelled` soon. From any thread."""
@@ -239,7 +269,9 @@ def _generate_options(
     raw: bool,
     guard: Guard,
     sink: Optional[Callable[[str], bool]],
+    task: Optional[str] = None,
     max_tokens: Optional[int] = None,
+    min_tokens: int = 0,
     temperature: float = 0.0,
     top_k: int = 0,
     top_p: float = 1.0,
@@ -274,6 +306,8 @@ def _generate_options(
         deadline_seconds=deadline or 0.0,
         on_token=c.fovea_token_callback(on_token),
         progress=progress_callback(progress, guard)[0],
+        task=None if task is None else _text(task, "task"),
+        min_tokens=min_tokens,
     )
 
 

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+import Language
+import Runtime
+import Shims
+import Systems
+import Tokenizers
+
+extension Session {
+  /// How likely a model finds each of some texts as the beginning of its answer.
+  /// - Parameters:
+  ///   - continuations: UTF-8, none of them empty. Each is tokenised by itself, as answers were in training.
+  ///   - options: of these the prompt's form, the deadline and the progress matter.
+  /// - Returns: for each text Σ ln p(token | prompt, tokens before).
+  package func score(
+    prompt: [UInt8], images: [ImageEmbedding], regions: [Region] = [], continuations: [[UInt8]], options: GenerateOptions
+  ) throws(FoveaError) -> [Double] {
+    try exclusively { () throws(FoveaError) in
+      try check(options)
+      arm(options)
+      let sequence = try assemble(prompt, images, regions, options)
+      var texts: [[Int32]] = []
+      for (i, text) in continuations.enumerated() {
+        let ids = try model.tokenize(text)
+        guard !ids.isEmpty else { throw FoveaError(.argument, "continuations[\(i)]: is empty") }
+        guard sequence.count + ids.count - 1 <= contextLength else {
+          throw FoveaError(
+            .context, "continuations[\(i)]: \(sequence.count + ids.count - 1) positions exceed a context of \(contextLength)")
+        }
+        texts.append(ids)
+      }
+      do throws(RuntimeError) { return try score(texts, after: sequence, options) } catch { throw FoveaError(error) }
+    }
+  }
+
+  private func score(
+    _ texts: [[Int32]], after sequence: PromptSequence, _ options: GenerateOptions
+  ) throws(RuntimeError) -> [Double] {
+    let decoder = model.system.decoder
+    let context = model.context(arena, stop)
+    let mark = arena.mark()
+    defer { arena.release(to: mark) }
+    let first = try arena.tensor(1, decoder.vocabSize)
+    try prefill(sequence, from: reuse(sequence), progress: options.progress) { (states, start) throws(RuntimeError) in
+      guard start + states.rows == sequence.count else { return }
+      try decoder.logits(states.slice(rows: states.rows - 1..<states.rows), into: first, context)
+    }
+    var scores: [Double] = []
+    for ids in texts {
+      var sum = logProbability(of: ids[0], first[0])
+      if ids.count > 1 {
+        let mark = arena.mark()
+        defer { arena.release(to: mark) }
+        // What the cache gets here is no part of the history.
+        defer { cache.truncate(to: sequence.count) }
+        let x = try arena.tensor(ids.count - 1, decoder.hiddenSize)
+        for i in 0..<x.rows { try embed(ids[i], into: x.slice(rows: i..<i + 1), context) }
+        let states = try decoder(x, cache: cache, progress: nil, context)
+        let logits = try arena.tensor(1, decoder.vocabSize)
+        for i in 0..<x.rows {
+          try decoder.logits(states.slice(rows: i..<i + 1), into: logits, context)
+          sum += logProbability(of: ids[i + 1], logits[0])
+        }
+      }
+      scores.append(sum)
+    }
+    return scores
+  }
+
+  /// ln softmax(logits)[id].
+  private func logProbability(of id: Int32, _ logits: UnsafeMutablePointer<Float>) -> Double {
+    let count = model.system.decoder.vocabSize
+    var largest = -Float.infinity
+    for i in 0..<count { largest = max(largest, logits[i]) }
+    var total = 0.0
+    for i in 0..<count { total += exp(Double(logits[i] - largest)) }
+    return Double(logits[Int(id)] - largest) - log(total)
+  }
+}
