@@ -1,8 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 import WeightFile
 
-/// Monkey and Monkey-Chat as published: Qwen v1 under `transformer.h`, Qwen-VL's tower under `transformer.visual` with
-/// `lora_repeat_num` sets of adapters, one for each tile of 448 pixels.
+/// Monkey and Monkey-Chat as published (`MonkeyLMHeadModel`): Qwen v1 under `transformer.h`, Qwen-VL's tower under
+/// `transformer.visual` with `lora_repeat_num` sets of adapters, one for each tile.
+///
+/// Models of other sizes are read in the same layout. Besides the published keys, `visual` may say `image_size: [height, width]`,
+/// `tile_size` (else 448 pixels) and `resampler_heads` (else output_dim / 128); the sides of `positional_embedding` and
+/// `attn_pool.query`, and the adapters' ranks, are those of the tensors; `lora_repeat_num` 0 means no adapters, 1 one set for all
+/// tiles. Prompts other than Monkey's stand under `fovea.prompt` (`template`, `tasks`: name to template). The tokenizer may be any that
+/// the converter reads; its marks around an image are `image_start_id` and the id after it.
 enum MonkeyCheckpoint {
   static func describe(_ checkpoint: OpenCheckpoint) throws -> SystemDescription {
     let config = checkpoint.config
