@@ -73,7 +73,7 @@ class Run:
         f, flat = self.fraction(), self.a.flat
         if f < 0.01:
             return max(0.05, f / 0.01)
-        return 1.0 if f < flat else 0.04 + 0.96 * 0.5 * (1 + math.cos(math.pi * min(1, (f - flat) / (1 - flat))))
+        return 1.0 if f < flat else 0.04 + 0.96 * 0.5 * (1 + math.cos(math.pi * min(1, (f - flat) / max(1e-9, 1 - flat))))
 
     def save(self, final=False):
         minutes = dict(self.minutes_before)

@@ -5,12 +5,10 @@ import functools
 import numpy as np
 import torch
 
-import pages as P
-import qa
 import speech
-from speech import Speech
 from . import pages as M
 from . import tokens as T
+from .narrator import Narrator
 
 LOOKING = {1: (0,), 2: (0, 1)}  # layer -> heads that are told where to look
 ORDER_LAYER = 0                 # its states at the image are read by the heads for neighbours and lines
@@ -29,92 +27,14 @@ def image_start():
     return tokenizer().image_start
 
 
-def places(line, cols):
-    return [M.vector_index(g.x, g.y, cols) for g in line]
+def vector_of_tiles(scene):
+    cols = scene.grid[1]
+    return lambda x, y: M.vector_index(x, y, cols)
 
 
-def anchor(item, cols):
-    return M.vector_index(*item.centre, cols)
-
-
-def reading(scene):
-    out = Speech(tokenizer())
-    for i, (line, text) in enumerate(zip(scene.lines, scene.texts)):
-        where = places(line, scene.grid[1])
-        if i:
-            out.say("\n", where[0])
-        out.spell(text, where)
-    return out.answer("read", T.VQA.format(T.READ), "\n".join(scene.texts))
-
-
-def noun(item, colour):
-    return f"{colour} {item.text}" if colour else item.text
-
-
-def article(text, capital):
-    word = "an" if text[0] in "aeiou" else "a"
-    return word.capitalize() if capital else word
-
-
-def spelled(scene):
-    """The glyphs of each text item, by its index among the items."""
-    lines = iter(scene.lines)
-    return {i: next(lines) for i, item in enumerate(scene.items) if item.type in P.TEXT_KINDS}
-
-
-def detailed_caption(scene):
-    cols, glyphs, count = scene.grid[1], spelled(scene), len(scene.items)
-    first = f"There are {T.NUMBERS[count]} things in the image." if count > 1 else "There is one thing in the image."
-    out = Speech(tokenizer()).say(first)
-    parts = [first]
-    for i, (item, colour) in enumerate(zip(scene.items, scene.colours)):
-        at, where = anchor(item, cols), f" is at the {qa.CELLS[item.cell]}."
-        if i in glyphs:
-            out.say(' The text "', at).spell(item.text, places(glyphs[i], cols)).say('"', at).say(where, at)
-            parts.append(f'The text "{item.text}"{where}')
-        else:
-            sentence = f"{article(noun(item, colour), True)} {noun(item, colour)}{where}"
-            out.say(" " + sentence, at)
-            parts.append(sentence)
-    return out.answer("caption", T.CAPTION, " ".join(parts))
-
-
-def short_caption(scene):
-    """The things' names alone."""
-    out, text = Speech(tokenizer()), ""
-    for i, item in enumerate(scene.items):
-        name = "text" if item.type in P.TEXT_KINDS else item.text
-        link = "" if i == 0 else " and " if i == len(scene.items) - 1 else ", "
-        part = f"{link}{article(name, i == 0)} {name}"
-        out.say(part, anchor(item, scene.grid[1]))
-        text += part
-    out.say(".")
-    return out.answer("short", T.BRIEF, text + ".")
-
-
-def questions(rng, scene, count):
-    """About single things: where, which colour, what is at a place, what a text says, how many."""
-    cols, glyphs, out = scene.grid[1], spelled(scene), []
-    order = [int(i) for i in rng.permutation(len(scene.items))]
-    for k in range(count):
-        i = order[k % len(order)]
-        item, colour = scene.items[i], scene.colours[i]
-        at, cell = anchor(item, cols), qa.CELLS[item.cell]
-        form = rng.random()
-        if form < 0.08:
-            text = T.NUMBERS[len(scene.items)]
-            out.append(Speech(tokenizer()).say(text).answer("count", T.VQA.format("How many things are in the image?"), text))
-        elif i in glyphs:
-            out.append(Speech(tokenizer()).spell(item.text, places(glyphs[i], cols)).answer(
-                "text", T.VQA.format(f"What does the text at the {cell} say?"), item.text))
-        elif colour and form < 0.4:
-            out.append(Speech(tokenizer()).say(colour, at).answer("colour", T.VQA.format(f"What color is the {item.text}?"), colour))
-        elif form < 0.7:
-            out.append(Speech(tokenizer()).say(cell, at).answer("where", T.VQA.format(f"Where is the {item.text}?"), cell))
-        else:
-            text = noun(item, colour)
-            out.append(Speech(tokenizer()).say(text, at).answer("what", T.VQA.format(f"What is at the {cell}?"), text))
-    return out
+@functools.lru_cache(maxsize=None)
+def narrator():
+    return Narrator(tokenizer(), vector_of_tiles, T.VQA.format, T.CAPTION, T.BRIEF)
 
 
 def options(a):
@@ -142,10 +62,11 @@ def batch(rng, images=10, scenes=0.35, wide=0.0, short=False, lines=9, seen=None
         made = [s.resized(*(max(1, n) for n in seen)) for s in made]
     arrays = [M.arrays(s) for s in made]
     if made[0].cells:
-        groups = [speech.pack(tokenizer(), [[(short_caption if short else detailed_caption)(s)] for s in made]),
-                  speech.pack(tokenizer(), [questions(rng, s, 3) for s in made], "vqa")]
+        caption = narrator().short_caption if short else narrator().detailed_caption
+        groups = [speech.pack(tokenizer(), [[caption(s)] for s in made]),
+                  speech.pack(tokenizer(), [narrator().questions(rng, s, 3) for s in made], "vqa")]
     else:
-        groups = [speech.pack(tokenizer(), [[reading(s)] for s in made])]
+        groups = [speech.pack(tokenizer(), [[narrator().reading(s)] for s in made])]
     pixels, vector = np.stack([a[0] for a in arrays]), np.stack([a[2] for a in arrays])
     if seen == (0, 0):
         pixels, vector = np.stack([np.asarray(s.image) for s in drawn]), vector[:, :1]

@@ -30,14 +30,14 @@ def benchmark(pages=60, scenes=40, grids=M.GRIDS, seen=None, seed=20260103):
         while made < pages:
             scene = M.text_page(rng, *grid, 1 + made % 9)
             if scene.lines:
-                a = A.reading(scene)
+                a = A.narrator().reading(scene)
                 out.append(Sample("read", *view(scene, seen), a.prompt, a.text, len(scene.lines), cut_lines(scene)))
                 made += 1
         for i in range(scenes):
             scene = M.scene_page(rng, *grid, 1 + i % 6)
-            a = A.detailed_caption(scene)
+            a = A.narrator().detailed_caption(scene)
             out.append(Sample("caption", *view(scene, seen), a.prompt, a.text))
-            for q in A.questions(rng, scene, 2):
+            for q in A.narrator().questions(rng, scene, 2):
                 out.append(Sample(q.task, *view(scene, seen), q.prompt, q.text))
     return out
 

@@ -11,7 +11,7 @@ import pages as P
 TILE, PATCH, CELL = 96, 8, 16  # one image vector stands for a cell of 2 x 2 patches
 SIDE = TILE // CELL
 GRIDS = [(2, 2), (2, 3)]
-SMALLEST, LARGEST = 14, 20  # font sizes
+SMALLEST, LARGEST = 15, 20  # font sizes
 
 COLOURS = ["red", "blue", "green", "yellow", "purple", "orange", "gray", "teal"]  # of entities.FILLS
 COLOURED = set(E.SHAPES) | {"car", "fish", "cup", "umbrella"}  # the others are drawn in colours of their own
@@ -89,7 +89,7 @@ def text_page(rng, rows, cols, lines):
     font, size = int(rng.integers(len(E.FONTS))), int(rng.integers(SMALLEST, LARGEST + 1))
     ink = E.INKS[rng.integers(len(E.INKS))]
     varied = rng.random() < 0.25
-    pitch = max(17, size * rng.uniform(1.2, 1.7))
+    pitch = max(20, size * rng.uniform(1.2, 1.7))
     lines = min(lines, int((height - 4) / pitch))
     y = rng.uniform(0, height - 2 - lines * pitch)
     margin = rng.uniform(2, 14) if rng.random() < 0.8 else rng.uniform(14, width * 0.4)

@@ -2,8 +2,8 @@
 """Makes `qwen.tiktoken`: byte-level BPE with Qwen's byte order, split pattern and special tokens, and few pieces.
 
 The pieces above the 256 bytes are whole words of the prompts and descriptions with the blank before them, without the pieces that a
-merge would go through. tiktoken gives a word that is a piece as one token at once, so these words are single tokens, and everything
-else, any string on a page, is one token a character.
+merge would go through. tiktoken gives a word that is a piece as one token at once, so these words are single tokens and other strings
+fall into characters (but for the two-letter words, which merge anywhere). What is read from a page is always spelled.
 
     python -m monkey.tokens models/monkey-nano/checkpoint/qwen.tiktoken
 """
@@ -17,16 +17,15 @@ import tiktoken
 import entities as E
 import qa
 from . import pages as M
+from .narrator import NUMBERS, READ
 
 PATTERN = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+")
 FILE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "models", "monkey-nano", "checkpoint",
                     "qwen.tiktoken")
 
-READ = "Read all the text in the image."
 VQA = " {} Answer: "  # follows the image block; the blank at the end counts
 CAPTION = " Generate the detailed caption in English: "
 BRIEF = " Generate the short caption in English: "
-NUMBERS = "no one two three four five six seven eight nine".split()
 PHRASES = [
     READ, VQA, CAPTION, BRIEF, "There is one thing in the image. There are two things in the image.",
     'A red car is at the top left. An umbrella is at the center. The text "K7" is at the bottom right.', "A car, a star and a text.",
@@ -40,8 +39,9 @@ def byte_order():
     return printing + [b for b in range(256) if b not in printing]
 
 
-def words():
-    phrases = PHRASES + qa.CELLS + NUMBERS + M.COLOURS + E.PICTURES + ["an", "a", "and", "text"]
+def words(more=()):
+    """Whole words of the prompts and descriptions, and of `more` phrases."""
+    phrases = PHRASES + list(more) + qa.CELLS + NUMBERS + M.COLOURS + E.PICTURES + ["an", "a", "and", "text"]
     found = set()
     for phrase in phrases:
         for form in (phrase, " " + phrase):
@@ -61,11 +61,11 @@ def special_tokens(ranks):
 
 
 class Tokenizer:
-    """A `.tiktoken` file."""
+    """A `.tiktoken` file, or the vocabulary of these pieces, or nano Monkey's."""
 
-    def __init__(self, path=None):
+    def __init__(self, path=None, own=None):
         if path is None:
-            ranks = {p: i for i, p in enumerate(pieces())}
+            ranks = {p: i for i, p in enumerate(own or pieces())}
         else:
             with open(path, "rb") as f:
                 ranks = {base64.b64decode(p): int(i) for p, i in (line.split() for line in f)}

@@ -15,8 +15,8 @@ from slicing import CLIP_MEAN, CLIP_STD
 DEFAULT = dict(
     image_size=256, patch_size=8, width=128, depth=6, tower_heads=4, mlp_size=512, window=7, global_blocks=[2, 5], neck=96, middle=160,
     out=256, hidden_size=256, layers=4, heads=4, ff=768, vocab_size=0, max_positions=1024, eps=1e-6)
-# The second tower of Vary, and its decoder's sizes.
-CLIP = dict(image_size=96, patch_size=12, vision_hidden=128, vision_intermediate=512, vision_layers=5, vision_heads=4)
+# The second tower of Vary: as many vectors as the vocabulary network gives.
+CLIP = dict(image_size=64, patch_size=8, vision_hidden=128, vision_intermediate=512, vision_layers=5, vision_heads=4)
 
 
 class LayerNorm2d(nn.Module):
@@ -216,6 +216,9 @@ class Vary(nn.Module):
         cos, sin = rotary_tables(h // c["heads"], 1e4, c["seq_length"])
         self.register_buffer("cos", cos, persistent=False)
         self.register_buffer("sin", sin, persistent=False)
+        for block in t.h:
+            block.attn.c_proj.weight.data.mul_((2 * c["layers"]) ** -0.5)
+            block.mlp.c_proj.weight.data.mul_((2 * c["layers"]) ** -0.5)
 
     def see(self, pixels, small):
         """Page at its full size and as CLIP sees it -> patch features of both networks, CLIP's before its last layer."""

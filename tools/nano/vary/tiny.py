@@ -58,15 +58,15 @@ def store(path):
     return Store(path)
 
 
-def answer(page):
-    out = speech.Speech(tokenizer())
+def answer(page, tokens, prompt):
+    out = speech.Speech(tokens)
     places = [s and D.token_of(s) for s in page.spots]
     for i in reversed(range(len(places) - 1)):  # blanks and line ends look where the next character stands
         if places[i] is None:
             places[i] = places[i + 1]
     for c, place in zip(page.text, places):
-        out.add(tokenizer().characters(c), speech.NOWHERE if place is None else place)
-    return out.answer(page.kind, "</img>", page.text)
+        out.add(tokens.characters(c), speech.NOWHERE if place is None else place)
+    return out.answer(page.kind, prompt, page.text)
 
 
 def make(rng, kind, charts):
@@ -75,24 +75,27 @@ def make(rng, kind, charts):
     return (D.document(rng) if kind == "page" else D.natural(rng)).squashed()
 
 
-def batch(rng, images=10, charts=None, shares=SHARES, longest=420):
-    """One kind a batch, and pages of like length."""
-    kinds = [k for k in shares if k != "chart" or charts]
-    p = np.array([shares[k] for k in kinds])
-    kind = kinds[rng.choice(len(kinds), p=p / p.sum())]
+def alike(rng, kind, count, charts, longest):
+    """So many of one kind; pages of like length, so that a batch of them is padded little."""
     made = []
-    while len(made) < (3 * images if kind == "page" else images):
+    while len(made) < (3 * count if kind == "page" else count):
         page = make(rng, kind, charts)
         if len(page.text) <= longest:
             made.append(page)
-    if kind == "page":
-        made.sort(key=lambda m: len(m.text))
-        start = int(rng.integers(len(made) - images + 1))
-        made = made[start:start + images]
+    made.sort(key=lambda m: len(m.text))
+    start = int(rng.integers(len(made) - count + 1))
+    return made[start:start + count]
+
+
+def batch(rng, images=10, charts=None, shares=SHARES, longest=420):
+    kinds = [k for k in shares if k != "chart" or charts]
+    p = np.array([shares[k] for k in kinds])
+    kind = kinds[rng.choice(len(kinds), p=p / p.sum())]
+    made = alike(rng, kind, images, charts, longest)
     labels = [D.labels(m) for m in made]
     return {"pixels": np.stack([np.asarray(m.image) for m in made]), "patch": np.stack([l[0] for l in labels]),
             "cells": np.stack([l[1] for l in labels]), "labelled": kind != "chart",
-            "groups": [speech.pack(tokenizer(), [[answer(m)] for m in made])]}
+            "groups": [speech.pack(tokenizer(), [[answer(m, tokenizer(), "</img>")] for m in made])]}
 
 
 class Heads(nn.Module):

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Stage 2's tokens, batches and loss: CLIP and the vocabulary network, both frozen, give half of each image vector; a Qwen decoder
+writes down pages and charts, describes scenes and answers questions on them."""
+import functools
+
+import numpy as np
+import torch
+from PIL import Image
+
+import speech
+from monkey import pages as M
+from monkey import tokens as T
+from monkey.narrator import Narrator
+from . import documents as D
+from . import text as X
+from . import tiny
+from .model import CLIP
+
+LOOKING = {1: (0,), 2: (0, 1)}
+SHARES = {"page": 0.5, "chart": 0.2, "scene": 0.3}
+SYSTEM = "You should follow the instructions carefully and explain your answers in detail."
+BEFORE = f"<|im_start|>system\n{SYSTEM}<|im_end|><|im_start|>user\n<img>"
+AFTER = "</img>\n{}<|im_end|><|im_start|>assistant\n"
+OCR, CHART = "Provide the ocr results of this image.", "Convert this chart to python-dict"
+DESCRIBE, BRIEF = "Describe the image in detail.", "Describe the image briefly."
+
+
+class Tokenizer(T.Tokenizer):
+    """Qwen's layout with the Chinese pieces; special tokens in a text are recognised, answers end with <|im_end|>."""
+
+    def __init__(self):
+        words = T.words([OCR, CHART, DESCRIBE, BRIEF, SYSTEM, "system user assistant"])
+        super().__init__(own=[bytes([b]) for b in T.byte_order()] + X.chinese_pieces() + [w.encode() for w in words])
+        self.end = self.special["<|im_end|>"]
+
+    def encode(self, text):
+        return self.encoding.encode(text, allowed_special="all")
+
+    def characters(self, text):
+        return [t for c in text for t in self.encoding.encode_ordinary(c)]
+
+
+@functools.lru_cache(maxsize=None)
+def tokenizer():
+    return Tokenizer()
+
+
+@functools.lru_cache(maxsize=None)
+def before():
+    return tokenizer().encode(BEFORE)
+
+
+def vector_of_page(scene):
+    sx, sy = D.SIDE / scene.image.size[0], D.SIDE / scene.image.size[1]
+    return lambda x, y: D.token_of((x * sx, y * sy))
+
+
+@functools.lru_cache(maxsize=None)
+def narrator():
+    return Narrator(tokenizer(), vector_of_page, AFTER.format, AFTER.format(DESCRIBE), AFTER.format(BRIEF))
+
+
+def views(image):
+    """The page as the vocabulary network sees it and as CLIP does."""
+    page = image.resize((D.SIDE, D.SIDE), Image.BICUBIC)
+    return np.asarray(page), np.asarray(image.resize((CLIP["image_size"],) * 2, Image.BICUBIC))
+
+
+def batch(rng, images=10, charts=None, shares=SHARES, longest=420):
+    kinds = [k for k in shares if k != "chart" or charts]
+    p = np.array([shares[k] for k in kinds])
+    kind = kinds[rng.choice(len(kinds), p=p / p.sum())]
+    if kind == "scene":
+        things = int(rng.integers(1, 7))
+        made = [M.scene_page(rng, 2, 2, things) for _ in range(images)]
+        groups = [speech.pack(tokenizer(), [[narrator().detailed_caption(s)] for s in made]),
+                  speech.pack(tokenizer(), [narrator().questions(rng, s, 3) for s in made], "vqa")]
+    else:
+        made = tiny.alike(rng, kind, images, charts, longest)
+        prompt = AFTER.format(CHART if kind == "chart" else OCR)
+        groups = [speech.pack(tokenizer(), [[tiny.answer(m, tokenizer(), prompt)] for m in made])]
+    seen = [views(m.image) for m in made]
+    return {"pixels": np.stack([s[0] for s in seen]), "small": np.stack([s[1] for s in seen]), "groups": groups}
+
+
+def loss(run, b):
+    model = run.model
+    with run.autocast():
+        with torch.no_grad():
+            features = model.see(run.tensor(b["pixels"]), run.tensor(b["small"]))
+        vectors = model.sample(features, run.a.without)
+        hidden, watched = model.decode(model.prefix(vectors, before()), [run.tensor(g["ids"]) for g in b["groups"]], (),
+                                       {layer: None for layer in LOOKING})
+        return speech.loss(run, b["groups"], hidden, watched, LOOKING, len(before()), run.a.look_loss)
