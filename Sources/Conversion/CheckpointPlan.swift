@@ -53,8 +53,9 @@ package final class CheckpointPlan {
   package func has(_ name: String) -> Bool { source.info(name) != nil }
 
   /// A plain tensor.
-  func table(_ name: String, _ shape: [Int], from sourceName: String) {
-    guard let info = find(sourceName, shape) else { return }
+  /// - Parameter sourceShape: its shape in the checkpoint, where it has axes of one more.
+  func table(_ name: String, _ shape: [Int], from sourceName: String, sourceShape: [Int]? = nil) {
+    guard let info = find(sourceName, sourceShape ?? shape) else { return }
     add(name, shape, .table, [TensorRows(info)])
   }
 

@@ -13,8 +13,8 @@ package struct OpenCheckpoint {
   static let towerPrefix = "model.vision_tower.vision_tower.vision_model."
 
   /// - Parameters:
-  ///   - path: the checkpoint, or a PEFT folder when `base` is given.
-  ///   - base: the folder an adapter at `path` was trained on.
+  ///   - path: the checkpoint, or a PEFT folder or one of differences when `base` is given.
+  ///   - base: the folder an adapter at `path` was trained on, or differences at `path` were taken from.
   ///   - adapter: a PEFT folder to merge into the checkpoint at `path`.
   ///   - vision: the tower's folder, when it is not found through `mm_vision_tower`.
   package init(path: String, base: String? = nil, adapter: String? = nil, vision: String? = nil) throws {
@@ -28,7 +28,7 @@ package struct OpenCheckpoint {
         guard adapterFolder == nil else { throw ConversionError.badOption("\(path) is an adapter itself; give one adapter only") }
         adapterFolder = LoRADirectory(directory: given)
       } else {
-        overlay = given  // a projector trained on a frozen base
+        overlay = given  // a projector trained on a frozen base, or differences from the base
       }
     } else if LoRADirectory.isOne(given), !given.hasWeights {
       throw ConversionError.badOption("\(path) holds a LoRA adapter; name the model it was trained on with --base")
@@ -43,7 +43,9 @@ package struct OpenCheckpoint {
     self.folders = folders
 
     var source = try main.weights()
-    if let overlay {
+    if let overlay, overlay.hasWeights {
+      source = try DeltaSource(delta: try overlay.weights(), base: source)
+    } else if let overlay {
       guard let file = overlay.file("mm_projector.bin") ?? overlay.file("mm_projector.safetensors") else {
         throw ConversionError.missingFile(directory: overlay.path, looked: ["adapter_config.json", "mm_projector.bin"])
       }

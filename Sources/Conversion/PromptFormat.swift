@@ -65,6 +65,26 @@ package struct PromptFormat: Equatable {
       Task("table", "<image> Convert the table in this image to json format. Answer:"),
     ], minTokens: 1)
 
+  /// `ferret_conv_vicuna_v1` of Ferret: its system text ends with a blank, so two stand before USER.
+  package static let ferret = PromptFormat(
+    system: ferretUI.system + " ", template: vicuna.template, turnSeparator: "</s>", stop: ["</s>"])
+
+  /// `conv_ferret_vicuna_v1` of Ferret-UI.
+  package static let ferretUI = PromptFormat(
+    system: "A chat between a human and an AI that understands visuals. "
+      + "In images, [x, y] denotes points: top-left [0, 0], bottom-right [width-1, height-1]. "
+      + "Increasing x moves right; y moves down. "
+      + "Bounding box: [x1, y1, x2, y2]. Image size: 1000x1000. Follow instructions.",
+    template: vicuna.template, turnSeparator: "</s>", stop: ["</s>"])
+
+  /// `conv_ferret_llama_3` of Ferret-UI. The tokenizer puts a begin token of its own in front, as upstream.
+  package static let ferretLlama3 = PromptFormat(
+    system: ferretUI.system,
+    template: "<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\n{system}<|eot_id|>"
+      + "<|start_header_id|>user<|end_header_id|>\n\n<image>\n{question}<|eot_id|>"
+      + "<|start_header_id|>assistant<|end_header_id|>\n\n",
+    turnSeparator: "<|eot_id|>", stop: [])
+
   /// The format, or what the checkpoint itself says under `fovea.prompt` in config.json.
   /// - Throws: when that has no `<image>` and `{question}`.
   package func overridden(by config: ConfigReader) throws -> PromptFormat {

@@ -48,6 +48,9 @@ extension Session {
 
   /// The regions as pixels of their images.
   private func regionAreas(_ regions: [Region], _ images: [ImageEmbedding]) throws(FoveaError) -> [RegionArea] {
+    guard regions.isEmpty || model.system.coordinates != nil else {
+      throw FoveaError(.unsupported, "regions: this system takes no regions")
+    }
     var areas: [RegionArea] = []
     for (i, region) in regions.enumerated() {
       guard images.indices.contains(region.image) else {

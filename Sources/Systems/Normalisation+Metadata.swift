@@ -4,13 +4,13 @@ import Runtime
 import WeightFile
 
 extension Normalisation {
-  /// The statistics that the file's encoder was trained with, `vision.mean` and `vision.std`.
-  init(_ m: Metadata) throws(WeightFileError) {
-    let mean = try m.requireDoubles("vision.mean")
-    let std = try m.requireDoubles("vision.std")
-    guard mean.count == 3 else { throw m.mismatch("vision.mean", found: "\(mean.count) numbers", expected: "three") }
+  /// The statistics that an encoder was trained with, `vision.mean` and `vision.std`, or those of another `scope`.
+  init(_ m: Metadata, scope: String = "vision") throws(WeightFileError) {
+    let mean = try m.requireDoubles("\(scope).mean")
+    let std = try m.requireDoubles("\(scope).std")
+    guard mean.count == 3 else { throw m.mismatch("\(scope).mean", found: "\(mean.count) numbers", expected: "three") }
     guard std.count == 3, std.allSatisfy({ $0 > 0 }) else {
-      throw m.mismatch("vision.std", found: "\(std.count) numbers", expected: "three, above 0")
+      throw m.mismatch("\(scope).std", found: "\(std.count) numbers", expected: "three, above 0")
     }
     self.init(mean: (mean[0], mean[1], mean[2]), std: (std[0], std[1], std[2]))
   }

@@ -25,14 +25,10 @@ extension LoadedSystem {
   /// The prompt with each `<region>` replaced by what the system was trained to read: the region's coordinates and, where there is a
   /// region sampler, the token for its vector. Coordinates that already stand in front of the mark are not repeated, and the
   /// token itself written in place of a mark gets no coordinates.
-  /// - Throws: when regions and marks differ in number, or the system takes no regions.
+  /// - Parameter regions: none for a system that takes none, whose prompts stay as they are.
+  /// - Throws: when regions and marks differ in number.
   package func prompt(_ text: [UInt8], regions: [RegionArea]) throws(FoveaError) -> [UInt8] {
-    guard let coordinates else {
-      guard regions.isEmpty else {
-        throw FoveaError(.unsupported, "regions: this system takes no regions")
-      }
-      return text
-    }
+    guard let coordinates else { return text }
     var written: [UInt8] = []
     var marks = 0
     var i = 0

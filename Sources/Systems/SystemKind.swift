@@ -6,6 +6,7 @@ import WeightFile
 /// The systems that a weight file can hold, named by `general.system`.
 package enum SystemKind: CaseIterable {
   case hiResLLaVA, llava, llavaNeXT, monkey
+  case ferret, ferretUI, ferretV2
 
   package var name: StaticString {
     switch self {
@@ -13,6 +14,9 @@ package enum SystemKind: CaseIterable {
     case .llava: "llava"
     case .llavaNeXT: "llava_next"
     case .monkey: "monkey"
+    case .ferret: "ferret"
+    case .ferretUI: "ferret_ui"
+    case .ferretV2: "ferret_v2"
     }
   }
 
@@ -34,6 +38,7 @@ package enum SystemKind: CaseIterable {
     case .llava: try LLaVA(w, m, outputSize: outputSize)
     case .llavaNeXT: try LLaVANeXT(w, m, outputSize: outputSize)
     case .monkey: try Monkey(w, m, outputSize: outputSize)
+    case .ferret, .ferretUI, .ferretV2: try FerretV2(w, m, self, outputSize: outputSize)
     }
   }
 
@@ -44,6 +49,7 @@ package enum SystemKind: CaseIterable {
     case .llava: try LLaVA.scratchBytes(m)
     case .llavaNeXT: try LLaVANeXT.scratchBytes(m)
     case .monkey: try Monkey.scratchBytes(m)
+    case .ferret, .ferretUI, .ferretV2: try FerretV2.scratchBytes(m, self)
     }
   }
 }

@@ -70,6 +70,24 @@ import Testing
     }
   }
 
+  /// Ferret-UI's and Ferret-v2's grids for 10 000 sizes each, as tools/reference/make_ferret_checkpoints.py --grids chooses.
+  @Test func tenThousandSizesGetThePublishedGrid() throws {
+    let lines = try String(contentsOf: Fixture.folder.appendingPathComponent("grids.txt"), encoding: .utf8).split(separator: "\n")
+    var state: UInt32 = 1
+    func side() -> Int {
+      state = state &* 1_664_525 &+ 1_013_904_223
+      return 1 + Int(state >> 8) % 5000
+    }
+    let grids = [Self.candidates[0], Self.candidates[1]]
+    for (line, candidates) in zip(lines, grids) {
+      let wrong = try line.utf8.filter { letter in
+        let (width, height) = (side(), side())
+        return try AnyResolution.select(width: width, height: height, pinpoints: candidates) != candidates[Int(letter - 97)]
+      }
+      #expect(line.utf8.count == 10_000 && wrong.isEmpty, "\(wrong.count) of 10 000")
+    }
+  }
+
   @Test func equalCandidatesGoToTheFirst() throws {
     let sizes = [AnyResolution.Size(width: 100, height: 50), .init(width: 50, height: 100), .init(width: 100, height: 50)]
     #expect(try AnyResolution.select(width: 80, height: 80, pinpoints: sizes) == sizes[0])

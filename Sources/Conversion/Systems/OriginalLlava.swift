@@ -18,7 +18,7 @@ enum OriginalLlava {
 
     let tower = CLIPNames(plan, prefixes: [OpenCheckpoint.towerPrefix])
     tower.plan(plan, vision, used: used)
-    let projector = try planProjector(plan, config, vision, text)
+    let projector = try planProjector(plan, config, from: vision.hiddenSize, to: text.hiddenSize)
 
     let image = try ImagePreprocessing(
       try checkpoint.json("preprocessor_config.json", includingTower: true), imageSize: vision.imageSize)
@@ -67,19 +67,19 @@ enum OriginalLlava {
   }
 
   /// One Linear, or two with a GELU between (`nn.Sequential` indices 0 and 2).
-  private static func planProjector(
-    _ plan: CheckpointPlan, _ config: ConfigReader, _ vision: VisionConfig, _ text: TextConfig
+  static func planProjector(
+    _ plan: CheckpointPlan, _ config: ConfigReader, _ name: String = "projector", module: String = "model.mm_projector", from inputs: Int,
+    to width: Int
   ) throws -> [(String, MetadataValue)] {
     let kind = try config.string("mm_projector_type", default: "linear")
-    let module = "model.mm_projector"
     switch kind {
     case "linear":
-      plan.linear("projector.0", .projector, inputs: vision.hiddenSize, parts: [(module, text.hiddenSize)], bias: .required)
+      plan.linear(name + ".0", .projector, inputs: inputs, parts: [(module, width)], bias: .required)
     case "mlp2x_gelu":
-      plan.linear("projector.0", .projector, inputs: vision.hiddenSize, parts: [(module + ".0", text.hiddenSize)], bias: .required)
-      plan.linear("projector.2", .projector, inputs: text.hiddenSize, parts: [(module + ".2", text.hiddenSize)], bias: .required)
+      plan.linear(name + ".0", .projector, inputs: inputs, parts: [(module + ".0", width)], bias: .required)
+      plan.linear(name + ".2", .projector, inputs: width, parts: [(module + ".2", width)], bias: .required)
     default: throw config.fail("mm_projector_type", "\(kind) is not supported")
     }
-    return [("projector.kind", .string(kind)), ("projector.hiddenSize", .int(text.hiddenSize))]
+    return [("projector.kind", .string(kind)), ("projector.hiddenSize", .int(width))]
   }
 }

@@ -7,6 +7,8 @@ package struct TokenizerNeeds: Sendable {
   package var imageToken: Int?
   /// Tokens that end an answer, besides those the configs name.
   package var endTokens: [String] = []
+  /// Text and id of the token that regions' vectors stand in for; the files may leave it to the code.
+  package var regionToken: (text: String, id: Int)?
   /// Whether texts begin with the begin-of-sequence token where the files leave it open.
   package var addsBegin: Bool?
 
@@ -70,6 +72,15 @@ package struct TokenizerMetadata {
     }
     if let image = needs.imageToken, !added.contains(where: { $0.text == "<image>" }) {
       added.append(TokenizerJSON.AddedToken(id: image, text: "<image>", isSpecial: true))
+    }
+    if let region = needs.regionToken {
+      // The Python tokenizer of LLaMA swallows the blanks around it, whatever the files say of it.
+      if case .sentencePiece = model { added.removeAll { $0.text == region.text } }
+      if !added.contains(where: { $0.text == region.text }) {
+        var strips = 0
+        if case .sentencePiece = model { strips = 3 }
+        added.append(TokenizerJSON.AddedToken(id: region.id, text: region.text, isSpecial: true, strips: strips))
+      }
     }
     added.sort { $0.id < $1.id }
     addBos = try settings?.bool("add_bos_token", default: hasOwnBegin) ?? hasOwnBegin

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+import WeightFile
+
+/// Ferret (arXiv:2310.07704) and Ferret-UI as published, and Ferret-v2 (arXiv:2404.07973), of which nothing was published: its names
+/// are this project's, on top of Ferret-UI's (tools/reference/FERRET_V2.md).
+enum Ferret {
+  private enum Kind: String { case ferret, ui = "ferret_ui", v2 = "ferret_v2" }
+  static let sampler = "model.region_geo_sampler."
+  static let localPrefix = "model.vision_tower_local.vision_tower."
+
+  static func describe(_ checkpoint: OpenCheckpoint) throws -> SystemDescription {
+    let config = checkpoint.config
+    let kind = try kind(config)
+    let plan = CheckpointPlan(kind == .v2 ? try localSource(checkpoint) : checkpoint.source)
+    let text = try TextConfig(config)
+    let vision = try checkpoint.visionConfig()
+    let used = try vision.layersUsed(select: try config.int("mm_vision_select_layer", default: -2))
+    guard try OriginalLlava.dropsClass(config) else { throw config.fail("mm_vision_select_feature", "only patch is supported") }
+    for key in ["mm_use_im_start_end", "region_fea_adapter"] where try config.bool(key, default: false) {
+      throw config.fail(key, "is not supported")
+    }
+
+    let tower = CLIPNames(plan, prefixes: [OpenCheckpoint.towerPrefix])
+    tower.plan(plan, vision, used: used)
+    let projector = try OriginalLlava.planProjector(plan, config, from: vision.hiddenSize, to: text.hiddenSize)
+    let local = kind == .v2 ? try planLocal(plan, checkpoint, vision, text) : nil
+    let region = try planSampler(plan, config, vision, text, local: local?.sizes)
+    let decoder = LlamaNames(plan, layouts: OriginalLlava.language)
+    decoder.plan(plan, text)
+
+    let image = try ImagePreprocessing(
+      try checkpoint.json("preprocessor_config.json", includingTower: true), imageSize: vision.imageSize)
+    var entries: [(String, MetadataValue)] = SystemDescription.visionMetadata(vision, used: used, dropClass: true)
+    entries += image.metadata(fit: "stretch", cropSize: vision.imageSize)
+    if kind != .ferret {
+      entries.append(("image.pinpoints", .ints(try pinpoints(config, kind, tile: local?.tileSide ?? vision.imageSize))))
+    }
+    entries += projector + (local?.entries ?? []) + region
+    entries += decoder.metadata(text)
+    let isLlama3 = checkpoint.file("tokenizer.model") == nil
+    let format: PromptFormat = isLlama3 ? .ferretLlama3 : kind == .ferret ? .ferret : .ferretUI
+    entries += try format.overridden(by: config).metadata(imageTokenSplitsText: true)
+    entries.append(("prompt.coordinates", .string("ferret")))
+
+    var needs = TokenizerNeeds(endTokens: isLlama3 ? ["<|eot_id|>"] : [])
+    let token = try config.int("im_region_fea_token")
+    guard (0..<text.vocabSize).contains(token) else {
+      throw config.fail("im_region_fea_token", "\(token) is not in a vocabulary of \(text.vocabSize)")
+    }
+    needs.regionToken = ("<region_fea>", token)
+    return try SystemDescription(
+      system: kind.rawValue, plan: plan, metadata: entries, textLayers: text.layers, tokenizer: needs
+    ) { name in
+      decoder.isIgnorable(name, text) || tower.isIgnorable(name, used: used) || local?.isIgnorable(name) == true
+    }
+  }
+
+  private static func kind(_ config: ConfigReader) throws -> Kind {
+    let architecture = config.value["architectures"]?.array?.first?.string ?? ""
+    if try config.string("model_type", default: "") == "ferret_v2" || architecture.hasPrefix("FerretV2") { return .v2 }
+    switch try config.string("image_aspect_ratio", default: "square_nocrop") {
+    case "anyres":
+      let merge = try config.string("mm_patch_merge_type", default: "flat")
+      guard merge == "spatial" else { throw config.fail("mm_patch_merge_type", "\(merge) is not supported, only spatial") }
+      return .ui
+    case "square_nocrop": return .ferret
+    case let other: throw config.fail("image_aspect_ratio", "\(other) is not supported")
+    }
+  }
+
+  /// The region sampler. Its width says whether it reads the encoders' features or the projected ones.
+  private static func planSampler(
+    _ plan: CheckpointPlan, _ config: ConfigReader, _ vision: VisionConfig, _ text: TextConfig, local: DINOv2Settings?
+  ) throws -> [(String, MetadataValue)] {
+    let found = plan.source.info(sampler + "diff_projector_list.0.weight")?.shape.first.map { $0 - 2 }
+    let size = found ?? vision.hiddenSize
+    let isProjected = size != vision.hiddenSize
+    guard !isProjected || size == text.hiddenSize else {
+      throw ConversionError.unsupported(
+        "a region sampler for maps of \(size) channels; the encoder has \(vision.hiddenSize), the decoder \(text.hiddenSize)")
+    }
+    if let local, !isProjected, local.hiddenSize != size {
+      throw ConversionError.unsupported(
+        "a region sampler on encoder features of \(size) channels beside a local encoder of \(local.hiddenSize): they are added")
+    }
+    for i in 0..<2 {
+      let name = "region.stages.\(i)."
+      let aggregation = "\(sampler)agg_projector_list.\(i)."
+      plan.linear(
+        name + "difference", .projector, inputs: size + 2, parts: [("\(sampler)diff_projector_list.\(i)", size + 2)],
+        bias: .required)
+      plan.matrix(
+        name + "aggregation.weight", .projector, [size, 2 * (size + 2)], from: aggregation + "net.0.weight",
+        sourceShape: [size, 2 * (size + 2), 1])
+      plan.table(name + "aggregation.bias", [size], from: aggregation + "net.0.bias")
+      plan.norm(name + "norm", size, from: aggregation + "norm", hasBias: true)
+    }
+    plan.linear("region.flatten", .projector, inputs: 32 * size, parts: [(sampler + "flatten_projector", size)], bias: .required)
+    plan.linear("region.output", .projector, inputs: size, parts: [(sampler + "dim_projector", text.hiddenSize)], bias: .required)
+    let pooling = try config.string("sampler_pooler_mode", default: "max")
+    guard ["max", "mean"].contains(pooling) else { throw config.fail("sampler_pooler_mode", "\(pooling) is not supported") }
+    return [
+      ("region.projected", .bool(isProjected)), ("region.pooling", .string(pooling)),
+      ("region.transposed", .bool(try config.bool("region_sampler_transpose", default: true))),
+      ("region.token", .string("<region_fea>")),
+    ]
+  }
+
+  /// Candidate sizes [width, height, …]. Ferret-v2's default: every grid of up to six tiles, by columns, then rows.
+  private static func pinpoints(_ config: ConfigReader, _ kind: Kind, tile: Int) throws -> [Int] {
+    if let found = try ImagePreprocessing.pinpoints(config, isHeightFirst: false, tile: tile) { return found }
+    guard kind == .v2 else { throw config.fail("image_grid_pinpoints", "is missing") }
+    return (1...6).flatMap { columns in (1...6 / columns).flatMap { [columns * tile, $0 * tile] } }
+  }
+
+  // MARK: the tiles' encoder of Ferret-v2
+
+  private struct Local {
+    let sizes: DINOv2Settings
+    let tileSide: Int
+    let entries: [(String, MetadataValue)]
+    let isIgnorable: (String) -> Bool
+  }
+
+  private static func planLocal(
+    _ plan: CheckpointPlan, _ checkpoint: OpenCheckpoint, _ vision: VisionConfig, _ text: TextConfig
+  ) throws -> Local {
+    let config = checkpoint.config
+    guard try config.size("global_side", default: vision.imageSize) == vision.imageSize else {
+      throw config.fail("global_side", "is not the vision tower's image size \(vision.imageSize)")
+    }
+    let named = try config.string("mm_vision_tower_local")
+    let folder = try localFolder(checkpoint)
+    guard let sizes = try folder.map({ try DINOv2Settings($0.config()) }) ?? DINOv2Settings.known(named) else {
+      throw config.fail("mm_vision_tower_local", "no folder \(named) was found in or beside the checkpoint")
+    }
+    guard try config.size("mm_hidden_size_local", default: sizes.hiddenSize) == sizes.hiddenSize else {
+      throw config.fail("mm_hidden_size_local", "is not the local tower's \(sizes.hiddenSize)")
+    }
+    let tileSide = try config.size("tile_side", default: vision.imageSize)
+    guard tileSide % sizes.patchSize == 0, tileSide <= 4096 else {
+      throw config.fail("tile_side", "\(tileSide) is not a multiple of \(sizes.patchSize) up to 4096")
+    }
+    var used = sizes.layers
+    let normsOutput = !config.has("dino_select_layer")
+    if !normsOutput {
+      let select = try config.int("dino_select_layer")
+      used = select < 0 ? sizes.layers + 1 + select : select
+      guard (1...sizes.layers).contains(used) else {
+        throw config.fail("dino_select_layer", "\(select) is no layer of a tower of \(sizes.layers)")
+      }
+    }
+    let names = DINOv2Names(prefix: localPrefix)
+    names.plan(plan, sizes, used: used, normsOutput: normsOutput)
+    _ = try OriginalLlava.planProjector(
+      plan, config, "localProjector", module: "model.mm_projector_local", from: sizes.hiddenSize, to: text.hiddenSize)
+
+    let processor = try folder?.json("preprocessor_config.json")
+    let mean = try processor?.doubles("image_mean", count: 3) ?? [0.485, 0.456, 0.406]
+    let std = try processor?.doubles("image_std", count: 3) ?? [0.229, 0.224, 0.225]
+    guard std.allSatisfy({ $0 > 0 }), mean.allSatisfy({ (-1000...1000).contains($0) }) else {
+      throw config.fail("mm_vision_tower_local", "its image_std should be above zero")
+    }
+    let entries: [(String, MetadataValue)] = [
+      ("local.hiddenSize", .int(sizes.hiddenSize)), ("local.intermediateSize", .int(sizes.intermediateSize)),
+      ("local.layers", .int(used)), ("local.heads", .int(sizes.heads)), ("local.tileSide", .int(tileSide)),
+      ("local.patchSize", .int(sizes.patchSize)), ("local.positionSide", .int(sizes.positionSide)),
+      ("local.normEpsilon", .double(sizes.normEpsilon)), ("local.normsOutput", .bool(normsOutput)),
+      ("local.mean", .doubles(mean)), ("local.std", .doubles(std)),
+    ]
+    return Local(sizes: sizes, tileSide: tileSide, entries: entries) {
+      names.isIgnorable($0, used: used, normsOutput: normsOutput)
+    }
+  }
+
+  /// The folder that `mm_vision_tower_local` names in or beside the checkpoint.
+  private static func localFolder(_ checkpoint: OpenCheckpoint) throws -> CheckpointDirectory? {
+    let named = try checkpoint.config.string("mm_vision_tower_local")
+    let last = named.split(separator: "/").last.map(String.init) ?? ""
+    guard !last.isEmpty, last != "..", last != "." else {
+      throw checkpoint.config.fail("mm_vision_tower_local", "\(named) is not a folder name")
+    }
+    for folder in checkpoint.folders {
+      for name in [last, "../" + last] { if let found = folder.folder(name) { return found } }
+    }
+    return nil
+  }
+
+  /// The checkpoint's tensors, those of the local tower's own folder joined in where the checkpoint lacks them.
+  private static func localSource(_ checkpoint: OpenCheckpoint) throws -> any TensorSource {
+    guard checkpoint.source.info(localPrefix + "embeddings.cls_token") == nil, let folder = try localFolder(checkpoint), folder.hasWeights
+    else { return checkpoint.source }
+    let combined = CombinedSource()
+    try combined.add(checkpoint.source)
+    try combined.add(try folder.weights()) { localPrefix + ($0.hasPrefix("dinov2.") ? String($0.dropFirst("dinov2.".count)) : $0) }
+    return combined
+  }
+}
