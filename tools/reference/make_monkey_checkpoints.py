@@ -66,43 +66,6 @@ def random_weights(shapes, seed, dtype):
     return w
 
 
-def shapes(config):
-    """Every tensor of a checkpoint with this config."""
-    h, f, n = config["hidden_size"], config["intermediate_size"] // 2, config["kv_channels"] * config["num_attention_heads"]
-    s = {"transformer.wte.weight": (config["vocab_size"], h), "lm_head.weight": (config["vocab_size"], h), "transformer.ln_f.weight": (h,)}
-    for i in range(config["num_hidden_layers"]):
-        p = f"transformer.h.{i}."
-        s |= {p + "ln_1.weight": (h,), p + "ln_2.weight": (h,), p + "attn.c_attn.weight": (3 * n, h), p + "attn.c_attn.bias": (3 * n,),
-              p + "attn.c_proj.weight": (h, n), p + "mlp.w1.weight": (f, h), p + "mlp.w2.weight": (f, h), p + "mlp.c_proj.weight": (h, f)}
-    return s | visual_shapes(config["visual"])
-
-
-def visual_shapes(v):
-    w, d, m = v["width"], v["output_dim"], int(v["width"] * v["mlp_ratio"])
-    p = "transformer.visual."
-    s = {p + "conv1.weight": (w, 3, v["patch_size"], v["patch_size"]), p + "positional_embedding": (v.get("position_rows", 256), w),
-         p + "proj": (d, d)}
-    norms = {"ln_pre": w, "ln_post": d, "attn_pool.ln_q": d, "attn_pool.ln_kv": d}
-    for i in range(v["layers"]):
-        b = f"transformer.resblocks.{i}."
-        norms |= {b + "ln_1": w, b + "ln_2": w}
-        for name, out, inputs in (("attn.in_proj", 3 * w, w), ("attn.out_proj", w, w), ("mlp.c_fc", m, w), ("mlp.c_proj", w, m)):
-            s |= {f"{p}{b}{name}.weight": (out, inputs), f"{p}{b}{name}.bias": (out,)}
-        for k in range(v["lora_repeat_num"]):
-            for name, out, rank in (("attn.in_proj_lora", 3 * w, 16), ("attn.out_proj_lora", w, 16), ("mlp_lora", w, 32)):
-                side = f"{p}{b}{name}.{k}."
-                s |= {side + "lora_a.weight": (rank, w), side + "lora_b.weight": (out, rank), side + "lora_scale": (1,)}
-    for name, size in norms.items():
-        s |= {f"{p}{name}.weight": (size,), f"{p}{name}.bias": (size,)}
-    q = v.get("n_queries", 256)
-    s |= {p + "attn_pool.pos_embed": (q, d), p + "attn_pool.query": (q, d), p + "attn_pool.attn.in_proj_weight": (3 * d, d),
-          p + "attn_pool.attn.in_proj_bias": (3 * d,), p + "attn_pool.attn.out_proj.weight": (d, d),
-          p + "attn_pool.attn.out_proj.bias": (d,)}
-    if w != d:
-        s[p + "attn_pool.kv_proj.weight"] = (d, w)
-    return s
-
-
 def base_config(vocab, start, **visual):
     """As published, in small."""
     v = {"image_size": 896, "patch_size": 14, "width": 48, "layers": 2, "heads": 4, "mlp_ratio": 2.0, "n_queries": 16, "output_dim": 128,
@@ -151,7 +114,7 @@ def case(root, name, seed, kind="bin", dtype=torch.bfloat16, size=(150, 90), seq
     config = base_config(len(tokens.special) + (272 if SMALL else 304) + 7, tokens.special["<img>"], **visual)
     if seq_length:
         config["seq_length"] = seq_length
-    w = random_weights(shapes(config), seed, dtype)
+    w = random_weights(monkey.shapes(config), seed, dtype)
     config["visual"].pop("position_rows", None)
     write_json(folder, "config.json", config)
     end = tokens.special["<|endoftext|>"]
