@@ -152,7 +152,7 @@ fovea_status fovea_plan(const char *path, const fovea_load_options *options, fov
 /** Facts of a loaded model. The texts belong to the model and live as long as it. */
 typedef struct fovea_model_info {
   size_t struct_size;
-  const char *system;          /**< "hires_llava", "llava", "llava_next" */
+  const char *system;          /**< "hires_llava", "llava", "llava_next", "monkey", "text_monkey", … */
   const char *name;
   const char *weight_type;     /**< "f32", "f16", "int8", "int4" */
   const char *instruction_set; /**< "scalar", "avx2", "avx512" */

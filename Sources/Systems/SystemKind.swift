@@ -5,7 +5,7 @@ import WeightFile
 
 /// The systems that a weight file can hold, named by `general.system`.
 package enum SystemKind: CaseIterable {
-  case hiResLLaVA, llava, llavaNeXT, monkey
+  case hiResLLaVA, llava, llavaNeXT, monkey, textMonkey
   case ferret, ferretUI, ferretV2
 
   package var name: StaticString {
@@ -14,6 +14,7 @@ package enum SystemKind: CaseIterable {
     case .llava: "llava"
     case .llavaNeXT: "llava_next"
     case .monkey: "monkey"
+    case .textMonkey: "text_monkey"
     case .ferret: "ferret"
     case .ferretUI: "ferret_ui"
     case .ferretV2: "ferret_v2"
@@ -38,6 +39,7 @@ package enum SystemKind: CaseIterable {
     case .llava: try LLaVA(w, m, outputSize: outputSize)
     case .llavaNeXT: try LLaVANeXT(w, m, outputSize: outputSize)
     case .monkey: try Monkey(w, m, outputSize: outputSize)
+    case .textMonkey: try TextMonkey(w, m, outputSize: outputSize)
     case .ferret, .ferretUI, .ferretV2: try FerretV2(w, m, self, outputSize: outputSize)
     }
   }
@@ -49,6 +51,7 @@ package enum SystemKind: CaseIterable {
     case .llava: try LLaVA.scratchBytes(m)
     case .llavaNeXT: try LLaVANeXT.scratchBytes(m)
     case .monkey: try Monkey.scratchBytes(m)
+    case .textMonkey: try TextMonkey.scratchBytes(m)
     case .ferret, .ferretUI, .ferretV2: try FerretV2.scratchBytes(m, self)
     }
   }

@@ -30,6 +30,12 @@ package final class TextMonkey: VisionSystem {
     seesWhole = m.bool("monkey.seesWhole") ?? true
   }
 
+  static func scratchBytes(_ m: Metadata) throws(WeightFileError) -> Int {
+    let c = try QwenVisionConfig(m)
+    // The merged map and its copy with positions.
+    return try Monkey.scratchBytes(m) + 2 * c.tiles * c.patches * c.hiddenSize * MemoryLayout<Float>.stride
+  }
+
   private var tileTokens: Int {
     let all = vision.config.tiles * resampler.queries
     return min(all, tokenResampler?.kept ?? all)

@@ -25,10 +25,12 @@ package struct QwenVisionModel {
   /// - Parameters:
   ///   - pixels: `[sets.count, 3, tileSize, tileSize]`, normalised.
   ///   - sets: for each view the adapter set it passes, nil: none.
+  ///   - before: called before each block with its number and the stream `[views · patches, hiddenSize]`, which it may change.
   ///   - progress: called after each block with the number done.
   /// - Returns: `[sets.count · patches, hiddenSize]`.
   package func callAsFunction(
-    _ pixels: UnsafePointer<Float>, sets: [Int?], progress: ((Int) -> Void)? = nil, _ ctx: Context
+    _ pixels: UnsafePointer<Float>, sets: [Int?], before: ((Int, Tensor) throws(RuntimeError) -> Void)? = nil,
+    progress: ((Int) -> Void)? = nil, _ ctx: Context
   ) throws(RuntimeError) -> Tensor {
     let x = try patch(pixels, batch: sets.count, height: config.tileSize, width: config.tileSize, ctx)
     let mark = ctx.arena.mark()
@@ -40,6 +42,7 @@ package struct QwenVisionModel {
     try preNorm(x, into: x, ctx)
     for (i, block) in blocks.enumerated() {
       try ctx.check()
+      try before?(i, x)
       try block(x, sets: sets, ctx)
       progress?(i + 1)
     }

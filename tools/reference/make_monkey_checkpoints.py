@@ -4,7 +4,7 @@
     make_monkey_checkpoints.py [--small] DIRECTORY [NAME ...]
 
 The folders are like those of make_checkpoints.py, and compare.py takes them. `reference.safetensors` also holds `features`, the
-tower's output of every view. `--small … monkey` makes what Tests/ConversionTests/Fixtures/checkpoints holds.
+tower's output of every view. `--small … monkey text_monkey` makes what Tests/ConversionTests/Fixtures/checkpoints holds.
 """
 import base64
 import os
@@ -17,6 +17,7 @@ from safetensors.torch import save_file
 
 import images
 import monkey
+import textmonkey
 import vocabulary
 from make_checkpoints import SMALL, STEPS, write_json
 from make_tokenizer_fixtures import QWEN, byte_characters, train_byte_level
@@ -53,12 +54,12 @@ def random_weights(shapes, seed, dtype):
     generator = torch.Generator().manual_seed(seed)
     w = {}
     for name, shape in sorted(shapes.items()):
-        if name.endswith("lora_scale"):
+        if name.endswith(("lora_scale", "mlp.scale", "0.1.scale")):
             w[name] = half_numbers(shape, generator, 0.3, 1.0, dtype)
         elif len(shape) == 1:
-            norm = ".ln_" in name
+            norm = ".ln_" in name or "norm" in name
             w[name] = half_numbers(shape, generator, 0.1, 1.0 if norm and name.endswith("weight") else 0.0, dtype)
-        elif name.endswith(("pos_embed", "positional_embedding", "attn_pool.query")):
+        elif name.endswith(("pos_embed", "positional_embedding", "attn_pool.query", "position_embedding", "bias_table")):
             w[name] = half_numbers(shape, generator, 0.5, 0.0, dtype)
         else:
             scale = 0.6 if "wte" in name else (0.8 if "lora" in name else 1.2) / np.prod(shape[1:]) ** 0.5
@@ -105,7 +106,7 @@ def save(folder, tensors, kind, dtype):
         save_file(tensors, os.path.join(folder, "model.safetensors"), metadata={"format": "pt"})
 
 
-def case(root, name, seed, kind="bin", dtype=torch.bfloat16, size=(150, 90), seq_length=None, prompt=PROMPT, **visual):
+def case(root, name, seed, kind="bin", dtype=torch.bfloat16, size=(150, 90), seq_length=None, prompt=PROMPT, text_monkey=False, **visual):
     path = os.path.join(root, name)
     folder = os.path.join(path, "checkpoint")
     shutil.rmtree(path, ignore_errors=True)
@@ -114,8 +115,13 @@ def case(root, name, seed, kind="bin", dtype=torch.bfloat16, size=(150, 90), seq
     config = base_config(len(tokens.special) + (272 if SMALL else 304) + 7, tokens.special["<img>"], **visual)
     if seq_length:
         config["seq_length"] = seq_length
-    w = random_weights(monkey.shapes(config), seed, dtype)
-    config["visual"].pop("position_rows", None)
+    tensors = monkey.shapes(config)
+    if text_monkey:
+        tensors |= textmonkey.extra_shapes(config["visual"])
+        config |= {"architectures": ["TextMonkeyLMHeadModel"], "model_type": "qwen"}
+    w = random_weights(tensors, seed, dtype)
+    for key in ("position_rows", "window_widths", "token_resampler_width"):
+        config["visual"].pop(key, None)
     write_json(folder, "config.json", config)
     end = tokens.special["<|endoftext|>"]
     write_json(folder, "generation_config.json", {"chat_format": "raw", "do_sample": True, "eos_token_id": end, "pad_token_id": end,
@@ -129,7 +135,7 @@ def case(root, name, seed, kind="bin", dtype=torch.bfloat16, size=(150, 90), seq
         f.write(prompt)
     decoder = monkey.QwenV1(w, config)
     with torch.no_grad():
-        vectors, features = monkey.encode(image, w, config["visual"])
+        vectors, features = (textmonkey if text_monkey else monkey).encode(image, w, config["visual"])
         start = config["visual"]["image_start_id"]
         block = torch.cat([decoder.embed(torch.tensor([start])), vectors, decoder.embed(torch.tensor([start + 1]))])
         before, after = (tokens.encode(part) for part in prompt.split("<image>"))
@@ -152,6 +158,14 @@ CASES = {
     "monkey_six": lambda r: case(r, "monkey_six", 25, lora_repeat_num=6, image_size=[896, 1344]),
     # The published numbers of queries and positions: 1282 for the image, past seq_length by a factor above four.
     "monkey_queries": lambda r: case(r, "monkey_queries", 26, n_queries=256, seq_length=256, width=32),
+    # Windows before blocks 2 and 6; half of the tiles' tokens are kept.
+    "text_monkey": lambda r: case(
+        r, "text_monkey", 31, "safetensors", torch.float16, (64, 40), text_monkey=True, layers=3, lora_repeat_num=0, add_window=True,
+        use_global=True, resampler=True, r=9, window_widths=[32], token_resampler_width=32, token_resampler_heads=2) if SMALL else case(r, "text_monkey", 31, text_monkey=True, layers=8, lora_repeat_num=0, add_window=True, use_global=True,
+                                  resampler=True, r=32, window_widths=[64, 96, 32, 32], token_resampler_width=256),
+    "text_monkey_shared": lambda r: case(r, "text_monkey_shared", 32, "safetensors", text_monkey=True, layers=3, lora_repeat_num=1,
+                                         add_window=True, use_global=False, resampler=True, r=40, image_size=[896, 896],
+                                         window_widths=[64, 32, 32, 32], token_resampler_width=128),
     "monkey_short": lambda r: case(r, "monkey_short", 27, seq_length=2048, width=128),
 }
 

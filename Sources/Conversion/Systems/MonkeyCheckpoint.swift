@@ -4,6 +4,8 @@ import WeightFile
 /// Monkey and Monkey-Chat as published (`MonkeyLMHeadModel`): Qwen v1 under `transformer.h`, Qwen-VL's tower under
 /// `transformer.visual` with `lora_repeat_num` sets of adapters, one for each tile.
 ///
+/// TextMonkey is read here too, with `TextMonkeyParts`.
+///
 /// Models of other sizes are read in the same layout. Besides the published keys, `visual` may say `image_size: [height, width]`,
 /// `tile_size` (else 448 pixels) and `resampler_heads` (else output_dim / 128); the sides of `positional_embedding` and
 /// `attn_pool.query`, and the adapters' ranks, are those of the tensors; `lora_repeat_num` 0 means no adapters, 1 one set for all
@@ -21,11 +23,19 @@ enum MonkeyCheckpoint {
     guard visual.startId >= 0, visual.startId + 1 < text.vocabSize else {
       throw config.fail("visual.image_start_id", "\(visual.startId) is not in a vocabulary of \(text.vocabSize)")
     }
+    // TextMonkey's config may carry any of the names: its tensors tell.
+    let textMonkey = TextMonkeyParts.areIn(plan) ? try TextMonkeyParts(try config.object("visual"), visual, plan) : nil
     QwenVisionNames.plan(plan, visual)
+    textMonkey?.plan(plan, visual)
     QwenV1Names.plan(plan, text)
-    let prompt = try PromptFormat.monkey.overridden(by: config).metadata(imageTokenSplitsText: true)
+    let format: PromptFormat = textMonkey == nil ? .monkey : .textMonkey
+    let prompt = try format.overridden(by: config).metadata(imageTokenSplitsText: true)
+    // TextMonkey's answers hold marked texts and boxes.
+    let shown = textMonkey == nil ? [] : ["<ref>", "</ref>", "<box>", "</box>", "<quad>", "</quad>"]
     return try SystemDescription(
-      system: "monkey", plan: plan, metadata: visual.metadata + text.metadata + prompt, textLayers: text.layers
-    ) { QwenV1Names.isIgnorable($0, text) }
+      system: textMonkey == nil ? "monkey" : "text_monkey", plan: plan,
+      metadata: visual.metadata + (textMonkey?.metadata ?? []) + text.metadata + prompt, textLayers: text.layers,
+      tokenizer: TokenizerNeeds(shownTokens: shown)
+    ) { QwenV1Names.isIgnorable($0, text) || textMonkey?.isIgnorable($0) == true }
   }
 }

@@ -18,7 +18,7 @@ package struct SystemDescription {
     case "LlavaForConditionalGeneration": self = try TransformersLlava.describe(checkpoint, isNext: false)
     case "LlavaNextForConditionalGeneration", "llava_next": self = try TransformersLlava.describe(checkpoint, isNext: true)
     case "HiResLlavaLlamaForCausalLM", "hires_llava": self = try HiResLlava.describe(checkpoint)
-    case "MonkeyLMHeadModel", "monkey": self = try MonkeyCheckpoint.describe(checkpoint)
+    case "MonkeyLMHeadModel", "TextMonkeyLMHeadModel", "monkey": self = try MonkeyCheckpoint.describe(checkpoint)
     case "FerretLlamaForCausalLM", "FERRETLlamaForCausalLM", "FerretV2LlamaForCausalLM", "ferret", "ferret_llama", "ferret_v2":
       self = try Ferret.describe(checkpoint)
     case "LlavaLlamaForCausalLM", "LlavaMistralForCausalLM", "llava_llama", "llava_mistral":
@@ -30,7 +30,7 @@ package struct SystemDescription {
         ? try TransformersLlava.describe(checkpoint, isNext: false) : try OriginalLlava.describe(checkpoint)
     case let other:
       throw ConversionError.unsupported(
-        "architecture \(other.isEmpty ? "(none in config.json)" : other); LLaVA-1.5, LLaVA-NeXT, HiRes-LLaVA, Monkey and Ferret are known")
+        "architecture \(other.isEmpty ? "(none in config.json)" : other); LLaVA-1.5, LLaVA-NeXT, HiRes-LLaVA, Monkey, TextMonkey and Ferret are known")
     }
   }
 

@@ -11,8 +11,11 @@ package struct TokenizerNeeds: Sendable {
   package var regionToken: (text: String, id: Int)?
   /// Whether texts begin with the begin-of-sequence token where the files leave it open.
   package var addsBegin: Bool?
+  /// Special tokens that belong to the text of an answer.
+  package var shownTokens: [String] = []
 
-  package init(imageToken: Int? = nil, endTokens: [String] = [], addsBegin: Bool? = nil) {
+  package init(imageToken: Int? = nil, endTokens: [String] = [], addsBegin: Bool? = nil, shownTokens: [String] = []) {
+    self.shownTokens = shownTokens
     self.imageToken = imageToken
     self.endTokens = endTokens
     self.addsBegin = addsBegin
@@ -81,6 +84,10 @@ package struct TokenizerMetadata {
         if case .sentencePiece = model { strips = 3 }
         added.append(TokenizerJSON.AddedToken(id: region.id, text: region.text, isSpecial: true, strips: strips))
       }
+    }
+    added = added.map { token in
+      guard needs.shownTokens.contains(token.text) else { return token }
+      return TokenizerJSON.AddedToken(id: token.id, text: token.text, isSpecial: false, strips: token.strips)
     }
     added.sort { $0.id < $1.id }
     addBos = try settings?.bool("add_bos_token", default: hasOwnBegin) ?? hasOwnBegin
