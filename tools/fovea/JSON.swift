@@ -44,6 +44,15 @@ enum JSON: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral, ExpressibleB
     }
   }
 
+  /// All in one line, as a line of a file of records.
+  var line: String {
+    switch self {
+    case .array(let items): return "[" + items.map(\.line).joined(separator: ", ") + "]"
+    case .object(let members): return "{" + members.map { "\(JSON.quoted($0)): \($1.line)" }.joined(separator: ", ") + "}"
+    default: return text()
+    }
+  }
+
   private var isNested: Bool {
     switch self {
     case .array, .object: true

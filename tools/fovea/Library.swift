@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
 import CFovea
+import Conversion
 import Shims
 
 /// The C library as the command uses it: each class owns a handle, a status other than FOVEA_OK is thrown.
@@ -62,6 +63,16 @@ final class Model {
   }
 
   deinit { fovea_model_free(handle) }
+
+  /// Names of the model's own forms of a prompt.
+  private(set) lazy var tasks: [String] = {
+    var length = 0
+    guard fovea_model_metadata_json(handle, "prompt.tasks", nil, 0, &length) == FOVEA_OK else { return [] }
+    var bytes = [CChar](repeating: 0, count: length + 1)
+    guard fovea_model_metadata_json(handle, "prompt.tasks", &bytes, bytes.count, &length) == FOVEA_OK else { return [] }
+    let text = String(decoding: bytes.prefix(length).map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    return (try? JSONValue.parse(text, file: "prompt.tasks"))?.array?.compactMap(\.string) ?? []
+  }()
 
   func tokenCount(_ text: String) throws(LibraryError) -> Int {
     var count = 0
@@ -165,6 +176,23 @@ final class Session {
     withExtendedLifetime(regions) {}
     try LibraryError.check(status)
     return (text.map { String(cString: $0) } ?? "", result)
+  }
+
+  /// How likely each text is as the beginning of the answer: the sum of its tokens' log-probabilities.
+  func score(
+    _ prompt: String, images: [EncodedImage], continuations: [String], task: String? = nil
+  ) throws(LibraryError) -> [Double] {
+    var scores = [Double](repeating: 0, count: continuations.count)
+    let handles: [OpaquePointer?] = images.map(\.handle)
+    let status = withCStrings(continuations + (task.map { [$0] } ?? [])) { texts in
+      var options = fovea_generate_options()
+      options.struct_size = MemoryLayout<fovea_generate_options>.size
+      options.task = task == nil ? nil : texts[texts.count - 1]
+      return fovea_score(
+        handle, prompt, handles, handles.count, &options, texts.baseAddress, continuations.count, &scores)
+    }
+    try LibraryError.check(status)
+    return scores
   }
 }
 

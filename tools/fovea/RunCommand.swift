@@ -171,7 +171,7 @@ func stopReasonName(_ reason: Int32) -> String {
 nonisolated(unsafe) private var interrupted: OpaquePointer?
 
 /// Makes the first Ctrl-C stop the session's work; a second one ends the program at once.
-private func cancelOnInterrupt(_ session: Session) {
+func cancelOnInterrupt(_ session: Session) {
   interrupted = session.handle
   signal(SIGINT) { _ in
     fovea_session_cancel(interrupted)

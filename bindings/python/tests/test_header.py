@@ -66,7 +66,7 @@ def matches(kind: str, binding) -> bool:
     if kind == "void":
         return binding is None
     assert "*" in kind, kind
-    if kind == "const char *" and binding is ctypes.c_char_p:
+    if POINTERS.get(kind) is binding:
         return True
     # Handles, bytes and texts to give back are plain addresses; everything else points to what the header says.
     stars = kind.count("*")

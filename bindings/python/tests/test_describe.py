@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`fovea describe` over folders, with the built-in model: what the records look like, and that work goes on after being stopped."""
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+MEMBERS = ["img_id", "blip2cap", "grit", "ocr", "sam_blip", "objects", "regions", "texts", "summary"]
+#: `caption: [x1, y1, x2, y2]`, shares with at most three decimals.
+PLACE = re.compile(r": \[(0|1|0\.\d{1,3}|1\.0), (0|1|0\.\d{1,3}|1\.0), (0|1|0\.\d{1,3}|1\.0), (0|1|0\.\d{1,3}|1\.0)\]$")
+
+
+@pytest.fixture(scope="module")
+def command(root: Path) -> str:
+    path = root / "build" / "bin" / "fovea"
+    if not path.exists():
+        pytest.skip("build/bin/fovea was not built")
+    return str(path)
+
+
+@pytest.fixture
+def folder(root: Path, tmp_path: Path) -> Path:
+    """Six images, one of them in a folder below, and a file that is none."""
+    images = tmp_path / "images"
+    (images / "more").mkdir(parents=True)
+    for i in range(5):
+        shutil.copy(root / "tools" / "nano" / "samples" / "number.png", images / f"{i}.png")
+    shutil.copy(root / "tools" / "nano" / "samples" / "one-word.png", images / "more" / "word.png")
+    (images / "notes.txt").write_text("no image")
+    return images
+
+
+def describe(command: str, *arguments: str) -> "subprocess.CompletedProcess[bytes]":
+    return subprocess.run([command, "describe", "--max-tokens", "12", *arguments], capture_output=True)
+
+
+def records(path: Path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def check(record: dict) -> None:
+    assert list(record) == MEMBERS
+    for name, listed in (("grit", "objects"), ("ocr", "texts"), ("sam_blip", "regions")):
+        assert (record[name] == "") == (record[listed] == [])
+        for region in record[listed]:
+            assert 0 <= region["score"] <= 1
+            x1, y1, x2, y2 = region["box"]
+            assert 0 <= x1 < x2 <= 1 and 0 <= y1 < y2 <= 1
+            assert [round(x, 3) for x in region["box"]] == region["box"]
+            part = f"{region['caption']}: [{x1}, {y1}, {x2}, {y2}]"
+            assert part in record[name] and PLACE.search(part)
+
+
+def test_stopped_work_goes_on(command: str, folder: Path, tmp_path: Path) -> None:
+    output = tmp_path / "records.jsonl"
+    first = subprocess.Popen([command, "describe", "--max-tokens", "12", "-o", str(output), str(folder)])
+    deadline = time.monotonic() + 120
+    while not (output.exists() and output.read_bytes().count(b"\n") >= 1) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    first.kill()
+    first.wait()
+    done = output.read_bytes()
+    whole = done[: done.rfind(b"\n") + 1]
+    assert whole
+    # As if it had been stopped in the middle of a line.
+    output.write_bytes(whole + b'{"img_id": "4.png", "blip2')
+    assert describe(command, "-o", str(output), str(folder)).returncode == 0
+    assert output.read_bytes().startswith(whole)
+    found = records(output)
+    assert sorted(r["img_id"] for r in found) == ["0.png", "1.png", "2.png", "3.png", "4.png", "more/word.png"]
+    for record in found:
+        check(record)
+    # Nothing is left to do.
+    assert describe(command, "-o", str(output), str(folder)).returncode == 0
+    assert records(output) == found
+
+
+def test_thresholds_and_boxes(command: str, folder: Path, tmp_path: Path) -> None:
+    boxes = tmp_path / "boxes.json"
+    boxes.write_text(json.dumps({"0.png": [[0.1, 0.1, 0.6, 0.9], [0, 0, 1, 1]]}))
+    arguments = ["--boxes", str(boxes), "--grid", "1x2", "--no-texts", "--no-summary", str(folder / "0.png")]
+    everything = tmp_path / "all.jsonl"
+    assert describe(command, "-o", str(everything), "--cell-threshold=-1", "--box-threshold=-1", *arguments).returncode == 0
+    (record,) = records(everything)
+    check(record)
+    # Largest first; equal captions of boxes that hardly overlap stay, a nested one's overlap is 0.4.
+    assert [r["box"] for r in record["objects"]] == [[0, 0, 1, 1], [0.1, 0.1, 0.6, 0.9]]
+    assert [r["box"] for r in record["regions"]] == [[0, 0, 0.5, 1], [0.5, 0, 1, 1]]
+    assert record["texts"] == [] and record["summary"] is None
+    nothing = tmp_path / "none.jsonl"
+    assert describe(command, "-o", str(nothing), "--cell-threshold", "1", "--box-threshold", "1", *arguments).returncode == 0
+    (record,) = records(nothing)
+    assert record["objects"] == [] and record["regions"] == []
+
+
+def test_faults_are_named(command: str, folder: Path, tmp_path: Path) -> None:
+    (folder / "2.png").write_bytes(b"not a picture")
+    output = tmp_path / "records.jsonl"
+    done = describe(command, "-o", str(output), "--grid", "0x0", str(folder))
+    # The others are described all the same.
+    assert done.returncode == 65 and b"2.png" in done.stderr
+    assert len(records(output)) == 5
+    output.write_text("a letter\n")
+    done = describe(command, "-o", str(output), str(folder))
+    assert done.returncode == 66 and b"line 1 is not a record" in done.stderr
+    assert output.read_text() == "a letter\n"
+    assert describe(command, str(folder / "no.png")).returncode == 66
+    for boxes in ('{"0.png": [[0, 0, 2, 1]]}', '{"0.png": [[0.5, 0, 0.5, 1]]}', "[]"):
+        (tmp_path / "boxes.json").write_text(boxes)
+        assert describe(command, "--boxes", str(tmp_path / "boxes.json"), str(folder / "0.png")).returncode == 64
