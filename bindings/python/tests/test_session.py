@@ -84,6 +84,37 @@ def test_logits_choose_the_greedy_tokens(model, image):
     assert session.last.prompt_tokens == logits.shape[0]
 
 
+def test_scores_are_log_probabilities(model, image):
+    raw = "<image>\nabc"
+    session = model.session()
+    (last,) = model.logits(raw, images=[image], raw=True)[-1:].astype(numpy.float64)
+    expected = last - numpy.logaddexp.reduce(last)
+    texts = ["a", "yes", "no", "0.5"]
+    scores = session.score(raw, texts, [image], raw=True)
+    for text, score in zip(texts, scores):
+        # The first token's share alone is a bound; a text of one token has no other.
+        ids = model.tokenize(text)
+        first = expected[ids[0]]
+        assert score <= first + 1e-3
+        if len(ids) == 1:
+            assert score == pytest.approx(first, abs=1e-3)
+    assert session.score(raw, texts[:2], [image], raw=True) == scores[:2]
+    assert session.score(raw, [], [image], raw=True) == []
+    with pytest.raises(fovea.ArgumentError, match=r"continuations\[1\]"):
+        session.score(raw, ["a", ""], [image], raw=True)
+    with pytest.raises(fovea.ArgumentError, match="continuations"):
+        session.score(raw, "yes", [image], raw=True)
+
+
+def test_tasks_are_the_models_own(model, image):
+    session = model.session()
+    with pytest.raises(fovea.ArgumentError, match="no task verse"):
+        session.generate("", images=[image], task="verse", max_tokens=1)
+    with pytest.raises(fovea.ArgumentError, match="raw"):
+        session.generate("<image>", images=[image], task="caption", raw=True, max_tokens=1)
+    assert len(session.generate_ids("What?", images=[image], min_tokens=5, max_tokens=6)) >= 5
+
+
 def test_raw_prompts_need_as_many_marks_as_images(model, image):
     session = model.session()
     for prompt, images in (("no mark", [image]), ("<image>", []), ("<image>", [image, image])):
