@@ -400,6 +400,29 @@ fovea_status fovea_score(
     fovea_session *session, const char *prompt, fovea_image_embedding *const *images, size_t image_count,
     const fovea_generate_options *options, const char *const *continuations, size_t count, double *scores);
 
+/** A place in an image that an answer names: `a dog [100, 150, 300, 200]` (Ferret), `<ref>a dog</ref><box>(100,150),(300,200)</box>`
+ *  (Qwen-VL, Monkey). */
+typedef struct fovea_place {
+  size_t struct_size;
+  double x1, y1, x2, y2;  /**< in pixels of the first image of the call; a point has the same corner twice */
+  int32_t is_point;
+  int32_t first_token, tokens; /**< the answer's tokens that make the phrase and its coordinates */
+  int32_t reserved;
+  double log_probability; /**< sum of those tokens' log-probabilities */
+  const char *phrase;     /**< the words it belongs to, empty where there are none; the session's, valid until its next answer */
+} fovea_place;
+
+/** Number of places that the session's last answer names; 0 for models that name none, for an answer without an image, and for NULL. */
+size_t fovea_session_place_count(const fovea_session *session);
+
+/** Fills `*place` for place `index`, in the answer's order. Returns FOVEA_OK or _ARGUMENT. */
+fovea_status fovea_session_get_place(const fovea_session *session, size_t index, fovea_place *place);
+
+/** The log-probability of each token of the last answer, before penalties and temperature; none for models that name no places. Up to
+ *  `capacity` are written to `values` and their number to `*count`. With `values` NULL only `*count` is written.
+ *  Returns FOVEA_OK, _ARGUMENT or _BUFFER. */
+fovea_status fovea_session_log_probabilities(const fovea_session *session, float *values, size_t capacity, size_t *count);
+
 /** Frees a text that the library gave. NULL is fine. */
 void fovea_string_free(char *text);
 

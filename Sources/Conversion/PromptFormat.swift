@@ -112,6 +112,15 @@ package struct PromptFormat: Equatable {
     return format
   }
 
+  /// The format with further tasks that ask `questions` in its template, where the checkpoint has none of that name.
+  func asking(_ questions: [(name: String, question: String)]) -> PromptFormat {
+    var format = self
+    for (name, question) in questions where !tasks.contains(where: { $0.name == name }) {
+      format.tasks.append(Task(name, template.replacing("{question}", with: question)))
+    }
+    return format
+  }
+
   /// - Parameter imageTokenSplitsText: the chunks around `<image>` are tokenised by themselves (original LLaVA), or `<image>` is a
   ///   token of the vocabulary and the text is tokenised as one (transformers).
   func metadata(imageTokenSplitsText: Bool) -> [(String, MetadataValue)] {

@@ -15,6 +15,7 @@ public func fovea_generate(
   return withSession(session) { (handle) throws(FoveaError) in
     let request = Request(prompt: prompt, images: images, imageCount: imageCount, options: options, result: result)
     let answer = try run(request, on: handle, most: Int.max)
+    handle.keepPlaces(of: answer)
     if let text { text.pointee = try allocateText(answer.text) }
     try report(answer, to: result)
   }
@@ -33,6 +34,7 @@ public func fovea_generate_ids(
     let request = Request(prompt: prompt, images: images, imageCount: imageCount, options: options, result: result)
     // Capacities above Int.max come out negative and are as good as unlimited.
     let answer = try run(request, on: handle, most: capacity < 0 ? Int.max : capacity)
+    handle.keepPlaces(of: answer)
     try deliver(answer.ids, into: ids, capacity: capacity, "ids")
     count.pointee = answer.ids.count
     try report(answer, to: result)

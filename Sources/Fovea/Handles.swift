@@ -41,6 +41,9 @@ final class SessionHandle {
   let errorText: UnsafeMutablePointer<CChar>
   /// What the last `fovea_logits` gave.
   var logits: UnsafeMutablePointer<Float>?
+  /// What the last answer says of places.
+  private(set) var places: [(place: GroundedPlace, phrase: CText)] = []
+  private(set) var logProbabilities: [Float] = []
 
   init(_ model: Model, _ session: Session) {
     self.model = model
@@ -53,6 +56,11 @@ final class SessionHandle {
   deinit {
     errorText.deallocate()
     free(logits)
+  }
+
+  func keepPlaces(of answer: GenerateResult) {
+    places = answer.places.map { ($0, CText(String(decoding: $0.phrase, as: UTF8.self))) }
+    logProbabilities = answer.logProbabilities
   }
 
   /// Runs a call on the session; a failure also becomes the session's last error, unless it is that another call has the session.

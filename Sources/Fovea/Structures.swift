@@ -57,4 +57,5 @@ enum FirstSize {
   static let generateOptions = 104
   static let generateResult = 48
   static let region = 128
+  static let place = 72
 }

@@ -49,4 +49,7 @@ package struct GenerateResult {
   package var reusedTokens = 0
   package var stopReason = StopReason.maxTokens
   package var prefillSeconds = 0.0, decodeSeconds = 0.0
+  /// ln of each token's probability under the model's own logits, and the places that the answer names: for systems that name places.
+  package var logProbabilities: [Float] = []
+  package var places: [GroundedPlace] = []
 }

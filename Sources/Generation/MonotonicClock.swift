@@ -2,6 +2,7 @@
 import Shims
 
 func exponential(_ x: Double) -> Double { exp(x) }
+func naturalLogarithm(_ x: Double) -> Double { log(x) }
 
 /// Time that only moves forward.
 enum MonotonicClock {

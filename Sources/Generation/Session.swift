@@ -132,6 +132,7 @@ package final class Session {
     var sampler = Sampler(options)
     var stops = StopTexts(options.stops + (options.isRaw ? [] : model.system.template.stops))
     var text = model.system.tokenizer.streamingDecoder()
+    var places = PlaceReader(model.system)
     do throws(RuntimeError) {
       let started = MonotonicClock.seconds()
       let logits = try arena.tensor(1, decoder.vocabSize)
@@ -144,6 +145,7 @@ package final class Session {
 
       let minTokens = options.ignoresEnd ? 0 : options.minTokens ?? (options.isRaw ? 0 : model.system.template.minTokens)
       generation: while result.ids.count < options.maxTokens {
+        places?.observe(UnsafeMutableBufferPointer(start: logits.data, count: decoder.vocabSize))
         if result.ids.count < minTokens { for end in model.system.endIds { logits.data[Int(end)] = -.infinity } }
         let id = sampler.next(UnsafeMutableBufferPointer(start: logits.data, count: decoder.vocabSize), previous: result.ids)
         if !options.ignoresEnd, model.system.endIds.contains(id) {
@@ -151,6 +153,7 @@ package final class Session {
           break
         }
         result.ids.append(id)
+        places?.append(id)
         let piece = stops.append(text.append(id))
         if !onToken(id, piece) {
           result.stopReason = .callback
@@ -173,6 +176,10 @@ package final class Session {
     if !stops.isFound { rest = stops.append(text.finish()) + stops.finish() }
     if !rest.isEmpty, let last = result.ids.last, result.stopReason != .callback { _ = onToken(last, rest) }
     result.text = stops.text
+    if let places {
+      result.logProbabilities = places.logProbabilities
+      if let image = sequence.images.first { result.places = places.places(result.ids, in: image) }
+    }
     return result
   }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Conversion
+import Foundation
 import Generation
 import Images
 import Kernels
@@ -126,6 +127,46 @@ import WeightFile
     var elsewhere = c.regions[1]
     elsewhere.image = 1
     #expect(throws: FoveaError.self) { try logits("<image> <region>", [elsewhere]) }
+  }
+
+  @Test func anAnswersPlacesComeWithPixelsTokensAndProbabilities() throws {
+    let c = try Case("ferret_v1")
+    let system = c.model.system
+    let ids = try c.model.tokenize(Array("Yes: a red car [100, 150, 300, 200] on it.".utf8))
+    var reader = try #require(PlaceReader(system))
+    var logits = [Float](repeating: 0, count: system.decoder.vocabSize)
+    for id in ids {
+      // The chosen token has e times the weight of every other.
+      for i in logits.indices { logits[i] = i == Int(id) ? 1 : 0 }
+      logits.withUnsafeMutableBufferPointer { reader.observe($0) }
+      reader.append(id)
+    }
+    let each = 1 - log(exp(1) + Double(logits.count - 1))
+    #expect(reader.logProbabilities.allSatisfy { abs(Double($0) - each) < 1e-5 })
+    let places = reader.places(ids, in: c.image)
+    #expect(places.count == 1)
+    let place = try #require(places.first)
+    #expect(String(decoding: place.phrase, as: UTF8.self) == "a red car")
+    let (w, h) = (Double(c.image.width), Double(c.image.height))
+    #expect([place.x1, place.y1, place.x2, place.y2] == [100 * w / 1000, 150 * h / 1000, 300 * w / 1000, 200 * h / 1000])
+    let text = String(decoding: try c.model.detokenize(Array(ids[place.tokens])), as: UTF8.self)
+    #expect(text.contains("a red car [100, 150, 300, 200]") && text.utf8.count < 36, "\(text)")
+    #expect(abs(place.logProbability - each * Double(place.tokens.count)) < 1e-4)
+
+    // And through a session: one for each token, the first as the logits say.
+    var options = GenerateOptions()
+    options.maxTokens = 4
+    options.isRaw = true
+    options.ignoresEnd = true
+    let session = try Session(c.model)
+    let answer = try session.generate(prompt: Array("<image> what".utf8), images: [c.image], options: options)
+    #expect(answer.logProbabilities.count == 4)
+    try session.logits(prompt: Array("<image> what".utf8), images: [c.image], isRaw: true) { all, rows in
+      let last = all.suffix(all.count / rows)
+      let peak = Double(last.max() ?? 0)
+      let expected = -log(last.reduce(0.0) { $0 + exp(Double($1) - peak) })
+      #expect(abs(Double(answer.logProbabilities.first ?? 0) - expected) < 1e-4)
+    }
   }
 
   @Test func differencesAreAddedToTheirBase() throws {

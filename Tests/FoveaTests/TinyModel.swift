@@ -8,11 +8,13 @@ final class TinyModel {
   let path: String
   private var state: UInt64
 
-  init(seed: UInt64 = 1) throws {
+  /// - Parameter coordinates: how prompts and answers write places, `prompt.coordinates`.
+  init(seed: UInt64 = 1, coordinates: String? = nil) throws {
     path = NSTemporaryDirectory() + "fovea-abi-\(UUID().uuidString).fovea"
     state = seed
     let w = try WeightFileWriter(path: path, compression: .none)
     setMetadata(w)
+    if let coordinates { w.set("prompt.coordinates", .string(coordinates)) }
     let (h, m) = (Self.hidden, Self.intermediate)
     try matrix(w, "vision.patch", h, 3 * 14 * 14, bias: false)
     try plain(w, "vision.class", [h])

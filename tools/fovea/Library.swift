@@ -122,6 +122,18 @@ final class EncodedImage {
   }
 
   deinit { fovea_image_embedding_release(handle) }
+
+  /// The parts of the image that the model looked at.
+  func views() throws(LibraryError) -> [fovea_image_view] {
+    var found: [fovea_image_view] = []
+    for i in 0..<Int(info.views) {
+      var view = fovea_image_view()
+      view.struct_size = MemoryLayout<fovea_image_view>.size
+      try LibraryError.check(fovea_image_embedding_get_view(handle, i, &view))
+      found.append(view)
+    }
+    return found
+  }
 }
 
 final class Session {
@@ -135,6 +147,27 @@ final class Session {
   }
 
   deinit { fovea_session_free(handle) }
+
+  /// The places that the last answer names. Their phrases are the session's, good until its next answer.
+  func places() throws(LibraryError) -> [fovea_place] {
+    var found: [fovea_place] = []
+    for i in 0..<fovea_session_place_count(handle) {
+      var place = fovea_place()
+      place.struct_size = MemoryLayout<fovea_place>.size
+      try LibraryError.check(fovea_session_get_place(handle, i, &place))
+      found.append(place)
+    }
+    return found
+  }
+
+  /// Log-probabilities of the last answer's tokens.
+  func logProbabilities() throws(LibraryError) -> [Float] {
+    var count = 0
+    try LibraryError.check(fovea_session_log_probabilities(handle, nil, 0, &count))
+    var values = [Float](repeating: 0, count: count)
+    try LibraryError.check(fovea_session_log_probabilities(handle, &values, count, &count))
+    return values
+  }
 
   func reset() throws(LibraryError) { try LibraryError.check(fovea_session_reset(handle)) }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
 import CFovea
+import Images
 import Shims
 
 struct RunCommand: ParsableCommand {
@@ -59,11 +60,25 @@ struct RunCommand: ParsableCommand {
   @Option(help: "Seconds allowed for each image and for the answer.")
   var deadline: Double?
 
+  @Option(help: "Find all WORDS in the image: the model's task find.")
+  var find: String?
+
+  @Flag(help: "Find everything in the image, in raster order: the model's task detect.")
+  var detect = false
+
+  @Option(help: "Write the first image as PNG with the slices and the places of the answer painted on it.")
+  var draw: String?
+
   @Flag(help: "Print one JSON object with the answer and figures instead of the answer.")
   var json = false
 
   func validate() throws {
-    if prompt.isEmpty, task == nil { throw ValidationError("Give a question with --prompt, or a --task that takes none.") }
+    if (prompt.isEmpty && task == nil ? 0 : 1) + (find == nil ? 0 : 1) + (detect ? 1 : 0) > 1 || find != nil && raw || detect && raw {
+      throw ValidationError("--prompt or --task, --find, --detect and --raw exclude each other.")
+    }
+    if draw != nil, image.isEmpty || image[0] == "-" { throw ValidationError("--draw needs an image from a file.") }
+    if find?.isEmpty == true { throw ValidationError("--find needs words.") }
+    if prompt.isEmpty, task == nil, find == nil, !detect { throw ValidationError("Give a question with --prompt, or a --task that takes none.") }
     if raw, task != nil { throw ValidationError("--raw and --task exclude each other.") }
     if let maxTokens, maxTokens < 1 { throw ValidationError("--max-tokens must be at least 1.") }
     if let deadline, !(deadline > 0) { throw ValidationError("--deadline must be above 0.") }
@@ -85,7 +100,8 @@ struct RunCommand: ParsableCommand {
     let session = try Session(model)
     cancelOnInterrupt(session)
     let (text, result) = try session.generate(
-      try promptText(), images: images, regions: try regions.regions(), options: generateOptions(), task: task,
+      try find ?? promptText(), images: images, regions: try regions.regions(), options: generateOptions(),
+      task: find != nil ? "find" : detect ? "detect" : task,
       stops: stop,
       progress: { progress.show("reading the prompt", $0, $1) },
       onText: { [json] piece in
@@ -93,6 +109,8 @@ struct RunCommand: ParsableCommand {
         if !json { writeAll(piece, to: STDOUT_FILENO) }
       })
     progress.clear()
+    let places = try session.places()
+    if let draw { try paint(places, images[0], to: draw) }
     guard json else { return writeToStandardOutput("\n") }
     let seconds: JSON = [
       "load": .rounded(Double(loaded &- started) / 1e9), "encode": .rounded(Double(encoded &- loaded) / 1e9),
@@ -102,6 +120,7 @@ struct RunCommand: ParsableCommand {
       "text": .string(text), "stop_reason": .string(stopReasonName(result.stop_reason)),
       "prompt_tokens": .int(result.prompt_tokens), "generated_tokens": .int(result.generated_tokens),
       "seconds": seconds, "images": .array(zip(image, images).map(describe)),
+      "places": .array(describe(places, try session.logProbabilities())),
       "model": [
         "system": .string(String(cString: model.info.system)), "name": .string(String(cString: model.info.name)),
         "weight_type": .string(String(cString: model.info.weight_type)),
@@ -146,6 +165,32 @@ struct RunCommand: ParsableCommand {
     options.seed = seed
     options.deadline_seconds = deadline ?? 0
     return options
+  }
+
+  private func paint(_ places: [fovea_place], _ encoded: EncodedImage, to path: String) throws {
+    let picture: RGBImage
+    do throws(ImageError) {
+      picture = try RGBImage.decode(path: image[0], options: DecodingOptions(applyOrientation: upright))
+    } catch { throw LibraryError(status: fovea_status(FOVEA_ERROR_IMAGE), description: error.description) }
+    let drawing = Drawing(picture)
+    for view in try encoded.views() { drawing.paint(view) }
+    for (i, place) in places.enumerated() { drawing.paint(place, colour: Drawing.palette[i % Drawing.palette.count].colour) }
+    try drawing.write(png: path)
+  }
+
+  private func describe(_ places: [fovea_place], _ logProbabilities: [Float]) -> [JSON] {
+    places.enumerated().map { i, p in
+      let (first, end) = (Int(p.first_token), Int(p.first_token) + Int(p.tokens))
+      let tokens = logProbabilities[min(first, logProbabilities.count)..<min(end, logProbabilities.count)]
+      let numbers = p.is_point != 0 ? [p.x1, p.y1] : [p.x1, p.y1, p.x2, p.y2]
+      var members: [(String, JSON)] = [
+        ("phrase", .string(p.phrase.map { String(cString: $0) } ?? "")),
+        (p.is_point != 0 ? "point" : "box", .array(numbers.map { .rounded($0) })),
+        ("log_probability", .rounded(p.log_probability)), ("token_log_probabilities", .array(tokens.map { .rounded(Double($0)) })),
+      ]
+      if draw != nil { members.append(("colour", .string(Drawing.palette[i % Drawing.palette.count].name))) }
+      return .object(members)
+    }
   }
 
   private func describe(_ path: String, _ image: EncodedImage) -> JSON {

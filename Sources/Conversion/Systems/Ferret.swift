@@ -6,6 +6,13 @@ import WeightFile
 enum Ferret {
   private enum Kind: String { case ferret, ui = "ferret_ui", v2 = "ferret_v2" }
   static let sampler = "model.region_geo_sampler."
+  /// The published evaluation's questions, the hint to name coordinates, and (unpublished) the request for all objects.
+  private static let questions: [(name: String, question: String)] = [
+    (name: "locate", question: "What is the location of {question} in the image?"),
+    (name: "find", question: "What are the locations of {question}?"),
+    (name: "ground", question: "{question}\nInclude the coordinates for each mentioned object."),
+    (name: "detect", question: "List all objects in the image in raster order with their coordinates."),
+  ]
   static let localPrefix = "model.vision_tower_local.vision_tower."
 
   static func describe(_ checkpoint: OpenCheckpoint) throws -> SystemDescription {
@@ -39,7 +46,7 @@ enum Ferret {
     entries += decoder.metadata(text)
     let isLlama3 = checkpoint.file("tokenizer.model") == nil
     let format: PromptFormat = isLlama3 ? .ferretLlama3 : kind == .ferret ? .ferret : .ferretUI
-    entries += try format.overridden(by: config).metadata(imageTokenSplitsText: true)
+    entries += try format.overridden(by: config).asking(questions).metadata(imageTokenSplitsText: true)
     entries.append(("prompt.coordinates", .string("ferret")))
 
     var needs = TokenizerNeeds(endTokens: isLlama3 ? ["<|eot_id|>"] : [])

@@ -34,6 +34,9 @@ CodecStatus codecJPEGRead(CodecJPEG *jpeg, uint8_t *rgb);
 const char *codecPNGMessage(const CodecPNG *png);
 const char *codecJPEGMessage(const CodecJPEG *jpeg);
 
+/// Writes `height` rows of 3·`width` bytes as an RGB PNG file. 0, or −1 with no file left when it cannot be written.
+int codecPNGWrite(const char *path, const uint8_t *rgb, uint32_t width, uint32_t height);
+
 /// Frees the decoder. NULL is fine.
 void codecPNGClose(CodecPNG *png);
 void codecJPEGClose(CodecJPEG *jpeg);

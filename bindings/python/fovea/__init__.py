@@ -27,6 +27,7 @@ from ._errors import (
 from ._images import ImageEmbedding, View
 from ._library import version
 from ._model import Model, builtin_model, load, load_bytes, plan
+from ._places import Place
 from ._regions import Box, Mask, Point, Polygon, Scribble
 from ._session import GenerateResult, Session, Stream
 
@@ -50,6 +51,7 @@ __all__ = [
     "Mask",
     "Model",
     "OutOfMemory",
+    "Place",
     "Point",
     "Polygon",
     "Scribble",

@@ -216,6 +216,22 @@ class fovea_generate_result(_Sized):
     ]
 
 
+class fovea_place(_Sized):
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("x1", c_double),
+        ("y1", c_double),
+        ("x2", c_double),
+        ("y2", c_double),
+        ("is_point", c_int32),
+        ("first_token", c_int32),
+        ("tokens", c_int32),
+        ("reserved", c_int32),
+        ("log_probability", c_double),
+        ("phrase", c_char_p),
+    ]
+
+
 #: Name → (result, arguments). Handles are void pointers; so are texts that must be given back to the library.
 PROTOTYPES: Dict[str, Tuple[Any, List[Any]]] = {
     "fovea_status_name": (c_char_p, [c_int32]),
@@ -254,6 +270,9 @@ PROTOTYPES: Dict[str, Tuple[Any, List[Any]]] = {
     "fovea_session_free": (None, [c_void_p]),
     "fovea_session_cancel": (None, [c_void_p]),
     "fovea_session_reset": (c_int32, [c_void_p]),
+    "fovea_session_place_count": (c_size_t, [c_void_p]),
+    "fovea_session_get_place": (c_int32, [c_void_p, c_size_t, POINTER(fovea_place)]),
+    "fovea_session_log_probabilities": (c_int32, [c_void_p, POINTER(c_float), c_size_t, POINTER(c_size_t)]),
     "fovea_generate": (
         c_int32,
         [

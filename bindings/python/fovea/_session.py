@@ -13,6 +13,7 @@ from . import _library as c
 from ._callbacks import Guard, Progress, progress_callback
 from ._errors import ArgumentError, check
 from ._images import ImageEmbedding
+from ._places import Place, places
 from ._regions import Region, Structures
 
 if TYPE_CHECKING:
@@ -196,6 +197,22 @@ class Session:
             )
         check(status)
         return list(scores)
+
+    @property
+    def places(self) -> List[Place]:
+        """The places that the last answer names, for models that name any (`[x1, y1, x2, y2]`, `<box>`), in pixels of the first image."""
+        return places(self._handle)
+
+    def find(self, what: str, image: ImageEmbedding, **options: Any) -> List[Place]:
+        """All places where the image shows `what`, by the model's own form of that question (task "find"); takes the options of
+        `generate`."""
+        self.generate(what, [image], **{"task": "find", **options})
+        return self.places
+
+    def detect(self, image: ImageEmbedding, **options: Any) -> List[Place]:
+        """Everything that the model finds in the image, in raster order (task "detect"); takes the options of `generate`."""
+        self.generate("", [image], **{"task": "detect", **options})
+        return self.places
 
     def cancel(self) -> None:
         """Stops the call that is using the session, which raises `Cancelled` soon. From any thread."""

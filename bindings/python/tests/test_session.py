@@ -232,6 +232,15 @@ def test_regions_are_refused_by_name(model, image):
         session.generate("What is <region>?", [image], regions=[(1, 2, 3, 4)])
 
 
+def test_a_model_without_coordinates_names_no_places(model, image):
+    session = model.session()
+    assert session.places == []
+    session.generate("Where is [1, 2, 3, 4]?", [image], max_tokens=4)
+    assert session.places == []
+    with pytest.raises(fovea.ArgumentError, match="find"):
+        session.find("a car", image)
+
+
 def test_objects_can_go_in_any_order(picture):
     model = fovea.load()
     image = model.encode_image(picture)
