@@ -27,7 +27,8 @@ import WeightFile
       _ = try Converter(OpenCheckpoint(path: Fixture.checkpoint(name)), options: options).write(to: folder.path + "/m.fovea")
       model = try Model.load(path: folder.path + "/m.fovea", options: LoadOptions())
       func path(_ file: String) -> String { Fixture.path("checkpoints/\(name)/\(file)") }
-      reference = try SafetensorsFile(path: path("reference.safetensors"))
+      let recorded = try SafetensorsFile(path: path("reference.safetensors"))
+      reference = recorded
       prompt = try MappedFile(path: path("prompt.txt")).contents
       image = try model.encode(RGBImage.decode(path: path("image.png")))
 
@@ -43,7 +44,7 @@ import WeightFile
             case "point": .point(.init(x: n[0], y: n[1]))
             default: .mask(bitmap)
             }
-          return Region(shape, start: try Case.start(reference, i))
+          return Region(shape, start: try Case.start(recorded, i))
         }
       } ?? []
     }
