@@ -30,6 +30,11 @@ struct DescribeCommand: ParsableCommand {
   @Option(help: "JSON file of further parts: {\"name.jpg\": [[x1, y1, x2, y2], …]} in shares of width and height.")
   var boxes: String?
 
+  @Flag(help: "Let the model name objects and their places too: its task detect, or --ground-prompt.")
+  var ground = false
+  @Option(help: "Request to list objects with their places; implies --ground.")
+  var groundPrompt: String?
+
   @Option(help: "Request for the caption of the whole; without it the model's own task, or a plain request.")
   var captionPrompt: String?
   @Option(help: "Request for the caption of a part.")
@@ -72,11 +77,12 @@ struct DescribeCommand: ParsableCommand {
     let session = try Session(model)
     cancelOnInterrupt(session)
     var describer = Describer(model: model, session: session)
-    describer.prompts = Describer.Prompts(caption: captionPrompt, region: regionPrompt, text: textPrompt)
+    describer.prompts = Describer.Prompts(caption: captionPrompt, region: regionPrompt, text: textPrompt, ground: groundPrompt)
     if let matchPrompt { describer.prompts.match = matchPrompt }
     (describer.filter.cells, describer.filter.named, describer.filter.texts) = (cellThreshold, boxThreshold, textThreshold)
     (describer.rows, describer.columns) = (grid.rows, grid.columns)
     describer.captionTokens = maxTokens
+    describer.grounds = ground || groundPrompt != nil
     (describer.readsTexts, describer.summarises) = (texts, summary)
 
     let waiting = folder.files.filter { records?.done.contains($0.name) != true }

@@ -9,6 +9,8 @@ struct Describer {
   struct Prompts {
     /// Nil: the model's task `caption`, or a plain request.
     var caption, region, text: String?
+    /// Asks for objects with their places; nil: the model's task `detect`.
+    var ground: String?
     /// `{caption}` stands for the caption in question.
     var match = "Does the picture show this: {caption}? Answer with yes or no."
   }
@@ -24,30 +26,46 @@ struct Describer {
   var captionTokens: Int32 = 250
   var regionTokens: Int32 = 30
   var textTokens: Int32 = 100
+  var placeTokens: Int32 = 512
   var readsTexts = true, summarises = true
+  /// True: the model itself names objects and their places, beside those that the caller names.
+  var grounds = false
   /// Called between the steps of an image with steps done and in all.
   var progress: (Int, Int) -> Void = { _, _ in }
 
   /// - Parameter boxes: places that the caller names.
   func describe(_ image: RGBImage, name: String, boxes: [NormalisedBox]) throws -> Description {
     var result = Description(image: name)
-    let named = boxes.sorted { $0.area > $1.area }.prefix(mostNamed)
     let cells = NormalisedBox.grid(rows: rows, columns: columns)
-    let steps = 1 + named.count + cells.count + (summarises ? 1 : 0)
+    var steps = 1 + boxes.count + cells.count + (summarises ? 1 : 0)
     progress(0, steps)
     let whole = try encode(image)
     result.caption = try ask(prompts.caption, task: "caption", or: "Describe the picture in detail.", whole, captionTokens).text
 
-    for (i, box) in (Array(named) + cells).enumerated() {
+    var named = boxes.map { Place(box: $0, phrase: "", score: 1) }
+    if grounds { named += try places(prompts.ground, task: "detect", or: "List all objects with their places.", whole) }
+    named = Array(named.sorted { $0.box.area > $1.box.area }.prefix(mostNamed))
+    steps = 1 + named.count + cells.count + (summarises ? 1 : 0)
+    // A model that reads with places does so once, for the whole.
+    let readsPlaces = readsTexts && prompts.text == nil && model.tasks.contains("ocr")
+    if readsPlaces {
+      result.texts = try places(nil, task: "ocr", or: "", whole).filter { !$0.phrase.isEmpty }
+        .map { Description.Region(caption: $0.phrase, box: $0.box, score: $0.score) }
+    }
+
+    for (i, place) in (named + cells.map { Place(box: $0, phrase: "", score: 1) }).enumerated() {
       progress(1 + i, steps)
+      let box = place.box
       let crop = try encode(part(image, box))
-      let caption = try ask(prompts.region, task: "caption", or: "Describe the picture briefly.", crop, regionTokens).text
+      let caption =
+        place.phrase.isEmpty
+        ? try ask(prompts.region, task: "caption", or: "Describe the picture briefly.", crop, regionTokens).text : place.phrase
       if !caption.isEmpty {
         let region = Description.Region(caption: caption, box: box, score: try match(caption, crop))
         if i < named.count { result.named.append(region) } else { result.cells.append(region) }
       }
       // Texts are read cell by cell; in named regions only where there are no cells.
-      if readsTexts, i >= named.count || cells.isEmpty, let text = try read(crop, box) { result.texts.append(text) }
+      if readsTexts, !readsPlaces, i >= named.count || cells.isEmpty, let text = try read(crop, box) { result.texts.append(text) }
     }
     result.filter(filter)
     if summarises {
@@ -67,6 +85,27 @@ struct Describer {
     let (question, task) = usesTask ? ("", task) : (prompt ?? plain, nil)
     let answer = try session.generate(question, images: [image], options: options(tokens), task: task)
     return (tidy(answer.text), question, task)
+  }
+
+  /// A place that the model or the caller named.
+  private struct Place {
+    var box: NormalisedBox
+    var phrase: String
+    /// Geometric mean of its tokens' probabilities.
+    var score: Double
+  }
+
+  /// The places that the model's answer names; what is no area of the image is left out.
+  private func places(_ prompt: String?, task: String, or plain: String, _ image: EncodedImage) throws -> [Place] {
+    _ = try ask(prompt, task: task, or: plain, image, placeTokens)
+    let (width, height) = (Double(image.info.width), Double(image.info.height))
+    return try session.places().compactMap { place in
+      let corners = [place.x1 / width, place.y1 / height, place.x2 / width, place.y2 / height].map { min(max($0, 0), 1) }
+      guard place.is_point == 0, let box = NormalisedBox(corners) else { return nil }
+      return Place(
+        box: box, phrase: tidy(place.phrase.map { String(cString: $0) } ?? ""),
+        score: exp(place.log_probability / Double(max(place.tokens, 1))))
+    }
   }
 
   /// Probability of yes against no.
