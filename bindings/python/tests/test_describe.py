@@ -97,6 +97,9 @@ def test_thresholds_and_boxes(command: str, folder: Path, tmp_path: Path) -> Non
     assert describe(command, "-o", str(nothing), "--cell-threshold", "1", "--box-threshold", "1", *arguments).returncode == 0
     (record,) = records(nothing)
     assert record["objects"] == [] and record["regions"] == []
+    # The built-in model names no places.
+    done = describe(command, "--ground", "--grid", "0x0", str(folder / "0.png"))
+    assert done.returncode == 0 and b"object" not in done.stdout
 
 
 def test_faults_are_named(command: str, folder: Path, tmp_path: Path) -> None:
