@@ -59,8 +59,10 @@ extension CoordinateForm {
     }
     while end > start, isBlank(text[end - 1]) { end -= 1 }
     trim()
-    for word in ["and ", "or ", "And ", "Or "] where text[start..<end].starts(with: word.utf8) {
-      start += word.utf8.count
+    for word in ["and", "or", "And", "Or"] where text[start..<end].starts(with: word.utf8) {
+      let behind = start + word.utf8.count
+      guard behind == end || isBlank(text[behind]) else { continue }
+      start = behind
       trim()
     }
     return start..<end
