@@ -41,7 +41,7 @@ extension VectorKernels {
       var start = 0
       while start < visible {
         let block = visible - start < 64 ? visible - start : 64
-        if count == 1 {
+        if count == 1, a.rowBias == nil {
           s.oneQuery(a, keys, values, offset, first, start, block)
         } else {
           s.packRows(keys, a, offset, start, block)
@@ -54,6 +54,7 @@ extension VectorKernels {
             if seen > 0 {
               let columns = seen < block ? seen : block
               s.scores(i, rows, columns)
+              addBias(a, head, first + i, rows, start, columns, factor: 1, to: s.score)
               s.weights(a, first, i, rows, start, columns)
               s.outputs(i, rows, columns)
             }
@@ -64,6 +65,38 @@ extension VectorKernels {
       }
       s.finish(a, head, first, count)
       first += count
+    }
+  }
+
+  /// Adds `factor` times the grid's bias to the scores `[rows][64]` of queries from `first` on with `count` keys from `start` on.
+  @inline(__always)
+  static func addBias(
+    _ a: AttentionArguments, _ head: Int, _ first: Int, _ rows: Int, _ start: Int, _ count: Int, factor: Float,
+    to scores: UnsafeMutablePointer<Float>
+  ) {
+    guard let rowBias = a.rowBias, let columnBias = a.columnBias, a.gridWidth > 0 else { return }
+    let width = Int(a.gridWidth)
+    var t = 0
+    while t < rows {
+      let offset = (first + t) * a.biasStride + head * a.biasHeadStride
+      var row = rowBias + offset + start / width
+      let columns = columnBias + offset
+      var column = start % width
+      var j = 0
+      while j < count {  // runs of neighbours in one row of the grid
+        var run = width - column < count - j ? width - column : count - j
+        run = run < 16 ? run : 16
+        let p = scores + t * 64 + j
+        let bias = Lanes(repeating: row.pointee) + Lanes(columns + column, count: run)
+        Lanes(p, count: run).addingProduct(bias, Lanes(repeating: factor)).store(p, count: run)
+        j += run
+        column += run
+        if column == width {
+          column = 0
+          row += 1
+        }
+      }
+      t += 1
     }
   }
 

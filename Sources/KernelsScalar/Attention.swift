@@ -5,7 +5,7 @@ extension ScalarKernels {
   /// softmax(scale · q·kᵀ) · v of one head for queries `firstQuery ..< endQuery`, keys visited once in blocks of 64.
   ///
   /// Query i sees its first n keys: all, or min(keys, causalStart + i + 1). Order of operations, the same in every variant:
-  /// - score s_j ← fma(q_d · scale, k_jd, s_j) over d ascending, from 0;
+  /// - score s_j ← fma(q_d · scale, k_jd, s_j) over d ascending, from 0; then s_j + (row bias + column bias) where there are any;
   /// - a block's running maximum m' = max(m, its visible scores), correction c = e^(m − m') (m starts at −∞, so c at 0);
   /// - weight p_j = e^(s_j − m'); the sum of weights runs in 16 lanes, lane j mod 16: l ← l · c, then l ← l + p_j, keys ascending;
   /// - output o_d ← o_d · c, then o_d ← fma(p_j, v_jd, o_d) over the block's visible keys ascending;
@@ -44,6 +44,7 @@ extension ScalarKernels {
         for j in 0..<count {
           var s: Float = 0
           for d in 0..<headSize { s = s.addingProduct(q[d] * a.scale, element(keys, start + j, d)) }
+          if let bias = bias(a, head, i, start + j) { s += bias }
           weights[j] = s
           maximum = s > maximum ? s : maximum
         }
@@ -63,5 +64,12 @@ extension ScalarKernels {
       let inverse = visible > 0 ? 1 / foldedSum(sums) : 0
       for d in 0..<headSize { o[d] *= inverse }
     }
+  }
+  /// What the grid adds to the score of query `i` with key `j`.
+  @inline(__always)
+  static func bias(_ a: AttentionArguments, _ head: Int, _ i: Int, _ j: Int) -> Float? {
+    guard let rows = a.rowBias, let columns = a.columnBias, a.gridWidth > 0 else { return nil }
+    let offset = i * a.biasStride + head * a.biasHeadStride
+    return rows[offset + j / Int(a.gridWidth)] + columns[offset + j % Int(a.gridWidth)]
   }
 }

@@ -135,7 +135,7 @@ private func attention(
 }
 
 /// One item per slice, head and tile of queries. The last queries of a causal slice see most keys, so they go first.
-private func run(_ slices: [AttentionArguments], queries: Int, heads: Int, _ ctx: Context) {
+func run(_ slices: [AttentionArguments], queries: Int, heads: Int, _ ctx: Context) {
   guard queries > 0 else { return }
   let step = queryStep(queries, heads: slices.count &* heads, threads: ctx.pool.threads)
   let tiles = (queries - 1) / step + 1

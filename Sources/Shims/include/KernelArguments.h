@@ -37,6 +37,11 @@ typedef struct {
   float scale;              ///< usually 1/√headSize
   float *output;            ///< token i, head h at output + i·outputStride + h·headSize
   size_t outputStride;
+  /// Keys on a grid `gridWidth` wide: key j's score with query i gets rowBias[j / gridWidth] + columnBias[j % gridWidth], taken at
+  /// + i·biasStride + h·biasHeadStride. NULL: none.
+  const float *rowBias, *columnBias;
+  size_t biasStride, biasHeadStride;
+  int64_t gridWidth;
 } AttentionArguments;
 
 #endif

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+import Runtime
+import WeightFile
+
+/// OPT decoder (arXiv:2205.01068 §2.1): GPT-3's blocks with LayerNorm in front, ReLU, biases everywhere and learned positions.
+package final class OPTModel: Decoder {
+  package let config: OPTConfig
+  let embedding: Embedding
+  let position: UnsafePointer<Float>  // [contextLength, hiddenSize]
+  let blocks: [OPTBlock]
+  let norm: LayerNorm
+  let head: Linear  // hiddenSize → vocabSize
+
+  package init(_ w: Weights, _ m: Metadata) throws(WeightFileError) {
+    let c = try OPTConfig(m)
+    config = c
+    embedding = try Embedding(w["embedding"], count: c.vocabSize, size: c.hiddenSize)
+    position = try w.table("position", shape: [c.contextLength, c.hiddenSize])
+    var blocks: [OPTBlock] = []
+    for i in 0..<c.layers { blocks.append(try OPTBlock(w["layers"][i], c)) }
+    self.blocks = blocks
+    norm = try LayerNorm(w["norm"], size: c.hiddenSize, epsilon: c.normEpsilon)
+    head = c.tiedHead ? embedding.linear : try Linear(w["head"], from: c.hiddenSize, to: c.vocabSize)
+  }
+
+  package var hiddenSize: Int { config.hiddenSize }
+  package var vocabSize: Int { config.vocabSize }
+  package var contextLength: Int { config.contextLength }
+  package var layers: Int { config.layers }
+
+  /// Bytes of weights one decoded token reads: every block and the head.
+  package var bytesPerToken: Int { blocks.reduce(head.byteCount) { $0 + $1.byteCount } }
+
+  package func makeCache(capacity: Int) throws(RuntimeError) -> KVCache {
+    try KVCache(
+      layers: config.layers, kvHeads: config.heads, headSize: config.headSize, capacity: capacity, isHalf: config.cacheIsHalf)
+  }
+
+  package func embed(_ ids: UnsafeBufferPointer<Int32>, into x: Tensor, _ ctx: Context) throws(RuntimeError) {
+    try embedding(ids, into: x, ctx)
+  }
+
+  package func callAsFunction(
+    _ x: Tensor, cache: KVCache, progress: ((Int) -> Void)?, _ ctx: Context
+  ) throws(RuntimeError) -> Tensor {
+    let start = cache.length
+    guard x.rows <= config.contextLength - start else { throw .contextFull(capacity: config.contextLength) }
+    // Image vectors get positions like tokens.
+    let offset = position + start &* hiddenSize
+    ctx.split(elements: x.count) { range in
+      for i in range { x.data[i] += offset[i] }
+    }
+    do {
+      for (i, block) in blocks.enumerated() {
+        try ctx.check()
+        try block(x, cache: cache, layer: i, ctx)
+        progress?(i + 1)
+      }
+      return try norm(x, ctx)
+    } catch {
+      cache.truncate(to: start)
+      throw error
+    }
+  }
+
+  package func logits(_ h: Tensor, into y: Tensor, _ ctx: Context) throws(RuntimeError) {
+    try head(h, into: y, ctx)
+  }
+}
+
+/// One decoder block: LayerNorm, causal attention, LayerNorm, ReLU MLP.
+struct OPTBlock {
+  let norm1, norm2: LayerNorm
+  let qkv, output: Linear  // hiddenSize → 3·hiddenSize (q | k | v); hiddenSize → hiddenSize
+  let expand, contract: Linear  // hiddenSize → intermediateSize → hiddenSize
+  let heads: Int
+
+  init(_ w: Weights, _ c: OPTConfig) throws(WeightFileError) {
+    norm1 = try LayerNorm(w["norm1"], size: c.hiddenSize, epsilon: c.normEpsilon)
+    norm2 = try LayerNorm(w["norm2"], size: c.hiddenSize, epsilon: c.normEpsilon)
+    qkv = try Linear(w["attn.qkv"], from: c.hiddenSize, to: 3 * c.hiddenSize)
+    output = try Linear(w["attn.out"], from: c.hiddenSize, to: c.hiddenSize)
+    expand = try Linear(w["mlp.expand"], from: c.hiddenSize, to: c.intermediateSize)
+    contract = try Linear(w["mlp.contract"], from: c.intermediateSize, to: c.hiddenSize)
+    heads = c.heads
+  }
+
+  var byteCount: Int { qkv.byteCount + output.byteCount + expand.byteCount + contract.byteCount }
+
+  /// - Parameter x: `[tokens, hiddenSize]`, replaced by the block's output.
+  func callAsFunction(_ x: Tensor, cache: KVCache, layer: Int, _ ctx: Context) throws(RuntimeError) {
+    let mark = ctx.arena.mark()
+    defer { ctx.arena.release(to: mark) }
+    let h = try qkv(norm1(x, ctx), ctx)
+    let key = h.data + x.columns
+    try cache.append(layer: layer, key: key, value: key + x.columns, tokens: x.rows, stride: h.columns, ctx)
+    let a = try causalAttention(
+      query: h.data, queryStride: h.columns, queries: x.rows, cache: cache, layer: layer, heads: heads, ctx)
+    add(try output(a, ctx), to: x, ctx)
+    let m = try expand(norm2(x, ctx), ctx)
+    Activation.relu(m, ctx)
+    add(try contract(m, ctx), to: x, ctx)
+  }
+}

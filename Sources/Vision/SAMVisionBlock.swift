@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+import Runtime
+import WeightFile
+
+/// One block of SAM's image encoder (arXiv:2304.02643 §A; ViTDet, arXiv:2203.16527 §3): pre-norm attention within windows or over the
+/// whole grid, with decomposed relative positions, then an MLP with an exact GELU.
+struct SAMVisionBlock {
+  let norm1, norm2: LayerNorm
+  let qkv, output: Linear  // hiddenSize → 3·hiddenSize (q | k | v); hiddenSize → hiddenSize
+  let expand, contract: Linear  // hiddenSize → intermediateSize → hiddenSize
+  let positions: RelativePositions
+  let heads, headSize: Int
+  /// nil: attention sees the whole grid.
+  let window: Int?
+
+  /// Rows that pass the MLP together: their wide middle stays in the cache.
+  static var chunk: Int { 1024 }
+
+  init(_ w: Weights, _ c: SAMVisionConfig, isGlobal: Bool) throws(WeightFileError) {
+    norm1 = try LayerNorm(w["norm1"], size: c.hiddenSize, epsilon: c.normEpsilon)
+    norm2 = try LayerNorm(w["norm2"], size: c.hiddenSize, epsilon: c.normEpsilon)
+    qkv = try Linear(w["attn.qkv"], from: c.hiddenSize, to: 3 * c.hiddenSize)
+    output = try Linear(w["attn.out"], from: c.hiddenSize, to: c.hiddenSize)
+    expand = try Linear(w["mlp.expand"], from: c.hiddenSize, to: c.intermediateSize)
+    contract = try Linear(w["mlp.contract"], from: c.intermediateSize, to: c.hiddenSize)
+    window = isGlobal ? nil : c.windowSize
+    positions = try RelativePositions(w["attn.positions"], side: window ?? c.grid, headSize: c.headSize)
+    heads = c.heads
+    headSize = c.headSize
+  }
+
+  /// - Parameter x: `[grid², hiddenSize]`, replaced by the block's output.
+  func callAsFunction(_ x: Tensor, grid: Int, _ ctx: Context) throws(RuntimeError) {
+    let mark = ctx.arena.mark()
+    defer { ctx.arena.release(to: mark) }
+    if let window {
+      let windows = Windows(grid: grid, side: window)
+      let n = try windows.cut(norm1(x, ctx), ctx)
+      let a = try gridAttention(
+        qkv: qkv(n, ctx), batch: windows.count, heads: heads, headSize: headSize, positions: positions, ctx)
+      add(try output(windows.joined(a, ctx), ctx), to: x, ctx)
+    } else {
+      let a = try gridAttention(qkv: qkv(norm1(x, ctx), ctx), batch: 1, heads: heads, headSize: headSize, positions: positions, ctx)
+      add(try output(a, ctx), to: x, ctx)
+    }
+    ctx.arena.release(to: mark)
+    var first = 0
+    while first < x.rows {
+      let part = x.slice(rows: first..<min(first + SAMVisionBlock.chunk, x.rows))
+      let h = try expand(norm2(part, ctx), ctx)
+      Activation.gelu(h, ctx)
+      add(try contract(h, ctx), to: part, ctx)
+      ctx.arena.release(to: mark)
+      first += part.rows
+    }
+  }
+}
+
+/// A square grid cut into square windows, row by row. Where the side does not divide the grid, the last windows reach past it.
+struct Windows {
+  let grid, side: Int
+
+  private var across: Int { (grid + side - 1) / side }
+  var count: Int { across * across }
+
+  /// Row of the grid at row `i` of the cut map; nil outside the grid.
+  private func place(_ i: Int) -> Int? {
+    let (window, cell) = (i / (side &* side), i % (side &* side))
+    let y = window / across &* side &+ cell / side
+    let x = window % across &* side &+ cell % side
+    return y < grid && x < grid ? y &* grid &+ x : nil
+  }
+
+  /// `[grid², size]` → `[count·side², size]`. Places outside the grid are zeros: they take part in attention as keys like any other.
+  func cut(_ x: Tensor, _ ctx: Context) throws(RuntimeError) -> Tensor {
+    let y = try ctx.arena.tensor(count &* side &* side, x.columns)
+    ctx.split(rows: y.rows, cost: x.columns) { rows in
+      for row in rows {
+        if let source = place(row) {
+          y[row].update(from: x[source], count: x.columns)
+        } else {
+          y[row].update(repeating: 0, count: x.columns)
+        }
+      }
+    }
+    return y
+  }
+
+  /// The way back; what lies outside the grid is left out.
+  func joined(_ x: Tensor, _ ctx: Context) throws(RuntimeError) -> Tensor {
+    let y = try ctx.arena.tensor(grid &* grid, x.columns)
+    ctx.split(rows: x.rows, cost: x.columns) { rows in
+      for row in rows {
+        if let target = place(row) { y[target].update(from: x[row], count: x.columns) }
+      }
+    }
+    return y
+  }
+}
