@@ -5,6 +5,8 @@ package enum TensorRole: Equatable, Sendable {
   /// Norms, biases, positions, separators, depth-wise kernels: plain numbers.
   case table
   case patch, vision, projector
+  /// Relative positions: multiplied with queries, but tiny, so always exact.
+  case positions
   case embedding, head
   case decoder(layer: Int, DecoderPart)
 
@@ -25,13 +27,17 @@ package struct TensorRows: Equatable, Sendable {
 /// One tensor of the weight file and the checkpoint tensors its rows come from, one after another.
 package struct PlannedTensor: Sendable {
   /// How the numbers of the checkpoint are put in order.
-  package enum Order: Sendable {
+  package enum Order: Equatable, Sendable {
     /// As they are.
     case rows
     /// A depth-wise kernel `[channels, 1, 3, 3]` is written as `[9, channels]`.
     case depthwise
     /// A matrix `[inputs, outputs]`, one that is multiplied from the right, is written as `[outputs, inputs]`.
     case transposed
+    /// Each row is a matrix of so many rows, which is written transposed: a kernel `[channels, y, x]` as `[y, x, channels]` or back.
+    case transposedRows(of: Int)
+    /// Vectors by the distance query − key are written by key − query, resized along the distances (`RelativePositionTable`).
+    case relativePositions
   }
 
   package let name: String
@@ -106,6 +112,33 @@ package final class CheckpointPlan {
   func matrix(_ name: String, _ role: TensorRole, _ shape: [Int], from sourceName: String, sourceShape: [Int]? = nil) {
     guard let info = find(sourceName, sourceShape ?? shape) else { return }
     add(name, shape, role, [TensorRows(info)])
+  }
+
+  /// A plain tensor of another shape in the checkpoint, or of the rows from `firstRow` on.
+  func table(_ name: String, _ shape: [Int], from sourceName: String, sourceShape: [Int], firstRow: Int = 0) {
+    guard let info = find(sourceName, sourceShape), firstRow <= info.rows else { return }
+    add(name, shape, .table, [TensorRows(info, firstRow..<info.rows)])
+  }
+
+  /// A square kernel over all channels as a matrix. PyTorch keeps it as `[outputs, channels, y, x]`, MLX as `[outputs, y, x, channels]`.
+  /// - Parameter channelsLast: how the inputs of the written matrix are ordered, and whether the checkpoint has them so.
+  func kernel(
+    _ name: String, _ role: TensorRole, outputs: Int, channels: Int, side: Int, from sourceName: String,
+    channelsLast: (written: Bool, source: Bool)
+  ) {
+    let area = side * side
+    let shape = channelsLast.source ? [outputs, side, side, channels] : [outputs, channels, side, side]
+    guard let info = find(sourceName, shape) else { return }
+    let order: PlannedTensor.Order =
+      channelsLast.written == channelsLast.source ? .rows : .transposedRows(of: channelsLast.source ? area : channels)
+    add(name, [outputs, area * channels], role, [TensorRows(info)], order)
+  }
+
+  /// A table of relative positions for a grid of `side`, whatever grid the checkpoint's was made for.
+  func relativePositions(_ name: String, side: Int, size: Int, from sourceName: String) {
+    let length = source.info(sourceName)?.rows ?? 2 * side - 1
+    guard let info = find(sourceName, [length, size]), length > 0 else { return }
+    add(name, [2 * side - 1, size], .positions, [TensorRows(info)], .relativePositions)
   }
 
   /// `weight` and, for LayerNorm, `bias`.

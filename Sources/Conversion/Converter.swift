@@ -38,9 +38,8 @@ package struct Converter {
     self.checkpoint = checkpoint
     self.options = options
     system = try SystemDescription(checkpoint)
-    let text = checkpoint.config.has("text_config") ? try checkpoint.config.object("text_config") : checkpoint.config
-    let tokenizer = try TokenizerMetadata(checkpoint, system.tokenizer).entries(
-      vocabSize: try text.size("vocab_size", default: 32000))
+    let vocabSize = system.metadata.lazy.compactMap { if case ("language.vocabSize", .int(let size)) = $0 { size } else { nil } }.first
+    let tokenizer = try TokenizerMetadata(checkpoint, system.tokenizer).entries(vocabSize: vocabSize ?? 0)
     let folder = checkpoint.folders.first?.name ?? ""
     let origin = try checkpoint.config.string("_name_or_path", default: folder).split(separator: "/").suffix(2).joined(
       separator: "/")

@@ -8,7 +8,7 @@ struct MatrixStream {
   let source: any TensorSource
   let layout: PackedLayout
   let pool: ThreadPool
-  /// All of a transposed matrix, `[outputs, inputs]`: its rows lie in no order of the checkpoint's.
+  /// All of a matrix, `[outputs, inputs]`, whose rows are not rows of the checkpoint's: a transposed one, or resized positions.
   private let turned: [Float]?
 
   init(tensor: PlannedTensor, source: any TensorSource, layout: PackedLayout, pool: ThreadPool) throws {
@@ -16,8 +16,12 @@ struct MatrixStream {
     self.source = source
     self.layout = layout
     self.pool = pool
-    guard tensor.order == .transposed, let part = tensor.sources.first else {
+    guard tensor.order == .transposed || tensor.order == .relativePositions, let part = tensor.sources.first else {
       turned = nil
+      return
+    }
+    if tensor.order == .relativePositions {
+      turned = RelativePositionTable.byKey(try source.read(part), size: layout.inputs, length: layout.outputs)
       return
     }
     let values = try source.read(part)
@@ -99,6 +103,7 @@ struct MatrixStream {
         base += part.rows.count
       }
     }
+    if case .transposedRows(let count) = tensor.order { transposeRows(rows, count) }
     var error = BlockPacker.Error()
     guard let block = slab.baseAddress else { return error }
     if let (row, fault) = BlockPacker(layout: layout).pack(rows, into: block + offset, error: &error) {
@@ -107,5 +112,17 @@ struct MatrixStream {
         detail: fault == .notFinite ? "not a finite number" : "beyond the range of f16; convert to f32, int8 or int4")
     }
     return error
+  }
+
+  /// Each of 16 rows is a matrix `[count, inputs / count]`; makes it `[inputs / count, count]`.
+  private func transposeRows(_ rows: UnsafeMutablePointer<Float>, _ count: Int) {
+    let across = layout.inputs / count
+    for row in 0..<16 {
+      let x = rows + row * layout.inputs
+      let before = Array(UnsafeBufferPointer(start: x, count: layout.inputs))
+      for i in 0..<count {
+        for j in 0..<across { x[j * count + i] = before[i * across + j] }
+      }
+    }
   }
 }

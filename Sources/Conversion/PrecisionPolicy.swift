@@ -19,6 +19,7 @@ package struct PrecisionPolicy: Sendable {
 
   package func encoding(_ role: TensorRole) -> (encoding: TensorEncoding, group: Int) {
     if role == .table { return (.f32, 0) }
+    if role == .positions { return (.f32x16, 0) }
     switch type {
     case .f32: return (.f32x16, 0)
     case .f16: return (.f16x16, 0)

@@ -12,6 +12,10 @@ package struct PromptFormat: Equatable {
   package var tasks: [Task] = []
   /// Tokens that an answer has at least: until then the end of it is not chosen.
   package var minTokens = 0
+  /// Length of runs of tokens that may not occur twice; 0: any may.
+  package var ngramBan = 0
+  /// Images beside each other share one start and one end mark.
+  package var joinsImages = false
 
   package struct Task: Equatable {
     package var name, template: String
@@ -131,6 +135,8 @@ package struct PromptFormat: Equatable {
     if !tasks.isEmpty {
       entries += [("prompt.tasks", .strings(tasks.map(\.name))), ("prompt.taskTemplates", .strings(tasks.map(\.template)))]
     }
+    if ngramBan > 0 { entries.append(("prompt.ngramBan", .int(ngramBan))) }
+    if joinsImages { entries.append(("prompt.joinsImages", .bool(true))) }
     if minTokens > 0 { entries.append(("prompt.minTokens", .int(minTokens))) }
     return entries
   }

@@ -18,6 +18,10 @@ package struct PromptTemplate {
   package let stops: [[UInt8]]
   /// Tokens that an answer has at least.
   package let minTokens: Int
+  /// Length of runs of tokens that may not occur twice in prompt and answer; 0: any may.
+  package let ngramBan: Int
+  /// Images that stand beside each other share one start and one end mark.
+  package let joinsImages: Bool
   /// Other forms that the checkpoint was trained with, by name.
   private let tasks: [(name: [UInt8], template: [UInt8])]
 
@@ -27,6 +31,8 @@ package struct PromptTemplate {
     splitsText = m.bool("prompt.imageTokenSplitsText") ?? true
     stops = (m.strings("prompt.stop") ?? []).map { Array($0.utf8) }.filter { !$0.isEmpty }
     minTokens = m.value("prompt.minTokens") != nil ? try m.requireInt("prompt.minTokens", in: 0...1_048_576) : 0
+    ngramBan = m.value("prompt.ngramBan") != nil ? try m.requireInt("prompt.ngramBan", in: 0...1_048_576) : 0
+    joinsImages = m.bool("prompt.joinsImages") ?? false
     let (names, templates) = (m.byteStrings("prompt.tasks") ?? [], m.byteStrings("prompt.taskTemplates") ?? [])
     guard names.count == templates.count else {
       throw m.mismatch("prompt.taskTemplates", found: "\(templates.count) templates", expected: "one for each of \(names.count) tasks")
@@ -64,7 +70,12 @@ package struct PromptTemplate {
         // The mark and the line break after it belong together.
         var end = i + Self.imageMark.count
         if end < template.count, template[end] == UInt8(ascii: "\n") { end += 1 }
-        if !marked { for _ in 0..<images { text += template[i..<end] } }
+        if !marked, joinsImages, images > 0 {
+          for _ in 0..<images { text += Self.imageMark }
+          text += template[i + Self.imageMark.count..<end]
+        } else if !marked {
+          for _ in 0..<images { text += template[i..<end] }
+        }
         i = end
       } else if Self.matches(Array("{system}".utf8), template, at: i) {
         text += system

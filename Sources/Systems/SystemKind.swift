@@ -5,7 +5,7 @@ import WeightFile
 
 /// The systems that a weight file can hold, named by `general.system`.
 package enum SystemKind: CaseIterable {
-  case hiResLLaVA, llava, llavaNeXT, monkey, textMonkey
+  case hiResLLaVA, llava, llavaNeXT, monkey, textMonkey, vary, got
   case ferret, ferretUI, ferretV2
 
   package var name: StaticString {
@@ -15,6 +15,8 @@ package enum SystemKind: CaseIterable {
     case .llavaNeXT: "llava_next"
     case .monkey: "monkey"
     case .textMonkey: "text_monkey"
+    case .vary: "vary"
+    case .got: "got"
     case .ferret: "ferret"
     case .ferretUI: "ferret_ui"
     case .ferretV2: "ferret_v2"
@@ -40,6 +42,8 @@ package enum SystemKind: CaseIterable {
     case .llavaNeXT: try LLaVANeXT(w, m, outputSize: outputSize)
     case .monkey: try Monkey(w, m, outputSize: outputSize)
     case .textMonkey: try TextMonkey(w, m, outputSize: outputSize)
+    case .vary: try Vary(w, m, outputSize: outputSize)
+    case .got: try GOTOCR2(w, m, outputSize: outputSize)
     case .ferret, .ferretUI, .ferretV2: try FerretV2(w, m, self, outputSize: outputSize)
     }
   }
@@ -52,6 +56,8 @@ package enum SystemKind: CaseIterable {
     case .llavaNeXT: try LLaVANeXT.scratchBytes(m)
     case .monkey: try Monkey.scratchBytes(m)
     case .textMonkey: try TextMonkey.scratchBytes(m)
+    case .vary: try Vary.scratchBytes(m)
+    case .got: try GOTOCR2.scratchBytes(m)
     case .ferret, .ferretUI, .ferretV2: try FerretV2.scratchBytes(m, self)
     }
   }

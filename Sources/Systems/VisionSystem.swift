@@ -57,10 +57,17 @@ package protocol VisionSystem: AnyObject {
   /// Cuts and resizes an image as the system was trained to see it.
   func views(of image: RGBImage) throws(ImageError) -> ImageViews
 
+  /// The same, cut into at most `tiles` tiles where the system cuts on request.
+  func views(of image: RGBImage, tiles: Int) throws(ImageError) -> ImageViews
+
   /// - Parameter progress: called with encoder blocks done and blocks in all.
   func encode(_ views: ImageViews, progress: ((Int, Int) -> Void)?, _ ctx: Context) throws(RuntimeError) -> EncodedImage
 }
 
 extension VisionSystem {
   package var regionSampler: RegionSampler? { nil }
+
+  package func views(of image: RGBImage, tiles: Int) throws(ImageError) -> ImageViews {
+    throw .badArgument(what: "tiles: the system of this model cuts images in one way only.")
+  }
 }

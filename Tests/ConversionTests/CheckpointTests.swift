@@ -135,7 +135,7 @@ import WeightFile
   }
 
   /// Every number of every JSON file, one at a time, becomes something it should not be.
-  @Test(arguments: ["hires", "llava_hf", "llava_next_hf_bin", "monkey", "text_monkey"]) func everyDamagedConfigIsReadOrRefused(_ name: String) throws {
+  @Test(arguments: ["hires", "llava_hf", "llava_next_hf_bin", "monkey", "text_monkey", "got", "got_hf", "vary_tiny", "vary_toy"]) func everyDamagedConfigIsReadOrRefused(_ name: String) throws {
     let source = Fixture.checkpoint(name)
     let output = try TemporaryFolder()
     for file in ["config.json", "generation_config.json", "preprocessor_config.json", "clip-tiny/config.json"] {

@@ -47,13 +47,14 @@ import WeightFile
     )
   }
 
-  @Test(arguments: ["hires", "llava", "llava_hf", "llava_next_hf_bin", "monkey", "text_monkey"]) func floatsGivePyTorchsAnswer(_ name: String) throws {
+  @Test(arguments: ["hires", "llava", "llava_hf", "llava_next_hf_bin", "monkey", "text_monkey", "got", "got_hf", "got_mlx", "vary_tiny", "vary_toy"])
+  func floatsGivePyTorchsAnswer(_ name: String) throws {
     let found = try compare(name, .f32)
     #expect(found.embeddings < 1e-5 && found.logits < 1e-5, "\(found)")
     #expect(found.ids == found.expected)
   }
 
-  @Test(arguments: ["hires", "llava_next_hf_bin", "monkey", "text_monkey"], [(ModelType.f16, Float(1e-3)), (.int8, 0.06), (.int4, 0.3)])
+  @Test(arguments: ["hires", "llava_next_hf_bin", "monkey", "text_monkey", "got", "vary_tiny", "vary_toy"], [(ModelType.f16, Float(1e-3)), (.int8, 0.06), (.int4, 0.3)])
   func smallerTypesStayClose(_ name: String, _ type: (ModelType, Float)) throws {
     let found = try compare(name, type.0)
     // The checkpoints hold half precision numbers, so f16 weights lose nothing; the logits then differ by the f16 KV cache.

@@ -252,6 +252,33 @@ SIZES = [
 ]
 
 
+def record_opencv():
+    """OpenCV's bilinear resize of 8-bit images, from one size to another, halved exactly among them."""
+    import cv2
+
+    rows = []
+    for w, h, nw, nh in [(1, 1, 7, 5), (8, 5, 16, 16), (50, 80, 64, 64), (64, 64, 32, 32), (33, 47, 64, 64), (97, 61, 64, 64), (64, 20, 32, 32), (3, 200, 64, 64)]:
+        for kind in ("noise", "binary"):
+            x = np.asarray(picture(w, h, kind))
+            rows.append((kind, w, h, nw, nh, fnv(cv2.resize(x, (nw, nh), interpolation=cv2.INTER_LINEAR).tobytes())))
+    table("opencv.txt", "kind width height newWidth newHeight hash", rows)
+
+
+def record_tile_grids():
+    """GOT-OCR2's choice of tiles (columns, rows) for image sizes, tiles of 1024."""
+    rows = []
+    for most in (1, 4, 6, 12):
+        candidates = sorted({(i, j) for i in range(1, most + 1) for j in range(1, most + 1) if i * j <= most}, key=lambda g: (g[0] * g[1], g[0]))
+        for w, h in [(100, 100), (1700, 2200), (2200, 1700), (4000, 1000), (500, 3000), (1024, 1024), (2048, 2048), (3000, 2000), (640, 480), (9, 4000), (1500, 1000)]:
+            best, smallest = (1, 1), float("inf")
+            for i, j in candidates:
+                difference = abs(w / h - i / j)
+                if difference < smallest or difference == smallest and w * h > 0.5 * 1024 * 1024 * i * j:
+                    best, smallest = (i, j), difference
+            rows.append((w, h, most, *best))
+    table("tile_grids.txt", "width height most columns rows", rows)
+
+
 def record_resizes():
     rows = []
     for w, h, nw, nh in SIZES:
@@ -360,6 +387,8 @@ if __name__ == "__main__":
         old.unlink()
     record_files()
     record_resizes()
+    record_opencv()
+    record_tile_grids()
     record_slicings()
     record_any_resolution()
     record_clip()

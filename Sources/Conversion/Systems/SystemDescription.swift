@@ -10,10 +10,14 @@ package struct SystemDescription {
   package let textLayers: Int
   package let tokenizer: TokenizerNeeds
 
-  /// Recognises the system by `architectures` in config.json.
+  /// Recognises the system by its tensors or by `architectures` in config.json.
   package init(_ checkpoint: OpenCheckpoint) throws {
     let architectures = checkpoint.config.value["architectures"]?.array?.compactMap(\.string) ?? []
     let type = try checkpoint.config.string("model_type", default: "")
+    if let found = try VaryCheckpoint.describe(checkpoint) ?? GOTCheckpoint.describe(checkpoint) {
+      self = found
+      return
+    }
     switch architectures.first ?? type {
     case "LlavaForConditionalGeneration": self = try TransformersLlava.describe(checkpoint, isNext: false)
     case "LlavaNextForConditionalGeneration", "llava_next": self = try TransformersLlava.describe(checkpoint, isNext: true)
@@ -30,7 +34,7 @@ package struct SystemDescription {
         ? try TransformersLlava.describe(checkpoint, isNext: false) : try OriginalLlava.describe(checkpoint)
     case let other:
       throw ConversionError.unsupported(
-        "architecture \(other.isEmpty ? "(none in config.json)" : other); LLaVA-1.5, LLaVA-NeXT, HiRes-LLaVA, Monkey, TextMonkey and Ferret are known")
+        "architecture \(other.isEmpty ? "(none in config.json)" : other); LLaVA-1.5, LLaVA-NeXT, HiRes-LLaVA, Monkey, TextMonkey, Vary, GOT-OCR2 and Ferret are known")
     }
   }
 

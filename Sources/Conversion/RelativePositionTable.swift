@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Tables of relative positions of SAM's encoder: row r of a checkpoint's belongs to a key side − 1 − r places behind the query.
+package enum RelativePositionTable {
+  /// The table by key − query, so that neighbouring keys have neighbouring rows, resized to `length` rows where it has another number:
+  /// linear between the nearest two, sample points in the middle of equal cells, as torch's `interpolate` does it.
+  /// - Parameter values: `[rows, size]`.
+  package static func byKey(_ values: [Float], size: Int, length: Int) -> [Float] {
+    let rows = values.count / size
+    let scale = Float(rows) / Float(length)
+    var result = [Float](repeating: 0, count: length * size)
+    for i in 0..<length {
+      let position = max(scale * (Float(i) + 0.5) - 0.5, 0)
+      let first = min(Int(position), rows - 1)
+      let second = min(first + 1, rows - 1)
+      let share = position - Float(first)
+      let target = (length - 1 - i) * size
+      for k in 0..<size { result[target + k] = values[first * size + k] * (1 - share) + values[second * size + k] * share }
+    }
+    return result
+  }
+}

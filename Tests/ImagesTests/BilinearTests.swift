@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Images
+import Testing
+
+@Suite struct BilinearTests {
+  @Test func givesOpenCVsPixels() throws {
+    let rows = try Fixture.table("opencv.txt")
+    #expect(rows.count == 16)
+    for row in rows {
+      let size = try [1, 2, 3, 4].map { try #require(Int(row[$0])) }
+      let image = try RGBImage.picture(width: size[0], height: size[1], binary: row[0] == "binary")
+      let resized = try image.resizedBilinear(width: size[2], height: size[3])
+      #expect(resized.hash == row[5], "\(row.joined(separator: " "))")
+    }
+  }
+
+  @Test func refusesImpossibleSizes() throws {
+    let image = try RGBImage(width: 2, height: 2, colour: .black)
+    for (w, h) in [(0, 5), (5, -1), (1 << 25, 1)] {
+      #expect(throws: ImageError.self) { try image.resizedBilinear(width: w, height: h) }
+    }
+  }
+}
+
+@Suite struct TileGridTests {
+  @Test func choosesAsTheReference() throws {
+    let rows = try Fixture.numbers("tile_grids.txt")
+    #expect(rows.count == 44)
+    for row in rows {
+      let grid = try TileGrid(width: row[0], height: row[1], mostTiles: row[2], tile: 1024)
+      #expect(grid.columns == row[3] && grid.rows == row[4], "\(row)")
+    }
+  }
+
+  @Test func refusesWrongNumbers() {
+    for most in [0, -1, 65] {
+      #expect(throws: ImageError.self) { try TileGrid(width: 10, height: 10, mostTiles: most, tile: 1024) }
+    }
+  }
+}
