@@ -202,7 +202,8 @@ typedef struct fovea_image_embedding fovea_image_embedding;
 typedef struct fovea_encode_options {
   size_t struct_size;
   int32_t apply_orientation; /**< not 0: turn the picture upright as its EXIF orientation says (the reference systems do not) */
-  int32_t reserved;
+  int32_t tiles;             /**< most tiles to cut the image into, for systems that cut on request (GOT-OCR2, trained with up to 6;
+                                  for others FOVEA_ERROR_ARGUMENT); 0: as the system usually does */
   double deadline_seconds;   /**< time allowed, then FOVEA_ERROR_DEADLINE; 0: no limit */
   fovea_progress_callback progress; /**< NULL: none */
   void *progress_user;              /**< passed to `progress` */
@@ -335,7 +336,11 @@ typedef struct fovea_generate_options {
   size_t region_count;
   const char *task;   /**< one of the model's own forms of a prompt, by its name in metadata `prompt.tasks`; NULL: the usual one */
   int32_t min_tokens; /**< tokens before the answer may end; 0: as the model's template says, none for a raw prompt */
-  int32_t reserved2;
+  int32_t ngram_ban;  /**< no run of this many tokens may occur twice in prompt and answer (at least 2); 0: as the model's template
+                           says, off for a raw prompt; -1: off */
+  int32_t ngram_window; /**< only runs within the last so many tokens count; 0: all */
+  int32_t loop_tokens;  /**< the answer ends with FOVEA_STOP_LOOP when its last so many tokens (at least 8) are one piece four times or
+                             more; 0: off */
 } fovea_generate_options;
 
 /** Why an answer ended. */
@@ -344,7 +349,8 @@ enum {
   FOVEA_STOP_LENGTH = 1,   /**< max_tokens were made */
   FOVEA_STOP_TEXT = 2,     /**< a stop text appeared */
   FOVEA_STOP_CALLBACK = 3, /**< the token callback asked for it */
-  FOVEA_STOP_CONTEXT = 4   /**< the context is full */
+  FOVEA_STOP_CONTEXT = 4,  /**< the context is full */
+  FOVEA_STOP_LOOP = 5      /**< it began to repeat itself, see `loop_tokens` */
 };
 
 typedef struct fovea_generate_result {

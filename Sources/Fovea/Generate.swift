@@ -166,7 +166,6 @@ private func generateOptions(
   var c = fovea_generate_options()
   try read(given, into: &c, first: FirstSize.generateOptions, "options")
   try requireZero(c.reserved)
-  try requireZero(c.reserved2)
   return c
 }
 
@@ -185,6 +184,13 @@ private func options(_ c: fovea_generate_options, most: Int) throws(FoveaError) 
   if c.task != nil { options.task = Array(try text(c.task, "options.task")) }
   let least = try count(c.min_tokens, "options.min_tokens")
   options.minTokens = least == 0 ? nil : least
+  guard c.ngram_ban >= -1, c.ngram_ban != 1 else { throw .argument("options.ngram_ban: is \(c.ngram_ban), must be -1, 0 or at least 2.") }
+  options.ngramBan = c.ngram_ban == 0 ? nil : max(Int(c.ngram_ban), 0)
+  options.ngramWindow = try count(c.ngram_window, "options.ngram_window")
+  options.loopTokens = try count(c.loop_tokens, "options.loop_tokens")
+  guard options.loopTokens == 0 || options.loopTokens >= 8 else {
+    throw .argument("options.loop_tokens: is \(c.loop_tokens), must be 0 or at least 8.")
+  }
   options.deadlineSeconds = try deadline(c.deadline_seconds)
   options.progress = Progress(c.progress, c.progress_user).closure
   for stop in try buffer(c.stop_texts, count: c.stop_text_count, "options.stop_texts") {

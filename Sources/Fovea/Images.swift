@@ -65,12 +65,12 @@ private func encode(
     let out = try required(out, "out")
     var c = fovea_encode_options()
     try read(options, into: &c, first: FirstSize.encodeOptions, "options")
-    try requireZero(c.reserved)
+    let tiles = try count(c.tiles, "options.tiles")
     let stop = StopSignal()
     if let seconds = try deadline(c.deadline_seconds) { stop.stop(after: seconds) }
     let image = try image(c.apply_orientation != 0)
     let progress = Progress(c.progress, c.progress_user)
-    let embedding = try model.model.encode(image, stop: stop, progress: progress.closure)
+    let embedding = try model.model.encode(image, tiles: tiles == 0 ? nil : tiles, stop: stop, progress: progress.closure)
     try progress.finish()
     out.pointee = handle(owning: ImageHandle(model.model, embedding))
   }

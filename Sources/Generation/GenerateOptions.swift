@@ -21,6 +21,12 @@ package struct GenerateOptions {
   package var task: [UInt8]?
   /// Tokens before the answer may end; nil: as the checkpoint's template says, 0 for a raw prompt.
   package var minTokens: Int?
+  /// No run of this many tokens occurs twice in prompt and answer, 0: off; nil: as the checkpoint's template says, off for a raw prompt.
+  package var ngramBan: Int?
+  /// Only runs within the last so many tokens count; 0: all.
+  package var ngramWindow = 0
+  /// The answer ends when its last so many tokens are one piece four times or more; 0: off.
+  package var loopTokens = 0
   /// Texts that end the answer; they are left out of it.
   package var stops: [[UInt8]] = []
   /// Seconds from the call until the work is stopped.
@@ -38,6 +44,8 @@ package enum StopReason: Int32 {
   case stopText = 2
   case callback = 3
   case contextFull = 4
+  /// The answer began to repeat itself.
+  case loop = 5
 }
 
 package struct GenerateResult {

@@ -72,12 +72,16 @@ package final class Model {
   }
 
   /// Encodes an image into the vectors that stand for it in a prompt.
-  /// - Parameter progress: called between encoder blocks with blocks done and in all; false stops the work.
+  /// - Parameters:
+  ///   - tiles: most tiles to cut the image into, for systems that cut on request; nil: as the system usually does.
+  ///   - progress: called between encoder blocks with blocks done and in all; false stops the work.
   package func encode(
-    _ image: RGBImage, stop: StopSignal = StopSignal(), progress: ((Int, Int) -> Bool)? = nil
+    _ image: RGBImage, tiles: Int? = nil, stop: StopSignal = StopSignal(), progress: ((Int, Int) -> Bool)? = nil
   ) throws(FoveaError) -> ImageEmbedding {
     let views: ImageViews
-    do { views = try system.vision.views(of: image) } catch { throw FoveaError(error) }
+    do {
+      if let tiles { views = try system.vision.views(of: image, tiles: tiles) } else { views = try system.vision.views(of: image) }
+    } catch { throw FoveaError(error) }
     let arena = Arena()
     // The tokens lie in the arena until they are copied.
     defer { withExtendedLifetime(arena) {} }

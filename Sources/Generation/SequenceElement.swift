@@ -27,4 +27,7 @@ struct PromptSequence {
   var regions: [[Float]] = []
 
   var count: Int { elements.count }
+
+  /// The ids of its tokens, −1 for positions that hold something else.
+  var tokenIds: [Int32] { elements.map { if case .token(let id) = $0 { id } else { -1 } } }
 }

@@ -35,7 +35,11 @@ extension Session {
         }
       }
       if i < images.count {
-        for row in 0..<images[i].tokens { sequence.elements.append(.image(index: i, identity: images[i].identity, row: row)) }
+        // Images beside each other are one span where the system has it so: no end mark and start mark between them.
+        let joins = model.system.template.joinsImages
+        let first = joins && i > 0 && part.isEmpty ? 1 : 0
+        let end = images[i].tokens - (joins && i + 1 < images.count && parts[i + 1].isEmpty ? 1 : 0)
+        for row in first..<max(first, end) { sequence.elements.append(.image(index: i, identity: images[i].identity, row: row)) }
       }
     }
     guard sequence.count > 0 else { throw FoveaError(.argument, "prompt: empty, and the model has no begin-of-sequence token") }

@@ -97,6 +97,9 @@ package final class Session {
     guard o.repetitionPenalty > 0, o.repetitionPenalty.isFinite else {
       throw FoveaError(.argument, "repetitionPenalty: must be a finite number above 0")
     }
+    if let n = o.ngramBan, n < 0 || n == 1 { throw FoveaError(.argument, "ngramBan: \(n), must be 0 or at least 2") }
+    guard o.ngramWindow >= 0 else { throw FoveaError(.argument, "ngramWindow: \(o.ngramWindow), must not be negative") }
+    guard o.loopTokens >= 0 else { throw FoveaError(.argument, "loopTokens: \(o.loopTokens), must not be negative") }
     if let m = o.minTokens, m < 0 { throw FoveaError(.argument, "minTokens: \(m), must not be negative") }
     if let d = o.deadlineSeconds, !(d > 0) { throw FoveaError(.argument, "deadline: must be above 0 seconds") }
   }
@@ -130,6 +133,9 @@ package final class Session {
     let mark = arena.mark()
     defer { arena.release(to: mark) }
     var sampler = Sampler(options)
+    var repetitions = RepetitionGuard(
+      prompt: sequence.tokenIds, ngram: options.ngramBan ?? (options.isRaw ? 0 : model.system.template.ngramBan),
+      window: options.ngramWindow, loop: options.loopTokens)
     var stops = StopTexts(options.stops + (options.isRaw ? [] : model.system.template.stops))
     var text = model.system.tokenizer.streamingDecoder()
     var places = PlaceReader(model.system)
@@ -147,7 +153,9 @@ package final class Session {
       generation: while result.ids.count < options.maxTokens {
         places?.observe(UnsafeMutableBufferPointer(start: logits.data, count: decoder.vocabSize))
         if result.ids.count < minTokens { for end in model.system.endIds { logits.data[Int(end)] = -.infinity } }
-        let id = sampler.next(UnsafeMutableBufferPointer(start: logits.data, count: decoder.vocabSize), previous: result.ids)
+        let scores = UnsafeMutableBufferPointer(start: logits.data, count: decoder.vocabSize)
+        repetitions.ban(scores)
+        let id = sampler.next(scores, previous: result.ids)
         if !options.ignoresEnd, model.system.endIds.contains(id) {
           result.stopReason = .endOfSequence
           break
@@ -161,6 +169,10 @@ package final class Session {
         }
         if stops.isFound {
           result.stopReason = .stopText
+          break
+        }
+        if repetitions.append(id) {
+          result.stopReason = .loop
           break
         }
         if result.ids.count == options.maxTokens { break }

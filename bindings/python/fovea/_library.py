@@ -45,6 +45,7 @@ FOVEA_STOP_LENGTH = 1
 FOVEA_STOP_TEXT = 2
 FOVEA_STOP_CALLBACK = 3
 FOVEA_STOP_CONTEXT = 4
+FOVEA_STOP_LOOP = 5
 
 FOVEA_REGION_POINT = 0
 FOVEA_REGION_BOX = 1
@@ -111,7 +112,7 @@ class fovea_encode_options(_Sized):
     _fields_ = [
         ("struct_size", c_size_t),
         ("apply_orientation", c_int32),
-        ("reserved", c_int32),
+        ("tiles", c_int32),
         ("deadline_seconds", c_double),
         ("progress", fovea_progress_callback),
         ("progress_user", c_void_p),
@@ -199,7 +200,9 @@ class fovea_generate_options(_Sized):
         ("region_count", c_size_t),
         ("task", c_char_p),
         ("min_tokens", c_int32),
-        ("reserved2", c_int32),
+        ("ngram_ban", c_int32),
+        ("ngram_window", c_int32),
+        ("loop_tokens", c_int32),
     ]
 
 

@@ -149,6 +149,7 @@ class Model:
         image: "Image",
         *,
         apply_orientation: bool = False,
+        tiles: int = 0,
         deadline: Optional[float] = None,
         progress: Optional[Progress] = None,
     ) -> ImageEmbedding:
@@ -156,12 +157,13 @@ class Model:
 
         image: a path, the bytes of a PNG or JPEG file, a PIL image, or an array uint8 [height, width, 3].
         apply_orientation: turn a file's picture upright as its EXIF orientation says (the reference systems do not).
+        tiles: most tiles to cut the image into, for systems that cut on request (GOT-OCR2, trained with up to 6); 0: as usual.
         deadline: seconds allowed, then `DeadlineExceeded`.
         progress: called with steps done and steps in all; a true result stops the work with `Cancelled`.
         """
         callback, guard = progress_callback(progress)
         options = c.fovea_encode_options(
-            apply_orientation=int(apply_orientation), deadline_seconds=deadline or 0.0, progress=callback
+            apply_orientation=int(apply_orientation), tiles=tiles, deadline_seconds=deadline or 0.0, progress=callback
         )
         with guard:
             handle = encode(self._handle, image, options)

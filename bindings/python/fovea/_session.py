@@ -28,6 +28,7 @@ STOP_REASONS = {
     c.FOVEA_STOP_TEXT: "text",
     c.FOVEA_STOP_CALLBACK: "callback",
     c.FOVEA_STOP_CONTEXT: "context",
+    c.FOVEA_STOP_LOOP: "loop",
 }
 
 
@@ -69,6 +70,9 @@ class Session:
         top_k: int = 0,
         top_p: float = 1.0,
         repetition_penalty: float = 1.0,
+        ngram_ban: Optional[int] = None,
+        ngram_window: int = 0,
+        loop_tokens: int = 0,
         seed: int = 0,
         stop: Sequence[str] = (),
         ignore_eos: bool = False,
@@ -92,6 +96,9 @@ class Session:
         top_k: int = 0,
         top_p: float = 1.0,
         repetition_penalty: float = 1.0,
+        ngram_ban: Optional[int] = None,
+        ngram_window: int = 0,
+        loop_tokens: int = 0,
         seed: int = 0,
         stop: Sequence[str] = (),
         ignore_eos: bool = False,
@@ -124,6 +131,9 @@ class Session:
         temperature: 0: always the likeliest token; above: random choice, among the `top_k` likeliest (0: all) and those that
             together have probability `top_p`, by `seed`.
         repetition_penalty: above 1 makes tokens that already occurred less likely.
+        ngram_ban: no run of this many tokens may occur twice in prompt and answer; 0: any may; None: as the model's template says, any
+            may with raw=True. ngram_window: only runs within the last so many tokens count; 0: all.
+        loop_tokens: end the answer, with stop reason "loop", when its last so many tokens are one piece four times or more; 0: never.
         stop: texts before which the answer ends.
         ignore_eos: go on past the end-of-answer token.
         deadline: seconds allowed, then `DeadlineExceeded`.
@@ -293,6 +303,9 @@ def _generate_options(
     top_k: int = 0,
     top_p: float = 1.0,
     repetition_penalty: float = 1.0,
+    ngram_ban: Optional[int] = None,
+    ngram_window: int = 0,
+    loop_tokens: int = 0,
     seed: int = 0,
     stop: Sequence[str] = (),
     ignore_eos: bool = False,
@@ -315,6 +328,9 @@ def _generate_options(
         top_k=top_k,
         top_p=top_p,
         repetition_penalty=repetition_penalty,
+        ngram_ban=0 if ngram_ban is None else ngram_ban or -1,
+        ngram_window=ngram_window,
+        loop_tokens=loop_tokens,
         ignore_eos=int(ignore_eos),
         raw=int(raw),
         seed=seed,
