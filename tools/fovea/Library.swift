@@ -98,7 +98,7 @@ final class EncodedImage {
 
   /// - Parameter encode: calls one of the encode functions.
   init(
-    isUpright: Bool, deadline: Double, progress: @escaping (Int, Int) -> Void,
+    isUpright: Bool, tiles: Int32 = 0, deadline: Double, progress: @escaping (Int, Int) -> Void,
     _ encode: (UnsafePointer<fovea_encode_options>, UnsafeMutablePointer<OpaquePointer?>) -> fovea_status
   ) throws(LibraryError) {
     var handle: OpaquePointer?
@@ -107,6 +107,7 @@ final class EncodedImage {
       var options = fovea_encode_options()
       options.struct_size = MemoryLayout<fovea_encode_options>.size
       options.apply_orientation = isUpright ? 1 : 0
+      options.tiles = tiles
       options.deadline_seconds = deadline
       options.progress = ProgressReport.callback
       options.progress_user = UnsafeMutableRawPointer(report)

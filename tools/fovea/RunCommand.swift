@@ -10,13 +10,14 @@ struct RunCommand: ParsableCommand {
     abstract: "Answer a prompt about images.",
     discussion: """
       The answer goes to standard output while it is made. Where the prompt holds <image> marks, each takes the next image; \
-      otherwise the images stand where the model's chat template puts them. Each <region> mark takes the next --box, --point or --mask.
+      otherwise the images stand where the model's chat template puts them. With --pages, and for PDF files, the prompt is asked \
+      about each page by itself, one after another. Each <region> mark takes the next --box, --point or --mask.
       """
   )
 
   @OptionGroup var model: ModelOptions
 
-  @Option(name: [.short, .customLong("image")], help: "PNG or JPEG file, - for standard input; may be repeated.")
+  @Option(name: [.short, .customLong("image")], help: "PNG or JPEG file, - for standard input; or a PDF file, where pdftoppm is installed. May be repeated.")
   var image: [String] = []
 
   @Option(name: [.short, .customLong("prompt")], help: "The question, - for standard input. Some tasks take none.")
@@ -26,6 +27,18 @@ struct RunCommand: ParsableCommand {
   var task: String?
 
   @OptionGroup var regions: RegionOptions
+
+  @Flag(help: "Each image is a page: ask about one after another and write the answers in their order.")
+  var pages = false
+
+  @Option(help: "How answers about pages are put together: text, markdown or latex.")
+  var outputFormat = PageFormat.markdown
+
+  @Option(name: .customLong("dpi"), help: "Dots per inch that pages of PDF files are drawn with.")
+  var dotsPerInch = 200
+
+  @Option(help: "Most tiles to cut an image into, for systems that cut on request (GOT-OCR2, trained with up to 6).")
+  var tiles: Int32 = 0
 
   @Flag(help: "Use the prompt as it is, without the model's chat template.")
   var raw = false
@@ -47,6 +60,15 @@ struct RunCommand: ParsableCommand {
 
   @Option(help: "Above 1 makes tokens that already occurred less likely.")
   var repetitionPenalty: Float = 1
+
+  @Option(help: "No run of this many tokens may occur twice; 0 allows all. Without it as the model's template says.")
+  var ngramBan: Int32?
+
+  @Option(help: "Only runs within the last so many tokens count for --ngram-ban; 0 takes all.")
+  var ngramWindow: Int32 = 0
+
+  @Option(help: "End the answer when its last so many tokens are one piece four times or more; 0 never. Without it 300 for pages.")
+  var loopTokens: Int32?
 
   @Option(help: "Seed of the random choices.")
   var seed: UInt64 = 0
@@ -82,27 +104,34 @@ struct RunCommand: ParsableCommand {
     if raw, task != nil { throw ValidationError("--raw and --task exclude each other.") }
     if let maxTokens, maxTokens < 1 { throw ValidationError("--max-tokens must be at least 1.") }
     if let deadline, !(deadline > 0) { throw ValidationError("--deadline must be above 0.") }
+    if !(1...2400).contains(dotsPerInch) { throw ValidationError("--dpi must be 1 to 2400.") }
+    if draw != nil, readsPages { throw ValidationError("--draw paints on one image, not on pages.") }
+    if pages, image.isEmpty { throw ValidationError("--pages needs images.") }
     if image.filter({ $0 == "-" }).count + (prompt == "-" ? 1 : 0) > 1 {
       throw ValidationError("Only one of the prompt and the images can come from standard input.")
     }
   }
 
-  func run() throws { try reportingFailures(answer) }
+  func run() throws { try reportingFailures { try readsPages ? answerPages() : answer() } }
+
+  /// The task that the options name, in whatever way.
+  var chosenTask: String? { find != nil ? "find" : detect ? "detect" : task }
 
   private func answer() throws {
     let progress = ProgressLine()
     let started = monotonic_nanoseconds()
     let model = try model.load(progress)
     let loaded = monotonic_nanoseconds()
-    let images = try image.enumerated().map { try encode($1, number: $0 + 1, model, progress) }
+    let images = try image.enumerated().map {
+      try encode($1, image.count == 1 ? "encoding the image" : "encoding image \($0 + 1) of \(image.count)", model, progress)
+    }
     let encoded = monotonic_nanoseconds()
 
     let session = try Session(model)
     cancelOnInterrupt(session)
     let (text, result) = try session.generate(
       try find ?? promptText(), images: images, regions: try regions.regions(), options: generateOptions(),
-      task: find != nil ? "find" : detect ? "detect" : task,
-      stops: stop,
+      task: chosenTask, stops: stop,
       progress: { progress.show("reading the prompt", $0, $1) },
       onText: { [json] piece in
         progress.clear()
@@ -121,28 +150,38 @@ struct RunCommand: ParsableCommand {
       "prompt_tokens": .int(result.prompt_tokens), "generated_tokens": .int(result.generated_tokens),
       "seconds": seconds, "images": .array(zip(image, images).map(describe)),
       "places": .array(describe(places, try session.logProbabilities())),
-      "model": [
-        "system": .string(String(cString: model.info.system)), "name": .string(String(cString: model.info.name)),
-        "weight_type": .string(String(cString: model.info.weight_type)),
-        "instruction_set": .string(String(cString: model.info.instruction_set)), "threads": .int(model.info.threads),
-      ],
+      "model": describe(model),
     ]
     writeToStandardOutput(report.text() + "\n")
   }
 
-  private func encode(_ path: String, number: Int, _ model: Model, _ progress: ProgressLine) throws -> EncodedImage {
-    let what = image.count == 1 ? "encoding the image" : "encoding image \(number) of \(image.count)"
-    defer { progress.clear() }
-    let bytes = path == "-" ? readStandardInput() : nil
-    return try EncodedImage(
-      isUpright: upright, deadline: deadline ?? 0, progress: { progress.show(what, $0, $1) },
-      { options, out in
-        guard let bytes else { return fovea_encode_image(model.handle, path, options, out) }
-        return fovea_encode_image_bytes(model.handle, bytes, bytes.count, options, out)
-      })
+  func describe(_ model: Model) -> JSON {
+    [
+      "system": .string(String(cString: model.info.system)), "name": .string(String(cString: model.info.name)),
+      "weight_type": .string(String(cString: model.info.weight_type)),
+      "instruction_set": .string(String(cString: model.info.instruction_set)), "threads": .int(model.info.threads),
+    ]
   }
 
-  private func promptText() throws(LibraryError) -> String {
+  func encode(_ path: String, _ what: String, _ model: Model, _ progress: ProgressLine) throws -> EncodedImage {
+    if path == "-" { return try encode(readStandardInput(), what, model, progress) }
+    return try encoded(what, progress) { fovea_encode_image(model.handle, path, $0, $1) }
+  }
+
+  func encode(_ bytes: [UInt8], _ what: String, _ model: Model, _ progress: ProgressLine) throws -> EncodedImage {
+    try encoded(what, progress) { fovea_encode_image_bytes(model.handle, bytes, bytes.count, $0, $1) }
+  }
+
+  private func encoded(
+    _ what: String, _ progress: ProgressLine,
+    _ encode: (UnsafePointer<fovea_encode_options>, UnsafeMutablePointer<OpaquePointer?>) -> fovea_status
+  ) throws -> EncodedImage {
+    defer { progress.clear() }
+    return try EncodedImage(
+      isUpright: upright, tiles: tiles, deadline: deadline ?? 0, progress: { progress.show(what, $0, $1) }, encode)
+  }
+
+  func promptText() throws(LibraryError) -> String {
     guard prompt == "-" else { return prompt }
     var text = readStandardInput()
     // A file's or a shell's last line break is not part of the question; a raw prompt is taken as it is.
@@ -153,7 +192,7 @@ struct RunCommand: ParsableCommand {
     return prompt
   }
 
-  private func generateOptions() -> fovea_generate_options {
+  func generateOptions() -> fovea_generate_options {
     var options = fovea_generate_options()
     options.max_tokens = maxTokens ?? 0
     options.temperature = temperature
@@ -162,6 +201,9 @@ struct RunCommand: ParsableCommand {
     options.repetition_penalty = repetitionPenalty
     options.ignore_eos = ignoreEos ? 1 : 0
     options.raw = raw ? 1 : 0
+    options.ngram_ban = ngramBan.map { $0 == 0 ? -1 : $0 } ?? 0
+    options.ngram_window = ngramWindow
+    options.loop_tokens = loopTokens ?? 0
     options.seed = seed
     options.deadline_seconds = deadline ?? 0
     return options
@@ -208,6 +250,7 @@ func stopReasonName(_ reason: Int32) -> String {
   case FOVEA_STOP_TEXT: "text"
   case FOVEA_STOP_CALLBACK: "callback"
   case FOVEA_STOP_CONTEXT: "context"
+  case FOVEA_STOP_LOOP: "loop"
   default: "\(reason)"
   }
 }
