@@ -6,6 +6,7 @@
 CLIP sees a page at a quarter of its side; its positions are interpolated from the grid it was trained on.
 """
 import argparse
+import os
 
 import torch
 
@@ -34,4 +35,5 @@ if __name__ == "__main__":
     weights.update({"transformer.vision_tower_high." + k[len(root):]: v for k, v in tiny["model"].items() if k.startswith(root)})
     missing = model.load_state_dict(weights, strict=False)
     assert not missing.unexpected_keys and not [k for k in missing.missing_keys if "vision_tower" in k], missing
+    os.makedirs(os.path.dirname(a.out), exist_ok=True)
     torch.save({"config": model.config, "model": model.state_dict(), "heads": {}, "minutes": {}}, a.out)
