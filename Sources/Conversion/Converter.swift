@@ -69,7 +69,7 @@ package struct Converter {
     var done = 0
     for tensor in system.tensors {
       try progress(done, tensor.name)
-      let (encoding, group) = policy.encoding(tensor.role)
+      let (encoding, group) = policy.encoding(tensor.role, inputs: tensor.shape.count == 2 ? tensor.shape[1] : 0)
       var error = BlockPacker.Error()
       if encoding.isPacked {
         guard tensor.shape.count == 2,

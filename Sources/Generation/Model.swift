@@ -18,6 +18,8 @@ package final class Model {
   package let pool: ThreadPool
   private let store: WeightStore
   let identities = IdentitySource()
+  /// True for int8 and int4 files.
+  private let isQuantized: Bool
 
   /// Maps and validates the file at `path` and prepares its system.
   package static func load(path: String, options: LoadOptions) throws(FoveaError) -> Model {
@@ -53,6 +55,7 @@ package final class Model {
         "\(file.name): needs about \(plan.total) bytes (weights \(plan.weights), context \(plan.cache), scratch \(plan.scratch)), the memory budget is \(budget)")
     }
     contextLength = plan.contextLength
+    isQuantized = file.records.contains { $0.encoding.isQuantized }
     kernels = KernelTable.choose()
     pool = ThreadPool(threads: options.threads)
     do { if options.verify { try file.verify() } } catch { throw FoveaError(error) }
@@ -68,7 +71,7 @@ package final class Model {
   package var residentBytes: Int { store.residentBytes }
 
   func context(_ arena: Arena, _ stop: StopSignal) -> Context {
-    Context(kernels: kernels, pool: pool, arena: arena, stop: stop)
+    Context(kernels: kernels, pool: pool, arena: arena, stop: stop, integerAttention: isQuantized)
   }
 
   /// Encodes an image into the vectors that stand for it in a prompt.

@@ -12,7 +12,8 @@
         quantize: Kernels.quantize, layerNorm: Kernels.layerNorm, rmsNorm: Kernels.rmsNorm,
         gelu: Kernels.gelu, quickGELU: Kernels.quickGELU, geluTanh: Kernels.geluTanh, silu: Kernels.silu,
         siluMultiply: Kernels.siluMultiply, add: Kernels.add, softmax: Kernels.softmax,
-        rotate: Kernels.rotate, attention: Kernels.attention, depthwise3x3: Kernels.depthwise3x3,
+        rotate: Kernels.rotate, attention: Kernels.attention, attentionInteger: Kernels.attentionInteger,
+        depthwise3x3: Kernels.depthwise3x3,
         halfToFloat: Kernels.halfToFloat, floatToHalf: Kernels.floatToHalf)
     }
 
@@ -24,7 +25,8 @@
         quantize: Kernels.quantize, layerNorm: Kernels.layerNorm, rmsNorm: Kernels.rmsNorm,
         gelu: Kernels.gelu, quickGELU: Kernels.quickGELU, geluTanh: Kernels.geluTanh, silu: Kernels.silu,
         siluMultiply: Kernels.siluMultiply, add: Kernels.add, softmax: Kernels.softmax,
-        rotate: Kernels.rotate, attention: Kernels.attention, depthwise3x3: Kernels.depthwise3x3,
+        rotate: Kernels.rotate, attention: Kernels.attention, attentionInteger: Kernels.attentionInteger,
+        depthwise3x3: Kernels.depthwise3x3,
         halfToFloat: Kernels.halfToFloat, floatToHalf: Kernels.floatToHalf)
     }
   }

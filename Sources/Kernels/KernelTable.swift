@@ -19,8 +19,8 @@ package struct KernelTable {
 
   package let quantize:
     (
-      _ x: UnsafePointer<Float>, _ count: Int, _ padded: Int, _ group: Int, _ q: UnsafeMutablePointer<Int8>,
-      _ scales: UnsafeMutablePointer<Float>, _ sums: UnsafeMutablePointer<Int32>
+      _ x: UnsafePointer<Float>, _ count: Int, _ padded: Int, _ group: Int, _ zero: Int32, _ q: UnsafeMutablePointer<Int8>,
+      _ scales: UnsafeMutablePointer<Float>, _ offsets: UnsafeMutablePointer<Int32>
     ) -> Void
 
   package let layerNorm:
@@ -43,7 +43,7 @@ package struct KernelTable {
     (
       _ x: UnsafeMutablePointer<Float>, _ cosines: UnsafePointer<Float>, _ sines: UnsafePointer<Float>, _ headSize: Int
     ) -> Void
-  package let attention:
+  package let attention, attentionInteger:
     (UnsafePointer<AttentionArguments>, _ head: Int, _ firstQuery: Int, _ endQuery: Int) -> Void
 
   package let depthwise3x3:
@@ -90,7 +90,8 @@ extension KernelTable {
       quantize: ScalarKernels.quantize, layerNorm: ScalarKernels.layerNorm, rmsNorm: ScalarKernels.rmsNorm,
       gelu: ScalarKernels.gelu, quickGELU: ScalarKernels.quickGELU, geluTanh: ScalarKernels.geluTanh, silu: ScalarKernels.silu,
       siluMultiply: ScalarKernels.siluMultiply, add: ScalarKernels.add, softmax: ScalarKernels.softmax,
-      rotate: ScalarKernels.rotate, attention: ScalarKernels.attention, depthwise3x3: ScalarKernels.depthwise3x3,
+      rotate: ScalarKernels.rotate, attention: ScalarKernels.attention,
+      attentionInteger: ScalarKernels.attentionInteger, depthwise3x3: ScalarKernels.depthwise3x3,
       halfToFloat: ScalarKernels.halfToFloat, floatToHalf: ScalarKernels.floatToHalf)
   }
 }

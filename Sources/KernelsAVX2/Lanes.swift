@@ -75,6 +75,10 @@ struct Lanes {
   @inline(__always) static func select(_ p: Lanes, isLess q: Lanes, _ x: Lanes, else y: Lanes) -> Lanes {
     Lanes(fovea_select_less_256(p.a, q.a, x.a, y.a), fovea_select_less_256(p.b, q.b, x.b, y.b))
   }
+  /// self with the low bits of `shifted` added to the exponent fields.
+  @inline(__always) func scaled(byExponents shifted: Lanes) -> Lanes {
+    Lanes(fovea_add_exponents_256(a, shifted.a), fovea_add_exponents_256(b, shifted.b))
+  }
   /// self with the low bits of `shifted` added to the exponent fields; 0 where p < q.
   @inline(__always) func scaled(byExponents shifted: Lanes, zeroWhere p: Lanes, isLess q: Lanes) -> Lanes {
     Lanes(
@@ -114,6 +118,34 @@ struct IntegerLanes {
     fovea_store_low_bytes_8(p + 8, b)
   }
   @inline(__always) var sum: Int32 { fovea_sum_epi32_256(_mm256_add_epi32(a, b)) }
+
+  /// 64 bytes.
+  @inline(__always) init(_ p: UnsafeRawPointer) {
+    let p = p.assumingMemoryBound(to: __m256i.self)
+    self.init(_mm256_loadu_si256(p), _mm256_loadu_si256(p + 1))
+  }
+  @inline(__always) init(repeating value: Int32) { self.init(_mm256_set1_epi32(value), _mm256_set1_epi32(value)) }
+  @inline(__always) func store(_ p: UnsafeMutableRawPointer) {
+    let p = p.assumingMemoryBound(to: __m256i.self)
+    _mm256_storeu_si256(p, a)
+    _mm256_storeu_si256(p + 1, b)
+  }
+  @inline(__always) func storeLowWords(_ p: UnsafeMutablePointer<Int16>) {
+    fovea_store_low_words_8(p, a)
+    fovea_store_low_words_8(p + 8, b)
+  }
+  @inline(__always) var floats: Lanes { Lanes(_mm256_cvtepi32_ps(a), _mm256_cvtepi32_ps(b)) }
+  /// Each lane plus the products of its two int16 with those of `x`.
+  @inline(__always) func addingPairs(_ w: IntegerLanes, _ x: IntegerLanes) -> IntegerLanes {
+    IntegerLanes(_mm256_add_epi32(a, _mm256_madd_epi16(w.a, x.a)), _mm256_add_epi32(b, _mm256_madd_epi16(w.b, x.b)))
+  }
+  /// The low words of self, and above them those of `high`.
+  @inline(__always) func paired(_ high: IntegerLanes) -> IntegerLanes {
+    let mask = _mm256_set1_epi32(0xFFFF)
+    return IntegerLanes(
+      _mm256_or_si256(_mm256_and_si256(a, mask), _mm256_slli_epi32(high.a, 16)),
+      _mm256_or_si256(_mm256_and_si256(b, mask), _mm256_slli_epi32(high.b, 16)))
+  }
 }
 
 /// Columns 0 … 3 of 16 rows at `p`, rows `stride` bytes apart: lane i is row i.

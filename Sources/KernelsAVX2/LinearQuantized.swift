@@ -42,7 +42,7 @@ extension VectorKernels {
 
   @inline(__always)
   private static func tile<F: QuantizedFormat>(_: F.Type, _ a: LinearArguments, _ block: Int, _ token: Int, _ count: Int) {
-    guard let weights = a.weights, let x = a.x, let xScales = a.xScales, let xSums = a.xSums, let y = a.y else { return }
+    guard let weights = a.weights, let x = a.x, let xScales = a.xScales, let xOffsets = a.xOffsets, let y = a.y else { return }
     let groups = Int(a.inputs) / Int(a.group)
     let group = Int(a.group)
     let base = UnsafeRawPointer(weights + block * a.blockStride)
@@ -63,10 +63,10 @@ extension VectorKernels {
         k += 32
       }
       let scale = Lanes(half: (base + g * 32).assumingMemoryBound(to: UInt16.self))
-      f0 = f0.addingProduct(s0.floats(minus: F.zero &* xSums[t0 * groups + g]), scale * Lanes(repeating: xScales[t0 * groups + g]))
-      f1 = f1.addingProduct(s1.floats(minus: F.zero &* xSums[t1 * groups + g]), scale * Lanes(repeating: xScales[t1 * groups + g]))
-      f2 = f2.addingProduct(s2.floats(minus: F.zero &* xSums[t2 * groups + g]), scale * Lanes(repeating: xScales[t2 * groups + g]))
-      f3 = f3.addingProduct(s3.floats(minus: F.zero &* xSums[t3 * groups + g]), scale * Lanes(repeating: xScales[t3 * groups + g]))
+      f0 = f0.addingProduct(s0.floats(plus: F.offset(xOffsets[t0 * groups + g])), scale * Lanes(repeating: xScales[t0 * groups + g]))
+      f1 = f1.addingProduct(s1.floats(plus: F.offset(xOffsets[t1 * groups + g])), scale * Lanes(repeating: xScales[t1 * groups + g]))
+      f2 = f2.addingProduct(s2.floats(plus: F.offset(xOffsets[t2 * groups + g])), scale * Lanes(repeating: xScales[t2 * groups + g]))
+      f3 = f3.addingProduct(s3.floats(plus: F.offset(xOffsets[t3 * groups + g])), scale * Lanes(repeating: xScales[t3 * groups + g]))
       g += 1
     }
     finishBlock(f0, y + t0 * a.yStride, a.bias, block * 16, Int(a.outputs))
@@ -77,7 +77,7 @@ extension VectorKernels {
 
   @inline(__always)
   private static func single<F: QuantizedFormat>(_: F.Type, _ a: LinearArguments, _ block: Int, _ token: Int) {
-    guard let weights = a.weights, let x = a.x, let xScales = a.xScales, let xSums = a.xSums, let y = a.y else { return }
+    guard let weights = a.weights, let x = a.x, let xScales = a.xScales, let xOffsets = a.xOffsets, let y = a.y else { return }
     let groups = Int(a.inputs) / Int(a.group)
     let group = Int(a.group)
     let base = UnsafeRawPointer(weights + block * a.blockStride)
@@ -96,7 +96,7 @@ extension VectorKernels {
       }
       let scale = Lanes(half: (base + g * 32).assumingMemoryBound(to: UInt16.self))
       f = f.addingProduct(
-        s.floats(minus: F.zero &* xSums[token * groups + g]), scale * Lanes(repeating: xScales[token * groups + g]))
+        s.floats(plus: F.offset(xOffsets[token * groups + g])), scale * Lanes(repeating: xScales[token * groups + g]))
       g += 1
     }
     finishBlock(f, y + token * a.yStride, a.bias, block * 16, Int(a.outputs))
@@ -106,8 +106,8 @@ extension VectorKernels {
 /// How weights of one block stand in 64-byte vectors.
 private protocol QuantizedFormat {
   static var inputsPerVector: Int { get }
-  /// What the sums exceed the true ones by, per unit of activation.
-  static var zero: Int32 { get }
+  /// What is to be added to a group's sums, of its offset.
+  static func offset(_ offset: Int32) -> Int32
   /// Adds the products of 32 inputs of four tokens.
   static func add32(
     _ s0: inout IntegerLanes, _ s1: inout IntegerLanes, _ s2: inout IntegerLanes, _ s3: inout IntegerLanes,
@@ -124,7 +124,8 @@ private func vector(_ w: UnsafeRawPointer) -> __m256i { _mm256_loadu_si256(w.ass
 
 private enum Q8: QuantizedFormat {
   @inline(__always) static var inputsPerVector: Int { 4 }
-  @inline(__always) static var zero: Int32 { 0 }
+  // The weights are made signed.
+  @inline(__always) static func offset(_: Int32) -> Int32 { 0 }
 
   /// 4 inputs of 16 rows: signed weights and their magnitudes.
   struct Weights {
@@ -174,7 +175,7 @@ private enum Q8: QuantizedFormat {
 
 private enum Q4: QuantizedFormat {
   @inline(__always) static var inputsPerVector: Int { 8 }
-  @inline(__always) static var zero: Int32 { 8 }
+  @inline(__always) static func offset(_ offset: Int32) -> Int32 { offset }
 
   /// 8 inputs of 16 rows: inputs 0 … 3 in the low nibbles, 4 … 7 in the high ones.
   struct Weights {
@@ -239,9 +240,9 @@ extension IntegerLanes {
   }
 
   @inline(__always)
-  fileprivate func floats(minus offset: Int32) -> Lanes {
+  fileprivate func floats(plus offset: Int32) -> Lanes {
     let offsets = _mm256_set1_epi32(offset)
-    return Lanes(_mm256_cvtepi32_ps(_mm256_sub_epi32(a, offsets)), _mm256_cvtepi32_ps(_mm256_sub_epi32(b, offsets)))
+    return Lanes(_mm256_cvtepi32_ps(_mm256_add_epi32(a, offsets)), _mm256_cvtepi32_ps(_mm256_add_epi32(b, offsets)))
   }
 }
 #endif

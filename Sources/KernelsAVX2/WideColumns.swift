@@ -2,4 +2,5 @@
 #if arch(x86_64)
 /// 6 rows of 16 columns keep 12 of the 16 vector registers busy.
 typealias WideColumns = Columns1
+typealias WideIntegerColumns = IntegerColumns1
 #endif

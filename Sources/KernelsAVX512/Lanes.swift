@@ -48,6 +48,11 @@ struct Lanes {
   @inline(__always) static func select(_ a: Lanes, isLess b: Lanes, _ x: Lanes, else y: Lanes) -> Lanes {
     Lanes(fovea_select_less_512(a.v, b.v, x.v, y.v))
   }
+  /// self with the low bits of `shifted` added to the exponent fields.
+  @inline(__always) func scaled(byExponents shifted: Lanes) -> Lanes {
+    let exponents = _mm512_slli_epi32(_mm512_castps_si512(shifted.v), 23)
+    return Lanes(_mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(v), exponents)))
+  }
   /// self with the low bits of `shifted` added to the exponent fields; 0 where a < b.
   @inline(__always) func scaled(byExponents shifted: Lanes, zeroWhere a: Lanes, isLess b: Lanes) -> Lanes {
     let exponents = _mm512_slli_epi32(_mm512_castps_si512(shifted.v), 23)
@@ -78,6 +83,23 @@ struct IntegerLanes {
     _mm_storeu_si128(UnsafeMutableRawPointer(p).assumingMemoryBound(to: __m128i.self), _mm512_cvtepi32_epi8(v))
   }
   @inline(__always) var sum: Int32 { fovea_sum_epi32_512(v) }
+
+  /// 64 bytes.
+  @inline(__always) init(_ p: UnsafeRawPointer) { v = _mm512_loadu_si512(p) }
+  @inline(__always) init(repeating value: Int32) { v = _mm512_set1_epi32(value) }
+  @inline(__always) func store(_ p: UnsafeMutableRawPointer) { _mm512_storeu_si512(p, v) }
+  @inline(__always) func storeLowWords(_ p: UnsafeMutablePointer<Int16>) {
+    _mm256_storeu_si256(UnsafeMutableRawPointer(p).assumingMemoryBound(to: __m256i.self), _mm512_cvtepi32_epi16(v))
+  }
+  @inline(__always) var floats: Lanes { Lanes(_mm512_cvtepi32_ps(v)) }
+  /// Each lane plus the products of its two int16 with those of `x`.
+  @inline(__always) func addingPairs(_ w: IntegerLanes, _ x: IntegerLanes) -> IntegerLanes {
+    IntegerLanes(_mm512_dpwssd_epi32(v, w.v, x.v))
+  }
+  /// The low words of self, and above them those of `high`.
+  @inline(__always) func paired(_ high: IntegerLanes) -> IntegerLanes {
+    IntegerLanes(_mm512_or_si512(_mm512_and_si512(v, _mm512_set1_epi32(0xFFFF)), _mm512_slli_epi32(high.v, 16)))
+  }
 }
 
 /// Columns 0 … 3 of 16 rows at `p`, rows `stride` bytes apart: lane i is row i.

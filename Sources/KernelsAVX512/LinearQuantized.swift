@@ -26,31 +26,102 @@ extension VectorKernels {
   private static func linear<F: QuantizedFormat>(
     _: F.Type, _ a: LinearArguments, _ firstBlock: Int, _ endBlock: Int, _ firstToken: Int, _ endToken: Int
   ) {
-    var end = endToken
-    if (endToken - firstToken) % 6 == 1 {  // a lone token is cheaper by itself than as a tile of 6
-      end -= 1
-      var block = firstBlock
-      while block < endBlock {
-        single(F.self, a, block, end)
-        block += 1
-      }
-    }
+    let rest = (endToken - firstToken) % 6
+    let end = rest == 1 ? endToken - 1 : endToken  // a lone token is cheaper by itself than as a tile of 6
     var block = firstBlock
     while block < endBlock {
-      let hasTwo = block + 1 < endBlock
-      var token = firstToken
-      while token < end {
-        tile(F.self, a, block, hasTwo ? block + 1 : block, token, end - token < 6 ? end - token : 6)
-        token += 6
+      let second = block + 1 < endBlock ? block + 1 : block
+      if end - firstToken > 12 {
+        var token = firstToken
+        while token + 6 <= end {
+          tile(F.self, a, block, second, token, isStream: false)
+          token += 6
+        }
+        if token < end { tile(F.self, a, block, second, end - 6, isStream: false) }  // takes some again
+      } else if end - firstToken >= 6 {
+        tile(F.self, a, block, second, firstToken, isStream: true)
+        if end - firstToken > 6 { tile(F.self, a, block, second, end - 6, isStream: false) }
+      } else if firstToken < end {
+        few(F.self, a, block, second, firstToken, end - firstToken)
       }
       block += 2
     }
+    guard rest == 1 else { return }
+    block = firstBlock
+    while block < endBlock {
+      single(F.self, a, block, end)
+      block += 1
+    }
   }
 
-  /// Blocks `first` and `second` (which may be the same) for `count` (1 … 6) tokens; missing tokens repeat the last one.
+  /// Blocks `first` and `second` (which may be the same) for 6 tokens.
+  /// - Parameter isStream: few tokens use these weights: the next blocks' are asked for meanwhile.
   @inline(__always)
-  private static func tile<F: QuantizedFormat>(_: F.Type, _ a: LinearArguments, _ first: Int, _ second: Int, _ token: Int, _ count: Int) {
-    guard let weights = a.weights, let x = a.x, let xScales = a.xScales, let xSums = a.xSums, let y = a.y else { return }
+  private static func tile<F: QuantizedFormat>(
+    _: F.Type, _ a: LinearArguments, _ first: Int, _ second: Int, _ token: Int, isStream: Bool
+  ) {
+    guard let weights = a.weights, let values = a.x, let xScales = a.xScales, let xOffsets = a.xOffsets, let y = a.y else { return }
+    let (groups, group, stride) = (Int(a.inputs) / Int(a.group), Int(a.group), a.xStride)
+    var scales0 = UnsafeRawPointer(weights + first * a.blockStride).assumingMemoryBound(to: UInt16.self)
+    var scales1 = UnsafeRawPointer(weights + second * a.blockStride).assumingMemoryBound(to: UInt16.self)
+    var w0 = UnsafeRawPointer(scales0) + a.payloadOffset
+    var w1 = UnsafeRawPointer(scales1) + a.payloadOffset
+    var x = UnsafeRawPointer(values + token * stride)
+    var scales = xScales + token * groups
+    var offsets = xOffsets + token * groups
+    var f0 = Pair(), f1 = Pair(), f2 = Pair(), f3 = Pair(), f4 = Pair(), f5 = Pair()
+    var g = groups
+    while g > 0 {
+      var s0 = IntegerPair(offsets[0]), s1 = IntegerPair(offsets[groups]), s2 = IntegerPair(offsets[2 * groups])
+      var s3 = IntegerPair(offsets[3 * groups]), s4 = IntegerPair(offsets[4 * groups]), s5 = IntegerPair(offsets[5 * groups])
+      var k = group
+      while k > 0 {
+        var step = 0
+        while step < 2 {  // unrolled
+          let v0 = F.load(w0), v1 = F.load(w1)
+          if isStream {
+            fovea_prefetch_second(w0 + 2 * a.blockStride)
+            fovea_prefetch_second(w1 + 2 * a.blockStride)
+          }
+          F.add(&s0, v0, v1, x)
+          F.add(&s1, v0, v1, x + stride)
+          F.add(&s2, v0, v1, x + 2 * stride)
+          F.add(&s3, v0, v1, x + 3 * stride)
+          F.add(&s4, v0, v1, x + 4 * stride)
+          F.add(&s5, v0, v1, x + 5 * stride)
+          w0 += 64
+          w1 += 64
+          x += F.inputsPerVector
+          step += 1
+        }
+        k -= 2 * F.inputsPerVector
+      }
+      let scale0 = Lanes(half: scales0), scale1 = Lanes(half: scales1)
+      f0.add(s0, scale0, scale1, scales[0])
+      f1.add(s1, scale0, scale1, scales[groups])
+      f2.add(s2, scale0, scale1, scales[2 * groups])
+      f3.add(s3, scale0, scale1, scales[3 * groups])
+      f4.add(s4, scale0, scale1, scales[4 * groups])
+      f5.add(s5, scale0, scale1, scales[5 * groups])
+      scales0 += 16
+      scales1 += 16
+      scales += 1
+      offsets += 1
+      g -= 1
+    }
+    let to = y + token * a.yStride
+    f0.finish(a, first, second, to)
+    f1.finish(a, first, second, to + a.yStride)
+    f2.finish(a, first, second, to + 2 * a.yStride)
+    f3.finish(a, first, second, to + 3 * a.yStride)
+    f4.finish(a, first, second, to + 4 * a.yStride)
+    f5.finish(a, first, second, to + 5 * a.yStride)
+  }
+
+  /// The same for `count` (2 … 5) tokens; missing ones repeat the last. Bound by how fast the weights come, even so.
+  @inline(__always)
+  private static func few<F: QuantizedFormat>(_: F.Type, _ a: LinearArguments, _ first: Int, _ second: Int, _ token: Int, _ count: Int) {
+    guard let weights = a.weights, let x = a.x, let xScales = a.xScales, let xOffsets = a.xOffsets, let y = a.y else { return }
     let groups = Int(a.inputs) / Int(a.group)
     let group = Int(a.group)
     let base0 = UnsafeRawPointer(weights + first * a.blockStride)
@@ -67,12 +138,14 @@ extension VectorKernels {
     var g = 0
     var k = 0
     while g < groups {
-      var s0 = IntegerPair(F.zero, xSums[t0 * groups + g]), s1 = IntegerPair(F.zero, xSums[t1 * groups + g])
-      var s2 = IntegerPair(F.zero, xSums[t2 * groups + g]), s3 = IntegerPair(F.zero, xSums[t3 * groups + g])
-      var s4 = IntegerPair(F.zero, xSums[t4 * groups + g]), s5 = IntegerPair(F.zero, xSums[t5 * groups + g])
+      var s0 = IntegerPair(xOffsets[t0 * groups + g]), s1 = IntegerPair(xOffsets[t1 * groups + g])
+      var s2 = IntegerPair(xOffsets[t2 * groups + g]), s3 = IntegerPair(xOffsets[t3 * groups + g])
+      var s4 = IntegerPair(xOffsets[t4 * groups + g]), s5 = IntegerPair(xOffsets[t5 * groups + g])
       let end = k + group
       while k < end {
         let v0 = F.load(w0), v1 = F.load(w1)
+        fovea_prefetch_second(w0 + 2 * a.blockStride)
+        fovea_prefetch_second(w1 + 2 * a.blockStride)
         F.add(&s0, v0, v1, x0 + k)
         F.add(&s1, v0, v1, x1 + k)
         F.add(&s2, v0, v1, x2 + k)
@@ -104,7 +177,7 @@ extension VectorKernels {
   /// One block for one token: bound by how fast the weights come.
   @inline(__always)
   private static func single<F: QuantizedFormat>(_: F.Type, _ a: LinearArguments, _ block: Int, _ token: Int) {
-    guard let weights = a.weights, let x = a.x, let xScales = a.xScales, let xSums = a.xSums, let y = a.y else { return }
+    guard let weights = a.weights, let x = a.x, let xScales = a.xScales, let xOffsets = a.xOffsets, let y = a.y else { return }
     let groups = Int(a.inputs) / Int(a.group)
     let group = Int(a.group)
     let base = UnsafeRawPointer(weights + block * a.blockStride)
@@ -114,9 +187,9 @@ extension VectorKernels {
     var g = 0
     var k = 0
     while g < groups {
-      var s = IntegerPair(F.zero, xSums[token * groups + g])
+      var s = IntegerPair(xOffsets[token * groups + g])
       s.b = _mm512_setzero_si512()
-      var t = IntegerPair(0, 0)
+      var t = IntegerPair(0)
       let end = k + group
       while k < end {  // 32 inputs a step, in four independent sums
         F.addSplit(&s, w, x0 + k)
@@ -142,7 +215,6 @@ extension VectorKernels {
 private protocol QuantizedFormat {
   associatedtype Vector
   static var inputsPerVector: Int { get }
-  static var zero: Int32 { get }
   static func load(_ w: UnsafeRawPointer) -> Vector
   /// Adds the products of two blocks' vectors with the activations at `x`.
   static func add(_ sums: inout IntegerPair, _ w0: Vector, _ w1: Vector, _ x: UnsafeRawPointer)
@@ -161,7 +233,6 @@ private func vector(_ w: UnsafeRawPointer) -> __m512i { _mm512_loadu_si512(w) }
 
 private enum Q8: QuantizedFormat {
   @inline(__always) static var inputsPerVector: Int { 4 }
-  @inline(__always) static var zero: Int32 { 128 }
   @inline(__always) static func load(_ w: UnsafeRawPointer) -> __m512i { vector(w) }
 
   @inline(__always)
@@ -185,7 +256,6 @@ private enum Q4: QuantizedFormat {
   struct Nibbles { var low, high: __m512i }
 
   @inline(__always) static var inputsPerVector: Int { 8 }
-  @inline(__always) static var zero: Int32 { 8 }
 
   @inline(__always)
   static func load(_ w: UnsafeRawPointer) -> Nibbles {
@@ -217,10 +287,9 @@ private enum Q4: QuantizedFormat {
 private struct IntegerPair {
   var a, b: __m512i
 
-  /// Starts at −zero · (sum of the group's activations).
   @inline(__always)
-  init(_ zero: Int32, _ sum: Int32) {
-    a = _mm512_set1_epi32(0 &- zero &* sum)
+  init(_ start: Int32) {
+    a = _mm512_set1_epi32(start)
     b = a
   }
 }

@@ -2,4 +2,5 @@
 #if arch(x86_64)
 /// 6 rows of 64 columns keep 24 of the 32 vector registers busy.
 typealias WideColumns = Columns4
+typealias WideIntegerColumns = IntegerColumns4
 #endif

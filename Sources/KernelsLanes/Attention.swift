@@ -67,45 +67,5 @@ extension VectorKernels {
       first += count
     }
   }
-
-  /// Adds `factor` times the grid's bias to the scores `[rows][64]` of queries from `first` on with `count` keys from `start` on.
-  @inline(__always)
-  static func addBias(
-    _ a: AttentionArguments, _ head: Int, _ first: Int, _ rows: Int, _ start: Int, _ count: Int, factor: Float,
-    to scores: UnsafeMutablePointer<Float>
-  ) {
-    guard let rowBias = a.rowBias, let columnBias = a.columnBias, a.gridWidth > 0 else { return }
-    let width = Int(a.gridWidth)
-    var t = 0
-    while t < rows {
-      let offset = (first + t) * a.biasStride + head * a.biasHeadStride
-      var row = rowBias + offset + start / width
-      let columns = columnBias + offset
-      var column = start % width
-      var j = 0
-      while j < count {  // runs of neighbours in one row of the grid
-        var run = width - column < count - j ? width - column : count - j
-        run = run < 16 ? run : 16
-        let p = scores + t * 64 + j
-        let bias = Lanes(repeating: row.pointee) + Lanes(columns + column, count: run)
-        Lanes(p, count: run).addingProduct(bias, Lanes(repeating: factor)).store(p, count: run)
-        j += run
-        column += run
-        if column == width {
-          column = 0
-          row += 1
-        }
-      }
-      t += 1
-    }
-  }
-
-  /// How many keys query `i` sees.
-  @inline(__always)
-  static func visibleKeys(_ a: AttentionArguments, _ i: Int) -> Int {
-    if a.causalStart < 0 { return Int(a.keys) }
-    let seen = Int(a.causalStart) + i + 1
-    return seen < Int(a.keys) ? seen : Int(a.keys)
-  }
 }
 #endif

@@ -71,52 +71,7 @@ struct AttentionScratch {
   /// Copies `count` rows of keys or values to `value`, widened to f32, and zeros up to a multiple of 16 rows.
   @inline(__always)
   func packRows(_ base: UnsafeRawPointer, _ a: AttentionArguments, _ offset: Int, _ start: Int, _ count: Int) {
-    let size = a.isHalf != 0 ? 2 : 4
-    let stride = a.tokenStride * size
-    var source = base + (start * a.tokenStride + offset) * size
-    var row = value
-    var j = 0
-    while j < count {
-      // Rows of many heads stand far apart, often in one set of the cache and each on its own page: ask for them early.
-      var line = 0
-      while line < headSize * size {
-        fovea_prefetch(source + 12 * stride + line)
-        line += 64
-      }
-      packRow(source, row, a.isHalf != 0)
-      source += stride
-      row += padded
-      j += 1
-    }
-    while j & 15 != 0 {
-      var d = 0
-      while d < padded {
-        Lanes().store(row + d)
-        d += 16
-      }
-      row += padded
-      j += 1
-    }
-  }
-
-  @inline(__always)
-  private func packRow(_ source: UnsafeRawPointer, _ row: UnsafeMutablePointer<Float>, _ isHalf: Bool) {
-    var d = 0
-    if isHalf {
-      let source = source.assumingMemoryBound(to: UInt16.self)
-      while d + 16 <= headSize {
-        Lanes(half: source + d).store(row + d)
-        d += 16
-      }
-      if d < headSize { Lanes(half: source + d, count: headSize - d).store(row + d) }
-    } else {
-      let source = source.assumingMemoryBound(to: Float.self)
-      while d + 16 <= headSize {
-        Lanes(source + d).store(row + d)
-        d += 16
-      }
-      if d < headSize { Lanes(source + d, count: headSize - d).store(row + d) }
-    }
+    VectorKernels.packRows(base, a, offset, start, count, to: value)
   }
 
   /// Turns the packed rows into columns of `key`.
@@ -198,7 +153,7 @@ struct AttentionScratch {
 
   /// 16 scores from key `j` of the block; −∞ from key `visible` on.
   @inline(__always)
-  private static func visibleScores(_ p: UnsafePointer<Float>, _ j: Int, _ visible: Int) -> Lanes {
+  static func visibleScores(_ p: UnsafePointer<Float>, _ j: Int, _ visible: Int) -> Lanes {
     if j + 16 <= visible { return Lanes(p + j) }
     return Lanes(p + j, count: visible > j ? visible - j : 0, pad: -.infinity)
   }

@@ -27,6 +27,20 @@ func exponential(upTo88 x: Lanes) -> Lanes {
   return q.scaled(byExponents: shifted, zeroWhere: x, isLess: Lanes(repeating: -87))
 }
 
+/// 2ˣ for x ≤ 100, 16 at a time: `powerOfTwo` of KernelsScalar, exact to it.
+@inline(__always)
+func powerOfTwo(_ x: Lanes) -> Lanes {
+  let x = x.max(Lanes(repeating: -100))
+  let shifted = x + roundingShift
+  let r = x - (shifted - roundingShift)
+  var q = Lanes(repeating: 9.582_853e-3)
+  q = Lanes(repeating: 5.590_642_6e-2).addingProduct(q, r)
+  q = Lanes(repeating: 2.402_409_9e-1).addingProduct(q, r)
+  q = Lanes(repeating: 6.931_242e-1).addingProduct(q, r)
+  q = Lanes(repeating: 1).addingProduct(q, r)
+  return q.scaled(byExponents: shifted)
+}
+
 /// y · Φ(−y) for y ≥ 0, 16 at a time: `normalTail` of KernelsScalar, exact to it.
 @inline(__always)
 func normalTail(_ y: Lanes) -> Lanes {

@@ -5,8 +5,8 @@ extension VectorKernels {
   /// One token's activations to int8 in groups, 16 values a step; exact to ScalarKernels. `group` is a multiple of 32.
   @export(interface)
   package static func quantize(
-    _ x: UnsafePointer<Float>, _ count: Int, _ padded: Int, _ group: Int, _ q: UnsafeMutablePointer<Int8>,
-    _ scales: UnsafeMutablePointer<Float>, _ sums: UnsafeMutablePointer<Int32>
+    _ x: UnsafePointer<Float>, _ count: Int, _ padded: Int, _ group: Int, _ zero: Int32,
+    _ q: UnsafeMutablePointer<Int8>, _ scales: UnsafeMutablePointer<Float>, _ offsets: UnsafeMutablePointer<Int32>
   ) {
     var start = 0
     var index = 0
@@ -31,7 +31,7 @@ extension VectorKernels {
         sum = sum + value
         i += 16
       }
-      sums[index] = sum.sum
+      offsets[index] = 0 &- zero &* sum.sum
       start = end
       index += 1
     }

@@ -22,6 +22,22 @@ func exponential(_ x: Float) -> Float {
   return x < -87 ? 0 : x > 88 ? .infinity : scaled
 }
 
+/// 2ˣ for −100 ≤ x ≤ 100, relative error < 3e-6, exactly 1 at 0; below −100 it is 2⁻¹⁰⁰.
+///
+/// x = n + r with |r| ≤ ½; 2ʳ = 1 + r · q(r), q by minimax fit; times 2ⁿ by adding n to the exponent field.
+@inline(__always)
+func powerOfTwo(_ x: Float) -> Float {
+  let x = x > -100 ? x : -100
+  let shifted = x + roundingShift
+  let r = x - (shifted - roundingShift)
+  var q: Float = 9.582_853e-3
+  q = Float(5.590_642_6e-2).addingProduct(q, r)
+  q = Float(2.402_409_9e-1).addingProduct(q, r)
+  q = Float(6.931_242e-1).addingProduct(q, r)
+  q = Float(1).addingProduct(q, r)
+  return Float(bitPattern: q.bitPattern &+ (shifted.bitPattern &<< 23))
+}
+
 /// y · Φ(−y) for y ≥ 0, absolute error < 1.3e-7: what GELU loses against max(x, 0). Exactly 0 from y = 6 on.
 ///
 /// Φ(−y) ≈ (6 − y) · P(y / 3 − 1), P by minimax fit of degree 15 to y · Φ(−y) on [0, 6], evaluated in pairs (short chains).

@@ -2,12 +2,13 @@
 import Shims
 
 extension ScalarKernels {
-  /// y = x·Wᵀ + bias, W in q8x16: for groups ascending, f ← fma(Σ byte·q − 128 · Σ q, wScale · xScale, f).
+  /// y = x·Wᵀ + bias, W in q8x16: for groups ascending, f ← fma(Σ byte·q + xOffset, wScale · xScale, f);
+  /// xOffset is −128 · Σ q, or −8 · Σ q with `linearQ4`.
   /// Exact int32 sums: |Σ byte·q| ≤ 255 · 127 · group, so `group` ≤ 65 536.
   package static func linearQ8(
     _ arguments: UnsafePointer<LinearArguments>, _ firstBlock: Int, _ endBlock: Int, _ firstToken: Int, _ endToken: Int
   ) {
-    linear(arguments, firstBlock, endBlock, firstToken, endToken, zero: 128) { payload, x, row, inputs in
+    linear(arguments, firstBlock, endBlock, firstToken, endToken) { payload, x, row, inputs in
       var sum: Int32 = 0
       for k in inputs {
         sum &+= Int32(payload[(k >> 2) * 64 + row * 4 + k & 3]) &* Int32(x[k])
@@ -16,11 +17,11 @@ extension ScalarKernels {
     }
   }
 
-  /// y = x·Wᵀ + bias, W in q4x16: as `linearQ8` with nibbles and zero 8.
+  /// y = x·Wᵀ + bias, W in q4x16: as `linearQ8` with nibbles.
   package static func linearQ4(
     _ arguments: UnsafePointer<LinearArguments>, _ firstBlock: Int, _ endBlock: Int, _ firstToken: Int, _ endToken: Int
   ) {
-    linear(arguments, firstBlock, endBlock, firstToken, endToken, zero: 8) { payload, x, row, inputs in
+    linear(arguments, firstBlock, endBlock, firstToken, endToken) { payload, x, row, inputs in
       var sum: Int32 = 0
       for k in inputs {
         let byte = payload[(k >> 3) * 64 + row * 4 + k & 3]
@@ -33,11 +34,10 @@ extension ScalarKernels {
   @inline(__always)
   private static func linear(
     _ arguments: UnsafePointer<LinearArguments>, _ firstBlock: Int, _ endBlock: Int, _ firstToken: Int, _ endToken: Int,
-    zero: Int32,
     dot: (_ payload: UnsafePointer<UInt8>, _ x: UnsafePointer<Int8>, _ row: Int, _ inputs: Range<Int>) -> Int32
   ) {
     let a = arguments.pointee
-    guard let weights = a.weights, let x = a.x, let xScales = a.xScales, let xSums = a.xSums, let y = a.y else { return }
+    guard let weights = a.weights, let x = a.x, let xScales = a.xScales, let xOffsets = a.xOffsets, let y = a.y else { return }
     let (inputs, group, outputs) = (Int(a.inputs), Int(a.group), Int(a.outputs))
     let groups = inputs / group
     for block in firstBlock..<endBlock {
@@ -50,7 +50,7 @@ extension ScalarKernels {
           var f: Float = 0
           for g in 0..<groups {
             let sum = dot(payload, x + token * a.xStride, row, g * group..<(g + 1) * group)
-            let value = Float(sum &- zero &* xSums[token * groups + g])
+            let value = Float(sum &+ xOffsets[token * groups + g])
             f = f.addingProduct(value, float(half: scales[g * 16 + row]) * xScales[token * groups + g])
           }
           let output = block * 16 + row

@@ -2,13 +2,11 @@
 import Kernels
 import Shims
 
-/// Queries that one kernel call takes at most: it packs the keys for itself, which costs less the more queries share it.
-private let largestQueryTile = 192
-
 /// Queries per call: equal parts, multiples of the kernel's 6, and smaller ones where few heads would leave threads idle.
-private func queryStep(_ queries: Int, heads: Int, threads: Int) -> Int {
+/// - Parameter largest: queries that one call takes at most: it packs the keys for itself, which costs less the more queries share it.
+private func queryStep(_ queries: Int, largest: Int, heads: Int, threads: Int) -> Int {
   let perHead = (4 &* threads - 1) / max(heads, 1) + 1  // parts of a head that give each thread about four items
-  let parts = max((queries - 1) / largestQueryTile + 1, min(perHead, (queries - 1) / 32 + 1))
+  let parts = max((queries - 1) / largest + 1, min(perHead, (queries - 1) / 32 + 1))
   return ((queries - 1) / parts + 6) / 6 &* 6
 }
 /// Largest head the kernels take.
@@ -80,7 +78,7 @@ package func causalAttention(
   a.scale = 1 / Float(cache.headSize).squareRoot()
   a.output = y.data
   a.outputStride = y.columns
-  run([a], queries: queries, heads: heads, ctx)
+  run([a], queries: queries, heads: heads, isInteger: false, ctx)
   return y
 }
 
@@ -130,21 +128,22 @@ private func attention(
     a.outputStride = y.columns
     return a
   }
-  run(slices, queries: queries, heads: heads, ctx)
+  run(slices, queries: queries, heads: heads, isInteger: ctx.integerAttention && queries > 1, ctx)
   return y
 }
 
 /// One item per slice, head and tile of queries. The last queries of a causal slice see most keys, so they go first.
-func run(_ slices: [AttentionArguments], queries: Int, heads: Int, _ ctx: Context) {
+func run(_ slices: [AttentionArguments], queries: Int, heads: Int, isInteger: Bool, _ ctx: Context) {
   guard queries > 0 else { return }
-  let step = queryStep(queries, heads: slices.count &* heads, threads: ctx.pool.threads)
+  let kernel = isInteger ? ctx.kernels.attentionInteger : ctx.kernels.attention
+  let step = queryStep(queries, largest: isInteger ? 480 : 192, heads: slices.count &* heads, threads: ctx.pool.threads)
   let tiles = (queries - 1) / step + 1
   slices.withUnsafeBufferPointer { slices in
     guard let base = slices.baseAddress else { return }
     ctx.pool.run(slices.count &* heads &* tiles) { i in
       // Tiles of one head follow each other: its keys and values stay in cache.
       let (slice, head, tile) = (i / (heads &* tiles), i / tiles % heads, tiles - 1 - i % tiles)
-      ctx.kernels.attention(base + slice, head, tile &* step, min((tile + 1) &* step, queries))
+      kernel(base + slice, head, tile &* step, min((tile + 1) &* step, queries))
     }
   }
 }

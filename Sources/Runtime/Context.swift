@@ -9,8 +9,14 @@ package struct Context {
   package let pool: ThreadPool
   package let arena: Arena
   package let stop: StopSignal
+  /// True: attention in which every query sees every key is computed in 16-bit integers, with an error of about 1e-3. For models whose
+  /// weights are quantised: theirs is larger.
+  package let integerAttention: Bool
 
-  package init(kernels: KernelTable, pool: ThreadPool, arena: Arena = Arena(), stop: StopSignal = StopSignal()) {
+  package init(
+    kernels: KernelTable, pool: ThreadPool, arena: Arena = Arena(), stop: StopSignal = StopSignal(), integerAttention: Bool = false
+  ) {
+    self.integerAttention = integerAttention
     self.kernels = kernels
     self.pool = pool
     self.arena = arena

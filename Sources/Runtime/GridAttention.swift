@@ -127,7 +127,7 @@ package func gridAttention(
       a.gridWidth = Int64(side)
       return a
     }
-    run(grids, queries: n, heads: count, ctx)
+    run(grids, queries: n, heads: count, isInteger: ctx.integerAttention && n > 1, ctx)
     first += count
   }
   return y

@@ -56,10 +56,10 @@ package struct Linear {
     arguments.yStride = y.columns
     arguments.bias = bias
     if layout.encoding.isQuantized {
-      let (q, scales, sums) = try quantized(x, ctx)
+      let (q, scales, offsets) = try quantized(x, ctx)
       arguments.x = UnsafePointer(q)
       arguments.xScales = UnsafePointer(scales)
-      arguments.xSums = UnsafePointer(sums)
+      arguments.xOffsets = UnsafePointer(offsets)
       arguments.xStride = layout.paddedInputs
     } else {
       arguments.xFloat = UnsafePointer(x.data)
@@ -82,21 +82,22 @@ package struct Linear {
     }
   }
 
-  /// Rows of x as int8 with a scale and a sum per group.
+  /// Rows of x as int8 with a scale and an offset per group.
   private func quantized(_ x: Tensor, _ ctx: Context) throws(RuntimeError) -> (
     UnsafeMutablePointer<Int8>, UnsafeMutablePointer<Float>, UnsafeMutablePointer<Int32>
   ) {
     let (padded, groups, group) = (weight.layout.paddedInputs, weight.layout.groups, weight.layout.group)
     let q = try ctx.arena.array(of: Int8.self, x.rows, padded)
     let scales = try ctx.arena.array(of: Float.self, x.rows, groups)
-    let sums = try ctx.arena.array(of: Int32.self, x.rows, groups)
+    let zero: Int32 = weight.layout.encoding == .q8x16 ? 128 : 8
+    let offsets = try ctx.arena.array(of: Int32.self, x.rows, groups)
     ctx.split(rows: x.rows, cost: padded) { rows in
       for row in rows {
         ctx.kernels.quantize(
-          x[row], x.columns, padded, group, q + row &* padded, scales + row &* groups, sums + row &* groups)
+          x[row], x.columns, padded, group, zero, q + row &* padded, scales + row &* groups, offsets + row &* groups)
       }
     }
-    return (q, scales, sums)
+    return (q, scales, offsets)
   }
 }
 

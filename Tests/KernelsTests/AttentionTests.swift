@@ -9,10 +9,13 @@ import Testing
     var causalStart = -1
     var isHalf = false
     var scoreScale: Float = 1
+    var gridWidth = 0
     var testDescription: String {
-      "\(queries)x\(keys) heads \(heads)/\(kvHeads) size \(headSize) causal \(causalStart) half \(isHalf) scale \(scoreScale)"
+      "\(queries)x\(keys) heads \(heads)/\(kvHeads) size \(headSize) causal \(causalStart) half \(isHalf) scale \(scoreScale) grid \(gridWidth)"
     }
   }
+
+  static func gridHeight(_ c: Case) -> Int { c.gridWidth > 0 ? (c.keys - 1) / c.gridWidth + 1 : 0 }
 
   static let cases: [Case] = [
     Case(queries: 1, keys: 1, heads: 1, kvHeads: 1, headSize: 1),
@@ -31,12 +34,17 @@ import Testing
     Case(queries: 403, keys: 403, heads: 1, kvHeads: 1, headSize: 64, causalStart: 0),
     Case(queries: 2, keys: 63, heads: 1, kvHeads: 1, headSize: 7, isHalf: true),
     Case(queries: 6, keys: 0, heads: 1, kvHeads: 1, headSize: 24),
+    Case(queries: 20, keys: 196, heads: 2, kvHeads: 2, headSize: 64, gridWidth: 14),
+    Case(queries: 13, keys: 256, heads: 2, kvHeads: 2, headSize: 80, gridWidth: 64),
+    Case(queries: 1, keys: 70, heads: 1, kvHeads: 1, headSize: 16, gridWidth: 20),
   ]
 
   final class Fixture {
     let c: Case
     let query: [Float], key: [Float], value: [Float]
     let halfKey: [UInt16], halfValue: [UInt16]
+    /// [queries][heads][grid height], [queries][heads][grid width], one behind the other.
+    let bias: [Float]
     init(_ c: Case) {
       self.c = c
       var random = SeededRandom(seed: UInt64(c.queries * 7 + c.keys))
@@ -46,9 +54,18 @@ import Testing
       (halfKey, halfValue) = (keys.map(halfBits), values.map(halfBits))
       key = c.isHalf ? halfKey.map(widened) : keys
       value = c.isHalf ? halfValue.map(widened) : values
+      bias = c.gridWidth > 0 ? random.normal(c.queries * c.heads * (AttentionTests.gridHeight(c) + c.gridWidth)) : []
     }
 
-    func run(_ table: KernelTable, queries: Range<Int>? = nil) -> [Float] {
+    private var biasWidth: Int { AttentionTests.gridHeight(c) + c.gridWidth }
+
+    func bias(_ query: Int, _ head: Int, _ key: Int) -> Float {
+      guard c.gridWidth > 0 else { return 0 }
+      let base = (query * c.heads + head) * biasWidth
+      return bias[base + key / c.gridWidth] + bias[base + AttentionTests.gridHeight(c) + key % c.gridWidth]
+    }
+
+    func run(_ table: KernelTable, _ kernel: Kernel = .float, queries: Range<Int>? = nil) -> [Float] {
       let stride = c.heads * c.headSize
       var output = [Float](repeating: guardValue, count: c.queries * stride + 32)
       var a = AttentionArguments()
@@ -60,15 +77,22 @@ import Testing
       a.scale = 1 / Float(c.headSize).squareRoot()
       let range = queries ?? 0..<c.queries
       query.withUnsafeBufferPointer { q in
-        output.withUnsafeMutableBufferPointer { o in
-          func call(_ k: UnsafeRawPointer?, _ v: UnsafeRawPointer?) {
-            (a.query, a.key, a.value, a.output) = (q.baseAddress, k, v, o.baseAddress)
-            for head in 0..<c.heads { table.attention(&a, head, range.lowerBound, range.upperBound) }
-          }
-          if c.isHalf {
-            halfKey.withUnsafeBytes { k in halfValue.withUnsafeBytes { v in call(k.baseAddress, v.baseAddress) } }
-          } else {
-            key.withUnsafeBytes { k in value.withUnsafeBytes { v in call(k.baseAddress, v.baseAddress) } }
+        bias.withUnsafeBufferPointer { b in
+          output.withUnsafeMutableBufferPointer { o in
+            if let base = b.baseAddress, c.gridWidth > 0 {
+              (a.rowBias, a.columnBias, a.gridWidth) = (base, base + AttentionTests.gridHeight(c), Int64(c.gridWidth))
+              (a.biasStride, a.biasHeadStride) = (c.heads * biasWidth, biasWidth)
+            }
+            func call(_ k: UnsafeRawPointer?, _ v: UnsafeRawPointer?) {
+              (a.query, a.key, a.value, a.output) = (q.baseAddress, k, v, o.baseAddress)
+              let attention = kernel == .float ? table.attention : table.attentionInteger
+              for head in 0..<c.heads { attention(&a, head, range.lowerBound, range.upperBound) }
+            }
+            if c.isHalf {
+              halfKey.withUnsafeBytes { k in halfValue.withUnsafeBytes { v in call(k.baseAddress, v.baseAddress) } }
+            } else {
+              key.withUnsafeBytes { k in value.withUnsafeBytes { v in call(k.baseAddress, v.baseAddress) } }
+            }
           }
         }
       }
@@ -76,26 +100,30 @@ import Testing
     }
   }
 
-  @Test("every variant gives the scalar bits, whole or split by queries", arguments: cases)
-  func everyVariantMatchesScalar(c: Case) {
+  enum Kernel: CaseIterable { case float, integer }
+
+  @Test("every variant gives the scalar bits, whole or split by queries", arguments: cases, Kernel.allCases)
+  func everyVariantMatchesScalar(c: Case, kernel: Kernel) {
     let fixture = Fixture(c)
-    let expected = fixture.run(KernelTable.all()[0])
+    let expected = fixture.run(KernelTable.all()[0], kernel)
     #expect(expected.suffix(32).allSatisfy { $0 == guardValue })
     let stride = c.heads * c.headSize
     for table in vectorTables {
-      #expect(bits(fixture.run(table)) == bits(expected), "\(table.name)")
+      #expect(bits(fixture.run(table, kernel)) == bits(expected), "\(table.name)")
       for split in [1, 4] where split < c.queries {
-        let part = fixture.run(table, queries: split..<c.queries)
+        let part = fixture.run(table, kernel, queries: split..<c.queries)
         #expect(bits(Array(part[(split * stride)...])) == bits(Array(expected[(split * stride)...])), "\(table.name) from \(split)")
         #expect(part[0..<split * stride].allSatisfy { $0 == guardValue })
       }
     }
   }
 
-  @Test("scalar agrees with softmax(q·kᵀ)·v in double precision", arguments: cases)
-  func scalarMatchesTheFormula(c: Case) {
+  @Test("scalar agrees with softmax(q·kᵀ)·v in double precision", arguments: cases, Kernel.allCases)
+  func scalarMatchesTheFormula(c: Case, kernel: Kernel) {
     let f = Fixture(c)
-    let y = f.run(KernelTable.all()[0])
+    let y = f.run(KernelTable.all()[0], kernel)
+    // Integers: 12 bits of queries and keys give scores of size s an error of some s / 4000, 11 bits of values one of 4 / 2000.
+    let tolerance = kernel == .integer ? (c.scoreScale > 1 ? 3e-2 : 4e-3) : c.scoreScale > 1 ? 2e-5 : 2e-6
     for i in 0..<c.queries {
       for head in 0..<c.heads {
         let kv = head * c.kvHeads / c.heads
@@ -103,7 +131,7 @@ import Testing
         let scores = (0..<visible).map { j -> Double in
           (0..<c.headSize).reduce(0.0) {
             $0 + Double(f.query[(i * c.heads + head) * c.headSize + $1]) * Double(f.key[(j * c.kvHeads + kv) * c.headSize + $1])
-          } / Double(c.headSize).squareRoot()
+          } / Double(c.headSize).squareRoot() + Double(f.bias(i, head, j))
         }
         let largest = scores.max() ?? 0
         let weights = scores.map { exp($0 - largest) }
@@ -112,7 +140,7 @@ import Testing
           let sum = (0..<visible).reduce(0.0) { $0 + weights[$1] * Double(f.value[($1 * c.kvHeads + kv) * c.headSize + d]) }
           // Scores of size s carry an error of about s · 2⁻²⁴ · a few, which e^s turns into a relative one.
           let expected = visible == 0 ? 0 : sum / total
-          #expect(abs(Double(y[(i * c.heads + head) * c.headSize + d]) - expected) < (c.scoreScale > 1 ? 2e-5 : 2e-6))
+          #expect(abs(Double(y[(i * c.heads + head) * c.headSize + d]) - expected) < tolerance)
         }
       }
     }

@@ -17,7 +17,7 @@ final class LinearCase {
   /// Quantised activations.
   let quantized: [Int8]
   let xScales: [Float]
-  let xSums: [Int32]
+  let xOffsets: [Int32]
 
   init(
     _ layout: WeightLayout, outputs: Int, inputs: Int, tokens: Int, group: Int = 64, hasBias: Bool = true, x: [Float]? = nil,
@@ -86,12 +86,12 @@ final class LinearCase {
         }
       }
     }
-    (quantized, xScales, xSums) = isQuantized
-      ? Self.quantize(self.x, tokens: tokens, inputs: inputs, padded: paddedInputs, group: group) : ([], [], [])
+    (quantized, xScales, xOffsets) = isQuantized
+      ? Self.quantize(self.x, tokens: tokens, inputs: inputs, padded: paddedInputs, group: group, zero: layout == .q8 ? 128 : 8) : ([], [], [])
   }
 
   /// The scalar kernel's activations, token by token.
-  private static func quantize(_ x: [Float], tokens: Int, inputs: Int, padded: Int, group: Int) -> ([Int8], [Float], [Int32]) {
+  private static func quantize(_ x: [Float], tokens: Int, inputs: Int, padded: Int, group: Int, zero: Int32) -> ([Int8], [Float], [Int32]) {
     let groups = padded / group
     var q = [Int8](repeating: 0, count: tokens * padded)
     var scales = [Float](repeating: 0, count: tokens * groups)
@@ -102,7 +102,7 @@ final class LinearCase {
           sums.withUnsafeMutableBufferPointer { u in
             for t in 0..<tokens {
               KernelTable.all()[0].quantize(
-                x.baseAddress! + t * inputs, inputs, padded, group, q.baseAddress! + t * padded, s.baseAddress! + t * groups,
+                x.baseAddress! + t * inputs, inputs, padded, group, zero, q.baseAddress! + t * padded, s.baseAddress! + t * groups,
                 u.baseAddress! + t * groups)
             }
           }
@@ -129,14 +129,14 @@ final class LinearCase {
     x.withUnsafeBufferPointer { x in
       quantized.withUnsafeBufferPointer { q in
         xScales.withUnsafeBufferPointer { s in
-          xSums.withUnsafeBufferPointer { u in
+          xOffsets.withUnsafeBufferPointer { u in
             (bias ?? []).withUnsafeBufferPointer { b in
               y.withUnsafeMutableBufferPointer { y in
                 var a = LinearArguments()
                 a.weights = UnsafePointer(packed.base)
                 (a.blockStride, a.payloadOffset) = (blockStride, payloadOffset)
                 (a.inputs, a.group, a.outputs) = (Int64(paddedInputs), Int64(group), Int64(outputs))
-                (a.x, a.xScales, a.xSums, a.xFloat) = (q.baseAddress, s.baseAddress, u.baseAddress, x.baseAddress)
+                (a.x, a.xScales, a.xOffsets, a.xFloat) = (q.baseAddress, s.baseAddress, u.baseAddress, x.baseAddress)
                 a.xStride = paddedInputs
                 (a.y, a.yStride) = (y.baseAddress, yStride)
                 a.bias = bias == nil ? nil : b.baseAddress

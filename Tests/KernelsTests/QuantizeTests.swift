@@ -14,7 +14,7 @@ import Testing
     var q = [Int8](repeating: 99, count: padded + 16)
     var scales = [Float](repeating: guardValue, count: padded / group + 1)
     var sums = [Int32](repeating: -1, count: padded / group + 1)
-    table.quantize(x, x.count, padded, group, &q, &scales, &sums)
+    table.quantize(x, x.count, padded, group, -1, &q, &scales, &sums)
     return Result(q: q, scales: bits(scales), sums: sums)
   }
 

@@ -16,7 +16,7 @@ typedef struct {
   int64_t outputs;          ///< real output rows; the last block may be partly padding
   const int8_t *x;          ///< quantised activations [tokens, inputs], padded with zeros
   const float *xScales;     ///< [tokens, inputs / group]
-  const int32_t *xSums;     ///< [tokens, inputs / group]: sum of the int8 values of a group
+  const int32_t *xOffsets;  ///< [tokens, inputs / group]: −zero · sum of a group's int8 values, where weights are stored as w + zero
   const float *xFloat;      ///< float layouts: activations
   size_t xStride;           ///< elements from one token to the next (x or xFloat)
   float *y;                 ///< [tokens, outputs]

@@ -26,6 +26,9 @@ static inline uint64_t fovea_xgetbv(void) {
 /// Asks for the cache line at `p` in the first-level cache; never faults.
 static inline __attribute__((always_inline)) void fovea_prefetch(const void *p) { _mm_prefetch((const char *)p, _MM_HINT_T0); }
 
+/// The same in the second-level cache, for lines that are wanted later than the first level would keep them.
+static inline __attribute__((always_inline)) void fovea_prefetch_second(const void *p) { _mm_prefetch((const char *)p, _MM_HINT_T1); }
+
 /* ---- 8 floats ---- */
 
 /// a < b ? x : y per lane.
@@ -63,6 +66,12 @@ FOVEA_AVX2 void fovea_store_low_bytes_8(int8_t *p, __m256i x) {
   __m256i bytes = _mm256_shuffle_epi8(x, _mm256_set1_epi32(0x0C080400));
   __m128i both = _mm_unpacklo_epi32(_mm256_castsi256_si128(bytes), _mm256_extracti128_si256(bytes, 1));
   _mm_storel_epi64((__m128i *)p, both);
+}
+/// The low words of 8 int32 lanes.
+FOVEA_AVX2 void fovea_store_low_words_8(int16_t *p, __m256i x) {
+  __m256i words = _mm256_shuffle_epi8(x, _mm256_setr_epi8(0, 1, 4, 5, 8, 9, 12, 13, -1, -1, -1, -1, -1, -1, -1, -1,
+                                                          0, 1, 4, 5, 8, 9, 12, 13, -1, -1, -1, -1, -1, -1, -1, -1));
+  _mm_storeu_si128((__m128i *)p, _mm_unpacklo_epi64(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1)));
 }
 FOVEA_AVX2 __m128i fovea_half_8(__m256 x) { return _mm256_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
 /// The bits of `x` plus those of `shifted` times 2²³: `x` times two to the integer in the low bits of `shifted`.

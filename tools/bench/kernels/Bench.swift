@@ -22,10 +22,16 @@ struct Bench {
       }
     }
     for format in ["q8", "q4", "f16", "f32"] { stream(format, 4096) }
-    for format in ["q8", "q4"] { stream(format, 2048) }
+    for format in ["q8", "q4"] {
+      for tokens in [1, 2, 4, 6, 12] { stream(format, 2048, tokens) }
+    }
     attention("clip", queries: 577, keys: 577, headSize: 64, heads: 16, causal: -1, isHalf: false)
     attention("clip, 32 queries a call", queries: 577, keys: 577, headSize: 64, heads: 16, causal: -1, isHalf: false, step: 32)
     attention("clip, 96 queries a call", queries: 577, keys: 577, headSize: 64, heads: 16, causal: -1, isHalf: false, step: 96)
+    attention("clip, integer", queries: 577, keys: 577, headSize: 64, heads: 16, causal: -1, isHalf: false, isInteger: true)
+    attention("sam, integer", queries: 196, keys: 196, headSize: 64, heads: 12, causal: -1, isHalf: false, isInteger: true)
+    attention("sam-global, integer", queries: 1024, keys: 4096, headSize: 64, heads: 2, causal: -1, isHalf: false, isInteger: true)
+    attention("bigG, integer", queries: 1024, keys: 1024, headSize: 104, heads: 4, causal: -1, isHalf: false, isInteger: true)
     attention("sam", queries: 196, keys: 196, headSize: 64, heads: 12, causal: -1, isHalf: false)
     attention("sam-global", queries: 1024, keys: 4096, headSize: 64, heads: 2, causal: -1, isHalf: false)
     attention("bigG", queries: 1024, keys: 1024, headSize: 104, heads: 4, causal: -1, isHalf: false)
@@ -34,8 +40,11 @@ struct Bench {
     rows()
   }
 
+  /// The converter's.
+  private func group(_ format: String) -> Int { format == "q8" ? 128 : 64 }
+
   private func layout(_ format: String, _ inputs: Int) -> (payloadOffset: Int, stride: Int) {
-    let offset = format.hasPrefix("q") ? (inputs / 64 * 32 + 63) / 64 * 64 : 0
+    let offset = format.hasPrefix("q") ? (inputs / group(format) * 32 + 63) / 64 * 64 : 0
     let payload = ["q8": 16, "q4": 8, "f16": 32, "f32": 64][format, default: 64] * inputs
     return (offset, offset + payload)
   }
@@ -56,7 +65,7 @@ struct Bench {
     let (offset, stride) = layout(format, inputs)
     var a = LinearArguments()
     a.weights = UnsafePointer(weights.assumingMemoryBound(to: UInt8.self))
-    (a.blockStride, a.payloadOffset, a.inputs, a.group, a.outputs) = (stride, offset, Int64(inputs), 64, Int64(outputs))
+    (a.blockStride, a.payloadOffset, a.inputs, a.group, a.outputs) = (stride, offset, Int64(inputs), Int64(group(format)), Int64(outputs))
     let x = UnsafeMutableRawPointer.allocate(byteCount: tokens * inputs * 4 + 64, alignment: 64)
     fill(x, tokens * inputs * 4)
     let s = UnsafeMutableRawPointer.allocate(byteCount: tokens * inputs, alignment: 64)
@@ -65,7 +74,7 @@ struct Bench {
     a.x = UnsafePointer(x.assumingMemoryBound(to: Int8.self))
     a.xFloat = UnsafePointer(x.assumingMemoryBound(to: Float.self))
     a.xScales = UnsafePointer(s.assumingMemoryBound(to: Float.self))
-    a.xSums = UnsafePointer(s.assumingMemoryBound(to: Int32.self))
+    a.xOffsets = UnsafePointer(s.assumingMemoryBound(to: Int32.self))
     a.xStride = inputs
     a.y = y.assumingMemoryBound(to: Float.self)
     a.yStride = outputs
@@ -94,23 +103,23 @@ struct Bench {
     weights.deallocate()
   }
 
-  /// One token over as many matrices as fill the memory: share of the read bandwidth.
-  func stream(_ format: String, _ inputs: Int) {
+  /// Few tokens over as many matrices as fill the memory: share of the read bandwidth.
+  func stream(_ format: String, _ inputs: Int, _ tokens: Int = 1) {
     guard wants("stream \(format)"), !isScalar else { return }
     let stride = layout(format, inputs).stride
     let blocks = peaks.memory.bytes / stride
     let memory = UnsafeMutableRawPointer.allocate(byteCount: peaks.memory.bytes, alignment: 4096)
     fill(memory, peaks.memory.bytes)
-    var a = arguments(format, inputs, blocks * 16, 1, memory)
+    var a = arguments(format, inputs, blocks * 16, tokens, memory)
     let f = kernel(format)
-    let seconds = best { f(&a, 0, blocks, 0, 1) }
+    let seconds = best { f(&a, 0, blocks, 0, tokens) }
     let rate = Double(blocks * stride) / seconds
-    say("\(table.name) stream \(format) \(inputs) inputs × 1: \(fixed(rate / 1e9)) GB/s, \(fixed(100 * rate / peaks.read, 0)) % of read bandwidth")
+    say("\(table.name) stream \(format) \(inputs) inputs × \(tokens): \(fixed(rate / 1e9)) GB/s, \(fixed(100 * rate / peaks.read, 0)) % of read bandwidth")
     free(a)
     memory.deallocate()
   }
 
-  func attention(_ name: String, queries: Int, keys: Int, headSize: Int, heads: Int, causal: Int, isHalf: Bool, step: Int = .max) {
+  func attention(_ name: String, queries: Int, keys: Int, headSize: Int, heads: Int, causal: Int, isHalf: Bool, step: Int = .max, isInteger: Bool = false) {
     guard wants("attention \(name)") else { return }
     let width = heads * headSize
     let bytes = (queries + 2 * keys) * width * 4
@@ -128,12 +137,13 @@ struct Bench {
     (a.heads, a.kvHeads, a.headSize) = (Int64(heads), Int64(heads), Int64(headSize))
     (a.queries, a.keys, a.causalStart, a.scale) = (Int64(queries), Int64(keys), Int64(causal), 0.125)
     let heads = isScalar ? 1 : heads
+    let kernel = isInteger ? table.attentionInteger : table.attention
     let seconds = best {
       for head in 0..<heads {
         var first = 0
         while first < queries {
           let end = step < queries - first ? first + step : queries
-          table.attention(&a, head, first, end)
+          kernel(&a, head, first, end)
           first = end
         }
       }
@@ -166,7 +176,7 @@ struct Bench {
     time("siluMultiply") { table.siluMultiply(x, x + count, x + 2 * count, count) }
     time("add") { table.add(x + count, x + 2 * count, count) }
     time("softmax") { table.softmax(x + 2 * count, count) }
-    time("quantize") { table.quantize(x + count, count, count, 64, q, x + 3 * count, sums) }
+    time("quantize") { table.quantize(x + count, count, count, 64, 128, q, x + 3 * count, sums) }
     time("halfToFloat") { table.halfToFloat(half, x + 2 * count, count) }
     time("floatToHalf") { table.floatToHalf(x + count, half, count) }
     time("depthwise3x3") { table.depthwise3x3(x, x + count, x, x + 3 * count, 1, 4, 1024, 0, 1) }

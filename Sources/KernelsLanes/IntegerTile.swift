@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+#if arch(x86_64)
+
+/// Neighbouring int32 columns of one row, held in registers: one or four vectors of 16.
+protocol IntegerColumns {
+  /// How many vectors.
+  static var width: Int { get }
+  /// Zeros.
+  init()
+  /// `width` vectors, 64 bytes apart.
+  init(_ p: UnsafeRawPointer)
+  /// Adds the products of pairs of int16.
+  mutating func addPairs(_ w: Self, _ x: IntegerLanes)
+  /// Calls `body` with each vector's number and value.
+  func forEach(_ body: (Int, IntegerLanes) -> Void)
+}
+
+struct IntegerColumns1: IntegerColumns {
+  @inline(__always) static var width: Int { 1 }
+  private var c0 = IntegerLanes()
+
+  @inline(__always) init() {}
+  @inline(__always) init(_ p: UnsafeRawPointer) { c0 = IntegerLanes(p) }
+  @inline(__always) mutating func addPairs(_ w: IntegerColumns1, _ x: IntegerLanes) { c0 = c0.addingPairs(w.c0, x) }
+  @inline(__always) func forEach(_ body: (Int, IntegerLanes) -> Void) { body(0, c0) }
+}
+
+struct IntegerColumns4: IntegerColumns {
+  @inline(__always) static var width: Int { 4 }
+  private var c0 = IntegerLanes(), c1 = IntegerLanes(), c2 = IntegerLanes(), c3 = IntegerLanes()
+
+  @inline(__always) init() {}
+  @inline(__always) init(_ p: UnsafeRawPointer) {
+    c0 = IntegerLanes(p)
+    c1 = IntegerLanes(p + 64)
+    c2 = IntegerLanes(p + 128)
+    c3 = IntegerLanes(p + 192)
+  }
+  @inline(__always) mutating func addPairs(_ w: IntegerColumns4, _ x: IntegerLanes) {
+    c0 = c0.addingPairs(w.c0, x)
+    c1 = c1.addingPairs(w.c1, x)
+    c2 = c2.addingPairs(w.c2, x)
+    c3 = c3.addingPairs(w.c3, x)
+  }
+  @inline(__always) func forEach(_ body: (Int, IntegerLanes) -> Void) {
+    body(0, c0)
+    body(1, c1)
+    body(2, c2)
+    body(3, c3)
+  }
+}
+
+/// A register tile of 6 rows: row i ← row i + Σ b_k · a_ik over pairs k of int16.
+struct IntegerTile<C: IntegerColumns> {
+  var r0 = C(), r1 = C(), r2 = C(), r3 = C(), r4 = C(), r5 = C()
+
+  /// - Parameters:
+  ///   - a: rows of pairs, `stride` pairs apart; rows from `rows` on repeat the last one.
+  ///   - b: `step` bytes from one k to the next.
+  @inline(__always)
+  init(_ a: UnsafePointer<Int32>, stride: Int, rows: Int, _ b: UnsafeRawPointer, step: Int, count: Int) {
+    let last = rows - 1
+    let a1 = a + (last < 1 ? last : 1) * stride, a2 = a + (last < 2 ? last : 2) * stride
+    let a3 = a + (last < 3 ? last : 3) * stride, a4 = a + (last < 4 ? last : 4) * stride
+    let a5 = a + (last < 5 ? last : 5) * stride
+    var b = b
+    var k = 0
+    while k < count {
+      let w = C(b)
+      r0.addPairs(w, IntegerLanes(repeating: a[k]))
+      r1.addPairs(w, IntegerLanes(repeating: a1[k]))
+      r2.addPairs(w, IntegerLanes(repeating: a2[k]))
+      r3.addPairs(w, IntegerLanes(repeating: a3[k]))
+      r4.addPairs(w, IntegerLanes(repeating: a4[k]))
+      r5.addPairs(w, IntegerLanes(repeating: a5[k]))
+      b += step
+      k += 1
+    }
+  }
+}
+#endif

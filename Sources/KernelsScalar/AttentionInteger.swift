@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+import Shims
+
+extension ScalarKernels {
+  /// `attention` in 16-bit integers, for models whose weights are quantised anyway: queries and keys keep 12 bits of each token's largest
+  /// value, weights 14 bits, values 12 bits of the largest in a block of 64 keys. Error about 1e-3 of the values.
+  ///
+  /// Order of operations, the same in every variant:
+  /// - q, k → x · (2047 / max|x|) over a head's values of a token, rounded half to even; scale max|x| / 2047;
+  /// - score s_j = Float(Σ q·k) · keyScale_j · (queryScale · (scale · log₂ e)), exact int32 sums (2047² · 256 < 2³¹); then
+  ///   fma(bias, log₂ e, s_j) with the grid's bias, if any;
+  /// - m' = max(m, the block's visible scores), c = 2^(m − m'), p_j = 2^(s_j − (m' − 14)) rounded;
+  /// - the sum of weights runs in 16 lanes, lane j mod 16: l ← l · c, then l ← l + Float(Σ p of the lane);
+  /// - v → v · (2047 / max|v|), the maximum over the block's keys for each d; scale max|v| / 2047;
+  /// - o_d ← o_d · c, then o_d ← fma(Float(Σ p·v), valueScale_d, o_d) (2¹⁴ · 2047 · 64 < 2³¹); at the end o_d · (1 / total), the lanes
+  ///   folded 16 → 8 → 4 → 2 → 1.
+  /// A block's scale of values covers all its keys, seen or not: only for queries that see every key is a result independent of later keys.
+  /// Maxima below 1e-30 make zeros.
+  package static func attentionInteger(
+    _ arguments: UnsafePointer<AttentionArguments>, _ head: Int, _ firstQuery: Int, _ endQuery: Int
+  ) {
+    let a = arguments.pointee
+    guard let query = a.query, let keys = a.key, let values = a.value, let output = a.output, a.heads > 0 else { return }
+    let headSize = Int(a.headSize)
+    let kvOffset = head * Int(a.kvHeads) / Int(a.heads) * a.headStride
+    let isHalf = a.isHalf != 0
+
+    @inline(__always)
+    func element(_ base: UnsafeRawPointer, _ token: Int, _ d: Int) -> Float {
+      let index = token * a.tokenStride + kvOffset + d
+      return isHalf
+        ? float(half: base.assumingMemoryBound(to: UInt16.self)[index]) : base.assumingMemoryBound(to: Float.self)[index]
+    }
+
+    for i in firstQuery..<endQuery {
+      let q = query + i * a.queryStride + head * headSize
+      let o = output + i * a.outputStride + head * headSize
+      let visible = a.causalStart < 0 ? Int(a.keys) : Swift.min(Int(a.keys), Int(a.causalStart) + i + 1)
+      let (queryInverse, queryScale) = scales(steps: 2047, count: headSize) { q[$0] }
+      var maximum = -Float.infinity
+      var sums = SIMD16<Float>()
+      for d in 0..<headSize { o[d] = 0 }
+      var start = 0
+      while start < visible {
+        let inBlock = Swift.min(64, Int(a.keys) - start)
+        let count = Swift.min(64, visible - start)
+        var scores = SIMD64<Float>()
+        let previous = maximum
+        for j in 0..<count {
+          let (inverse, scale) = scales(steps: 2047, count: headSize) { element(keys, start + j, $0) }
+          var dot: Int32 = 0
+          for d in 0..<headSize {
+            dot &+= rounded(q[d], queryInverse, 2047) &* rounded(element(keys, start + j, d), inverse, 2047)
+          }
+          var s = Float(dot) * scale * (queryScale * (a.scale * log2e))
+          if let bias = bias(a, head, i, start + j) { s = s.addingProduct(bias, log2e) }
+          scores[j] = s
+          maximum = s > maximum ? s : maximum
+        }
+        let correction = powerOfTwo(previous - maximum)
+        var weights = SIMD64<Int32>()
+        var totals = SIMD16<Int32>()
+        for j in 0..<count {
+          weights[j] = rounded(powerOfTwo(scores[j] - (maximum - 14)), 1, 1 << 14)
+          totals[j & 15] &+= weights[j]
+        }
+        for lane in 0..<16 { sums[lane] = sums[lane] * correction + Float(totals[lane]) }
+        for d in 0..<headSize {
+          let (inverse, scale) = scales(steps: 2047, count: inBlock) { element(values, start + $0, d) }
+          var dot: Int32 = 0
+          for j in 0..<count { dot &+= weights[j] &* rounded(element(values, start + j, d), inverse, 2047) }
+          o[d] = (o[d] * correction).addingProduct(Float(dot), scale)
+        }
+        start += 64
+      }
+      let inverse = visible > 0 ? 1 / foldedSum(sums) : 0
+      for d in 0..<headSize { o[d] *= inverse }
+    }
+  }
+
+  /// What to multiply values with to reach `steps` at most, and the value of one step.
+  @inline(__always)
+  private static func scales(steps: Float, count: Int, _ value: (Int) -> Float) -> (inverse: Float, scale: Float) {
+    var largest: Float = 0
+    for i in 0..<count { largest = value(i).magnitude > largest ? value(i).magnitude : largest }
+    return largest < 1e-30 ? (0, 0) : (steps / largest, largest / steps)
+  }
+
+  @inline(__always)
+  private static func rounded(_ x: Float, _ inverse: Float, _ limit: Int32) -> Int32 {
+    let sum = x * inverse + roundingShift
+    let value = Int32(truncatingIfNeeded: sum.bitPattern) &- Int32(bitPattern: roundingShift.bitPattern)
+    return Swift.min(limit, Swift.max(-limit, value))
+  }
+}
+
+/// Scores are kept in units of ln 2: powers of two are cheaper than of e.
+private let log2e: Float = 1.442_695_04
