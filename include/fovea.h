@@ -341,6 +341,9 @@ typedef struct fovea_generate_options {
   int32_t ngram_window; /**< only runs within the last so many tokens count; 0: all */
   int32_t loop_tokens;  /**< the answer ends with FOVEA_STOP_LOOP when its last so many tokens (at least 8) are one piece four times or
                              more; 0: off */
+  int32_t draft_tokens; /**< tokens guessed ahead at most where the text repeats itself or the prompt, which saves time and never changes
+                             the answer; 0: as many as pay, negative: none */
+  int32_t reserved2;
 } fovea_generate_options;
 
 /** Why an answer ended. */
@@ -362,6 +365,8 @@ typedef struct fovea_generate_result {
   double prefill_seconds;   /**< reading the prompt */
   double decode_seconds;    /**< making the tokens after the first */
   size_t text_length;       /**< bytes of the answer; strlen says less where the model made a NUL */
+  int32_t drafted_tokens;   /**< tokens guessed ahead, see `draft_tokens` */
+  int32_t accepted_tokens;  /**< of those, the ones that were right */
 } fovea_generate_result;
 
 /** Answers a prompt about `image_count` images.

@@ -166,6 +166,7 @@ private func generateOptions(
   var c = fovea_generate_options()
   try read(given, into: &c, first: FirstSize.generateOptions, "options")
   try requireZero(c.reserved)
+  try requireZero(c.reserved2)
   return c
 }
 
@@ -191,6 +192,7 @@ private func options(_ c: fovea_generate_options, most: Int) throws(FoveaError) 
   guard options.loopTokens == 0 || options.loopTokens >= 8 else {
     throw .argument("options.loop_tokens: is \(c.loop_tokens), must be 0 or at least 8.")
   }
+  if c.draft_tokens != 0 { options.draftTokens = max(0, Int(c.draft_tokens)) }
   options.deadlineSeconds = try deadline(c.deadline_seconds)
   options.progress = Progress(c.progress, c.progress_user).closure
   for stop in try buffer(c.stop_texts, count: c.stop_text_count, "options.stop_texts") {
@@ -215,6 +217,8 @@ private func report(
   c.stop_reason = answer.stopReason.rawValue
   c.prompt_tokens = int32(answer.promptTokens)
   c.reused_tokens = int32(answer.reusedTokens)
+  c.drafted_tokens = int32(answer.draftedTokens)
+  c.accepted_tokens = int32(answer.acceptedTokens)
   c.generated_tokens = int32(answer.ids.count)
   c.prefill_seconds = answer.prefillSeconds
   c.decode_seconds = answer.decodeSeconds

@@ -27,6 +27,8 @@ package struct GenerateOptions {
   package var ngramWindow = 0
   /// The answer ends when its last so many tokens are one piece four times or more; 0: off.
   package var loopTokens = 0
+  /// Tokens guessed ahead at most by looking up repetitions (`CopyDraft`); 0: none. The answer is the same.
+  package var draftTokens = 11
   /// Texts that end the answer; they are left out of it.
   package var stops: [[UInt8]] = []
   /// Seconds from the call until the work is stopped.
@@ -55,6 +57,8 @@ package struct GenerateResult {
   package var promptTokens = 0
   /// Of those, positions taken over from the session's previous call.
   package var reusedTokens = 0
+  /// Tokens guessed ahead, and of those the ones that were right: each saved a pass of the decoder.
+  package var draftedTokens = 0, acceptedTokens = 0
   package var stopReason = StopReason.maxTokens
   package var prefillSeconds = 0.0, decodeSeconds = 0.0
   /// ln of each token's probability under the model's own logits, and the places that the answer names: for systems that name places.

@@ -141,19 +141,25 @@ package final class Session {
     var places = PlaceReader(model.system)
     do throws(RuntimeError) {
       let started = MonotonicClock.seconds()
-      let logits = try arena.tensor(1, decoder.vocabSize)
+      var draft = CopyDraft(limit: options.draftTokens, prompt: sequence.elements)
+      // Scores after the newest token (row 0), and after each of the guesses that passed with it.
+      let logits = try arena.tensor(1 + draft.largest, decoder.vocabSize)
       try prefill(sequence, from: result.reusedTokens, progress: options.progress) { (states, first) throws(RuntimeError) in
         guard first + states.rows == sequence.count else { return }
-        try decoder.logits(states.slice(rows: states.rows - 1..<states.rows), into: logits, context)
+        try decoder.logits(states.slice(rows: states.rows - 1..<states.rows), into: logits.slice(rows: 0..<1), context)
       }
       let prefilled = MonotonicClock.seconds()
       result.prefillSeconds = prefilled - started
 
+      var guesses: ArraySlice<Int32> = []
+      var row = 0  // guesses found right
+      // Wrong guesses, and right ones that the answer did not need, are no part of the sequence.
+      defer { forget(after: cache.length - (guesses.count - row)) }
       let minTokens = options.ignoresEnd ? 0 : options.minTokens ?? (options.isRaw ? 0 : model.system.template.minTokens)
       generation: while result.ids.count < options.maxTokens {
-        places?.observe(UnsafeMutableBufferPointer(start: logits.data, count: decoder.vocabSize))
-        if result.ids.count < minTokens { for end in model.system.endIds { logits.data[Int(end)] = -.infinity } }
-        let scores = UnsafeMutableBufferPointer(start: logits.data, count: decoder.vocabSize)
+        let scores = UnsafeMutableBufferPointer(start: logits[row], count: decoder.vocabSize)
+        places?.observe(scores)
+        if result.ids.count < minTokens { for end in model.system.endIds { scores[Int(end)] = -.infinity } }
         repetitions.ban(scores)
         let id = sampler.next(scores, previous: result.ids)
         if !options.ignoresEnd, model.system.endIds.contains(id) {
@@ -162,6 +168,7 @@ package final class Session {
         }
         result.ids.append(id)
         places?.append(id)
+        draft.append(id)
         let piece = stops.append(text.append(id))
         if !onToken(id, piece) {
           result.stopReason = .callback
@@ -176,11 +183,22 @@ package final class Session {
           break
         }
         if result.ids.count == options.maxTokens { break }
+        if row < guesses.count, guesses[guesses.startIndex + row] == id {
+          row += 1
+          result.acceptedTokens += 1
+          continue
+        }
+        forget(after: cache.length - (guesses.count - row))
+        draft.learn(guessed: guesses.count, right: row)
+        (guesses, row) = ([], 0)
         guard cache.length < contextLength else {
           result.stopReason = .contextFull
           break generation
         }
-        try step(id, logits, context)
+        let next = draft.next(room: min(contextLength - cache.length, options.maxTokens - result.ids.count) - 1)
+        try step([id] + next, logits, context)
+        guesses = next
+        result.draftedTokens += next.count
       }
       result.decodeSeconds = MonotonicClock.seconds() - prefilled
     } catch { throw FoveaError(error) }
@@ -195,16 +213,16 @@ package final class Session {
     return result
   }
 
-  /// Appends one token to the sequence and computes the logits after it.
-  private func step(_ id: Int32, _ logits: Tensor, _ context: Context) throws(RuntimeError) {
+  /// Appends tokens to the sequence and computes the logits after each, from row 0 of `logits` on.
+  private func step(_ ids: [Int32], _ logits: Tensor, _ context: Context) throws(RuntimeError) {
     let decoder = model.system.decoder
     let mark = arena.mark()
     defer { arena.release(to: mark) }
-    let x = try arena.tensor(1, decoder.hiddenSize)
-    try embed(id, into: x, context)
+    let x = try arena.tensor(ids.count, decoder.hiddenSize)
+    for (row, id) in ids.enumerated() { try embed(id, into: x.slice(rows: row..<row + 1), context) }
     let states = try decoder(x, cache: cache, progress: nil, context)
-    history.append(.token(id))
-    try decoder.logits(states, into: logits, context)
+    history += ids.map { .token($0) }
+    try decoder.logits(states, into: logits.slice(rows: 0..<ids.count), context)
   }
 
   /// Runs the positions from `start` on through the decoder, a chunk at a time.

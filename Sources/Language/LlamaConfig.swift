@@ -45,7 +45,7 @@ package struct LlamaConfig {
   package var footprint: DecoderFootprint {
     DecoderFootprint(
       contextLength: contextLength, cacheBytesPerPosition: 2 * layers * kvHeads * headSize * (cacheIsHalf ? 2 : 4),
-      scratchBytesPerPosition: (8 * hiddenSize + 3 * intermediateSize) * MemoryLayout<Float>.stride, logitBytes: 8 * vocabSize)
+      scratchBytesPerPosition: (8 * hiddenSize + 3 * intermediateSize) * MemoryLayout<Float>.stride, logitBytes: 56 * vocabSize)
   }
 
   private static func isNTK(_ m: Metadata) -> Bool {

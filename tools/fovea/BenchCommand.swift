@@ -31,6 +31,9 @@ struct BenchCommand: ParsableCommand {
   @Option(help: "Runs of each measurement.")
   var runs = 5
 
+  @Flag(help: "Guess tokens ahead while decoding, as answers do; without it every token passes by itself.")
+  var draft = false
+
   @Flag(help: "Print one JSON object.")
   var json = false
 
@@ -64,11 +67,13 @@ struct BenchCommand: ParsableCommand {
     var options = fovea_generate_options()
     options.raw = 1
     options.ignore_eos = 1
+    options.draft_tokens = draft ? 0 : -1
     options.max_tokens = Int32(clamping: min(tokens, context - min(promptTokens, context / 2) - 8))
     let session = try Session(model)
     var prefill: [Double] = []
     var decode: [Double] = []
     var positions = 0.0
+    var drafted: Int32 = 0, accepted: Int32 = 0
     var promptLength: Int32 = 0
     for i in 0..<runs {
       progress.show("prefill and decoding", i + 1, runs)
@@ -78,6 +83,7 @@ struct BenchCommand: ParsableCommand {
       // The first token comes out of the prefill.
       decode.append(Double(result.generated_tokens - 1) / result.decode_seconds)
       promptLength = result.prompt_tokens
+      (drafted, accepted) = (result.drafted_tokens, result.accepted_tokens)
       positions = Double(result.prompt_tokens) + Double(result.generated_tokens) / 2
     }
     progress.show("memory bandwidth", 1, 1)
@@ -91,7 +97,8 @@ struct BenchCommand: ParsableCommand {
     let figures = Figures(
       model: model.info, loading: loading, width: image?.info.width ?? 0, height: image?.info.height ?? 0,
       imageTokens: image?.info.tokens ?? 0, views: image?.info.views ?? 0, promptTokens: promptLength, encoding: Spread(encoding),
-      prefill: Spread(prefill), decode: Spread(decode), bytesPerToken: bytes, bandwidth: bandwidth, peak: peak)
+      prefill: Spread(prefill), decode: Spread(decode), bytesPerToken: bytes, bandwidth: bandwidth, peak: peak,
+      drafted: drafted, accepted: accepted)
     writeToStandardOutput(json ? figures.json.text() + "\n" : figures.table)
   }
 
@@ -156,6 +163,7 @@ private struct Figures {
   let encoding, prefill, decode: Spread
   let bytesPerToken, bandwidth: Double
   let peak: UInt64
+  let drafted, accepted: Int32
 
   var share: Double { decode.median * bytesPerToken / bandwidth }
 
@@ -177,6 +185,7 @@ private struct Figures {
       ("encode", encoding.text("s", 3)),
       ("prefill", prefill.text("tokens/s", 1) + ", prompt of \(promptTokens)"),
       ("decode", decode.text("tokens/s", 1)),
+      ("guessed ahead", "\(drafted) tokens, \(accepted) of them right"),
       ("read per token", amount(Int(bytesPerToken))),
       ("decode reads", "\(decimal(decode.median * bytesPerToken / 1e9, 1)) GB/s, \(shareText)"),
       ("peak memory", amount(peak)),
@@ -195,6 +204,7 @@ private struct Figures {
       ],
       "encode_seconds": encoding.json, "prompt_tokens": .int(promptTokens),
       "prefill_tokens_per_second": prefill.json, "decode_tokens_per_second": decode.json,
+      "drafted_tokens": .int(drafted), "accepted_tokens": .int(accepted),
       "bytes_per_token": .int(Int(bytesPerToken)), "read_bytes_per_second": .rounded(bandwidth),
       "bandwidth_share": .rounded(share), "peak_bytes": .int(peak),
     ]

@@ -148,6 +148,7 @@ struct RunCommand: ParsableCommand {
     let report: JSON = [
       "text": .string(text), "stop_reason": .string(stopReasonName(result.stop_reason)),
       "prompt_tokens": .int(result.prompt_tokens), "generated_tokens": .int(result.generated_tokens),
+      "drafted_tokens": .int(result.drafted_tokens), "accepted_tokens": .int(result.accepted_tokens),
       "seconds": seconds, "images": .array(zip(image, images).map(describe)),
       "places": .array(describe(places, try session.logProbabilities())),
       "model": describe(model),

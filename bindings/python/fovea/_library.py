@@ -203,6 +203,8 @@ class fovea_generate_options(_Sized):
         ("ngram_ban", c_int32),
         ("ngram_window", c_int32),
         ("loop_tokens", c_int32),
+        ("draft_tokens", c_int32),
+        ("reserved2", c_int32),
     ]
 
 
@@ -216,6 +218,8 @@ class fovea_generate_result(_Sized):
         ("prefill_seconds", c_double),
         ("decode_seconds", c_double),
         ("text_length", c_size_t),
+        ("drafted_tokens", c_int32),
+        ("accepted_tokens", c_int32),
     ]
 
 

@@ -35,7 +35,7 @@ STOP_REASONS = {
 @dataclass(frozen=True)
 class GenerateResult:
     """Figures of one answer. `stop_reason` is "end" (the model ended it), "length", "text" (a stop text appeared), "callback" or
-    "context" (the context is full)."""
+    "context" (the context is full). Of `drafted_tokens` guessed ahead, `accepted_tokens` were right."""
 
     stop_reason: str
     prompt_tokens: int
@@ -43,6 +43,8 @@ class GenerateResult:
     generated_tokens: int
     prefill_seconds: float
     decode_seconds: float
+    drafted_tokens: int
+    accepted_tokens: int
 
 
 class Session:
@@ -66,6 +68,7 @@ class Session:
         task: Optional[str] = None,
         max_tokens: Optional[int] = None,
         min_tokens: int = 0,
+        draft_tokens: int = 0,
         temperature: float = 0.0,
         top_k: int = 0,
         top_p: float = 1.0,
@@ -92,6 +95,7 @@ class Session:
         task: Optional[str] = None,
         max_tokens: Optional[int] = None,
         min_tokens: int = 0,
+        draft_tokens: int = 0,
         temperature: float = 0.0,
         top_k: int = 0,
         top_p: float = 1.0,
@@ -128,6 +132,8 @@ class Session:
         task: one of the model's own forms of a prompt, a name of info["prompt.tasks"]; some of them take an empty prompt.
         max_tokens: most tokens to make; None: until the context is full.
         min_tokens: tokens before the answer may end; 0: as the model's template says, none with raw=True.
+        draft_tokens: tokens guessed ahead at most where the text repeats itself or the prompt, which saves time and never changes the
+            answer; 0: as many as pay, negative: none.
         temperature: 0: always the likeliest token; above: random choice, among the `top_k` likeliest (0: all) and those that
             together have probability `top_p`, by `seed`.
         repetition_penalty: above 1 makes tokens that already occurred less likely.
@@ -288,6 +294,8 @@ class _Call:
             r.generated_tokens,
             r.prefill_seconds,
             r.decode_seconds,
+            r.drafted_tokens,
+            r.accepted_tokens,
         )
 
 
@@ -299,6 +307,7 @@ def _generate_options(
     task: Optional[str] = None,
     max_tokens: Optional[int] = None,
     min_tokens: int = 0,
+    draft_tokens: int = 0,
     temperature: float = 0.0,
     top_k: int = 0,
     top_p: float = 1.0,
@@ -341,6 +350,7 @@ def _generate_options(
         progress=progress_callback(progress, guard)[0],
         task=None if task is None else _text(task, "task"),
         min_tokens=min_tokens,
+        draft_tokens=draft_tokens,
     )
 
 
