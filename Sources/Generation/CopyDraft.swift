@@ -13,8 +13,9 @@ struct CopyDraft {
   /// Ids by position; −1 where no token stands.
   private var ids: [Int32]
   private var pass = CopyDraft.smallPass
-  /// Passes in a row whose guesses were all wrong: after some, only longer repetitions count.
-  private var misses = 0
+  /// Right guesses of a guessing pass, the last ones counting most: the fewer they were, the longer a repetition must be to be tried,
+  /// since a pass of several rows costs somewhat more than one of the newest token alone.
+  private var gain: Float = 1
 
   /// - Parameters:
   ///   - limit: guesses of a pass at most; 0: none ever.
@@ -35,7 +36,7 @@ struct CopyDraft {
   /// Takes note of how many of a pass's guesses were right.
   mutating func learn(guessed: Int, right: Int) {
     guard guessed > 0 else { return }
-    misses = right == 0 ? misses + 1 : 0
+    gain = 0.75 * gain + 0.25 * Float(right)
     pass = right == guessed ? CopyDraft.largePass : CopyDraft.smallPass
   }
 
@@ -43,7 +44,7 @@ struct CopyDraft {
   func next(room: Int) -> ArraySlice<Int32> {
     let count = ids.count
     let most = min(limit, pass - 1, room)
-    let shortest = misses < 3 ? 2 : 4
+    let shortest = gain > 0.6 ? 2 : gain > 0.2 ? 4 : 7
     guard most > 0, count > shortest, let newest = ids.last else { return [] }
     var best = (length: shortest - 1, end: 0)
     var end = count - 1  // one past the match

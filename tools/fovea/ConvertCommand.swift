@@ -24,7 +24,7 @@ struct ConvertCommand: ParsableCommand {
   @Option(help: "auto stores a tensor compressed where that saves enough; zstd and none force it.")
   var compress = Compress.auto
 
-  @Option(help: "Weights that share a scale in int8 and int4.")
+  @Option(help: "Weights that share a scale in int4; in int8 twice as many where they divide the inputs.")
   var group = 64
 
   @Option(help: "A PEFT LoRA folder to merge into the checkpoint.")
