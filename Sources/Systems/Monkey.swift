@@ -32,9 +32,7 @@ package final class Monkey: VisionSystem {
   package var maximumTokens: Int { (vision.config.tiles + 1) * resampler.queries + 2 }
 
   package func views(of image: RGBImage) throws(ImageError) -> ImageViews {
-    let c = vision.config
-    let canvas = try image.resized(width: c.columns * c.tileSize, height: c.rows * c.tileSize, filter: .bicubic)
-    return ImageViews([canvas], rows: c.rows, columns: c.columns, areas: tileAreas(image, rows: c.rows, columns: c.columns), of: image)
+    try TileCutter(vision.config, statistics).views(of: image)
   }
 
   package func encode(

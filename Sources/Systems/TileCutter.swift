@@ -14,6 +14,13 @@ struct TileCutter {
     self.statistics = statistics
   }
 
+  /// The image stretched to a canvas of whole tiles, and the part of it that each tile shows.
+  func views(of image: RGBImage) throws(ImageError) -> ImageViews {
+    let (rows, columns, side) = (config.rows, config.columns, config.tileSize)
+    let canvas = try image.resized(width: columns * side, height: rows * side, filter: .bicubic)
+    return ImageViews([canvas], rows: rows, columns: columns, areas: tileAreas(image, rows: rows, columns: columns), of: image)
+  }
+
   /// - Parameter canvas: columns·tileSize × rows·tileSize pixels.
   /// - Returns: `[tiles + 1, 3, tileSize, tileSize]`, normalised.
   func pixels(_ canvas: RGBImage, _ ctx: Context) throws(RuntimeError) -> UnsafePointer<Float> {

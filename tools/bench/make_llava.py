@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes a LLaVA-1.5 checkpoint of random weights in its published layout, at full size, for benchmarks.
 
-    make_llava.py DIRECTORY [--decoder 0.5b|1.1b|1.8b|7b] [--vision clip-l-336|clip-l-224]
+    make_llava.py DIRECTORY [--decoder 0.5b|1.1b|1.8b|7b] [--vision clip-l-336|clip-l-224] [--tiles N]
+
+With --tiles it is a LLaVA of any resolution (the layout of LLaVA-1.6), which cuts wide images into up to N tiles.
 
 Weights are normal with the deviation 1/√inputs, so that activations neither die nor explode; values are written as f16,
 one tensor at a time. The tokenizer is the nano model's: timings do not depend on the text.
@@ -99,6 +101,7 @@ def main():
     p.add_argument("directory")
     p.add_argument("--decoder", choices=DECODERS, default="1.1b")
     p.add_argument("--vision", choices=TOWERS, default="clip-l-336")
+    p.add_argument("--tiles", type=int, default=0)
     p.add_argument("--seed", type=int, default=1)
     a = p.parse_args()
     hidden, inner, layers, heads, kv_heads, vocabulary = DECODERS[a.decoder]
@@ -116,12 +119,17 @@ def main():
         "eos_token_id": 2, "mm_vision_tower": "vision_tower", "mm_hidden_size": tower[0], "mm_vision_select_layer": -2,
         "mm_vision_select_feature": "patch", "mm_projector_type": "mlp2x_gelu", "image_aspect_ratio": "pad",
         "torch_dtype": "float16"}
+    if a.tiles:
+        config.update(image_aspect_ratio="anyres", mm_patch_merge_type="spatial_unpad",
+                      image_grid_pinpoints=[[n * tower[4], tower[4]] for n in range(1, a.tiles + 1)])
     for name, value in (("config.json", config), ("vision_tower/config.json", tower_config)):
         with open(os.path.join(a.directory, name), "w") as f:
             json.dump(value, f, indent=2)
     for name in ("tokenizer.model", "tokenizer_config.json", "generation_config.json"):
         shutil.copy(os.path.join(NANO, name), os.path.join(a.directory, name))
     tensors = list(decoder_tensors(hidden, inner, layers, heads, kv_heads, vocabulary)) + list(tower_tensors(*tower, hidden))
+    if a.tiles:
+        tensors.append(("model.image_newline", (hidden,)))
     write_safetensors(os.path.join(a.directory, "model.safetensors"), tensors, a.seed)
     print(f"{a.directory}: {sum(int(np.prod(s)) for _, s in tensors) / 1e9:.2f} billion weights")
 

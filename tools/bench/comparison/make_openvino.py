@@ -4,6 +4,7 @@
 
     make_openvino.py decoder CHECKPOINT FOLDER     int4, symmetric, groups of 64; exported by optimum-intel
     make_openvino.py encoder CHECKPOINT FOLDER     CLIP tower up to the layer LLaVA reads, and projector; int8 by NNCF
+    make_openvino.py encoder-sam CHECKPOINT FOLDER GOT-OCR2's tower and projector; int8 by NNCF
 """
 import os
 import shutil
@@ -66,26 +67,45 @@ class Encoder(torch.nn.Module):
 
 
 def encoder(checkpoint, folder):
+    quantised(Encoder(checkpoint), checkpoint.vision["image_size"], folder)
+
+
+class GOTEncoder(torch.nn.Module):
+    def __init__(self, path):
+        super().__init__()
+        from transformers import GotOcr2ForConditionalGeneration
+
+        self.model = GotOcr2ForConditionalGeneration.from_pretrained(path, dtype=torch.float32, attn_implementation="eager").eval().model
+        del self.model.language_model
+
+    def forward(self, pixels):
+        return self.model.multi_modal_projector(self.model.vision_tower(pixels).last_hidden_state)
+
+
+def quantised(module, size, folder):
+    """Products with int8 activations where NNCF places them, calibrated on one image of noise as random weights need no more."""
     import nncf
     import openvino as ov
 
-    size = checkpoint.vision["image_size"]
     example = torch.randn(1, 3, size, size, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
-        module = Encoder(checkpoint)
         model = ov.convert_model(module, example_input=example, input=[1, 3, size, size])
     model = nncf.quantize(model, nncf.Dataset([example.numpy()]), subset_size=1, model_type=nncf.ModelType.TRANSFORMER)
     ov.save_model(model, os.path.join(folder, "encoder.xml"))
 
 
+MAKERS = {"decoder": lambda path, folder: decoder(Checkpoint(path), folder), "encoder": lambda path, folder: encoder(Checkpoint(path), folder),
+          "encoder-sam": lambda path, folder: quantised(GOTEncoder(path), 1024, folder)}
+
+
 def main():
-    if len(sys.argv) != 4 or sys.argv[1] not in ("decoder", "encoder"):
+    if len(sys.argv) != 4 or sys.argv[1] not in MAKERS:
         raise SystemExit(__doc__)
     folder = sys.argv[3]
     part = folder + ".part"
     shutil.rmtree(part, ignore_errors=True)
     os.makedirs(part)
-    {"decoder": decoder, "encoder": encoder}[sys.argv[1]](Checkpoint(sys.argv[2]), part)
+    MAKERS[sys.argv[1]](sys.argv[2], part)
     shutil.rmtree(folder, ignore_errors=True)
     os.replace(part, folder)
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`peers run`: the programs take turns, and each round gives one ratio."""
+import dataclasses
 import datetime
 import json
 import os
@@ -12,13 +13,27 @@ from comparison.limits import Limits, cpu
 from comparison.prepare import versions
 from comparison.workplace import HERE
 
-# Measure: kind, tokens, Fovea's type, peers.
+
+
+@dataclasses.dataclass(frozen=True)
+class Measure:
+    kind: str            # "decode", "prefill" or "encode"
+    model: str           # Fovea's file in the work folder's models
+    peers: tuple = ()
+    tokens: int = 0      # made, of the prompt, or of one view of the image
+    side: int = 336      # width and height of the image
+    tower: str = "clip"  # which encoder: `models.ENCODERS`
+
+
 MEASURES = {
-    "decode-4bit": ("decode", 64, "int4", ("llama.cpp Q4_0", "llama.cpp Q4_K", "OpenVINO int4")),
-    "decode-8bit": ("decode", 64, "int8", ("llama.cpp Q8_0",)),
-    "prefill-256": ("prefill", 256, "int4", ("OpenVINO int4", "llama.cpp Q4_0")),
-    "prefill-1300": ("prefill", 1300, "int4", ("OpenVINO int4", "llama.cpp Q4_0")),
-    "encode": ("encode", 577, "int8", ("OpenVINO int8", "llama.cpp f16")),
+    "decode-4bit": Measure("decode", "llava-int4", ("llama.cpp Q4_0", "llama.cpp Q4_K", "OpenVINO int4"), 64),
+    "decode-8bit": Measure("decode", "llava-int8", ("llama.cpp Q8_0",), 64),
+    "prefill-256": Measure("prefill", "llava-int4", ("OpenVINO int4", "llama.cpp Q4_0"), 256),
+    "prefill-1300": Measure("prefill", "llava-int4", ("OpenVINO int4", "llama.cpp Q4_0"), 1300),
+    "encode-clip": Measure("encode", "llava-int8", ("OpenVINO int8", "llama.cpp f16"), 577),
+    "encode-sam": Measure("encode", "got-int8", ("OpenVINO int8",), 4096, 1024, "sam"),
+    # No peer runs this tower on a CPU.
+    "encode-qwen": Measure("encode", "monkey-int8", (), 1024, 896, "qwen"),
 }
 
 
@@ -36,11 +51,12 @@ def chosen(only):
 class Fovea:
     """`fovea bench`, started anew for each figure."""
 
-    def __init__(self, program, model, kind, tokens, threads, isa):
-        prompt, made = {"decode": (16, tokens), "prefill": (tokens, 2), "encode": (16, 2)}[kind]
-        self.kind = kind
+    def __init__(self, program, model, measure, threads, isa):
+        prompt, made = {"decode": (16, measure.tokens), "prefill": (measure.tokens, 2), "encode": (16, 2)}[measure.kind]
+        self.kind = measure.kind
+        # Tokens are decoded without guesses: random weights repeat themselves as no answer does.
         self.command = [program, "bench", "-m", model, "--threads", str(threads), "--prompt-tokens", str(prompt),
-                        "--tokens", str(made), "--size", "336", "--json"]
+                        "--tokens", str(made), "--size", str(measure.side), "--json"]
         self.environment = dict(os.environ, FOVEA_ISA=isa) if isa != "native" else None
         self.last = {}
 
@@ -86,16 +102,17 @@ class Peer:
         self.log.close()
 
 
-def peer(work, name, kind, tokens, threads, isa):
-    part = "encoder" if kind == "encode" else "decoder"
+def peer(work, name, measure, threads, isa):
+    kind = measure.kind
+    part = "decoder" if kind != "encode" else "encoder" if measure.tower == "clip" else "encoder-" + measure.tower
     if name.startswith("OpenVINO"):
-        command = [work.python, os.path.join(HERE, "openvino_peer.py"), part, work.need(work.model("openvino-" + part), "models")]
+        command = [work.python, os.path.join(HERE, "openvino_peer.py"), kind, work.need(work.model("openvino-" + part), "models")]
     else:
         file = f"{part}-{name.split()[1].lower()}.gguf"
         stage = "prepare" if isa == "native" else "prepare --avx2"
         program = "clip_peer" if kind == "encode" else "llama_peer"
         command = [work.need(work.peer(program, isa), stage), part, work.need(work.model(file), "models")]
-    return Peer(command + [str(threads)], kind, tokens, work.path("logs", "peers.log"))
+    return Peer(command + [str(threads)], kind, measure.tokens, work.path("logs", "peers.log"))
 
 
 def run(work, options):
@@ -104,26 +121,26 @@ def run(work, options):
         raise SystemExit("no models yet: run `peers models` first")
     results = work.read("results.json", {})
     limits = Limits(work, options.threads, options.isa)
-    for measure in chosen(options.only):
-        result = one(work, options, measure, limits, facts)
+    for name in chosen(options.only):
+        result = one(work, options, name, limits, facts)
         if result:
-            results[f"{measure} {options.isa}"] = result
+            results[f"{name} {options.isa}"] = result
             work.write("results.json", results)
 
 
-def one(work, options, measure, limits, facts):
-    kind, tokens, weights, names = MEASURES[measure]
-    names = [n for n in names if options.wants(n)]
+def one(work, options, name, limits, facts):
+    measure = MEASURES[name]
+    names = [n for n in measure.peers if options.wants(n)]
     if options.isa != "native":
         # OpenVINO cannot be held to an older instruction set from outside.
         names = [n for n in names if n.startswith("llama.cpp")]
-    model = work.need(work.model(f"llava-{weights}.fovea"), "models")
+    model = work.need(work.model(measure.model + ".fovea"), "models")
     with open(model, "rb") as f:
         while f.read(1 << 24):
             pass
-    programs = {"Fovea": Fovea(options.fovea, model, kind, tokens, options.threads, options.isa)}
-    for name in names:
-        programs[name] = peer(work, name, kind, tokens, options.threads, options.isa)
+    programs = {"Fovea": Fovea(options.fovea, model, measure, options.threads, options.isa)}
+    for n in names:
+        programs[n] = peer(work, n, measure, options.threads, options.isa)
     rounds = []
     try:
         for i in range(options.pairs):
@@ -133,7 +150,7 @@ def one(work, options, measure, limits, facts):
             figures = {n: programs[n].measure(options.runs) for n in order}
             limit["read_bytes_per_second"] = max(limit["read_bytes_per_second"], programs["Fovea"].last["read_bytes_per_second"])
             rounds.append({"figures": figures, **limit})
-            print(f"{measure} {i + 1}/{options.pairs}: " + ", ".join(f"{n} {figures[n]:.4g}" for n in programs) +
+            print(f"{name} {i + 1}/{options.pairs}: " + ", ".join(f"{n} {figures[n]:.4g}" for n in programs) +
                   f" (read {limit['read_bytes_per_second'] / 1e9:.1f} GB/s, "
                   f"integers {limit['integer_operations_per_second'] / 1e12:.2f} TOPS)", flush=True)
     finally:
@@ -141,17 +158,17 @@ def one(work, options, measure, limits, facts):
             p.close()
     fovea = programs["Fovea"].last
     return {
-        "kind": kind, "tokens": tokens, "isa": options.isa, "instruction_set": fovea["instruction_set"], "threads": options.threads,
+        "kind": measure.kind, "tokens": measure.tokens, "isa": options.isa, "instruction_set": fovea["instruction_set"], "threads": options.threads,
         "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"), "cpu": cpu()[0],
         "command": shlex.join(["tools/bench/peers", *options.words]), "versions": versions(work), "note": options.note,
         "instruction": limits.instruction,
-        "work": work_of(kind, tokens, facts, list(programs), fovea), "rounds": rounds}
+        "work": work_of(measure, facts, list(programs), fovea), "rounds": rounds}
 
 
-def work_of(kind, tokens, facts, names, fovea):
+def work_of(measure, facts, names, fovea):
     """What one unit of each program's figure costs: bytes read a token, or operations a token or an image."""
-    if kind == "encode":
-        return {n: models.encode_operations(facts) for n in names}
-    if kind == "prefill":
-        return {n: models.prefill_operations(facts, tokens) / tokens for n in names}
+    if measure.kind == "encode":
+        return {n: models.ENCODERS[measure.tower](facts) for n in names}
+    if measure.kind == "prefill":
+        return {n: models.prefill_operations(facts, measure.tokens) / measure.tokens for n in names}
     return {n: facts["bytes_per_token"].get(n, 0) if n != "Fovea" else fovea["bytes_per_token"] for n in names}

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`peers models`: one random LLaVA of full size, in the form of every program."""
+import glob
 import json
 import os
 import subprocess
@@ -19,6 +20,16 @@ def models(work, fovea, checkpoint, threads, wants):
         target = work.model(f"llava-{kind}.fovea")
         if not os.path.exists(target):
             work.run(fovea, "convert", source, "-o", target, "--type", kind, "--compress", "none", name="convert-" + kind)
+    for name, maker in (("got", "make_vary.py"), ("monkey", "make_monkey.py")):
+        target = work.model(name + "-int8.fovea")
+        if not os.path.exists(target):
+            # Of Monkey's decoder one layer: its tower is what is measured.
+            options = ["--layers", "1"] if name == "monkey" else []
+            folder = work.model(name)
+            if not glob.glob(os.path.join(folder, "*.safetensors")) and not glob.glob(os.path.join(folder, "*.bin")):
+                work.run(python, os.path.join(BENCH, maker), folder + ".part", *options, name="make_" + name)
+                os.replace(folder + ".part", folder)
+            work.run(fovea, "convert", folder, "-o", target, "--type", "int8", "--compress", "none", name="convert-" + name)
     for part in ("decoder", "encoder") if wants("llama.cpp") else ():
         target = work.model(f"{part}-f16.gguf")
         if not os.path.exists(target):
@@ -29,11 +40,12 @@ def models(work, fovea, checkpoint, threads, wants):
             peer = work.need(work.peer("llama_peer", "native"), "prepare")
             work.run(peer, "quantize", work.model("decoder-f16.gguf"), target + ".part", kind, str(threads), name="quantize-" + kind)
             os.replace(target + ".part", target)
-    for part in ("encoder", "decoder") if wants("OpenVINO") else ():
+    for part in ("encoder", "decoder", "encoder-sam") if wants("OpenVINO") else ():
         target = work.model("openvino-" + part)
         if not os.path.exists(target):
             # Everything is local; nothing is to be looked up on a hub.
-            work.run(python, os.path.join(HERE, "make_openvino.py"), part, source, target, name="openvino-" + part,
+            work.run(python, os.path.join(HERE, "make_openvino.py"), part, work.model("got") if part.endswith("sam") else source, target,
+                     name="openvino-" + part,
                      env=dict(os.environ, HF_HUB_OFFLINE="1"))
     work.write("models.json", facts(work, source))
 
@@ -68,7 +80,7 @@ def prefill_operations(facts, tokens):
     return layers * tokens * (layer + attention) + 2 * hidden * c["vocab_size"]
 
 
-def encode_operations(facts):
+def clip_operations(facts):
     """Of one image: patches, all layers but the last, projector."""
     v, out = facts["vision"], facts["language"]["hidden_size"]
     hidden, inner, patch = v["hidden_size"], v["intermediate_size"], v["patch_size"]
@@ -76,3 +88,29 @@ def encode_operations(facts):
     tokens = patches + 1
     layer = 2 * tokens * (4 * hidden * hidden + 2 * hidden * inner) + 4 * tokens * tokens * hidden
     return (v["num_hidden_layers"] - 1) * layer + 2 * patches * (3 * patch * patch * hidden + hidden * out + out * out)
+
+
+def sam_operations(facts):
+    """GOT-OCR2's tower: 64 x 64 patches, eight blocks of 5 x 5 windows of 14 x 14 and four that look everywhere, with products for
+    their relative positions; neck, two convolutions of stride 2, projector."""
+    side, window, hidden = 64, 14, 768
+    patches, windowed = side ** 2, (-(-side // window) * window) ** 2
+
+    def attention(tokens, reach):
+        return 2 * tokens * (4 * hidden * hidden + 2 * hidden * reach ** 2 + 2 * hidden * reach)
+    blocks = 8 * attention(windowed, window) + 4 * attention(patches, side) + 12 * 2 * patches * 8 * hidden * hidden
+    neck = patches * (hidden * 256 + 9 * 256 * 256) + patches // 4 * 9 * 256 * 512 + patches // 16 * (9 * 512 * 1024 + 1024 * 1024)
+    return blocks + 2 * (patches * 3 * 16 * 16 * hidden + neck)
+
+
+def qwen_operations(facts):
+    """Monkey's four tiles and whole view: 48 layers of 1024 patches, low-rank adapters on the tiles, resampler to 256 tokens."""
+    views, tokens, hidden, inner, out, queries = 5, 1024, 1664, 8192, 4096, 256
+    block = tokens * (4 * hidden * hidden + 2 * hidden * inner + 2 * tokens * hidden)
+    rank, mlp_rank = 16, 32
+    adapters = tokens * (rank * (hidden + 3 * hidden + 2 * hidden) + 2 * mlp_rank * (hidden + inner))
+    resampler = tokens * (hidden * out + 2 * out * out) + queries * (2 * out * out + 2 * tokens * out) + queries * out * out
+    return 2 * (views * (48 * block + tokens * 3 * 14 * 14 * hidden + resampler) + (views - 1) * 48 * adapters)
+
+
+ENCODERS = {"clip": clip_operations, "sam": sam_operations, "qwen": qwen_operations}

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs OpenVINO for tools/bench/peers, in the environment that `peers prepare` made.
 
-    openvino_peer.py decoder FOLDER THREADS     then lines `prefill TOKENS`, `decode TOKENS` on standard input
-    openvino_peer.py encoder FOLDER THREADS     then lines `encode`
+    openvino_peer.py decode|prefill FOLDER THREADS  then lines `prefill TOKENS`, `decode TOKENS` on standard input
+    openvino_peer.py encode FOLDER THREADS      then lines `encode`
 
 Each line is answered with the seconds that one run took. OpenVINO's own defaults choose the arithmetic (on this kind of CPU
 bf16, int8 activations for compressed weights, KV cache u8).
@@ -59,7 +59,7 @@ class Encoder:
     def __init__(self, core, folder, settings):
         compiled = core.compile_model(core.read_model(os.path.join(folder, "encoder.xml")), "CPU", settings)
         self.request = compiled.create_infer_request()
-        self.pixels = np.random.default_rng(1).standard_normal((1, 3, 336, 336), np.float32)
+        self.pixels = np.random.default_rng(1).standard_normal(tuple(compiled.input(0).shape), np.float32)
 
     def run(self, words):
         start = time.perf_counter()
@@ -68,11 +68,12 @@ class Encoder:
 
 
 def main():
-    if len(sys.argv) != 4 or sys.argv[1] not in ("decoder", "encoder"):
+    if len(sys.argv) != 4 or sys.argv[1] not in ("decode", "prefill", "encode"):
         raise SystemExit(__doc__)
     settings = {"INFERENCE_NUM_THREADS": int(sys.argv[3]), "PERFORMANCE_HINT": "LATENCY"}
-    program = {"decoder": Decoder, "encoder": Encoder}[sys.argv[1]](ov.Core(), sys.argv[2], settings)
-    program.run({"decoder": ["prefill", "16"], "encoder": ["encode"]}[sys.argv[1]])
+    encodes = sys.argv[1] == "encode"
+    program = (Encoder if encodes else Decoder)(ov.Core(), sys.argv[2], settings)
+    program.run(["encode"] if encodes else ["prefill", "16"])
     print("ready", flush=True)
     for line in sys.stdin:
         print(f"{program.run(line.split()):.9f}", flush=True)
