@@ -106,13 +106,23 @@ typedef int (*fovea_token_callback)(void *user, int32_t id, const char *text, si
 /** A weight file, prepared. Immutable; any thread may use it. */
 typedef struct fovea_model fovea_model;
 
+/** What a session keeps keys and values as. int8, with a scale for each token and head, halves their memory and, in long contexts, the time
+ *  a token takes; answers may differ in rare words. */
+typedef int32_t fovea_cache_type;
+enum {
+  FOVEA_CACHE_DEFAULT = 0, /**< f32 for weight files of f32, else f16 */
+  FOVEA_CACHE_F32 = 1,
+  FOVEA_CACHE_F16 = 2,
+  FOVEA_CACHE_INT8 = 3
+};
+
 typedef struct fovea_load_options {
   size_t struct_size;
   int32_t threads;        /**< threads that share the work of one call; 0: what cores, affinity and cgroup limits allow */
   int32_t context_length; /**< tokens a session can hold; 0: the model's own length, which is also the most */
   uint64_t memory_budget; /**< bytes the library may hold resident; 0: no limit. Too small a budget is FOVEA_ERROR_MEMORY */
   int32_t verify;         /**< not 0: read the whole file and check every checksum before returning */
-  int32_t reserved;
+  fovea_cache_type cache_type;
   fovea_progress_callback progress; /**< NULL: none */
   void *progress_user;              /**< passed to `progress` */
 } fovea_load_options;

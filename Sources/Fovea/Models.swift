@@ -132,8 +132,8 @@ private func loadOptions(
 ) throws(FoveaError) -> (options: LoadOptions, progress: Progress) {
   var c = fovea_load_options()
   try read(given, into: &c, first: FirstSize.loadOptions, "options")
-  try requireZero(c.reserved)
   var options = LoadOptions()
+  options.cacheType = try cacheType(c.cache_type)
   if c.threads != 0 { options.threads = try count(c.threads, "options.threads") }
   if c.context_length != 0 { options.contextLength = try count(c.context_length, "options.context_length") }
   if c.memory_budget != 0 { options.memoryBudget = Int(clamping: c.memory_budget) }
@@ -141,4 +141,14 @@ private func loadOptions(
   let progress = Progress(c.progress, c.progress_user)
   options.progress = progress.closure
   return (options, progress)
+}
+
+private func cacheType(_ code: fovea_cache_type) throws(FoveaError) -> CacheType? {
+  switch Int(code) {
+  case FOVEA_CACHE_DEFAULT: nil
+  case FOVEA_CACHE_F32: .float32
+  case FOVEA_CACHE_F16: .float16
+  case FOVEA_CACHE_INT8: .int8
+  default: throw .argument("options.cache_type: there is no type \(code).")
+  }
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Runtime
 
 /// How a model is loaded.
 package struct LoadOptions {
@@ -8,18 +9,21 @@ package struct LoadOptions {
   package var memoryBudget: Int?
   /// Positions a session can hold; `nil` takes the checkpoint's context length.
   package var contextLength: Int?
+  /// What sessions keep keys and values as; `nil`: f32 for files of f32 weights, else f16.
+  package var cacheType: CacheType?
   /// True: every data checksum is checked before use, also of tensors used in place.
   package var verify: Bool
   /// Called with tensors prepared and tensors in all; false stops the load.
   package var progress: ((Int, Int) -> Bool)?
 
   package init(
-    threads: Int? = nil, memoryBudget: Int? = nil, contextLength: Int? = nil, verify: Bool = false,
+    threads: Int? = nil, memoryBudget: Int? = nil, contextLength: Int? = nil, cacheType: CacheType? = nil, verify: Bool = false,
     progress: ((Int, Int) -> Bool)? = nil
   ) {
     self.threads = threads
     self.memoryBudget = memoryBudget
     self.contextLength = contextLength
+    self.cacheType = cacheType
     self.verify = verify
     self.progress = progress
   }

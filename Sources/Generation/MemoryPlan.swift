@@ -19,7 +19,7 @@ package struct MemoryPlan {
   package var weights: Int { decodedWeights + mappedWeights }
   package var total: Int { weights + cache + scratch }
 
-  package init(_ file: WeightFile, contextLength: Int?) throws(WeightFileError) {
+  package init(_ file: WeightFile, contextLength: Int?, cacheType: CacheType?) throws(WeightFileError) {
     var decoded = 0
     var mapped = 0
     for record in file.records {
@@ -31,7 +31,7 @@ package struct MemoryPlan {
     let language = try DecoderKind(file.metadata).footprint(file.metadata)
     let positions = min(max(contextLength ?? language.contextLength, 1), language.contextLength)
     self.contextLength = positions
-    cache = language.cacheBytesPerPosition * positions
+    cache = language.cacheBytesPerPosition(cacheType) * positions
     scratch = max(
       try SystemKind(file.metadata).scratchBytes(file.metadata),
       Session.chunk * language.scratchBytesPerPosition + language.logitBytes)

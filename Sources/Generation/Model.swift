@@ -14,6 +14,7 @@ package final class Model {
   package let plan: MemoryPlan
   /// Positions that a session holds.
   package let contextLength: Int
+  let cacheType: CacheType?
   let kernels: KernelTable
   package let pool: ThreadPool
   private let store: WeightStore
@@ -39,7 +40,7 @@ package final class Model {
   package static func plan(path: String, options: LoadOptions) throws(FoveaError) -> MemoryPlan {
     do {
       let file = try WeightFile(path: path)
-      return try MemoryPlan(file, contextLength: options.contextLength)
+      return try MemoryPlan(file, contextLength: options.contextLength, cacheType: options.cacheType)
     } catch { throw FoveaError(error) }
   }
 
@@ -48,13 +49,14 @@ package final class Model {
       throw FoveaError(.argument, "threads: \(threads), must be 1…1024")
     }
     self.file = file
-    do { plan = try MemoryPlan(file, contextLength: options.contextLength) } catch { throw FoveaError(error) }
+    do { plan = try MemoryPlan(file, contextLength: options.contextLength, cacheType: options.cacheType) } catch { throw FoveaError(error) }
     if let budget = options.memoryBudget, plan.total > budget {
       throw FoveaError(
         .memory,
         "\(file.name): needs about \(plan.total) bytes (weights \(plan.weights), context \(plan.cache), scratch \(plan.scratch)), the memory budget is \(budget)")
     }
     contextLength = plan.contextLength
+    cacheType = options.cacheType
     isQuantized = file.records.contains { $0.encoding.isQuantized }
     kernels = KernelTable.choose()
     pool = ThreadPool(threads: options.threads)

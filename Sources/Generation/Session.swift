@@ -26,7 +26,7 @@ package final class Session {
   package init(_ model: Model, contextLength: Int? = nil) throws(FoveaError) {
     self.model = model
     self.contextLength = min(max(contextLength ?? model.contextLength, 1), model.contextLength)
-    do { cache = try model.system.decoder.makeCache(capacity: self.contextLength) } catch { throw FoveaError(error) }
+    do { cache = try model.system.decoder.makeCache(capacity: self.contextLength, type: model.cacheType) } catch { throw FoveaError(error) }
   }
 
   /// Forgets what the cache holds.

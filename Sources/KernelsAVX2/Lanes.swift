@@ -31,6 +31,7 @@ struct Lanes {
     let both = unsafeBitCast(halves, to: Halves.self)
     self.init(_mm256_cvtph_ps(both.a), _mm256_cvtph_ps(both.b))
   }
+  @inline(__always) init(int8 p: UnsafePointer<Int8>) { self.init(fovea_load_int8_8(p), fovea_load_int8_8(p + 8)) }
 
   @inline(__always) func store(_ p: UnsafeMutablePointer<Float>) {
     _mm256_storeu_ps(p, a)
@@ -169,6 +170,10 @@ extension Lanes {
   @inline(__always) var lowHalves: Lanes { Lanes(fovea_low_halves_256(a), fovea_low_halves_256(b)) }
   /// The f16 in the high 16 bits of each lane, widened.
   @inline(__always) var highHalves: Lanes { Lanes(fovea_high_halves_256(a), fovea_high_halves_256(b)) }
+  /// The int8 of each lane that has `bits` bits above it, widened.
+  @inline(__always) func bytes(above bits: Int32) -> Lanes {
+    Lanes(fovea_bytes_above_256(a, bits), fovea_bytes_above_256(b, bits))
+  }
 }
 
 #endif

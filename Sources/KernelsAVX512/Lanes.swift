@@ -23,6 +23,8 @@ struct Lanes {
     v = fovea_load_half_16_masked(p, Int32(truncatingIfNeeded: count))
   }
 
+  @inline(__always) init(int8 p: UnsafePointer<Int8>) { v = fovea_load_int8_16(p) }
+
   @inline(__always) func store(_ p: UnsafeMutablePointer<Float>) { _mm512_storeu_ps(p, v) }
   @inline(__always) func store(_ p: UnsafeMutablePointer<Float>, count: Int) {
     _mm512_mask_storeu_ps(p, fovea_mask_512(Int32(truncatingIfNeeded: count)), v)
@@ -120,6 +122,10 @@ extension Lanes {
   @inline(__always) var lowHalves: Lanes { Lanes(fovea_low_halves_512(v)) }
   /// The f16 in the high 16 bits of each lane, widened.
   @inline(__always) var highHalves: Lanes { Lanes(fovea_high_halves_512(v)) }
+  /// The int8 of each lane that has `bits` bits above it, widened.
+  @inline(__always) func bytes(above bits: UInt32) -> Lanes {
+    Lanes(_mm512_cvtepi32_ps(_mm512_srai_epi32(_mm512_slli_epi32(_mm512_castps_si512(v), bits), 24)))
+  }
 }
 
 #endif

@@ -32,7 +32,10 @@ extension VectorKernels {
     guard let keys = a.key, let values = a.value else { return }
     let queries = AttentionScratch.queries(headSize: Int(a.headSize), endQuery - firstQuery)
     let s = AttentionScratch(memory, headSize: Int(a.headSize), queries: queries)
-    let offset = head * Int(a.kvHeads) / Int(a.heads) * a.headStride
+    let keyHead = head * Int(a.kvHeads) / Int(a.heads)
+    let offset = keyHead * a.headStride
+    let keyScale = a.keyScale.map { $0 + keyHead * a.scaleStride }
+    let valueScale = a.valueScale.map { $0 + keyHead * a.scaleStride }
     var first = firstQuery
     while first < endQuery {
       let count = endQuery - first < queries ? endQuery - first : queries
@@ -42,7 +45,11 @@ extension VectorKernels {
       while start < visible {
         let block = visible - start < 64 ? visible - start : 64
         if count == 1, a.rowBias == nil {
-          s.oneQuery(a, keys, values, offset, first, start, block)
+          s.oneScore(a, keys, offset, start, block)
+          if let keyScale { s.scaleScores(keyScale + start, 1, block) }
+          s.weights(a, first, 0, 1, start, block)
+          if let valueScale { s.scaleScores(valueScale + start, 1, block) }
+          s.oneOutput(a, values, offset, start, block)
         } else {
           s.packRows(keys, a, offset, start, block)
           s.transposeKeys(block)
@@ -54,8 +61,10 @@ extension VectorKernels {
             if seen > 0 {
               let columns = seen < block ? seen : block
               s.scores(i, rows, columns)
+              if let keyScale { s.scaleScores(keyScale + start, rows, columns) }
               addBias(a, head, first + i, rows, start, columns, factor: 1, to: s.score)
               s.weights(a, first, i, rows, start, columns)
+              if let valueScale { s.scaleScores(valueScale + start, rows, columns) }
               s.outputs(i, rows, columns)
             }
             i += 6

@@ -4,48 +4,57 @@ import Shims
 
 /// A single query: keys are turned to columns in registers, values read where they are. Bound by how fast both come.
 extension AttentionScratch {
-  /// One block of `count` keys for query `first`.
+  /// Scores of query 0 with a block of `count` keys from `start` on.
   @inline(__always)
-  func oneQuery(
-    _ a: AttentionArguments, _ keys: UnsafeRawPointer, _ values: UnsafeRawPointer, _ offset: Int, _ first: Int, _ start: Int, _ count: Int
-  ) {
-    let isHalf = a.isHalf != 0
-    let size = isHalf ? 2 : 4
-    let stride = a.tokenStride * size
-    let begin = (start * a.tokenStride + offset) * size
-    let isWhole = headSize & 15 == 0
-    if isWhole, count == 64 {
-      scoresInPlace(keys + begin, stride, isHalf)
+  func oneScore(_ a: AttentionArguments, _ keys: UnsafeRawPointer, _ offset: Int, _ start: Int, _ count: Int) {
+    let element = Element(rows: a.rows)
+    if headSize & 15 == 0, count == 64 {
+      scoresInPlace(keys + (start * a.tokenStride + offset) * element.size, a.tokenStride * element.size, element)
     } else {
       packRows(keys, a, offset, start, count)
       transposeKeys(count)
       var j = 0
       while j < count {
         var row = Columns1()
-        accumulate(&row, query, key + j, stride: 64, step: 256, count: headSize, isHalf: false)
+        accumulate(&row, query, key + j, stride: 64, step: 256, count: headSize, .float32)
         row.forEach { $1.store(score + j + 16 * $0) }
         j += 16
       }
     }
-    weights(a, first, 0, 1, start, count)
-    if isWhole {
-      outputInPlace(values + begin, stride, count, isHalf)
+  }
+
+  /// output ← output · correction + weights · the block's values.
+  @inline(__always)
+  func oneOutput(_ a: AttentionArguments, _ values: UnsafeRawPointer, _ offset: Int, _ start: Int, _ count: Int) {
+    if headSize & 15 == 0 {
+      let element = Element(rows: a.rows)
+      outputInPlace(values + (start * a.tokenStride + offset) * element.size, a.tokenStride * element.size, count, element)
     } else {
       packRows(values, a, offset, start, count)
-      outputInPlace(value, padded * 4, count, false)
+      outputInPlace(value, padded * 4, count, .float32)
     }
   }
 
   /// Scores with 64 keys `stride` bytes apart; headSize is a multiple of 16.
   @inline(__always)
-  private func scoresInPlace(_ keys: UnsafeRawPointer, _ stride: Int, _ isHalf: Bool) {
+  private func scoresInPlace(_ keys: UnsafeRawPointer, _ stride: Int, _ element: Element) {
     var j = 0
     while j < 64 {
       var (s0, s1) = (Lanes(), Lanes())
       let p0 = keys + j * stride
       let p1 = p0 + 16 * stride
       var d = 0
-      if isHalf {
+      switch element {
+      case .int8:
+        while d < headSize {
+          prefetch(p1 + 16 * stride, stride, d / 16)
+          // Fours of int8 are turned as 32-bit columns.
+          let (x, y) = (transposed(p0 + d, stride), transposed(p1 + d, stride))
+          addFours(&s0, x, query + d)
+          addFours(&s1, y, query + d)
+          d += 16
+        }
+      case .float16:
         while d < headSize {
           prefetch(p1 + 16 * stride, stride, d / 8)
           // Pairs of f16 are turned as 32-bit columns.
@@ -54,7 +63,7 @@ extension AttentionScratch {
           addPairs(&s1, y, query + d)
           d += 8
         }
-      } else {
+      case .float32:
         while d < headSize {
           prefetch(p1 + 16 * stride, stride, d / 4)
           let (x, y) = (transposed(p0 + d * 4, stride), transposed(p1 + d * 4, stride))
@@ -96,18 +105,31 @@ extension AttentionScratch {
     s = s.addingProduct(x.3.lowHalves, Lanes(repeating: q[6])).addingProduct(x.3.highHalves, Lanes(repeating: q[7]))
   }
 
+  @inline(__always)
+  private func addFours(_ s: inout Lanes, _ x: (Lanes, Lanes, Lanes, Lanes), _ q: UnsafePointer<Float>) {
+    addFour(&s, x.0, q)
+    addFour(&s, x.1, q + 4)
+    addFour(&s, x.2, q + 8)
+    addFour(&s, x.3, q + 12)
+  }
+
+  @inline(__always)
+  private func addFour(_ s: inout Lanes, _ x: Lanes, _ q: UnsafePointer<Float>) {
+    s = s.addingProduct(x.bytes(above: 24), Lanes(repeating: q[0])).addingProduct(x.bytes(above: 16), Lanes(repeating: q[1]))
+    s = s.addingProduct(x.bytes(above: 8), Lanes(repeating: q[2])).addingProduct(x.bytes(above: 0), Lanes(repeating: q[3]))
+  }
+
   /// output ← output · correction + weights · the `count` rows at `values`.
   @inline(__always)
-  private func outputInPlace(_ values: UnsafeRawPointer, _ stride: Int, _ count: Int, _ isHalf: Bool) {
+  private func outputInPlace(_ values: UnsafeRawPointer, _ stride: Int, _ count: Int, _ element: Element) {
     let factor = Lanes(repeating: correction[0])
-    let size = isHalf ? 2 : 4
     var d = 0
     while d < padded {
       if padded - d >= 64 {
-        column(Columns4.self, values + d * size, d, factor, stride, count, isHalf)
+        column(Columns4.self, values + d * element.size, d, factor, stride, count, element)
         d += 64
       } else {
-        column(Columns1.self, values + d * size, d, factor, stride, count, isHalf)
+        column(Columns1.self, values + d * element.size, d, factor, stride, count, element)
         d += 16
       }
     }
@@ -115,14 +137,14 @@ extension AttentionScratch {
 
   @inline(__always)
   private func column<C: Columns>(
-    _: C.Type, _ values: UnsafeRawPointer, _ d: Int, _ factor: Lanes, _ stride: Int, _ count: Int, _ isHalf: Bool
+    _: C.Type, _ values: UnsafeRawPointer, _ d: Int, _ factor: Lanes, _ stride: Int, _ count: Int, _ element: Element
   ) {
-    var row = C(output + d, stride: 64, isHalf: false)
+    var row = C(output + d, stride: 64, .float32)
     row.multiply(factor)
-    if isHalf {
-      accumulate(&row, score, values, stride: 32, step: stride, count: count, isHalf: true)
-    } else {
-      accumulate(&row, score, values, stride: 64, step: stride, count: count, isHalf: false)
+    switch element {
+    case .int8: accumulate(&row, score, values, stride: 16, step: stride, count: count, .int8)
+    case .float16: accumulate(&row, score, values, stride: 32, step: stride, count: count, .float16)
+    case .float32: accumulate(&row, score, values, stride: 64, step: stride, count: count, .float32)
     }
     row.forEach { $1.store(output + d + 16 * $0) }
   }

@@ -4,14 +4,15 @@ import Shims
 
 /// What float and integer attention share.
 extension VectorKernels {
-  /// Copies `count` rows of keys or values to `rows`, headSize rounded up to 16 wide, widened to f32, and zeros up to a multiple of 16 rows.
+  /// Copies `count` rows of keys or values to `rows`, headSize rounded up to 16 wide, widened to f32 (int8 without their scales), and zeros up to a multiple of 16 rows.
   @inline(__always)
   static func packRows(
     _ base: UnsafeRawPointer, _ a: AttentionArguments, _ offset: Int, _ start: Int, _ count: Int, to rows: UnsafeMutablePointer<Float>
   ) {
     let headSize = Int(a.headSize)
     let padded = (headSize + 15) & ~15
-    let size = a.isHalf != 0 ? 2 : 4
+    let element = Element(rows: a.rows)
+    let size = element.size
     let stride = a.tokenStride * size
     var source = base + (start * a.tokenStride + offset) * size
     var row = rows
@@ -23,7 +24,7 @@ extension VectorKernels {
         fovea_prefetch(source + 12 * stride + line)
         line += 64
       }
-      packRow(source, row, headSize, a.isHalf != 0)
+      packRow(source, row, headSize, element)
       source += stride
       row += padded
       j += 1
@@ -40,16 +41,22 @@ extension VectorKernels {
   }
 
   @inline(__always)
-  private static func packRow(_ source: UnsafeRawPointer, _ row: UnsafeMutablePointer<Float>, _ headSize: Int, _ isHalf: Bool) {
+  private static func packRow(_ source: UnsafeRawPointer, _ row: UnsafeMutablePointer<Float>, _ headSize: Int, _ element: Element) {
     var d = 0
-    if isHalf {
+    switch element {
+    case .int8:
+      while d < headSize {  // zeros stand behind the last
+        lanes(source + d, .int8).store(row + d)
+        d += 16
+      }
+    case .float16:
       let source = source.assumingMemoryBound(to: UInt16.self)
       while d + 16 <= headSize {
         Lanes(half: source + d).store(row + d)
         d += 16
       }
       if d < headSize { Lanes(half: source + d, count: headSize - d).store(row + d) }
-    } else {
+    case .float32:
       let source = source.assumingMemoryBound(to: Float.self)
       while d + 16 <= headSize {
         Lanes(source + d).store(row + d)

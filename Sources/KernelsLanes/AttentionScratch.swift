@@ -102,15 +102,32 @@ struct AttentionScratch {
       let c = Rows(score + j, stride: 64, count: rows)
       if WideColumns.width > 1, count - j > 16 * (WideColumns.width - 1) {
         var tile = Tile<WideColumns>()
-        tile.accumulate(q, key + j, stride: 64, step: 256, count: headSize, isHalf: false)
+        tile.accumulate(q, key + j, stride: 64, step: 256, count: headSize, .float32)
         tile.store(c)
         j += 16 * WideColumns.width
       } else {
         var tile = Tile<Columns1>()
-        tile.accumulate(q, key + j, stride: 64, step: 256, count: headSize, isHalf: false)
+        tile.accumulate(q, key + j, stride: 64, step: 256, count: headSize, .float32)
         tile.store(c)
         j += 16
       }
+    }
+  }
+
+  /// Scores of `rows` queries times a scale for each key.
+  @inline(__always)
+  func scaleScores(_ scales: UnsafePointer<Float>, _ rows: Int, _ count: Int) {
+    var j = 0
+    while j < count {
+      let lanes = count - j < 16 ? count - j : 16
+      let factor = Lanes(scales + j, count: lanes)
+      var t = 0
+      while t < rows {
+        let p = score + t * 64 + j
+        (Lanes(p) * factor).store(p)
+        t += 1
+      }
+      j += 16
     }
   }
 
@@ -167,12 +184,12 @@ struct AttentionScratch {
       let c = Rows(output + i * padded + d, stride: padded, count: rows)
       if WideColumns.width > 1, padded - d >= 16 * WideColumns.width {
         var tile = Tile<WideColumns>(c, factors: correction, count: rows)
-        tile.accumulate(p, value + d, stride: 64, step: padded * 4, count: count, isHalf: false)
+        tile.accumulate(p, value + d, stride: 64, step: padded * 4, count: count, .float32)
         tile.store(c)
         d += 16 * WideColumns.width
       } else {
         var tile = Tile<Columns1>(c, factors: correction, count: rows)
-        tile.accumulate(p, value + d, stride: 64, step: padded * 4, count: count, isHalf: false)
+        tile.accumulate(p, value + d, stride: 64, step: padded * 4, count: count, .float32)
         tile.store(c)
         d += 16
       }

@@ -8,19 +8,19 @@ extension VectorKernels {
   package static func linearF32(
     _ arguments: UnsafePointer<LinearArguments>, _ firstBlock: Int, _ endBlock: Int, _ firstToken: Int, _ endToken: Int
   ) {
-    linear(arguments.pointee, firstBlock, endBlock, firstToken, endToken, isHalf: false)
+    linear(arguments.pointee, firstBlock, endBlock, firstToken, endToken, .float32)
   }
 
   @export(interface)
   package static func linearF16(
     _ arguments: UnsafePointer<LinearArguments>, _ firstBlock: Int, _ endBlock: Int, _ firstToken: Int, _ endToken: Int
   ) {
-    linear(arguments.pointee, firstBlock, endBlock, firstToken, endToken, isHalf: true)
+    linear(arguments.pointee, firstBlock, endBlock, firstToken, endToken, .float16)
   }
 
   @inline(__always)
   private static func linear(
-    _ a: LinearArguments, _ firstBlock: Int, _ endBlock: Int, _ firstToken: Int, _ endToken: Int, isHalf: Bool
+    _ a: LinearArguments, _ firstBlock: Int, _ endBlock: Int, _ firstToken: Int, _ endToken: Int, _ element: Element
   ) {
     let isAlone = (endToken - firstToken) % 6 == 1  // a lone token is cheaper by itself than as a tile of 6
     let end = isAlone ? endToken - 1 : endToken
@@ -28,10 +28,10 @@ extension VectorKernels {
       var block = firstBlock
       while block < endBlock {
         if block + WideColumns.width <= endBlock {
-          panel(WideColumns.self, a, block, firstToken, end, isHalf)
+          panel(WideColumns.self, a, block, firstToken, end, element)
           block += WideColumns.width
         } else {
-          panel(Columns1.self, a, block, firstToken, end, isHalf)
+          panel(Columns1.self, a, block, firstToken, end, element)
           block += 1
         }
       }
@@ -40,10 +40,10 @@ extension VectorKernels {
     var block = firstBlock
     while block < endBlock {
       if block + 4 <= endBlock {
-        row(Columns4.self, a, block, end, isHalf)
+        row(Columns4.self, a, block, end, element)
         block += 4
       } else {
-        row(Columns1.self, a, block, end, isHalf)
+        row(Columns1.self, a, block, end, element)
         block += 1
       }
     }
@@ -52,16 +52,16 @@ extension VectorKernels {
   /// Some blocks for all tokens, in runs of inputs whose weights stay in the second-level cache; between runs the sums wait in y.
   @inline(__always)
   private static func panel<C: Columns>(
-    _: C.Type, _ a: LinearArguments, _ block: Int, _ firstToken: Int, _ endToken: Int, _ isHalf: Bool
+    _: C.Type, _ a: LinearArguments, _ block: Int, _ firstToken: Int, _ endToken: Int, _ element: Element
   ) {
-    let run = (isHalf ? 4096 : 2048) / C.width  // 128 KiB of weights
+    let run = 8192 / element.size / C.width  // 128 KiB of weights
     let inputs = Int(a.inputs)
     var start = 0
     repeat {
       let end = inputs - start < run ? inputs : start + run
       var token = firstToken
       while token < endToken {
-        tile(C.self, a, block, token, endToken - token < 6 ? endToken - token : 6, start, end, isHalf)
+        tile(C.self, a, block, token, endToken - token < 6 ? endToken - token : 6, start, end, element)
         token += 6
       }
       start = end
@@ -70,12 +70,12 @@ extension VectorKernels {
 
   @inline(__always)
   private static func tile<C: Columns>(
-    _: C.Type, _ a: LinearArguments, _ block: Int, _ token: Int, _ count: Int, _ start: Int, _ end: Int, _ isHalf: Bool
+    _: C.Type, _ a: LinearArguments, _ block: Int, _ token: Int, _ count: Int, _ start: Int, _ end: Int, _ element: Element
   ) {
     guard let weights = a.weights, let x = a.xFloat, let y = a.y else { return }
     let rows = Rows(UnsafeMutablePointer(mutating: x) + token * a.xStride + start, stride: a.xStride, count: count)
     let outputs = Rows(y + token * a.yStride, stride: a.yStride, count: count)
-    let step = isHalf ? 32 : 64
+    let step = 16 * element.size
     var tile = Tile<C>()
     if start > 0 {
       tile.r0 = sums(outputs.p0, a, block)
@@ -87,7 +87,7 @@ extension VectorKernels {
     }
     tile.accumulate(
       rows, weights + block * a.blockStride + a.payloadOffset + start * step, stride: a.blockStride, step: step,
-      count: end - start, isHalf: isHalf)
+      count: end - start, element)
     let bias = end == Int(a.inputs) ? a.bias : nil
     finish(tile.r0, outputs.p0, a, bias, block)
     finish(tile.r1, outputs.p1, a, bias, block)
@@ -104,12 +104,12 @@ extension VectorKernels {
   }
 
   @inline(__always)
-  private static func row<C: Columns>(_: C.Type, _ a: LinearArguments, _ block: Int, _ token: Int, _ isHalf: Bool) {
+  private static func row<C: Columns>(_: C.Type, _ a: LinearArguments, _ block: Int, _ token: Int, _ element: Element) {
     guard let weights = a.weights, let x = a.xFloat, let y = a.y else { return }
     var row = C()
     accumulate(
       &row, x + token * a.xStride, weights + block * a.blockStride + a.payloadOffset, stride: a.blockStride,
-      step: isHalf ? 32 : 64, count: Int(a.inputs), isHalf: isHalf)
+      step: 16 * element.size, count: Int(a.inputs), element)
     finish(row, y + token * a.yStride, a, a.bias, block)
   }
 

@@ -1,5 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #if arch(x86_64)
+import Shims
+
+/// How numbers stand in memory.
+enum Element {
+  case float32, float16, int8
+
+  /// Of keys and values.
+  @inline(__always)
+  init(rows: Int32) { self = rows == FOVEA_ROWS_F16 ? .float16 : rows == FOVEA_ROWS_INT8 ? .int8 : .float32 }
+
+  /// Bytes.
+  @inline(__always) var size: Int { self == .float32 ? 4 : self == .float16 ? 2 : 1 }
+}
 
 /// Neighbouring output columns of one row, held in registers: one or four `Lanes`.
 protocol Columns {
@@ -7,8 +20,8 @@ protocol Columns {
   static var width: Int { get }
   /// Zeros.
   init()
-  /// `width` vectors `stride` bytes apart, of f32 or (`isHalf`) f16.
-  init(_ p: UnsafeRawPointer, stride: Int, isHalf: Bool)
+  /// `width` vectors `stride` bytes apart.
+  init(_ p: UnsafeRawPointer, stride: Int, _ element: Element)
   /// The first `count` floats at `p` (all if it has so many), then zeros.
   init(_ p: UnsafePointer<Float>, count: Int)
   /// self ← fma(w, x, self).
@@ -23,7 +36,7 @@ struct Columns1: Columns {
   private var c0 = Lanes()
 
   @inline(__always) init() {}
-  @inline(__always) init(_ p: UnsafeRawPointer, stride: Int, isHalf: Bool) { c0 = lanes(p, isHalf) }
+  @inline(__always) init(_ p: UnsafeRawPointer, stride: Int, _ element: Element) { c0 = lanes(p, element) }
   @inline(__always) init(_ p: UnsafePointer<Float>, count: Int) { c0 = lanes(p, count) }
   @inline(__always) mutating func addProduct(_ w: Columns1, _ x: Lanes) { c0 = c0.addingProduct(w.c0, x) }
   @inline(__always) mutating func multiply(_ factor: Lanes) { c0 = c0 * factor }
@@ -35,11 +48,11 @@ struct Columns4: Columns {
   private var c0 = Lanes(), c1 = Lanes(), c2 = Lanes(), c3 = Lanes()
 
   @inline(__always) init() {}
-  @inline(__always) init(_ p: UnsafeRawPointer, stride: Int, isHalf: Bool) {
-    c0 = lanes(p, isHalf)
-    c1 = lanes(p + stride, isHalf)
-    c2 = lanes(p + 2 * stride, isHalf)
-    c3 = lanes(p + 3 * stride, isHalf)
+  @inline(__always) init(_ p: UnsafeRawPointer, stride: Int, _ element: Element) {
+    c0 = lanes(p, element)
+    c1 = lanes(p + stride, element)
+    c2 = lanes(p + 2 * stride, element)
+    c3 = lanes(p + 3 * stride, element)
   }
   @inline(__always) init(_ p: UnsafePointer<Float>, count: Int) {
     c0 = lanes(p, count)
@@ -68,8 +81,12 @@ struct Columns4: Columns {
 }
 
 @inline(__always)
-private func lanes(_ p: UnsafeRawPointer, _ isHalf: Bool) -> Lanes {
-  isHalf ? Lanes(half: p.assumingMemoryBound(to: UInt16.self)) : Lanes(p.assumingMemoryBound(to: Float.self))
+func lanes(_ p: UnsafeRawPointer, _ element: Element) -> Lanes {
+  switch element {
+  case .float32: Lanes(p.assumingMemoryBound(to: Float.self))
+  case .float16: Lanes(half: p.assumingMemoryBound(to: UInt16.self))
+  case .int8: Lanes(int8: p.assumingMemoryBound(to: Int8.self))
+  }
 }
 
 @inline(__always)
@@ -113,18 +130,18 @@ struct Tile<C: Columns> {
 
   @inline(__always)
   private static func row(_ p: UnsafePointer<Float>, _ factor: Float) -> C {
-    var row = C(p, stride: 64, isHalf: false)
+    var row = C(p, stride: 64, .float32)
     row.multiply(Lanes(repeating: factor))
     return row
   }
 
   /// `b`: vectors `stride` bytes apart; `step` bytes from one k to the next.
   @inline(__always)
-  mutating func accumulate(_ a: Rows, _ b: UnsafeRawPointer, stride: Int, step: Int, count: Int, isHalf: Bool) {
+  mutating func accumulate(_ a: Rows, _ b: UnsafeRawPointer, stride: Int, step: Int, count: Int, _ element: Element) {
     var b = b
     var k = 0
     while k < count {
-      let w = C(b, stride: stride, isHalf: isHalf)
+      let w = C(b, stride: stride, element)
       r0.addProduct(w, Lanes(repeating: a.p0[k]))
       r1.addProduct(w, Lanes(repeating: a.p1[k]))
       r2.addProduct(w, Lanes(repeating: a.p2[k]))
@@ -150,12 +167,12 @@ struct Tile<C: Columns> {
 /// One row of a tile by itself.
 @inline(__always)
 func accumulate<C: Columns>(
-  _ row: inout C, _ a: UnsafePointer<Float>, _ b: UnsafeRawPointer, stride: Int, step: Int, count: Int, isHalf: Bool
+  _ row: inout C, _ a: UnsafePointer<Float>, _ b: UnsafeRawPointer, stride: Int, step: Int, count: Int, _ element: Element
 ) {
   var b = b
   var k = 0
   while k < count {
-    row.addProduct(C(b, stride: stride, isHalf: isHalf), Lanes(repeating: a[k]))
+    row.addProduct(C(b, stride: stride, element), Lanes(repeating: a[k]))
     b += step
     k += 1
   }

@@ -5,14 +5,16 @@ extension ScalarKernels {
   /// softmax(scale · q·kᵀ) · v of one head for queries `firstQuery ..< endQuery`, keys visited once in blocks of 64.
   ///
   /// Query i sees its first n keys: all, or min(keys, causalStart + i + 1). Order of operations, the same in every variant:
-  /// - score s_j ← fma(q_d · scale, k_jd, s_j) over d ascending, from 0; then s_j + (row bias + column bias) where there are any;
+  /// - score s_j ← fma(q_d · scale, k_jd, s_j) over d ascending, from 0, times the key's scale where it is int8; then s_j + (row bias +
+  ///   column bias) where there are any;
   /// - a block's running maximum m' = max(m, its visible scores), correction c = e^(m − m') (m starts at −∞, so c at 0);
   /// - weight p_j = e^(s_j − m'); the sum of weights runs in 16 lanes, lane j mod 16: l ← l · c, then l ← l + p_j, keys ascending;
-  /// - output o_d ← o_d · c, then o_d ← fma(p_j, v_jd, o_d) over the block's visible keys ascending;
+  /// - output o_d ← o_d · c, then o_d ← fma(p_j, v_jd, o_d) over the block's visible keys ascending, p_j times the value's scale where
+  ///   it is int8;
   /// - at the end o_d · (1 / total), the total by folding the lanes 16 → 8 → 4 → 2 → 1. No visible key: zeros.
   /// A block with no visible key changes nothing (c = e⁰ = 1 exactly), so a variant may skip it or not.
   ///
-  /// f16 keys and values are widened exactly. Head h reads key/value head h · kvHeads / heads. `headSize` ≤ 256, of any value.
+  /// f16 and int8 keys and values are widened exactly. Head h reads key/value head h · kvHeads / heads. `headSize` ≤ 256, of any value.
   package static func attention(
     _ arguments: UnsafePointer<AttentionArguments>, _ head: Int, _ firstQuery: Int, _ endQuery: Int
   ) {
@@ -20,13 +22,11 @@ extension ScalarKernels {
     guard let query = a.query, let keys = a.key, let values = a.value, let output = a.output, a.heads > 0 else { return }
     let headSize = Int(a.headSize)
     let kvOffset = head * Int(a.kvHeads) / Int(a.heads) * a.headStride
-    let isHalf = a.isHalf != 0
+    let scaleOffset = head * Int(a.kvHeads) / Int(a.heads) * a.scaleStride
 
     @inline(__always)
     func element(_ base: UnsafeRawPointer, _ token: Int, _ d: Int) -> Float {
-      let index = token * a.tokenStride + kvOffset + d
-      return isHalf
-        ? float(half: base.assumingMemoryBound(to: UInt16.self)[index]) : base.assumingMemoryBound(to: Float.self)[index]
+      ScalarKernels.element(base, a.rows, token * a.tokenStride + kvOffset + d)
     }
 
     for i in firstQuery..<endQuery {
@@ -44,6 +44,7 @@ extension ScalarKernels {
         for j in 0..<count {
           var s: Float = 0
           for d in 0..<headSize { s = s.addingProduct(q[d] * a.scale, element(keys, start + j, d)) }
+          if let scales = a.keyScale { s *= scales[scaleOffset + start + j] }
           if let bias = bias(a, head, i, start + j) { s += bias }
           weights[j] = s
           maximum = s > maximum ? s : maximum
@@ -53,6 +54,7 @@ extension ScalarKernels {
         for j in 0..<count {
           weights[j] = exponential(weights[j] - maximum)
           sums[j & 15] += weights[j]
+          if let scales = a.valueScale { weights[j] *= scales[scaleOffset + start + j] }
         }
         for d in 0..<headSize {
           var f = o[d] * correction
@@ -65,6 +67,17 @@ extension ScalarKernels {
       for d in 0..<headSize { o[d] *= inverse }
     }
   }
+
+  /// Number `index` of keys or values kept as `rows` says, widened.
+  @inline(__always)
+  static func element(_ base: UnsafeRawPointer, _ rows: Int32, _ index: Int) -> Float {
+    switch rows {
+    case FOVEA_ROWS_F16: float(half: base.assumingMemoryBound(to: UInt16.self)[index])
+    case FOVEA_ROWS_INT8: Float(base.assumingMemoryBound(to: Int8.self)[index])
+    default: base.assumingMemoryBound(to: Float.self)[index]
+    }
+  }
+
   /// What the grid adds to the score of query `i` with key `j`.
   @inline(__always)
   static func bias(_ a: AttentionArguments, _ head: Int, _ i: Int, _ j: Int) -> Float? {

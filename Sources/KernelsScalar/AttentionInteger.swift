@@ -23,13 +23,10 @@ extension ScalarKernels {
     guard let query = a.query, let keys = a.key, let values = a.value, let output = a.output, a.heads > 0 else { return }
     let headSize = Int(a.headSize)
     let kvOffset = head * Int(a.kvHeads) / Int(a.heads) * a.headStride
-    let isHalf = a.isHalf != 0
 
     @inline(__always)
     func element(_ base: UnsafeRawPointer, _ token: Int, _ d: Int) -> Float {
-      let index = token * a.tokenStride + kvOffset + d
-      return isHalf
-        ? float(half: base.assumingMemoryBound(to: UInt16.self)[index]) : base.assumingMemoryBound(to: Float.self)[index]
+      ScalarKernels.element(base, a.rows, token * a.tokenStride + kvOffset + d)
     }
 
     for i in firstQuery..<endQuery {

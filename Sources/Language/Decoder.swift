@@ -13,7 +13,8 @@ package protocol Decoder: AnyObject {
   var bytesPerToken: Int { get }
 
   /// An empty cache for sequences of up to `capacity` positions; the system backs its memory as it is used.
-  func makeCache(capacity: Int) throws(RuntimeError) -> KVCache
+  /// - Parameter type: what it keeps keys and values as; `nil`: what suits the decoder's weights.
+  func makeCache(capacity: Int, type: CacheType?) throws(RuntimeError) -> KVCache
 
   /// Called before a prompt's first pass with all its positions. Empties the cache where what it holds was computed for prompts
   /// that this one shares nothing with (positions that depend on the prompt's whole length).

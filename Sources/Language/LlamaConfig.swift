@@ -18,8 +18,8 @@ package struct LlamaConfig {
   package let ntkContext: Int?
   /// Qwen v1's logn scaling: queries past this many positions grow with the logarithm of their position.
   package let lognContext: Int?
-  /// Keys and values are kept in half precision unless the file's weights are f32.
-  package let cacheIsHalf: Bool
+  /// What keys and values are kept as where nothing else is asked for.
+  package let cacheType: CacheType
 
   package init(_ m: Metadata) throws(WeightFileError) {
     hiddenSize = try m.requireInt("language.hiddenSize", in: 1...65536)
@@ -35,7 +35,7 @@ package struct LlamaConfig {
     ropeTheta = Float(try m.requireDouble("language.ropeTheta"))
     ropeScaling = try Self.scaling(m)
     ntkContext = try Self.ntkContext(m)
-    cacheIsHalf = !(m.string("general.type") ?? "").utf8.elementsEqual("f32".utf8)
+    cacheType = CacheType(m)
     lognContext = m.value("language.lognContext") != nil ? try m.requireInt("language.lognContext", in: 2...1_048_576) : nil
     guard headSize % 2 == 0 else {
       throw m.mismatch("language.headSize", found: "\(headSize)", expected: "an even number")
@@ -44,7 +44,7 @@ package struct LlamaConfig {
 
   package var footprint: DecoderFootprint {
     DecoderFootprint(
-      contextLength: contextLength, cacheBytesPerPosition: 2 * layers * kvHeads * headSize * (cacheIsHalf ? 2 : 4),
+      contextLength: contextLength, layers: layers, kvHeads: kvHeads, headSize: headSize, cacheType: cacheType,
       scratchBytesPerPosition: (8 * hiddenSize + 3 * intermediateSize) * MemoryLayout<Float>.stride, logitBytes: 56 * vocabSize)
   }
 

@@ -36,9 +36,10 @@ package final class LlamaModel: Decoder {
     blocks.reduce(head.byteCount) { $0 + $1.qkv.byteCount + $1.output.byteCount + $1.gateUp.byteCount + $1.contract.byteCount }
   }
 
-  package func makeCache(capacity: Int) throws(RuntimeError) -> KVCache {
+  package func makeCache(capacity: Int, type: CacheType?) throws(RuntimeError) -> KVCache {
     try KVCache(
-      layers: config.layers, kvHeads: config.kvHeads, headSize: config.headSize, capacity: capacity, isHalf: config.cacheIsHalf)
+      layers: config.layers, kvHeads: config.kvHeads, headSize: config.headSize, capacity: capacity,
+      type: type ?? config.cacheType)
   }
 
   package func prepare(_ cache: KVCache, promptLength: Int) {

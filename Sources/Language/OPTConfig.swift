@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Runtime
 import WeightFile
 
 /// Sizes of an OPT decoder, read from the `language.*` metadata of a weight file.
@@ -8,8 +9,8 @@ package struct OPTConfig {
   package let contextLength: Int
   package let normEpsilon: Float
   package let tiedHead: Bool
-  /// Keys and values are kept in half precision unless the file's weights are f32.
-  package let cacheIsHalf: Bool
+  /// What keys and values are kept as where nothing else is asked for.
+  package let cacheType: CacheType
 
   package var headSize: Int { hiddenSize / heads }
 
@@ -22,7 +23,7 @@ package struct OPTConfig {
     contextLength = try m.requireInt("language.contextLength", in: 1...1_048_576)
     normEpsilon = Float(try m.requireDouble("language.normEpsilon"))
     tiedHead = m.bool("language.tiedHead") ?? true
-    cacheIsHalf = !(m.string("general.type") ?? "").utf8.elementsEqual("f32".utf8)
+    cacheType = CacheType(m)
     guard hiddenSize / heads <= 256 else {
       throw m.mismatch("language.heads", found: "\(heads)", expected: "head size of at most 256")
     }
@@ -30,7 +31,7 @@ package struct OPTConfig {
 
   package var footprint: DecoderFootprint {
     DecoderFootprint(
-      contextLength: contextLength, cacheBytesPerPosition: 2 * layers * hiddenSize * (cacheIsHalf ? 2 : 4),
+      contextLength: contextLength, layers: layers, kvHeads: heads, headSize: headSize, cacheType: cacheType,
       scratchBytesPerPosition: (8 * hiddenSize + 2 * intermediateSize) * MemoryLayout<Float>.stride, logitBytes: 8 * vocabSize)
   }
 }

@@ -66,9 +66,17 @@ package func causalAttention(
   a.queryStride = queryStride
   a.key = UnsafeRawPointer(cache.keys(layer: layer))
   a.value = UnsafeRawPointer(cache.values(layer: layer))
-  a.tokenStride = cache.headSize
-  a.headStride = cache.capacity &* cache.headSize
-  a.isHalf = cache.isHalf ? 1 : 0
+  a.tokenStride = cache.rowSize
+  a.headStride = cache.capacity &* cache.rowSize
+  switch cache.type {
+  case .float32: a.rows = FOVEA_ROWS_F32
+  case .float16: a.rows = FOVEA_ROWS_F16
+  case .int8:
+    a.rows = FOVEA_ROWS_INT8
+    a.keyScale = UnsafePointer(cache.scales(behind: cache.keys(layer: layer)))
+    a.valueScale = UnsafePointer(cache.scales(behind: cache.values(layer: layer)))
+    a.scaleStride = cache.capacity
+  }
   a.heads = Int64(heads)
   a.kvHeads = Int64(cache.kvHeads)
   a.headSize = Int64(cache.headSize)

@@ -2,28 +2,49 @@
 import Kernels
 import Shims
 
-/// Keys and values of the positions seen so far, `[layer][kvHead][capacity][headSize]` each, f16 or f32.
+/// What keys and values are kept as.
+package enum CacheType: Sendable {
+  case float32, float16
+  /// With one scale for each position and head: half the memory of f16. Values keep 1/254 of the largest beside them.
+  case int8
+
+  /// Bytes that one key or value of a head takes.
+  package func rowBytes(headSize: Int) -> Int {
+    switch self {
+    case .float32: 4 &* headSize
+    case .float16: 2 &* headSize
+    case .int8: CacheType.padded(headSize) &+ 4
+    }
+  }
+
+  /// Integers of a row: the quantiser takes 32 at a time.
+  static func padded(_ headSize: Int) -> Int { (headSize &+ 31) & ~31 }
+}
+
+/// Keys and values of the positions seen so far, `[layer][kvHead][capacity][headSize]` each.
 ///
 /// The memory is reserved at once and taken page by page as positions come. Positions are appended layer by layer; when a pass was
 /// broken off between layers, `truncate(to: length)` brings the layers level again. One thread at a time.
 package final class KVCache: @unchecked Sendable {
   package let layers, kvHeads, headSize, capacity: Int
-  package let isHalf: Bool
+  package let type: CacheType
   /// Which of the decoder's position tables the keys were turned with; the decoder's own, kept with what it applies to.
   package var variant = 0
   /// Bytes reserved, for all of `capacity`.
   package let byteCount: Int
 
+  /// Values of a row, those that fill it up included.
+  let rowSize: Int
   private let memory: PageBlock
   private var fill: [Int]
 
-  package init(layers: Int, kvHeads: Int, headSize: Int, capacity: Int, isHalf: Bool) throws(RuntimeError) {
+  package init(layers: Int, kvHeads: Int, headSize: Int, capacity: Int, type: CacheType) throws(RuntimeError) {
     guard layers > 0 else { throw .shape(operation: "cache layers", expected: 1, found: layers) }
     guard kvHeads > 0 else { throw .shape(operation: "cache heads", expected: 1, found: kvHeads) }
     guard headSize > 0, headSize <= 256 else { throw .shape(operation: "cache head size", expected: 256, found: headSize) }
     guard capacity > 0 else { throw .shape(operation: "cache capacity", expected: 1, found: capacity) }
-    var bytes = isHalf ? 2 : 4
-    for factor in [2, layers, kvHeads, headSize, capacity] {
+    var bytes = type.rowBytes(headSize: headSize)
+    for factor in [2, layers, kvHeads, capacity] {
       let (product, overflow) = bytes.multipliedReportingOverflow(by: factor)
       guard !overflow else { throw .outOfMemory(bytes: .max) }
       bytes = product
@@ -34,7 +55,8 @@ package final class KVCache: @unchecked Sendable {
     self.kvHeads = kvHeads
     self.headSize = headSize
     self.capacity = capacity
-    self.isHalf = isHalf
+    self.type = type
+    rowSize = type == .int8 ? CacheType.padded(headSize) : headSize
     fill = Array(repeating: 0, count: layers)
   }
 
@@ -47,12 +69,16 @@ package final class KVCache: @unchecked Sendable {
   /// Bytes that `length` positions take.
   package var usedBytes: Int { byteCount / capacity &* length }
 
-  private var elementSize: Int { isHalf ? 2 : 4 }
-  private var layerBytes: Int { kvHeads &* capacity &* headSize &* elementSize }
+  private var layerBytes: Int { kvHeads &* capacity &* type.rowBytes(headSize: headSize) }
 
-  /// Keys of a layer, `[kvHead][capacity][headSize]`.
+  /// Keys of a layer, `[kvHead][capacity][rowSize]`; int8 keys have their scales, `[kvHead][capacity]`, behind them.
   func keys(layer: Int) -> UnsafeMutableRawPointer { memory.base + 2 &* layer &* layerBytes }
   func values(layer: Int) -> UnsafeMutableRawPointer { memory.base + (2 &* layer &+ 1) &* layerBytes }
+
+  /// The scales of int8 rows that begin at `base`.
+  func scales(behind base: UnsafeMutableRawPointer) -> UnsafeMutablePointer<Float> {
+    (base + kvHeads &* capacity &* rowSize).assumingMemoryBound(to: Float.self)
+  }
 
   /// Writes the keys and values of the next `tokens` positions of a layer.
   /// - Parameters:
@@ -69,7 +95,7 @@ package final class KVCache: @unchecked Sendable {
       for head in 0..<kvHeads {
         for row in rows {
           let from = row &* stride &+ head &* headSize
-          let to = (head &* capacity &+ start &+ row) &* headSize
+          let to = head &* capacity &+ start &+ row
           write(key + from, to: keys, at: to, ctx.kernels)
           write(value + from, to: values, at: to, ctx.kernels)
         }
@@ -78,11 +104,17 @@ package final class KVCache: @unchecked Sendable {
     fill[layer] = start + tokens
   }
 
+  /// Writes row `index`.
   private func write(_ x: UnsafePointer<Float>, to base: UnsafeMutableRawPointer, at index: Int, _ kernels: KernelTable) {
-    if isHalf {
-      kernels.floatToHalf(x, base.assumingMemoryBound(to: UInt16.self) + index, headSize)
-    } else {
-      (base.assumingMemoryBound(to: Float.self) + index).update(from: x, count: headSize)
+    switch type {
+    case .float32:
+      (base.assumingMemoryBound(to: Float.self) + index &* rowSize).update(from: x, count: headSize)
+    case .float16:
+      kernels.floatToHalf(x, base.assumingMemoryBound(to: UInt16.self) + index &* rowSize, headSize)
+    case .int8:
+      var offset: Int32 = 0
+      let to = base.assumingMemoryBound(to: Int8.self) + index &* rowSize
+      kernels.quantize(x, headSize, rowSize, rowSize, 0, to, scales(behind: base) + index, &offset)
     }
   }
 

@@ -189,12 +189,12 @@ struct ArgumentTests {
     var load = fovea_load_options()
     load.struct_size = MemoryLayout<fovea_load_options>.size
     let wrong: [(String, Int32, Int32, Int32)] = [
-      ("threads", -1, 0, 0), ("context_length", 0, -5, 0), ("reserved", 0, 0, 3),
+      ("threads", -1, 0, 0), ("context_length", 0, -5, 0), ("cache_type", 0, 0, 4), ("cache_type", 0, 0, -1),
     ]
-    for (name, threads, context, reserved) in wrong {
+    for (name, threads, context, cacheType) in wrong {
       load.threads = threads
       load.context_length = context
-      load.reserved = reserved
+      load.cache_type = cacheType
       #expect(fovea_load(model.file.path, &load, &out) == FOVEA_ERROR_ARGUMENT)
       #expect(lastError().contains(name))
     }

@@ -99,6 +99,10 @@ struct ModelTests {
     var half = plan
     #expect(fovea_plan(file.path, &options, &half) == FOVEA_OK)
     #expect(half.session_bytes * 2 == plan.session_bytes)
+    options.cache_type = fovea_cache_type(FOVEA_CACHE_F16)
+    var narrow = plan
+    #expect(fovea_plan(file.path, &options, &narrow) == FOVEA_OK)
+    #expect(narrow.session_bytes * 2 == half.session_bytes)
   }
 
   @Test func aBudgetBelowThePlanIsRefused() throws {

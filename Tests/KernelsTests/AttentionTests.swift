@@ -71,7 +71,7 @@ import Testing
       var a = AttentionArguments()
       (a.queryStride, a.outputStride) = (stride, stride)
       (a.tokenStride, a.headStride) = (c.kvHeads * c.headSize, c.headSize)
-      a.isHalf = c.isHalf ? 1 : 0
+      a.rows = c.isHalf ? FOVEA_ROWS_F16 : FOVEA_ROWS_F32
       (a.heads, a.kvHeads, a.headSize) = (Int64(c.heads), Int64(c.kvHeads), Int64(c.headSize))
       (a.queries, a.keys, a.causalStart) = (Int64(c.queries), Int64(c.keys), Int64(c.causalStart))
       a.scale = 1 / Float(c.headSize).squareRoot()

@@ -101,17 +101,19 @@ private func expectedAttention(
     return try causalAttention(query: x.data, queryStride: x.columns, queries: tokens, cache: cache, layer: layer, heads: heads, ctx)
   }
 
-  @Test(arguments: [(4, 4, 16, false), (6, 2, 9, false), (8, 1, 64, true), (2, 2, 128, true)])
-  func positionsInPiecesGiveWhatAllAtOnceGives(heads: Int, kvHeads: Int, headSize: Int, isHalf: Bool) throws {
+  @Test(arguments: [
+    (4, 4, 16, CacheType.float32), (6, 2, 9, .float32), (8, 1, 64, .float16), (2, 2, 128, .float16), (4, 2, 64, .int8), (6, 3, 9, .int8),
+  ])
+  func positionsInPiecesGiveWhatAllAtOnceGives(heads: Int, kvHeads: Int, headSize: Int, type: CacheType) throws {
     var random = SeededGenerator(22)
     let columns = (heads + 2 * kvHeads) * headSize
     let n = 75
     let qkv = random.floats(n * columns)
     let whole = try onAnyThreads { ctx in
-      let cache = try KVCache(layers: 2, kvHeads: kvHeads, headSize: headSize, capacity: 80, isHalf: isHalf)
+      let cache = try KVCache(layers: 2, kvHeads: kvHeads, headSize: headSize, capacity: 80, type: type)
       return try pass(qkv, tokens: n, heads: heads, kvHeads: kvHeads, headSize: headSize, layer: 1, cache, ctx)
     }
-    let cache = try KVCache(layers: 1, kvHeads: kvHeads, headSize: headSize, capacity: n, isHalf: isHalf)
+    let cache = try KVCache(layers: 1, kvHeads: kvHeads, headSize: headSize, capacity: n, type: type)
     let ctx = context()
     var pieces: [Float] = []
     for piece in [0..<40, 40..<41, 41..<42, 42..<75] {
@@ -121,24 +123,31 @@ private func expectedAttention(
     #expect(cache.length == n)
     #expect(pieces.map(\.bitPattern) == whole.map(\.bitPattern))
 
-    func stored(_ x: Float) -> Float { isHalf ? Float(Float16(x)) : x }
+    // int8 keeps 1/254 of a row's largest value.
+    func stored(_ x: Float) -> Float { type == .float16 ? Float(Float16(x)) : x }
     let expected = expectedAttention(
       queries: n, heads: heads, kvHeads: kvHeads, headSize: headSize, visible: { $0 + 1 },
       q: { qkv[$0 * columns + $1 * headSize + $2] }, k: { stored(qkv[$0 * columns + (heads + $1) * headSize + $2]) },
       v: { stored(qkv[$0 * columns + (heads + kvHeads + $1) * headSize + $2]) })
-    #expect(largestError(whole, expected) < 5e-6)
+    #expect(largestError(whole, expected) < (type == .int8 ? 2e-2 : 5e-6))
+  }
+
+  @Test func int8TakesHalfTheMemoryOfHalfPrecision() throws {
+    let int8 = try KVCache(layers: 2, kvHeads: 3, headSize: 128, capacity: 50, type: .int8)
+    let half = try KVCache(layers: 2, kvHeads: 3, headSize: 128, capacity: 50, type: .float16)
+    #expect(int8.byteCount == half.byteCount / 256 * 132)
   }
 
   @Test func truncatingForgetsAndOtherTokensTakeThePlace() throws {
     var random = SeededGenerator(23)
     let ctx = context()
     let (first, second) = (random.floats(10 * 24), random.floats(4 * 24))
-    let cache = try KVCache(layers: 1, kvHeads: 2, headSize: 4, capacity: 16, isHalf: false)
+    let cache = try KVCache(layers: 1, kvHeads: 2, headSize: 4, capacity: 16, type: .float32)
     _ = try pass(first, tokens: 10, heads: 2, kvHeads: 2, headSize: 4, cache, ctx)
     cache.truncate(to: 6)
     #expect(cache.length == 6)
     let y = try pass(second, tokens: 4, heads: 2, kvHeads: 2, headSize: 4, cache, ctx).values
-    let fresh = try KVCache(layers: 1, kvHeads: 2, headSize: 4, capacity: 16, isHalf: false)
+    let fresh = try KVCache(layers: 1, kvHeads: 2, headSize: 4, capacity: 16, type: .float32)
     let all = try pass(Array(first[..<(6 * 24)]) + second, tokens: 10, heads: 2, kvHeads: 2, headSize: 4, fresh, ctx).values
     #expect(y == Array(all[(6 * 8)...]))
     cache.truncate(to: 100)
@@ -149,7 +158,7 @@ private func expectedAttention(
 
   @Test func lengthIsWhatEveryLayerHas() throws {
     let ctx = context()
-    let cache = try KVCache(layers: 3, kvHeads: 1, headSize: 2, capacity: 8, isHalf: true)
+    let cache = try KVCache(layers: 3, kvHeads: 1, headSize: 2, capacity: 8, type: .float16)
     let x: [Float] = [1, 2, 3, 4, 5, 6]
     for layer in 0..<3 {
       #expect(cache.length == 0)
@@ -167,7 +176,7 @@ private func expectedAttention(
 
   @Test func moreThanTheCapacityIsAnErrorAndChangesNothing() throws {
     let ctx = context()
-    let cache = try KVCache(layers: 1, kvHeads: 1, headSize: 2, capacity: 4, isHalf: false)
+    let cache = try KVCache(layers: 1, kvHeads: 1, headSize: 2, capacity: 4, type: .float32)
     let x = [Float](repeating: 1, count: 20)
     try cache.append(layer: 0, key: x, value: x, tokens: 3, stride: 2, ctx)
     let error = #expect(throws: RuntimeError.self) { try cache.append(layer: 0, key: x, value: x, tokens: 2, stride: 2, ctx) }
@@ -182,7 +191,7 @@ private func expectedAttention(
   @Test(arguments: [(0, 1, 1, 1), (1, 0, 1, 1), (1, 1, 0, 1), (1, 1, 257, 1), (1, 1, 1, 0), (1, 1, 1, -1), (.max, 2, 64, 4096), (1 << 20, 1 << 20, 64, 4096)])
   func sizesThatCannotBeAreErrors(layers: Int, kvHeads: Int, headSize: Int, capacity: Int) {
     #expect(throws: RuntimeError.self) {
-      try KVCache(layers: layers, kvHeads: kvHeads, headSize: headSize, capacity: capacity, isHalf: true)
+      try KVCache(layers: layers, kvHeads: kvHeads, headSize: headSize, capacity: capacity, type: .float16)
     }
   }
 
@@ -191,7 +200,7 @@ private func expectedAttention(
     let ctx = context(threads: 1)
     let x = [Float](repeating: 1, count: 64)
     for _ in 0..<2500 {
-      let cache = try KVCache(layers: 2, kvHeads: 1, headSize: 64, capacity: 1 << 27, isHalf: false)
+      let cache = try KVCache(layers: 2, kvHeads: 1, headSize: 64, capacity: 1 << 27, type: .float32)
       try cache.append(layer: 1, key: x, value: x, tokens: 1, stride: 64, ctx)
     }
   }

@@ -130,6 +130,7 @@ struct BenchCommand: ParsableCommand {
     var options = fovea_load_options()
     options.struct_size = MemoryLayout<fovea_load_options>.size
     options.context_length = loaded.info.context_length
+    options.cache_type = model.cacheType?.code ?? 0
     var plan = fovea_memory_plan()
     plan.struct_size = MemoryLayout<fovea_memory_plan>.size
     try LibraryError.check(fovea_plan(model.path(), &options, &plan))

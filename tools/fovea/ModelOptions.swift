@@ -17,6 +17,9 @@ struct ModelOptions: ParsableArguments {
   @Option(help: "Tokens a session can hold; without it the model's own length.")
   var contextLength: Int32?
 
+  @Option(help: "What a session keeps keys and values as: f32, f16, or int8 for half the memory of f16.")
+  var cacheType: CacheTypeName?
+
   @Flag(help: "Check every checksum of the weight file first.")
   var verify = false
 
@@ -34,9 +37,22 @@ struct ModelOptions: ParsableArguments {
     options.threads = threads ?? 0
     options.context_length = contextLength ?? 0
     options.memory_budget = memoryBudget?.bytes ?? 0
+    options.cache_type = cacheType?.code ?? 0
     options.verify = verify ? 1 : 0
     defer { progress.clear() }
     return try Model(path: path(), options: options) { progress.show("loading", $0, $1) }
+  }
+}
+
+enum CacheTypeName: String, ExpressibleByArgument, CaseIterable {
+  case f32, f16, int8
+
+  var code: fovea_cache_type {
+    switch self {
+    case .f32: fovea_cache_type(FOVEA_CACHE_F32)
+    case .f16: fovea_cache_type(FOVEA_CACHE_F16)
+    case .int8: fovea_cache_type(FOVEA_CACHE_INT8)
+    }
   }
 }
 

@@ -24,13 +24,20 @@ typedef struct {
   const float *bias;        ///< [outputs] or NULL
 } LinearArguments;
 
+/// What keys and values are kept as.
+#define FOVEA_ROWS_F32 0
+#define FOVEA_ROWS_F16 1
+#define FOVEA_ROWS_INT8 2  ///< with a scale for each token and head; zeros up to a multiple of 16 values
+
 /// softmax(scale · q·kᵀ) · v for many heads, never building the whole score matrix.
 typedef struct {
   const float *query;       ///< token i, head h at query + i·queryStride + h·headSize
   size_t queryStride;
   const void *key, *value;  ///< token j, kv head g at base + j·tokenStride + g·headStride, in elements
   size_t tokenStride, headStride;
-  int32_t isHalf;           ///< 1: keys and values are IEEE f16; 0: f32
+  int32_t rows;             ///< FOVEA_ROWS_…
+  const float *keyScale, *valueScale; ///< int8: token j of kv head g is its integers times the scale at + g·scaleStride + j
+  size_t scaleStride;
   int64_t heads, kvHeads, headSize;
   int64_t queries, keys;
   int64_t causalStart;      ///< query i sees keys 0 … causalStart + i; negative: every query sees every key
@@ -38,7 +45,7 @@ typedef struct {
   float *output;            ///< token i, head h at output + i·outputStride + h·headSize
   size_t outputStride;
   /// Keys on a grid `gridWidth` wide: key j's score with query i gets rowBias[j / gridWidth] + columnBias[j % gridWidth], taken at
-  /// + i·biasStride + h·biasHeadStride. NULL: none.
+  /// + i·biasStride + h·biasHeadStride. NULL: none. Not with int8.
   const float *rowBias, *columnBias;
   size_t biasStride, biasHeadStride;
   int64_t gridWidth;

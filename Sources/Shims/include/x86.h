@@ -58,6 +58,14 @@ FOVEA_AVX2 int32_t fovea_sum_epi32_256(__m256i x) {
   return _mm_cvtsi128_si32(_mm_add_epi32(two, _mm_shuffle_epi32(two, 0xB1)));
 }
 FOVEA_AVX2 __m256 fovea_load_half_8(const uint16_t *p) { return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p)); }
+/// 8 int8 as floats.
+FOVEA_AVX2 __m256 fovea_load_int8_8(const int8_t *p) {
+  return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)p)));
+}
+/// Of each 32-bit lane the int8 that has `bits` bits above it.
+FOVEA_AVX2 __m256 fovea_bytes_above_256(__m256 x, int bits) {
+  return _mm256_cvtepi32_ps(_mm256_srai_epi32(_mm256_slli_epi32(_mm256_castps_si256(x), bits), 24));
+}
 FOVEA_AVX2 void fovea_store_half_8(uint16_t *p, __m256 x) {
   _mm_storeu_si128((__m128i *)p, _mm256_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
 }
@@ -101,6 +109,10 @@ FOVEA_AVX512 int32_t fovea_sum_epi32_512(__m512i x) {
   return fovea_sum_epi32_256(_mm256_add_epi32(_mm512_castsi512_si256(x), _mm512_extracti64x4_epi64(x, 1)));
 }
 FOVEA_AVX512 __m512 fovea_load_half_16(const uint16_t *p) { return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p)); }
+/// 16 int8 as floats.
+FOVEA_AVX512 __m512 fovea_load_int8_16(const int8_t *p) {
+  return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)p)));
+}
 FOVEA_AVX512 __m512 fovea_load_half_16_masked(const uint16_t *p, int count) {
   return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(fovea_mask_512(count), p));
 }

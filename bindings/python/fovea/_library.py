@@ -71,7 +71,7 @@ class fovea_load_options(_Sized):
         ("context_length", c_int32),
         ("memory_budget", c_uint64),
         ("verify", c_int32),
-        ("reserved", c_int32),
+        ("cache_type", c_int32),
         ("progress", fovea_progress_callback),
         ("progress_user", c_void_p),
     ]

@@ -21,12 +21,16 @@ if TYPE_CHECKING:
     from ._images import Image
 
 
+CACHE_TYPES = ("default", "f32", "f16", "int8")  # by their numbers in fovea.h
+
+
 def load(
     path: Optional[Union[str, "os.PathLike[str]"]] = None,
     *,
     threads: Optional[int] = None,
     memory_budget: Optional[int] = None,
     context_length: Optional[int] = None,
+    cache_type: str = "default",
     verify: bool = False,
     progress: Optional[Progress] = None,
 ) -> "Model":
@@ -36,10 +40,12 @@ def load(
     threads: threads that share the work of one call; None: what cores, affinity and cgroup limits allow.
     memory_budget: bytes the library may hold resident; None: no limit.
     context_length: tokens a session can hold; None: the model's own length.
+    cache_type: what sessions keep keys and values as: "f32", "f16", "int8" (half the memory of f16; answers may differ in rare words),
+        or "default": f32 for weight files of f32, else f16.
     verify: check every checksum of the file first.
     progress: called with steps done and steps in all; a true result stops the loading with `Cancelled`.
     """
-    options, guard = _load_options(threads, memory_budget, context_length, verify, progress)
+    options, guard = _load_options(threads, memory_budget, context_length, cache_type, verify, progress)
     handle = ctypes.c_void_p()
     with guard:
         check(c.library().fovea_load(None if path is None else encoded_path(path), options, handle))
@@ -52,11 +58,12 @@ def load_bytes(
     threads: Optional[int] = None,
     memory_budget: Optional[int] = None,
     context_length: Optional[int] = None,
+    cache_type: str = "default",
     verify: bool = False,
     progress: Optional[Progress] = None,
 ) -> "Model":
     """The same from the contents of a weight file."""
-    options, guard = _load_options(threads, memory_budget, context_length, verify, progress)
+    options, guard = _load_options(threads, memory_budget, context_length, cache_type, verify, progress)
     handle = ctypes.c_void_p()
     with guard:
         check(c.library().fovea_load_memory(data, len(data), options, handle))
@@ -76,10 +83,11 @@ def plan(
     path: Optional[Union[str, "os.PathLike[str]"]] = None,
     *,
     context_length: Optional[int] = None,
+    cache_type: str = "default",
 ) -> Dict[str, int]:
     """What loading and using a weight file takes, in bytes, from its header alone: `file_bytes`, `mapped_bytes` (weights used in
     place from the file), `weight_bytes` (weights in memory), `session_bytes`, `scratch_bytes`, `total_bytes`."""
-    options, _ = _load_options(None, None, context_length, False, None)
+    options, _ = _load_options(None, None, context_length, cache_type, False, None)
     out = c.fovea_memory_plan()
     check(c.library().fovea_plan(None if path is None else encoded_path(path), options, out))
     return {field[0]: getattr(out, field[0]) for field in out._fields_ if field[0] != "struct_size"}
@@ -89,6 +97,7 @@ def _load_options(
     threads: Optional[int],
     memory_budget: Optional[int],
     context_length: Optional[int],
+    cache_type: str,
     verify: bool,
     progress: Optional[Progress],
 ) -> Any:
@@ -96,12 +105,15 @@ def _load_options(
         raise ArgumentError(f"threads: is {threads}, must be at least 1.")
     if memory_budget is not None and memory_budget < 1:
         raise ArgumentError(f"memory_budget: is {memory_budget}, must be at least 1.")
+    if cache_type not in CACHE_TYPES:
+        raise ArgumentError(f"cache_type: is {cache_type!r}, must be one of {', '.join(CACHE_TYPES)}.")
     callback, guard = progress_callback(progress)
     options = c.fovea_load_options(
         threads=threads or 0,
         memory_budget=memory_budget or 0,
         context_length=context_length or 0,
         verify=int(verify),
+        cache_type=CACHE_TYPES.index(cache_type),
         progress=callback,
     )
     return options, guard

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -63,7 +64,7 @@ def test_verify_finds_a_flipped_bit(tmp_path):
 
 
 def test_bad_options_raise():
-    for options in ({"threads": 0}, {"threads": -1}, {"threads": 10**6}, {"memory_budget": 0}, {"context_length": -1}):
+    for options in ({"threads": 0}, {"threads": -1}, {"threads": 10**6}, {"memory_budget": 0}, {"context_length": -1}, {"cache_type": "f8"}):
         with pytest.raises(fovea.ArgumentError):
             fovea.load(**options)
     with pytest.raises(fovea.OutOfMemory):
@@ -76,6 +77,16 @@ def test_the_plan_adds_up(model):
     parts = ("mapped_bytes", "weight_bytes", "session_bytes", "scratch_bytes")
     assert sum(plan[part] for part in parts) == plan["total_bytes"]
     assert fovea.plan(context_length=64)["session_bytes"] < plan["session_bytes"]
+    assert fovea.plan(cache_type="f32")["session_bytes"] == 2 * plan["session_bytes"]
+
+
+@pytest.mark.parametrize("cache_type", ["f32", "f16", "int8"])
+def test_every_cache_type_answers(cache_type, root):
+    samples = root / "tools" / "nano" / "samples"
+    model = fovea.load(cache_type=cache_type)
+    for sample in json.loads((samples / "samples.json").read_text())[:5]:
+        picture = model.encode_image(samples / sample["image"])
+        assert model.session().generate(sample["question"], images=[picture]) == sample["answer"]
 
 
 def test_a_model_from_bytes_answers_alike(model, picture):

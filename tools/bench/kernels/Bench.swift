@@ -133,7 +133,7 @@ struct Bench {
     (a.key, a.value) = (UnsafeRawPointer(kv), UnsafeRawPointer(kv + keys * width * (isHalf ? 2 : 4)))
     // Causal: the layout of the KV cache, a head's tokens together; else one row a token.
     (a.tokenStride, a.headStride) = causal < 0 ? (width, headSize) : (headSize, keys * headSize)
-    a.isHalf = isHalf ? 1 : 0
+    a.rows = isHalf ? FOVEA_ROWS_F16 : FOVEA_ROWS_F32
     (a.heads, a.kvHeads, a.headSize) = (Int64(heads), Int64(heads), Int64(headSize))
     (a.queries, a.keys, a.causalStart, a.scale) = (Int64(queries), Int64(keys), Int64(causal), 0.125)
     let heads = isScalar ? 1 : heads
