@@ -83,6 +83,8 @@ extension VectorKernels {
     let base = UnsafeRawPointer(weights + block * a.blockStride)
     var w = base + a.payloadOffset
     let x0 = UnsafeRawPointer(x + token * a.xStride)
+    // Waits for the weights: the next block's are asked for meanwhile.
+    let ahead = a.blockStride
     var f = Lanes()
     var g = 0
     var k = 0
@@ -91,6 +93,11 @@ extension VectorKernels {
       let end = k + group
       while k < end {
         F.add32(&s, w, x0 + k)
+        var line = 0
+        while line < 32 / F.inputsPerVector {  // unrolled
+          fovea_prefetch_second(w + ahead + 64 * line)
+          line += 1
+        }
         w += 64 * (32 / F.inputsPerVector)
         k += 32
       }
