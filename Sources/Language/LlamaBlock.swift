@@ -31,7 +31,7 @@ struct LlamaBlock {
   ) throws(RuntimeError) {
     let mark = ctx.arena.mark()
     defer { ctx.arena.release(to: mark) }
-    let h = try qkv(norm1(x, ctx), ctx)
+    let h = try qkv(norm1(x, for: qkv, ctx), ctx)
     let key = h.data + heads * headSize
     let value = key + kvHeads * headSize
     rotary(h.data, stride: h.columns, tokens: x.rows, heads: heads + kvHeads, firstPosition: firstPosition, ctx)
@@ -40,7 +40,7 @@ struct LlamaBlock {
     let a = try causalAttention(
       query: h.data, queryStride: h.columns, queries: x.rows, cache: cache, layer: layer,
       heads: heads, ctx)
-    add(try output(a, ctx), to: x, ctx)
-    add(try contract(siluMultiply(gateUp(norm2(x, ctx), ctx), ctx), ctx), to: x, ctx)
+    try output(output.input(a, ctx), addingTo: x, ctx)
+    try contract(gateUp.gated(norm2(x, for: gateUp, ctx), for: contract, ctx), addingTo: x, ctx)
   }
 }

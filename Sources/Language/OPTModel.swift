@@ -92,14 +92,13 @@ struct OPTBlock {
   func callAsFunction(_ x: Tensor, cache: KVCache, layer: Int, _ ctx: Context) throws(RuntimeError) {
     let mark = ctx.arena.mark()
     defer { ctx.arena.release(to: mark) }
-    let h = try qkv(norm1(x, ctx), ctx)
+    let h = try qkv(norm1(x, for: qkv, ctx), ctx)
     let key = h.data + x.columns
     try cache.append(layer: layer, key: key, value: key + x.columns, tokens: x.rows, stride: h.columns, ctx)
     let a = try causalAttention(
       query: h.data, queryStride: h.columns, queries: x.rows, cache: cache, layer: layer, heads: heads, ctx)
-    add(try output(a, ctx), to: x, ctx)
-    let m = try expand(norm2(x, ctx), ctx)
-    Activation.relu(m, ctx)
-    add(try contract(m, ctx), to: x, ctx)
+    try output(output.input(a, ctx), addingTo: x, ctx)
+    let m = try expand(norm2(x, for: expand, ctx), Activation.relu, for: contract, ctx)
+    try contract(m, addingTo: x, ctx)
   }
 }

@@ -15,15 +15,18 @@ package enum Activation {
 
   /// In place.
   package func callAsFunction(_ x: Tensor, _ ctx: Context) {
-    let kernel: KernelTable.InPlace =
-      switch self {
-      case .gelu: ctx.kernels.gelu
-      case .geluTanh: ctx.kernels.geluTanh
-      case .quickGELU: ctx.kernels.quickGELU
-      case .silu: ctx.kernels.silu
-      case .relu: rectify
-      }
+    let kernel = kernel(ctx.kernels)
     ctx.split(elements: x.count) { part in kernel(x.data + part.lowerBound, part.count) }
+  }
+
+  func kernel(_ kernels: KernelTable) -> KernelTable.InPlace {
+    switch self {
+    case .gelu: kernels.gelu
+    case .geluTanh: kernels.geluTanh
+    case .quickGELU: kernels.quickGELU
+    case .silu: kernels.silu
+    case .relu: rectify
+    }
   }
 }
 

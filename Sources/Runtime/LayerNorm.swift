@@ -32,6 +32,12 @@ package struct LayerNorm {
       for row in rows { ctx.kernels.layerNorm(x[row], weight, bias, y[row], size, epsilon) }
     }
   }
+
+  /// The norm of x as `next` reads it.
+  package func callAsFunction(_ x: Tensor, for next: Linear, _ ctx: Context) throws(RuntimeError) -> LinearInput {
+    try checkNorm(x, x, size)
+    return try normed(x, for: next, ctx) { row, y in ctx.kernels.layerNorm(x[row], weight, bias, y, size, epsilon) }
+  }
 }
 
 /// x / √(mean(x²) + ε) · weight, row by row (arXiv:1910.07467).
@@ -63,6 +69,33 @@ package struct RMSNorm {
       for row in rows { ctx.kernels.rmsNorm(x[row], weight, y[row], size, epsilon) }
     }
   }
+
+  /// The norm of x as `next` reads it.
+  package func callAsFunction(_ x: Tensor, for next: Linear, _ ctx: Context) throws(RuntimeError) -> LinearInput {
+    try checkNorm(x, x, size)
+    return try normed(x, for: next, ctx) { row, y in ctx.kernels.rmsNorm(x[row], weight, y, size, epsilon) }
+  }
+}
+
+/// Rows of x through `norm` and, while they are in the cache, into what `next` reads.
+private func normed(
+  _ x: Tensor, for next: Linear, _ ctx: Context, _ norm: (_ row: Int, _ y: UnsafeMutablePointer<Float>) -> Void
+) throws(RuntimeError) -> LinearInput {
+  guard next.inputSize == x.columns else { throw .shape(operation: "linear input", expected: next.inputSize, found: x.columns) }
+  let input = try LinearInput(rows: x.rows, for: next.weight.layout, ctx)
+  ctx.split(rows: x.rows, cost: x.columns) { rows in
+    if let y = input.floats {
+      for row in rows { norm(row, y[row]) }
+    } else {
+      withStack(floats: x.columns) { y in
+        for row in rows {
+          norm(row, y)
+          input.set(row, first: 0, count: x.columns, from: y, ctx.kernels)
+        }
+      }
+    }
+  }
+  return input
 }
 
 private func checkNorm(_ x: Tensor, _ y: Tensor, _ size: Int) throws(RuntimeError) {

@@ -37,114 +37,182 @@ package struct Linear {
   ///   - x: `[tokens, inputSize]`.
   ///   - y: `[tokens, outputSize]`, overwritten; not overlapping `x`.
   package func callAsFunction(_ x: Tensor, into y: Tensor, _ ctx: Context) throws(RuntimeError) {
-    guard x.columns == inputSize else { throw .shape(operation: "linear input", expected: inputSize, found: x.columns) }
-    guard y.columns == outputSize else { throw .shape(operation: "linear output", expected: outputSize, found: y.columns) }
-    guard x.rows == y.rows else { throw .shape(operation: "linear rows", expected: x.rows, found: y.rows) }
-    guard x.rows > 0 else { return }
-    let layout = weight.layout
     let mark = ctx.arena.mark()
     defer { ctx.arena.release(to: mark) }
+    try self(input(x, ctx), into: y, ctx)
+  }
 
-    var arguments = LinearArguments()
-    arguments.weights = weight.data.assumingMemoryBound(to: UInt8.self)
-    arguments.blockStride = layout.blockStride
-    arguments.payloadOffset = layout.payloadOffset
-    arguments.inputs = Int64(layout.paddedInputs)
-    arguments.group = Int64(layout.group)
-    arguments.outputs = Int64(layout.outputs)
-    arguments.y = y.data
-    arguments.yStride = y.columns
-    arguments.bias = bias
-    if layout.encoding.isQuantized {
-      let (q, scales, offsets) = try quantized(x, ctx)
-      arguments.x = UnsafePointer(q)
-      arguments.xScales = UnsafePointer(scales)
-      arguments.xOffsets = UnsafePointer(offsets)
-      arguments.xStride = layout.paddedInputs
-    } else {
-      arguments.xFloat = UnsafePointer(x.data)
-      arguments.xStride = x.columns
+  /// - Parameter x: `tokens` rows, made for this product.
+  /// - Returns: `[tokens, outputSize]`, in the arena.
+  package func callAsFunction(_ x: LinearInput, _ ctx: Context) throws(RuntimeError) -> Tensor {
+    let y = try ctx.arena.tensor(x.rows, outputSize)
+    try self(x, into: y, ctx)
+    return y
+  }
+
+  /// x as this product reads it; where its weights are floats, x itself.
+  package func input(_ x: Tensor, _ ctx: Context) throws(RuntimeError) -> LinearInput {
+    guard x.columns == inputSize else { throw .shape(operation: "linear input", expected: inputSize, found: x.columns) }
+    guard weight.layout.encoding.isQuantized else { return LinearInput(floats: x, for: weight.layout) }
+    let input = try LinearInput(rows: x.rows, for: weight.layout, ctx)
+    ctx.split(rows: x.rows, cost: weight.layout.paddedInputs) { rows in
+      for row in rows { input.set(row, first: 0, count: x.columns, from: x[row], ctx.kernels) }
     }
+    return input
+  }
 
-    let kernel =
-      switch layout.encoding {
-      case .q8x16: ctx.kernels.linearQ8
-      case .q4x16: ctx.kernels.linearQ4
-      case .f16x16: ctx.kernels.linearF16
-      case .f32x16, .f32, .f16: ctx.kernels.linearF32  // the plain ones have no PackedLayout
-      }
-    let tiles = LinearTiles(tokens: x.rows, layout: layout, threads: ctx.pool.threads)
-    withUnsafePointer(to: arguments) { arguments in
+  /// - Parameters:
+  ///   - x: `tokens` rows, made for this product.
+  ///   - y: `[tokens, outputSize]`, overwritten; not overlapping `x`.
+  package func callAsFunction(_ x: LinearInput, into y: Tensor, _ ctx: Context) throws(RuntimeError) {
+    try check(x, y)
+    guard x.rows > LinearTiles.registerTile else { return direct(x, y, ctx) }
+    // By way of the cache: a tile writes a cache line here and there, and each would wait for memory by itself.
+    run(x, LinearTiles(tokens: x.rows, layout: weight.layout, threads: ctx.pool.threads), ctx) { row, first, count, values in
+      (y[row] + first).update(from: values, count: count)
+    }
+  }
+
+  /// y += the product.
+  /// - Parameters: as above.
+  package func callAsFunction(_ x: LinearInput, addingTo y: Tensor, _ ctx: Context) throws(RuntimeError) {
+    try check(x, y)
+    run(x, LinearTiles(tokens: x.rows, layout: weight.layout, threads: ctx.pool.threads), ctx) { row, first, count, values in
+      ctx.kernels.add(values, y[row] + first, count)
+    }
+  }
+
+  /// y += factors ∘ the product, row by row.
+  /// - Parameter factors: `[outputSize]`.
+  package func callAsFunction(
+    _ x: LinearInput, times factors: UnsafePointer<Float>, addingTo y: Tensor, _ ctx: Context
+  ) throws(RuntimeError) {
+    try check(x, y)
+    run(x, LinearTiles(tokens: x.rows, layout: weight.layout, threads: ctx.pool.threads), ctx) { row, first, count, values in
+      let target = y[row] + first
+      for k in 0..<count { target[k] += factors[first &+ k] * values[k] }
+    }
+  }
+
+  /// The activation of the product, as `next` reads it: the values between two products never leave the cache.
+  package func callAsFunction(
+    _ x: LinearInput, _ activation: Activation, for next: Linear, _ ctx: Context
+  ) throws(RuntimeError) -> LinearInput {
+    try checkInput(x)
+    guard let tiles = tiles(for: next, tokens: x.rows, halves: 1, ctx) else {
+      let h = try self(x, ctx)
+      activation(h, ctx)
+      return try next.input(h, ctx)
+    }
+    let input = try LinearInput(rows: x.rows, for: next.weight.layout, ctx)
+    let kernel = activation.kernel(ctx.kernels)
+    run(x, tiles, ctx) { row, first, count, values in
+      kernel(values, count)
+      input.set(row, first: first, count: count, from: values, ctx.kernels)
+    }
+    return input
+  }
+
+  /// `siluMultiply` of a product whose rows are gate | up, as `next` reads it.
+  package func gated(_ x: LinearInput, for next: Linear, _ ctx: Context) throws(RuntimeError) -> LinearInput {
+    try checkInput(x)
+    guard let tiles = tiles(for: next, tokens: x.rows, halves: 2, ctx) else {
+      return try next.input(siluMultiply(self(x, ctx), ctx), ctx)
+    }
+    let input = try LinearInput(rows: x.rows, for: next.weight.layout, ctx)
+    run(x, tiles, halves: 2, ctx) { row, first, count, values in
+      ctx.kernels.siluMultiply(values, values + count, values, count)
+      input.set(row, first: first, count: count, from: values, ctx.kernels)
+    }
+    return input
+  }
+
+  /// Tiles whose results are whole groups of what `next` reads; nil where the sizes do not meet, halves are not whole blocks, or a group's results are too many for the stack.
+  private func tiles(for next: Linear, tokens: Int, halves: Int, _ ctx: Context) -> LinearTiles? {
+    let layout = next.weight.layout
+    guard layout.inputs &* halves == outputSize, tokens > 0, halves == 1 || layout.inputs % 16 == 0, layout.group % 16 == 0 else { return nil }
+    let unit = layout.encoding.isQuantized ? min(layout.group / 16, weight.layout.blocks / halves) : 1
+    guard unit <= LinearTiles.mostBlocks / halves else { return nil }
+    return LinearTiles(tokens: tokens, layout: weight.layout, threads: ctx.pool.threads, halves: halves, unit: max(unit, 1))
+  }
+
+  private func checkInput(_ x: LinearInput) throws(RuntimeError) {
+    guard x.layout.inputs == inputSize else { throw .shape(operation: "linear input", expected: inputSize, found: x.layout.inputs) }
+    assert(x.layout.encoding == weight.layout.encoding && x.layout.group == weight.layout.group)
+  }
+
+  private func check(_ x: LinearInput, _ y: Tensor) throws(RuntimeError) {
+    try checkInput(x)
+    guard y.columns == outputSize else { throw .shape(operation: "linear output", expected: outputSize, found: y.columns) }
+    guard x.rows == y.rows else { throw .shape(operation: "linear rows", expected: x.rows, found: y.rows) }
+  }
+
+  private var arguments: LinearArguments {
+    let layout = weight.layout
+    var a = LinearArguments()
+    a.weights = weight.data.assumingMemoryBound(to: UInt8.self)
+    a.blockStride = layout.blockStride
+    a.payloadOffset = layout.payloadOffset
+    a.inputs = Int64(layout.paddedInputs)
+    a.group = Int64(layout.group)
+    a.outputs = Int64(layout.outputs)
+    a.bias = bias
+    return a
+  }
+
+  private func kernel(_ kernels: KernelTable) -> KernelTable.Linear {
+    switch weight.layout.encoding {
+    case .q8x16: kernels.linearQ8
+    case .q4x16: kernels.linearQ4
+    case .f16x16: kernels.linearF16
+    case .f32x16, .f32, .f16: kernels.linearF32  // the plain ones have no PackedLayout
+    }
+  }
+
+  /// Straight into y.
+  private func direct(_ x: LinearInput, _ y: Tensor, _ ctx: Context) {
+    guard x.rows > 0 else { return }
+    var a = arguments
+    x.enter(&a)
+    a.y = y.data
+    a.yStride = y.columns
+    let kernel = kernel(ctx.kernels)
+    let tiles = LinearTiles(tokens: x.rows, layout: weight.layout, threads: ctx.pool.threads)
+    withUnsafePointer(to: a) { a in
       ctx.pool.run(tiles.count) { i in
         let (blocks, tokens) = tiles[i]
-        kernel(arguments, blocks.lowerBound, blocks.upperBound, tokens.lowerBound, tokens.upperBound)
+        kernel(a, blocks.lowerBound, blocks.upperBound, tokens.lowerBound, tokens.upperBound)
       }
     }
   }
 
-  /// Rows of x as int8 with a scale and an offset per group.
-  private func quantized(_ x: Tensor, _ ctx: Context) throws(RuntimeError) -> (
-    UnsafeMutablePointer<Int8>, UnsafeMutablePointer<Float>, UnsafeMutablePointer<Int32>
+  /// Each tile's results stay on the stack until `finish` takes them, row by row: `count` values of outputs first ..< first + count, with
+  /// two halves followed by as many of the second half.
+  private func run(
+    _ x: LinearInput, _ tiles: LinearTiles, halves: Int = 1, _ ctx: Context,
+    finish: (_ row: Int, _ first: Int, _ count: Int, _ values: UnsafeMutablePointer<Float>) -> Void
   ) {
-    let (padded, groups, group) = (weight.layout.paddedInputs, weight.layout.groups, weight.layout.group)
-    let q = try ctx.arena.array(of: Int8.self, x.rows, padded)
-    let scales = try ctx.arena.array(of: Float.self, x.rows, groups)
-    let zero: Int32 = weight.layout.encoding == .q8x16 ? 128 : 8
-    let offsets = try ctx.arena.array(of: Int32.self, x.rows, groups)
-    ctx.split(rows: x.rows, cost: padded) { rows in
-      for row in rows {
-        ctx.kernels.quantize(
-          x[row], x.columns, padded, group, zero, q + row &* padded, scales + row &* groups, offsets + row &* groups)
+    guard x.rows > 0 else { return }
+    var whole = arguments
+    x.enter(&whole)
+    let a = whole
+    let (kernel, blocksOfHalf, outputs) = (kernel(ctx.kernels), weight.layout.blocks / halves, outputSize / halves)
+    ctx.pool.run(tiles.count) { i in
+      let (blocks, tokens) = tiles[i]
+      let first = blocks.lowerBound &* 16
+      let width = min(blocks.count &* 16, outputs &- first)
+      withStack(floats: tokens.count &* width &* halves) { values in
+        var a = a
+        a.yStride = width &* halves
+        // The kernel counts tokens and outputs from the first of all.
+        a.y = values - tokens.lowerBound &* a.yStride - first
+        kernel(&a, blocks.lowerBound, blocks.upperBound, tokens.lowerBound, tokens.upperBound)
+        if halves == 2 {
+          a.y = values + width - tokens.lowerBound &* a.yStride - (first &+ outputs)
+          kernel(&a, blocks.lowerBound &+ blocksOfHalf, blocks.upperBound &+ blocksOfHalf, tokens.lowerBound, tokens.upperBound)
+        }
+        for row in tokens { finish(row, first, width, values + (row &- tokens.lowerBound) &* a.yStride) }
       }
     }
-    return (q, scales, offsets)
-  }
-}
-
-/// How a product is cut over threads: tiles of row blocks × tokens that are computed one by one, each by one thread.
-///
-/// A tile's weights and its activations both fit in a core's L2 cache. The tiles of one group of blocks follow each other, so
-/// that its weights come from memory once. No sum is ever cut, so the cut never changes a result.
-struct LinearTiles {
-  private static let cacheShare = 256 << 10
-  /// Tokens that the widest kernel computes together; divisible by what the others take.
-  private static let registerTile = 12
-  /// Weight bytes · tokens that a tile should have at least.
-  private static let smallestWork = 32 << 10
-
-  let blocks, tokens: Int
-  private(set) var blockStep: Int
-  private(set) var tokenStep: Int
-
-  init(tokens: Int, layout: PackedLayout, threads: Int) {
-    blocks = layout.blocks
-    self.tokens = tokens
-    // What a token's activations take: int8 with scales and sums, or floats.
-    let tokenBytes = layout.encoding.isQuantized ? layout.paddedInputs &+ layout.groups &* 8 : layout.inputs &* 4
-    // Equal parts in whole register tiles: a part-filled tile costs as much as a full one.
-    let fitting = max(LinearTiles.registerTile, LinearTiles.cacheShare / max(tokenBytes, 1))
-    let parts = (tokens - 1) / fitting + 1
-    tokenStep = (tokens - 1) / parts + 1
-    tokenStep = (tokenStep + LinearTiles.registerTile - 1) / LinearTiles.registerTile &* LinearTiles.registerTile
-    // Even, for kernels that take two blocks at once.
-    blockStep = max(2, LinearTiles.cacheShare / max(layout.blockStride, 1)) & -2
-    // Four tiles a thread where the size allows: the last ones even out threads that were held up. A product that is done in
-    // the time a thread takes to wake stays whole.
-    let work = layout.byteCount / 64 &* tokens / (LinearTiles.smallestWork / 64) &+ 1
-    let tokenTiles = (tokens - 1) / tokenStep + 1
-    let wanted = threads == 1 ? 1 : (min(threads &* 4, work) - 1) / tokenTiles + 1
-    blockStep = min(blockStep, max((blocks - 1) / wanted + 1, 1))
-    if blockStep > 2 { blockStep &= -2 }
-  }
-
-  private var tokenTiles: Int { (tokens - 1) / tokenStep + 1 }
-  private var blockTiles: Int { (blocks - 1) / blockStep + 1 }
-
-  var count: Int { blockTiles &* tokenTiles }
-
-  subscript(i: Int) -> (blocks: Range<Int>, tokens: Range<Int>) {
-    let block = i / tokenTiles &* blockStep
-    let token = i % tokenTiles &* tokenStep
-    return (block..<min(block &+ blockStep, blocks), token..<min(token &+ tokenStep, tokens))
   }
 }

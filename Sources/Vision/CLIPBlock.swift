@@ -36,9 +36,9 @@ package struct CLIPBlock {
   func callAsFunction(_ x: Tensor, views: Int, merged: [SliceGrid], _ ctx: Context) throws(RuntimeError) {
     let mark = ctx.arena.mark()
     defer { ctx.arena.release(to: mark) }
-    let n = try norm1(x, ctx)
-    let a = try output(attention(qkv: qkv(n, ctx), batch: views, heads: heads, headSize: headSize, ctx), ctx)
     if let restore, !merged.isEmpty {
+      let n = try norm1(x, ctx)
+      let a = try output(attention(qkv: qkv(n, ctx), batch: views, heads: heads, headSize: headSize, ctx), ctx)
       let input: Tensor
       switch restore.input {
       case .normed: input = n
@@ -48,10 +48,10 @@ package struct CLIPBlock {
       add(a, to: x, ctx)
       for grid in merged { try restore(input, addingTo: x, grid, ctx) }
     } else {
-      add(a, to: x, ctx)
+      let a = try attention(qkv: qkv(norm1(x, for: qkv, ctx), ctx), batch: views, heads: heads, headSize: headSize, ctx)
+      try output(output.input(a, ctx), addingTo: x, ctx)
     }
-    let h = try expand(norm2(x, ctx), ctx)
-    activation(h, ctx)
-    add(try contract(h, ctx), to: x, ctx)
+    let h = try expand(norm2(x, for: expand, ctx), activation, for: contract, ctx)
+    try contract(h, addingTo: x, ctx)
   }
 }

@@ -28,21 +28,10 @@ struct DINOv2Block {
   func callAsFunction(_ x: Tensor, tiles: Int, _ ctx: Context) throws(RuntimeError) {
     let mark = ctx.arena.mark()
     defer { ctx.arena.release(to: mark) }
-    let a = try attention(qkv: qkv(norm1(x, ctx), ctx), batch: tiles, heads: heads, headSize: headSize, ctx)
-    add(try output(a, ctx), times: scale1, to: x, ctx)
-    let h = try expand(norm2(x, ctx), ctx)
-    Activation.gelu(h, ctx)
-    add(try contract(h, ctx), times: scale2, to: x, ctx)
-  }
-
-  /// y += scale ∘ x, row by row.
-  private func add(_ x: Tensor, times scale: UnsafePointer<Float>, to y: Tensor, _ ctx: Context) {
-    ctx.split(rows: x.rows, cost: x.columns) { rows in
-      for row in rows {
-        let (from, to) = (x[row], y[row])
-        for k in 0..<x.columns { to[k] += scale[k] * from[k] }
-      }
-    }
+    let a = try attention(qkv: qkv(norm1(x, for: qkv, ctx), ctx), batch: tiles, heads: heads, headSize: headSize, ctx)
+    try output(output.input(a, ctx), times: scale1, addingTo: x, ctx)
+    let h = try expand(norm2(x, for: expand, ctx), Activation.gelu, for: contract, ctx)
+    try contract(h, times: scale2, addingTo: x, ctx)
   }
 }
 

@@ -32,6 +32,12 @@ struct QwenVisionBlock {
   func callAsFunction(_ x: Tensor, sets: [Int?], _ ctx: Context) throws(RuntimeError) {
     let mark = ctx.arena.mark()
     defer { ctx.arena.release(to: mark) }
+    if sets.allSatisfy({ $0 == nil }) {
+      let context = try attention(qkv: qkv(norm1(x, for: qkv, ctx), ctx), batch: sets.count, heads: heads, headSize: headSize, ctx)
+      try output(output.input(context, ctx), addingTo: x, ctx)
+      try contract(expand(norm2(x, for: expand, ctx), activation, for: contract, ctx), addingTo: x, ctx)
+      return
+    }
     let n = try norm1(x, ctx)
     let h = try qkv(n, ctx)
     try adapt(n, h, sets, ctx) { $0.qkv }
@@ -39,17 +45,10 @@ struct QwenVisionBlock {
     let a = try output(context, ctx)
     try adapt(context, a, sets, ctx) { $0.output }
     add(a, to: x, ctx)
-    let e = try expand(norm2(x, into: n), ctx)
-    activation(e, ctx)
-    let m = try contract(e, ctx)
+    let m = try contract(expand(norm2(x, for: expand, ctx), activation, for: contract, ctx), ctx)
     // This one reads the stream before norm2.
     try adapt(x, m, sets, ctx) { $0.mlp }
     add(m, to: x, ctx)
-
-    func norm2(_ x: Tensor, into n: Tensor) throws(RuntimeError) -> Tensor {
-      try self.norm2(x, into: n, ctx)
-      return n
-    }
   }
 
   private func adapt(

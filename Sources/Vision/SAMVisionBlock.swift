@@ -13,7 +13,7 @@ struct SAMVisionBlock {
   /// nil: attention sees the whole grid.
   let window: Int?
 
-  /// Rows that pass the MLP together: their wide middle stays in the cache.
+  /// Rows that pass the MLP together, which bounds its memory.
   static var chunk: Int { 1024 }
 
   init(_ w: Weights, _ c: SAMVisionConfig, isGlobal: Bool) throws(WeightFileError) {
@@ -38,18 +38,17 @@ struct SAMVisionBlock {
       let n = try windows.cut(norm1(x, ctx), ctx)
       let a = try gridAttention(
         qkv: qkv(n, ctx), batch: windows.count, heads: heads, headSize: headSize, positions: positions, ctx)
-      add(try output(windows.joined(a, ctx), ctx), to: x, ctx)
+      try output(output.input(windows.joined(a, ctx), ctx), addingTo: x, ctx)
     } else {
-      let a = try gridAttention(qkv: qkv(norm1(x, ctx), ctx), batch: 1, heads: heads, headSize: headSize, positions: positions, ctx)
-      add(try output(a, ctx), to: x, ctx)
+      let a = try gridAttention(qkv: qkv(norm1(x, for: qkv, ctx), ctx), batch: 1, heads: heads, headSize: headSize, positions: positions, ctx)
+      try output(output.input(a, ctx), addingTo: x, ctx)
     }
     ctx.arena.release(to: mark)
     var first = 0
     while first < x.rows {
       let part = x.slice(rows: first..<min(first + SAMVisionBlock.chunk, x.rows))
-      let h = try expand(norm2(part, ctx), ctx)
-      Activation.gelu(h, ctx)
-      add(try contract(h, ctx), to: part, ctx)
+      let h = try expand(norm2(part, for: expand, ctx), Activation.gelu, for: contract, ctx)
+      try contract(h, addingTo: part, ctx)
       ctx.arena.release(to: mark)
       first += part.rows
     }

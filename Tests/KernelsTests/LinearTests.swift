@@ -3,10 +3,10 @@ import Kernels
 import Testing
 
 @Suite struct LinearTests {
-  @Test("every variant gives the scalar bits", arguments: WeightLayout.allCases, [1, 2, 3, 5, 6, 7, 8, 13])
+  @Test("every variant gives the scalar bits", arguments: WeightLayout.allCases, [1, 2, 3, 5, 6, 7, 8, 12, 13, 25, 31])
   func everyVariantMatchesScalar(layout: WeightLayout, tokens: Int) {
     for (outputs, inputs) in [(1, 1), (16, 64), (17, 33), (31, 127), (48, 192), (80, 577), (150, 96), (70, 4200)] {
-      for group in layout == .q8 || layout == .q4 ? [32, 64, 128] : [64] {
+      for group in layout == .q8 || layout == .q4 ? [32, 128, 256] : [64] {
         for hasBias in [true, false] {
           let c = LinearCase(
             layout, outputs: outputs, inputs: inputs, tokens: tokens, group: group, hasBias: hasBias,

@@ -87,6 +87,64 @@ import WeightFile
     }
   }
 
+  /// Middle sizes that end with a group and a block, with neither, and in the first group.
+  @Test(arguments: [TensorEncoding.f32x16, .f16x16, .q8x16, .q4x16], [320, 328, 40]) func fusedProductsGiveTheBitsOfTheirParts(
+    encoding: TensorEncoding, middle: Int
+  ) throws {
+    var random = SeededGenerator(12)
+    let (inputs, outputs) = (96, 50)
+    let w = try weights([
+      try TestTensor("expand.weight", random.floats(2 * middle * inputs), 2 * middle, inputs, encoding, group: 32),
+      TestTensor("expand.bias", [2 * middle], random.floats(2 * middle)),
+      try TestTensor("narrow.weight", random.floats(middle * inputs), middle, inputs, encoding, group: 96),
+      try TestTensor("contract.weight", random.floats(outputs * middle), outputs, middle, encoding, group: 64),
+      TestTensor("norm.weight", [inputs], random.floats(inputs)), TestTensor("norm.bias", [inputs], random.floats(inputs)),
+      TestTensor("factors", [outputs], random.floats(outputs)),
+    ])
+    let expand = try Linear(w["expand"], from: inputs, to: 2 * middle)
+    let narrow = try Linear(w["narrow"], from: inputs, to: middle)
+    let contract = try Linear(w["contract"], from: middle, to: outputs)
+    let norm = try LayerNorm(w["norm"], size: inputs, epsilon: 1e-5)
+    let factors = try w.vector("factors", count: outputs)
+    for tokens in [1, 12, 13, 70] {
+      let (x, sum) = (random.floats(tokens * inputs, -2...2), random.floats(tokens * outputs))
+      let parts = context(threads: 1)
+      let xs = try parts.tensor(x, rows: tokens)
+      let y = try parts.tensor(sum, rows: tokens)
+      let n = try norm(xs, parts)
+      let h = try narrow(n, parts)
+      Activation.gelu(h, parts)
+      add(try contract(h, parts), to: y, parts)
+      add(try contract(siluMultiply(expand(n, parts), parts), parts), to: y, parts)
+      let z = try contract(h, parts)
+      for i in 0..<z.count { y.data[i] += factors[i % outputs] * z.data[i] }
+      let fused = try onAnyThreads("\(tokens) tokens") { ctx in
+        let x = try ctx.tensor(x, rows: tokens)
+        let y = try ctx.tensor(sum, rows: tokens)
+        let h = try narrow(norm(x, for: narrow, ctx), .gelu, for: contract, ctx)
+        try contract(h, addingTo: y, ctx)
+        try contract(expand.gated(norm(x, for: expand, ctx), for: contract, ctx), addingTo: y, ctx)
+        try contract(h, times: factors, addingTo: y, ctx)
+        return y
+      }
+      #expect(fused.map(\.bitPattern) == y.values.map(\.bitPattern), "\(tokens) tokens")
+    }
+  }
+
+  /// Rows so wide, and matrices with so many rows, that a tile's results would not fit on the stack by themselves.
+  @Test(arguments: [(60_000, 32, 30), (16, 40_000, 14), (4096, 32, 600)]) func extremeShapesStayWithinTheStack(
+    outputs: Int, inputs: Int, tokens: Int
+  ) throws {
+    var random = SeededGenerator(13)
+    let w = try weights([try TestTensor("l.weight", random.floats(outputs * inputs), outputs, inputs, .q8x16, group: 32)])
+    let linear = try Linear(w["l"], from: inputs, to: outputs)
+    let x = random.floats(tokens * inputs)
+    let ctx = context(threads: 2)
+    let y = try linear(try ctx.tensor(x, rows: tokens), ctx).values
+    let row = try linear(try ctx.tensor(Array(x.suffix(inputs)), rows: 1), ctx).values
+    #expect(row.map(\.bitPattern) == y.suffix(outputs).map(\.bitPattern))
+  }
+
   @Test func scratchIsGivenBack() throws {
     var random = SeededGenerator(7)
     let w = try weights([try TestTensor("l.weight", random.floats(64 * 64), 64, 64, .q8x16)])

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+import Kernels
+import Shims
+import WeightFile
+
+/// Rows of activations as a product reads them: int8 in groups, with a scale and an offset each, where its weights are quantised, else
+/// floats. It lies in the arena. Rows can be set part by part, by the threads that make them.
+package struct LinearInput {
+  package let rows: Int
+  let layout: PackedLayout
+  /// nil where the weights are quantised.
+  let floats: Tensor?
+  private let codes: UnsafeMutablePointer<Int8>?  // [rows, stride]
+  private let scales: UnsafeMutablePointer<Float>?  // [rows, groups]
+  private let offsets: UnsafeMutablePointer<Int32>?  // [rows, groups]
+  private let stride: Int
+
+  /// Rows still to be set.
+  init(rows: Int, for layout: PackedLayout, _ ctx: Context) throws(RuntimeError) {
+    self.rows = rows
+    self.layout = layout
+    if layout.encoding.isQuantized {
+      // An odd number of cache lines: the rows of a tile, which are read side by side, lie in different sets of the first-level cache.
+      stride = ((layout.paddedInputs + 63) / 64 | 1) &* 64
+      codes = try ctx.arena.array(of: Int8.self, rows, stride)
+      scales = try ctx.arena.array(of: Float.self, rows, layout.groups)
+      offsets = try ctx.arena.array(of: Int32.self, rows, layout.groups)
+      floats = nil
+    } else {
+      (codes, scales, offsets, stride) = (nil, nil, nil, layout.inputs)
+      floats = try ctx.arena.tensor(rows, layout.inputs)
+    }
+  }
+
+  /// The rows of x themselves, for float weights.
+  init(floats x: Tensor, for layout: PackedLayout) {
+    rows = x.rows
+    self.layout = layout
+    (codes, scales, offsets, stride) = (nil, nil, nil, x.columns)
+    floats = x
+  }
+
+  /// Sets columns first ..< first + count of a row. Where the input is quantised, `first` is the start of a group, and the part ends with a
+  /// group or with the row.
+  func set(_ row: Int, first: Int, count: Int, from values: UnsafePointer<Float>, _ kernels: KernelTable) {
+    if let floats {
+      let target = floats[row] + first
+      if UnsafePointer(target) != values { target.update(from: values, count: count) }
+      return
+    }
+    guard let codes, let scales, let offsets else { return }
+    let (group, groups) = (layout.group, layout.groups)
+    let padded = first &+ count == layout.inputs ? layout.paddedInputs &- first : count
+    assert(first % group == 0 && padded % group == 0)
+    let zero: Int32 = layout.encoding == .q8x16 ? 128 : 8
+    kernels.quantize(
+      values, count, padded, group, zero, codes + row &* stride + first, scales + row &* groups + first / group,
+      offsets + row &* groups + first / group)
+  }
+
+  /// Points a product's arguments here.
+  func enter(_ a: inout LinearArguments) {
+    if let floats {
+      a.xFloat = UnsafePointer(floats.data)
+    } else {
+      a.x = UnsafePointer(codes)
+      a.xScales = UnsafePointer(scales)
+      a.xOffsets = UnsafePointer(offsets)
+    }
+    a.xStride = stride
+  }
+}

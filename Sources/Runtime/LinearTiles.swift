@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+import WeightFile
+
+/// How a product is cut over threads: tiles of row blocks × tokens that are computed one by one, each by one thread.
+///
+/// A tile's weights, its activations and its results fit in a core's L2 cache together. The tiles of one group of blocks follow each
+/// other, so that its weights come from memory once. No sum is ever cut, so the cut never changes a result.
+struct LinearTiles {
+  private static let weightShare = 384 << 10
+  private static let tokenShare = 224 << 10
+  /// Tokens that the widest kernel computes together; divisible by what the others take.
+  static let registerTile = 12
+  /// Blocks whose results for `registerTile` tokens fit on the stack.
+  static let mostBlocks = largestStackMemory / (registerTile * 64) & -2
+  /// Weight bytes · tokens that a tile should have at least.
+  private static let smallestWork = 32 << 10
+
+  let blocks, tokens: Int
+  private(set) var blockStep: Int
+  private(set) var tokenStep: Int
+
+  /// - Parameters:
+  ///   - halves: 2: each block stands for itself and the one as far into the second half of the matrix.
+  ///   - unit: blocks that stay together.
+  init(tokens: Int, layout: PackedLayout, threads: Int, halves: Int = 1, unit: Int = 1) {
+    blocks = layout.blocks / halves
+    self.tokens = tokens
+    // Even, for kernels that take two blocks at once.
+    let even = unit == 1 ? 2 : unit
+    let fittingBlocks = min(LinearTiles.weightShare / max(layout.blockStride, 1), LinearTiles.mostBlocks) / halves
+    let step = min(max(fittingBlocks / even, 1), (blocks - 1) / even + 1) &* even
+    // What a token takes: int8 with scales and sums, or floats; and its results.
+    let inputBytes = layout.encoding.isQuantized ? layout.paddedInputs &+ layout.groups &* 8 : layout.inputs &* 4
+    let tokenBytes = inputBytes &+ step &* halves &* 64
+    // Equal parts in whole register tiles: a part-filled tile costs as much as a full one.
+    let fitting = min(LinearTiles.tokenShare / tokenBytes, largestStackMemory / (step &* halves &* 64))
+    let tiles = max(fitting / LinearTiles.registerTile, 1)
+    let wholeTiles = (tokens - 1) / LinearTiles.registerTile + 1
+    let parts = (wholeTiles - 1) / tiles + 1
+    tokenStep = ((wholeTiles - 1) / parts + 1) &* LinearTiles.registerTile
+    // Four tiles a thread where the size allows: the last ones even out threads that were held up. A product that is done in
+    // the time a thread takes to wake stays whole.
+    let work = layout.byteCount / 64 &* tokens / (LinearTiles.smallestWork / 64) &+ 1
+    let tokenTiles = (tokens - 1) / tokenStep + 1
+    let wanted = threads == 1 ? 1 : (min(threads &* 4, work) - 1) / tokenTiles + 1
+    blockStep = min(step, max((blocks - 1) / wanted + 1, 1))
+    if blockStep > 2 { blockStep &= -2 }
+    if unit > 1 { blockStep = (blockStep - 1) / unit &* unit &+ unit }
+  }
+
+  private var tokenTiles: Int { (tokens - 1) / tokenStep + 1 }
+  private var blockTiles: Int { (blocks - 1) / blockStep + 1 }
+
+  var count: Int { blockTiles &* tokenTiles }
+
+  subscript(i: Int) -> (blocks: Range<Int>, tokens: Range<Int>) {
+    let block = i / tokenTiles &* blockStep
+    let token = i % tokenTiles &* tokenStep
+    return (block..<min(block &+ blockStep, blocks), token..<min(token &+ tokenStep, tokens))
+  }
+}
