@@ -135,4 +135,14 @@ import WeightFile
       if !value.isNaN { #expect(HalfFloat.narrow(value) == Half.bits(value), "\(value)") }
     }
   }
+
+  /// CLIP-L, SAM ViT-B, Qwen-VL's bigG; a nano tower; a width that only the smaller groups divide.
+  @Test(arguments: [(1024, 512), (4096, 512), (768, 384), (3072, 512), (1664, 416), (8192, 512), (128, 128), (512, 128), (1000, 64), (1088, 64)])
+  func encodersTakeWideGroups(inputs: Int, group: Int) {
+    let policy = PrecisionPolicy(type: .int8, group: 64, layers: 2)
+    #expect(policy.encoding(.vision, inputs: inputs) == (.q8x16, group))
+    #expect(policy.encoding(.projector, inputs: inputs) == (.q8x16, group))
+    let large = inputs % 128 == 0 ? 128 : 64
+    #expect(policy.encoding(.decoder(layer: 0, .mlpIn), inputs: inputs) == (.q8x16, large))
+  }
 }
