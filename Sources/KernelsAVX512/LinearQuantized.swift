@@ -59,8 +59,8 @@ extension VectorKernels {
     guard isAlone else { return }
     block = firstBlock
     while block < endBlock {
-      single(F.self, a, block, end)
-      block += 1
+      single(F.self, a, block, block + 1 < endBlock ? block + 1 : block, end)
+      block += 2
     }
   }
 
@@ -279,40 +279,51 @@ extension VectorKernels {
     f5.finish(a, first, second, y + t5 * a.yStride)
   }
 
-  /// One block for one token: bound by how fast the weights come.
+  /// Two blocks (which may be the same) for one token: bound by how fast the weights come. Two streams at a time keep more of memory busy
+  /// than one, and share what is broadcast.
   @inline(__always)
-  private static func single<F: QuantizedFormat>(_: F.Type, _ a: LinearArguments, _ block: Int, _ token: Int) {
-    guard let weights = a.weights, let x = a.x, let xScales = a.xScales, let xOffsets = a.xOffsets, let y = a.y else { return }
-    let groups = Int(a.inputs) / Int(a.group)
-    let group = Int(a.group)
-    let base = UnsafeRawPointer(weights + block * a.blockStride)
-    var w = base + a.payloadOffset
-    let x0 = UnsafeRawPointer(x + token * a.xStride)
-    var f = Lanes()
-    var g = 0
-    var k = 0
-    while g < groups {
-      var s = IntegerPair(xOffsets[token * groups + g])
-      s.b = _mm512_setzero_si512()
-      var t = IntegerPair(0)
-      let end = k + group
-      while k < end {  // 32 inputs a step, in four independent sums
-        F.addSplit(&s, w, x0 + k)
-        F.addSplit(&t, w + 64 * (16 / F.inputsPerVector), x0 + k + 16)
-        var line = 0
-        while line < 32 / F.inputsPerVector {  // unrolled
-          fovea_prefetch(w + prefetchDistance + 64 * line)
-          line += 1
+  private static func single<F: QuantizedFormat>(_: F.Type, _ a: LinearArguments, _ first: Int, _ second: Int, _ token: Int) {
+    guard let weights = a.weights, let values = a.x, let xScales = a.xScales, let xOffsets = a.xOffsets, let y = a.y else { return }
+    let (groups, group, ahead) = (Int(a.inputs) / Int(a.group), Int(a.group), 2 * a.blockStride)
+    var scales0 = UnsafeRawPointer(weights + first * a.blockStride).assumingMemoryBound(to: UInt16.self)
+    var scales1 = UnsafeRawPointer(weights + second * a.blockStride).assumingMemoryBound(to: UInt16.self)
+    var w0 = UnsafeRawPointer(scales0) + a.payloadOffset
+    var w1 = UnsafeRawPointer(scales1) + a.payloadOffset
+    var x = UnsafeRawPointer(values + token * a.xStride)
+    var scales = xScales + token * groups
+    var offsets = xOffsets + token * groups
+    var f = Pair()
+    var g = groups
+    while g > 0 {
+      var s = IntegerPair(offsets.pointee), t = IntegerPair(0)
+      var k = group
+      while k > 0 {
+        var step = 0
+        while step < 2 {  // unrolled
+          F.addEight(&s, &t, w0, w1, x)
+          var line = 0
+          while line < 8 / F.inputsPerVector {  // unrolled
+            fovea_prefetch_second(w0 + ahead + 64 * line)
+            fovea_prefetch_second(w1 + ahead + 64 * line)
+            line += 1
+          }
+          w0 += 64 * (8 / F.inputsPerVector)
+          w1 += 64 * (8 / F.inputsPerVector)
+          x += 8
+          step += 1
         }
-        w += 64 * (32 / F.inputsPerVector)
-        k += 32
+        k -= 16
       }
-      let total = _mm512_add_epi32(_mm512_add_epi32(s.a, s.b), _mm512_add_epi32(t.a, t.b))
-      let scale = Lanes(half: (base + g * 32).assumingMemoryBound(to: UInt16.self)) * Lanes(repeating: xScales[token * groups + g])
-      f = f.addingProduct(Lanes(_mm512_cvtepi32_ps(total)), scale)
-      g += 1
+      s.a = _mm512_add_epi32(s.a, t.a)
+      s.b = _mm512_add_epi32(s.b, t.b)
+      f.add(s, Lanes(half: scales0), Lanes(half: scales1), scales.pointee)
+      scales0 += 16
+      scales1 += 16
+      scales += 1
+      offsets += 1
+      g -= 1
     }
-    finishBlock(f, y + token * a.yStride, a.bias, block * 16, Int(a.outputs))
+    f.finish(a, first, second, y + token * a.yStride)
   }
 }
 
@@ -325,12 +336,9 @@ private protocol QuantizedFormat {
   static func load(_ w: UnsafeRawPointer) -> Vector
   /// Adds the products of two blocks' vectors with the activations at `x`.
   static func add(_ sums: inout IntegerPair, _ w0: Vector, _ w1: Vector, _ x: UnsafeRawPointer)
-  /// Adds the products of 16 inputs of one block, spread over both sums.
-  static func addSplit(_ sums: inout IntegerPair, _ w: UnsafeRawPointer, _ x: UnsafeRawPointer)
+  /// Adds the products of 8 inputs of two blocks, spread over two sums of each.
+  static func addEight(_ s: inout IntegerPair, _ t: inout IntegerPair, _ w0: UnsafeRawPointer, _ w1: UnsafeRawPointer, _ x: UnsafeRawPointer)
 }
-
-/// How far ahead of its reads the one-token stream asks for cache lines, in bytes; it may run past a block into the next ones.
-@inline(__always) private var prefetchDistance: Int { 8192 }
 
 @inline(__always)
 private func broadcast(_ x: UnsafeRawPointer) -> __m512i { _mm512_set1_epi32(x.assumingMemoryBound(to: Int32.self).pointee) }
@@ -345,17 +353,13 @@ private enum Q8: QuantizedFormat {
 
   @inline(__always)
   static func add(_ sums: inout IntegerPair, _ w0: __m512i, _ w1: __m512i, _ x: UnsafeRawPointer) {
-    let v = broadcast(x)
-    sums.a = _mm512_dpbusd_epi32(sums.a, w0, v)
-    sums.b = _mm512_dpbusd_epi32(sums.b, w1, v)
+    sums.add(w0, w1, x)
   }
 
   @inline(__always)
-  static func addSplit(_ sums: inout IntegerPair, _ w: UnsafeRawPointer, _ x: UnsafeRawPointer) {
-    sums.a = _mm512_dpbusd_epi32(sums.a, vector(w), broadcast(x))
-    sums.b = _mm512_dpbusd_epi32(sums.b, vector(w + 64), broadcast(x + 4))
-    sums.a = _mm512_dpbusd_epi32(sums.a, vector(w + 128), broadcast(x + 8))
-    sums.b = _mm512_dpbusd_epi32(sums.b, vector(w + 192), broadcast(x + 12))
+  static func addEight(_ s: inout IntegerPair, _ t: inout IntegerPair, _ w0: UnsafeRawPointer, _ w1: UnsafeRawPointer, _ x: UnsafeRawPointer) {
+    s.add(vector(w0), vector(w1), x)
+    t.add(vector(w0 + 64), vector(w1 + 64), x + 4)
   }
 }
 
@@ -375,20 +379,15 @@ private enum Q4: QuantizedFormat {
 
   @inline(__always)
   static func add(_ sums: inout IntegerPair, _ w0: Nibbles, _ w1: Nibbles, _ x: UnsafeRawPointer) {
-    let v = broadcast(x), u = broadcast(x + 4)
-    sums.a = _mm512_dpbusd_epi32(sums.a, w0.low, v)
-    sums.b = _mm512_dpbusd_epi32(sums.b, w1.low, v)
-    sums.a = _mm512_dpbusd_epi32(sums.a, w0.high, u)
-    sums.b = _mm512_dpbusd_epi32(sums.b, w1.high, u)
+    sums.add(w0.low, w1.low, x)
+    sums.add(w0.high, w1.high, x + 4)
   }
 
   @inline(__always)
-  static func addSplit(_ sums: inout IntegerPair, _ w: UnsafeRawPointer, _ x: UnsafeRawPointer) {
-    let first = load(w), second = load(w + 64)
-    sums.a = _mm512_dpbusd_epi32(sums.a, first.low, broadcast(x))
-    sums.b = _mm512_dpbusd_epi32(sums.b, first.high, broadcast(x + 4))
-    sums.a = _mm512_dpbusd_epi32(sums.a, second.low, broadcast(x + 8))
-    sums.b = _mm512_dpbusd_epi32(sums.b, second.high, broadcast(x + 12))
+  static func addEight(_ s: inout IntegerPair, _ t: inout IntegerPair, _ w0: UnsafeRawPointer, _ w1: UnsafeRawPointer, _ x: UnsafeRawPointer) {
+    let first = load(w0), second = load(w1)
+    s.add(first.low, second.low, x)
+    t.add(first.high, second.high, x + 4)
   }
 }
 
