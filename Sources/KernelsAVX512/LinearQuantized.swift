@@ -36,10 +36,10 @@ extension VectorKernels {
       var token = firstToken
       // The first tokens ask for the next blocks' weights.
       if F.isWide, count >= 12, a.group >= 256 {
-        wideTile(a, block, second, token, isStream: true)
+        wideStreamTile(a, block, second, token)
         token += 12
         while token + 12 <= end {
-          wideTile(a, block, second, token, isStream: false)
+          wideTile(a, block, second, token)
           token += 12
         }
       } else if count >= 6 {
@@ -64,20 +64,6 @@ extension VectorKernels {
     }
   }
 
-  /// Asks for the lines that a tile will write: they come while it computes.
-  @inline(__always)
-  private static func prefetchOutputs(_ a: LinearArguments, _ first: Int, _ second: Int, _ token: Int, _ count: Int) {
-    guard var y = a.y else { return }
-    y += token * a.yStride
-    var t = 0
-    while t < count {
-      fovea_prefetch_write(y + first * 16)
-      fovea_prefetch_write(y + second * 16)
-      y += a.yStride
-      t += 1
-    }
-  }
-
   /// Blocks `first` and `second` (which may be the same) for 6 tokens.
   /// - Parameter isStream: few tokens use these weights: the next blocks' are asked for meanwhile.
   @inline(__always)
@@ -93,7 +79,6 @@ extension VectorKernels {
     var x = UnsafeRawPointer(values + token * stride)
     var scales = xScales + token * groups
     var offsets = xOffsets + token * groups
-    prefetchOutputs(a, first, second, token, 6)
     var f0 = Pair(), f1 = Pair(), f2 = Pair(), f3 = Pair(), f4 = Pair(), f5 = Pair()
     var g = groups
     while g > 0 {
@@ -145,6 +130,17 @@ extension VectorKernels {
 
   /// The same for 12 tokens of int8, with fewer loads. The integer sums take 24 registers, so the float sums wait in memory between groups,
   /// which pays where groups are large.
+  @inline(never)
+  private static func wideTile(_ a: LinearArguments, _ first: Int, _ second: Int, _ token: Int) {
+    wideTile(a, first, second, token, isStream: false)
+  }
+
+  /// `wideTile` that asks for the next blocks' weights. Apart, so that the compiler sees no branch in the loop, which would cost it registers.
+  @inline(never)
+  private static func wideStreamTile(_ a: LinearArguments, _ first: Int, _ second: Int, _ token: Int) {
+    wideTile(a, first, second, token, isStream: true)
+  }
+
   @inline(__always)
   private static func wideTile(_ a: LinearArguments, _ first: Int, _ second: Int, _ token: Int, isStream: Bool) {
     guard let weights = a.weights, let values = a.x, let xScales = a.xScales, let xOffsets = a.xOffsets, let y = a.y else { return }

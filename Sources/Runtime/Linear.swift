@@ -68,7 +68,7 @@ package struct Linear {
     try check(x, y)
     guard x.rows > LinearTiles.registerTile else { return direct(x, y, ctx) }
     // By way of the cache: a tile writes a cache line here and there, and each would wait for memory by itself.
-    run(x, LinearTiles(tokens: x.rows, layout: weight.layout, threads: ctx.pool.threads), ctx) { row, first, count, values in
+    run(x, LinearTiles(tokens: x.rows, layout: weight.layout, threads: ctx.pool.threads), ctx, target: y) { row, first, count, values in
       (y[row] + first).update(from: values, count: count)
     }
   }
@@ -77,7 +77,7 @@ package struct Linear {
   /// - Parameters: as above.
   package func callAsFunction(_ x: LinearInput, addingTo y: Tensor, _ ctx: Context) throws(RuntimeError) {
     try check(x, y)
-    run(x, LinearTiles(tokens: x.rows, layout: weight.layout, threads: ctx.pool.threads), ctx) { row, first, count, values in
+    run(x, LinearTiles(tokens: x.rows, layout: weight.layout, threads: ctx.pool.threads), ctx, target: y) { row, first, count, values in
       ctx.kernels.add(values, y[row] + first, count)
     }
   }
@@ -88,7 +88,7 @@ package struct Linear {
     _ x: LinearInput, times factors: UnsafePointer<Float>, addingTo y: Tensor, _ ctx: Context
   ) throws(RuntimeError) {
     try check(x, y)
-    run(x, LinearTiles(tokens: x.rows, layout: weight.layout, threads: ctx.pool.threads), ctx) { row, first, count, values in
+    run(x, LinearTiles(tokens: x.rows, layout: weight.layout, threads: ctx.pool.threads), ctx, target: y) { row, first, count, values in
       let target = y[row] + first
       for k in 0..<count { target[k] += factors[first &+ k] * values[k] }
     }
@@ -188,8 +188,9 @@ package struct Linear {
 
   /// Each tile's results stay on the stack until `finish` takes them, row by row: `count` values of outputs first ..< first + count, with
   /// two halves followed by as many of the second half.
+  /// - Parameter target: where `finish` writes them, if it does: its cache lines are asked for some rows ahead.
   private func run(
-    _ x: LinearInput, _ tiles: LinearTiles, halves: Int = 1, _ ctx: Context,
+    _ x: LinearInput, _ tiles: LinearTiles, halves: Int = 1, _ ctx: Context, target: Tensor? = nil,
     finish: (_ row: Int, _ first: Int, _ count: Int, _ values: UnsafeMutablePointer<Float>) -> Void
   ) {
     guard x.rows > 0 else { return }
@@ -211,7 +212,13 @@ package struct Linear {
           a.y = values + width - tokens.lowerBound &* a.yStride - (first &+ outputs)
           kernel(&a, blocks.lowerBound &+ blocksOfHalf, blocks.upperBound &+ blocksOfHalf, tokens.lowerBound, tokens.upperBound)
         }
-        for row in tokens { finish(row, first, width, values + (row &- tokens.lowerBound) &* a.yStride) }
+        for row in tokens {
+          if let target, row &+ 4 < target.rows {
+            let next = target[row &+ 4] + first
+            for line in stride(from: 0, to: width, by: 16) { fovea_prefetch_write(next + line) }
+          }
+          finish(row, first, width, values + (row &- tokens.lowerBound) &* a.yStride)
+        }
       }
     }
   }

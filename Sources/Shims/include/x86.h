@@ -29,9 +29,6 @@ static inline __attribute__((always_inline)) void fovea_prefetch(const void *p) 
 /// The same in the second-level cache, for lines that are wanted later than the first level would keep them.
 static inline __attribute__((always_inline)) void fovea_prefetch_second(const void *p) { _mm_prefetch((const char *)p, _MM_HINT_T1); }
 
-/// Asks for the cache line at `p` to be written, so that a store later does not wait for it.
-static inline __attribute__((always_inline, target("prfchw"))) void fovea_prefetch_write(const void *p) { __builtin_prefetch(p, 1, 3); }
-
 /* ---- 8 floats ---- */
 
 /// a < b ? x : y per lane.
