@@ -140,6 +140,13 @@ struct IntegerLanes {
   @inline(__always) func addingPairs(_ w: IntegerLanes, _ x: IntegerLanes) -> IntegerLanes {
     IntegerLanes(_mm256_add_epi32(a, _mm256_madd_epi16(w.a, x.a)), _mm256_add_epi32(b, _mm256_madd_epi16(w.b, x.b)))
   }
+  /// Never called: sixteen products by pairs are two instructions as well.
+  @inline(__always) func addingQuads(_: IntegerLanes, _: IntegerLanes) -> IntegerLanes { self }
+  @inline(__always) static var multipliesQuads: Bool { false }
+  @inline(__always) static var quadOffset: Int32 { 0 }
+  @inline(__always) static func - (x: IntegerLanes, y: IntegerLanes) -> IntegerLanes {
+    IntegerLanes(_mm256_sub_epi32(x.a, y.a), _mm256_sub_epi32(x.b, y.b))
+  }
   /// The low words of self, and above them those of `high`.
   @inline(__always) func paired(_ high: IntegerLanes) -> IntegerLanes {
     let mask = _mm256_set1_epi32(0xFFFF)

@@ -98,6 +98,13 @@ struct IntegerLanes {
   @inline(__always) func addingPairs(_ w: IntegerLanes, _ x: IntegerLanes) -> IntegerLanes {
     IntegerLanes(_mm512_dpwssd_epi32(v, w.v, x.v))
   }
+  /// Each lane plus the products of its four int8 `w` with those of `x`, which are stored as x + `quadOffset`: what the result is too large by.
+  @inline(__always) func addingQuads(_ w: IntegerLanes, _ x: IntegerLanes) -> IntegerLanes {
+    IntegerLanes(_mm512_dpbusd_epi32(v, x.v, w.v))
+  }
+  @inline(__always) static var multipliesQuads: Bool { true }
+  @inline(__always) static var quadOffset: Int32 { 128 }
+  @inline(__always) static func - (a: IntegerLanes, b: IntegerLanes) -> IntegerLanes { IntegerLanes(_mm512_sub_epi32(a.v, b.v)) }
   /// The low words of self, and above them those of `high`.
   @inline(__always) func paired(_ high: IntegerLanes) -> IntegerLanes {
     IntegerLanes(_mm512_or_si512(_mm512_and_si512(v, _mm512_set1_epi32(0xFFFF)), _mm512_slli_epi32(high.v, 16)))

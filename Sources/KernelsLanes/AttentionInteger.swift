@@ -3,10 +3,10 @@
 import Shims
 
 extension VectorKernels {
-  /// `attention` in 16-bit integers; formulas as in ScalarKernels, exact to it.
+  /// `attention` in integers; formulas as in ScalarKernels, exact to it.
   ///
-  /// Some hundred queries walk the keys in blocks of 64. A block's keys and values are rounded and laid out in pairs of int16, so that scores
-  /// and outputs are register tiles of 6 queries × 16 or 64 columns that add two products a lane and instruction.
+  /// Some hundred queries walk the keys in blocks of 64. A block's keys are rounded and laid out in quads of int8 or pairs of int16, its values in
+  /// pairs, so that scores and outputs are register tiles of 6 queries × 16 or 64 columns that add four and two products a lane and instruction.
   /// Best given many queries a call, a multiple of 6: each call packs the keys it sees. Stack: 224 KiB at most.
   @export(interface)
   package static func attentionInteger(

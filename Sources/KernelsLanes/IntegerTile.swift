@@ -9,10 +9,25 @@ protocol IntegerColumns {
   init()
   /// `width` vectors, 64 bytes apart.
   init(_ p: UnsafeRawPointer)
-  /// Adds the products of pairs of int16.
-  mutating func addPairs(_ w: Self, _ x: IntegerLanes)
+  /// Adds the products of pairs of int16 or of quads of int8.
+  mutating func add<P: IntegerProduct>(_: P.Type, _ w: Self, _ x: IntegerLanes)
   /// Calls `body` with each vector's number and value.
   func forEach(_ body: (Int, IntegerLanes) -> Void)
+}
+
+/// What a lane of 32 bits holds, and how two of them are multiplied.
+protocol IntegerProduct {
+  static func adding(_ sum: IntegerLanes, _ w: IntegerLanes, _ x: IntegerLanes) -> IntegerLanes
+}
+
+enum Pairs: IntegerProduct {
+  @inline(__always)
+  static func adding(_ sum: IntegerLanes, _ w: IntegerLanes, _ x: IntegerLanes) -> IntegerLanes { sum.addingPairs(w, x) }
+}
+
+enum Quads: IntegerProduct {
+  @inline(__always)
+  static func adding(_ sum: IntegerLanes, _ w: IntegerLanes, _ x: IntegerLanes) -> IntegerLanes { sum.addingQuads(w, x) }
 }
 
 struct IntegerColumns1: IntegerColumns {
@@ -21,7 +36,9 @@ struct IntegerColumns1: IntegerColumns {
 
   @inline(__always) init() {}
   @inline(__always) init(_ p: UnsafeRawPointer) { c0 = IntegerLanes(p) }
-  @inline(__always) mutating func addPairs(_ w: IntegerColumns1, _ x: IntegerLanes) { c0 = c0.addingPairs(w.c0, x) }
+  @inline(__always) mutating func add<P: IntegerProduct>(_: P.Type, _ w: IntegerColumns1, _ x: IntegerLanes) {
+    c0 = P.adding(c0, w.c0, x)
+  }
   @inline(__always) func forEach(_ body: (Int, IntegerLanes) -> Void) { body(0, c0) }
 }
 
@@ -36,11 +53,11 @@ struct IntegerColumns4: IntegerColumns {
     c2 = IntegerLanes(p + 128)
     c3 = IntegerLanes(p + 192)
   }
-  @inline(__always) mutating func addPairs(_ w: IntegerColumns4, _ x: IntegerLanes) {
-    c0 = c0.addingPairs(w.c0, x)
-    c1 = c1.addingPairs(w.c1, x)
-    c2 = c2.addingPairs(w.c2, x)
-    c3 = c3.addingPairs(w.c3, x)
+  @inline(__always) mutating func add<P: IntegerProduct>(_: P.Type, _ w: IntegerColumns4, _ x: IntegerLanes) {
+    c0 = P.adding(c0, w.c0, x)
+    c1 = P.adding(c1, w.c1, x)
+    c2 = P.adding(c2, w.c2, x)
+    c3 = P.adding(c3, w.c3, x)
   }
   @inline(__always) func forEach(_ body: (Int, IntegerLanes) -> Void) {
     body(0, c0)
@@ -50,15 +67,18 @@ struct IntegerColumns4: IntegerColumns {
   }
 }
 
-/// A register tile of 6 rows: row i ← row i + Σ b_k · a_ik over pairs k of int16.
+/// A register tile of 6 rows: row i ← start + Σ b_k · a_ik over pairs or quads k.
 struct IntegerTile<C: IntegerColumns> {
-  var r0 = C(), r1 = C(), r2 = C(), r3 = C(), r4 = C(), r5 = C()
+  var r0, r1, r2, r3, r4, r5: C
 
   /// - Parameters:
-  ///   - a: rows of pairs, `stride` pairs apart; rows from `rows` on repeat the last one.
+  ///   - a: rows of pairs or quads, `stride` of them apart; rows from `rows` on repeat the last one.
   ///   - b: `step` bytes from one k to the next.
   @inline(__always)
-  init(_ a: UnsafePointer<Int32>, stride: Int, rows: Int, _ b: UnsafeRawPointer, step: Int, count: Int) {
+  init<P: IntegerProduct>(
+    _: P.Type, start: C, _ a: UnsafePointer<Int32>, stride: Int, rows: Int, _ b: UnsafeRawPointer, step: Int, count: Int
+  ) {
+    (r0, r1, r2, r3, r4, r5) = (start, start, start, start, start, start)
     let last = rows - 1
     let a1 = a + (last < 1 ? last : 1) * stride, a2 = a + (last < 2 ? last : 2) * stride
     let a3 = a + (last < 3 ? last : 3) * stride, a4 = a + (last < 4 ? last : 4) * stride
@@ -67,12 +87,12 @@ struct IntegerTile<C: IntegerColumns> {
     var k = 0
     while k < count {
       let w = C(b)
-      r0.addPairs(w, IntegerLanes(repeating: a[k]))
-      r1.addPairs(w, IntegerLanes(repeating: a1[k]))
-      r2.addPairs(w, IntegerLanes(repeating: a2[k]))
-      r3.addPairs(w, IntegerLanes(repeating: a3[k]))
-      r4.addPairs(w, IntegerLanes(repeating: a4[k]))
-      r5.addPairs(w, IntegerLanes(repeating: a5[k]))
+      r0.add(P.self, w, IntegerLanes(repeating: a[k]))
+      r1.add(P.self, w, IntegerLanes(repeating: a1[k]))
+      r2.add(P.self, w, IntegerLanes(repeating: a2[k]))
+      r3.add(P.self, w, IntegerLanes(repeating: a3[k]))
+      r4.add(P.self, w, IntegerLanes(repeating: a4[k]))
+      r5.add(P.self, w, IntegerLanes(repeating: a5[k]))
       b += step
       k += 1
     }

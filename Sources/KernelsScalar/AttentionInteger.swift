@@ -2,12 +2,12 @@
 import Shims
 
 extension ScalarKernels {
-  /// `attention` in 16-bit integers, for models whose weights are quantised anyway: queries and keys keep 12 bits of each token's largest
-  /// value, weights 14 bits, values 12 bits of the largest in a block of 64 keys. Error about 1e-3 of the values.
+  /// `attention` in integers, for models whose weights are quantised anyway: queries and keys keep 8 bits of each token's largest value (they
+  /// come from products of int8, whose errors are larger) in heads of 64 and more, 12 bits in smaller ones, weights 14 bits, values 12 bits of the largest in a block of 64 keys.
   ///
   /// Order of operations, the same in every variant:
-  /// - q, k → x · (2047 / max|x|) over a head's values of a token, rounded half to even; scale max|x| / 2047;
-  /// - score s_j = Float(Σ q·k) · keyScale_j · (queryScale · (scale · log₂ e)), exact int32 sums (2047² · 256 < 2³¹); then
+  /// - q, k → x · (S / max|x|) over a head's values of a token, S = 127 or 2047, rounded half to even; scale max|x| / S;
+  /// - score s_j = Float(Σ q·k) · keyScale_j · (queryScale · (scale · log₂ e)), exact int32 sums (2047² · 64 < 2³¹); then
   ///   fma(bias, log₂ e, s_j) with the grid's bias, if any;
   /// - m' = max(m, the block's visible scores), c = 2^(m − m'), p_j = 2^(s_j − (m' − 14)) rounded;
   /// - the sum of weights runs in 16 lanes, lane j mod 16: l ← l · c, then l ← l + Float(Σ p of the lane);
@@ -23,6 +23,7 @@ extension ScalarKernels {
     guard let query = a.query, let keys = a.key, let values = a.value, let output = a.output, a.heads > 0 else { return }
     let headSize = Int(a.headSize)
     let kvOffset = head * Int(a.kvHeads) / Int(a.heads) * a.headStride
+    let steps: Int32 = headSize >= 64 ? 127 : 2047
 
     @inline(__always)
     func element(_ base: UnsafeRawPointer, _ token: Int, _ d: Int) -> Float {
@@ -33,7 +34,7 @@ extension ScalarKernels {
       let q = query + i * a.queryStride + head * headSize
       let o = output + i * a.outputStride + head * headSize
       let visible = a.causalStart < 0 ? Int(a.keys) : Swift.min(Int(a.keys), Int(a.causalStart) + i + 1)
-      let (queryInverse, queryScale) = scales(steps: 2047, count: headSize) { q[$0] }
+      let (queryInverse, queryScale) = scales(steps: Float(steps), count: headSize) { q[$0] }
       var maximum = -Float.infinity
       var sums = SIMD16<Float>()
       for d in 0..<headSize { o[d] = 0 }
@@ -44,10 +45,10 @@ extension ScalarKernels {
         var scores = SIMD64<Float>()
         let previous = maximum
         for j in 0..<count {
-          let (inverse, scale) = scales(steps: 2047, count: headSize) { element(keys, start + j, $0) }
+          let (inverse, scale) = scales(steps: Float(steps), count: headSize) { element(keys, start + j, $0) }
           var dot: Int32 = 0
           for d in 0..<headSize {
-            dot &+= rounded(q[d], queryInverse, 2047) &* rounded(element(keys, start + j, d), inverse, 2047)
+            dot &+= rounded(q[d], queryInverse, steps) &* rounded(element(keys, start + j, d), inverse, steps)
           }
           var s = Float(dot) * scale * (queryScale * (a.scale * log2e))
           if let bias = bias(a, head, i, start + j) { s = s.addingProduct(bias, log2e) }

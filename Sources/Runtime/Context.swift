@@ -9,8 +9,8 @@ package struct Context {
   package let pool: ThreadPool
   package let arena: Arena
   package let stop: StopSignal
-  /// True: attention in which every query sees every key is computed in 16-bit integers, with an error of about 1e-3. For models whose
-  /// weights are quantised: theirs is larger.
+  /// True: attention in which every query sees every key is computed in integers, queries and keys of wide heads with 8 bits. For models whose
+  /// weights are quantised: the errors of their products are larger.
   package let integerAttention: Bool
 
   package init(
