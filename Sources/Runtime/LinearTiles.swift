@@ -16,8 +16,10 @@ struct LinearTiles {
   private static let smallestWork = 32 << 10
 
   let blocks, tokens: Int
-  private(set) var blockStep: Int
-  private(set) var tokenStep: Int
+  private var blockStep: Int
+  private var tokenStep: Int
+  /// How many runs of neighbouring tiles are walked at the same time.
+  private let runs: Int
 
   /// - Parameters:
   ///   - halves: 2: each block stands for itself and the one as far into the second half of the matrix.
@@ -46,6 +48,8 @@ struct LinearTiles {
     blockStep = min(step, max((blocks - 1) / wanted + 1, 1))
     if blockStep > 2 { blockStep &= -2 }
     if unit > 1 { blockStep = (blockStep - 1) / unit &* unit &+ unit }
+    // Few tokens stream the weights, and kernels ask for those ahead: a thread's next tile is to be its neighbour.
+    runs = tokens <= LinearTiles.registerTile ? min(threads, (blocks - 1) / blockStep + 1) : 1
   }
 
   private var tokenTiles: Int { (tokens - 1) / tokenStep + 1 }
@@ -54,8 +58,13 @@ struct LinearTiles {
   var count: Int { blockTiles &* tokenTiles }
 
   subscript(i: Int) -> (blocks: Range<Int>, tokens: Range<Int>) {
-    let block = i / tokenTiles &* blockStep
     let token = i % tokenTiles &* tokenStep
+    var tile = i / tokenTiles
+    if runs > 1 {  // blockTiles / runs to a run, the first ones taking what is left over
+      let (run, step) = (tile % runs, tile / runs)
+      tile = run &* (blockTiles / runs) &+ min(run, blockTiles % runs) &+ step
+    }
+    let block = tile &* blockStep
     return (block..<min(block &+ blockStep, blocks), token..<min(token &+ tokenStep, tokens))
   }
 }
