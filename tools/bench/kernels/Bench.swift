@@ -14,6 +14,7 @@ struct Bench {
     for (inputs, outputs) in [(1024, 4096), (4096, 1024), (2048, 5632), (4096, 4096)] {
       for tokens in isScalar ? [2] : [6, 32, 256, 577] {
         linear("q8", inputs, outputs, tokens)
+        linear("q8 encoder", inputs, outputs, tokens)
         linear("q4", inputs, outputs, tokens)
         if tokens == 256 || isScalar {
           linear("f16", inputs, outputs, tokens)
@@ -41,17 +42,17 @@ struct Bench {
   }
 
   /// The converter's.
-  private func group(_ format: String) -> Int { format == "q8" ? 128 : 64 }
+  private func group(_ format: String) -> Int { ["q8": 128, "q8 encoder": 512][format, default: 64] }
 
   private func layout(_ format: String, _ inputs: Int) -> (payloadOffset: Int, stride: Int) {
     let offset = format.hasPrefix("q") ? (inputs / group(format) * 32 + 63) / 64 * 64 : 0
-    let payload = ["q8": 16, "q4": 8, "f16": 32, "f32": 64][format, default: 64] * inputs
+    let payload = ["q8": 16, "q8 encoder": 16, "q4": 8, "f16": 32, "f32": 64][format, default: 64] * inputs
     return (offset, offset + payload)
   }
 
   private func kernel(_ format: String) -> KernelTable.Linear {
     switch format {
-    case "q8": table.linearQ8
+    case "q8", "q8 encoder": table.linearQ8
     case "q4": table.linearQ4
     case "f16": table.linearF16
     default: table.linearF32
