@@ -19,11 +19,16 @@ SPACE = "\u2581"
 TEMPLATE_WORDS = ("USER:", "ASSISTANT:")
 
 
-def build(path, size=SIZE):
-    words = qa.lexicon()
+def build(path, size=SIZE, words=None, extra=()):
+    """The vocabulary of HiRes-LLaVA, or of other `words`, then as large as it gets, with `extra` merges after those of the words."""
+    if words is None:
+        words = qa.lexicon()
+        learned = size - 100 - len(words)
+    else:
+        learned, size = 4000, None
     out = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(words * 2), model_writer=out, model_type="bpe", vocab_size=SIZE - 100 - len(words),
+        sentence_iterator=iter(words * 2), model_writer=out, model_type="bpe", vocab_size=learned,
         character_coverage=1.0, byte_fallback=True, normalization_rule_name="identity", add_dummy_prefix=False,
         remove_extra_whitespaces=False, unk_id=0, bos_id=1, eos_id=2, pad_id=-1,
         hard_vocab_limit=False, minloglevel=2)
@@ -35,8 +40,9 @@ def build(path, size=SIZE):
     merges += [SPACE + w for w in words if SPACE + w not in merges]  # a word with its space: the last merge of each word
     for word in TEMPLATE_WORDS:
         merges += [(SPACE + word)[i:] for i in range(len(word) - 1, -1, -1)]
+    merges += extra
     characters = [SPACE] + list(string.printable[:94])
-    merges += [f"<unused{i}>" for i in range(size - 259 - len(merges) - len(characters))]
+    merges += [] if size is None else [f"<unused{i}>" for i in range(size - 259 - len(merges) - len(characters))]
     del model.pieces[259:]
     for piece in merges + characters:  # a better score merges first
         model.pieces.add(piece=piece, score=-float(len(model.pieces) - 259), type=5 if piece.startswith("<unused") else 1)
