@@ -2,10 +2,11 @@
 """The paper's ablations at nano size (arXiv:2404.07973, tables 5 and 6): every variant goes on with stage III for the same number of
 steps and answers the same held-out questions.
 
-    python -m ferret.ablate --caption S/f2/state.pt --dense S/f3/state.pt --out S/ablation --steps 60
+    python -m ferret.ablate --final S/f8/state.pt --caption S/f2/state.pt --dense S/f3/state.pt --out S/ablation --steps 25
 
---caption is the state after stage I, --dense the state after stage II. Variants that are finished are not trained again; the table is
-printed from what there is.
+Resolution and encoders: all variants go on from the finished model (--final), with what they see taken away from them, and learn to do
+without it. Stage II: stage III begins from the state before it (--caption) and after it (--dense). Variants that are finished are not
+trained again; the table is printed from what there is.
 """
 import argparse
 import json
@@ -20,11 +21,12 @@ from . import benchmark as H
 from . import export
 
 VARIANTS = {  # name: state to begin with, options of the training
-    "fixed resolution (whole view only)": ("dense", ["--locals", "none"]),
-    "+ any resolution for grounding": ("dense", ["--locals", "clip", "--refers", "whole"]),
-    "+ any resolution for referring (CLIP only)": ("dense", ["--locals", "clip"]),
-    "+ DINOv2 for the tiles": ("dense", []),
-    "the same without stage II": ("caption", []),
+    "fixed resolution (whole view only)": ("final", ["--locals", "none"]),
+    "+ any resolution for grounding (CLIP)": ("final", ["--locals", "clip", "--refers", "whole"]),
+    "+ any resolution for referring (CLIP)": ("final", ["--locals", "clip"]),
+    "+ DINOv2 for the tiles": ("final", []),
+    "stage III without stage II": ("caption", []),
+    "stage III after stage II": ("dense", []),
 }
 
 
@@ -43,11 +45,12 @@ def table(results):
 
 if __name__ == "__main__":
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--final", required=True)
     p.add_argument("--caption", required=True)
     p.add_argument("--dense", required=True)
     p.add_argument("--out", required=True)
-    p.add_argument("--steps", type=int, default=60)
-    p.add_argument("--scenes", type=int, default=16, help="held-out scenes for each grid")
+    p.add_argument("--steps", type=int, default=25)
+    p.add_argument("--scenes", type=int, default=10, help="held-out scenes for each grid")
     a, rest = p.parse_known_args()  # the rest goes to the trainings
     results, samples = {}, H.benchmark(a.scenes)
     for name, (state, options) in VARIANTS.items():

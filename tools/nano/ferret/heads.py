@@ -25,7 +25,7 @@ def expectation(logits):
 
 class ThingHeads(nn.Module):
     """At each patch: which kind of thing stands there, in which colour, between which edges; `letters`: which letter; `place`:
-    where the patch itself lies in the image."""
+    where the patch itself lies in its view."""
 
     def __init__(self, size, letters=False, place=False):
         super().__init__()
@@ -86,9 +86,12 @@ def patch_places(grid, device):
     return torch.cat(out).to(device)
 
 
-def in_tiles(boxes, places, grid):
-    """Boxes of patches of the big map as shares of the tile each patch lies in, clipped to it."""
-    c, r = grid
-    scale = boxes.new_tensor([c, r])
-    tile = (places * scale).floor()
-    return (boxes * scale.repeat(2) - tile.repeat(1, 2)).clamp(0, 1)
+def own_view(boxes, places, grid):
+    """Boxes `[B, n, 4]` and places `[n, 2]` of patches as shares of the image -> as shares of the view each patch lies in: the whole, or
+    its tile, boxes clipped to it. Places become `[B, n, 2]`."""
+    first = S.SIDE ** 2
+    scale = boxes.new_tensor(grid)
+    tile = (places[first:] * scale).floor()
+    inside = (boxes[:, first:] * scale.repeat(2) - tile.repeat(1, 2)).clamp(0, 1)
+    own = torch.cat([places[:first], places[first:] * scale - tile])
+    return torch.cat([boxes[:, :first], inside], 1), own.expand(len(boxes), -1, -1)

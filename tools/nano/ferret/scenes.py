@@ -223,7 +223,7 @@ def arrays(scenes):
             **{n: np.stack([x[i] for x in labelled]) for i, n in enumerate(names)}}
 
 
-def encoder_batch(rng, views=80):
+def encoder_batch(rng, views=80, whole_only=False):
     grid = pick_grid(rng)
-    count = max(1, round(views / (1 + grid[0] * grid[1])))
+    count = views if whole_only else max(1, round(views / (1 + grid[0] * grid[1])))
     return arrays([scene(rng, grid) for _ in range(count)])

@@ -21,8 +21,10 @@ from . import talk
 from . import tokens as T
 from .model import DEFAULT, FerretV2
 
-LOOKING = {2: (2, 5), 3: (1, 4)}  # layer -> heads that are told where to look
-SEEN_LAYER = 1                    # its states at the image are read by the dense heads
+# Layer -> head -> where it is told to look for the thing spoken of: anywhere, in the tiles, in the whole view. Places are read from the
+# whole view: a tile's tokens cannot know where in the image they are, since how many tiles follow comes after them.
+LOOKING = {2: {2: "any", 5: "any"}, 3: {0: "whole", 1: "whole", 2: "whole", 3: "whole", 4: "tiles"}, 4: {0: "whole", 1: "whole"}}
+SEEN_LAYER, PLACED_LAYER = 1, 2   # their states at the image are read by the dense heads
 VIEW = S.SIDE ** 2
 LABELS = ("at", "letter", "kind", "colour", "box")
 
@@ -37,12 +39,11 @@ def part(labels, first, last):
 
 def features_loss(run, labels, grid, whole, local):
     """The dense labels on both encoders' features, each in its own view's coordinates."""
-    boxes = H.boxes_at(labels)
+    boxes, _ = H.own_view(H.boxes_at(labels), H.patch_places(grid, whole.device)[:labels["at"].shape[1]], grid)
     loss, seen = run.heads["whole"](whole, part(labels, 0, VIEW), boxes[:, :VIEW])
-    seen = {"w." + k: v for k, v in seen.items()}
+    loss, seen = 2 * loss, {"w." + k: v for k, v in seen.items()}
     if local is not None:
-        places = H.patch_places(grid, whole.device)[VIEW:]
-        extra, more = run.heads["local"](local, part(labels, VIEW, None), H.in_tiles(boxes[:, VIEW:], places, grid))
+        extra, more = run.heads["local"](local, part(labels, VIEW, None), boxes[:, VIEW:])
         loss = loss + 2 * extra
         seen.update(more)
     return loss, seen
@@ -50,8 +51,13 @@ def features_loss(run, labels, grid, whole, local):
 
 def encoders_loss(run, b):
     with run.autocast():
-        whole, local = run.model.see(run.tensor(b["pixels"]), run.tensor(b["tiles"]), b["grid"])
-        return features_loss(run, labels_of(run, b), b["grid"], whole, local)
+        labels = labels_of(run, b)
+        if run.a.whole_only:
+            whole, local = run.model.see(run.tensor(b["pixels"]), None, b["grid"])
+            labels = part(labels, 0, VIEW)
+        else:
+            whole, local = run.model.see(run.tensor(b["pixels"]), run.tensor(b["tiles"]), b["grid"])
+        return features_loss(run, labels, b["grid"], whole, local)
 
 
 def token_losses(logits, target, number, width):
@@ -84,7 +90,7 @@ def answer_loss(run, b):
         if not a.freeze_vision:
             extra, more = features_loss(run, labels, grid, whole, local)
             total = total + a.dense_loss * extra
-            seen["f.kind"] = more.get("kind", more["w.kind"])
+            seen.update({"w.edge": more["w.edge"], "f.kind": more.get("kind", more["w.kind"])})
         vectors = None
         if "regions" in b:
             vectors = model.regions(whole, local, grid, {k: run.tensor(v) for k, v in b["regions"].items()})
@@ -97,14 +103,18 @@ def answer_loss(run, b):
         before, after = talk.around_image()
         prefix = model.prefix(model.image_tokens(whole, local), before, after)
         groups = b["groups"]
-        hidden, watched = model.decode(prefix, [run.tensor(g["ids"]) for g in groups], vectors, (SEEN_LAYER,), {layer: None for layer in LOOKING})
+        hidden, watched = model.decode(prefix, [run.tensor(g["ids"]) for g in groups], vectors, (SEEN_LAYER, PLACED_LAYER),
+                                       {layer: None for layer in LOOKING})
         first = len(before)
-        extra, more = heads["seen"](watched[SEEN_LAYER][0][:, first:first + count], labels, H.boxes_at(labels),
-                                    places=H.patch_places(grid, prefix.device)[None, :count].expand(len(prefix), -1, -1))
-        total = total + a.dense_loss * extra
-        seen.update({"d." + k: more[k] for k in ("kind", "edge", "place")})
+        boxes, places = H.own_view(H.boxes_at(labels), H.patch_places(grid, prefix.device)[:count], grid)
+        for name, layer in (("seen", SEEN_LAYER), ("placed", PLACED_LAYER)):
+            extra, more = heads[name](watched[layer][0][:, first:first + count], labels, boxes, places=places)
+            total = total + a.dense_loss * extra
+            seen.update({f"d{layer}." + k: more[k] for k in ("kind", "edge", "place")})
         on_thing = F.one_hot(labels["at"].long() + 1, S.MOST + 1)[..., 1:].transpose(1, 2).float()
         on_thing = F.pad(on_thing, (first, prefix.shape[1] - first - count))  # [B, things, P]
+        split = torch.arange(prefix.shape[1], device=prefix.device) < first + VIEW
+        parts = {"any": on_thing, "whole": on_thing * split, "tiles": on_thing if local is None else on_thing * ~split}
         for i, g in enumerate(groups):
             weight, target, number, about = (run.tensor(g[k]) for k in ("weight", "target", "number", "about"))
             where = weight > 0
@@ -113,12 +123,14 @@ def answer_loss(run, b):
             share = {"refer": 1.0, "ground": 1.5, "list": 1.0, "caption": 1.0}[g["task"]]
             total = total + share * each.mean()
             looked = about >= 0
+            image, thing = torch.arange(len(about), device=about.device)[:, None, None].expand_as(about)[looked], about[looked].long()
             for layer, chosen in LOOKING.items():
-                attention = watched["looks", layer][i][:, list(chosen)].permute(0, 2, 3, 1, 4)[looked]  # [n, heads, P]
-                right = on_thing[torch.arange(len(about), device=about.device)[:, None, None].expand_as(about)[looked], about[looked].long()]
-                mass = (attention.float() @ right[..., None])[..., 0]
-                total = total - a.look_loss * (mass + 1e-3).log().mean()
-                seen[f"look{layer}.{g['task'][:2]}"] = mass.mean().item()
+                for head, where_to in chosen.items():
+                    attention = watched["looks", layer][i][:, head][looked]  # [n, P]
+                    mass = (attention.float() * parts[where_to][image, thing]).sum(-1)
+                    total = total - a.look_loss / len(chosen) * (mass + 1e-3).log().mean()
+                    if head == min(chosen):
+                        seen[f"look{layer}.{g['task'][:2]}"] = mass.mean().item()
             if run.step % 4:
                 continue
             said = logits.argmax(-1)
@@ -138,7 +150,7 @@ def prepare(a, seed):
     vocabulary = T.tokenizer()
     config = {**DEFAULT, "vocab_size": len(vocabulary), "region_token": vocabulary.region}
     if a.stage == "encoders":
-        source, loss_of = data.Source(S.encoder_batch, seed, a.workers, views=a.views // a.ranks), encoders_loss
+        source, loss_of = data.Source(S.encoder_batch, seed, a.workers, views=a.views // a.ranks, whole_only=a.whole_only), encoders_loss
     else:
         source = data.Source(talk.batch, seed, a.workers, stage=a.stage, images=a.images // a.ranks)
         loss_of = answer_loss
@@ -153,7 +165,7 @@ def prepare(a, seed):
     model = FerretV2(config)
     d, h = config["width"], config["hidden_size"]
     heads = torch.nn.ModuleDict({
-        "whole": H.ThingHeads(d), "local": H.ThingHeads(d, letters=True), "seen": H.ThingHeads(h, place=True),
+        "whole": H.ThingHeads(d), "local": H.ThingHeads(d, letters=True), "seen": H.ThingHeads(h, place=True), "placed": H.ThingHeads(h, place=True),
         "region_kind": torch.nn.Linear(h, S.NO_KIND + 1), "region_colour": torch.nn.Linear(h, S.NO_COLOUR + 1)})
 
     def trainable(name):
@@ -174,6 +186,7 @@ if __name__ == "__main__":
     p.add_argument("--look-loss", type=float, default=0.15, help="weight of where to look")
     p.add_argument("--bell", type=float, default=6.0, help="width of a number's bell, thousandths")
     p.add_argument("--views", type=int, default=160, help="views in a batch of the encoders")
+    p.add_argument("--whole-only", action="store_true", help="encoders: CLIP alone, on whole views")
     p.add_argument("--images", type=int, default=24, help="images in an answer batch")
     p.add_argument("--locals", choices=("dino", "clip", "none"), default="dino", help="what sees the tiles (ablation)")
     p.add_argument("--refers", choices=("fused", "whole"), default="fused", help="the map that regions are read from (ablation)")
