@@ -17,7 +17,7 @@ from . import tokens as T
 from .model import FerretV2, IMAGENET_MEAN, IMAGENET_STD
 
 TEMPLATE = "USER: <image>\n{question} ASSISTANT:"
-TASKS = {"refer": TEMPLATE.replace("{question}", "What is the object <region>?"),
+TASKS = {"refer": TEMPLATE.replace("{question}", "What is the object {question}?"),  # asked with "<region>"
          "caption": TEMPLATE.replace("{question}", "What is in the image?")}
 
 
