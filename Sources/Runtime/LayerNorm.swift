@@ -85,7 +85,7 @@ private func normed(
   let input = try LinearInput(rows: x.rows, for: next.weight.layout, ctx)
   ctx.split(rows: x.rows, cost: x.columns) { rows in
     if let y = input.floats {
-      for row in rows { norm(row, y[row]) }
+      for row in rows { norm(row, y + row &* input.stride) }
     } else {
       withStack(floats: x.columns) { y in
         for row in rows {

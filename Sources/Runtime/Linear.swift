@@ -68,8 +68,8 @@ package struct Linear {
     try check(x, y)
     guard x.rows > LinearTiles.registerTile else { return direct(x, y, ctx) }
     // By way of the cache: a tile writes a cache line here and there, and each would wait for memory by itself.
-    run(x, LinearTiles(tokens: x.rows, layout: weight.layout, threads: ctx.pool.threads), ctx, target: y) { row, first, count, values in
-      (y[row] + first).update(from: values, count: count)
+    run(x, to: y, ctx) { target, _, count, values in
+      target.update(from: values, count: count)
     }
   }
 
@@ -77,9 +77,8 @@ package struct Linear {
   /// - Parameters: as above.
   package func callAsFunction(_ x: LinearInput, addingTo y: Tensor, _ ctx: Context) throws(RuntimeError) {
     try check(x, y)
-    run(x, LinearTiles(tokens: x.rows, layout: weight.layout, threads: ctx.pool.threads), ctx, target: y) { row, first, count, values in
-      ctx.kernels.add(values, y[row] + first, count)
-    }
+    let add = ctx.kernels.add
+    run(x, to: y, ctx) { target, _, count, values in add(values, target, count) }
   }
 
   /// y += factors ∘ the product, row by row.
@@ -88,8 +87,7 @@ package struct Linear {
     _ x: LinearInput, times factors: UnsafePointer<Float>, addingTo y: Tensor, _ ctx: Context
   ) throws(RuntimeError) {
     try check(x, y)
-    run(x, LinearTiles(tokens: x.rows, layout: weight.layout, threads: ctx.pool.threads), ctx, target: y) { row, first, count, values in
-      let target = y[row] + first
+    run(x, to: y, ctx) { target, first, count, values in
       for k in 0..<count { target[k] += factors[first &+ k] * values[k] }
     }
   }
@@ -105,10 +103,11 @@ package struct Linear {
       return try next.input(h, ctx)
     }
     let input = try LinearInput(rows: x.rows, for: next.weight.layout, ctx)
-    let kernel = activation.kernel(ctx.kernels)
+    let kernels = ctx.kernels
+    let kernel = activation.kernel(kernels)
     run(x, tiles, ctx) { row, first, count, values in
       kernel(values, count)
-      input.set(row, first: first, count: count, from: values, ctx.kernels)
+      input.set(row, first: first, count: count, from: values, kernels)
     }
     return input
   }
@@ -120,14 +119,16 @@ package struct Linear {
       return try next.input(siluMultiply(self(x, ctx), ctx), ctx)
     }
     let input = try LinearInput(rows: x.rows, for: next.weight.layout, ctx)
+    let kernels = ctx.kernels
     run(x, tiles, halves: 2, ctx) { row, first, count, values in
-      ctx.kernels.siluMultiply(values, values + count, values, count)
-      input.set(row, first: first, count: count, from: values, ctx.kernels)
+      kernels.siluMultiply(values, values + count, values, count)
+      input.set(row, first: first, count: count, from: values, kernels)
     }
     return input
   }
 
-  /// Tiles whose results are whole groups of what `next` reads; nil where the sizes do not meet, halves are not whole blocks, or a group's results are too many for the stack.
+  /// Tiles whose results are whole groups of what `next` reads; nil where the sizes do not meet, halves are not whole blocks, or a group's
+  /// results are too many for the stack.
   private func tiles(for next: Linear, tokens: Int, halves: Int, _ ctx: Context) -> LinearTiles? {
     let layout = next.weight.layout
     guard layout.inputs &* halves == outputSize, tokens > 0, halves == 1 || layout.inputs % 16 == 0, layout.group % 16 == 0 else { return nil }
@@ -186,11 +187,30 @@ package struct Linear {
     }
   }
 
+  /// The product row by row to `finish`, which writes `count` values from output `first` on to `target` in y.
+  private func run(
+    _ x: LinearInput, to y: Tensor, _ ctx: Context,
+    finish: (_ target: UnsafeMutablePointer<Float>, _ first: Int, _ count: Int, _ values: UnsafeMutablePointer<Float>) -> Void
+  ) {
+    let tiles = LinearTiles(tokens: x.rows, layout: weight.layout, threads: ctx.pool.threads)
+    let (data, stride, rows) = (y.data, y.columns, y.rows)
+    run(x, tiles, ctx) { row, first, count, values in
+      if row &+ 4 < rows {
+        let later = data + (row &+ 4) &* stride + first
+        var line = 0
+        while line < count {
+          fovea_prefetch_write(later + line)
+          line &+= 16
+        }
+      }
+      finish(data + row &* stride + first, first, count, values)
+    }
+  }
+
   /// Each tile's results stay on the stack until `finish` takes them, row by row: `count` values of outputs first ..< first + count, with
   /// two halves followed by as many of the second half.
-  /// - Parameter target: where `finish` writes them, if it does: its cache lines are asked for some rows ahead.
   private func run(
-    _ x: LinearInput, _ tiles: LinearTiles, halves: Int = 1, _ ctx: Context, target: Tensor? = nil,
+    _ x: LinearInput, _ tiles: LinearTiles, halves: Int = 1, _ ctx: Context,
     finish: (_ row: Int, _ first: Int, _ count: Int, _ values: UnsafeMutablePointer<Float>) -> Void
   ) {
     guard x.rows > 0 else { return }
@@ -212,13 +232,7 @@ package struct Linear {
           a.y = values + width - tokens.lowerBound &* a.yStride - (first &+ outputs)
           kernel(&a, blocks.lowerBound &+ blocksOfHalf, blocks.upperBound &+ blocksOfHalf, tokens.lowerBound, tokens.upperBound)
         }
-        for row in tokens {
-          if let target, row &+ 4 < target.rows {
-            let next = target[row &+ 4] + first
-            for line in stride(from: 0, to: width, by: 16) { fovea_prefetch_write(next + line) }
-          }
-          finish(row, first, width, values + (row &- tokens.lowerBound) &* a.yStride)
-        }
+        for row in tokens { finish(row, first, width, values + (row &- tokens.lowerBound) &* a.yStride) }
       }
     }
   }

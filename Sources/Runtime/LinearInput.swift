@@ -8,12 +8,14 @@ import WeightFile
 package struct LinearInput {
   package let rows: Int
   let layout: PackedLayout
-  /// nil where the weights are quantised.
-  let floats: Tensor?
+  // Plain pointers, which the context's arena keeps: threads that copy them do not count references.
+  /// `[rows, stride]`; nil where the weights are quantised.
+  let floats: UnsafeMutablePointer<Float>?
   private let codes: UnsafeMutablePointer<Int8>?  // [rows, stride]
   private let scales: UnsafeMutablePointer<Float>?  // [rows, groups]
   private let offsets: UnsafeMutablePointer<Int32>?  // [rows, groups]
-  private let stride: Int
+  /// From one row to the next, in codes or floats.
+  let stride: Int
 
   /// Rows still to be set.
   init(rows: Int, for layout: PackedLayout, _ ctx: Context) throws(RuntimeError) {
@@ -28,7 +30,7 @@ package struct LinearInput {
       floats = nil
     } else {
       (codes, scales, offsets, stride) = (nil, nil, nil, layout.inputs)
-      floats = try ctx.arena.tensor(rows, layout.inputs)
+      floats = try ctx.arena.tensor(rows, layout.inputs).data
     }
   }
 
@@ -37,14 +39,14 @@ package struct LinearInput {
     rows = x.rows
     self.layout = layout
     (codes, scales, offsets, stride) = (nil, nil, nil, x.columns)
-    floats = x
+    floats = x.data
   }
 
   /// Sets columns first ..< first + count of a row. Where the input is quantised, `first` is the start of a group, and the part ends with a
   /// group or with the row.
   func set(_ row: Int, first: Int, count: Int, from values: UnsafePointer<Float>, _ kernels: KernelTable) {
     if let floats {
-      let target = floats[row] + first
+      let target = floats + row &* stride + first
       if UnsafePointer(target) != values { target.update(from: values, count: count) }
       return
     }
@@ -61,7 +63,7 @@ package struct LinearInput {
   /// Points a product's arguments here.
   func enter(_ a: inout LinearArguments) {
     if let floats {
-      a.xFloat = UnsafePointer(floats.data)
+      a.xFloat = UnsafePointer(floats)
     } else {
       a.x = UnsafePointer(codes)
       a.xScales = UnsafePointer(scales)
