@@ -4,13 +4,21 @@ import WeightFile
 /// Turns 16 rows of floats into one block of a packed matrix (see `PackedLayout`).
 package struct BlockPacker {
   package let layout: PackedLayout
+  /// What an error of each input's weights counts, above 0; `[paddedInputs]`, empty for float encodings.
+  private let importance: [Float]
+  private let feedback: ErrorFeedback?
 
-  package init(layout: PackedLayout) { self.layout = layout }
-
-  /// Σ (x − x̂)² and Σ x² of what was packed.
-  package struct Error {
-    package var squared = 0.0, power = 0.0
-    package init() {}
+  /// - Parameter importance: of the inputs; all the same when nil.
+  package init(layout: PackedLayout, importance: InputImportance? = nil) {
+    self.layout = layout
+    guard layout.encoding.isQuantized else {
+      self.importance = []
+      feedback = nil
+      return
+    }
+    feedback = importance?.feedback.flatMap { $0.inputs == layout.inputs ? $0 : nil }
+    let given = importance?.weights ?? []
+    self.importance = given.prefix(layout.inputs) + Array(repeating: 1, count: layout.paddedInputs - min(given.count, layout.inputs))
   }
 
   /// The first thing about a row that the layout cannot hold.
@@ -20,7 +28,7 @@ package struct BlockPacker {
   ///   - rows: `[16][inputs]`, rows past the end of the matrix zero.
   ///   - block: `layout.blockStride` bytes, all of which are written.
   /// - Returns: the row in the block and what is wrong with it, or nil.
-  package func pack(_ rows: UnsafePointer<Float>, into block: UnsafeMutableRawPointer, error: inout Error) -> (
+  package func pack(_ rows: UnsafePointer<Float>, into block: UnsafeMutableRawPointer, error: inout PackingError) -> (
     row: Int, fault: Fault
   )? {
     for r in 0..<16 {
@@ -29,7 +37,7 @@ package struct BlockPacker {
     switch layout.encoding {
     case .q8x16, .q4x16: packQuantized(rows, block, &error)
     case .f16x16: packHalves(rows, block, &error)
-    default: packFloats(rows, block, &error)
+    default: packFloats(rows, block)
     }
     return nil
   }
@@ -41,7 +49,7 @@ package struct BlockPacker {
     return layout.encoding == .f16x16 && Float(bitPattern: largest) >= 65520 ? .beyondHalf : nil
   }
 
-  private func packFloats(_ rows: UnsafePointer<Float>, _ block: UnsafeMutableRawPointer, _ error: inout Error) {
+  private func packFloats(_ rows: UnsafePointer<Float>, _ block: UnsafeMutableRawPointer) {
     let out = block.assumingMemoryBound(to: Float.self)
     for r in 0..<16 {
       let row = rows + r * layout.inputs
@@ -50,50 +58,73 @@ package struct BlockPacker {
     clear(block, from: layout.inputs * 64)
   }
 
-  private func packHalves(_ rows: UnsafePointer<Float>, _ block: UnsafeMutableRawPointer, _ error: inout Error) {
+  private func packHalves(_ rows: UnsafePointer<Float>, _ block: UnsafeMutableRawPointer, _ error: inout PackingError) {
     let out = block.assumingMemoryBound(to: UInt16.self)
     for r in 0..<16 {
       let row = rows + r * layout.inputs
-      var squared: Float = 0
-      var power: Float = 0
-      for k in 0..<layout.inputs {
+      error.add(count: layout.inputs) { k in
         let half = HalfFloat.narrow(row[k])
         out[k &* 16 &+ r] = half
-        let rest = row[k] - HalfFloat.widen(half)
-        squared += rest * rest
-        power += row[k] * row[k]
+        return (row[k], HalfFloat.widen(half), 1)
       }
-      error.squared += Double(squared)
-      error.power += Double(power)
     }
     clear(block, from: layout.inputs * 32)
   }
 
-  private func packQuantized(_ rows: UnsafePointer<Float>, _ block: UnsafeMutableRawPointer, _ error: inout Error) {
+  private func packQuantized(_ rows: UnsafePointer<Float>, _ block: UnsafeMutableRawPointer, _ error: inout PackingError) {
     let group = layout.group
     let scales = block.assumingMemoryBound(to: UInt16.self)
     let payload = (block + layout.payloadOffset).assumingMemoryBound(to: UInt8.self)
     clear(block, from: layout.groups * 32, to: layout.payloadOffset)
     clear(block, from: layout.payloadOffset + layout.paddedInputs * (layout.encoding == .q8x16 ? 16 : 8))
-    withUnsafeTemporaryAllocation(of: Float.self, capacity: group) { x in
-      withUnsafeTemporaryAllocation(of: Int8.self, capacity: group) { q in
-        guard let x = x.baseAddress, let q = q.baseAddress else { return }
+    withUnsafeTemporaryAllocation(of: Int8.self, capacity: 16 * layout.paddedInputs) { codes in
+      importance.withUnsafeBufferPointer { importance in
+        guard let codes = codes.baseAddress, let importance = importance.baseAddress else { return }
+        chooseScales(rows, importance, scales, codes)
+        let outputs = feedback.map {
+          $0.quantize(
+            rows, scales: scales, group: group, range: layout.encoding == .q8x16 ? -127...127 : -8...7, into: codes,
+            stride: layout.paddedInputs)
+        }
         for r in 0..<16 {
           for g in 0..<layout.groups {
             let first = g * group
-            let count = min(group, layout.inputs - first)
-            x.update(from: rows + r * layout.inputs + first, count: count)
-            (x + count).update(repeating: 0, count: group - count)
-            let isEight = layout.encoding == .q8x16
-            let result =
-              isEight ? Int8Quantizer.quantize(x, count: group, into: q) : Int4Quantizer.quantize(x, count: group, into: q)
-            scales[g * 16 + r] = result.scale
-            error.squared += Double(result.error)
-            var power: Float = 0
-            for i in 0..<count { power += x[i] * x[i] }
-            error.power += Double(power)
-            isEight ? store8(q, group, payload + first * 16 + 4 * r) : store4(q, group, payload + first * 8 + 4 * r)
+            let q = codes + r * layout.paddedInputs + first
+            let x = rows + r * layout.inputs + first
+            let step = HalfFloat.widen(scales[g * 16 + r])
+            error.add(count: min(group, layout.inputs - first)) { (x[$0], step * Float(q[$0]), importance[first + $0]) }
+            if layout.encoding == .q8x16 {
+              store8(q, group, payload + first * 16 + 4 * r)
+            } else {
+              store4(q, group, payload + first * 8 + 4 * r)
+            }
           }
+        }
+        if let outputs { error.outputs += outputs }
+      }
+    }
+  }
+
+  /// The scale of each row's groups, and the nearest codes.
+  /// - Parameter codes: `[16][paddedInputs]`.
+  private func chooseScales(
+    _ rows: UnsafePointer<Float>, _ importance: UnsafePointer<Float>, _ scales: UnsafeMutablePointer<UInt16>,
+    _ codes: UnsafeMutablePointer<Int8>
+  ) {
+    let group = layout.group
+    withUnsafeTemporaryAllocation(of: Float.self, capacity: group) { x in
+      guard let x = x.baseAddress else { return }
+      for r in 0..<16 {
+        for g in 0..<layout.groups {
+          let first = g * group
+          let count = min(group, layout.inputs - first)
+          x.update(from: rows + r * layout.inputs + first, count: count)
+          (x + count).update(repeating: 0, count: group - count)
+          let q = codes + r * layout.paddedInputs + first
+          scales[g * 16 + r] =
+            layout.encoding == .q8x16
+            ? Int8Quantizer.quantize(x, count: group, into: q)
+            : Int4Quantizer.quantize(x, importance: importance + first, count: group, into: q)
         }
       }
     }

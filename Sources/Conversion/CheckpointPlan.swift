@@ -10,6 +10,14 @@ package enum TensorRole: Equatable, Sendable {
   case embedding, head
   case decoder(layer: Int, DecoderPart)
 
+  /// Whether it belongs to what turns an image into vectors.
+  var isVision: Bool {
+    switch self {
+    case .patch, .vision, .projector, .positions: true
+    default: false
+    }
+  }
+
   package enum DecoderPart: Sendable { case attentionIn, attentionOut, mlpIn, mlpOut }
 }
 

@@ -6,11 +6,19 @@ import WeightFile
 package struct Converter {
   package struct Options: Sendable {
     package var type = ModelType.int8
+    /// Vision tower and projector; nil: as `type`, but never int4.
+    package var visionType: ModelType?
     package var group = 64
     package var compression = WeightFileWriter.Compression.auto
+    /// How small an int4 model is to be; nil: as the precision policy makes it.
+    package var target: Target?
     /// Shown by `inspect`; the folder's name when nil.
     package var name: String?
     package var licence: String?
+    /// What errors count where, as `fovea calibrate` measured it.
+    package var importance: ImportanceFile?
+    /// Whether errors are made up for by later inputs where the importance file has what that takes.
+    package var usesFeedback = true
 
     package init() {}
   }
@@ -20,14 +28,19 @@ package struct Converter {
     package let name: String
     package let shape: [Int]
     package let encoding: TensorEncoding
+    /// Weights to a scale; 0 for floats.
+    package let group: Int
     package let byteCount: Int
-    /// √(Σ(x − x̂)² / Σx²), 0 for exact ones.
-    package let relativeError: Double
+    package let error: PackingError
+    /// Whether the importance file speaks of it.
+    package let isWeighted: Bool
+
+    package var bitsPerWeight: Double { 8 * Double(byteCount) / Double(max(shape.reduce(1, *), 1)) }
   }
 
   package let checkpoint: OpenCheckpoint
   package let system: SystemDescription
-  private let options: Options
+  let options: Options
   private let metadata: [(key: String, value: MetadataValue)]
 
   /// Understands the checkpoint; after this only reading numbers and writing can fail.
@@ -35,9 +48,11 @@ package struct Converter {
     guard options.group > 0, options.group % 32 == 0, options.group <= 256 else {
       throw ConversionError.badOption("--group \(options.group) should be a multiple of 32 up to 256")
     }
+    if options.target != nil, options.type != .int4 { throw ConversionError.badOption("a target size needs --type int4") }
     self.checkpoint = checkpoint
     self.options = options
     system = try SystemDescription(checkpoint)
+    try options.importance?.check(against: system.tensors)
     let vocabSize = system.metadata.lazy.compactMap { if case ("language.vocabSize", .int(let size)) = $0 { size } else { nil } }.first
     let tokenizer = try TokenizerMetadata(checkpoint, system.tokenizer).entries(vocabSize: vocabSize ?? 0)
     let folder = checkpoint.folders.first?.name ?? ""
@@ -52,8 +67,14 @@ package struct Converter {
       ] + system.metadata + tokenizer
   }
 
-  /// Bytes of floats read over the whole conversion, the unit of progress.
-  package var totalElements: Int { system.tensors.reduce(0) { $0 + $1.shape.reduce(1, *) } }
+  /// Weights read over the whole conversion, the unit of progress.
+  package var totalElements: Int {
+    let policy = PrecisionPolicy(type: options.type, group: options.group, layers: system.textLayers)
+    return system.tensors.reduce(0) { sum, tensor in
+      let passes = options.target != nil && isOpen(tensor) ? 1 + policy.choices(inputs: tensor.shape[1]).count : 1
+      return sum + passes * tensor.shape.reduce(1, *)
+    }
+  }
 
   /// Writes the file; it appears under its name only when it is complete.
   /// - Parameter progress: called on the calling thread with the elements done so far and the tensor in work; an error it throws
@@ -63,22 +84,21 @@ package struct Converter {
   ) throws -> [TensorReport] {
     let writer = try WeightFileWriter(path: path, compression: options.compression)
     for (key, value) in metadata { writer.set(key, value) }
-    let policy = PrecisionPolicy(type: options.type, group: options.group, layers: system.textLayers)
     let pool = ThreadPool()
     var reports: [TensorReport] = []
     var done = 0
-    for tensor in system.tensors {
+    let encodings = try encodings(pool: pool) { measured, tensor in
+      done = measured
+      try progress(done, tensor)
+    }
+    for (tensor, (encoding, group)) in zip(system.tensors, encodings) {
       try progress(done, tensor.name)
-      let (encoding, group) = policy.encoding(tensor.role, inputs: tensor.shape.count == 2 ? tensor.shape[1] : 0)
-      var error = BlockPacker.Error()
+      var error = PackingError()
+      var isWeighted = false
       if encoding.isPacked {
-        guard tensor.shape.count == 2,
-          let layout = PackedLayout(encoding: encoding, outputs: tensor.shape[0], inputs: tensor.shape[1], group: group)
-        else {
-          throw ConversionError.unsupported("tensor \(tensor.name) of shape \(tensor.shape) as \(encoding.name)")
-        }
+        let stream = try stream(tensor, encoding, group, pool: pool)
+        isWeighted = stream.isWeighted
         try writer.beginTensor(name: tensor.name, shape: tensor.shape, encoding: encoding, group: group)
-        let stream = try MatrixStream(tensor: tensor, source: system.source, layout: layout, pool: pool)
         error = try stream.run { bytes, elements in
           try writer.write(bytes)
           done += elements
@@ -91,12 +111,10 @@ package struct Converter {
         done += values.count
       }
       for source in tensor.sources { system.source.release(source.info.name) }
-      let byteCount = PackedLayout(
-        encoding: encoding, outputs: tensor.shape[0], inputs: tensor.shape.dropFirst().reduce(1, *), group: group)?.byteCount
       reports.append(
         TensorReport(
-          name: tensor.name, shape: tensor.shape, encoding: encoding, byteCount: byteCount ?? 4 * tensor.shape.reduce(1, *),
-          relativeError: error.power > 0 ? (error.squared / error.power).squareRoot() : 0))
+          name: tensor.name, shape: tensor.shape, encoding: encoding, group: group,
+          byteCount: Self.byteCount(tensor, encoding, group), error: error, isWeighted: isWeighted))
     }
     try progress(done, "")
     try writer.finish()

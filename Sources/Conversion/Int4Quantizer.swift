@@ -3,8 +3,9 @@ import WeightFile
 
 /// Symmetric 4-bit quantization of one group of a row: value ≈ scale · q, q in −8…7, the scale a half.
 ///
-/// The scale is searched for the least squared error. For a candidate 1/s the codes q = round(x/s) are fixed, and the best scale
-/// for those codes is s* = Σxq / Σq², which leaves the error Σx² − (Σxq)²/Σq²; so the candidate with the largest (Σxq)²/Σq² wins.
+/// The scale is searched for the least error Σ w(x − sq)², w how much each input matters. For a candidate 1/s the codes q = round(x/s)
+/// are fixed, and the best scale for those codes is s* = Σwxq / Σwq², which leaves the error Σwx² − (Σwxq)²/Σwq²; so the candidate with
+/// the largest (Σwxq)²/Σwq² wins.
 /// Candidates put the group's largest weight on a code between 5.5 and 12 of either sign: beyond 8 it is clipped, which pays where
 /// a single weight stands out, and the sign decides whether it gets the longer side (−8) of the range.
 package enum Int4Quantizer {
@@ -32,11 +33,12 @@ package enum Int4Quantizer {
 
   /// - Parameters:
   ///   - x: `count` finite weights, `count % 8 == 0` (pad with zeros).
+  ///   - importance: what an error of each counts, above 0.
   ///   - q: `count` codes.
-  /// - Returns: the bits of the half scale, and the squared error that is left.
-  package static func quantize(_ x: UnsafePointer<Float>, count: Int, into q: UnsafeMutablePointer<Int8>) -> (
-    scale: UInt16, error: Float
-  ) {
+  /// - Returns: the bits of the half scale.
+  package static func quantize(
+    _ x: UnsafePointer<Float>, importance: UnsafePointer<Float>, count: Int, into q: UnsafeMutablePointer<Int8>
+  ) -> UInt16 {
     assert(count % 8 == 0)
     var largest: Float = 0
     for i in 0..<count where abs(x[i]) > abs(largest) { largest = x[i] }
@@ -45,7 +47,7 @@ package enum Int4Quantizer {
     // Weights this small vanish in a half scale; all-zero codes are then what is left.
     if abs(largest) > 1e-30 {
       for position in positions {
-        let (xq, qq) = sums(x, count, position / largest)
+        let (xq, qq) = sums(x, importance, count, position / largest)
         // A code of zero everywhere has qq = 0 and never wins.
         if qq > 0, xq * xq > best * qq {
           best = xq * xq / qq
@@ -57,14 +59,17 @@ package enum Int4Quantizer {
   }
 
   @inline(__always)
-  private static func sums(_ x: UnsafePointer<Float>, _ count: Int, _ inverse: Float) -> (xq: Float, qq: Float) {
+  private static func sums(
+    _ x: UnsafePointer<Float>, _ importance: UnsafePointer<Float>, _ count: Int, _ inverse: Float
+  ) -> (xq: Float, qq: Float) {
     var xq = SIMD8<Float>(repeating: 0)
     var qq = SIMD8<Float>(repeating: 0)
     for i in stride(from: 0, to: count, by: 8) {
       let v = load(x, i)
       let q = codes(v, inverse)
-      xq += v * q
-      qq += q * q
+      let weighted = load(importance, i) * q
+      xq += v * weighted
+      qq += q * weighted
     }
     return (xq.sum(), qq.sum())
   }
@@ -72,18 +77,14 @@ package enum Int4Quantizer {
   /// Rounds the scale to a half and chooses the codes anew for it.
   private static func settle(
     _ x: UnsafePointer<Float>, _ count: Int, _ scale: Float, _ q: UnsafeMutablePointer<Int8>
-  ) -> (scale: UInt16, error: Float) {
+  ) -> UInt16 {
     let bits = HalfFloat.narrow(min(max(scale, -65504), 65504))
     let half = HalfFloat.widen(bits)
     let inverse = half == 0 ? 0 : 1 / half
-    var error = SIMD8<Float>(repeating: 0)
     for i in stride(from: 0, to: count, by: 8) {
-      let v = load(x, i)
-      let code = codes(v, inverse)
-      let rest = v - code * half
-      error += rest * rest
+      let code = codes(load(x, i), inverse)
       for lane in 0..<8 { q[i + lane] = Int8(code[lane]) }
     }
-    return (half == 0 ? 0 : bits, error.sum())
+    return half == 0 ? 0 : bits
   }
 }

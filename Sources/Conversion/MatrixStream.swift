@@ -8,11 +8,17 @@ struct MatrixStream {
   let source: any TensorSource
   let layout: PackedLayout
   let pool: ThreadPool
+  /// Whether something is known of its inputs.
+  let isWeighted: Bool
+  private let packer: BlockPacker
   /// All of a matrix, `[outputs, inputs]`, whose rows are not rows of the checkpoint's: a transposed one, or resized positions.
   private let turned: [Float]?
 
-  init(tensor: PlannedTensor, source: any TensorSource, layout: PackedLayout, pool: ThreadPool) throws {
+  /// - Parameter importance: of each input, see `BlockPacker`.
+  init(tensor: PlannedTensor, source: any TensorSource, layout: PackedLayout, importance: InputImportance?, pool: ThreadPool) throws {
     self.tensor = tensor
+    isWeighted = importance != nil
+    packer = BlockPacker(layout: layout, importance: importance)
     self.source = source
     self.layout = layout
     self.pool = pool
@@ -42,12 +48,12 @@ struct MatrixStream {
   /// The blocks made at once; each thread writes its own.
   private final class Slab: @unchecked Sendable {
     let bytes: UnsafeMutableRawBufferPointer
-    let results: UnsafeMutableBufferPointer<Result<BlockPacker.Error, any Error>>
+    let results: UnsafeMutableBufferPointer<Result<PackingError, any Error>>
 
     init(blocks: Int, stride: Int) {
       bytes = .allocate(byteCount: blocks * stride, alignment: 64)
       results = .allocate(capacity: blocks)
-      results.initialize(repeating: .success(BlockPacker.Error()))
+      results.initialize(repeating: .success(PackingError()))
     }
 
     deinit {
@@ -58,8 +64,8 @@ struct MatrixStream {
   }
 
   /// - Parameter consume: gets the bytes of some blocks and the number of weights in them.
-  func run(_ consume: (_ bytes: UnsafeRawBufferPointer, _ elements: Int) throws -> Void) throws -> BlockPacker.Error {
-    var total = BlockPacker.Error()
+  func run(_ consume: (_ bytes: UnsafeRawBufferPointer, _ elements: Int) throws -> Void) throws -> PackingError {
+    var total = PackingError()
     let blocksAtOnce = max(1, min(layout.blocks, (4 << 20) / layout.blockStride))
     let slab = Slab(blocks: blocksAtOnce, stride: layout.blockStride)
     defer { withExtendedLifetime(slab) {} }  // its pointers are used below
@@ -71,9 +77,7 @@ struct MatrixStream {
         slab.results[index] = Result { try pack(block: start + index, into: slab.bytes, at: index * layout.blockStride) }
       }
       for result in slab.results[..<count] {
-        let error = try result.get()
-        total.squared += error.squared
-        total.power += error.power
+        total += try result.get()
       }
       let rows = min(layout.outputs, (first + count) * 16) - first * 16
       try consume(UnsafeRawBufferPointer(rebasing: slab.bytes[..<(count * layout.blockStride)]), rows * layout.inputs)
@@ -82,7 +86,7 @@ struct MatrixStream {
     return total
   }
 
-  private func pack(block: Int, into slab: UnsafeMutableRawBufferPointer, at offset: Int) throws -> BlockPacker.Error {
+  private func pack(block: Int, into slab: UnsafeMutableRawBufferPointer, at offset: Int) throws -> PackingError {
     let rows = UnsafeMutablePointer<Float>.allocate(capacity: 16 * layout.inputs)
     defer { rows.deallocate() }
     rows.initialize(repeating: 0, count: 16 * layout.inputs)
@@ -104,9 +108,9 @@ struct MatrixStream {
       }
     }
     if case .transposedRows(let count) = tensor.order { transposeRows(rows, count) }
-    var error = BlockPacker.Error()
+    var error = PackingError()
     guard let block = slab.baseAddress else { return error }
-    if let (row, fault) = BlockPacker(layout: layout).pack(rows, into: block + offset, error: &error) {
+    if let (row, fault) = packer.pack(rows, into: block + offset, error: &error) {
       throw ConversionError.notRepresentable(
         tensor: tensor.name, row: wanted.lowerBound + row,
         detail: fault == .notFinite ? "not a finite number" : "beyond the range of f16; convert to f32, int8 or int4")

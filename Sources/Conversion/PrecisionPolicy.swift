@@ -7,13 +7,17 @@ package enum ModelType: String, CaseIterable, Sendable { case f32, f16, int8, in
 /// Which encoding a tensor gets. int4 is for the bulk of the decoder; what is small or sensitive stays higher.
 package struct PrecisionPolicy: Sendable {
   package let type: ModelType
+  /// The type of vision tower and projector.
+  package let vision: ModelType
   /// Inputs per scale of int4 matrices. int8 takes twice as many where they divide the inputs: that costs it little and saves the kernels
   /// a tenth of their time. Wide matrices of encoders take eight times as many, see `encoderGroup`.
   package let group: Int
   let layers: Int
 
-  package init(type: ModelType, group: Int, layers: Int) {
+  /// - Parameter vision: nil: as the decoder.
+  package init(type: ModelType, vision: ModelType? = nil, group: Int, layers: Int) {
     self.type = type
+    self.vision = vision ?? type
     self.group = group
     self.layers = layers
   }
@@ -22,6 +26,7 @@ package struct PrecisionPolicy: Sendable {
   package func encoding(_ role: TensorRole, inputs: Int) -> (encoding: TensorEncoding, group: Int) {
     if role == .table { return (.f32, 0) }
     if role == .positions { return (.f32x16, 0) }
+    let type = role.isVision ? vision : type
     switch type {
     case .f32: return (.f32x16, 0)
     case .f16: return (.f16x16, 0)
@@ -43,6 +48,26 @@ package struct PrecisionPolicy: Sendable {
     guard inputs >= 768 else { return nil }
     let largest = min(8 * group, PackedLayout.largestGroup)
     return stride(from: largest, to: 2 * group, by: -32).first { inputs % $0 == 0 }
+  }
+
+  /// What a matrix of the decoder may be written as where a target size decides, the smallest first.
+  func choices(inputs: Int) -> [(encoding: TensorEncoding, group: Int)] {
+    let wide = inputs % (2 * group) == 0 ? 2 * group : group
+    return [(.q4x16, group)] + (group > 32 ? [(.q4x16, 32)] : []) + [(.q8x16, wide)]
+  }
+
+  /// How much a squared relative error of this matrix counts beside others' where a target size decides. Measured on nano Monkey's decoder
+  /// as divergence from f32 with one kind of matrix in int4. Errors of weights say little of outputs: those of q|k|v change most, those of
+  /// MLPs least. Of errors of outputs, as far as a calibration knows them, those count more that are added to what all later layers read.
+  static func sensitivity(_ role: TensorRole, ofOutputs: Bool) -> Double {
+    switch role {
+    case .decoder(_, .attentionIn): 1
+    case .decoder(_, .attentionOut): ofOutputs ? 3 : 0.4
+    case .decoder(_, .mlpIn): ofOutputs ? 0.6 : 0.15
+    case .decoder(_, .mlpOut): ofOutputs ? 2 : 0.1
+    case .embedding: 1
+    default: ofOutputs ? 1 : 0.3
+    }
   }
 
   /// What an int4 model keeps in int8. Measured on the built-in model as divergence of the answers' distributions from f32's: everything

@@ -13,18 +13,21 @@ package struct LoadOptions {
   package var cacheType: CacheType?
   /// True: every data checksum is checked before use, also of tensors used in place.
   package var verify: Bool
+  /// Gets the inputs of all matrix products of this model's computations, of which only one may then run at a time.
+  package var statistics: InputStatistics?
   /// Called with tensors prepared and tensors in all; false stops the load.
   package var progress: ((Int, Int) -> Bool)?
 
   package init(
     threads: Int? = nil, memoryBudget: Int? = nil, contextLength: Int? = nil, cacheType: CacheType? = nil, verify: Bool = false,
-    progress: ((Int, Int) -> Bool)? = nil
+    statistics: InputStatistics? = nil, progress: ((Int, Int) -> Bool)? = nil
   ) {
     self.threads = threads
     self.memoryBudget = memoryBudget
     self.contextLength = contextLength
     self.cacheType = cacheType
     self.verify = verify
+    self.statistics = statistics
     self.progress = progress
   }
 }

@@ -21,6 +21,7 @@ package final class Model {
   let identities = IdentitySource()
   /// True for int8 and int4 files.
   private let isQuantized: Bool
+  private let statistics: InputStatistics?
 
   /// Maps and validates the file at `path` and prepares its system.
   package static func load(path: String, options: LoadOptions) throws(FoveaError) -> Model {
@@ -58,6 +59,7 @@ package final class Model {
     contextLength = plan.contextLength
     cacheType = options.cacheType
     isQuantized = file.records.contains { $0.encoding.isQuantized }
+    statistics = options.statistics
     kernels = KernelTable.choose()
     pool = ThreadPool(threads: options.threads)
     do { if options.verify { try file.verify() } } catch { throw FoveaError(error) }
@@ -71,9 +73,11 @@ package final class Model {
   package var isaName: StaticString { kernels.name }
   /// Bytes of decoded weights that are not the mapping's own.
   package var residentBytes: Int { store.residentBytes }
+  /// Names and addresses of the matrices, by which `InputStatistics` knows them.
+  package var matrices: [(name: String, data: UnsafeRawPointer)] { store.matrices }
 
   func context(_ arena: Arena, _ stop: StopSignal) -> Context {
-    Context(kernels: kernels, pool: pool, arena: arena, stop: stop, integerAttention: isQuantized)
+    Context(kernels: kernels, pool: pool, arena: arena, stop: stop, integerAttention: isQuantized, statistics: statistics)
   }
 
   /// Encodes an image into the vectors that stand for it in a prompt.

@@ -12,11 +12,15 @@ package struct Context {
   /// True: attention in which every query sees every key is computed in integers, queries and keys of wide heads with 8 bits. For models whose
   /// weights are quantised: the errors of their products are larger.
   package let integerAttention: Bool
+  /// Gets the inputs of every `Linear`; nil: nobody asked.
+  package let statistics: InputStatistics?
 
   package init(
-    kernels: KernelTable, pool: ThreadPool, arena: Arena = Arena(), stop: StopSignal = StopSignal(), integerAttention: Bool = false
+    kernels: KernelTable, pool: ThreadPool, arena: Arena = Arena(), stop: StopSignal = StopSignal(), integerAttention: Bool = false,
+    statistics: InputStatistics? = nil
   ) {
     self.integerAttention = integerAttention
+    self.statistics = statistics
     self.kernels = kernels
     self.pool = pool
     self.arena = arena

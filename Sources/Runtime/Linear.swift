@@ -173,6 +173,7 @@ package struct Linear {
   /// Straight into y.
   private func direct(_ x: LinearInput, _ y: Tensor, _ ctx: Context) {
     guard x.rows > 0 else { return }
+    if let statistics = ctx.statistics { statistics.add(x, to: weight, ctx) }
     var a = arguments
     x.enter(&a)
     a.y = y.data
@@ -214,6 +215,7 @@ package struct Linear {
     finish: (_ row: Int, _ first: Int, _ count: Int, _ values: UnsafeMutablePointer<Float>) -> Void
   ) {
     guard x.rows > 0 else { return }
+    if let statistics = ctx.statistics { statistics.add(x, to: weight, ctx) }
     var whole = arguments
     x.enter(&whole)
     let a = whole

@@ -57,4 +57,9 @@ package final class WeightStore: @unchecked Sendable {
     guard let i = numbers[Array(name.utf8)] else { return nil }
     return (records[i], data[i])
   }
+
+  /// Names and addresses of all packed matrices, in the file's order.
+  package var matrices: [(name: String, data: UnsafeRawPointer)] {
+    zip(records, data).compactMap { $0.encoding.isPacked ? ($0.name, $1) : nil }
+  }
 }

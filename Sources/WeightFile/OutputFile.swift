@@ -3,14 +3,14 @@ import Shims
 
 /// A file written under a temporary name beside its own and renamed when it is complete, so that nobody sees a part of it and
 /// whoever has the old file mapped keeps it. Removed by `discard`, or if it is dropped before `commit`.
-final class OutputFile {
-  let path: String
+package final class OutputFile {
+  package let path: String
   private let temporaryPath: String
   private let descriptor: Int32
   /// Whether the temporary name is still there.
   private var isTemporary = true
 
-  init(path: String) throws(WeightFileError) {
+  package init(path: String) throws(WeightFileError) {
     self.path = path
     var attempt = 0
     while true {
@@ -38,7 +38,7 @@ final class OutputFile {
     isTemporary = false
   }
 
-  func write(_ bytes: UnsafeRawPointer, count: Int, at offset: Int) throws(WeightFileError) {
+  package func write(_ bytes: UnsafeRawPointer, count: Int, at offset: Int) throws(WeightFileError) {
     var done = 0
     while done < count {
       let n = pwrite(descriptor, bytes + done, count - done, offset + done)
@@ -48,7 +48,7 @@ final class OutputFile {
     }
   }
 
-  func write(_ bytes: [UInt8], at offset: Int) throws(WeightFileError) {
+  package func write(_ bytes: [UInt8], at offset: Int) throws(WeightFileError) {
     var failure: WeightFileError?
     bytes.withUnsafeBytes { buffer in
       guard let base = buffer.baseAddress else { return }
@@ -63,7 +63,7 @@ final class OutputFile {
   }
 
   /// Makes the file durable and gives it its name.
-  func commit() throws(WeightFileError) {
+  package func commit() throws(WeightFileError) {
     guard fsync(descriptor) == 0 else { throw .system(file: path, operation: "sync", code: shims_errno()) }
     guard rename(temporaryPath, path) == 0 else { throw .system(file: path, operation: "rename", code: shims_errno()) }
     isTemporary = false

@@ -21,11 +21,20 @@ struct ConvertCommand: ParsableCommand {
   @Option(help: "Numbers of the weights: \(ModelType.allCases.map(\.rawValue).joined(separator: ", ")).")
   var type = ModelType.int8
 
+  @Option(help: "Numbers of the vision tower's and projector's weights, where not as --type; int4 there means int8.")
+  var visionType: ModelType?
+
   @Option(help: "auto stores a tensor compressed where that saves enough; zstd and none force it.")
   var compress = Compress.auto
 
   @Option(help: "Weights that share a scale in int4; in int8 twice as many where they divide the inputs.")
   var group = 64
+
+  @Option(help: "Of an int4 model: bytes that all weights may take, with K, M or G. Errors then decide which matrices get 8 bits.")
+  var targetSize: ByteCount?
+
+  @Option(help: "The same in bits per weight, over all matrices of the decoder.")
+  var targetBits: Double?
 
   @Option(help: "A PEFT LoRA folder to merge into the checkpoint.")
   var lora: String?
@@ -42,13 +51,27 @@ struct ConvertCommand: ParsableCommand {
   @Option(help: "The model's licence in the file's metadata; by default what its README.md says.")
   var licence: String?
 
+  @Option(help: "What `fovea calibrate` measured: errors then count by how much each input matters.")
+  var importance: String?
+
+  @Flag(inversion: .prefixedNo, help: "Round so that later inputs make up for the errors of earlier ones (GPTQ), where the importance file has moments.")
+  var feedback = true
+
   @Flag(help: "Print every tensor's encoding, size and error.")
   var report = false
+
+  @Option(help: "Write the same to this file, as JSON if its name ends in .json, else as text with tabs.")
+  var reportFile: String?
 
   @Flag(name: .shortAndLong, help: "Print nothing but errors.")
   var quiet = false
 
   enum Compress: String, ExpressibleByArgument, CaseIterable { case auto, zstd, none }
+
+  func validate() throws {
+    if targetSize != nil, targetBits != nil { throw ValidationError("--target-size and --target-bits say the same: give one.") }
+    if let targetBits, !(targetBits > 0 && targetBits <= 64) { throw ValidationError("--target-bits must be above 0.") }
+  }
 
   func run() throws {
     do {
@@ -69,10 +92,14 @@ struct ConvertCommand: ParsableCommand {
     let opened = try OpenCheckpoint(path: checkpoint, base: base, adapter: lora, vision: visionTower)
     var options = Converter.Options()
     options.type = type
+    options.visionType = visionType
     options.group = group
     options.compression = compress == .auto ? .auto : compress == .zstd ? .zstd : .none
     options.name = name
     options.licence = licence
+    options.target = targetSize.map { .bytes(Int(clamping: $0.bytes)) } ?? targetBits.map { .bitsPerWeight($0) }
+    options.usesFeedback = feedback
+    options.importance = try importance.map { try ImportanceFile(path: $0) }
     let converter = try Converter(opened, options: options)
 
     let bar = ProgressBar(total: converter.totalElements, isShown: !quiet && isatty(STDERR_FILENO) == 1)
@@ -83,7 +110,9 @@ struct ConvertCommand: ParsableCommand {
       if Interruption.isWanted { throw ExitCode(130) }
     }
     bar.clear()
-    if report { print(Self.table(tensors)) }
+    let listed = ConversionReport(tensors)
+    if report { print(listed.table) }
+    if let reportFile { try listed.write(to: reportFile) }
     if !quiet {
       var status = stat()
       stat(output, &status)
@@ -93,22 +122,11 @@ struct ConvertCommand: ParsableCommand {
       )
     }
   }
-
-  private static func table(_ tensors: [Converter.TensorReport]) -> String {
-    tensors.map { tensor in
-      let shape = tensor.shape.map(String.init).joined(separator: "×")
-      let error = tensor.relativeError > 0 ? decimal(tensor.relativeError * 100, 3) + " %" : "exact"
-      return [
-        padded(tensor.name, 42), padded(shape, 13), padded(tensor.encoding.name, 7), padded(amount(tensor.byteCount), 11), error,
-      ]
-      .joined(separator: " ")
-    }.joined(separator: "\n")
-  }
 }
 
 extension ConversionError {
   /// As for the other commands: 64 argument, 65 damaged file, 66 not readable, 69 not supported.
-  fileprivate var exitCode: Int32 {
+  var exitCode: Int32 {
     switch self {
     case .badOption: 64
     case .cannotRead, .missingFile: 66

@@ -11,6 +11,6 @@ import CFovea
       image, 66 file not readable, 69 not supported, 70 internal fault, 71 out of memory, 75 out of time, 130 interrupted.
       """,
     version: String(cString: fovea_version()),
-    subcommands: [ConvertCommand.self, RunCommand.self, DescribeCommand.self, InspectCommand.self, BenchCommand.self]
+    subcommands: [ConvertCommand.self, CalibrateCommand.self, RunCommand.self, DescribeCommand.self, InspectCommand.self, BenchCommand.self]
   )
 }

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Calibration and what a conversion makes of it, on the command line."""
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+
+def run(root: Path, *arguments: object, code: int = 0) -> str:
+    command = [str(root / "build" / "bin" / "fovea"), *map(str, arguments)]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert done.returncode == code, done.stderr
+    return done.stdout.decode() if code == 0 else done.stderr.decode()
+
+
+@pytest.fixture(scope="module")
+def checkpoint(root: Path) -> Path:
+    return root / "tools" / "nano" / "models" / "hires-llava-nano" / "checkpoint"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, picture) -> Path:
+    """Two images and a file of questions."""
+    from PIL import Image
+
+    folder = tmp_path_factory.mktemp("calibration")
+    for i in range(2):
+        Image.fromarray(picture[:, :: i + 1]).save(folder / f"{i}.png")
+    (folder / "prompts.txt").write_text("What is in the picture?\n\nWhat is at the top left?\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def importance(root: Path, folder: Path) -> Path:
+    target = folder / "importance.safetensors"
+    said = run(root, "calibrate", folder, "-o", target, "--prompts", folder / "prompts.txt", "--max-tokens", 4, "--moments", 192)
+    assert "2 images" in said and "language.embedding.weight" in said
+    return target
+
+
+def report(root: Path, folder: Path, checkpoint: Path, *options: object) -> "dict[str, dict]":
+    run(root, "convert", checkpoint, "-o", folder / "m.fovea", "--type", "int4", "-q", "--report-file", folder / "r.json", *options)
+    return {t["tensor"]: t for t in json.loads((folder / "r.json").read_text())}
+
+
+def test_errors_are_weighed_and_reported(root, folder, checkpoint, importance):
+    name = "language.layers.1.attn.qkv.weight"
+    plain = report(root, folder, checkpoint)[name]
+    weighted = report(root, folder, checkpoint, "--importance", importance, "--no-feedback")[name]
+    made_up_for = report(root, folder, checkpoint, "--importance", importance)[name]
+    assert plain["encoding"] == "q4x16" and plain["bits_per_weight"] < 4.6 and plain["weighted_relative_error"] is None
+    assert weighted["relative_error"] >= plain["relative_error"] > 0
+    assert made_up_for["weighted_relative_error"] < weighted["weighted_relative_error"] < 0.2
+    lines = run(root, "convert", checkpoint, "-o", folder / "m.fovea", "--report", "--report-file", folder / "r.tsv").splitlines()
+    table = [line.split("\t") for line in (folder / "r.tsv").read_text().splitlines()]
+    assert len(table) == len(lines) and {len(row) for row in table} == {9} and table[0][0] == "tensor"
+
+
+def test_a_target_is_kept(root, folder, checkpoint, importance):
+    for bits in (4.6, 6.0):
+        tensors = report(root, folder, checkpoint, "--importance", importance, "--target-bits", bits)
+        matrices = [t for n, t in tensors.items() if n.startswith("language.") and len(t["shape"]) == 2]
+        weights = sum(t["shape"][0] * t["shape"][1] for t in matrices)
+        assert bits - 0.4 < 8 * sum(t["bytes"] for t in matrices) / weights <= bits
+    assert "too small" in run(root, "convert", checkpoint, "-o", folder / "n.fovea", "--type", "int4", "--target-size", "1K", code=64)
+    assert "int4" in run(root, "convert", checkpoint, "-o", folder / "n.fovea", "--target-size", "1G", code=64)
+    run(root, "convert", checkpoint, "-o", folder / "n.fovea", "--type", "int4", "--target-size", "1G", "--target-bits", 5, code=64)
+    assert not (folder / "n.fovea").exists()
+
+
+def test_faults_are_named(root, folder, checkpoint, importance, tmp_path):
+    target = tmp_path / "i.safetensors"
+    assert "no.png" in run(root, "calibrate", folder / "no.png", "-o", target, code=66)
+    assert "prompts.txt" in run(root, "calibrate", folder / "prompts.txt", "-o", target, code=65)
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    assert "holds no" in run(root, "calibrate", empty, "-o", target, code=66)
+    run(root, "calibrate", "-o", target, code=64)
+    assert not target.exists()
+    # Cut, of other tensors, and of another model.
+    data = importance.read_bytes()
+    for content, words in ((data[: len(data) // 2], "past the end"), (data[:4], "shorter"), (b"\x02" + bytes(7) + b"{}", "no matrix")):
+        target.write_bytes(content)
+        assert words in run(root, "convert", checkpoint, "-o", tmp_path / "m.fovea", "--importance", target, code=65)
+    other = checkpoint.parents[1] / "monkey-nano" / "checkpoint"
+    assert "importance.safetensors" in run(root, "convert", other, "-o", tmp_path / "m.fovea", "--importance", importance, code=65)
+    assert not (tmp_path / "m.fovea").exists()

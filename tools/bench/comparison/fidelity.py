@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How far a file's next-token distributions are from those of the f32 file."""
+import numpy as np
+
+
+def log_softmax(logits):
+    x = logits.astype(np.float64)
+    x -= x.max(axis=1, keepdims=True)
+    return x - np.log(np.exp(x).sum(axis=1, keepdims=True))
+
+
+def divergence(truth, said):
+    """KL(truth ‖ said) in nats at each position, and whether both expect the same token."""
+    p, q = log_softmax(truth), log_softmax(said)
+    return (np.exp(p) * (p - q)).sum(axis=1), p.argmax(axis=1) == q.argmax(axis=1)
+
+
+HEAD = ("File", "bits per weight", "mean KL", "± (of samples)", "95 % of positions below", "same token")
+
+
+class Table:
+    def __init__(self):
+        self.rows = []
+
+    def add(self, name, bits, truth, said):
+        """Lists of logits `[positions, vocabulary]`, one of each sample."""
+        kl, same = zip(*(divergence(t, s) for t, s in zip(truth, said)))
+        every, sums, counts = np.concatenate(kl), np.array([k.sum() for k in kl]), np.array([len(k) for k in kl])
+        mean = every.mean()
+        # Positions of a sample are not independent: the error of a ratio of sums over samples.
+        error = np.sqrt(((sums - mean * counts) ** 2).sum()) / counts.sum()
+        self.rows.append({"name": name, "bits_per_weight": bits, "mean_kl": mean, "error": error, "kl_95": np.quantile(every, 0.95),
+                          "same_token": float(np.concatenate(same).mean()), "positions": len(every)})
+        print("  ".join(self.cells(self.rows[-1])), flush=True)
+
+    def cells(self, r):
+        return (r["name"], f"{r['bits_per_weight']:.2f}", f"{r['mean_kl']:.5f}", f"{r['error']:.5f}", f"{r['kl_95']:.4f}",
+                f"{r['same_token']:.2%}")
+
+    def text(self):
+        table = [HEAD, *map(self.cells, self.rows)]
+        widths = [max(map(len, column)) for column in zip(*table)]
+        return "\n".join("  ".join(c.ljust(w) for c, w in zip(row, widths)).rstrip() for row in table)
+
+    def markdown(self):
+        lines = ["| " + " | ".join(HEAD) + " |", "|" + "---|" * len(HEAD)]
+        return "\n".join(lines + ["| " + " | ".join(self.cells(r)) + " |" for r in self.rows]) + "\n"

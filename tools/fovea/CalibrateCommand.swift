@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import Conversion
+import Generation
+import Glibc
+import Images
+import Runtime
+import Shims
+import Systems
+import WeightFile
+
+struct CalibrateCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "calibrate", abstract: "Measure what matters in a model, for `fovea convert --importance`.",
+    discussion: """
+      The model answers every prompt about every image; meanwhile the mean square of each input of each matrix is taken down. Use a file \
+      of float or int8 weights, and images and prompts like those to come: some dozens are enough. With --moments the means of products of \
+      neighbouring inputs are taken down, too; where they reach over all inputs of a matrix, int4 loses least. The result is a safetensors \
+      file: for each matrix NAME.meanSquares [inputs], NAME.rows [1], NAME.moments [inputs, n].
+      """)
+
+  @OptionGroup var model: ModelOptions
+
+  @Argument(help: "PNG and JPEG files, and folders of them.")
+  var images: [String]
+
+  @Option(name: .shortAndLong, help: "The importance file to write. It appears only when it is complete.")
+  var output: String
+
+  @Option(name: [.short, .customLong("prompt")], help: "A question to ask about every image; may be repeated.")
+  var prompt: [String] = []
+
+  @Option(help: "A file of questions, one a line, asked about every image.")
+  var prompts: String?
+
+  @Option(help: "One of the model's own forms of a prompt; may be repeated. Without any question: all of them that ask by themselves.")
+  var task: [String] = []
+
+  @Option(help: "Most tokens of an answer.")
+  var maxTokens = 128
+
+  @Option(help: "Neighbouring inputs of which all pairs' products are kept: n numbers for each input, 0 for none. More of them make better int4.")
+  var moments = 64
+
+  @Flag(name: .shortAndLong, help: "Print nothing but errors.")
+  var quiet = false
+
+  func validate() throws {
+    if images.isEmpty { throw ValidationError("No image was named.") }
+    if maxTokens < 1 { throw ValidationError("--max-tokens must be at least 1.") }
+    if !(0...65536).contains(moments) { throw ValidationError("--moments must be 0 to 65536.") }
+  }
+
+  func run() throws {
+    do { try calibrate() } catch let error as ConversionError {
+      throw failed(error.description, error.exitCode)
+    } catch let error as WeightFileError {
+      throw failed(error.description, 73)
+    } catch let error as FoveaError {
+      throw LibraryError(status: error.status.rawValue, description: error.message).reported()
+    }
+  }
+
+  private func calibrate() throws {
+    let files = try imageFiles()
+    let statistics = InputStatistics(block: moments)
+    let progress = ProgressLine()
+    defer { progress.clear() }
+    guard let path = model.path() ?? Model.builtinPath() else { throw failed("no model was named and none is installed", 66) }
+    var options = LoadOptions(
+      threads: model.threads.map { Int($0) }, memoryBudget: model.memoryBudget.map { Int(clamping: $0.bytes) },
+      contextLength: model.contextLength.map { Int($0) }, cacheType: model.cacheType.map(\.kind), verify: model.verify, statistics: statistics)
+    options.progress = { done, total in
+      progress.show("loading", done, total)
+      return true
+    }
+    let loaded = try Generation.Model.load(path: path, options: options)
+    let questions = try self.questions(loaded)
+    let session = try Generation.Session(loaded)
+    var tokens = 0
+    for (i, file) in files.enumerated() {
+      progress.show("images", i, files.count)
+      let image = try encoded(file, by: loaded)
+      for question in questions {
+        // Anew each time: of what is reused nothing would be counted.
+        try session.reset()
+        let result = try session.generate(prompt: Array(question.text.utf8), images: [image], options: question.options)
+        tokens += result.promptTokens + result.ids.count
+      }
+    }
+    progress.clear()
+    let left = try ImportanceFile.write(
+      statistics, of: loaded.matrices, model: loaded.metadata.string("general.name") ?? "", to: output)
+    guard !quiet else { return }
+    print("\(output): \(loaded.matrices.count - left.count) matrices, \(files.count) images, \(tokens) tokens")
+    guard !left.isEmpty else { return }
+    print("not used: \(left.prefix(4).joined(separator: ", "))" + (left.count > 4 ? ", … (\(left.count))" : ""))
+  }
+
+  private func encoded(_ file: String, by model: Generation.Model) throws(FoveaError) -> ImageEmbedding {
+    let image: RGBImage
+    do { image = try RGBImage.decode(path: file) } catch { throw FoveaError(error) }
+    return try model.encode(image)
+  }
+
+  private func questions(_ model: Generation.Model) throws -> [(text: String, options: GenerateOptions)] {
+    var options = GenerateOptions()
+    options.maxTokens = maxTokens
+    options.loopTokens = 64
+    // Guesses that turn out wrong are no part of any answer.
+    options.draftTokens = 0
+    var texts = prompt
+    if let prompts {
+      let bytes = try MappedFile(path: prompts).withBytes { Array($0) }
+      texts += String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isNewline).map { String($0) }.filter { $0.contains { !$0.isWhitespace } }
+    }
+    var asked = texts.map { (text: $0, options: options) }
+    let names = task.isEmpty && asked.isEmpty ? ownTasks(model) : task
+    for name in names {
+      options.task = Array(name.utf8)
+      asked.append(("", options))
+    }
+    options.task = nil
+    return asked.isEmpty ? [("Describe the image in detail.", options)] : asked
+  }
+
+  /// The model's forms of a prompt that need no question.
+  private func ownTasks(_ model: Generation.Model) -> [String] {
+    let names = (model.metadata.byteStrings("prompt.tasks") ?? []).map { String(decoding: $0, as: UTF8.self) }
+    let templates = (model.metadata.byteStrings("prompt.taskTemplates") ?? []).map { String(decoding: $0, as: UTF8.self) }
+    return zip(names, templates).filter { !$1.contains("{question}") }.map(\.0)
+  }
+
+  /// The files named, and those in the folders named, in the order of their names.
+  private func imageFiles() throws -> [String] {
+    var files: [String] = []
+    for path in images {
+      guard let folder = opendir(path) else {
+        files.append(path)
+        continue
+      }
+      defer { closedir(folder) }
+      var names: [String] = []
+      while let entry = readdir(folder) {
+        let name = withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+        let lower = name.lowercased()
+        if [".png", ".jpg", ".jpeg"].contains(where: { lower.hasSuffix($0) }) { names.append(name) }
+      }
+      if names.isEmpty { throw failed("\(path) holds no PNG or JPEG files", 66) }
+      files += names.sorted().map { "\(path)/\($0)" }
+    }
+    return files
+  }
+
+  private func failed(_ text: String, _ code: Int32) -> ExitCode {
+    writeToStandardError("fovea: \(text)\n")
+    return ExitCode(code)
+  }
+}
+
+extension CacheTypeName {
+  fileprivate var kind: CacheType {
+    switch self {
+    case .f32: .float32
+    case .f16: .float16
+    case .int8: .int8
+    }
+  }
+}
+
+extension LibraryError {
+  fileprivate func reported() -> ExitCode {
+    writeToStandardError("fovea: \(description)\n")
+    return exitCode
+  }
+}

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+import Conversion
+import WeightFile
+
+/// How each tensor came out of a conversion, for people and for programs.
+struct ConversionReport {
+  private let tensors: [Converter.TensorReport]
+
+  init(_ tensors: [Converter.TensorReport]) { self.tensors = tensors }
+
+  /// Columns for the terminal.
+  var table: String {
+    let isWeighted = tensors.contains(where: \.isWeighted)
+    return tensors.map { tensor in
+      let shape = tensor.shape.map(String.init).joined(separator: "×")
+      let weighted = tensor.isWeighted ? percentage(tensor.error.weightedRelative) : ""
+      return [
+        padded(tensor.name, 42), padded(shape, 13), padded(encoding(tensor), 9), padded(decimal(tensor.bitsPerWeight, 3), 7),
+        padded(amount(tensor.byteCount), 11), padded(percentage(tensor.error.relative), 9), isWeighted ? padded(weighted, 9) : "",
+      ]
+      .filter { !$0.isEmpty }.joined(separator: " ")
+    }.joined(separator: "\n")
+  }
+
+  func write(to path: String) throws {
+    let output = try OutputFile(path: path)
+    try output.write(Array((path.hasSuffix(".json") ? json.text() + "\n" : tabbed).utf8), at: 0)
+    try output.commit()
+  }
+
+  private var tabbed: String {
+    let head = "tensor\tshape\tencoding\tgroup\tbits_per_weight\tbytes\trelative_error\tweighted_relative_error\tlargest_error\n"
+    return tensors.reduce(into: head) { text, t in
+      let weighted = t.isWeighted ? "\(t.error.weightedRelative)" : ""
+      text += "\(t.name)\t\(t.shape.map(String.init).joined(separator: "x"))\t\(t.encoding.name)\t\(t.group)\t\(t.bitsPerWeight)\t"
+      text += "\(t.byteCount)\t\(t.error.relative)\t\(weighted)\t\(t.error.largest)\n"
+    }
+  }
+
+  private var json: JSON {
+    .array(
+      tensors.map { t in
+        [
+          "tensor": .string(t.name), "shape": .array(t.shape.map { .int($0) }), "encoding": .string(t.encoding.name),
+          "group": .int(t.group), "bits_per_weight": .double(t.bitsPerWeight), "bytes": .int(t.byteCount),
+          "relative_error": .double(t.error.relative),
+          "weighted_relative_error": t.isWeighted ? .double(t.error.weightedRelative) : .null,
+          "largest_error": .double(Double(t.error.largest)),
+        ]
+      })
+  }
+
+  private func encoding(_ tensor: Converter.TensorReport) -> String {
+    tensor.group > 0 ? "\(tensor.encoding.name)/\(tensor.group)" : tensor.encoding.name
+  }
+
+  private func percentage(_ error: Double) -> String { error > 0 ? decimal(error * 100, 3) + " %" : "exact" }
+}
