@@ -13,14 +13,31 @@ def orthogonalise(g):
     return x.float()
 
 
+class Flat:
+    """A convolution's kernel as the matrix it is: output channels by everything else."""
+
+    def __init__(self, kernel):
+        self.kernel, self.data = kernel, kernel.data.view(kernel.shape[0], -1)
+        self.shape, self.device = self.data.shape, self.data.device
+
+    @property
+    def grad(self):
+        return None if self.kernel.grad is None else self.kernel.grad.reshape(self.shape)
+
+    def mul_(self, factor):
+        self.data.mul_(factor)
+        return self.data
+
+
 class Muon:
     def __init__(self, parameters, momentum=0.95):
         """parameters: (tensor, factor on the learning rate)."""
         self.groups = {}
         for p, factor in parameters:
+            p = p if p.ndim == 2 else Flat(p)
             self.groups.setdefault((min(p.shape), max(p.shape), factor), []).append(p)
         self.momentum = momentum
-        self.velocity = {key: [torch.zeros_like(p) for p in group] for key, group in self.groups.items()}
+        self.velocity = {key: [torch.zeros(p.shape, device=p.device) for p in group] for key, group in self.groups.items()}
 
     @torch.no_grad()
     def step(self, lr, weight_decay=0.0):
@@ -53,8 +70,8 @@ class Optimizer:
     def __init__(self, named, muon_lr=0.012, adam_lr=2e-3, weight_decay=0.0, slow=lambda name: 1.0):
         self.muon_lr, self.adam_lr, self.weight_decay = muon_lr, adam_lr, weight_decay
         named = [(n, p) for n, p in named if p.requires_grad]
-        def matrix(n, p):
-            return p.ndim == 2 and not any(k in n for k in ("embed", "wte", "position", "query", "lm_head", "head.", "class"))
+        def matrix(n, p):  # and convolutions that mix channels
+            return (p.ndim == 2 or p.ndim == 4 and p.shape[1] > 3) and not any(k in n for k in ("embed", "wte", "position", "query", "lm_head", "head.", "class"))
         self.muon = Muon([(p, slow(n)) for n, p in named if matrix(n, p)])
         self.rest = [p for n, p in named if not matrix(n, p)]
         groups = {}

@@ -15,6 +15,9 @@ from . import documents as D
 from . import text as X
 
 
+LONGEST = 140  # characters of a page, about
+
+
 @dataclass
 class Sample:
     suite: str   # "english", "chinese", "chart", "natural", "question"
@@ -29,9 +32,9 @@ def benchmark(stage, pages=60, charts=40, others=40, seed=20260104):
     def prompt(text):
         return base.AFTER.format(text) if asks else "</img>"
     while len(out) < pages:
-        page = D.document(rng).squashed()
+        page = D.document(rng, LONGEST).squashed()
         suite = "chinese" if any(c in X.CHINESE for c in page.text) else "english"
-        if len(page.text) <= 420 and sum(s.suite == suite for s in out) < pages / 2:
+        if sum(s.suite == suite for s in out) < pages / 2:
             out.append(Sample(suite, page.image, prompt(base.OCR), page.text))
     for _ in range(charts):
         page = C.chart(rng)
@@ -81,7 +84,12 @@ def score(samples, answers):
     by = {}
     for s, a in zip(samples, answers):
         by.setdefault(s.suite, []).append((s.answer, a))
-    result = {f"{suite} pages": page_figures(by[suite]) for suite in ("english", "chinese") if suite in by}
+    languages = [suite for suite in ("english", "chinese") if suite in by]
+    result = {f"{suite} pages": page_figures(by[suite]) for suite in languages}
+    every = [pair for suite in languages for pair in by[suite]]
+    parts = {"all pages": every, f"up to {LONGEST // 2}": [p for p in every if len(p[0]) <= LONGEST // 2],
+             f"beyond {LONGEST // 2}": [p for p in every if len(p[0]) > LONGEST // 2]}
+    result.update({name: page_figures(pairs) for name, pairs in parts.items() if pairs})
     if "chart" in by:
         result["charts"] = {"relaxed accuracy": 100 * float(np.mean(
             [C.relaxed_accuracy(C.parsed(a), C.parsed(b)) for a, b in by["chart"]]))}

@@ -1,24 +1,34 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Held-out figures of a nano Vary training state. Called by `evaluate --model vary-nano --state DIR`."""
+"""Held-out figures of nano Vary or of a training state of either stage. Called by `evaluate --model vary-nano`."""
+import os
+
 import numpy as np
 import torch
 
 from backends import generate_after_prefix
 from . import base, tiny
 from . import benchmark as H
+from . import export
 from .model import Vary, VaryTiny
 
 MOST = 450
+SEED = 20260104
+CHECKPOINT = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "models", "vary-nano", "checkpoint")
 score = H.score
 
 
-def state(a):
-    return torch.load(f"{a.state}/state.pt", weights_only=False)
+def model_of(a):
+    if not a.state:
+        return export.load(a.checkpoint or CHECKPOINT)
+    saved = torch.load(f"{a.state}/state.pt", weights_only=False)
+    model = (Vary if "seq_length" in saved["config"] else VaryTiny)(saved["config"])
+    model.load_state_dict(saved["model"])
+    return model.eval()
 
 
 def samples(a):
-    stage = "base" if "seq_length" in state(a)["config"] else "tiny"
-    return H.benchmark(stage, a.pages, a.scenes, a.scenes, a.seed or 20260104)
+    """A state of stage 1 is asked for pages, charts and natural pictures; stage 2 for pages, charts and questions."""
+    return H.benchmark("base" if isinstance(model_of(a), Vary) else "tiny", a.pages, a.scenes, a.scenes, a.seed or SEED)
 
 
 class Torch:
@@ -26,10 +36,8 @@ class Torch:
 
     name = "PyTorch f32"
 
-    def __init__(self, saved, without=None, batch=16):
-        self.asks = "seq_length" in saved["config"]
-        self.model = (Vary if self.asks else VaryTiny)(saved["config"]).eval()
-        self.model.load_state_dict(saved["model"])
+    def __init__(self, model, without=None, batch=16):
+        self.model, self.asks = model, isinstance(model, Vary)
         self.tokens = base.tokenizer() if self.asks else tiny.tokenizer()
         self.without, self.batch = without, batch
 
@@ -71,13 +79,28 @@ class Torch:
                                      self.tokens.end, MOST)
 
 
+class Fovea:
+    """A converted file through the Python package."""
+
+    def __init__(self, path):
+        import fovea
+        self.model, self.name = fovea.load(path), os.path.basename(path)
+
+    def __call__(self, samples):
+        before, out = base.BEFORE.removesuffix("<img>") + "<image>", []
+        for s in samples:
+            session = self.model.session()
+            out.append(session.generate(before + s.prompt.removeprefix("</img>"), images=[self.model.encode_image(s.image)], raw=True,
+                                        max_tokens=MOST, temperature=0))
+        return out
+
+
 def torch_backend(a):
-    return Torch(state(a))
+    return Torch(model_of(a))
 
 
 def fovea_backends(paths):
-    assert not paths, "nano Vary has no converted files yet"
-    return []
+    return [Fovea(path) for path in paths]
 
 
 def describe(sample):

@@ -8,14 +8,15 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from model import CLIPVision, RMSNorm, attention, decode_after_prefix, merge_heads, rotary_tables, split_heads
+from model import CLIPVision, RMSNorm, decode_after_prefix, merge_heads, rotary_tables, split_heads
 from monkey.model import Block
 from slicing import CLIP_MEAN, CLIP_STD
 
 DEFAULT = dict(
-    image_size=256, patch_size=8, width=128, depth=6, tower_heads=4, mlp_size=512, window=7, global_blocks=[2, 5], neck=96, middle=160,
-    out=256, hidden_size=256, layers=4, heads=4, ff=768, vocab_size=0, max_positions=1024, eps=1e-6)
-# The second tower of Vary: as many vectors as the vocabulary network gives.
+    image_size=256, patch_size=8, width=128, depth=6, tower_heads=4, mlp_size=512, window=12, global_blocks=[2], neck=96, middle=160,
+    out=256, hidden_size=128, layers=3, heads=4, ff=512, vocab_size=0, max_positions=512, eps=1e-6)
+# Stage 2's decoder, nano Monkey's in size, and its second tower: as many vectors as the vocabulary network gives.
+BASE = dict(hidden_size=256, layers=4, heads=4, ff=512, seq_length=1024)
 CLIP = dict(image_size=64, patch_size=8, vision_hidden=128, vision_intermediate=512, vision_layers=5, vision_heads=4)
 
 
@@ -45,16 +46,21 @@ class SAMAttention(nn.Module):
         self.qkv, self.proj = nn.Linear(size, 3 * size), nn.Linear(size, size)
         self.rel_pos_h = nn.Parameter(torch.randn(2 * side - 1, size // heads) * 0.02)
         self.rel_pos_w = nn.Parameter(torch.randn(2 * side - 1, size // heads) * 0.02)
+        at = torch.arange(side * side)
+        places = torch.cat([F.one_hot(at // side, side), F.one_hot(at % side, side)], 1).float()
+        self.register_buffer("places", places, persistent=False)  # of each key: its row, its column
 
     def forward(self, x):
-        """`[windows, S * S, size]`."""
+        """`[windows, S * S, size]`. A query asks for content and, in as many more components as there are rows and columns, for
+        places: one product gives scores and biases, without a table of the biases in memory."""
         s = self.side
         q, k, v = (split_heads(t, self.heads) for t in self.qkv(x).chunk(3, -1))
         grid = q.unflatten(-2, (s, s))
-        rows = torch.einsum("bhyxc,ykc->bhyxk", grid, relative_table(self.rel_pos_h, s).to(q.dtype))
-        cols = torch.einsum("bhyxc,xkc->bhyxk", grid, relative_table(self.rel_pos_w, s).to(q.dtype))
-        bias = (rows[..., :, None] + cols[..., None, :]).flatten(-2).flatten(2, 3)
-        return self.proj(merge_heads(attention(q, k, v, bias)))
+        rows = torch.einsum("bhyxc,ykc->bhyxk", grid, relative_table(self.rel_pos_h, s).to(q.dtype)).flatten(2, 3)
+        cols = torch.einsum("bhyxc,xkc->bhyxk", grid, relative_table(self.rel_pos_w, s).to(q.dtype)).flatten(2, 3)
+        q = torch.cat([q * q.shape[-1] ** -0.5, rows, cols], -1)
+        k = torch.cat([k, self.places.to(k.dtype).expand(*k.shape[:2], -1, -1)], -1)
+        return self.proj(merge_heads(torch.softmax(q @ k.transpose(-1, -2), -1) @ v))
 
 
 class SAMBlock(nn.Module):
@@ -199,7 +205,7 @@ class Vary(nn.Module):
 
     def __init__(self, config):
         super().__init__()
-        c = self.config = {**DEFAULT, "ff": 512, "seq_length": 1024, **config}
+        c = self.config = {**DEFAULT, **BASE, **config}
         h = c["hidden_size"]
         self.transformer = t = nn.Module()
         t.vision_tower = nn.Module()
@@ -221,19 +227,18 @@ class Vary(nn.Module):
             block.mlp.c_proj.weight.data.mul_((2 * c["layers"]) ** -0.5)
 
     def see(self, pixels, small):
-        """Page at its full size and as CLIP sees it -> patch features of both networks, CLIP's before its last layer."""
+        """Page at its full size and as CLIP sees it -> vectors of both networks, CLIP's before its last layer; both are frozen."""
         net, clip = self.transformer.vision_tower_high, self.transformer.vision_tower.vision_model
         x = small.float().sub(net.mean).div(net.std).permute(0, 3, 1, 2)
         x = clip.pre_layrnorm(clip.embeddings(x))
         for layer in clip.encoder.layers[:-1]:
             x = layer(x)
-        return x[:, 1:], net.patches(pixels)
+        return x[:, 1:], net.tokens(net.patches(pixels))
 
     def sample(self, features, without=None):
         """`without` "clip" or "vocabulary" leaves one network's half empty (ablation)."""
-        seen, patches = features
-        a = self.transformer.mm_projector(seen)
-        b = self.transformer.mm_projector_vary(self.transformer.vision_tower_high.tokens(patches))
+        seen, tokens = features
+        a, b = self.transformer.mm_projector(seen), self.transformer.mm_projector_vary(tokens)
         return torch.cat([a * (without != "clip"), b * (without != "vocabulary")], -1)
 
     def embed(self, ids):

@@ -24,7 +24,7 @@ language vision large small high low rate error set test list line text point or
 
 def word(rng):
     """An English-looking word, or any string, or a number."""
-    kind = rng.choice(5, p=(.5, .14, .12, .14, .1))
+    kind = rng.choice(5, p=(.66, .08, .06, .12, .08))
     if kind == 0:
         text = WORDS[rng.integers(len(WORDS))]
         return text.capitalize() if rng.random() < 0.12 else text

@@ -5,6 +5,7 @@ import functools
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 import speech
@@ -13,7 +14,7 @@ from . import documents as D
 from . import text as X
 
 LOOKING = {1: (0,), 2: (0, 1)}
-SHARES = {"page": 0.65, "chart": 0.2, "natural": 0.15}
+SHARES = {"page": 0.7, "chart": 0.22, "natural": 0.08}
 
 
 class Tokenizer:
@@ -69,51 +70,71 @@ def answer(page, tokens, prompt):
     return out.answer(page.kind, prompt, page.text)
 
 
-def make(rng, kind, charts):
+def make(rng, kind, charts, longest):
     if kind == "chart":
         return store(charts).pick(rng)
-    return (D.document(rng) if kind == "page" else D.natural(rng)).squashed()
+    return (D.document(rng, longest) if kind == "page" else D.natural(rng)).squashed()
+
+
+STOCK = []  # batches of pages made ahead
 
 
 def alike(rng, kind, count, charts, longest):
     """So many of one kind; pages of like length, so that a batch of them is padded little."""
-    made = []
-    while len(made) < (3 * count if kind == "page" else count):
-        page = make(rng, kind, charts)
-        if len(page.text) <= longest:
-            made.append(page)
-    made.sort(key=lambda m: len(m.text))
-    start = int(rng.integers(len(made) - count + 1))
-    return made[start:start + count]
+    if kind != "page":
+        return [make(rng, kind, charts, longest) for _ in range(count)]
+    if not STOCK:
+        made = sorted((make(rng, kind, charts, longest) for _ in range(6 * count)), key=lambda m: len(m.text))
+        STOCK.extend(made[count * int(i):][:count] for i in rng.permutation(6))
+    return STOCK.pop()
 
 
-def batch(rng, images=10, charts=None, shares=SHARES, longest=420):
+def batch(rng, images=10, charts=None, shares=SHARES, longest=220):
     kinds = [k for k in shares if k != "chart" or charts]
     p = np.array([shares[k] for k in kinds])
     kind = kinds[rng.choice(len(kinds), p=p / p.sum())]
     made = alike(rng, kind, images, charts, longest)
-    labels = [D.labels(m) for m in made]
-    return {"pixels": np.stack([np.asarray(m.image) for m in made]), "patch": np.stack([l[0] for l in labels]),
-            "cells": np.stack([l[1] for l in labels]), "labelled": kind != "chart",
+    return {"pixels": np.stack([np.asarray(m.image) for m in made]), **dense(made),
             "groups": [speech.pack(tokenizer(), [[answer(m, tokenizer(), "</img>")] for m in made])]}
 
 
+LABELS = ("patch", "cells", "starts", "before", "line")
+
+
+def dense(made):
+    """Dense labels of a batch."""
+    return dict(zip(LABELS, (np.stack(l) for l in zip(*(D.labels(m) for m in made)))))
+
+
 class Heads(nn.Module):
-    """Characters at patches and in the cells of image vectors."""
+    """Dense labels. Of image vectors: the characters in their cells and which of those start a word; and of patches: their character.
+    Or (order=True) of the decoder's states at image vectors, where what stands before and the number of the line can be known too."""
 
-    def __init__(self, width, hidden):
+    def __init__(self, width, hidden, order=False):
         super().__init__()
-        self.count = (D.TOKEN // D.CELL) ** 2 * D.SLOTS
-        self.patch = nn.Linear(width, X.NO_CHARACTER + 1)
-        self.cells = nn.Linear(hidden, self.count * (X.NO_CHARACTER + 1))
+        self.count, self.classes = D.CELLS_OF * D.SLOTS, X.NO_CHARACTER + 1
+        self.cells, self.starts = nn.Linear(hidden, self.count * self.classes), nn.Linear(hidden, self.count)
+        if order:
+            self.before, self.line = nn.Linear(hidden, D.ROWS_OF * self.classes), nn.Linear(hidden, D.ROWS_OF * (D.NO_LINE + 1))
+        else:
+            self.patch = nn.Linear(width, self.classes)
+        self.order = order
 
-    def forward(self, patches, vectors, patch, cells):
+    def forward(self, patches, vectors, b):
+        cells, lines = b["cells"] != X.NO_CHARACTER, b["line"] != D.NO_LINE
+        parts = [("cells", self.cells(vectors).unflatten(-1, (self.count, -1)), cells, 1.0)]
+        if self.order:
+            parts += [("before", self.before(vectors).unflatten(-1, (D.ROWS_OF, -1)), lines, 0.5),
+                      ("line", self.line(vectors).unflatten(-1, (D.ROWS_OF, -1)), lines, 0.3)]
+        else:
+            parts.append(("patch", self.patch(patches), b["patch"] != X.NO_CHARACTER, 1.0))
         loss, seen = 0.0, {}
-        for name, logits, target in (("patch", self.patch(patches), patch.long()),
-                                     ("cells", self.cells(vectors).unflatten(-1, (self.count, -1)), cells.long())):
-            full = target != X.NO_CHARACTER
-            loss = loss + weighted(logits, target, torch.where(full, 1.0, 0.15))
+        for name, logits, full, share in parts:
+            target = b[name].long()
+            loss = loss + share * weighted(logits, target, torch.where(full, 1.0, 0.15))
             seen[name] = accuracy(logits, target, full)
+        if cells.any():
+            loss = loss + 0.3 * F.binary_cross_entropy_with_logits(self.starts(vectors).float()[cells], b["starts"].float()[cells])
         return loss, seen
 
 
@@ -123,9 +144,8 @@ def loss(run, b):
         patches = model.see(run.tensor(b["pixels"]))
         vectors = model.sample(patches)
         total = 0.0
-        if b["labelled"]:
-            extra, seen = run.heads["characters"](patches, vectors, run.tensor(b["patch"]), run.tensor(b["cells"]))
-            total = run.a.dense_loss * extra
+        extra, seen = run.heads["characters"](patches, vectors, {k: run.tensor(b[k]) for k in LABELS})
+        total = run.a.dense_loss * extra
         if run.a.dense_only:
             return total + 0.0 * vectors.float().sum(), seen
         hidden, watched = model.decode(model.prefix(vectors), [run.tensor(g["ids"]) for g in b["groups"]], (),
