@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The paper's question at nano size (arXiv:2312.06109): what each network is worth. Every variant goes on from one state of stage 2 for
-the same number of steps with one network's half of the image vectors left empty or none, and answers the same held-out samples.
+the same number of steps with one network's half of the image vectors left empty or none, and answers the same held-out samples. With
+--steps 0 it answers as it is, without having learned to do without the other half.
 
     python -m vary.ablate --init S/v3/state.pt --out S/ablation --steps 150 --charts S/charts.npz
 
@@ -49,9 +50,9 @@ if __name__ == "__main__":
     for name, without in VARIANTS.items():
         if name in results:
             continue
-        directory = os.path.join(a.out, name.replace(" ", "-"))
+        directory = os.path.join(a.out, name.replace(" ", "-")) if a.steps else os.path.dirname(a.init)
         state = os.path.join(directory, "state.pt")
-        if not os.path.exists(state) or torch.load(state, weights_only=False)["unfinished"]:
+        if a.steps and (not os.path.exists(state) or torch.load(state, weights_only=False)["unfinished"]):
             subprocess.run([sys.executable, "-m", "vary.train", "--stage", "base", "--state", directory, "--init", a.init,
                             "--steps", str(a.steps), *(["--without", without] if without else []), *rest], check=True)
         results[name] = H.score(samples, Torch(export.load_state(directory), without)(samples))

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Draws the bundled page and chart for nano Vary into `samples/vary/`, each with the text to be read off it; of drawings that the
-checkpoint answers right the first is kept.
+converted file answers right the first is kept.
 
-    python -m vary.make_samples
+    python -m vary.make_samples models/vary-nano/vary-nano-int8.fovea
 """
 import os
+import sys
 
 import numpy as np
 
@@ -12,8 +13,7 @@ from . import base
 from . import benchmark as H
 from . import charts as C
 from . import documents as D
-from . import export
-from .evaluate import CHECKPOINT, Torch
+from .evaluate import Fovea
 
 SAMPLES = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "samples", "vary")
 
@@ -29,13 +29,13 @@ def first_right(backend, make, prompt):
 def page(rng):
     while True:
         made = D.document(rng, H.LONGEST).squashed()
-        if len(made.text) > 100:
+        if len(made.text) > 50:
             return made
 
 
 if __name__ == "__main__":
     os.makedirs(SAMPLES, exist_ok=True)
-    backend = Torch(export.load(CHECKPOINT))
+    backend = Fovea(sys.argv[1])
     for name, make, prompt in (("page", page, base.OCR), ("chart", C.chart, base.CHART)):
         kept = first_right(backend, make, prompt)
         kept.image.save(os.path.join(SAMPLES, name + ".png"))
