@@ -63,7 +63,7 @@ package struct LinearInput {
   /// A row as floats: the values, or what their codes stand for.
   /// - Parameter y: `layout.inputs` values.
   func read(_ row: Int, into y: UnsafeMutablePointer<Float>) {
-    if let floats { return y.update(from: floats[row], count: layout.inputs) }
+    if let floats { return y.update(from: floats + row &* stride, count: layout.inputs) }
     guard let codes, let scales else { return }
     let (rowCodes, rowScales) = (codes + row &* stride, scales + row &* layout.groups)
     for k in 0..<layout.inputs { y[k] = Float(rowCodes[k]) * rowScales[k / layout.group] }
