@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ._images import Image
 
 
-CACHE_TYPES = ("default", "f32", "f16", "int8")  # by their numbers in fovea.h
+CACHE_TYPES = {"default": c.FOVEA_CACHE_DEFAULT, "f32": c.FOVEA_CACHE_F32, "f16": c.FOVEA_CACHE_F16, "int8": c.FOVEA_CACHE_INT8}
 
 
 def load(
@@ -113,7 +113,7 @@ def _load_options(
         memory_budget=memory_budget or 0,
         context_length=context_length or 0,
         verify=int(verify),
-        cache_type=CACHE_TYPES.index(cache_type),
+        cache_type=CACHE_TYPES[cache_type],
         progress=callback,
     )
     return options, guard

@@ -53,6 +53,7 @@ NUMBERS = {
     "float": ctypes.c_float,
     "double": ctypes.c_double,
     "fovea_status": ctypes.c_int32,
+    "fovea_cache_type": ctypes.c_int32,
     "fovea_progress_callback": c.fovea_progress_callback,
     "fovea_token_callback": c.fovea_token_callback,
 }
@@ -116,9 +117,9 @@ def test_every_structure_has_the_headers_fields(header):
 
 
 def test_every_constant_has_the_headers_number(header):
-    declared = {name: int(value) for name, value in re.findall(r"(FOVEA_(?:OK|ERROR_\w+|STOP_\w+|REGION_\w+)) = (\d+)", header)}
-    assert len(declared) == 24
-    assert declared == {name: value for name, value in vars(c).items() if re.match(r"FOVEA_(OK|ERROR_|STOP_|REGION_)", name)}
+    declared = {name: int(value) for name, value in re.findall(r"(FOVEA_(?:OK|ERROR_\w+|STOP_\w+|REGION_\w+|CACHE_\w+)) = (\d+)", header)}
+    assert len(declared) == 28
+    assert declared == {name: value for name, value in vars(c).items() if re.match(r"FOVEA_(OK|ERROR_|STOP_|REGION_|CACHE_)", name)}
 
 
 def test_every_status_has_an_exception():
