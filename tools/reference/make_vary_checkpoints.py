@@ -20,7 +20,7 @@ import vary
 import vocabulary
 from make_checkpoints import SMALL, write_json
 from make_monkey_checkpoints import Tokens, greedy, half_numbers, random_weights, save
-from make_monkey_checkpoints import shapes as monkey_shapes
+from monkey import shapes as monkey_shapes
 from make_tokenizer_fixtures import fast_byte_level, train_byte_level
 
 PROMPT = "<|im_start|>user\n<image>\nOCR with format: <|im_end|><|im_start|>assistant\n"
