@@ -57,16 +57,27 @@ def preprocessor(c):
             "image_mean": list(CLIP_MEAN), "image_std": list(CLIP_STD), "resample": 3, "size": side}
 
 
-def tensors(model):
+def folded(weights, factor):
+    """The weights with CLIP's MLPs, trained with SiLU, as published with quick_gelu (`factor` FOLD), or back (1 / FOLD)."""
     out = {}
-    for name, value in model.state_dict().items():
-        value = value.detach().float().clone()
+    for name, value in weights.items():
         if ".mlp.fc1." in name:
-            value /= FOLD
+            value = value / factor
         if name.endswith(".mlp.fc2.weight"):
-            value *= FOLD
-        out[name] = value.half().contiguous()
+            value = value * factor
+        out[name] = value
     return out
+
+
+def tensors(model):
+    weights = {k: v.detach().float() for k, v in model.state_dict().items()}
+    return {k: v.half().contiguous() for k, v in folded(weights, FOLD).items()}
+
+
+# tokenizer_config.json of the models with LLaMA's kind of tokenizer.
+LLAMA_TOKENIZER = {
+    "tokenizer_class": "LlamaTokenizer", "add_bos_token": True, "add_eos_token": False, "legacy": True,
+    "unk_token": "<unk>", "bos_token": "<s>", "eos_token": "</s>", "clean_up_tokenization_spaces": False}
 
 
 def write_json(path, value):
@@ -83,9 +94,7 @@ def save(model, directory):
     write_json(os.path.join(directory, "preprocessor_config.json"), preprocessor(c))
     write_json(os.path.join(directory, "generation_config.json"),
                {"bos_token_id": 1, "eos_token_id": 2, "do_sample": False, "max_new_tokens": 16})
-    write_json(os.path.join(directory, "tokenizer_config.json"),
-               {"tokenizer_class": "LlamaTokenizer", "add_bos_token": True, "add_eos_token": False, "legacy": True,
-                "unk_token": "<unk>", "bos_token": "<s>", "eos_token": "</s>", "clean_up_tokenization_spaces": False})
+    write_json(os.path.join(directory, "tokenizer_config.json"), LLAMA_TOKENIZER)
     vocabulary = os.path.join(directory, "tokenizer.model")
     if not os.path.exists(vocabulary):
         tokenizer.build(vocabulary)
@@ -117,26 +126,29 @@ def load(directory):
 def training_state(directory):
     """A checkpoint as the start of a training: config and weights with the CLIP MLPs unfolded; no heads, no optimiser."""
     model = load(directory)
-    weights = model.state_dict()
-    for name in weights:
-        if ".mlp.fc1." in name:
-            weights[name] = weights[name] * FOLD
-        if name.endswith(".mlp.fc2.weight"):
-            weights[name] = weights[name] / FOLD
-    return {"config": model.config, "model": weights, "heads": {}}
+    return {"config": model.config, "model": folded(model.state_dict(), 1 / FOLD), "heads": {}}
 
 
-def load_state(directory):
-    """A training state as a model (float32, unfolded)."""
+def trained(kind, directory):
+    """A training state as a model of the class `kind` (float32, its MLPs unfolded)."""
     state = torch.load(os.path.join(directory, "state.pt"), weights_only=False)
-    model = HiResLlava(state["config"])
+    model = kind(state["config"])
     model.load_state_dict(state["model"])
     return model.eval()
 
 
-if __name__ == "__main__":
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def load_state(directory):
+    return trained(HiResLlava, directory)
+
+
+def options(description):
+    """What every export is asked for."""
+    p = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--state", required=True)
     p.add_argument("--out", required=True)
-    a = p.parse_args()
+    return p
+
+
+if __name__ == "__main__":
+    a = options(__doc__).parse_args()
     save(load_state(a.state), a.out)

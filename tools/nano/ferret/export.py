@@ -3,14 +3,12 @@
 
     python -m ferret.export --state DIR --out models/ferret-nano/checkpoint
 """
-import argparse
 import json
 import os
 
-import torch
 from safetensors.torch import load_file, save_file
 
-from export import write_json
+from export import LLAMA_TOKENIZER, options, trained, write_json
 from slicing import CLIP_MEAN, CLIP_STD
 from . import scenes as S
 from . import tokens as T
@@ -71,9 +69,7 @@ def save(model, directory):
     write_json(os.path.join(directory, "config.json"), config(c))
     write_json(os.path.join(directory, "generation_config.json"),
                {"bos_token_id": 1, "eos_token_id": 2, "do_sample": False, "max_new_tokens": 128})
-    write_json(os.path.join(directory, "tokenizer_config.json"),
-               {"tokenizer_class": "LlamaTokenizer", "add_bos_token": True, "add_eos_token": False, "legacy": True,
-                "unk_token": "<unk>", "bos_token": "<s>", "eos_token": "</s>", "clean_up_tokenization_spaces": False})
+    write_json(os.path.join(directory, "tokenizer_config.json"), LLAMA_TOKENIZER)
     write_json(os.path.join(directory, "added_tokens.json"), {T.REGION: c["region_token"]})
     vocabulary = os.path.join(directory, "tokenizer.model")
     if not os.path.exists(vocabulary):
@@ -101,16 +97,9 @@ def load(directory):
 
 
 def load_state(directory):
-    """A training state as a model."""
-    state = torch.load(os.path.join(directory, "state.pt"), weights_only=False)
-    model = FerretV2(state["config"])
-    model.load_state_dict(state["model"])
-    return model.eval()
+    return trained(FerretV2, directory)
 
 
 if __name__ == "__main__":
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--state", required=True)
-    p.add_argument("--out", required=True)
-    a = p.parse_args()
+    a = options(__doc__).parse_args()
     save(load_state(a.state), a.out)

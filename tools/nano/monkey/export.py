@@ -6,14 +6,12 @@
 `visual.tile_size` is ours: the published model's tiles are 448 pixels whatever its config says. A checkpoint has one grid; it may
 have more adapter sets than that grid has tiles, so the same weights serve 2 x 2 and 2 x 3.
 """
-import argparse
 import json
 import os
 
-import torch
 from safetensors.torch import load_file, save_file
 
-from export import write_json
+from export import options, trained, write_json
 from . import tokens as T
 from .model import Monkey
 
@@ -71,17 +69,11 @@ def load(directory):
 
 
 def load_state(directory):
-    """A training state as a model."""
-    state = torch.load(os.path.join(directory, "state.pt"), weights_only=False)
-    model = Monkey(state["config"])
-    model.load_state_dict(state["model"])
-    return model.eval()
+    return trained(Monkey, directory)
 
 
 if __name__ == "__main__":
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--state", required=True)
-    p.add_argument("--out", required=True)
+    p = options(__doc__)
     p.add_argument("--grid", default="2x2", help="rows x columns of tiles that config.json asks for")
     a = p.parse_args()
     save(load_state(a.state), a.out, tuple(int(n) for n in a.grid.split("x")))

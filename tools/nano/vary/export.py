@@ -5,16 +5,14 @@
 
 CLIP's sizes stand in `vision_config`, since its heads are not CLIP's usual ones; `fovea.prompt` adds the task it was taught besides.
 """
-import argparse
 import base64
 import json
 import os
 
-import torch
 from safetensors.torch import load_file, save_file
 
 import export
-from export import FOLD, write_json
+from export import FOLD, folded, options, tensors, trained, write_json
 from model import CLIPMLP
 from . import base
 from .model import CLIP, Vary
@@ -39,22 +37,6 @@ def config(c):
         "vision_config": export.vision_config(CLIP),
         "fovea": {"prompt": {"tasks": {"describe": turn.format(base.DESCRIBE, system="{system}")}}},
     }
-
-
-def tensors(model):
-    out = {k: v.detach().float().clone() for k, v in model.state_dict().items()}
-    return {k: v.half().contiguous() for k, v in folded(out, FOLD).items()}
-
-
-def folded(weights, factor):
-    """CLIP's MLPs were trained with SiLU and are published with quick_gelu; see `tools/nano/export.py`."""
-    for name in weights:
-        if "vision_tower.vision_model" in name:
-            if ".mlp.fc1." in name:
-                weights[name] = weights[name] / factor
-            if name.endswith(".mlp.fc2.weight"):
-                weights[name] = weights[name] * factor
-    return weights
 
 
 def save(model, directory):
@@ -104,16 +86,9 @@ def training_state(directory):
 
 
 def load_state(directory):
-    """A training state as a model."""
-    state = torch.load(os.path.join(directory, "state.pt"), weights_only=False)
-    model = Vary(state["config"])
-    model.load_state_dict(state["model"])
-    return model.eval()
+    return trained(Vary, directory)
 
 
 if __name__ == "__main__":
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--state", required=True)
-    p.add_argument("--out", required=True)
-    a = p.parse_args()
+    a = options(__doc__).parse_args()
     save(load_state(a.state), a.out)
