@@ -75,16 +75,16 @@ extension VectorKernels {
     finishBlock(f3, y + t3 * a.yStride, a.bias, block * 16, Int(a.outputs))
   }
 
+  /// Bound by how fast the weights come; `touchScales` tells why they are read in order and without prefetches.
   @inline(__always)
   private static func single<F: QuantizedFormat>(_: F.Type, _ a: LinearArguments, _ block: Int, _ token: Int) {
     guard let weights = a.weights, let x = a.x, let xScales = a.xScales, let xOffsets = a.xOffsets, let y = a.y else { return }
     let groups = Int(a.inputs) / Int(a.group)
     let group = Int(a.group)
     let base = UnsafeRawPointer(weights + block * a.blockStride)
+    touchScales(base, a.payloadOffset)
     var w = base + a.payloadOffset
     let x0 = UnsafeRawPointer(x + token * a.xStride)
-    // Waits for the weights: the next block's are asked for meanwhile.
-    let ahead = a.blockStride
     var f = Lanes()
     var g = 0
     var k = 0
@@ -93,11 +93,6 @@ extension VectorKernels {
       let end = k + group
       while k < end {
         F.add32(&s, w, x0 + k)
-        var line = 0
-        while line < 32 / F.inputsPerVector {  // unrolled
-          fovea_prefetch_second(w + ahead + 64 * line)
-          line += 1
-        }
         w += 64 * (32 / F.inputsPerVector)
         k += 32
       }

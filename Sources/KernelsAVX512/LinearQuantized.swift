@@ -59,8 +59,8 @@ extension VectorKernels {
     guard isAlone else { return }
     block = firstBlock
     while block < endBlock {
-      single(F.self, a, block, block + 1 < endBlock ? block + 1 : block, end)
-      block += 2
+      single(F.self, a, block, end)
+      block += 1
     }
   }
 
@@ -275,51 +275,39 @@ extension VectorKernels {
     f5.finish(a, first, second, y + t5 * a.yStride)
   }
 
-  /// Two blocks (which may be the same) for one token: bound by how fast the weights come. Two streams at a time keep more of memory busy
-  /// than one, and share what is broadcast.
+  /// A block for one token: bound by how fast the weights come, which is the memory's speed where they are one stream that the processor
+  /// fetches ahead by itself. Two blocks at a time, or prefetches of our own (it drops them when it is busy), come to two thirds of that.
   @inline(__always)
-  private static func single<F: QuantizedFormat>(_: F.Type, _ a: LinearArguments, _ first: Int, _ second: Int, _ token: Int) {
+  private static func single<F: QuantizedFormat>(_: F.Type, _ a: LinearArguments, _ block: Int, _ token: Int) {
     guard let weights = a.weights, let values = a.x, let xScales = a.xScales, let xOffsets = a.xOffsets, let y = a.y else { return }
-    let (groups, group, ahead) = (Int(a.inputs) / Int(a.group), Int(a.group), 2 * a.blockStride)
-    var scales0 = UnsafeRawPointer(weights + first * a.blockStride).assumingMemoryBound(to: UInt16.self)
-    var scales1 = UnsafeRawPointer(weights + second * a.blockStride).assumingMemoryBound(to: UInt16.self)
-    var w0 = UnsafeRawPointer(scales0) + a.payloadOffset
-    var w1 = UnsafeRawPointer(scales1) + a.payloadOffset
+    let (groups, group) = (Int(a.inputs) / Int(a.group), Int(a.group))
+    let base = UnsafeRawPointer(weights + block * a.blockStride)
+    touchScales(base, a.payloadOffset)
+    var blockScales = base.assumingMemoryBound(to: UInt16.self)
+    var w = base + a.payloadOffset
     var x = UnsafeRawPointer(values + token * a.xStride)
     var scales = xScales + token * groups
     var offsets = xOffsets + token * groups
-    var f = Pair()
+    var f = Lanes()
     var g = groups
     while g > 0 {
-      var s = IntegerPair(offsets.pointee), t = IntegerPair(0)
+      var s = _mm512_set1_epi32(offsets.pointee), t = _mm512_setzero_si512()
+      var u = t, v = t
       var k = group
       while k > 0 {
-        var step = 0
-        while step < 2 {  // unrolled
-          F.addEight(&s, &t, w0, w1, x)
-          var line = 0
-          while line < 8 / F.inputsPerVector {  // unrolled
-            fovea_prefetch_second(w0 + ahead + 64 * line)
-            fovea_prefetch_second(w1 + ahead + 64 * line)
-            line += 1
-          }
-          w0 += 64 * (8 / F.inputsPerVector)
-          w1 += 64 * (8 / F.inputsPerVector)
-          x += 8
-          step += 1
-        }
+        F.addSixteen(&s, &t, &u, &v, w, x)
+        w += 64 * (16 / F.inputsPerVector)
+        x += 16
         k -= 16
       }
-      s.a = _mm512_add_epi32(s.a, t.a)
-      s.b = _mm512_add_epi32(s.b, t.b)
-      f.add(s, Lanes(half: scales0), Lanes(half: scales1), scales.pointee)
-      scales0 += 16
-      scales1 += 16
+      let sum = _mm512_add_epi32(_mm512_add_epi32(s, t), _mm512_add_epi32(u, v))
+      f = f.addingProduct(Lanes(_mm512_cvtepi32_ps(sum)), Lanes(half: blockScales) * Lanes(repeating: scales.pointee))
+      blockScales += 16
       scales += 1
       offsets += 1
       g -= 1
     }
-    f.finish(a, first, second, y + token * a.yStride)
+    finishBlock(f, y + token * a.yStride, a.bias, block * 16, Int(a.outputs))
   }
 }
 
@@ -332,8 +320,9 @@ private protocol QuantizedFormat {
   static func load(_ w: UnsafeRawPointer) -> Vector
   /// Adds the products of two blocks' vectors with the activations at `x`.
   static func add(_ sums: inout IntegerPair, _ w0: Vector, _ w1: Vector, _ x: UnsafeRawPointer)
-  /// Adds the products of 8 inputs of two blocks, spread over two sums of each.
-  static func addEight(_ s: inout IntegerPair, _ t: inout IntegerPair, _ w0: UnsafeRawPointer, _ w1: UnsafeRawPointer, _ x: UnsafeRawPointer)
+  /// Adds the products of 16 inputs of a block, spread over four sums.
+  static func addSixteen(
+    _ s: inout __m512i, _ t: inout __m512i, _ u: inout __m512i, _ v: inout __m512i, _ w: UnsafeRawPointer, _ x: UnsafeRawPointer)
 }
 
 @inline(__always)
@@ -353,9 +342,13 @@ private enum Q8: QuantizedFormat {
   }
 
   @inline(__always)
-  static func addEight(_ s: inout IntegerPair, _ t: inout IntegerPair, _ w0: UnsafeRawPointer, _ w1: UnsafeRawPointer, _ x: UnsafeRawPointer) {
-    s.add(vector(w0), vector(w1), x)
-    t.add(vector(w0 + 64), vector(w1 + 64), x + 4)
+  static func addSixteen(
+    _ s: inout __m512i, _ t: inout __m512i, _ u: inout __m512i, _ v: inout __m512i, _ w: UnsafeRawPointer, _ x: UnsafeRawPointer
+  ) {
+    s = _mm512_dpbusd_epi32(s, vector(w), broadcast(x))
+    t = _mm512_dpbusd_epi32(t, vector(w + 64), broadcast(x + 4))
+    u = _mm512_dpbusd_epi32(u, vector(w + 128), broadcast(x + 8))
+    v = _mm512_dpbusd_epi32(v, vector(w + 192), broadcast(x + 12))
   }
 }
 
@@ -380,10 +373,14 @@ private enum Q4: QuantizedFormat {
   }
 
   @inline(__always)
-  static func addEight(_ s: inout IntegerPair, _ t: inout IntegerPair, _ w0: UnsafeRawPointer, _ w1: UnsafeRawPointer, _ x: UnsafeRawPointer) {
-    let first = load(w0), second = load(w1)
-    s.add(first.low, second.low, x)
-    t.add(first.high, second.high, x + 4)
+  static func addSixteen(
+    _ s: inout __m512i, _ t: inout __m512i, _ u: inout __m512i, _ v: inout __m512i, _ w: UnsafeRawPointer, _ x: UnsafeRawPointer
+  ) {
+    let first = load(w), second = load(w + 64)
+    s = _mm512_dpbusd_epi32(s, first.low, broadcast(x))
+    t = _mm512_dpbusd_epi32(t, first.high, broadcast(x + 4))
+    u = _mm512_dpbusd_epi32(u, second.low, broadcast(x + 8))
+    v = _mm512_dpbusd_epi32(v, second.high, broadcast(x + 12))
   }
 }
 
