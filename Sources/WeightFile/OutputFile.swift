@@ -65,6 +65,8 @@ package final class OutputFile {
   /// Makes the file durable and gives it its name.
   package func commit() throws(WeightFileError) {
     guard fsync(descriptor) == 0 else { throw .system(file: path, operation: "sync", code: shims_errno()) }
+    // Written piece by piece, the file lies in memory in small pages; whoever maps it next is to get it in large ones, see `ByteSource`.
+    posix_fadvise(descriptor, 0, 0, POSIX_FADV_DONTNEED)
     guard rename(temporaryPath, path) == 0 else { throw .system(file: path, operation: "rename", code: shims_errno()) }
     isTemporary = false
     // The new name itself is durable once the folder is; a file system that cannot sync a folder has lost nothing by our asking.
