@@ -86,8 +86,33 @@ package func causalAttention(
   a.scale = 1 / Float(cache.headSize).squareRoot()
   a.output = y.data
   a.outputStride = y.columns
-  run([a], queries: queries, heads: heads, isInteger: false, ctx)
+  let sharing = heads / cache.kvHeads
+  if queries == 1, sharing > 1, cache.kvHeads >= ctx.pool.threads {
+    // The heads of one key head as queries of one head: keys and values are unpacked once for all of them. The sums are the same.
+    run((0..<cache.kvHeads).map { a.head($0, sharing: sharing) }, queries: sharing, heads: 1, isInteger: false, ctx)
+  } else {
+    run([a], queries: queries, heads: heads, isInteger: false, ctx)
+  }
   return y
+}
+
+extension AttentionArguments {
+  /// Of a single query that sees all keys: the `sharing` heads that read key head `keyHead`, as so many queries of one head.
+  fileprivate func head(_ keyHead: Int, sharing: Int) -> AttentionArguments {
+    var a = self
+    let size = Int(headSize)
+    let keyBytes = keyHead &* headStride &* (rows == FOVEA_ROWS_F32 ? 4 : rows == FOVEA_ROWS_F16 ? 2 : 1)
+    a.query = query.map { $0 + keyHead &* sharing &* size }
+    a.queryStride = size
+    a.key = key.map { $0 + keyBytes }
+    a.value = value.map { $0 + keyBytes }
+    a.keyScale = keyScale.map { $0 + keyHead &* scaleStride }
+    a.valueScale = valueScale.map { $0 + keyHead &* scaleStride }
+    a.output = output.map { $0 + keyHead &* sharing &* size }
+    a.outputStride = size
+    (a.heads, a.kvHeads, a.queries, a.causalStart) = (1, 1, Int64(sharing), -1)
+    return a
+  }
 }
 
 /// A matrix seen by rows, possibly some columns of a wider one.

@@ -2,35 +2,49 @@
 import Shims
 
 /// How fast this machine reads memory: the ceiling of token generation, which reads every weight once a token.
-package enum MemoryBandwidth {
-  /// Sums a large buffer several times and takes the fastest pass.
+///
+/// A shared machine's speed changes from one second to the next: what is compared with it is to be measured between two passes.
+package final class MemoryBandwidth {
+  private static let piece = 1 << 20
+
+  private let pool: ThreadPool
+  private let pieces: Int
+  private let memory, sums: PageBlock
+
   /// - Parameters:
   ///   - pool: its threads read together.
-  ///   - bytes: size of the buffer, several times the last-level cache.
-  /// - Returns: bytes a second.
-  package static func measure(pool: ThreadPool, bytes: Int = 512 << 20, passes: Int = 5) throws(RuntimeError) -> Double {
-    let piece = 1 << 20
-    let pieces = max(bytes / piece, 1)
-    let memory = try PageBlock(pieces * piece, .whole)
+  ///   - bytes: size of what is read, several times the last-level cache. It stays resident as long as this object.
+  package init(pool: ThreadPool, bytes: Int = 512 << 20) throws(RuntimeError) {
+    self.pool = pool
+    pieces = max(bytes / MemoryBandwidth.piece, 1)
+    memory = try PageBlock(pieces * MemoryBandwidth.piece, .whole)
+    sums = try PageBlock(pieces * 64, .whole)
     // Written first: unwritten pages all read the one zero page, from cache.
+    let memory = memory
     pool.run(pieces) { i in
-      (memory.base + i * piece).initializeMemory(as: UInt64.self, repeating: UInt64(i), count: piece / 8)
+      (memory.base + i * MemoryBandwidth.piece).initializeMemory(as: UInt64.self, repeating: UInt64(i), count: MemoryBandwidth.piece / 8)
     }
-    let sums = try PageBlock(pieces * 64, .whole)
+  }
+
+  package convenience init(threads: Int?, bytes: Int = 512 << 20) throws(RuntimeError) {
+    try self.init(pool: ThreadPool(threads: threads), bytes: bytes)
+  }
+
+  /// Reads everything `passes` times and takes the fastest.
+  /// - Returns: bytes a second.
+  package func measure(passes: Int = 3) -> Double {
     var best = UInt64.max
+    let (memory, sums) = (memory, sums)
     for _ in 0..<max(passes, 1) {
       let start = monotonic_nanoseconds()
       pool.run(pieces) { i in
         // Kept, so that the sums are computed; a cache line each.
-        (sums.base + i * 64).storeBytes(of: sum(memory.base + i * piece, piece), as: UInt64.self)
+        (sums.base + i * 64).storeBytes(
+          of: MemoryBandwidth.sum(memory.base + i * MemoryBandwidth.piece, MemoryBandwidth.piece), as: UInt64.self)
       }
       best = min(best, monotonic_nanoseconds() &- start)
     }
-    return Double(pieces * piece) / (Double(max(best, 1)) / 1e9)
-  }
-
-  package static func measure(threads: Int? = nil, bytes: Int = 512 << 20) throws(RuntimeError) -> Double {
-    try measure(pool: ThreadPool(threads: threads), bytes: bytes)
+    return Double(pieces * MemoryBandwidth.piece) / (Double(max(best, 1)) / 1e9)
   }
 
   private static func sum(_ base: UnsafeMutableRawPointer, _ bytes: Int) -> UInt64 {

@@ -4,13 +4,13 @@ import Testing
 
 @Suite struct MemoryTests {
   @Test func bandwidthIsPlausible() throws {
-    let perSecond = try MemoryBandwidth.measure(threads: 2, bytes: 64 << 20)
+    let perSecond = try MemoryBandwidth(threads: 2, bytes: 64 << 20).measure()
     // Slower than any disk or faster than any cache would mean that nothing was read or something else was timed.
     #expect(perSecond > 1e8 && perSecond < 1e13)
   }
 
   @Test func bandwidthOfMoreThanTheMachineHasIsAnError() {
-    #expect(throws: RuntimeError.self) { try MemoryBandwidth.measure(threads: 1, bytes: 1 << 60) }
+    #expect(throws: RuntimeError.self) { try MemoryBandwidth(threads: 1, bytes: 1 << 60) }
   }
 
   @Test(arguments: [("memory.max", "1073741824\n", 1 << 30), ("memory.max", "max\n", Int.max), ("memory.high", "5\n", Int.max)])
