@@ -10,15 +10,16 @@ import Shims
 final class Job: @unchecked Sendable {
   typealias Body = (Int) -> Void
 
-  // Each on a cache line of its own: they are written by different threads.
   private let memory: UnsafeMutableRawPointer
+  // On one cache line: a worker that finds the loop's number has with it all that it needs to begin.
   private let ticket: UnsafeMutablePointer<UInt64>  // loop number << 32 | next index
-  private let finished: UnsafeMutablePointer<UInt32>  // indices done of this loop
-  private let loop: UnsafeMutablePointer<UInt32>  // loop number, what idle workers sleep on
-  private let idle: UnsafeMutablePointer<UInt32>  // workers asleep
-  private let waiting: UnsafeMutablePointer<UInt32>  // 1: the caller sleeps on `finished`
   private let count: UnsafeMutablePointer<UInt64>
   private let body: UnsafeMutablePointer<UInt64>  // address of the caller's closure
+  private let loop: UnsafeMutablePointer<UInt32>  // loop number, what idle workers sleep on
+  // Each on a cache line of its own: they are written by different threads.
+  private let finished: UnsafeMutablePointer<UInt32>  // indices done of this loop
+  private let idle: UnsafeMutablePointer<UInt32>  // workers asleep
+  private let waiting: UnsafeMutablePointer<UInt32>  // 1: the caller sleeps on `finished`
   private let owner: UnsafeMutablePointer<UInt64>  // thread whose loop this is, 0: none
   private let stopped: UnsafeMutablePointer<UInt32>
   private let turn: UnsafeMutablePointer<pthread_mutex_t>
@@ -26,21 +27,25 @@ final class Job: @unchecked Sendable {
 
   init(spins: Int) {
     let line = 128
-    let raw = UnsafeMutableRawPointer.allocate(byteCount: 10 * line, alignment: line)
-    raw.initializeMemory(as: UInt8.self, repeating: 0, count: 10 * line)
+    let raw = UnsafeMutableRawPointer.allocate(byteCount: 7 * line, alignment: line)
+    raw.initializeMemory(as: UInt8.self, repeating: 0, count: 7 * line)
     memory = raw
-    func word32(_ i: Int) -> UnsafeMutablePointer<UInt32> { (raw + i * line).bindMemory(to: UInt32.self, capacity: 1) }
-    func word64(_ i: Int) -> UnsafeMutablePointer<UInt64> { (raw + i * line).bindMemory(to: UInt64.self, capacity: 1) }
+    func word32(_ i: Int, _ offset: Int = 0) -> UnsafeMutablePointer<UInt32> {
+      (raw + i * line + offset).bindMemory(to: UInt32.self, capacity: 1)
+    }
+    func word64(_ i: Int, _ offset: Int = 0) -> UnsafeMutablePointer<UInt64> {
+      (raw + i * line + offset).bindMemory(to: UInt64.self, capacity: 1)
+    }
     ticket = word64(0)
+    count = word64(0, 8)
+    body = word64(0, 16)
+    loop = word32(0, 24)
     finished = word32(1)
-    loop = word32(2)
-    idle = word32(3)
-    waiting = word32(4)
-    count = word64(5)
-    body = word64(6)
-    owner = word64(7)
-    stopped = word32(8)
-    turn = (raw + 9 * line).bindMemory(to: pthread_mutex_t.self, capacity: 1)
+    idle = word32(2)
+    waiting = word32(3)
+    owner = word64(4)
+    stopped = word32(5)
+    turn = (raw + 6 * line).bindMemory(to: pthread_mutex_t.self, capacity: 1)
     pthread_mutex_init(turn, nil)
     self.spins = spins
   }
@@ -102,27 +107,40 @@ final class Job: @unchecked Sendable {
 
   /// Works on loop `number` until no index of it is free.
   private func takeIndices(of number: UInt32) {
-    var done: UInt32 = 0
-    while true {
-      let now = atomic_load64(ticket)
-      let index = now & 0xffff_ffff
-      let address = atomic_load64(body)
-      guard UInt32(truncatingIfNeeded: now >> 32) == number, index < atomic_load64(count) else { break }
-      guard atomic_exchange64_if(ticket, now, now &+ 1) else { continue }
-      Job.call(UInt(address), Int(index))
-      done &+= 1
-    }
-    guard done > 0 else { return }
+    guard let first = nextIndex(of: number) else { return }
+    // An index is taken: until it counts as finished, the body is this loop's.
+    let done = call(UInt(atomic_load64(body)), first, of: number)
     let all = atomic_add32(finished, done)
     // `finished` may belong to the next loop from here on; a wake too many does no harm.
     if atomic_load32(waiting) != 0, UInt64(all) >= atomic_load64(count) { futex_wake32(finished, 1) }
   }
 
-  // Not inlined: what it retains of the closure must be released before the index counts as finished.
+  /// Takes an index of loop `number`; nil where none is free.
+  @inline(__always)
+  private func nextIndex(of number: UInt32) -> Int? {
+    while true {
+      let now = atomic_load64(ticket)
+      let index = now & 0xffff_ffff
+      guard UInt32(truncatingIfNeeded: now >> 32) == number, index < atomic_load64(count) else { return nil }
+      if atomic_exchange64_if(ticket, now, now &+ 1) { return Int(index) }
+    }
+  }
+
+  /// Calls the body at `address` with `first` and with the indices it can take after it.
+  /// - Returns: how many.
+  // Not inlined: what it retains of the closure, once for all indices, must be released before they count as finished.
   @inline(never)
-  private static func call(_ address: UInt, _ index: Int) {
-    guard let body = UnsafePointer<Body>(bitPattern: address) else { return }
-    body.pointee(index)
+  private func call(_ address: UInt, _ first: Int, of number: UInt32) -> UInt32 {
+    guard let pointer = UnsafePointer<Body>(bitPattern: address) else { return 0 }
+    let body = pointer.pointee
+    var done: UInt32 = 0
+    var index: Int? = first
+    while let i = index {
+      body(i)
+      done &+= 1
+      index = nextIndex(of: number)
+    }
+    return done
   }
 
   /// A worker's life: help with each loop, spin a little after it, then sleep.
