@@ -109,6 +109,41 @@ struct IntegerLanes {
   @inline(__always) func paired(_ high: IntegerLanes) -> IntegerLanes {
     IntegerLanes(_mm512_or_si512(_mm512_and_si512(v, _mm512_set1_epi32(0xFFFF)), _mm512_slli_epi32(high.v, 16)))
   }
+  /// The low bytes of four keys' values in one quad.
+  @inline(__always) static func storeBytes(
+    _ a: IntegerLanes, _ b: IntegerLanes, _ c: IntegerLanes, _ d: IntegerLanes, to p: UnsafeMutablePointer<Int32>, step: Int
+  ) {
+    let low = _mm512_mask_mov_epi8(a.v, 0x2222_2222_2222_2222, _mm512_slli_epi32(b.v, 8))
+    let high = _mm512_mask_mov_epi8(c.v, 0x2222_2222_2222_2222, _mm512_slli_epi32(d.v, 8))
+    IntegerLanes(_mm512_mask_mov_epi16(low, 0xAAAA_AAAA, _mm512_slli_epi32(high, 16))).store(p)
+  }
+
+  /// 64 weights to quads: lane i's of a, b, c and d together.
+  /// - Returns: their sums, lane by lane.
+  @inline(__always) static func storeWeights(
+    _ a: Lanes, _ b: Lanes, _ c: Lanes, _ d: Lanes, dither: UnsafePointer<Int32>, to p: UnsafeMutablePointer<Int32>
+  ) -> IntegerLanes {
+    let (low, high) = (weightWords(a, c, dither), weightWords(b, d, dither + 16))
+    let bytes = IntegerLanes(_mm512_mask_mov_epi8(high, 0x5555_5555_5555_5555, _mm512_srli_epi16(low, 8)))
+    bytes.store(p)
+    return IntegerLanes().addingQuads(IntegerLanes(repeating: 0x0101_0101), bytes)
+  }
+
+  /// 16 weights, four neighbours in a quad.
+  @inline(__always) static func storeWeights(_ a: Lanes, dither: UnsafePointer<Int32>, to p: UnsafeMutablePointer<Int32>) -> IntegerLanes {
+    let words = _mm512_and_si512(_mm512_srli_epi16(weightWords(a, a, dither), 8), _mm512_set1_epi32(0xFF))
+    IntegerLanes(words).storeLowBytes(UnsafeMutableRawPointer(p).assumingMemoryBound(to: Int8.self))
+    return IntegerLanes(words)
+  }
+
+  /// 256 · 255 · 2^(−y / 4096) of the low words of a, and those of b above them, by a parabola in the fraction of y / 4096; plus `dither`.
+  @inline(__always) private static func weightWords(_ a: Lanes, _ b: Lanes, _ dither: UnsafePointer<Int32>) -> __m512i {
+    let y = _mm512_mask_mov_epi16(_mm512_castps_si512(a.v), 0xAAAA_AAAA, _mm512_slli_epi32(_mm512_castps_si512(b.v), 16))
+    let fraction = _mm512_slli_epi16(y, 4)
+    var h = _mm512_sub_epi16(_mm512_set1_epi16(weightSlope), _mm512_mulhi_epu16(fraction, _mm512_set1_epi16(weightCurve)))
+    h = _mm512_sub_epi16(_mm512_set1_epi16(weightOne), _mm512_mulhi_epu16(fraction, h))
+    return _mm512_add_epi16(_mm512_srlv_epi16(h, _mm512_srli_epi16(y, 12)), _mm512_loadu_si512(dither))
+  }
 }
 
 /// Columns 0 … 3 of 16 rows at `p`, rows `stride` bytes apart: lane i is row i.

@@ -2,23 +2,14 @@
 #if arch(x86_64)
 import Shims
 
-/// Scores are kept in units of ln 2: powers of two are cheaper than of e.
-@inline(__always) var log2e: Float { 1.442_695_04 }
-
-/// Working memory of `attentionInteger` for some queries and one block of 64 keys, and the steps on it.
-/// All row-major, `padded` = headSize rounded up to 16; a pair is two int16 in one int32, a quad four int8.
+/// Working memory of `attentionIntegers` for some queries and one block of 64 keys, and the steps on it.
+/// All row-major, `padded` = headSize rounded up to 16; a pair is two int16 in one int32.
 struct AttentionIntegers {
   let headSize, padded: Int
-  /// Largest rounded query or key.
-  let steps: Int32
-  /// Whether queries and keys are quads, which takes instructions that multiply them and `steps` in 8 bits; else pairs.
-  let isQuads: Bool
   /// [64, padded]: keys or values before they are rounded.
   let rows: UnsafeMutablePointer<Float>
-  /// [padded / 2, 64] pairs or [padded / 4, 64] quads: the block's keys, one column each.
+  /// [padded / 2, 64] pairs: the block's keys, one column each.
   let key: UnsafeMutablePointer<Int32>
-  /// [64]: −`quadOffset` · the sum of a key's quads.
-  let keyOffset: UnsafeMutablePointer<Int32>
   /// [32, padded] pairs: the block's values, two keys in a pair.
   let value: UnsafeMutablePointer<Int32>
   /// [64], [padded]: the value of one step.
@@ -27,7 +18,7 @@ struct AttentionIntegers {
   let score: UnsafeMutablePointer<Float>
   /// [6, 64] int16: their weights.
   let weight: UnsafeMutablePointer<Int16>
-  /// [queries, padded / 2] pairs or [queries, padded / 4] quads, these stored + `quadOffset`.
+  /// [queries, padded / 2] pairs.
   let query: UnsafeMutablePointer<Int32>
   /// [queries, padded]: running outputs.
   let output: UnsafeMutablePointer<Float>
@@ -41,7 +32,7 @@ struct AttentionIntegers {
   /// How many queries to take at a time: equal parts, multiples of 6, that fit into 224 KiB with one block of keys.
   static func queries(headSize: Int, _ count: Int) -> Int {
     let padded = (headSize + 15) & ~15
-    let most = ((56 << 10) - 129 * padded - 864) / (padded + padded / 2 + 18) / 6 * 6
+    let most = ((56 << 10) - 129 * padded - 800) / (padded + padded / 2 + 18) / 6 * 6
     let parts = (count + most - 1) / most
     let part = ((count + parts - 1) / parts + 5) / 6 * 6
     return part < count ? part : count
@@ -49,7 +40,7 @@ struct AttentionIntegers {
 
   static func floats(headSize: Int, queries: Int) -> Int {
     let padded = (headSize + 15) & ~15
-    return 64 * padded + 32 * padded + 32 * padded + 64 + 64 + padded + 6 * 64 + 3 * 64 + queries * (padded / 2 + padded + 16)
+    return 64 * padded + 32 * padded + 32 * padded + 64 + padded + 6 * 64 + 3 * 64 + queries * (padded / 2 + padded + 16)
       + 2 * ((queries + 15) & ~15) + 32
   }
 
@@ -58,13 +49,10 @@ struct AttentionIntegers {
     func pairs(_ p: UnsafeMutablePointer<Float>) -> UnsafeMutablePointer<Int32> { UnsafeMutableRawPointer(p).assumingMemoryBound(to: Int32.self) }
     self.headSize = headSize
     padded = (headSize + 15) & ~15
-    steps = headSize >= 64 ? 127 : 2047
-    isQuads = IntegerLanes.multipliesQuads && headSize >= 64
     rows = memory
     key = pairs(rows + 64 * padded)
     value = key + 32 * padded
-    keyOffset = value + 32 * padded
-    keyScale = UnsafeMutableRawPointer(keyOffset + 64).assumingMemoryBound(to: Float.self)
+    keyScale = UnsafeMutableRawPointer(value + 32 * padded).assumingMemoryBound(to: Float.self)
     valueScale = keyScale + 64
     score = valueScale + padded
     weight = UnsafeMutableRawPointer(score + 6 * 64).assumingMemoryBound(to: Int16.self)
@@ -96,7 +84,7 @@ struct AttentionIntegers {
         Lanes(q + d, count: headSize - d < 16 ? headSize - d : 16).store(row + d)
         d += 16
       }
-      queryScale[i] = round(row, plus: IntegerLanes.quadOffset, to: UnsafeMutableRawPointer(query + i * columns)) * (a.scale * log2e)
+      queryScale[i] = round(row, to: query + i * padded / 2) * (a.scale * log2e)
       d = 0
       while d < padded {
         Lanes().store(row + d)
@@ -106,12 +94,9 @@ struct AttentionIntegers {
     }
   }
 
-  /// Pairs or quads of a row of queries or keys.
-  @inline(__always) private var columns: Int { isQuads ? padded / 4 : padded / 2 }
-
-  /// A row of `padded` values to pairs, or to quads with `offset` added; returns the value of one step.
+  /// A row of `padded` values to pairs; returns the value of one step.
   @inline(__always)
-  private func round(_ x: UnsafePointer<Float>, plus offset: Int32, to row: UnsafeMutableRawPointer) -> Float {
+  private func round(_ x: UnsafePointer<Float>, to row: UnsafeMutablePointer<Int32>) -> Float {
     var maxima = Lanes()
     var d = 0
     while d < padded {
@@ -120,23 +105,13 @@ struct AttentionIntegers {
     }
     let largest = maxima.largest
     let isZero = largest < 1e-30
-    let inverse = Lanes(repeating: isZero ? 0 : Float(steps) / largest)
+    let inverse = Lanes(repeating: isZero ? 0 : 2047 / largest)
     d = 0
     while d < padded {
-      let integers = Self.rounded(Lanes(x + d), inverse, steps)
-      if isQuads {
-        (integers + IntegerLanes(repeating: offset)).storeLowBytes(row.assumingMemoryBound(to: Int8.self) + d)
-      } else {
-        integers.storeLowWords(row.assumingMemoryBound(to: Int16.self) + d)
-      }
+      IntegerLanes(rounding: Lanes(x + d) * inverse, limit: 2047).storeLowWords(UnsafeMutableRawPointer(row + d / 2).assumingMemoryBound(to: Int16.self))
       d += 16
     }
-    return isZero ? 0 : largest / Float(steps)
-  }
-
-  @inline(__always)
-  private static func rounded(_ x: Lanes, _ inverse: Lanes, _ limit: Int32) -> IntegerLanes {
-    IntegerLanes(bitsOf: x * inverse + roundingShift, minus: roundingShift).clamped(to: limit)
+    return isZero ? 0 : largest / 2047
   }
 
   /// Rounds `rows` to columns of `key`; what is left of the last 16 columns becomes zeros.
@@ -148,11 +123,11 @@ struct AttentionIntegers {
       var r = 0
       while r < 16 {
         let row = rows + (j + r) * padded
-        keyScale[j + r] = round(row, plus: 0, to: UnsafeMutableRawPointer(row))
+        keyScale[j + r] = round(row, to: UnsafeMutableRawPointer(row).assumingMemoryBound(to: Int32.self))
         r += 1
       }
       var d = 0
-      while d < columns {
+      while d < padded / 2 {
         let x = transposed(rows + j * padded + d, padded * 4)
         let column = UnsafeMutableRawPointer(key + d * 64 + j).assumingMemoryBound(to: Float.self)
         x.0.store(column)
@@ -161,13 +136,6 @@ struct AttentionIntegers {
         x.3.store(column + 192)
         d += 4
       }
-      var sums = IntegerLanes()
-      d = 0
-      while isQuads, d < columns {
-        sums = sums.addingQuads(IntegerLanes(key + d * 64 + j), IntegerLanes(repeating: IntegerLanes.quadOffset &* 0x0101_0101))
-        d += 1
-      }
-      (IntegerLanes() - sums).store(keyOffset + j)
       j += 16
     }
   }
@@ -190,8 +158,8 @@ struct AttentionIntegers {
       let inverse = Lanes.select(maxima, isLess: tiny, Lanes(), else: steps / maxima)
       j = 0
       while j < count {
-        let even = Self.rounded(Lanes(rows + j * padded + d), inverse, 2047)
-        let odd = Self.rounded(Lanes(rows + (j + 1) * padded + d), inverse, 2047)
+        let even = IntegerLanes(rounding: Lanes(rows + j * padded + d) * inverse, limit: 2047)
+        let odd = IntegerLanes(rounding: Lanes(rows + (j + 1) * padded + d) * inverse, limit: 2047)
         even.paired(odd).store(value + j / 2 * padded + d)
         j += 2
       }
@@ -202,27 +170,22 @@ struct AttentionIntegers {
   /// Scores of queries i ..< i + count with the block's keys.
   @inline(__always)
   func scores(_ i: Int, _ count: Int, _ columns: Int) {
-    if isQuads { scores(Quads.self, i, count, columns) } else { scores(Pairs.self, i, count, columns) }
-  }
-
-  @inline(__always)
-  private func scores<P: IntegerProduct>(_: P.Type, _ i: Int, _ count: Int, _ columns: Int) {
     var j = 0
     while j < columns {
       if WideIntegerColumns.width > 1, columns - j > 16 * (WideIntegerColumns.width - 1) {
-        scores(P.self, WideIntegerColumns.self, i, count, j)
+        scores(WideIntegerColumns.self, i, count, j)
         j += 16 * WideIntegerColumns.width
       } else {
-        scores(P.self, IntegerColumns1.self, i, count, j)
+        scores(IntegerColumns1.self, i, count, j)
         j += 16
       }
     }
   }
 
   @inline(__always)
-  private func scores<P: IntegerProduct, C: IntegerColumns>(_: P.Type, _: C.Type, _ i: Int, _ count: Int, _ j: Int) {
+  private func scores<C: IntegerColumns>(_: C.Type, _ i: Int, _ count: Int, _ j: Int) {
     let t = IntegerTile<C>(
-      P.self, start: C(keyOffset + j), query + i * columns, stride: columns, rows: count, key + j, step: 256, count: columns)
+      Pairs.self, start: C(), query + i * padded / 2, stride: padded / 2, rows: count, key + j, step: 256, count: padded / 2)
     let last = count - 1
     store(t.r0, i, j, 0)
     store(t.r1, i, j, last < 1 ? last : 1)

@@ -2,11 +2,12 @@
 import Shims
 
 extension ScalarKernels {
-  /// `attention` in integers, for models whose weights are quantised anyway: queries and keys keep 8 bits of each token's largest value (they
-  /// come from products of int8, whose errors are larger) in heads of 64 and more, 12 bits in smaller ones, weights 14 bits, values 12 bits of the largest in a block of 64 keys.
+  /// `attention` in integers, for models whose weights are quantised anyway: in heads of 64 and more `attentionBytes`. Smaller heads belong to
+  /// small models, which feel rounding more: queries and keys keep 12 bits of each token's largest value, weights 14 bits, values 12 bits of
+  /// the largest in a block of 64 keys.
   ///
   /// Order of operations, the same in every variant:
-  /// - q, k → x · (S / max|x|) over a head's values of a token, S = 127 or 2047, rounded half to even; scale max|x| / S;
+  /// - q, k → x · (2047 / max|x|) over a head's values of a token, rounded half to even; scale max|x| / 2047;
   /// - score s_j = Float(Σ q·k) · keyScale_j · (queryScale · (scale · log₂ e)), exact int32 sums (2047² · 64 < 2³¹); then
   ///   fma(bias, log₂ e, s_j) with the grid's bias, if any;
   /// - m' = max(m, the block's visible scores), c = 2^(m − m'), p_j = 2^(s_j − (m' − 14)) rounded;
@@ -19,11 +20,12 @@ extension ScalarKernels {
   package static func attentionInteger(
     _ arguments: UnsafePointer<AttentionArguments>, _ head: Int, _ firstQuery: Int, _ endQuery: Int
   ) {
+    if arguments.pointee.headSize >= 64 { return attentionBytes(arguments, head, firstQuery, endQuery) }
     let a = arguments.pointee
     guard let query = a.query, let keys = a.key, let values = a.value, let output = a.output, a.heads > 0 else { return }
     let headSize = Int(a.headSize)
     let kvOffset = head * Int(a.kvHeads) / Int(a.heads) * a.headStride
-    let steps: Int32 = headSize >= 64 ? 127 : 2047
+    let steps: Int32 = 2047
 
     @inline(__always)
     func element(_ base: UnsafeRawPointer, _ token: Int, _ d: Int) -> Float {
@@ -78,14 +80,14 @@ extension ScalarKernels {
 
   /// What to multiply values with to reach `steps` at most, and the value of one step.
   @inline(__always)
-  private static func scales(steps: Float, count: Int, _ value: (Int) -> Float) -> (inverse: Float, scale: Float) {
+  static func scales(steps: Float, count: Int, _ value: (Int) -> Float) -> (inverse: Float, scale: Float) {
     var largest: Float = 0
     for i in 0..<count { largest = value(i).magnitude > largest ? value(i).magnitude : largest }
     return largest < 1e-30 ? (0, 0) : (steps / largest, largest / steps)
   }
 
   @inline(__always)
-  private static func rounded(_ x: Float, _ inverse: Float, _ limit: Int32) -> Int32 {
+  static func rounded(_ x: Float, _ inverse: Float, _ limit: Int32) -> Int32 {
     let sum = x * inverse + roundingShift
     let value = Int32(truncatingIfNeeded: sum.bitPattern) &- Int32(bitPattern: roundingShift.bitPattern)
     return Swift.min(limit, Swift.max(-limit, value))
@@ -93,4 +95,4 @@ extension ScalarKernels {
 }
 
 /// Scores are kept in units of ln 2: powers of two are cheaper than of e.
-private let log2e: Float = 1.442_695_04
+let log2e: Float = 1.442_695_04

@@ -169,7 +169,7 @@ private func attention(
 func run(_ slices: [AttentionArguments], queries: Int, heads: Int, isInteger: Bool, _ ctx: Context) {
   guard queries > 0 else { return }
   let kernel = isInteger ? ctx.kernels.attentionInteger : ctx.kernels.attention
-  let step = queryStep(queries, largest: isInteger ? 480 : 192, heads: slices.count &* heads, threads: ctx.pool.threads)
+  let step = queryStep(queries, largest: isInteger ? 600 : 192, heads: slices.count &* heads, threads: ctx.pool.threads)
   let tiles = (queries - 1) / step + 1
   slices.withUnsafeBufferPointer { slices in
     guard let base = slices.baseAddress else { return }
