@@ -19,6 +19,8 @@ struct AttentionBytes {
   let keyScale, valueScale: UnsafeMutablePointer<Float>
   /// [32]: what is added to the weights of the block before they are cut, two int16 in one: those of keys i and 32 + i, then 16 + i and 48 + i.
   let dither: UnsafeMutablePointer<Int32>
+  /// [6, 64] and 16 more: what the grid adds to scores of one tile.
+  let bias: UnsafeMutablePointer<Float>
   /// [6, 64]: scores of one tile of queries.
   let score: UnsafeMutablePointer<Float>
   /// [6, 64 / inLane]: their weights.
@@ -38,7 +40,7 @@ struct AttentionBytes {
   @inline(__always) static var inLane: Int { IntegerLanes.multipliesQuads ? 4 : 2 }
 
   private static func blockFloats(_ padded: Int) -> Int {
-    64 * padded + 2 * (64 / inLane) * padded + 64 + 64 + padded + 32 + 6 * 64 + 6 * 64 / inLane + 3 * 16
+    64 * padded + 2 * (64 / inLane) * padded + 64 + 64 + padded + 32 + 6 * 64 + 16 + 6 * 64 + 6 * 64 / inLane + 3 * 16
   }
 
   private static func queryFloats(_ padded: Int) -> Int { padded / inLane + padded + 16 + 2 }
@@ -71,7 +73,8 @@ struct AttentionBytes {
     keyScale = floats(keyOffset + 64)
     valueScale = keyScale + 64
     dither = integers(valueScale + padded)
-    score = floats(dither + 32)
+    bias = floats(dither + 32)
+    score = bias + 6 * 64 + 16
     weight = integers(score + 6 * 64)
     largest = floats(weight + 6 * lanes)
     factor = largest + 16
@@ -228,34 +231,46 @@ struct AttentionBytes {
     }
   }
 
-  /// Scores of queries i ..< i + count with `seen` keys of the block, in steps of the query, except for a key that ends a multiple of 16.
+  /// Scores of queries i ..< i + count with `seen` keys of the block: in steps of the query, but with the grid's bias in units of ln 2.
   @inline(__always)
-  func scores(_ i: Int, _ count: Int, _ seen: Int) {
+  func scores(_ a: AttentionArguments, _ head: Int, _ first: Int, _ i: Int, _ count: Int, _ start: Int, _ seen: Int) {
+    let isBiased = a.rowBias != nil
+    if isBiased { VectorKernels.gatherBias(a, head, first + i, count, start, seen, factor: log2e, to: bias) }
     var j = 0
     while j < seen {
       if WideIntegerColumns.width > 1, seen - j > 16 * (WideIntegerColumns.width - 1) {
-        scores(WideIntegerColumns.self, i, count, j)
+        scores(WideIntegerColumns.self, i, count, j, isBiased)
         j += 16 * WideIntegerColumns.width
       } else {
-        scores(IntegerColumns1.self, i, count, j)
+        scores(IntegerColumns1.self, i, count, j, isBiased)
         j += 16
       }
     }
   }
 
   @inline(__always)
-  private func scores<C: IntegerColumns>(_: C.Type, _ i: Int, _ count: Int, _ j: Int) {
+  private func scores<C: IntegerColumns>(_: C.Type, _ i: Int, _ count: Int, _ j: Int, _ isBiased: Bool) {
     let (start, a) = (C(keyOffset + j), query + i * columns)
     let t =
       IntegerLanes.multipliesQuads
       ? IntegerTile<C>(Quads.self, start: start, a, stride: columns, rows: count, key + j, step: 256, count: columns)
       : IntegerTile<C>(Pairs.self, start: start, a, stride: columns, rows: count, key + j, step: 256, count: columns)
-    store(t.r0, j, 0)
-    store(t.r1, j, 1)
-    store(t.r2, j, 2)
-    store(t.r3, j, 3)
-    store(t.r4, j, 4)
-    store(t.r5, j, 5)
+    if isBiased {
+      let last = count - 1
+      storeBiased(t.r0, i, j, 0)
+      storeBiased(t.r1, i, j, last < 1 ? last : 1)
+      storeBiased(t.r2, i, j, last < 2 ? last : 2)
+      storeBiased(t.r3, i, j, last < 3 ? last : 3)
+      storeBiased(t.r4, i, j, last < 4 ? last : 4)
+      storeBiased(t.r5, i, j, last)
+    } else {
+      store(t.r0, j, 0)
+      store(t.r1, j, 1)
+      store(t.r2, j, 2)
+      store(t.r3, j, 3)
+      store(t.r4, j, 4)
+      store(t.r5, j, 5)
+    }
   }
 
   @inline(__always)
@@ -263,21 +278,13 @@ struct AttentionBytes {
     row.forEach { ($1.floats * Lanes(keyScale + j + 16 * $0)).store(score + t * 64 + j + 16 * $0) }
   }
 
-  /// Scores times the queries' steps, with the grid's bias.
   @inline(__always)
-  func addBias(_ a: AttentionArguments, _ head: Int, _ first: Int, _ i: Int, _ count: Int, _ start: Int, _ seen: Int) {
-    guard a.rowBias != nil else { return }
-    var t = 0
-    while t < count {
-      let scale = Lanes(repeating: queryScale[i + t])
-      var j = 0
-      while j < seen {
-        (Lanes(score + t * 64 + j) * scale).store(score + t * 64 + j)
-        j += 16
-      }
-      t += 1
+  private func storeBiased<C: IntegerColumns>(_ row: C, _ i: Int, _ j: Int, _ t: Int) {
+    let scale = Lanes(repeating: queryScale[i + t])
+    row.forEach {
+      let place = t * 64 + j + 16 * $0
+      Lanes(bias + place).addingProduct($1.floats * Lanes(keyScale + j + 16 * $0), scale).store(score + place)
     }
-    VectorKernels.addBias(a, head, first + i, count, start, seen, factor: log2e, to: score)
   }
 
   /// Scores of a tile to weights; the factors of the block's products, sums.

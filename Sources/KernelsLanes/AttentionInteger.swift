@@ -79,8 +79,7 @@ extension VectorKernels {
           let seen = visibleKeys(a, first + i + rows - 1) - start
           if seen > 0 {
             let columns = seen < block ? seen : block
-            s.scores(i, rows, columns)
-            s.addBias(a, head, first, i, rows, start, columns)
+            s.scores(a, head, first, i, rows, start, columns)
             s.weights(a, first, i, rows, start, block)
             s.outputs(i, rows, block)
           }

@@ -98,6 +98,37 @@ extension VectorKernels {
     }
   }
 
+  /// `factor` times the grid's bias `[rows][64]` of queries from `first` on with `count` keys from `start` on, and up to 15 floats behind each.
+  @inline(__always)
+  static func gatherBias(
+    _ a: AttentionArguments, _ head: Int, _ first: Int, _ rows: Int, _ start: Int, _ count: Int, factor: Float,
+    to bias: UnsafeMutablePointer<Float>
+  ) {
+    guard let rowBias = a.rowBias, let columnBias = a.columnBias, a.gridWidth > 0 else { return }
+    let (width, factor) = (Int(a.gridWidth), Lanes(repeating: factor))
+    var t = 0
+    while t < rows {
+      let offset = (first + t) * a.biasStride + head * a.biasHeadStride
+      var row = rowBias + offset + start / width
+      let columns = columnBias + offset
+      var column = start % width
+      var j = 0
+      while j < count {  // each run writes 16: what is too much the next one overwrites
+        let left = width - column
+        let bias16 = left < 16 ? Lanes(columns + column, count: left) : Lanes(columns + column)
+        ((Lanes(repeating: row.pointee) + bias16) * factor).store(bias + t * 64 + j)
+        let run = left < 16 ? left : 16
+        j += run
+        column += run
+        if column == width {
+          column = 0
+          row += 1
+        }
+      }
+      t += 1
+    }
+  }
+
   /// How many keys query `i` sees.
   @inline(__always)
   static func visibleKeys(_ a: AttentionArguments, _ i: Int) -> Int {

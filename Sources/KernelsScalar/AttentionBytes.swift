@@ -8,7 +8,7 @@ extension ScalarKernels {
   /// Order of operations, the same in every variant:
   /// - q, k → x · (127 / max|x|) over a head's values of a token, rounded half to even; scale max|x| / 127;
   /// - score t_j = Float(Σ q·k) · keyScale_j in steps of u = queryScale · (scale · log₂ e); with the grid's bias
-  ///   t_j ← fma(bias, log₂ e, t_j · u) and u ← 1;
+  ///   t_j ← fma(t_j, u, bias · log₂ e) and u ← 1;
   /// - the block's largest score T, b = T · u; weights are relative to m: m' = b where b > m + 64 (at first m is −∞), else m;
   ///   f = 2^(b − m'), c = 2^(m − m');
   /// - weight p_j of 255, `weight` of fma(t_j − T, −4096 · u, 2²³);
@@ -55,7 +55,7 @@ extension ScalarKernels {
             dot &+= rounded(q[d], queryInverse, 127) &* rounded(element(keys, start + j, d), inverse, 127)
           }
           var t = Float(dot) * scale
-          if let bias = bias(a, head, i, start + j) { t = (t * step).addingProduct(bias, log2e) }
+          if let bias = bias(a, head, i, start + j) { t = (bias * log2e).addingProduct(t, step) }
           scores[j] = t
           largest = t > largest ? t : largest
         }
