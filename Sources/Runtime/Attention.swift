@@ -24,6 +24,45 @@ package func attention(qkv: Tensor, batch: Int, heads: Int, headSize: Int, _ ctx
   return try attention(q, k, v, batch: batch, heads: heads, headSize: headSize, ctx)
 }
 
+/// The same with heads apart.
+/// - Parameter qkv: heads of q, of k, of v; `batch·n` rows.
+package func attention(qkv: HeadRows, batch: Int, _ ctx: Context) throws(RuntimeError) -> Tensor {
+  guard qkv.heads > 0, qkv.heads % 3 == 0 else { throw .shape(operation: "attention heads", expected: 3, found: qkv.heads) }
+  guard qkv.headSize > 0, qkv.headSize <= largestHead else {
+    throw .shape(operation: "attention head size", expected: largestHead, found: qkv.headSize)
+  }
+  guard batch > 0, qkv.rows % batch == 0 else { throw .shape(operation: "attention batch", expected: batch, found: qkv.rows) }
+  let heads = qkv.heads / 3
+  let y = try ctx.arena.tensor(qkv.rows, heads &* qkv.headSize)
+  let slices = (0..<batch &* heads).map { qkv.arguments(slice: $0 / heads, of: batch, head: $0 % heads, to: y, column: $0 % heads &* qkv.headSize) }
+  run(slices, queries: qkv.rows / batch, heads: 1, isInteger: ctx.integerAttention && qkv.rows > batch, ctx)
+  return y
+}
+
+extension HeadRows {
+  /// Of q | k | v: one head of the rows of one slice, which see each other, with its output from a column of y on.
+  func arguments(slice: Int, of batch: Int, head: Int, to y: Tensor, column: Int) -> AttentionArguments {
+    let n = rows / batch
+    let (first, part) = (slice &* n &* headSize, heads / 3)
+    var a = AttentionArguments()
+    a.query = UnsafePointer(self[head] + first)
+    a.queryStride = headSize
+    a.key = UnsafeRawPointer(self[part &+ head] + first)
+    a.value = UnsafeRawPointer(self[2 &* part &+ head] + first)
+    a.tokenStride = headSize
+    a.heads = 1
+    a.kvHeads = 1
+    a.headSize = Int64(headSize)
+    a.queries = Int64(n)
+    a.keys = Int64(n)
+    a.causalStart = -1
+    a.scale = 1 / Float(headSize).squareRoot()
+    a.output = y[slice &* n] + column
+    a.outputStride = y.columns
+    return a
+  }
+}
+
 /// Attention of one sequence to another, every query with every key of its slice.
 /// - Parameters:
 ///   - query: `[batch·n, size]`, size = heads·headSize.

@@ -8,11 +8,12 @@ import WeightFile
 package struct RelativePositions {
   /// `[2·side − 1, headSize]` in f32; row r belongs to a key r − (side − 1) places behind the query.
   private let rows, columns: PackedMatrix
-  package let side: Int
+  package let side, headSize: Int
 
   /// - Parameter w: leaves `rows.weight` and `columns.weight` (f32x16).
   package init(_ w: Weights, side: Int, headSize: Int) throws(WeightFileError) {
     self.side = side
+    self.headSize = headSize
     rows = try RelativePositions.table(w["rows"], side: side, headSize: headSize)
     columns = try RelativePositions.table(w["columns"], side: side, headSize: headSize)
   }
@@ -74,17 +75,18 @@ private let biasShare = 16 << 20
 
 /// Softmax(q·kᵀ / √headSize + row bias + column bias)·v within each of `batch` grids; the biases come from q as it is.
 /// No matrix of queries × keys is built.
-/// - Parameter qkv: `[batch·side², 3·heads·headSize]`, a row is q | k | v, grids row by row.
+/// - Parameter qkv: heads of q, of k, of v; `batch·side²` rows, grids row by row.
 /// - Returns: `[batch·side², heads·headSize]`.
-package func gridAttention(
-  qkv: Tensor, batch: Int, heads: Int, headSize: Int, positions: RelativePositions, _ ctx: Context
-) throws(RuntimeError) -> Tensor {
-  let (side, size) = (positions.side, heads &* headSize)
+package func gridAttention(qkv: HeadRows, batch: Int, positions: RelativePositions, _ ctx: Context) throws(RuntimeError) -> Tensor {
+  let (side, headSize) = (positions.side, qkv.headSize)
   let n = side &* side
-  guard qkv.columns == 3 &* size else { throw .shape(operation: "grid attention qkv", expected: 3 &* size, found: qkv.columns) }
+  guard qkv.heads > 0, qkv.heads % 3 == 0 else { throw .shape(operation: "grid attention heads", expected: 3, found: qkv.heads) }
   guard batch > 0, qkv.rows == batch &* n else { throw .shape(operation: "grid attention rows", expected: batch &* n, found: qkv.rows) }
-  guard heads > 0, headSize > 0, headSize <= 256 else { throw .shape(operation: "attention head size", expected: 256, found: headSize) }
-  let y = try ctx.arena.tensor(qkv.rows, size)
+  guard headSize == positions.headSize, headSize <= 256 else {
+    throw .shape(operation: "attention head size", expected: positions.headSize, found: headSize)
+  }
+  let heads = qkv.heads / 3
+  let y = try ctx.arena.tensor(qkv.rows, heads &* headSize)
   let mark = ctx.arena.mark()
   defer { ctx.arena.release(to: mark) }
 
@@ -98,36 +100,20 @@ package func gridAttention(
     let count = min(group, heads - first)
     for head in 0..<count {
       try positions.bias(
-        query: qkv.data + (first + head) &* headSize, stride: qkv.columns, queries: qkv.rows, rowBias: rowBias + head &* headStride,
+        query: qkv[first + head], stride: headSize, queries: qkv.rows, rowBias: rowBias + head &* headStride,
         columnBias: columnBias + head &* headStride, ctx)
     }
-    let grids = (0..<batch).map { grid in
-      // Only the group's heads: the kernel's head 0 is `first`.
-      let q = qkv.data + (grid &* n &* qkv.columns &+ first &* headSize)
-      var a = AttentionArguments()
-      a.query = UnsafePointer(q)
-      a.queryStride = qkv.columns
-      a.key = UnsafeRawPointer(q + size)
-      a.value = UnsafeRawPointer(q + 2 &* size)
-      a.tokenStride = qkv.columns
-      a.headStride = headSize
-      a.heads = Int64(count)
-      a.kvHeads = Int64(count)
-      a.headSize = Int64(headSize)
-      a.queries = Int64(n)
-      a.keys = Int64(n)
-      a.causalStart = -1
-      a.scale = 1 / Float(headSize).squareRoot()
-      a.output = y.data + (grid &* n &* size &+ first &* headSize)
-      a.outputStride = size
-      a.rowBias = UnsafePointer(rowBias + grid &* n &* side)
-      a.columnBias = UnsafePointer(columnBias + grid &* n &* side)
+    let grids = (0..<batch &* count).map { i in
+      let (grid, head) = (i / count, i % count)
+      var a = qkv.arguments(slice: grid, of: batch, head: first + head, to: y, column: (first + head) &* headSize)
+      let start = head &* headStride &+ grid &* n &* side
+      a.rowBias = UnsafePointer(rowBias + start)
+      a.columnBias = UnsafePointer(columnBias + start)
       a.biasStride = side
-      a.biasHeadStride = headStride
       a.gridWidth = Int64(side)
       return a
     }
-    run(grids, queries: n, heads: count, isInteger: ctx.integerAttention && n > 1, ctx)
+    run(grids, queries: n, heads: 1, isInteger: ctx.integerAttention && n > 1, ctx)
     first += count
   }
   return y

@@ -36,7 +36,19 @@ package struct LayerNorm {
   /// The norm of x as `next` reads it.
   package func callAsFunction(_ x: Tensor, for next: Linear, _ ctx: Context) throws(RuntimeError) -> LinearInput {
     try checkNorm(x, x, size)
-    return try normed(x, for: next, ctx) { row, y in ctx.kernels.layerNorm(x[row], weight, bias, y, size, epsilon) }
+    return try normed(x.rows, size, for: next, ctx) { row, y in ctx.kernels.layerNorm(x[row], weight, bias, y, size, epsilon) }
+  }
+
+  /// The same for `rows` rows of which row i is the norm of x's row `place(i)`, or zeros.
+  package func callAsFunction(_ x: Tensor, rows: Int, place: (Int) -> Int?, for next: Linear, _ ctx: Context) throws(RuntimeError) -> LinearInput {
+    try checkNorm(x, x, size)
+    return try normed(rows, size, for: next, ctx) { row, y in
+      if let source = place(row) {
+        ctx.kernels.layerNorm(x[source], weight, bias, y, size, epsilon)
+      } else {
+        y.update(repeating: 0, count: size)
+      }
+    }
   }
 }
 
@@ -73,24 +85,24 @@ package struct RMSNorm {
   /// The norm of x as `next` reads it.
   package func callAsFunction(_ x: Tensor, for next: Linear, _ ctx: Context) throws(RuntimeError) -> LinearInput {
     try checkNorm(x, x, size)
-    return try normed(x, for: next, ctx) { row, y in ctx.kernels.rmsNorm(x[row], weight, y, size, epsilon) }
+    return try normed(x.rows, size, for: next, ctx) { row, y in ctx.kernels.rmsNorm(x[row], weight, y, size, epsilon) }
   }
 }
 
-/// Rows of x through `norm` and, while they are in the cache, into what `next` reads.
+/// What `norm` makes of each row, while it is in the cache, into what `next` reads.
 private func normed(
-  _ x: Tensor, for next: Linear, _ ctx: Context, _ norm: (_ row: Int, _ y: UnsafeMutablePointer<Float>) -> Void
+  _ rows: Int, _ columns: Int, for next: Linear, _ ctx: Context, _ norm: (_ row: Int, _ y: UnsafeMutablePointer<Float>) -> Void
 ) throws(RuntimeError) -> LinearInput {
-  guard next.inputSize == x.columns else { throw .shape(operation: "linear input", expected: next.inputSize, found: x.columns) }
-  let input = try LinearInput(rows: x.rows, for: next.weight.layout, ctx)
-  ctx.split(rows: x.rows, cost: x.columns) { rows in
+  guard next.inputSize == columns else { throw .shape(operation: "linear input", expected: next.inputSize, found: columns) }
+  let input = try LinearInput(rows: rows, for: next.weight.layout, ctx)
+  ctx.split(rows: rows, cost: columns) { rows in
     if let y = input.floats {
       for row in rows { norm(row, y + row &* input.stride) }
     } else {
-      withStack(floats: x.columns) { y in
+      withStack(floats: columns) { y in
         for row in rows {
           norm(row, y)
-          input.set(row, first: 0, count: x.columns, from: y, ctx.kernels)
+          input.set(row, first: 0, count: columns, from: y, ctx.kernels)
         }
       }
     }

@@ -50,15 +50,49 @@ package struct Linear {
     return y
   }
 
+  /// The product cut into heads: output k of row i is value k mod headSize of row i of head k / headSize.
+  /// - Parameter headSize: divides `outputSize`.
+  package func heads(_ x: LinearInput, headSize: Int, _ ctx: Context) throws(RuntimeError) -> HeadRows {
+    try checkInput(x)
+    guard headSize > 0, outputSize % headSize == 0 else { throw .shape(operation: "heads", expected: outputSize, found: headSize) }
+    let y = try HeadRows(heads: outputSize / headSize, rows: x.rows, headSize: headSize, ctx)
+    let (data, rows) = (y.data, x.rows)
+    run(x, LinearTiles(tokens: rows, layout: weight.layout, threads: ctx.pool.threads), ctx) { row, first, count, values in
+      var (head, d) = first.quotientAndRemainder(dividingBy: headSize)
+      var done = 0
+      while done < count {
+        let part = min(headSize &- d, count &- done)
+        let target = data + ((head &* rows &+ row) &* headSize &+ d)
+        if row &+ 4 < rows {
+          var line = 0
+          while line < part {
+            fovea_prefetch_write(target + (4 &* headSize &+ line))
+            line &+= 16
+          }
+        }
+        target.update(from: values + done, count: part)
+        done &+= part
+        (head, d) = (head &+ 1, 0)
+      }
+    }
+    return y
+  }
+
+  /// As below from rows of x: row i is made of x's row `place(i)`.
+  package func input(_ x: Tensor, rows: Int, place: (Int) -> Int, _ ctx: Context) throws(RuntimeError) -> LinearInput {
+    guard x.columns == inputSize else { throw .shape(operation: "linear input", expected: inputSize, found: x.columns) }
+    let input = try LinearInput(rows: rows, for: weight.layout, ctx)
+    ctx.split(rows: rows, cost: weight.layout.paddedInputs) { rows in
+      for row in rows { input.set(row, first: 0, count: x.columns, from: x[place(row)], ctx.kernels) }
+    }
+    return input
+  }
+
   /// x as this product reads it; where its weights are floats, x itself.
   package func input(_ x: Tensor, _ ctx: Context) throws(RuntimeError) -> LinearInput {
     guard x.columns == inputSize else { throw .shape(operation: "linear input", expected: inputSize, found: x.columns) }
     guard weight.layout.encoding.isQuantized else { return LinearInput(floats: x, for: weight.layout) }
-    let input = try LinearInput(rows: x.rows, for: weight.layout, ctx)
-    ctx.split(rows: x.rows, cost: weight.layout.paddedInputs) { rows in
-      for row in rows { input.set(row, first: 0, count: x.columns, from: x[row], ctx.kernels) }
-    }
-    return input
+    return try input(x, rows: x.rows, place: { $0 }, ctx)
   }
 
   /// - Parameters:

@@ -8,7 +8,7 @@ package struct CLIPBlock {
   let norm1, norm2: LayerNorm
   let qkv, output: Linear  // hiddenSize → 3·hiddenSize (q | k | v); hiddenSize → hiddenSize
   let expand, contract: Linear  // hiddenSize → intermediateSize → hiddenSize
-  let heads, headSize: Int
+  let headSize: Int
   let activation: Activation
   let restore: SliceRestore?
 
@@ -19,7 +19,6 @@ package struct CLIPBlock {
     output = try Linear(w["attn.out"], from: c.hiddenSize, to: c.hiddenSize)
     expand = try Linear(w["mlp.expand"], from: c.hiddenSize, to: c.intermediateSize)
     contract = try Linear(w["mlp.contract"], from: c.intermediateSize, to: c.hiddenSize)
-    heads = c.heads
     headSize = c.headSize
     activation = c.activation
     if let restore {
@@ -38,7 +37,7 @@ package struct CLIPBlock {
     defer { ctx.arena.release(to: mark) }
     if let restore, !merged.isEmpty {
       let n = try norm1(x, ctx)
-      let a = try output(attention(qkv: qkv(n, ctx), batch: views, heads: heads, headSize: headSize, ctx), ctx)
+      let a = try output(attention(qkv: qkv.heads(qkv.input(n, ctx), headSize: headSize, ctx), batch: views, ctx), ctx)
       let input: Tensor
       switch restore.input {
       case .normed: input = n
@@ -48,7 +47,7 @@ package struct CLIPBlock {
       add(a, to: x, ctx)
       for grid in merged { try restore(input, addingTo: x, grid, ctx) }
     } else {
-      let a = try attention(qkv: qkv(norm1(x, for: qkv, ctx), ctx), batch: views, heads: heads, headSize: headSize, ctx)
+      let a = try attention(qkv: qkv.heads(norm1(x, for: qkv, ctx), headSize: headSize, ctx), batch: views, ctx)
       try output(output.input(a, ctx), addingTo: x, ctx)
     }
     let h = try expand(norm2(x, for: expand, ctx), activation, for: contract, ctx)

@@ -9,7 +9,7 @@ struct DINOv2Block {
   let qkv, output: Linear  // hiddenSize → 3·hiddenSize (q | k | v); hiddenSize → hiddenSize
   let expand, contract: Linear  // hiddenSize → intermediateSize → hiddenSize
   let scale1, scale2: UnsafePointer<Float>  // [hiddenSize] each
-  let heads, headSize: Int
+  let headSize: Int
 
   init(_ w: Weights, _ c: DINOv2Config) throws(WeightFileError) {
     norm1 = try LayerNorm(w["norm1"], size: c.hiddenSize, epsilon: c.normEpsilon)
@@ -20,7 +20,6 @@ struct DINOv2Block {
     contract = try Linear(w["mlp.contract"], from: c.intermediateSize, to: c.hiddenSize)
     scale1 = try w.vector("scale1", count: c.hiddenSize)
     scale2 = try w.vector("scale2", count: c.hiddenSize)
-    heads = c.heads
     headSize = c.headSize
   }
 
@@ -28,7 +27,7 @@ struct DINOv2Block {
   func callAsFunction(_ x: Tensor, tiles: Int, _ ctx: Context) throws(RuntimeError) {
     let mark = ctx.arena.mark()
     defer { ctx.arena.release(to: mark) }
-    let a = try attention(qkv: qkv(norm1(x, for: qkv, ctx), ctx), batch: tiles, heads: heads, headSize: headSize, ctx)
+    let a = try attention(qkv: qkv.heads(norm1(x, for: qkv, ctx), headSize: headSize, ctx), batch: tiles, ctx)
     try output(output.input(a, ctx), times: scale1, addingTo: x, ctx)
     let h = try expand(norm2(x, for: expand, ctx), Activation.gelu, for: contract, ctx)
     try contract(h, times: scale2, addingTo: x, ctx)

@@ -33,7 +33,7 @@ struct QwenVisionBlock {
     let mark = ctx.arena.mark()
     defer { ctx.arena.release(to: mark) }
     if sets.allSatisfy({ $0 == nil }) {
-      let context = try attention(qkv: qkv(norm1(x, for: qkv, ctx), ctx), batch: sets.count, heads: heads, headSize: headSize, ctx)
+      let context = try attention(qkv: qkv.heads(norm1(x, for: qkv, ctx), headSize: headSize, ctx), batch: sets.count, ctx)
       try output(output.input(context, ctx), addingTo: x, ctx)
       try contract(expand(norm2(x, for: expand, ctx), activation, for: contract, ctx), addingTo: x, ctx)
       return

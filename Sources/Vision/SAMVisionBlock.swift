@@ -9,7 +9,7 @@ struct SAMVisionBlock {
   let qkv, output: Linear  // hiddenSize → 3·hiddenSize (q | k | v); hiddenSize → hiddenSize
   let expand, contract: Linear  // hiddenSize → intermediateSize → hiddenSize
   let positions: RelativePositions
-  let heads, headSize: Int
+  let headSize: Int
   /// nil: attention sees the whole grid.
   let window: Int?
 
@@ -25,7 +25,6 @@ struct SAMVisionBlock {
     contract = try Linear(w["mlp.contract"], from: c.intermediateSize, to: c.hiddenSize)
     window = isGlobal ? nil : c.windowSize
     positions = try RelativePositions(w["attn.positions"], side: window ?? c.grid, headSize: c.headSize)
-    heads = c.heads
     headSize = c.headSize
   }
 
@@ -35,12 +34,12 @@ struct SAMVisionBlock {
     defer { ctx.arena.release(to: mark) }
     if let window {
       let windows = Windows(grid: grid, side: window)
-      let n = try windows.cut(norm1(x, ctx), ctx)
-      let a = try gridAttention(
-        qkv: qkv(n, ctx), batch: windows.count, heads: heads, headSize: headSize, positions: positions, ctx)
-      try output(output.input(windows.joined(a, ctx), ctx), addingTo: x, ctx)
+      // Places outside the grid are zeros: they take part in attention as keys like any other.
+      let n = try norm1(x, rows: windows.count * window * window, place: windows.place, for: qkv, ctx)
+      let a = try gridAttention(qkv: qkv.heads(n, headSize: headSize, ctx), batch: windows.count, positions: positions, ctx)
+      try output(output.input(a, rows: x.rows, place: windows.row, ctx), addingTo: x, ctx)
     } else {
-      let a = try gridAttention(qkv: qkv(norm1(x, for: qkv, ctx), ctx), batch: 1, heads: heads, headSize: headSize, positions: positions, ctx)
+      let a = try gridAttention(qkv: qkv.heads(norm1(x, for: qkv, ctx), headSize: headSize, ctx), batch: 1, positions: positions, ctx)
       try output(output.input(a, ctx), addingTo: x, ctx)
     }
     ctx.arena.release(to: mark)
@@ -62,37 +61,17 @@ struct Windows {
   private var across: Int { (grid + side - 1) / side }
   var count: Int { across * across }
 
-  /// Row of the grid at row `i` of the cut map; nil outside the grid.
-  private func place(_ i: Int) -> Int? {
+  /// Row of the grid `[grid², …]` at row `i` of the cut map `[count·side², …]`; nil outside the grid.
+  func place(_ i: Int) -> Int? {
     let (window, cell) = (i / (side &* side), i % (side &* side))
     let y = window / across &* side &+ cell / side
     let x = window % across &* side &+ cell % side
     return y < grid && x < grid ? y &* grid &+ x : nil
   }
 
-  /// `[grid², size]` → `[count·side², size]`. Places outside the grid are zeros: they take part in attention as keys like any other.
-  func cut(_ x: Tensor, _ ctx: Context) throws(RuntimeError) -> Tensor {
-    let y = try ctx.arena.tensor(count &* side &* side, x.columns)
-    ctx.split(rows: y.rows, cost: x.columns) { rows in
-      for row in rows {
-        if let source = place(row) {
-          y[row].update(from: x[source], count: x.columns)
-        } else {
-          y[row].update(repeating: 0, count: x.columns)
-        }
-      }
-    }
-    return y
-  }
-
-  /// The way back; what lies outside the grid is left out.
-  func joined(_ x: Tensor, _ ctx: Context) throws(RuntimeError) -> Tensor {
-    let y = try ctx.arena.tensor(grid &* grid, x.columns)
-    ctx.split(rows: x.rows, cost: x.columns) { rows in
-      for row in rows {
-        if let target = place(row) { y[target].update(from: x[row], count: x.columns) }
-      }
-    }
-    return y
+  /// Row of the cut map where row `place` of the grid is.
+  func row(_ place: Int) -> Int {
+    let (y, x) = (place / grid, place % grid)
+    return (y / side &* across &+ x / side) &* side &* side &+ y % side &* side &+ x % side
   }
 }

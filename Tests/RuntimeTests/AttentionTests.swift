@@ -45,6 +45,9 @@ private func expectedAttention(
         queries: n, heads: heads, kvHeads: heads, headSize: headSize, visible: { _ in n }, q: value(0), k: value(1), v: value(2))
     }
     #expect(largestError(y, expected) < 5e-6)
+    // Heads apart are the same numbers in other places.
+    let apart = try onAnyThreads { ctx in try attention(qkv: ctx.heads(qkv, rows: batch * n, headSize: headSize), batch: batch, ctx) }
+    #expect(apart == y)
   }
 
   @Test(arguments: [(1, 1, 1, 1, 8), (1, 9, 40, 2, 16), (3, 4, 70, 3, 7)])
@@ -84,6 +87,10 @@ private func expectedAttention(
     #expect(throws: RuntimeError.self) { try attention(qkv: x, batch: 1, heads: 2, headSize: 5, ctx) }
     #expect(throws: RuntimeError.self) { try attention(qkv: x, batch: 3, heads: 2, headSize: 4, ctx) }
     #expect(throws: RuntimeError.self) { try attention(qkv: x, batch: 0, heads: 2, headSize: 4, ctx) }
+    for (heads, headSize, batch) in [(2, 4, 1), (3, 300, 1), (3, 4, 0), (3, 4, 4)] {
+      let y = try HeadRows(heads: heads, rows: 5, headSize: headSize, ctx)
+      #expect(throws: RuntimeError.self) { try attention(qkv: y, batch: batch, ctx) }
+    }
     #expect(throws: RuntimeError.self) { try crossAttention(query: x, key: x, value: short, batch: 1, heads: 2, ctx) }
     #expect(throws: RuntimeError.self) { try crossAttention(query: x, key: x, value: x, batch: 1, heads: 5, ctx) }
     #expect(throws: RuntimeError.self) { try crossAttention(query: x, keyValue: x, batch: 1, heads: 2, ctx) }

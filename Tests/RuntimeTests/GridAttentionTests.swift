@@ -20,8 +20,7 @@ import WeightFile
     let tables = (0..<2).map { _ in random.floats((2 * side - 1) * headSize) }
     let positions = try positions(tables, side: side, headSize: headSize)
     let y = try onAnyThreads("grid attention") { ctx in
-      try gridAttention(
-        qkv: try ctx.tensor(qkv, rows: batch * n), batch: batch, heads: heads, headSize: headSize, positions: positions, ctx)
+      try gridAttention(qkv: ctx.heads(qkv, rows: batch * n, headSize: headSize), batch: batch, positions: positions, ctx)
     }
 
     var expected = [Double](repeating: 0, count: batch * n * size)
@@ -58,11 +57,9 @@ import WeightFile
       _ = try RelativePositions(w["p"], side: 3, headSize: 4)
     }
     let ctx = context()
-    let x = try ctx.arena.tensor(9, 12)
-    for (batch, heads) in [(1, 2), (2, 1), (0, 1)] {
-      #expect(throws: RuntimeError.self) {
-        _ = try gridAttention(qkv: x, batch: batch, heads: heads, headSize: 4, positions: p, ctx)
-      }
+    for (batch, heads, headSize) in [(1, 2, 4), (2, 3, 4), (0, 3, 4), (1, 3, 8)] {
+      let x = try HeadRows(heads: heads, rows: 9, headSize: headSize, ctx)
+      #expect(throws: RuntimeError.self) { _ = try gridAttention(qkv: x, batch: batch, positions: p, ctx) }
     }
   }
 }

@@ -69,6 +69,19 @@ import WeightFile
     let y = try onAnyThreads(c.testDescription) { ctx in try linear(try ctx.tensor(x, rows: c.tokens), ctx) }
     let wanted = expected(c, try w.matrix("l.weight", outputs: c.outputs, inputs: c.inputs), x, bias)
     #expect(y.map(\.bitPattern) == wanted.map(\.bitPattern))
+
+    // The same cut into heads, and from rows of another matrix in another order.
+    for headSize in [c.outputs, 20, 1] where c.outputs % headSize == 0 {
+      let ctx = context(threads: 2)
+      let backwards = (0..<c.tokens).reversed().flatMap { x[$0 * c.inputs..<($0 + 1) * c.inputs] }
+      let rows = try linear.input(ctx.tensor(backwards, rows: c.tokens), rows: c.tokens, place: { c.tokens - 1 - $0 }, ctx)
+      let heads = try linear.heads(rows, headSize: headSize, ctx)
+      for (i, value) in wanted.enumerated() {
+        let (row, column) = (i / c.outputs, i % c.outputs)
+        #expect(heads[column / headSize][row * headSize + column % headSize].bitPattern == value.bitPattern)
+      }
+      #expect(throws: RuntimeError.self) { try linear.heads(rows, headSize: c.outputs + 1, ctx) }
+    }
   }
 
   @Test(arguments: [TensorEncoding.f32x16, .q8x16, .q4x16]) func largeProductsInManyTilesGiveEachTokenItsOwnResult(encoding: TensorEncoding) throws {
@@ -128,6 +141,15 @@ import WeightFile
         return y
       }
       #expect(fused.map(\.bitPattern) == y.values.map(\.bitPattern), "\(tokens) tokens")
+      // Norms of some rows, zeros between them.
+      let spread = try onAnyThreads("\(tokens) tokens, spread") { ctx in
+        try narrow(norm(ctx.tensor(x, rows: tokens), rows: 2 * tokens, place: { $0 % 2 == 0 ? $0 / 2 : nil }, for: narrow, ctx), ctx)
+      }
+      let plain = try narrow(n, parts).values
+      for row in 0..<2 * tokens {
+        let wanted = row % 2 == 0 ? Array(plain[row / 2 * middle..<(row / 2 + 1) * middle]) : [Float](repeating: 0, count: middle)
+        #expect(Array(spread[row * middle..<(row + 1) * middle]) == wanted)
+      }
     }
   }
 

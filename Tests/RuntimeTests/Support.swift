@@ -52,6 +52,17 @@ extension Tensor {
 }
 
 extension Context {
+  /// `[rows, heads·headSize]` cut into heads.
+  func heads(_ values: [Float], rows: Int, headSize: Int) throws(RuntimeError) -> HeadRows {
+    let columns = values.count / rows
+    let y = try HeadRows(heads: columns / headSize, rows: rows, headSize: headSize, self)
+    for (i, value) in values.enumerated() {
+      let (row, column) = i.quotientAndRemainder(dividingBy: columns)
+      y[column / headSize][row * headSize + column % headSize] = value
+    }
+    return y
+  }
+
   /// A tensor in the arena with these values.
   func tensor(_ values: [Float], rows: Int) throws(RuntimeError) -> Tensor {
     let t = try arena.tensor(rows, values.count / rows)
