@@ -65,10 +65,10 @@ class Limits:
         part = size // self.threads // 4096 * 4096
         if self.memory is None:
             self.memory = mmap.mmap(-1, part * self.threads)
+            if hasattr(mmap, "MADV_HUGEPAGE"):
+                self.memory.madvise(mmap.MADV_HUGEPAGE)  # small pages cost a quarter of the speed
             # Written once: unwritten pages would all be the one zero page, in cache.
             ctypes.memset(ctypes.addressof(ctypes.c_char.from_buffer(self.memory)), 45, part * self.threads)
         base = ctypes.addressof(ctypes.c_char.from_buffer(self.memory))
         return max(part * self.threads / self.together(lambda i: self.read(base + i * part, part)) for _ in range(passes))
 
-    def measure(self):
-        return {"read_bytes_per_second": self.bandwidth(), "integer_operations_per_second": self.integer()}

@@ -16,15 +16,19 @@ def middle(result, name):
     return statistics.median(r["figures"][name] for r in result["rounds"])
 
 
-def limit(result, which):
-    return statistics.median(r[which] for r in result["rounds"])
+def bandwidth(result):
+    return statistics.median(rate for r in result["rounds"] for rate in r["read_bytes_per_second"].values())
+
+
+def peak(result):
+    return statistics.median(r["integer_operations_per_second"] for r in result["rounds"])
 
 
 def share(result, name):
     """Part of the limit used, each round against its own: of the read bandwidth in decoding, else of the integer peak."""
     cost, kind = result["work"][name], result["kind"]
-    which = "read_bytes_per_second" if kind == "decode" else "integer_operations_per_second"
-    rates = [(cost / r["figures"][name] if kind == "encode" else cost * r["figures"][name]) / r[which] for r in result["rounds"]]
+    rates = [(cost / r["figures"][name] if kind == "encode" else cost * r["figures"][name]) /
+             (r["read_bytes_per_second"][name] if kind == "decode" else r["integer_operations_per_second"]) for r in result["rounds"]]
     return f"{statistics.median(rates):.0%}"
 
 
@@ -62,7 +66,7 @@ def markdown(results):
     lines = ["# Fovea and its peers, measured in turns", ""]
     lines += ["Written by `tools/bench/peers report --markdown`. Medians; *times faster* is the median of the ratios of the rounds,",
               "in each of which the programs ran one after the other. The share is that of the read bandwidth in decoding and of the",
-              "integer peak elsewhere, both measured in each round. One random LLaVA: 1.1 B decoder (22 layers, 2048, 5632, 32/4",
+              "integer peak elsewhere, measured in each round, the bandwidth before and after each figure. One random LLaVA: 1.1 B decoder (22 layers, 2048, 5632, 32/4",
               "heads, 32000 tokens), CLIP-L/14-336 (23 layers and the projector); GOT-OCR2's and Monkey's towers with all that is behind",
               "them up to the decoder.", ""]
     lines += ["| " + " | ".join(HEAD) + " |", "|" + "---|" * len(HEAD)]
@@ -70,7 +74,7 @@ def markdown(results):
     lines += ["", "| Measure | Date | CPU, threads | Read bandwidth | Integer peak | Command | Note |", "|---|---|---|---|---|---|---|"]
     for key, r in results.items():
         lines.append(f"| {key} | {r['date']} | {r['cpu']}, {r['instruction_set']}, {r['threads']} threads | "
-                     f"{limit(r, 'read_bytes_per_second') / 1e9:.1f} GB/s | {limit(r, 'integer_operations_per_second') / 1e12:.2f} TOPS "
+                     f"{bandwidth(r) / 1e9:.1f} GB/s | {peak(r) / 1e12:.2f} TOPS "
                      f"({r['instruction']}) | `{r['command']}` | {r['note'] or ''} |")
     versions = next(iter(reversed(list(results.values()))))["versions"]
     lines += ["", "Peers: " + ", ".join(f"{k} {v}" for k, v in versions.items()) + " (llama.cpp from llama-cpp-python's sources)."]
