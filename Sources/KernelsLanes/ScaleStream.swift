@@ -9,7 +9,7 @@ extension VectorKernels {
   static func touchScales(_ block: UnsafeRawPointer, _ count: Int) {
     var i = 0
     while i < count {
-      fovea_touch(block + i)
+      touch_line(block + i)
       i += 64
     }
   }

@@ -102,7 +102,7 @@ package struct Linear {
     try check(x, y)
     guard x.rows > LinearTiles.registerTile else { return direct(x, y, ctx) }
     // By way of the cache: a tile writes a cache line here and there, and each would wait for memory by itself.
-    run(x, to: y, ctx) { target, _, count, values in
+    try run(x, to: y, ctx) { target, _, count, values in
       target.update(from: values, count: count)
     }
   }
@@ -112,7 +112,7 @@ package struct Linear {
   package func callAsFunction(_ x: LinearInput, addingTo y: Tensor, _ ctx: Context) throws(RuntimeError) {
     try check(x, y)
     let add = ctx.kernels.add
-    run(x, to: y, ctx) { target, _, count, values in add(values, target, count) }
+    try run(x, to: y, ctx) { target, _, count, values in add(values, target, count) }
   }
 
   /// y += factors ∘ the product, row by row.
@@ -121,7 +121,7 @@ package struct Linear {
     _ x: LinearInput, times factors: UnsafePointer<Float>, addingTo y: Tensor, _ ctx: Context
   ) throws(RuntimeError) {
     try check(x, y)
-    run(x, to: y, ctx) { target, first, count, values in
+    try run(x, to: y, ctx) { target, first, count, values in
       for k in 0..<count { target[k] += factors[first &+ k] * values[k] }
     }
   }
@@ -139,7 +139,7 @@ package struct Linear {
     let input = try LinearInput(rows: x.rows, for: next.weight.layout, ctx)
     let kernels = ctx.kernels
     let kernel = activation.kernel(kernels)
-    run(x, tiles, ctx) { row, first, count, values in
+    try run(x, tiles, ctx) { row, first, count, values, _ in
       kernel(values, count)
       input.set(row, first: first, count: count, from: values, kernels)
     }
@@ -154,8 +154,8 @@ package struct Linear {
     }
     let input = try LinearInput(rows: x.rows, for: next.weight.layout, ctx)
     let kernels = ctx.kernels
-    run(x, tiles, halves: 2, ctx) { row, first, count, values in
-      kernels.siluMultiply(values, values + count, values, count)
+    try run(x, tiles, halves: 2, ctx) { row, first, count, values, second in
+      kernels.siluMultiply(values, second, values, count)
       input.set(row, first: first, count: count, from: values, kernels)
     }
     return input
@@ -226,10 +226,10 @@ package struct Linear {
   private func run(
     _ x: LinearInput, to y: Tensor, _ ctx: Context,
     finish: (_ target: UnsafeMutablePointer<Float>, _ first: Int, _ count: Int, _ values: UnsafeMutablePointer<Float>) -> Void
-  ) {
+  ) throws(RuntimeError) {
     let tiles = LinearTiles(tokens: x.rows, layout: weight.layout, threads: ctx.pool.threads)
     let (data, stride, rows) = (y.data, y.columns, y.rows)
-    run(x, tiles, ctx) { row, first, count, values in
+    try run(x, tiles, ctx) { row, first, count, values, _ in
       if row &+ 4 < rows {
         let later = data + (row &+ 4) &* stride + first
         var line = 0
@@ -242,18 +242,38 @@ package struct Linear {
     }
   }
 
-  /// Each tile's results stay on the stack until `finish` takes them, row by row: `count` values of outputs first ..< first + count, with
-  /// two halves followed by as many of the second half.
+  /// Each tile's results stay in cache until `finish` takes them, row by row: `count` values of outputs first ..< first + count, with two
+  /// halves as many of the second half.
   private func run(
     _ x: LinearInput, _ tiles: LinearTiles, halves: Int = 1, _ ctx: Context,
-    finish: (_ row: Int, _ first: Int, _ count: Int, _ values: UnsafeMutablePointer<Float>) -> Void
-  ) {
+    finish: (
+      _ row: Int, _ first: Int, _ count: Int, _ values: UnsafeMutablePointer<Float>, _ second: UnsafeMutablePointer<Float>
+    ) -> Void
+  ) throws(RuntimeError) {
     guard x.rows > 0 else { return }
     if let statistics = ctx.statistics { statistics.add(x, to: weight, ctx) }
     var whole = arguments
     x.enter(&whole)
-    let a = whole
     let (kernel, blocksOfHalf, outputs) = (kernel(ctx.kernels), weight.layout.blocks / halves, outputSize / halves)
+    if x.rows == 1 {
+      // Few results: all of them in the arena.
+      let mark = ctx.arena.mark()
+      defer { ctx.arena.release(to: mark) }
+      let y = try ctx.arena.tensor(1, outputSize).data
+      whole.y = y
+      whole.yStride = outputSize
+      withUnsafePointer(to: whole) { a in
+        ctx.pool.run(tiles.count) { i in
+          let blocks = tiles[i].blocks
+          kernel(a, blocks.lowerBound, blocks.upperBound, 0, 1)
+          if halves == 2 { kernel(a, blocks.lowerBound &+ blocksOfHalf, blocks.upperBound &+ blocksOfHalf, 0, 1) }
+          let first = blocks.lowerBound &* 16
+          finish(0, first, min(blocks.count &* 16, outputs &- first), y + first, y + outputs + first)
+        }
+      }
+      return
+    }
+    let a = whole
     ctx.pool.run(tiles.count) { i in
       let (blocks, tokens) = tiles[i]
       let first = blocks.lowerBound &* 16
@@ -268,7 +288,10 @@ package struct Linear {
           a.y = values + width - tokens.lowerBound &* a.yStride - (first &+ outputs)
           kernel(&a, blocks.lowerBound &+ blocksOfHalf, blocks.upperBound &+ blocksOfHalf, tokens.lowerBound, tokens.upperBound)
         }
-        for row in tokens { finish(row, first, width, values + (row &- tokens.lowerBound) &* a.yStride) }
+        for row in tokens {
+          let values = values + (row &- tokens.lowerBound) &* a.yStride
+          finish(row, first, width, values, values + width)
+        }
       }
     }
   }

@@ -29,7 +29,8 @@ struct LinearTiles {
     self.tokens = tokens
     // Even, for kernels that take two blocks at once.
     let even = unit == 1 ? 2 : unit
-    let fittingBlocks = min(LinearTiles.weightShare / max(layout.blockStride, 1), LinearTiles.mostBlocks) / halves
+    // One token passes the weights by, whatever their size.
+    let fittingBlocks = tokens == 1 ? blocks : min(LinearTiles.weightShare / max(layout.blockStride, 1), LinearTiles.mostBlocks) / halves
     let step = min(max(fittingBlocks / even, 1), (blocks - 1) / even + 1) &* even
     // What a token takes: int8 with scales and sums, or floats; and its results.
     let inputBytes = layout.encoding.isQuantized ? layout.paddedInputs &+ layout.groups &* 8 : layout.inputs &* 4

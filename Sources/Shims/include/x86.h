@@ -29,12 +29,6 @@ static inline __attribute__((always_inline)) void fovea_prefetch(const void *p) 
 /// The same in the second-level cache, for lines that are wanted later than the first level would keep them.
 static inline __attribute__((always_inline)) void fovea_prefetch_second(const void *p) { _mm_prefetch((const char *)p, _MM_HINT_T1); }
 
-/// Reads the cache line at `p`, whatever it holds: a prefetch that the processor cannot drop. The line must exist.
-static inline __attribute__((always_inline)) void fovea_touch(const void *p) {
-  uint8_t byte;
-  __asm__ volatile("movb %1, %0" : "=q"(byte) : "m"(*(const uint8_t *)p));
-}
-
 /* ---- 8 floats ---- */
 
 /// a < b ? x : y per lane.
