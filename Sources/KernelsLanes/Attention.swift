@@ -45,11 +45,11 @@ extension VectorKernels {
       while start < visible {
         let block = visible - start < 64 ? visible - start : 64
         if count == 1, a.rowBias == nil {
-          s.oneScore(a, keys, offset, start, block)
+          s.oneScore(a, keys, values, offset, start, block)
           if let keyScale { s.scaleScores(keyScale + start, 1, block) }
           s.weights(a, first, 0, 1, start, block)
           if let valueScale { s.scaleScores(valueScale + start, 1, block) }
-          s.oneOutput(a, values, offset, start, block)
+          s.oneOutput(a, keys, values, offset, start, block, more: visible - start - block < 64 ? visible - start - block : 64)
         } else {
           s.packRows(keys, a, offset, start, block)
           s.transposeKeys(block)

@@ -2,14 +2,17 @@
 #if arch(x86_64)
 import Shims
 
-/// A single query: keys are turned to columns in registers, values read where they are. Bound by how fast both come.
+/// A single query: keys are turned to columns in registers, values read where they are. Bound by how fast both come: while one block of
+/// keys or values is used, the lines of the one that follows are asked for, in order.
 extension AttentionScratch {
   /// Scores of query 0 with a block of `count` keys from `start` on.
   @inline(__always)
-  func oneScore(_ a: AttentionArguments, _ keys: UnsafeRawPointer, _ offset: Int, _ start: Int, _ count: Int) {
+  func oneScore(_ a: AttentionArguments, _ keys: UnsafeRawPointer, _ values: UnsafeRawPointer, _ offset: Int, _ start: Int, _ count: Int) {
     let element = Element(rows: a.rows)
     if headSize & 15 == 0, count == 64 {
-      scoresInPlace(keys + (start * a.tokenStride + offset) * element.size, a.tokenStride * element.size, element)
+      let place = (start * a.tokenStride + offset) * element.size
+      var next = Stream(values + place, a, element, rows: 64)
+      scoresInPlace(keys + place, a.tokenStride * element.size, element, &next)
     } else {
       packRows(keys, a, offset, start, count)
       transposeKeys(count)
@@ -24,20 +27,48 @@ extension AttentionScratch {
   }
 
   /// output ← output · correction + weights · the block's values.
+  /// - Parameter more: keys behind these, at most 64.
   @inline(__always)
-  func oneOutput(_ a: AttentionArguments, _ values: UnsafeRawPointer, _ offset: Int, _ start: Int, _ count: Int) {
+  func oneOutput(
+    _ a: AttentionArguments, _ keys: UnsafeRawPointer, _ values: UnsafeRawPointer, _ offset: Int, _ start: Int, _ count: Int, more: Int
+  ) {
+    let element = Element(rows: a.rows)
+    var next = Stream(keys + ((start + 64) * a.tokenStride + offset) * element.size, a, element, rows: more)
     if headSize & 15 == 0 {
-      let element = Element(rows: a.rows)
-      outputInPlace(values + (start * a.tokenStride + offset) * element.size, a.tokenStride * element.size, count, element)
+      outputInPlace(values + (start * a.tokenStride + offset) * element.size, a.tokenStride * element.size, count, element, &next)
     } else {
       packRows(values, a, offset, start, count)
-      outputInPlace(value, padded * 4, count, .float32)
+      outputInPlace(value, padded * 4, count, .float32, &next)
+    }
+  }
+
+  /// The cache lines of some rows that will be used next, in order. Rows that do not follow each other without a gap are left alone.
+  struct Stream {
+    private var next: UnsafeRawPointer
+    private let end: UnsafeRawPointer
+
+    @inline(__always)
+    init(_ base: UnsafeRawPointer, _ a: AttentionArguments, _ element: Element, rows: Int) {
+      next = base
+      end = a.tokenStride == Int(a.headSize) ? base + rows * a.tokenStride * element.size : base
+    }
+
+    /// Asks for the next `count` lines, as far as there are any.
+    @inline(__always)
+    mutating func advance(_ count: Int) {
+      guard next + 64 * count <= end else { return }
+      var i = 0
+      while i < count {  // unrolled
+        fovea_prefetch_second(next + 64 * i)
+        i += 1
+      }
+      next += 64 * count
     }
   }
 
   /// Scores with 64 keys `stride` bytes apart; headSize is a multiple of 16.
   @inline(__always)
-  private func scoresInPlace(_ keys: UnsafeRawPointer, _ stride: Int, _ element: Element) {
+  private func scoresInPlace(_ keys: UnsafeRawPointer, _ stride: Int, _ element: Element, _ next: inout Stream) {
     var j = 0
     while j < 64 {
       var (s0, s1) = (Lanes(), Lanes())
@@ -47,7 +78,7 @@ extension AttentionScratch {
       switch element {
       case .int8:
         while d < headSize {
-          prefetch(p1 + 16 * stride, stride, d / 16)
+          next.advance(8)
           // Fours of int8 are turned as 32-bit columns.
           let (x, y) = (transposed(p0 + d, stride), transposed(p1 + d, stride))
           addFours(&s0, x, query + d)
@@ -56,7 +87,7 @@ extension AttentionScratch {
         }
       case .float16:
         while d < headSize {
-          prefetch(p1 + 16 * stride, stride, d / 8)
+          next.advance(8)
           // Pairs of f16 are turned as 32-bit columns.
           let (x, y) = (transposed(p0 + d * 2, stride), transposed(p1 + d * 2, stride))
           addPairs(&s0, x, query + d)
@@ -65,7 +96,7 @@ extension AttentionScratch {
         }
       case .float32:
         while d < headSize {
-          prefetch(p1 + 16 * stride, stride, d / 4)
+          next.advance(8)
           let (x, y) = (transposed(p0 + d * 4, stride), transposed(p1 + d * 4, stride))
           add4(&s0, x, query + d)
           add4(&s1, y, query + d)
@@ -75,17 +106,6 @@ extension AttentionScratch {
       s0.store(score + j)
       s1.store(score + j + 16)
       j += 32
-    }
-  }
-
-  /// In four steps asks for one cache line of each of the next 32 rows: 16 bytes of a row are used a step.
-  @inline(__always)
-  private func prefetch(_ rows: UnsafeRawPointer, _ stride: Int, _ step: Int) {
-    let p = rows + (step & 3) * 8 * stride + (step >> 2) * 64
-    var i = 0
-    while i < 8 {  // unrolled
-      fovea_prefetch(p + i * stride)
-      i += 1
     }
   }
 
@@ -121,15 +141,15 @@ extension AttentionScratch {
 
   /// output ← output · correction + weights · the `count` rows at `values`.
   @inline(__always)
-  private func outputInPlace(_ values: UnsafeRawPointer, _ stride: Int, _ count: Int, _ element: Element) {
+  private func outputInPlace(_ values: UnsafeRawPointer, _ stride: Int, _ count: Int, _ element: Element, _ next: inout Stream) {
     let factor = Lanes(repeating: correction[0])
     var d = 0
     while d < padded {
       if padded - d >= 64 {
-        column(Columns4.self, values + d * element.size, d, factor, stride, count, element)
+        column(Columns4.self, values + d * element.size, d, factor, stride, count, element, &next)
         d += 64
       } else {
-        column(Columns1.self, values + d * element.size, d, factor, stride, count, element)
+        column(Columns1.self, values + d * element.size, d, factor, stride, count, element, &next)
         d += 16
       }
     }
@@ -137,16 +157,30 @@ extension AttentionScratch {
 
   @inline(__always)
   private func column<C: Columns>(
-    _: C.Type, _ values: UnsafeRawPointer, _ d: Int, _ factor: Lanes, _ stride: Int, _ count: Int, _ element: Element
+    _: C.Type, _ values: UnsafeRawPointer, _ d: Int, _ factor: Lanes, _ stride: Int, _ count: Int, _ element: Element, _ next: inout Stream
   ) {
     var row = C(output + d, stride: 64, .float32)
     row.multiply(factor)
     switch element {
-    case .int8: accumulate(&row, score, values, stride: 16, step: stride, count: count, .int8)
-    case .float16: accumulate(&row, score, values, stride: 32, step: stride, count: count, .float16)
-    case .float32: accumulate(&row, score, values, stride: 64, step: stride, count: count, .float32)
+    case .int8: addRows(&row, values, stride: 16, step: stride, count, .int8, &next)
+    case .float16: addRows(&row, values, stride: 32, step: stride, count, .float16, &next)
+    case .float32: addRows(&row, values, stride: 64, step: stride, count, .float32, &next)
     }
     row.forEach { $1.store(output + d + 16 * $0) }
+  }
+
+  @inline(__always)
+  private func addRows<C: Columns>(
+    _ row: inout C, _ values: UnsafeRawPointer, stride: Int, step: Int, _ count: Int, _ element: Element, _ next: inout Stream
+  ) {
+    var p = values
+    var k = 0
+    while k < count {
+      next.advance(C.width * element.size > 4 ? C.width * element.size / 4 : 1)  // as many as these columns have
+      row.addProduct(C(p, stride: stride, element), Lanes(repeating: score[k]))
+      p += step
+      k += 1
+    }
   }
 }
 #endif

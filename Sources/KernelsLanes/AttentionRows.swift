@@ -14,14 +14,20 @@ extension VectorKernels {
     let element = Element(rows: a.rows)
     let size = element.size
     let stride = a.tokenStride * size
+    let isDense = stride == headSize * size
     var source = base + (start * a.tokenStride + offset) * size
     var row = rows
     var j = 0
     while j < count {
-      // Rows of many heads stand far apart, often in one set of the cache and each on its own page: ask for them early.
+      // Rows of many heads stand far apart, often in one set of the cache and each on its own page: ask for them early. Rows of one head follow
+      // each other: the next block's come in order while this one is used.
       var line = 0
       while line < headSize * size {
-        fovea_prefetch(source + 12 * stride + line)
+        if isDense {
+          fovea_prefetch_second(source + 64 * stride + line)
+        } else {
+          fovea_prefetch(source + 12 * stride + line)
+        }
         line += 64
       }
       packRow(source, row, headSize, element)

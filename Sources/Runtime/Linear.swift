@@ -57,7 +57,7 @@ package struct Linear {
     guard headSize > 0, outputSize % headSize == 0 else { throw .shape(operation: "heads", expected: outputSize, found: headSize) }
     let y = try HeadRows(heads: outputSize / headSize, rows: x.rows, headSize: headSize, ctx)
     let (data, rows) = (y.data, x.rows)
-    run(x, LinearTiles(tokens: rows, layout: weight.layout, threads: ctx.pool.threads), ctx) { row, first, count, values in
+    try run(x, LinearTiles(tokens: rows, layout: weight.layout, threads: ctx.pool.threads), ctx) { row, first, count, values, _ in
       var (head, d) = first.quotientAndRemainder(dividingBy: headSize)
       var done = 0
       while done < count {
