@@ -35,7 +35,7 @@ extension VectorKernels {
       let second = block + 1 < endBlock ? block + 1 : block
       var token = firstToken
       // The first tokens ask for the next blocks' weights.
-      if F.isWide, count >= 12, a.group >= 256 {
+      if F.isWide, count >= 12, a.group >= 256, second > block, (second + 1) * 16 <= Int(a.outputs) {
         wideStreamTile(a, block, second, token)
         token += 12
         while token + 12 <= end {
@@ -128,8 +128,8 @@ extension VectorKernels {
     f5.finish(a, first, second, to + 5 * a.yStride)
   }
 
-  /// The same for 12 tokens of int8, with fewer loads. The integer sums take 24 registers, so the float sums wait in memory between groups,
-  /// which pays where groups are large.
+  /// The same for 12 tokens of int8 and two whole blocks, with fewer loads. The integer sums take 24 registers, so the float sums wait in y
+  /// between groups, which pays where groups are large.
   @inline(never)
   private static func wideTile(_ a: LinearArguments, _ first: Int, _ second: Int, _ token: Int) {
     wideTile(a, first, second, token, isStream: false)
@@ -152,8 +152,7 @@ extension VectorKernels {
     var x = UnsafeRawPointer(values + token * stride)
     var scales = xScales + token * groups
     var offsets = xOffsets + token * groups
-    var f0 = Pair(), f1 = Pair(), f2 = Pair(), f3 = Pair(), f4 = Pair(), f5 = Pair()
-    var f6 = Pair(), f7 = Pair(), f8 = Pair(), f9 = Pair(), f10 = Pair(), f11 = Pair()
+    let (y0, y1) = (y + token * a.yStride + first * 16, y + token * a.yStride + second * 16)
     var g = groups
     while g > 0 {
       var s0 = IntegerPair(offsets[0]), s1 = IntegerPair(offsets[groups]), s2 = IntegerPair(offsets[2 * groups])
@@ -185,38 +184,36 @@ extension VectorKernels {
         x += 4
         k -= 4
       }
-      let scale0 = Lanes(half: scales0), scale1 = Lanes(half: scales1)
-      f0.add(s0, scale0, scale1, scales[0])
-      f1.add(s1, scale0, scale1, scales[groups])
-      f2.add(s2, scale0, scale1, scales[2 * groups])
-      f3.add(s3, scale0, scale1, scales[3 * groups])
-      f4.add(s4, scale0, scale1, scales[4 * groups])
-      f5.add(s5, scale0, scale1, scales[5 * groups])
-      f6.add(s6, scale0, scale1, scales[6 * groups])
-      f7.add(s7, scale0, scale1, scales[7 * groups])
-      f8.add(s8, scale0, scale1, scales[8 * groups])
-      f9.add(s9, scale0, scale1, scales[9 * groups])
-      f10.add(s10, scale0, scale1, scales[10 * groups])
-      f11.add(s11, scale0, scale1, scales[11 * groups])
+      let (scale0, scale1) = (Lanes(half: scales0), Lanes(half: scales1))
+      // The bias comes last, with the last group: −0 until then, which changes no number.
+      let nothing = Lanes(repeating: -0.0)
+      let (bias0, bias1) = if g == 1, let bias = a.bias { (Lanes(bias + first * 16), Lanes(bias + second * 16)) } else { (nothing, nothing) }
+      @inline(__always) func put(_ t: Int, _ s: IntegerPair, isFirst: Bool) {
+        let (p, q, scale) = (y0 + t * a.yStride, y1 + t * a.yStride, Lanes(repeating: scales[t * groups]))
+        ((isFirst ? Lanes() : Lanes(p)).addingProduct(Lanes(_mm512_cvtepi32_ps(s.a)), scale0 * scale) + bias0).store(p)
+        ((isFirst ? Lanes() : Lanes(q)).addingProduct(Lanes(_mm512_cvtepi32_ps(s.b)), scale1 * scale) + bias1).store(q)
+      }
+      @inline(__always) func putAll(isFirst: Bool) {
+        put(0, s0, isFirst: isFirst)
+        put(1, s1, isFirst: isFirst)
+        put(2, s2, isFirst: isFirst)
+        put(3, s3, isFirst: isFirst)
+        put(4, s4, isFirst: isFirst)
+        put(5, s5, isFirst: isFirst)
+        put(6, s6, isFirst: isFirst)
+        put(7, s7, isFirst: isFirst)
+        put(8, s8, isFirst: isFirst)
+        put(9, s9, isFirst: isFirst)
+        put(10, s10, isFirst: isFirst)
+        put(11, s11, isFirst: isFirst)
+      }
+      if g == groups { putAll(isFirst: true) } else { putAll(isFirst: false) }
       scales0 += 16
       scales1 += 16
       scales += 1
       offsets += 1
       g -= 1
     }
-    let to = y + token * a.yStride
-    f0.finish(a, first, second, to)
-    f1.finish(a, first, second, to + a.yStride)
-    f2.finish(a, first, second, to + 2 * a.yStride)
-    f3.finish(a, first, second, to + 3 * a.yStride)
-    f4.finish(a, first, second, to + 4 * a.yStride)
-    f5.finish(a, first, second, to + 5 * a.yStride)
-    f6.finish(a, first, second, to + 6 * a.yStride)
-    f7.finish(a, first, second, to + 7 * a.yStride)
-    f8.finish(a, first, second, to + 8 * a.yStride)
-    f9.finish(a, first, second, to + 9 * a.yStride)
-    f10.finish(a, first, second, to + 10 * a.yStride)
-    f11.finish(a, first, second, to + 11 * a.yStride)
   }
 
   /// The same for `count` (2 … 5) tokens; missing ones repeat the last. Bound by how fast the weights come, even so.

@@ -12,7 +12,7 @@ struct Bench {
 
   func run() {
     for (inputs, outputs) in [(1024, 4096), (4096, 1024), (2048, 5632), (4096, 4096)] {
-      for tokens in isScalar ? [2] : [6, 32, 256, 577] {
+      for tokens in isScalar ? [2] : [6, 32, 84, 256, 577] {
         linear("q8", inputs, outputs, tokens)
         linear("q8 encoder", inputs, outputs, tokens)
         linear("q4", inputs, outputs, tokens)
@@ -67,8 +67,8 @@ struct Bench {
     var a = LinearArguments()
     a.weights = UnsafePointer(weights.assumingMemoryBound(to: UInt8.self))
     (a.blockStride, a.payloadOffset, a.inputs, a.group, a.outputs) = (stride, offset, Int64(inputs), Int64(group(format)), Int64(outputs))
-    let x = UnsafeMutableRawPointer.allocate(byteCount: tokens * inputs * 4 + 64, alignment: 64)
-    fill(x, tokens * inputs * 4)
+    let x = UnsafeMutableRawPointer.allocate(byteCount: tokens * (inputs * 4 + 64) + 64, alignment: 64)
+    fill(x, tokens * (inputs * 4 + 64))
     let s = UnsafeMutableRawPointer.allocate(byteCount: tokens * inputs, alignment: 64)
     fill(s, tokens * inputs)
     let y = UnsafeMutableRawPointer.allocate(byteCount: tokens * outputs * 4 + 64, alignment: 64)
@@ -76,7 +76,7 @@ struct Bench {
     a.xFloat = UnsafePointer(x.assumingMemoryBound(to: Float.self))
     a.xScales = UnsafePointer(s.assumingMemoryBound(to: Float.self))
     a.xOffsets = UnsafePointer(s.assumingMemoryBound(to: Int32.self))
-    a.xStride = inputs
+    a.xStride = format.hasPrefix("q") ? (inputs / 64 | 1) * 64 : inputs  // as in LinearInput
     a.y = y.assumingMemoryBound(to: Float.self)
     a.yStride = outputs
     return a
