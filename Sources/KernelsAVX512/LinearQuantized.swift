@@ -5,8 +5,8 @@ import Shims
 /// y = x·Wᵀ + bias with int8 or int4 weights on `vpdpbusd`: 64 products an instruction, exact to ScalarKernels.
 ///
 /// Weights are the unsigned operand as they stand in the file (byte = weight + 128, nibble = weight + 8), activations are broadcast 4 bytes
-/// at a time; lane r of an accumulator is output row r of the block. Several tokens: register tiles of 2 blocks × 6 or 12 tokens. One token: a
-/// stream over the weights, block by block.
+/// at a time; lane r of an accumulator is output row r of the block. Many tokens: register tiles of 2 blocks × 6 or 12 tokens. Few: a stream
+/// over the weights, block by block.
 extension VectorKernels {
   @export(interface)
   package static func linearQ8(
@@ -26,10 +26,7 @@ extension VectorKernels {
   private static func linear<F: QuantizedFormat>(
     _: F.Type, _ a: LinearArguments, _ firstBlock: Int, _ endBlock: Int, _ firstToken: Int, _ endToken: Int
   ) {
-    let total = endToken - firstToken
-    let isAlone = total == 1 || total == 7  // a lone token is cheaper by itself than as a tile of 6
-    let end = isAlone ? endToken - 1 : endToken
-    let count = end - firstToken
+    let (end, count) = (endToken, endToken - firstToken)
     var block = firstBlock
     while block < endBlock {
       let second = block + 1 < endBlock ? block + 1 : block
@@ -45,22 +42,16 @@ extension VectorKernels {
       } else if count >= 6 {
         tile(F.self, a, block, second, token, isStream: true)
         token += 6
-      } else if count > 0 {
-        few(F.self, a, block, second, token, count)
-        token = end
       }
       while token + 6 <= end {
         tile(F.self, a, block, second, token, isStream: false)
         token += 6
       }
-      if token < end { tile(F.self, a, block, second, end - 6, isStream: false) }  // takes some again
+      if token < end {
+        few(F.self, a, block, token, end - token)
+        if second > block { few(F.self, a, second, token, end - token) }
+      }
       block += 2
-    }
-    guard isAlone else { return }
-    block = firstBlock
-    while block < endBlock {
-      single(F.self, a, block, end)
-      block += 1
     }
   }
 
@@ -216,66 +207,22 @@ extension VectorKernels {
     }
   }
 
-  /// The same for `count` (2 … 5) tokens; missing ones repeat the last. Bound by how fast the weights come, even so.
+  /// One block for `count` (1 … 5) tokens: bound by how fast the weights come, which is the memory's speed where they are one stream that the
+  /// processor fetches ahead by itself. Two blocks at a time, or prefetches of our own (it drops them when it is busy), come to two thirds.
   @inline(__always)
-  private static func few<F: QuantizedFormat>(_: F.Type, _ a: LinearArguments, _ first: Int, _ second: Int, _ token: Int, _ count: Int) {
-    guard let weights = a.weights, let x = a.x, let xScales = a.xScales, let xOffsets = a.xOffsets, let y = a.y else { return }
-    let groups = Int(a.inputs) / Int(a.group)
-    let group = Int(a.group)
-    let base0 = UnsafeRawPointer(weights + first * a.blockStride)
-    let base1 = UnsafeRawPointer(weights + second * a.blockStride)
-    var w0 = base0 + a.payloadOffset
-    var w1 = base1 + a.payloadOffset
-    let last = token + count - 1
-    let (t0, t1, t2) = (token, token + 1 < last ? token + 1 : last, token + 2 < last ? token + 2 : last)
-    let (t3, t4, t5) = (token + 3 < last ? token + 3 : last, token + 4 < last ? token + 4 : last, last)
-    let x0 = UnsafeRawPointer(x + t0 * a.xStride), x1 = UnsafeRawPointer(x + t1 * a.xStride)
-    let x2 = UnsafeRawPointer(x + t2 * a.xStride), x3 = UnsafeRawPointer(x + t3 * a.xStride)
-    let x4 = UnsafeRawPointer(x + t4 * a.xStride), x5 = UnsafeRawPointer(x + t5 * a.xStride)
-    var f0 = Pair(), f1 = Pair(), f2 = Pair(), f3 = Pair(), f4 = Pair(), f5 = Pair()
-    var g = 0
-    var k = 0
-    while g < groups {
-      var s0 = IntegerPair(xOffsets[t0 * groups + g]), s1 = IntegerPair(xOffsets[t1 * groups + g])
-      var s2 = IntegerPair(xOffsets[t2 * groups + g]), s3 = IntegerPair(xOffsets[t3 * groups + g])
-      var s4 = IntegerPair(xOffsets[t4 * groups + g]), s5 = IntegerPair(xOffsets[t5 * groups + g])
-      let end = k + group
-      while k < end {
-        let v0 = F.load(w0), v1 = F.load(w1)
-        fovea_prefetch_second(w0 + 2 * a.blockStride)
-        fovea_prefetch_second(w1 + 2 * a.blockStride)
-        F.add(&s0, v0, v1, x0 + k)
-        F.add(&s1, v0, v1, x1 + k)
-        F.add(&s2, v0, v1, x2 + k)
-        F.add(&s3, v0, v1, x3 + k)
-        F.add(&s4, v0, v1, x4 + k)
-        F.add(&s5, v0, v1, x5 + k)
-        w0 += 64
-        w1 += 64
-        k += F.inputsPerVector
-      }
-      let scale0 = Lanes(half: (base0 + g * 32).assumingMemoryBound(to: UInt16.self))
-      let scale1 = Lanes(half: (base1 + g * 32).assumingMemoryBound(to: UInt16.self))
-      f0.add(s0, scale0, scale1, xScales[t0 * groups + g])
-      f1.add(s1, scale0, scale1, xScales[t1 * groups + g])
-      f2.add(s2, scale0, scale1, xScales[t2 * groups + g])
-      f3.add(s3, scale0, scale1, xScales[t3 * groups + g])
-      f4.add(s4, scale0, scale1, xScales[t4 * groups + g])
-      f5.add(s5, scale0, scale1, xScales[t5 * groups + g])
-      g += 1
+  private static func few<F: QuantizedFormat>(_: F.Type, _ a: LinearArguments, _ block: Int, _ token: Int, _ count: Int) {
+    typealias Two = Tokens<OneToken, OneToken>
+    switch count {
+    case 1: stream(F.self, LoneToken.self, a, block, token)
+    case 2: stream(F.self, Two.self, a, block, token)
+    case 3: stream(F.self, Tokens<Two, OneToken>.self, a, block, token)
+    case 4: stream(F.self, Tokens<Two, Two>.self, a, block, token)
+    default: stream(F.self, Tokens<Tokens<Two, Two>, OneToken>.self, a, block, token)
     }
-    f0.finish(a, first, second, y + t0 * a.yStride)
-    f1.finish(a, first, second, y + t1 * a.yStride)
-    f2.finish(a, first, second, y + t2 * a.yStride)
-    f3.finish(a, first, second, y + t3 * a.yStride)
-    f4.finish(a, first, second, y + t4 * a.yStride)
-    f5.finish(a, first, second, y + t5 * a.yStride)
   }
 
-  /// A block for one token: bound by how fast the weights come, which is the memory's speed where they are one stream that the processor
-  /// fetches ahead by itself. Two blocks at a time, or prefetches of our own (it drops them when it is busy), come to two thirds of that.
   @inline(__always)
-  private static func single<F: QuantizedFormat>(_: F.Type, _ a: LinearArguments, _ block: Int, _ token: Int) {
+  private static func stream<F: QuantizedFormat, T: TokenSums>(_: F.Type, _: T.Type, _ a: LinearArguments, _ block: Int, _ token: Int) {
     guard let weights = a.weights, let values = a.x, let xScales = a.xScales, let xOffsets = a.xOffsets, let y = a.y else { return }
     let (groups, group) = (Int(a.inputs) / Int(a.group), Int(a.group))
     let base = UnsafeRawPointer(weights + block * a.blockStride)
@@ -285,26 +232,32 @@ extension VectorKernels {
     var x = UnsafeRawPointer(values + token * a.xStride)
     var scales = xScales + token * groups
     var offsets = xOffsets + token * groups
-    var f = Lanes()
+    var sums = T()
     var g = groups
     while g > 0 {
-      var s = _mm512_set1_epi32(offsets.pointee), t = _mm512_setzero_si512()
-      var u = t, v = t
+      sums.begin(offsets, groups)
       var k = group
       while k > 0 {
-        F.addSixteen(&s, &t, &u, &v, w, x)
+        if T.count > 2 {
+          // So many products wait for a line that the processor does not see far ahead.
+          var line = 0
+          while line < 16 / F.inputsPerVector {  // unrolled
+            fovea_prefetch_second(w + a.blockStride + 64 * line)
+            line += 1
+          }
+        }
+        sums.add(F.sixteen(w), x, a.xStride)
         w += 64 * (16 / F.inputsPerVector)
         x += 16
         k -= 16
       }
-      let sum = _mm512_add_epi32(_mm512_add_epi32(s, t), _mm512_add_epi32(u, v))
-      f = f.addingProduct(Lanes(_mm512_cvtepi32_ps(sum)), Lanes(half: blockScales) * Lanes(repeating: scales.pointee))
+      sums.end(Lanes(half: blockScales), scales, groups)
       blockScales += 16
       scales += 1
       offsets += 1
       g -= 1
     }
-    finishBlock(f, y + token * a.yStride, a.bias, block * 16, Int(a.outputs))
+    sums.finish(a, block, y + token * a.yStride)
   }
 }
 
@@ -317,9 +270,7 @@ private protocol QuantizedFormat {
   static func load(_ w: UnsafeRawPointer) -> Vector
   /// Adds the products of two blocks' vectors with the activations at `x`.
   static func add(_ sums: inout IntegerPair, _ w0: Vector, _ w1: Vector, _ x: UnsafeRawPointer)
-  /// Adds the products of 16 inputs of a block, spread over four sums.
-  static func addSixteen(
-    _ s: inout __m512i, _ t: inout __m512i, _ u: inout __m512i, _ v: inout __m512i, _ w: UnsafeRawPointer, _ x: UnsafeRawPointer)
+  static func sixteen(_ w: UnsafeRawPointer) -> SixteenInputs
 }
 
 @inline(__always)
@@ -339,13 +290,8 @@ private enum Q8: QuantizedFormat {
   }
 
   @inline(__always)
-  static func addSixteen(
-    _ s: inout __m512i, _ t: inout __m512i, _ u: inout __m512i, _ v: inout __m512i, _ w: UnsafeRawPointer, _ x: UnsafeRawPointer
-  ) {
-    s = _mm512_dpbusd_epi32(s, vector(w), broadcast(x))
-    t = _mm512_dpbusd_epi32(t, vector(w + 64), broadcast(x + 4))
-    u = _mm512_dpbusd_epi32(u, vector(w + 128), broadcast(x + 8))
-    v = _mm512_dpbusd_epi32(v, vector(w + 192), broadcast(x + 12))
+  static func sixteen(_ w: UnsafeRawPointer) -> SixteenInputs {
+    SixteenInputs(a: vector(w), b: vector(w + 64), c: vector(w + 128), d: vector(w + 192))
   }
 }
 
@@ -370,14 +316,118 @@ private enum Q4: QuantizedFormat {
   }
 
   @inline(__always)
-  static func addSixteen(
-    _ s: inout __m512i, _ t: inout __m512i, _ u: inout __m512i, _ v: inout __m512i, _ w: UnsafeRawPointer, _ x: UnsafeRawPointer
-  ) {
-    let first = load(w), second = load(w + 64)
-    s = _mm512_dpbusd_epi32(s, first.low, broadcast(x))
-    t = _mm512_dpbusd_epi32(t, first.high, broadcast(x + 4))
-    u = _mm512_dpbusd_epi32(u, second.low, broadcast(x + 8))
-    v = _mm512_dpbusd_epi32(v, second.high, broadcast(x + 12))
+  static func sixteen(_ w: UnsafeRawPointer) -> SixteenInputs {
+    let (first, second) = (load(w), load(w + 64))
+    return SixteenInputs(a: first.low, b: first.high, c: second.low, d: second.high)
+  }
+}
+
+/// 16 inputs of a block, four to a vector.
+private struct SixteenInputs {
+  let a, b, c, d: __m512i
+}
+
+/// Sums of one or some tokens, which follow each other, with one block.
+private protocol TokenSums {
+  /// How many tokens.
+  static var count: Int { get }
+  init()
+  /// Starts a group; token i's offset at `offsets + i·groups`.
+  mutating func begin(_ offsets: UnsafePointer<Int32>, _ groups: Int)
+  /// Adds the products of 16 inputs; token i's at `x + i·stride`.
+  mutating func add(_ w: SixteenInputs, _ x: UnsafeRawPointer, _ stride: Int)
+  /// Ends a group; token i's scale at `scales + i·groups`.
+  mutating func end(_ scale: Lanes, _ scales: UnsafePointer<Float>, _ groups: Int)
+  func finish(_ a: LinearArguments, _ block: Int, _ y: UnsafeMutablePointer<Float>)
+}
+
+/// A token that is not alone: the others' sums fill the time between its own.
+private struct OneToken: TokenSums {
+  private var s = _mm512_setzero_si512(), t = _mm512_setzero_si512()
+  private var f = Lanes()
+
+  @inline(__always) static var count: Int { 1 }
+  @inline(__always) init() {}
+  @inline(__always)
+  mutating func begin(_ offsets: UnsafePointer<Int32>, _ groups: Int) {
+    s = _mm512_set1_epi32(offsets.pointee)
+    t = _mm512_setzero_si512()
+  }
+  @inline(__always)
+  mutating func add(_ w: SixteenInputs, _ x: UnsafeRawPointer, _ stride: Int) {
+    s = _mm512_dpbusd_epi32(s, w.a, broadcast(x))
+    t = _mm512_dpbusd_epi32(t, w.b, broadcast(x + 4))
+    s = _mm512_dpbusd_epi32(s, w.c, broadcast(x + 8))
+    t = _mm512_dpbusd_epi32(t, w.d, broadcast(x + 12))
+  }
+  @inline(__always)
+  mutating func end(_ scale: Lanes, _ scales: UnsafePointer<Float>, _ groups: Int) {
+    f = f.addingProduct(Lanes(_mm512_cvtepi32_ps(_mm512_add_epi32(s, t))), scale * Lanes(repeating: scales.pointee))
+  }
+  @inline(__always)
+  func finish(_ a: LinearArguments, _ block: Int, _ y: UnsafeMutablePointer<Float>) {
+    VectorKernels.finishBlock(f, y, a.bias, block * 16, Int(a.outputs))
+  }
+}
+
+/// One token by itself: four sums, so that none waits for the one before.
+private struct LoneToken: TokenSums {
+  private var s = _mm512_setzero_si512(), t = _mm512_setzero_si512(), u = _mm512_setzero_si512(), v = _mm512_setzero_si512()
+  private var f = Lanes()
+
+  @inline(__always) static var count: Int { 1 }
+  @inline(__always) init() {}
+  @inline(__always)
+  mutating func begin(_ offsets: UnsafePointer<Int32>, _ groups: Int) {
+    s = _mm512_set1_epi32(offsets.pointee)
+    t = _mm512_setzero_si512()
+    u = t
+    v = t
+  }
+  @inline(__always)
+  mutating func add(_ w: SixteenInputs, _ x: UnsafeRawPointer, _ stride: Int) {
+    s = _mm512_dpbusd_epi32(s, w.a, broadcast(x))
+    t = _mm512_dpbusd_epi32(t, w.b, broadcast(x + 4))
+    u = _mm512_dpbusd_epi32(u, w.c, broadcast(x + 8))
+    v = _mm512_dpbusd_epi32(v, w.d, broadcast(x + 12))
+  }
+  @inline(__always)
+  mutating func end(_ scale: Lanes, _ scales: UnsafePointer<Float>, _ groups: Int) {
+    let sum = _mm512_add_epi32(_mm512_add_epi32(s, t), _mm512_add_epi32(u, v))
+    f = f.addingProduct(Lanes(_mm512_cvtepi32_ps(sum)), scale * Lanes(repeating: scales.pointee))
+  }
+  @inline(__always)
+  func finish(_ a: LinearArguments, _ block: Int, _ y: UnsafeMutablePointer<Float>) {
+    VectorKernels.finishBlock(f, y, a.bias, block * 16, Int(a.outputs))
+  }
+}
+
+/// The tokens of A, then those of B.
+private struct Tokens<A: TokenSums, B: TokenSums>: TokenSums {
+  private var a = A()
+  private var b = B()
+
+  @inline(__always) static var count: Int { A.count + B.count }
+  @inline(__always) init() {}
+  @inline(__always)
+  mutating func begin(_ offsets: UnsafePointer<Int32>, _ groups: Int) {
+    a.begin(offsets, groups)
+    b.begin(offsets + A.count * groups, groups)
+  }
+  @inline(__always)
+  mutating func add(_ w: SixteenInputs, _ x: UnsafeRawPointer, _ stride: Int) {
+    a.add(w, x, stride)
+    b.add(w, x + A.count * stride, stride)
+  }
+  @inline(__always)
+  mutating func end(_ scale: Lanes, _ scales: UnsafePointer<Float>, _ groups: Int) {
+    a.end(scale, scales, groups)
+    b.end(scale, scales + A.count * groups, groups)
+  }
+  @inline(__always)
+  func finish(_ arguments: LinearArguments, _ block: Int, _ y: UnsafeMutablePointer<Float>) {
+    a.finish(arguments, block, y)
+    b.finish(arguments, block, y + A.count * arguments.yStride)
   }
 }
 

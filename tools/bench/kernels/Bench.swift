@@ -24,7 +24,7 @@ struct Bench {
     }
     for format in ["q8", "q4", "f16", "f32"] { stream(format, 4096) }
     for format in ["q8", "q4"] {
-      for tokens in [1, 2, 4, 6, 12] { stream(format, 2048, tokens) }
+      for tokens in [1, 2, 3, 4, 5, 6, 12] { stream(format, 2048, tokens) }
     }
     attention("clip", queries: 577, keys: 577, headSize: 64, heads: 16, causal: -1, isHalf: false)
     attention("clip, 32 queries a call", queries: 577, keys: 577, headSize: 64, heads: 16, causal: -1, isHalf: false, step: 32)
@@ -109,7 +109,8 @@ struct Bench {
     guard wants("stream \(format)"), !isScalar else { return }
     let stride = layout(format, inputs).stride
     let blocks = peaks.memory.bytes / stride
-    let memory = UnsafeMutableRawPointer.allocate(byteCount: peaks.memory.bytes, alignment: 4096)
+    let memory = UnsafeMutableRawPointer.allocate(byteCount: peaks.memory.bytes, alignment: 2 << 20)
+    pages_advise_huge(memory, peaks.memory.bytes, true)  // as weight files are mapped
     fill(memory, peaks.memory.bytes)
     var a = arguments(format, inputs, blocks * 16, tokens, memory)
     let f = kernel(format)

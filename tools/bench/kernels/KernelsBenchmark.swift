@@ -53,7 +53,8 @@ final class ReadMemory {
   let bytes = 256 << 20
   let base: UnsafeMutableRawPointer
   init() {
-    base = .allocate(byteCount: bytes, alignment: 4096)
+    base = .allocate(byteCount: bytes, alignment: 2 << 20)
+    pages_advise_huge(base, bytes, true)
     var state: UInt64 = 1
     let words = base.bindMemory(to: UInt64.self, capacity: bytes / 8)
     for i in 0..<bytes / 8 {
