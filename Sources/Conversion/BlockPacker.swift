@@ -7,10 +7,13 @@ package struct BlockPacker {
   /// What an error of each input's weights counts, above 0; `[paddedInputs]`, empty for float encodings.
   private let importance: [Float]
   private let feedback: ErrorFeedback?
+  /// Whether errors are told by importance and feedback too.
+  private let isMeasured: Bool
 
   /// - Parameter importance: of the inputs; all the same when nil.
   package init(layout: PackedLayout, importance: InputImportance? = nil) {
     self.layout = layout
+    isMeasured = importance?.isMeasured == true
     guard layout.encoding.isQuantized else {
       self.importance = []
       feedback = nil
@@ -26,16 +29,17 @@ package struct BlockPacker {
 
   /// - Parameters:
   ///   - rows: `[16][inputs]`, rows past the end of the matrix zero.
+  ///   - targets: what quantized rows are rounded at instead, finite.
   ///   - block: `layout.blockStride` bytes, all of which are written.
   /// - Returns: the row in the block and what is wrong with it, or nil.
-  package func pack(_ rows: UnsafePointer<Float>, into block: UnsafeMutableRawPointer, error: inout PackingError) -> (
-    row: Int, fault: Fault
-  )? {
+  package func pack(
+    _ rows: UnsafePointer<Float>, targets: [Float]? = nil, into block: UnsafeMutableRawPointer, error: inout PackingError
+  ) -> (row: Int, fault: Fault)? {
     for r in 0..<16 {
       if let fault = fault(rows + r * layout.inputs) { return (r, fault) }
     }
     switch layout.encoding {
-    case .q8x16, .q4x16: packQuantized(rows, block, &error)
+    case .q8x16, .q4x16: packQuantized(rows, targets, block, &error)
     case .f16x16: packHalves(rows, block, &error)
     default: packFloats(rows, block)
     }
@@ -71,7 +75,9 @@ package struct BlockPacker {
     clear(block, from: layout.inputs * 32)
   }
 
-  private func packQuantized(_ rows: UnsafePointer<Float>, _ block: UnsafeMutableRawPointer, _ error: inout PackingError) {
+  private func packQuantized(
+    _ rows: UnsafePointer<Float>, _ targets: [Float]?, _ block: UnsafeMutableRawPointer, _ error: inout PackingError
+  ) {
     let group = layout.group
     let scales = block.assumingMemoryBound(to: UInt16.self)
     let payload = (block + layout.payloadOffset).assumingMemoryBound(to: UInt8.self)
@@ -80,7 +86,11 @@ package struct BlockPacker {
     withUnsafeTemporaryAllocation(of: Int8.self, capacity: 16 * layout.paddedInputs) { codes in
       importance.withUnsafeBufferPointer { importance in
         guard let codes = codes.baseAddress, let importance = importance.baseAddress else { return }
-        chooseScales(rows, importance, scales, codes)
+        if let targets {
+          chooseScales(targets, importance, scales, codes)
+        } else {
+          chooseScales(rows, importance, scales, codes)
+        }
         let outputs = feedback.map {
           $0.quantize(
             rows, scales: scales, group: group, range: layout.encoding == .q8x16 ? -127...127 : -8...7, into: codes,
@@ -92,7 +102,7 @@ package struct BlockPacker {
             let q = codes + r * layout.paddedInputs + first
             let x = rows + r * layout.inputs + first
             let step = HalfFloat.widen(scales[g * 16 + r])
-            error.add(count: min(group, layout.inputs - first)) { (x[$0], step * Float(q[$0]), importance[first + $0]) }
+            error.add(count: min(group, layout.inputs - first)) { (x[$0], step * Float(q[$0]), isMeasured ? importance[first + $0] : 1) }
             if layout.encoding == .q8x16 {
               store8(q, group, payload + first * 16 + 4 * r)
             } else {
@@ -100,7 +110,7 @@ package struct BlockPacker {
             }
           }
         }
-        if let outputs { error.outputs += outputs }
+        if isMeasured, let outputs { error.outputs += outputs }
       }
     }
   }

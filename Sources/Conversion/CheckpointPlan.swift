@@ -53,6 +53,31 @@ package struct PlannedTensor: Sendable {
   package let role: TensorRole
   package let sources: [TensorRows]
   package let order: Order
+
+  /// Rows as they lie in the checkpoint, one after another, `order` not applied; they may come from several of its tensors.
+  func read(rows wanted: Range<Int>, from source: any TensorSource, into out: UnsafeMutablePointer<Float>) throws {
+    let size = shape.dropFirst().reduce(1, *)
+    var base = 0
+    for part in sources {
+      let overlap = wanted.clamped(to: base..<base + part.rows.count)
+      if !overlap.isEmpty {
+        let first = part.rows.lowerBound - base
+        try source.read(
+          part.info.name, rows: overlap.lowerBound + first..<overlap.upperBound + first, into: out + (overlap.lowerBound - wanted.lowerBound) * size)
+      }
+      base += part.rows.count
+    }
+  }
+
+  /// Some rows of a tensor, all when nil.
+  func read(rows: Range<Int>? = nil, from source: any TensorSource) throws -> [Float] {
+    let rows = rows ?? 0..<(shape.first ?? 1)
+    var values = [Float](repeating: 0, count: rows.count * shape.dropFirst().reduce(1, *))
+    try values.withUnsafeMutableBufferPointer { buffer in
+      if let base = buffer.baseAddress { try read(rows: rows, from: source, into: base) }
+    }
+    return values
+  }
 }
 
 /// Collects the tensors a system needs, in order of first use. Nothing is read; every fault is gathered, so that one run names them all.

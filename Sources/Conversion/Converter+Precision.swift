@@ -23,7 +23,7 @@ extension Converter {
 
   /// Encodings by the policy, or those that suit the target.
   func encodings(pool: ThreadPool, progress: (_ done: Int, _ tensor: String) throws -> Void) throws -> Encodings {
-    let policy = PrecisionPolicy(type: options.type, vision: options.visionType, group: options.group, layers: system.textLayers)
+    let policy = PrecisionPolicy(type: options.type, vision: options.visionType, group: options.group)
     var chosen = system.tensors.map { policy.encoding($0.role, inputs: $0.shape.count == 2 ? $0.shape[1] : 0) }
     guard let target = options.target else { return chosen }
     let open = system.tensors.indices.filter { isOpen(system.tensors[$0]) }
@@ -77,11 +77,16 @@ extension Converter {
     else {
       throw ConversionError.unsupported("tensor \(tensor.name) of shape \(tensor.shape) as \(encoding.name)")
     }
-    let importance = encoding.isQuantized ? try importance(of: tensor) : nil
-    return try MatrixStream(tensor: tensor, source: system.source, layout: layout, importance: importance, pool: pool)
+    let importance = encoding.isQuantized ? try importance(of: tensor, encoding, pool) : nil
+    let targets =
+      encoding == .q4x16 && importance == nil && options.usesFeedback ? try estimate.valueTargets(of: tensor, layout, pool) : nil
+    return try MatrixStream(
+      tensor: tensor, source: system.source, layout: layout, importance: importance, targets: targets, pool: pool)
   }
 
-  private func importance(of tensor: PlannedTensor) throws -> InputImportance? {
-    try InputImportance(options.importance, of: tensor.name, usesMoments: options.usesFeedback)
+  private func importance(of tensor: PlannedTensor, _ encoding: TensorEncoding, _ pool: ThreadPool) throws -> InputImportance? {
+    if let measured = try InputImportance(options.importance, of: tensor.name, usesMoments: options.usesFeedback) { return measured }
+    // int8 errs too little for a guess to matter.
+    return encoding == .q4x16 ? try estimate.importance(of: tensor, usesFeedback: options.usesFeedback, pool: pool) : nil
   }
 }

@@ -41,6 +41,7 @@ package struct Converter {
   package let checkpoint: OpenCheckpoint
   package let system: SystemDescription
   let options: Options
+  let estimate: BlockEstimate
   private let metadata: [(key: String, value: MetadataValue)]
 
   /// Understands the checkpoint; after this only reading numbers and writing can fail.
@@ -52,6 +53,7 @@ package struct Converter {
     self.checkpoint = checkpoint
     self.options = options
     system = try SystemDescription(checkpoint)
+    estimate = BlockEstimate(system)
     try options.importance?.check(against: system.tensors)
     let vocabSize = system.metadata.lazy.compactMap { if case ("language.vocabSize", .int(let size)) = $0 { size } else { nil } }.first
     let tokenizer = try TokenizerMetadata(checkpoint, system.tokenizer).entries(vocabSize: vocabSize ?? 0)
@@ -69,7 +71,7 @@ package struct Converter {
 
   /// Weights read over the whole conversion, the unit of progress.
   package var totalElements: Int {
-    let policy = PrecisionPolicy(type: options.type, group: options.group, layers: system.textLayers)
+    let policy = PrecisionPolicy(type: options.type, group: options.group)
     return system.tensors.reduce(0) { sum, tensor in
       let passes = options.target != nil && isOpen(tensor) ? 1 + policy.choices(inputs: tensor.shape[1]).count : 1
       return sum + passes * tensor.shape.reduce(1, *)

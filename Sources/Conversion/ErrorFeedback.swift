@@ -8,22 +8,22 @@ struct ErrorFeedback: Sendable {
   let inputs: Int
   private let block: Int
   /// `[inputs, block]`: row j holds U_ij for the i < j of its block.
-  private let rows: [Float]
+  let rows: [Float]
   /// D, `[inputs]`.
   private let weights: [Float]
 
-  /// Added to the diagonal, of its mean: what keeps inputs that never vary, and those that never differ, from ruling the rest.
-  private static let damping = 0.01
-
-  /// - Parameter moments: means of x_i·x_j, `[inputs, block]` as in `ImportanceFile`, finite.
+  /// - Parameters:
+  ///   - moments: means of x_i·x_j, `[inputs, block]` as in `ImportanceFile`, finite.
+  ///   - damping: added to the diagonal, of its mean: what keeps inputs that never vary, and those that never differ, from ruling the rest.
   /// - Returns: nil where no such sum can have given them: they are then not positive definite even with the damping.
-  init?(moments: [Float], inputs n: Int) {
+  init?(moments: [Float], inputs n: Int, damping: Double = 0.01) {
     guard n > 0, !moments.isEmpty, moments.count % n == 0, moments.count / n <= n else { return nil }
     let block = moments.count / n
     let mean = (0..<n).reduce(0.0) { $0 + Double(moments[$1 * block + $1 % block]) } / Double(n)
     guard mean > 1e-30 else { return nil }
     // Scaled to a mean of 1, so that the sizes of the inputs never matter.
     var h = moments.map { Double($0) / mean }
+    for i in 0..<n { h[i * block + i % block] += damping }
     var d = [Double](repeating: 0, count: n)
     let isSound = h.withUnsafeMutableBufferPointer { h -> Bool in
       guard let h = h.baseAddress else { return false }
@@ -42,7 +42,6 @@ struct ErrorFeedback: Sendable {
 
   /// H = UDUᵀ for one block: row j of `h` is replaced by column j of U above the diagonal.
   private static func decompose(_ h: UnsafeMutablePointer<Double>, count: Int, stride: Int, into d: inout ArraySlice<Double>) -> Bool {
-    for i in 0..<count { h[i * stride + i] += damping }
     // From the last input backwards: what it explains is taken out of those before it.
     for j in Swift.stride(from: count - 1, through: 0, by: -1) {
       let row = h + j * stride

@@ -8,16 +8,25 @@ struct MatrixStream {
   let source: any TensorSource
   let layout: PackedLayout
   let pool: ThreadPool
-  /// Whether something is known of its inputs.
+  /// Whether something was measured of its inputs.
   let isWeighted: Bool
   private let packer: BlockPacker
   /// All of a matrix, `[outputs, inputs]`, whose rows are not rows of the checkpoint's: a transposed one, or resized positions.
   private let turned: [Float]?
 
-  /// - Parameter importance: of each input, see `BlockPacker`.
-  init(tensor: PlannedTensor, source: any TensorSource, layout: PackedLayout, importance: InputImportance?, pool: ThreadPool) throws {
+  /// What the last rows are rounded at instead of what they are, `[rows, inputs]`.
+  private let targets: [Float]
+
+  /// - Parameters:
+  ///   - importance: of each input, see `BlockPacker`.
+  ///   - targets: what the last rows are rounded at instead of what they are, `[rows, inputs]`.
+  init(
+    tensor: PlannedTensor, source: any TensorSource, layout: PackedLayout, importance: InputImportance?, targets: [Float]? = nil,
+    pool: ThreadPool
+  ) throws {
     self.tensor = tensor
-    isWeighted = importance != nil
+    self.targets = targets ?? []
+    isWeighted = importance?.isMeasured == true
     packer = BlockPacker(layout: layout, importance: importance)
     self.source = source
     self.layout = layout
@@ -90,32 +99,33 @@ struct MatrixStream {
     let rows = UnsafeMutablePointer<Float>.allocate(capacity: 16 * layout.inputs)
     defer { rows.deallocate() }
     rows.initialize(repeating: 0, count: 16 * layout.inputs)
-    // The block's rows may come from several checkpoint tensors.
     let wanted = block * 16..<min(block * 16 + 16, layout.outputs)
     if let turned {
       for i in 0..<wanted.count * layout.inputs { rows[i] = turned[wanted.lowerBound * layout.inputs + i] }
     } else {
-      var base = 0
-      for part in tensor.sources {
-        let overlap = wanted.clamped(to: base..<base + part.rows.count)
-        if !overlap.isEmpty {
-          let first = part.rows.lowerBound - base
-          try source.read(
-            part.info.name, rows: overlap.lowerBound + first..<overlap.upperBound + first,
-            into: rows + (overlap.lowerBound - wanted.lowerBound) * layout.inputs)
-        }
-        base += part.rows.count
-      }
+      try tensor.read(rows: wanted, from: source, into: rows)
     }
     if case .transposedRows(let count) = tensor.order { transposeRows(rows, count) }
     var error = PackingError()
     guard let block = slab.baseAddress else { return error }
-    if let (row, fault) = packer.pack(rows, into: block + offset, error: &error) {
+    if let (row, fault) = packer.pack(rows, targets: target(wanted, rows), into: block + offset, error: &error) {
       throw ConversionError.notRepresentable(
         tensor: tensor.name, row: wanted.lowerBound + row,
         detail: fault == .notFinite ? "not a finite number" : "beyond the range of f16; convert to f32, int8 or int4")
     }
     return error
+  }
+
+  /// What the rows are rounded at: themselves (nil), or targets where there are any.
+  private func target(_ wanted: Range<Int>, _ rows: UnsafePointer<Float>) -> [Float]? {
+    let first = layout.outputs - targets.count / layout.inputs
+    guard wanted.upperBound > first else { return nil }
+    var all = Array(UnsafeBufferPointer(start: rows, count: 16 * layout.inputs))
+    for row in wanted where row >= first {
+      let (to, from) = ((row - wanted.lowerBound) * layout.inputs, (row - first) * layout.inputs)
+      for i in 0..<layout.inputs { all[to + i] = targets[from + i] }
+    }
+    return all
   }
 
   /// Each of 16 rows is a matrix `[count, inputs / count]`; makes it `[inputs / count, count]`.

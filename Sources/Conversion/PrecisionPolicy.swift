@@ -4,22 +4,34 @@ import WeightFile
 /// The `--type` of a conversion.
 package enum ModelType: String, CaseIterable, Sendable { case f32, f16, int8, int4 }
 
-/// Which encoding a tensor gets. int4 is for the bulk of the decoder; what is small or sensitive stays higher.
+/// Which encoding a tensor gets. int4 is for all of the decoder that is read for each token but q|k|v of every fifth layer; how many inputs
+/// share a scale there follows from what a matrix's errors cost. In thousandths of a nat, the divergence from f32 with one kind of matrix
+/// in int4 of groups of 64, mean of nano Monkey, Vary, Ferret-v2 and HiRes-LLaVA, and what weights of that kind are of a LLaMA decoder of
+/// 1.1 B with grouped heads:
+///
+/// | q\|k\|v | attention's outputs | gate and up | contractions | head | embedding |
+/// |---|---|---|---|---|---|
+/// | 5.1 | 1.8 | 1.7 | 0.8 | 0.9 | 0.7 |
+/// | 11 % | 9 % | 49 % | 25 % | 6 % | not read |
+///
+/// Half a group leaves 0.8 of the squared error for a quarter of a bit, twice a group 1.1 (contractions 1.3) for an eighth less, 8 bits
+/// 0.005. So attention gets small groups and what is saved on gate and up. That is 561 MB a token for that decoder, 4.34 bits a weight; with
+/// attention's outputs, the head, the first q|k|v and the first and last contractions in int8 and groups of 64 it was 641 MB, for about the
+/// same divergence (tools/bench/QUALITY.md).
 package struct PrecisionPolicy: Sendable {
   package let type: ModelType
   /// The type of vision tower and projector.
   package let vision: ModelType
-  /// Inputs per scale of int4 matrices. int8 takes twice as many where they divide the inputs: that costs it little and saves the kernels
-  /// a tenth of their time. Wide matrices of encoders take eight times as many, see `encoderGroup`.
+  /// Inputs per scale of contractions and the head in int4; attention takes half as many. int8, and gate and up in int4, take twice as many
+  /// where they divide the inputs: that costs them little and saves the kernels a tenth of their time. Wide matrices of encoders take eight
+  /// times as many, see `encoderGroup`.
   package let group: Int
-  let layers: Int
 
   /// - Parameter vision: nil: as the decoder.
-  package init(type: ModelType, vision: ModelType? = nil, group: Int, layers: Int) {
+  package init(type: ModelType, vision: ModelType? = nil, group: Int) {
     self.type = type
     self.vision = vision ?? type
     self.group = group
-    self.layers = layers
   }
 
   /// - Parameter inputs: of the matrix.
@@ -36,8 +48,17 @@ package struct PrecisionPolicy: Sendable {
     if role == .patch { return (.f16x16, 0) }
     if role == .vision || role == .projector, let group = encoderGroup(inputs) { return (.q8x16, group) }
     let large = inputs % (2 * group) == 0 ? 2 * group : group
-    guard type == .int4, case .decoder(let layer, let part) = role else { return (.q8x16, large) }
-    return staysHigher(layer, part) ? (.q8x16, large) : (.q4x16, group)
+    guard type == .int4 else { return (.q8x16, large) }
+    let small = group % 64 == 0 ? group / 2 : group
+    switch role {
+    // Layers do not differ much in what an error costs; every fifth is what there is room for.
+    case .decoder(let layer, .attentionIn): return layer % 5 == 0 ? (.q8x16, large) : (.q4x16, small)
+    case .decoder(_, .attentionOut): return (.q4x16, small)
+    case .decoder(_, .mlpIn): return (.q4x16, large)
+    case .decoder(_, .mlpOut), .head: return (.q4x16, group)
+    // Of an embedding a token reads one row. Where it is the head as well, errors come in at both ends.
+    default: return (.q8x16, large)
+    }
   }
 
   /// Inputs per scale of an encoder's matrix with 768 inputs and more: the largest part of a row that is a whole number of vectors and no
@@ -68,18 +89,6 @@ package struct PrecisionPolicy: Sendable {
     // Never calibrated, since nothing is multiplied by it: in int4 it undoes half of what feedback gains elsewhere.
     case .embedding: 2
     default: ofOutputs ? 1 : 0.3
-    }
-  }
-
-  /// What an int4 model keeps in int8. Measured on the built-in model as divergence of the answers' distributions from f32's: everything
-  /// in int4 0.0023; without the attentions' outputs 0.0014, without the first layer's q|k|v too 0.0009. For a 7B model that is 4 % of
-  /// the bytes. Contractions of the first and last layers see the largest activations of large models.
-  private func staysHigher(_ layer: Int, _ part: TensorRole.DecoderPart) -> Bool {
-    switch part {
-    case .attentionOut: true
-    case .attentionIn: layer == 0
-    case .mlpOut: layer == 0 || layer == layers - 1
-    case .mlpIn: false
     }
   }
 }

@@ -75,9 +75,11 @@ import WeightFile
     #expect(m.strings("tokenizer.pieces")?.count == 320 && m.strings("tokenizer.added") == ["<unk>", "<s>", "</s>"])
     #expect(file.record("language.layers.1.attn.qkv.weight")?.encoding == .q4x16)
     #expect(file.record("language.layers.0.attn.qkv.weight")?.encoding == .q8x16)
-    #expect(file.record("language.layers.1.attn.out.weight")?.encoding == .q8x16)
+    #expect(file.record("language.layers.1.attn.out.weight")?.encoding == .q4x16)
     #expect(file.record("language.layers.1.mlp.gateUp.weight")?.encoding == .q4x16)
-    #expect(file.record("language.layers.1.mlp.contract.weight")?.encoding == .q8x16)
+    #expect(file.record("language.layers.1.mlp.contract.weight")?.encoding == .q4x16)
+    #expect(file.record("language.head.weight")?.encoding == .q4x16)
+    #expect(file.record("language.embedding.weight")?.encoding == .q8x16)
     #expect(file.record("vision.patch.weight")?.encoding == .f16x16)
     #expect(file.record("vision.layers.0.restore.local.weight")?.shape == [9, 24])
   }

@@ -159,10 +159,31 @@ import WeightFile
   /// CLIP-L, SAM ViT-B, Qwen-VL's bigG; a nano tower; a width that only the smaller groups divide.
   @Test(arguments: [(1024, 512), (4096, 512), (768, 384), (3072, 512), (1664, 416), (8192, 512), (128, 128), (512, 128), (1000, 64), (1088, 64)])
   func encodersTakeWideGroups(inputs: Int, group: Int) {
-    let policy = PrecisionPolicy(type: .int8, group: 64, layers: 2)
+    let policy = PrecisionPolicy(type: .int8, group: 64)
     #expect(policy.encoding(.vision, inputs: inputs) == (.q8x16, group))
     #expect(policy.encoding(.projector, inputs: inputs) == (.q8x16, group))
     let large = inputs % 128 == 0 ? 128 : 64
     #expect(policy.encoding(.decoder(layer: 0, .mlpIn), inputs: inputs) == (.q8x16, large))
+  }
+
+  /// LLaMA of 1.1 B: 22 layers of 2048 → 2560, 2048 → 2048, 2048 → 11264, 5632 → 2048, and a head of 32000.
+  @Test func int4ReadsFewBytesForAToken() throws {
+    let policy = PrecisionPolicy(type: .int4, group: 64)
+    func bytes(_ role: TensorRole, _ outputs: Int, _ inputs: Int) throws -> Int {
+      let (encoding, group) = policy.encoding(role, inputs: inputs)
+      return try #require(PackedLayout(encoding: encoding, outputs: outputs, inputs: inputs, group: group)).byteCount
+    }
+    var total = try bytes(.head, 32000, 2048)
+    for layer in 0..<22 {
+      total += try bytes(.decoder(layer: layer, .attentionIn), 2560, 2048) + bytes(.decoder(layer: layer, .attentionOut), 2048, 2048)
+      total += try bytes(.decoder(layer: layer, .mlpIn), 11264, 2048) + bytes(.decoder(layer: layer, .mlpOut), 2048, 5632)
+    }
+    #expect(total < 562_000_000, "\(total)")
+    #expect(policy.encoding(.embedding, inputs: 2048) == (.q8x16, 128))
+    #expect(policy.encoding(.decoder(layer: 5, .attentionIn), inputs: 2048) == (.q8x16, 128))
+    #expect(policy.encoding(.decoder(layer: 6, .attentionIn), inputs: 2048) == (.q4x16, 32))
+    // Widths that only the small group divides.
+    #expect(policy.encoding(.decoder(layer: 6, .mlpIn), inputs: 192) == (.q4x16, 64))
+    #expect(PrecisionPolicy(type: .int4, group: 32).encoding(.decoder(layer: 1, .attentionOut), inputs: 192) == (.q4x16, 32))
   }
 }

@@ -27,7 +27,7 @@ struct ConvertCommand: ParsableCommand {
   @Option(help: "auto stores a tensor compressed where that saves enough; zstd and none force it.")
   var compress = Compress.auto
 
-  @Option(help: "Weights that share a scale in int4; in int8 twice as many where they divide the inputs.")
+  @Option(help: "Weights that share a scale in int4: half as many in attention, twice as many in gate and up and in int8 where they divide the inputs.")
   var group = 64
 
   @Option(help: "Of an int4 model: bytes that all weights may take, with K, M or G. Errors then decide which matrices get 8 bits.")

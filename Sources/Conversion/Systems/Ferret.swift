@@ -56,7 +56,7 @@ enum Ferret {
     }
     needs.regionToken = ("<region_fea>", token)
     return try SystemDescription(
-      system: kind.rawValue, plan: plan, metadata: entries, textLayers: text.layers, tokenizer: needs
+      system: kind.rawValue, plan: plan, metadata: entries, tokenizer: needs
     ) { name in
       decoder.isIgnorable(name, text) || tower.isIgnorable(name, used: used) || local?.isIgnorable(name) == true
     }

@@ -40,7 +40,7 @@ enum GOTCheckpoint {
       try network.metadata(.blip) + marks + decoder.metadata(text)
       + prompt.overridden(by: config).metadata(imageTokenSplitsText: true)
     return try SystemDescription(
-      system: "got", plan: plan, metadata: entries, textLayers: text.layers,
+      system: "got", plan: plan, metadata: entries,
       tokenizer: TokenizerNeeds(endTokens: ["<|im_end|>", "<|endoftext|>"])
     ) { decoder.isIgnorable($0, text) }
   }

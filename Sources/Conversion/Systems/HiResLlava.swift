@@ -30,7 +30,7 @@ enum HiResLlava {
     entries += [("projector.kind", .string("sampler")), ("projector.hiddenSize", .int(text.hiddenSize))]
     entries += decoder.metadata(text)
     entries += try PromptFormat.vicuna.overridden(by: config).metadata(imageTokenSplitsText: true)
-    return try SystemDescription(system: "hires_llava", plan: plan, metadata: entries, textLayers: text.layers) { name in
+    return try SystemDescription(system: "hires_llava", plan: plan, metadata: entries) { name in
       decoder.isIgnorable(name, text) || tower.isIgnorable(name, used: used)
     }
   }

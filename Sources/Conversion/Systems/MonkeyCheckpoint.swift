@@ -34,7 +34,7 @@ enum MonkeyCheckpoint {
     let shown = textMonkey == nil ? [] : ["<ref>", "</ref>", "<box>", "</box>", "<quad>", "</quad>"]
     return try SystemDescription(
       system: textMonkey == nil ? "monkey" : "text_monkey", plan: plan,
-      metadata: visual.metadata + (textMonkey?.metadata ?? []) + text.metadata + prompt, textLayers: text.layers,
+      metadata: visual.metadata + (textMonkey?.metadata ?? []) + text.metadata + prompt,
       tokenizer: TokenizerNeeds(shownTokens: shown)
     ) { QwenV1Names.isIgnorable($0, text) || textMonkey?.isIgnorable($0) == true }
   }

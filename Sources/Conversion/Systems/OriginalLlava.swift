@@ -50,8 +50,7 @@ enum OriginalLlava {
     return try SystemDescription(
       system: system, plan: plan,
       metadata: SystemDescription.visionMetadata(vision, used: used, dropClass: dropClass) + imageEntries + projector
-        + decoder.metadata(text) + prompt.metadata(imageTokenSplitsText: true),
-      textLayers: text.layers
+        + decoder.metadata(text) + prompt.metadata(imageTokenSplitsText: true)
     ) { name in
       decoder.isIgnorable(name, text) || tower.isIgnorable(name, used: used)
         || (system == "llava" && name == "model.image_newline")

@@ -7,7 +7,6 @@ package struct SystemDescription {
   package let tensors: [PlannedTensor]
   package let source: any TensorSource
   package let metadata: [(key: String, value: MetadataValue)]
-  package let textLayers: Int
   package let tokenizer: TokenizerNeeds
 
   /// Recognises the system by its tensors or by `architectures` in config.json.
@@ -39,7 +38,7 @@ package struct SystemDescription {
   }
 
   init(
-    system: String, plan: CheckpointPlan, metadata: [(key: String, value: MetadataValue)], textLayers: Int,
+    system: String, plan: CheckpointPlan, metadata: [(key: String, value: MetadataValue)],
     tokenizer: TokenizerNeeds = TokenizerNeeds(), isIgnorable: (String) -> Bool
   ) throws {
     try plan.finish(isIgnorable: isIgnorable)
@@ -47,7 +46,6 @@ package struct SystemDescription {
     tensors = plan.tensors
     source = plan.source
     self.metadata = metadata
-    self.textLayers = textLayers
     self.tokenizer = tokenizer
   }
 

@@ -73,7 +73,7 @@ enum TransformersLlava {
     entries += try prompt.overridden(by: config).metadata(imageTokenSplitsText: false)
     let imageToken = try config.int("image_token_index", default: try config.int("image_token_id", default: 32000))
     return try SystemDescription(
-      system: isNext ? "llava_next" : "llava", plan: plan, metadata: entries, textLayers: text.layers,
+      system: isNext ? "llava_next" : "llava", plan: plan, metadata: entries,
       tokenizer: TokenizerNeeds(imageToken: imageToken)
     ) { name in
       decoder.isIgnorable(name, text) || tower.isIgnorable(name, used: used)

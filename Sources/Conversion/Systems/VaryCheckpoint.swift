@@ -37,7 +37,7 @@ enum VaryCheckpoint {
       try network.metadata(preprocessing(config, default: .blip)) + marks + text.metadata + [("vary.hasCLIP", .bool(false))]
       + prompt.overridden(by: config).metadata(imageTokenSplitsText: true)
     return try SystemDescription(
-      system: "vary", plan: plan, metadata: entries, textLayers: text.layers, tokenizer: TokenizerNeeds(addsBegin: true)
+      system: "vary", plan: plan, metadata: entries, tokenizer: TokenizerNeeds(addsBegin: true)
     ) { OPTNames.isIgnorable($0) }
   }
 
@@ -82,7 +82,7 @@ enum VaryCheckpoint {
       + image.metadata(fit: "square_crop", cropSize: vision.imageSize) + marks + entries + [("vary.hasCLIP", .bool(true))]
       + prompt.overridden(by: config).metadata(imageTokenSplitsText: true)
     return try SystemDescription(
-      system: "vary", plan: plan, metadata: all, textLayers: layers,
+      system: "vary", plan: plan, metadata: all,
       tokenizer: TokenizerNeeds(endTokens: isQwen ? ["<|im_end|>", "<|endoftext|>"] : [])
     ) { ignores($0) || clip.isIgnorable($0, used: used) }
   }
