@@ -9,7 +9,7 @@ package struct Context {
   package let pool: ThreadPool
   package let arena: Arena
   package let stop: StopSignal
-  /// True: attention in which every query sees every key is computed in integers, queries and keys of wide heads with 8 bits. For models whose
+  /// True: attention in which every query sees every key is computed in integers, heads of 64 and more with 8 bits. For models whose
   /// weights are quantised: the errors of their products are larger.
   package let integerAttention: Bool
   /// Gets the inputs of every `Linear`; nil: nobody asked.
