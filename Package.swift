@@ -2,19 +2,23 @@
 // SPDX-License-Identifier: Apache-2.0
 import PackageDescription
 
-/// Flags of one x86-64 instruction set. They reach clang (so that its intrinsics are there) and Swift's own code generator.
-/// Elsewhere those modules compile to nothing.
-func instructionSet(_ features: [String], cpu: String) -> [SwiftSetting] {
-  #if arch(x86_64)
-    [.unsafeFlags(features.flatMap { ["-Xcc", "-m\($0)"] } + ["-Xcc", "-march=\(cpu)", "-Ounchecked", "-wmo"])]
-  #else
-    []
-  #endif
+/// Flags of one instruction set. They reach clang (so that its intrinsics are there) and Swift's own
+/// code generator. On other processors those modules compile to nothing: `HAS_LANES` is what Sources/KernelsLanes asks for.
+func instructionSet(_ flags: [String], cpu: String) -> [SwiftSetting] {
+  [.define("HAS_LANES"), .unsafeFlags((flags + ["-march=\(cpu)"]).flatMap { ["-Xcc", $0] } + ["-Ounchecked", "-wmo"])]
 }
 
-let avx2 = instructionSet(["avx2", "fma", "f16c"], cpu: "haswell")
-let avx512 = instructionSet(
-  ["avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512vnni"], cpu: "cascadelake")
+#if arch(x86_64)
+  let avx2 = instructionSet(["-mavx2", "-mfma", "-mf16c"], cpu: "haswell")
+  let avx512 = instructionSet(["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx512vnni"], cpu: "cascadelake")
+#else
+  let (avx2, avx512): ([SwiftSetting], [SwiftSetting]) = ([], [])
+#endif
+#if arch(arm64)
+  let neon = instructionSet([], cpu: "armv8.2-a+dotprod")
+#else
+  let neon: [SwiftSetting] = []
+#endif
 
 /// libfovea.so carries the Swift runtime it needs and exports the symbols of include/fovea.map, nothing else.
 let standAlone: [LinkerSetting] = [
@@ -29,7 +33,7 @@ let standAlone: [LinkerSetting] = [
 
 // A target lists everything below it, not only what it imports. SwiftPM compiles a target again when one of its own dependencies
 // has changed, and a type's layout may come from further down: code compiled for the old layout crashes.
-let kernels: [Target.Dependency] = ["Shims", "KernelsScalar", "KernelsAVX2", "KernelsAVX512", "Kernels"]
+let kernels: [Target.Dependency] = ["Shims", "KernelsScalar", "KernelsAVX2", "KernelsAVX512", "KernelsNEON", "Kernels"]
 let weights: [Target.Dependency] = ["Shims", "CZstd", "WeightFile"]
 let runtime = kernels + weights.dropFirst() + ["Runtime"]
 let images: [Target.Dependency] = ["CPNG", "CJPEG", "ImageCodecs", "Images"]
@@ -55,6 +59,7 @@ let package = Package(
     .target(name: "KernelsScalar", dependencies: ["Shims"]),
     .target(name: "KernelsAVX2", dependencies: ["Shims"], swiftSettings: avx2),
     .target(name: "KernelsAVX512", dependencies: ["Shims"], swiftSettings: avx512),
+    .target(name: "KernelsNEON", dependencies: ["Shims"], swiftSettings: neon),
     .target(name: "Kernels", dependencies: Array(kernels.dropLast())),
     .target(name: "WeightFile", dependencies: Array(weights.dropLast()), exclude: ["FORMAT.md"]),
     .target(name: "Runtime", dependencies: Array(runtime.dropLast())),

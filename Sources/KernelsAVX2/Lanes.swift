@@ -144,6 +144,8 @@ struct IntegerLanes {
   @inline(__always) func addingQuads(_: IntegerLanes, _: IntegerLanes) -> IntegerLanes { self }
   @inline(__always) static var multipliesQuads: Bool { false }
   @inline(__always) static var quadOffset: Int32 { 0 }
+  /// What weights of attention are stored less.
+  @inline(__always) static var weightOffset: Int32 { 0 }
   @inline(__always) static func - (x: IntegerLanes, y: IntegerLanes) -> IntegerLanes {
     IntegerLanes(_mm256_sub_epi32(x.a, y.a), _mm256_sub_epi32(x.b, y.b))
   }

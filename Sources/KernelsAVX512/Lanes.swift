@@ -104,6 +104,8 @@ struct IntegerLanes {
   }
   @inline(__always) static var multipliesQuads: Bool { true }
   @inline(__always) static var quadOffset: Int32 { 128 }
+  /// What weights of attention are stored less.
+  @inline(__always) static var weightOffset: Int32 { 0 }
   @inline(__always) static func - (a: IntegerLanes, b: IntegerLanes) -> IntegerLanes { IntegerLanes(_mm512_sub_epi32(a.v, b.v)) }
   /// The low words of self, and above them those of `high`.
   @inline(__always) func paired(_ high: IntegerLanes) -> IntegerLanes {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#if arch(x86_64)
+#if HAS_LANES
 
 /// Activations in place, 16 values a step, exact to ScalarKernels, whose formulas these are.
 extension VectorKernels {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#if arch(x86_64)
+#if HAS_LANES
 import Shims
 
 /// Working memory of `attentionBytes` for some queries and one block of 64 keys, and the steps on it. Numbers of 8 bits stand in quads of
@@ -15,6 +15,8 @@ struct AttentionBytes {
   let keyOffset: UnsafeMutablePointer<Int32>
   /// [64 / inLane, padded]: the block's values; which keys share a quad or pair is `packValues`' and `weights`' business.
   let value: UnsafeMutablePointer<Int32>
+  /// [padded] if weights are stored less `weightOffset`, else nothing: `weightOffset` · the sum of a channel's values.
+  let valueOffset: UnsafeMutablePointer<Int32>
   /// [64], [padded]: the value of one step.
   let keyScale, valueScale: UnsafeMutablePointer<Float>
   /// [32]: what is added to the weights of the block before they are cut, two int16 in one: those of keys i and 32 + i, then 16 + i and 48 + i.
@@ -39,8 +41,11 @@ struct AttentionBytes {
   /// Numbers in an int32.
   @inline(__always) static var inLane: Int { IntegerLanes.multipliesQuads ? 4 : 2 }
 
+  /// Size of `valueOffset`.
+  @inline(__always) private static func valueOffsets(_ padded: Int) -> Int { IntegerLanes.weightOffset == 0 ? 0 : padded }
+
   private static func blockFloats(_ padded: Int) -> Int {
-    64 * padded + 2 * (64 / inLane) * padded + 64 + 64 + padded + 32 + 6 * 64 + 16 + 6 * 64 + 6 * 64 / inLane + 3 * 16
+    64 * padded + 2 * (64 / inLane) * padded + 64 + 64 + padded + valueOffsets(padded) + 32 + 6 * 64 + 16 + 6 * 64 + 6 * 64 / inLane + 3 * 16
   }
 
   private static func queryFloats(_ padded: Int) -> Int { padded / inLane + padded + 16 + 2 }
@@ -70,7 +75,8 @@ struct AttentionBytes {
     key = integers(rows + 64 * padded)
     value = key + lanes * padded
     keyOffset = value + lanes * padded
-    keyScale = floats(keyOffset + 64)
+    valueOffset = keyOffset + 64
+    keyScale = floats(valueOffset + Self.valueOffsets(padded))
     valueScale = keyScale + 64
     dither = integers(valueScale + padded)
     bias = floats(dither + 32)
@@ -167,7 +173,7 @@ struct AttentionBytes {
       }
       var sums = IntegerLanes()
       d = 0
-      while IntegerLanes.multipliesQuads, d < columns {
+      while IntegerLanes.quadOffset != 0, d < columns {
         sums = sums.addingQuads(IntegerLanes(key + d * 64 + j), IntegerLanes(repeating: IntegerLanes.quadOffset &* 0x0101_0101))
         d += 1
       }
@@ -220,6 +226,7 @@ struct AttentionBytes {
         target += isFew(block) ? 4 / Self.inLane * padded : padded
         j += 1
       }
+      if IntegerLanes.weightOffset != 0 { sumValues(d, block) }
       d += 16
     }
     j = 0
@@ -230,6 +237,24 @@ struct AttentionBytes {
       j += 1
     }
   }
+
+  /// `valueOffset` of 16 channels from `d` on.
+  @inline(__always)
+  private func sumValues(_ d: Int, _ block: Int) {
+    let half = IntegerLanes(repeating: IntegerLanes.weightOffset / 2 &* 0x0101_0101)  // the whole may not fit an int8
+    var sums = IntegerLanes()
+    var k = 0
+    while k < quadsOfKeys(block) {
+      let values = IntegerLanes(value + k * padded + d)
+      sums = sums.addingQuads(values, half).addingQuads(values, half)
+      k += 1
+    }
+    sums.store(valueOffset + d)
+  }
+
+  /// Quads or pairs of a channel's values.
+  @inline(__always)
+  private func quadsOfKeys(_ block: Int) -> Int { (isFew(block) ? 16 : 64) / Self.inLane }
 
   /// Scores of queries i ..< i + count with `seen` keys of the block: in steps of the query, but with the grid's bias in units of ln 2.
   @inline(__always)
@@ -371,11 +396,12 @@ struct AttentionBytes {
 
   @inline(__always)
   private func outputs<C: IntegerColumns>(_: C.Type, _ i: Int, _ count: Int, _ block: Int, _ d: Int) {
-    let (lanes, k) = (64 / Self.inLane, (isFew(block) ? 16 : 64) / Self.inLane)
+    let (lanes, k) = (64 / Self.inLane, quadsOfKeys(block))
+    let start = IntegerLanes.weightOffset == 0 ? C() : C(valueOffset + d)
     let t =
       IntegerLanes.multipliesQuads
-      ? IntegerTile<C>(Quads.self, start: C(), weight, stride: lanes, rows: count, value + d, step: padded * 4, count: k)
-      : IntegerTile<C>(Pairs.self, start: C(), weight, stride: lanes, rows: count, value + d, step: padded * 4, count: k)
+      ? IntegerTile<C>(Quads.self, start: start, weight, stride: lanes, rows: count, value + d, step: padded * 4, count: k)
+      : IntegerTile<C>(Pairs.self, start: start, weight, stride: lanes, rows: count, value + d, step: padded * 4, count: k)
     add(t.r0, i, d, 0)
     if count > 1 { add(t.r1, i, d, 1) }
     if count > 2 { add(t.r2, i, d, 2) }

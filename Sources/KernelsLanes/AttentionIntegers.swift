@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#if arch(x86_64)
+#if HAS_LANES
 import Shims
 
 /// Working memory of `attentionIntegers` for some queries and one block of 64 keys, and the steps on it.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#if arch(x86_64)
+#if HAS_LANES
 import Shims
 
 /// A single query: keys are turned to columns in registers, values read where they are. Bound by how fast both come: while one block of

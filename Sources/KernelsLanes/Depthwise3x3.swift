@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#if arch(x86_64)
+#if HAS_LANES
 
 extension VectorKernels {
   /// Depthwise 3×3 convolution, zero padding, 16 channels a step; exact to ScalarKernels.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#if arch(x86_64)
+#if HAS_LANES
 
 /// Adding and taking away 1.5 · 2²³ rounds |x| < 2²² to the nearest integer, ties to even.
 @inline(__always) var roundingShift: Lanes { Lanes(repeating: 12_582_912) }

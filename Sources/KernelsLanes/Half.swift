@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#if arch(x86_64)
+#if HAS_LANES
 
 /// IEEE f16 ↔ f32 by the conversion instructions, 16 values a step; exact to ScalarKernels.
 extension VectorKernels {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#if arch(x86_64)
+#if HAS_LANES
 
 /// Neighbouring int32 columns of one row, held in registers: one or four vectors of 16.
 protocol IntegerColumns {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#if arch(x86_64)
+#if HAS_LANES
 
 /// Σ over a row in 64 lanes, element i in lane i mod 64: four vectors of 16, folded (v0 + v2) + (v1 + v3), then 16 → … → 1.
 struct LaneSum {

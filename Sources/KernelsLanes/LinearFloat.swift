@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#if arch(x86_64)
+#if HAS_LANES
 import Shims
 
 /// y = x·Wᵀ + bias with float weights, in register tiles of 6 tokens × 16 or 64 output rows; exact to ScalarKernels.

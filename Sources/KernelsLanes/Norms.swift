@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#if arch(x86_64)
+#if HAS_LANES
 
 /// Norms of one row, sums in 64 lanes, exact to ScalarKernels.
 extension VectorKernels {

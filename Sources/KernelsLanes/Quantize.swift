@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#if arch(x86_64)
+#if HAS_LANES
 
 extension VectorKernels {
   /// One token's activations to int8 in groups, 16 values a step; exact to ScalarKernels. `group` is a multiple of 32.

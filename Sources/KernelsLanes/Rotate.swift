@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#if arch(x86_64)
+#if HAS_LANES
 
 extension VectorKernels {
   /// Rotary embedding of one head in place, NeoX halves, 16 pairs a step; exact to ScalarKernels.

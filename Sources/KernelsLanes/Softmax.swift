@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#if arch(x86_64)
+#if HAS_LANES
 
 extension VectorKernels {
   /// x ← softmax(x), 16 values a step, the sum in 64 lanes; exact to ScalarKernels.

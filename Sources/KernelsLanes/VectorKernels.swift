@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#if arch(x86_64)
+#if HAS_LANES
 
 /// The kernels of one instruction set, bit for bit those of `ScalarKernels`, whose formulas and orders of operations they follow.
 ///

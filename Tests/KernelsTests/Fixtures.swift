@@ -31,7 +31,7 @@ let awkwardSizes = [0, 1, 7, 15, 16, 17, 31, 33, 48, 63, 64, 65, 127, 192, 577, 
 /// Every table but the scalar one.
 var vectorTables: [KernelTable] { Array(KernelTable.all().dropFirst()) }
 
-func bits(_ x: [Float]) -> [UInt32] { x.map(\.bitPattern) }
+func bits(_ x: [Float]) -> [UInt32] { x.map { $0.bitPattern } }
 
 /// Guard value written around outputs: a kernel that stores past its end changes it.
 let guardValue: Float = 12345.678

@@ -8,7 +8,7 @@ import Testing
     let names = KernelTable.all().map { "\($0.name)" }
     #expect(names.first == "scalar")
     #expect(Set(names).count == names.count)
-    #expect(names == ["scalar", "avx2", "avx512"].filter(names.contains))
+    #expect(names == ["scalar", "avx2", "avx512", "neon"].filter(names.contains))
   }
 
   @Test("a name chooses its table; none, or one this CPU lacks, the best")

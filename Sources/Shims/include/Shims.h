@@ -31,8 +31,8 @@
 static inline int shims_errno(void) { return errno; }
 static inline int shims_open(const char *path, int flags, mode_t mode) { return open(path, flags, mode); }
 
-#if defined(__x86_64__)
+/* Each is empty on other processors. */
+#include "arm.h"
 #include "x86.h"
-#endif
 
 #endif

@@ -3,6 +3,7 @@
    Each wrapper names the features it needs, so that this header also compiles for a baseline target, which never calls them. */
 #ifndef FOVEA_SHIMS_X86_H
 #define FOVEA_SHIMS_X86_H
+#if defined(__x86_64__)
 #include <cpuid.h>
 #include <immintrin.h>
 #include <stdint.h>
@@ -153,4 +154,5 @@ FOVEA_AVX2 __m256 fovea_low_halves_256(__m256 x) {
   return fovea_words_256(_mm256_and_si256(_mm256_castps_si256(x), _mm256_set1_epi32(0xFFFF)));
 }
 FOVEA_AVX2 __m256 fovea_high_halves_256(__m256 x) { return fovea_words_256(_mm256_srli_epi32(_mm256_castps_si256(x), 16)); }
+#endif
 #endif
