@@ -109,6 +109,7 @@ def peer(work, name, measure, threads, isa):
         command = [work.python, os.path.join(HERE, "openvino_peer.py"), kind, work.need(work.model("openvino-" + part), "models")]
     else:
         file = f"{part}-{name.split()[1].lower()}.gguf"
+        forget(work.need(work.model(file), "models"))
         stage = "prepare" if isa == "native" else "prepare --avx2"
         program = "clip_peer" if kind == "encode" else "llama_peer"
         command = [work.need(work.peer(program, isa), stage), part, work.need(work.model(file), "models")]
@@ -128,6 +129,15 @@ def run(work, options):
             work.write("results.json", results)
 
 
+def forget(path):
+    """Each program brings its file into memory as it does after a start of the machine: how large the pages are then is its own doing."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+    finally:
+        os.close(descriptor)
+
+
 def one(work, options, name, limits, facts):
     measure = MEASURES[name]
     names = [n for n in measure.peers if options.wants(n)]
@@ -135,9 +145,7 @@ def one(work, options, name, limits, facts):
         # OpenVINO cannot be held to an older instruction set from outside.
         names = [n for n in names if n.startswith("llama.cpp")]
     model = work.need(work.model(measure.model + ".fovea"), "models")
-    with open(model, "rb") as f:
-        while f.read(1 << 24):
-            pass
+    forget(model)
     programs = {"Fovea": Fovea(options.fovea, model, measure, options.threads, options.isa)}
     for n in names:
         programs[n] = peer(work, n, measure, options.threads, options.isa)
