@@ -8,11 +8,15 @@ func instructionSet(_ flags: [String], cpu: String) -> [SwiftSetting] {
   [.define("HAS_LANES"), .unsafeFlags((flags + ["-march=\(cpu)"]).flatMap { ["-Xcc", $0] } + ["-Ounchecked", "-wmo"])]
 }
 
+/// tools/check-avxvnni builds the AVX-VNNI kernels alone, with AVX-512's encoding of the same instructions, for CPUs that have only that.
+let asAVX512 = Context.environment["FOVEA_AVXVNNI_AS_AVX512"] != nil
 #if arch(x86_64)
   let avx2 = instructionSet(["-mavx2", "-mfma", "-mf16c"], cpu: "haswell")
+  let avxvnni = instructionSet(
+    ["-mavx2", "-mfma", "-mf16c"] + (asAVX512 ? ["-mavx512vl", "-mavx512vnni"] : ["-mavxvnni"]), cpu: "haswell")
   let avx512 = instructionSet(["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx512vnni"], cpu: "cascadelake")
 #else
-  let (avx2, avx512): ([SwiftSetting], [SwiftSetting]) = ([], [])
+  let (avx2, avxvnni, avx512): ([SwiftSetting], [SwiftSetting], [SwiftSetting]) = ([], [], [])
 #endif
 #if arch(arm64)
   let neon = instructionSet([], cpu: "armv8.2-a+dotprod")
@@ -33,7 +37,7 @@ let standAlone: [LinkerSetting] = [
 
 // A target lists everything below it, not only what it imports. SwiftPM compiles a target again when one of its own dependencies
 // has changed, and a type's layout may come from further down: code compiled for the old layout crashes.
-let kernels: [Target.Dependency] = ["Shims", "KernelsScalar", "KernelsAVX2", "KernelsAVX512", "KernelsNEON", "Kernels"]
+let kernels: [Target.Dependency] = ["Shims", "KernelsScalar", "KernelsAVX2", "KernelsAVXVNNI", "KernelsAVX512", "KernelsNEON", "Kernels"]
 let weights: [Target.Dependency] = ["Shims", "CZstd", "WeightFile"]
 let runtime = kernels + weights.dropFirst() + ["Runtime"]
 let images: [Target.Dependency] = ["CPNG", "CJPEG", "ImageCodecs", "Images"]
@@ -58,9 +62,11 @@ let package = Package(
     .systemLibrary(name: "CJPEG", pkgConfig: "libjpeg", providers: [.apt(["libjpeg-dev"])]),
     .target(name: "KernelsScalar", dependencies: ["Shims"]),
     .target(name: "KernelsAVX2", dependencies: ["Shims"], swiftSettings: avx2),
+    .target(name: "KernelsAVXVNNI", dependencies: ["Shims"], swiftSettings: avxvnni),
     .target(name: "KernelsAVX512", dependencies: ["Shims"], swiftSettings: avx512),
     .target(name: "KernelsNEON", dependencies: ["Shims"], swiftSettings: neon),
-    .target(name: "Kernels", dependencies: Array(kernels.dropLast())),
+    .target(
+      name: "Kernels", dependencies: Array(kernels.dropLast()), swiftSettings: asAVX512 ? [.define("AVXVNNI_AS_AVX512")] : []),
     .target(name: "WeightFile", dependencies: Array(weights.dropLast()), exclude: ["FORMAT.md"]),
     .target(name: "Runtime", dependencies: Array(runtime.dropLast())),
     .target(name: "ImageCodecs", dependencies: ["CPNG", "CJPEG"]),
@@ -84,11 +90,13 @@ let package = Package(
       path: "tools/fovea",
       linkerSettings: [.unsafeFlags(["-static-stdlib", "-l_FoundationCollections", "-l_FoundationCShims"])]),
 
-    .target(name: "BenchmarkPeaks", path: "tools/bench/peaks"),
+    .target(
+      name: "BenchmarkPeaks", path: "tools/bench/peaks", cSettings: asAVX512 ? [.define("AVXVNNI_AS_AVX512")] : []),
     .executableTarget(
       name: "KernelsBenchmark", dependencies: kernels + ["BenchmarkPeaks"], path: "tools/bench/kernels"),
 
-    .testTarget(name: "KernelsTests", dependencies: kernels),
+    .testTarget(
+      name: "KernelsTests", dependencies: kernels, swiftSettings: asAVX512 ? [.define("AVXVNNI_AS_AVX512")] : []),
     .testTarget(name: "WeightFileTests", dependencies: weights),
     .testTarget(name: "RuntimeTests", dependencies: runtime),
     .testTarget(name: "ImagesTests", dependencies: ["Shims"] + images, exclude: ["Fixtures"]),
@@ -98,3 +106,8 @@ let package = Package(
     .testTarget(name: "FoveaTests", dependencies: library),
   ]
 )
+
+if asAVX512 {
+  package.products = []
+  package.targets.removeAll { !($0.name.contains("Kernels") || ["Shims", "BenchmarkPeaks"].contains($0.name)) }
+}

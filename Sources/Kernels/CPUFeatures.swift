@@ -6,6 +6,8 @@
   struct CPUFeatures {
     /// AVX2, FMA and F16C.
     var hasAVX2 = false
+    /// AVX-VNNI and all of `hasAVX2`.
+    var hasAVXVNNI = false
     /// AVX-512 F, BW, DQ, VL and VNNI, and all of `hasAVX2`.
     var hasAVX512 = false
 
@@ -22,15 +24,20 @@
       let (f, dq, bw, vl) = (extended.ebx >> 16 & 1, extended.ebx >> 17 & 1, extended.ebx >> 30 & 1, extended.ebx >> 31 & 1)
       let vnni = extended.ecx >> 11 & 1
       features.hasAVX512 = features.hasAVX2 && savesZMM && f & dq & bw & vl & vnni == 1
+      #if AVXVNNI_AS_AVX512
+        features.hasAVXVNNI = features.hasAVX512
+      #else
+        features.hasAVXVNNI = features.hasAVX2 && extended.eax >= 1 && cpuid(7, 1).eax >> 4 & 1 == 1
+      #endif
       return features
     }
 
-    private static func cpuid(_ leaf: UInt32, _ subleaf: UInt32) -> (ebx: UInt32, ecx: UInt32) {
+    private static func cpuid(_ leaf: UInt32, _ subleaf: UInt32) -> (eax: UInt32, ebx: UInt32, ecx: UInt32) {
       var registers: (UInt32, UInt32, UInt32, UInt32) = (0, 0, 0, 0)
       withUnsafeMutableBytes(of: &registers) {
         fovea_cpuid(leaf, subleaf, $0.baseAddress?.assumingMemoryBound(to: UInt32.self))
       }
-      return (registers.1, registers.2)
+      return (registers.0, registers.1, registers.2)
     }
   }
 #endif

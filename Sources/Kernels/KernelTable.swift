@@ -12,7 +12,7 @@ package struct KernelTable {
   ) -> Void
   package typealias InPlace = (_ x: UnsafeMutablePointer<Float>, _ count: Int) -> Void
 
-  /// "scalar", "avx2", "avx512" or "neon".
+  /// "scalar", "avx2", "avxvnni", "avx512" or "neon".
   package let name: StaticString
 
   package let linearQ8, linearQ4, linearF16, linearF32: Linear
@@ -55,7 +55,7 @@ package struct KernelTable {
   package let halfToFloat: (UnsafePointer<UInt16>, UnsafeMutablePointer<Float>, Int) -> Void
   package let floatToHalf: (UnsafePointer<Float>, UnsafeMutablePointer<UInt16>, Int) -> Void
 
-  /// The best table of this CPU, or the one that the environment's `FOVEA_ISA` (scalar, avx2, avx512, neon) names if the CPU can run it.
+  /// The best table of this CPU, or the one that the environment's `FOVEA_ISA` (scalar, avx2, avxvnni, avx512, neon) names if the CPU can run it.
   package static func choose() -> KernelTable { choose(getenv("FOVEA_ISA")) }
 
   /// The table called `name`, or the best one if there is no name or this CPU has no such table.
@@ -75,6 +75,7 @@ package struct KernelTable {
     #if arch(x86_64)
       let cpu = CPUFeatures.detected()
       if cpu.hasAVX2 { tables.append(avx2) }
+      if cpu.hasAVXVNNI { tables.append(avxvnni) }
       if cpu.hasAVX512 { tables.append(avx512) }
     #elseif arch(arm64)
       if fovea_has_dotprod() { tables.append(neon) }

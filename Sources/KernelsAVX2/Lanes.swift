@@ -2,7 +2,7 @@
 #if arch(x86_64)
 import Shims
 
-/// 16 floats in two ymm registers: `a` lanes 0–7, `b` lanes 8–15.
+/// 16 floats in two ymm registers: `a` lanes 0–7, `b` lanes 8–15. KernelsAVXVNNI has this file as well.
 struct Lanes {
   var a, b: __m256
 
@@ -136,16 +136,6 @@ struct IntegerLanes {
     fovea_store_low_words_8(p + 8, b)
   }
   @inline(__always) var floats: Lanes { Lanes(_mm256_cvtepi32_ps(a), _mm256_cvtepi32_ps(b)) }
-  /// Each lane plus the products of its two int16 with those of `x`.
-  @inline(__always) func addingPairs(_ w: IntegerLanes, _ x: IntegerLanes) -> IntegerLanes {
-    IntegerLanes(_mm256_add_epi32(a, _mm256_madd_epi16(w.a, x.a)), _mm256_add_epi32(b, _mm256_madd_epi16(w.b, x.b)))
-  }
-  /// Never called: sixteen products by pairs are two instructions as well.
-  @inline(__always) func addingQuads(_: IntegerLanes, _: IntegerLanes) -> IntegerLanes { self }
-  @inline(__always) static var multipliesQuads: Bool { false }
-  @inline(__always) static var quadOffset: Int32 { 0 }
-  /// What weights of attention are stored less.
-  @inline(__always) static var weightOffset: Int32 { 0 }
   @inline(__always) static func - (x: IntegerLanes, y: IntegerLanes) -> IntegerLanes {
     IntegerLanes(_mm256_sub_epi32(x.a, y.a), _mm256_sub_epi32(x.b, y.b))
   }
@@ -156,53 +146,6 @@ struct IntegerLanes {
       _mm256_or_si256(_mm256_and_si256(a, mask), _mm256_slli_epi32(high.a, 16)),
       _mm256_or_si256(_mm256_and_si256(b, mask), _mm256_slli_epi32(high.b, 16)))
   }
-  /// Four keys' values in two pairs, the second one `step` rows of pairs on.
-  @inline(__always) static func storeBytes(
-    _ a: IntegerLanes, _ b: IntegerLanes, _ c: IntegerLanes, _ d: IntegerLanes, to p: UnsafeMutablePointer<Int32>, step: Int
-  ) {
-    a.paired(b).store(p)
-    c.paired(d).store(p + step)
-  }
-
-  /// 64 weights to pairs: lane i's of a and b, after those of all lanes the ones of c and d.
-  /// - Returns: their sums, lane by lane.
-  @inline(__always) static func storeWeights(
-    _ a: Lanes, _ b: Lanes, _ c: Lanes, _ d: Lanes, dither: UnsafePointer<Int32>, to p: UnsafeMutablePointer<Int32>
-  ) -> IntegerLanes {
-    let (first, second) = (IntegerLanes(dither), IntegerLanes(dither + 16))
-    let (a, b) = (weights(a, first.lowWords), weights(b, second.lowWords))
-    let (c, d) = (weights(c, first.highWords), weights(d, second.highWords))
-    a.paired(b).store(p)
-    c.paired(d).store(p + 16)
-    return a + b + (c + d)
-  }
-
-  /// 16 weights, two neighbours in a pair.
-  @inline(__always) static func storeWeights(_ a: Lanes, dither: UnsafePointer<Int32>, to p: UnsafeMutablePointer<Int32>) -> IntegerLanes {
-    let weights = weights(a, IntegerLanes(dither).lowWords)
-    weights.storeLowWords(UnsafeMutableRawPointer(p).assumingMemoryBound(to: Int16.self))
-    return weights
-  }
-
-  /// 255 · 2^(−y / 4096) of the low words y, by a parabola in the fraction of y / 4096, with `dither` / 256 cut.
-  @inline(__always) private static func weights(_ y: Lanes, _ dither: IntegerLanes) -> IntegerLanes {
-    IntegerLanes(weights(_mm256_castps_si256(y.a), dither.a), weights(_mm256_castps_si256(y.b), dither.b))
-  }
-
-  @inline(__always) private static func weights(_ y: __m256i, _ dither: __m256i) -> __m256i {
-    let y = _mm256_and_si256(y, _mm256_set1_epi32(0xFFFF))
-    let fraction = _mm256_slli_epi16(y, 4)
-    func word(_ x: Int16) -> __m256i { _mm256_set1_epi32(Int32(UInt16(bitPattern: x))) }
-    var h = _mm256_sub_epi16(word(weightSlope), _mm256_mulhi_epu16(fraction, word(weightCurve)))
-    h = _mm256_sub_epi16(word(weightOne), _mm256_mulhi_epu16(fraction, h))
-    return _mm256_srli_epi32(_mm256_add_epi32(_mm256_srlv_epi32(h, _mm256_srli_epi32(y, 12)), dither), 8)
-  }
-
-  @inline(__always) private var lowWords: IntegerLanes {
-    let mask = _mm256_set1_epi32(0xFFFF)
-    return IntegerLanes(_mm256_and_si256(a, mask), _mm256_and_si256(b, mask))
-  }
-  @inline(__always) private var highWords: IntegerLanes { IntegerLanes(_mm256_srli_epi32(a, 16), _mm256_srli_epi32(b, 16)) }
 }
 
 /// Columns 0 … 3 of 16 rows at `p`, rows `stride` bytes apart: lane i is row i.

@@ -89,6 +89,27 @@ FOVEA_AVX2 __m256 fovea_add_exponents_256(__m256 x, __m256 shifted) {
 }
 /// The high nibble of each byte.
 FOVEA_AVX2 __m256i fovea_high_nibbles_256(__m256i x) { return _mm256_and_si256(_mm256_srli_epi16(x, 4), _mm256_set1_epi8(15)); }
+/// The even words of `even` and the odd ones of `odd`.
+FOVEA_AVX2 __m256i fovea_even_and_odd_words_256(__m256i even, __m256i odd) { return _mm256_blend_epi16(even, odd, 0xAA); }
+
+/// `p`, but not known to be so: what is read there is read again.
+static inline __attribute__((always_inline)) const void *fovea_same_address(const void *p) {
+  __asm__("" : "+r"(p));
+  return p;
+}
+
+/* The products of AVX-VNNI. Where AVX-512's are enabled it is those, the same in another encoding: tools/check-avxvnni tests the kernels so. */
+#if defined(__AVX512VL__) && defined(__AVX512VNNI__)
+#define FOVEA_AVXVNNI static inline __attribute__((always_inline, target("avx512vl,avx512vnni,avx2,fma,f16c")))
+/// Each int32 of `sum` plus the products of its four bytes `u`, unsigned, with those of `s`, signed.
+FOVEA_AVXVNNI __m256i fovea_dpbusd_256(__m256i sum, __m256i u, __m256i s) { return _mm256_dpbusd_epi32(sum, u, s); }
+/// Each int32 of `sum` plus the products of its two int16 `a` with those of `b`.
+FOVEA_AVXVNNI __m256i fovea_dpwssd_256(__m256i sum, __m256i a, __m256i b) { return _mm256_dpwssd_epi32(sum, a, b); }
+#else
+#define FOVEA_AVXVNNI static inline __attribute__((always_inline, target("avxvnni,avx2,fma,f16c")))
+FOVEA_AVXVNNI __m256i fovea_dpbusd_256(__m256i sum, __m256i u, __m256i s) { return _mm256_dpbusd_avx_epi32(sum, u, s); }
+FOVEA_AVXVNNI __m256i fovea_dpwssd_256(__m256i sum, __m256i a, __m256i b) { return _mm256_dpwssd_avx_epi32(sum, a, b); }
+#endif
 
 /* ---- 16 floats ---- */
 

@@ -75,7 +75,7 @@ def test_the_prompt_can_come_from_standard_input(root, path, answer):
     assert done.stdout.decode() == answer + "\n"
 
 
-@pytest.mark.parametrize("isa", ["scalar", "avx2", "avx512"])
+@pytest.mark.parametrize("isa", ["scalar", "avx2", "avxvnni", "avx512"])
 @pytest.mark.parametrize("threads", ["1", "2", "3"])
 def test_instruction_sets_and_threads_change_nothing(root, path, answer, isa, threads):
     done = fovea_run(root, *run_arguments(path), "--threads", threads, "--json", FOVEA_ISA=isa)

@@ -80,7 +80,8 @@ struct Peaks {
       float = 1 / best { operations = peak_fma_512(n) } * operations
       read = 1 / best { sink |= read_all_512(memory.base, memory.bytes) } * Double(memory.bytes)
     } else {
-      integer = 1 / best { operations = peak_vpmaddubsw_256(n) } * operations
+      let hasProducts = "\(table.name)" == "avxvnni"
+      integer = 1 / best { operations = hasProducts ? peak_vpdpbusd_256(n) : peak_vpmaddubsw_256(n) } * operations
       float = 1 / best { operations = peak_fma_256(n) } * operations
       read = 1 / best { sink |= read_all_128(memory.base, memory.bytes) } * Double(memory.bytes)
     }

@@ -25,6 +25,25 @@ __attribute__((target("avx512f,avx512vnni"))) double peak_vpdpbusd_512(long iter
   return 12.0 * 64 * 2 * (double)iterations;
 }
 
+/* As tools/check-avxvnni builds the kernels: AVX-512's encoding. */
+#if defined(AVXVNNI_AS_AVX512)
+__attribute__((target("avx512vl,avx512vnni"))) double peak_vpdpbusd_256(long iterations) {
+#define DPBUSD _mm256_dpbusd_epi32
+#else
+__attribute__((target("avxvnni"))) double peak_vpdpbusd_256(long iterations) {
+#define DPBUSD _mm256_dpbusd_avx_epi32
+#endif
+  __m256i s[12], w = _mm256_set1_epi8(3), x = _mm256_set1_epi8(1);
+  for (int i = 0; i < 12; i++) s[i] = _mm256_setzero_si256();
+  for (long n = 0; n < iterations; n++) {
+    KEEP_YMM(w);
+#pragma clang loop unroll(full)
+    for (int i = 0; i < 12; i++) s[i] = DPBUSD(s[i], w, x);
+  }
+  for (int i = 0; i < 12; i++) KEEP_YMM(s[i]);
+  return 12.0 * 32 * 2 * (double)iterations;
+}
+
 /* vpmaddubsw + vpmaddwd + vpaddd: what int8 products cost without VNNI. */
 __attribute__((target("avx2"))) double peak_vpmaddubsw_256(long iterations) {
   __m256i s[8], w = _mm256_set1_epi8(3), x = _mm256_set1_epi8(1), ones = _mm256_set1_epi16(1);
@@ -79,6 +98,7 @@ __attribute__((target("avx512f"))) uint64_t read_all_512(const void *p, size_t b
 }
 #else
 double peak_vpdpbusd_512(long n) { return 0 * (double)n; }
+double peak_vpdpbusd_256(long n) { return 0 * (double)n; }
 double peak_vpmaddubsw_256(long n) { return 0 * (double)n; }
 double peak_fma_512(long n) { return 0 * (double)n; }
 double peak_fma_256(long n) { return 0 * (double)n; }

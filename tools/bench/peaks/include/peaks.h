@@ -7,6 +7,7 @@
 
 /// Operations (two a product) done by `iterations` of a register-only loop of each instruction; 0 where the build has no such instruction.
 double peak_vpdpbusd_512(long iterations);
+double peak_vpdpbusd_256(long iterations);
 double peak_vpmaddubsw_256(long iterations);
 double peak_fma_512(long iterations);
 double peak_fma_256(long iterations);
