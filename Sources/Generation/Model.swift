@@ -19,8 +19,8 @@ package final class Model {
   package let pool: ThreadPool
   private let store: WeightStore
   let identities = IdentitySource()
-  /// True for int8 and int4 files.
-  private let isQuantized: Bool
+  /// Whether anything in front of the decoder has int8 weights.
+  private let quantizedTowers: Bool
   private let statistics: InputStatistics?
 
   /// Maps and validates the file at `path` and prepares its system.
@@ -58,7 +58,7 @@ package final class Model {
     }
     contextLength = plan.contextLength
     cacheType = options.cacheType
-    isQuantized = file.records.contains { $0.encoding.isQuantized }
+    quantizedTowers = file.records.contains { $0.encoding.isQuantized && !$0.name.hasPrefix("language.") }
     statistics = options.statistics
     kernels = KernelTable.choose()
     pool = ThreadPool(threads: options.threads)
@@ -77,7 +77,7 @@ package final class Model {
   package var matrices: [(name: String, data: UnsafeRawPointer)] { store.matrices }
 
   func context(_ arena: Arena, _ stop: StopSignal) -> Context {
-    Context(kernels: kernels, pool: pool, arena: arena, stop: stop, integerAttention: isQuantized, statistics: statistics)
+    Context(kernels: kernels, pool: pool, arena: arena, stop: stop, integerAttention: quantizedTowers, statistics: statistics)
   }
 
   /// Encodes an image into the vectors that stand for it in a prompt.
