@@ -36,7 +36,7 @@
  * Texts are UTF-8. Sizes are in bytes unless a comment says otherwise. Callbacks run on the thread that made the call, must not
  * throw through the library, and must not call back into the session that is running them except for fovea_session_cancel.
  *
- * Environment.  FOVEA_MODEL names the weight file that is loaded when the path is NULL; FOVEA_ISA (scalar, avx2, avxvnni, avx512) picks
+ * Environment.  FOVEA_MODEL names the weight file that is loaded when the path is NULL; FOVEA_ISA (scalar, avx2, avxvnni, avx512, neon) picks
  * the instruction set, which changes speed and never an answer.
  */
 #ifndef FOVEA_H
@@ -165,7 +165,7 @@ typedef struct fovea_model_info {
   const char *system;          /**< "hires_llava", "llava", "llava_next", "monkey", "text_monkey", … */
   const char *name;
   const char *weight_type;     /**< "f32", "f16", "int8", "int4" */
-  const char *instruction_set; /**< "scalar", "avx2", "avxvnni", "avx512" */
+  const char *instruction_set; /**< "scalar", "avx2", "avxvnni", "avx512", "neon" */
   uint64_t weight_bytes;       /**< all weights, as the kernels read them */
   uint64_t resident_bytes;     /**< of those, the ones held in memory of their own rather than mapped */
   uint64_t bytes_per_token;    /**< weights read to make one token */

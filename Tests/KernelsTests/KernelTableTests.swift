@@ -19,7 +19,9 @@ import Testing
       #if AVXVNNI_AS_AVX512
         #expect(names.contains("avxvnni"))
       #else
-        #expect(names.contains("avxvnni") == (names.contains("avx2") && cpuFlags().contains("avx_vnni")))
+        // Kernels before Linux 5.12 do not name it.
+        if cpuFlags().contains("avx_vnni") { #expect(names.contains("avxvnni")) }
+        if names.contains("avxvnni") { #expect(names.contains("avx2")) }
       #endif
     }
 
