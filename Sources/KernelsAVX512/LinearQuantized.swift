@@ -213,7 +213,7 @@ extension VectorKernels {
   private static func few<F: QuantizedFormat>(_: F.Type, _ a: LinearArguments, _ block: Int, _ token: Int, _ count: Int) {
     typealias Two = Tokens<OneToken, OneToken>
     switch count {
-    case 1: stream(F.self, LoneToken.self, a, block, token)
+    case 1: stream(F.self, OneToken.self, a, block, token)
     case 2: stream(F.self, Two.self, a, block, token)
     case 3: stream(F.self, Tokens<Two, OneToken>.self, a, block, token)
     case 4: stream(F.self, Tokens<Two, Two>.self, a, block, token)
@@ -341,7 +341,7 @@ private protocol TokenSums {
   func finish(_ a: LinearArguments, _ block: Int, _ y: UnsafeMutablePointer<Float>)
 }
 
-/// A token that is not alone: the others' sums fill the time between its own.
+/// Two sums: while one waits for the product before, the other goes on.
 private struct OneToken: TokenSums {
   private var s = _mm512_setzero_si512(), t = _mm512_setzero_si512()
   private var f = Lanes()
@@ -363,38 +363,6 @@ private struct OneToken: TokenSums {
   @inline(__always)
   mutating func end(_ scale: Lanes, _ scales: UnsafePointer<Float>, _ groups: Int) {
     f = f.addingProduct(Lanes(_mm512_cvtepi32_ps(_mm512_add_epi32(s, t))), scale * Lanes(repeating: scales.pointee))
-  }
-  @inline(__always)
-  func finish(_ a: LinearArguments, _ block: Int, _ y: UnsafeMutablePointer<Float>) {
-    VectorKernels.finishBlock(f, y, a.bias, block * 16, Int(a.outputs))
-  }
-}
-
-/// One token by itself: four sums, so that none waits for the one before.
-private struct LoneToken: TokenSums {
-  private var s = _mm512_setzero_si512(), t = _mm512_setzero_si512(), u = _mm512_setzero_si512(), v = _mm512_setzero_si512()
-  private var f = Lanes()
-
-  @inline(__always) static var count: Int { 1 }
-  @inline(__always) init() {}
-  @inline(__always)
-  mutating func begin(_ offsets: UnsafePointer<Int32>, _ groups: Int) {
-    s = _mm512_set1_epi32(offsets.pointee)
-    t = _mm512_setzero_si512()
-    u = t
-    v = t
-  }
-  @inline(__always)
-  mutating func add(_ w: SixteenInputs, _ x: UnsafeRawPointer, _ stride: Int) {
-    s = _mm512_dpbusd_epi32(s, w.a, broadcast(x))
-    t = _mm512_dpbusd_epi32(t, w.b, broadcast(x + 4))
-    u = _mm512_dpbusd_epi32(u, w.c, broadcast(x + 8))
-    v = _mm512_dpbusd_epi32(v, w.d, broadcast(x + 12))
-  }
-  @inline(__always)
-  mutating func end(_ scale: Lanes, _ scales: UnsafePointer<Float>, _ groups: Int) {
-    let sum = _mm512_add_epi32(_mm512_add_epi32(s, t), _mm512_add_epi32(u, v))
-    f = f.addingProduct(Lanes(_mm512_cvtepi32_ps(sum)), scale * Lanes(repeating: scales.pointee))
   }
   @inline(__always)
   func finish(_ a: LinearArguments, _ block: Int, _ y: UnsafeMutablePointer<Float>) {

@@ -63,13 +63,7 @@ package struct Linear {
       while done < count {
         let part = min(headSize &- d, count &- done)
         let target = data + ((head &* rows &+ row) &* headSize &+ d)
-        if row &+ 4 < rows {
-          var line = 0
-          while line < part {
-            fovea_prefetch_write(target + (4 &* headSize &+ line))
-            line &+= 16
-          }
-        }
+        if row &+ 4 < rows { willWrite(target + 4 &* headSize, part) }
         target.update(from: values + done, count: part)
         done &+= part
         (head, d) = (head &+ 1, 0)
@@ -230,15 +224,18 @@ package struct Linear {
     let tiles = LinearTiles(tokens: x.rows, layout: weight.layout, threads: ctx.pool.threads)
     let (data, stride, rows) = (y.data, y.columns, y.rows)
     try run(x, tiles, ctx) { row, first, count, values, _ in
-      if row &+ 4 < rows {
-        let later = data + (row &+ 4) &* stride + first
-        var line = 0
-        while line < count {
-          fovea_prefetch_write(later + line)
-          line &+= 16
-        }
-      }
+      if row &+ 4 < rows { willWrite(data + (row &+ 4) &* stride + first, count) }
       finish(data + row &* stride + first, first, count, values)
+    }
+  }
+
+  /// Asks for the cache lines of `count` values that will be written some rows later.
+  @inline(__always)
+  private func willWrite(_ values: UnsafeMutablePointer<Float>, _ count: Int) {
+    var line = 0
+    while line < count {
+      fovea_prefetch_write(values + line)
+      line &+= 16
     }
   }
 
