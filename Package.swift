@@ -3,7 +3,7 @@
 import PackageDescription
 
 /// Flags of one instruction set. They reach clang (so that its intrinsics are there) and Swift's own
-/// code generator. On other processors those modules compile to nothing: `HAS_LANES` is what Sources/KernelsLanes asks for.
+/// code generator. On other processors those modules compile to nothing: `HAS_LANES` is what Sources/Kernels/Generic asks for.
 func instructionSet(_ flags: [String], cpu: String) -> [SwiftSetting] {
   [.define("HAS_LANES"), .unsafeFlags((flags + ["-march=\(cpu)"]).flatMap { ["-Xcc", $0] } + ["-Ounchecked", "-wmo"])]
 }
@@ -41,8 +41,8 @@ let kernels: [Target.Dependency] = ["Shims", "KernelsScalar", "KernelsAVX2", "Ke
 let weights: [Target.Dependency] = ["Shims", "CZstd", "WeightFile"]
 let runtime = kernels + weights.dropFirst() + ["Runtime"]
 let images: [Target.Dependency] = ["CPNG", "CJPEG", "ImageCodecs", "Images"]
-let systems = runtime + images + ["Tokenizers", "Vision", "Language", "Systems"]
-let library = systems + ["Generation", "CFovea", "Fovea"]
+let families = runtime + images + ["Tokenizers", "Encoders", "Decoders", "Families"]
+let library = families + ["Generation", "CFovea", "Fovea"]
 
 let package = Package(
   name: "fovea",
@@ -60,22 +60,23 @@ let package = Package(
     .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
     .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
     .systemLibrary(name: "CJPEG", pkgConfig: "libjpeg", providers: [.apt(["libjpeg-dev"])]),
-    .target(name: "KernelsScalar", dependencies: ["Shims"]),
-    .target(name: "KernelsAVX2", dependencies: ["Shims"], swiftSettings: avx2),
-    .target(name: "KernelsAVXVNNI", dependencies: ["Shims"], swiftSettings: avxvnni),
-    .target(name: "KernelsAVX512", dependencies: ["Shims"], swiftSettings: avx512),
-    .target(name: "KernelsNEON", dependencies: ["Shims"], swiftSettings: neon),
+    .target(name: "KernelsScalar", dependencies: ["Shims"], path: "Sources/Kernels/Scalar"),
+    .target(name: "KernelsAVX2", dependencies: ["Shims"], path: "Sources/Kernels/AVX2", swiftSettings: avx2),
+    .target(name: "KernelsAVXVNNI", dependencies: ["Shims"], path: "Sources/Kernels/AVXVNNI", swiftSettings: avxvnni),
+    .target(name: "KernelsAVX512", dependencies: ["Shims"], path: "Sources/Kernels/AVX512", swiftSettings: avx512),
+    .target(name: "KernelsNEON", dependencies: ["Shims"], path: "Sources/Kernels/NEON", swiftSettings: neon),
     .target(
-      name: "Kernels", dependencies: Array(kernels.dropLast()), swiftSettings: asAVX512 ? [.define("AVXVNNI_AS_AVX512")] : []),
+      name: "Kernels", dependencies: Array(kernels.dropLast()), path: "Sources/Kernels/Dispatch",
+      swiftSettings: asAVX512 ? [.define("AVXVNNI_AS_AVX512")] : []),
     .target(name: "WeightFile", dependencies: Array(weights.dropLast()), exclude: ["FORMAT.md"]),
     .target(name: "Runtime", dependencies: Array(runtime.dropLast())),
     .target(name: "ImageCodecs", dependencies: ["CPNG", "CJPEG"]),
     .target(name: "Images", dependencies: ["Shims"] + images.dropLast()),
     .target(name: "Tokenizers", dependencies: ["Shims"]),
-    .target(name: "Vision", dependencies: runtime),
-    .target(name: "Language", dependencies: runtime),
-    .target(name: "Systems", dependencies: Array(systems.dropLast())),
-    .target(name: "Generation", dependencies: systems),
+    .target(name: "Encoders", dependencies: runtime),
+    .target(name: "Decoders", dependencies: runtime),
+    .target(name: "Families", dependencies: Array(families.dropLast())),
+    .target(name: "Generation", dependencies: families),
     .systemLibrary(name: "CFovea", path: "include"),
     .target(name: "Fovea", dependencies: Array(library.dropLast())),
     .target(name: "FoveaShared", dependencies: library, linkerSettings: standAlone),
@@ -101,7 +102,7 @@ let package = Package(
     .testTarget(name: "RuntimeTests", dependencies: runtime),
     .testTarget(name: "ImagesTests", dependencies: ["Shims"] + images, exclude: ["Fixtures"]),
     .testTarget(name: "TokenizersTests", dependencies: ["Shims", "Tokenizers"], exclude: ["Fixtures"]),
-    .testTarget(name: "SystemsTests", dependencies: systems + ["Generation"]),
+    .testTarget(name: "FamiliesTests", dependencies: families + ["Generation"]),
     .testTarget(name: "ConversionTests", dependencies: library + ["Conversion"], exclude: ["Fixtures"]),
     .testTarget(name: "FoveaTests", dependencies: library),
   ]

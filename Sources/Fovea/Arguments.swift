@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+import Families
 import Shims
-import Systems
 
 extension FoveaError {
   static func argument(_ message: String) -> FoveaError { FoveaError(.argument, message) }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import CFovea
+import Families
 import Shims
-import Systems
 
 /// Path of the model that is used when none is named; see `fovea_builtin_model` for where it is looked for.
 func builtinModelPath() throws(FoveaError) -> [UInt8] {

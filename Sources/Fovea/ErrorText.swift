@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import CFovea
+import Families
 import Shims
-import Systems
 
 /// Writes an error's sentence, NUL-terminated, to a text of `threadErrorTextCapacity` bytes; a longer one is cut between
 /// characters. Allocates nothing, so running out of memory can be reported too.

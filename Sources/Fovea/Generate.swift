@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import CFovea
+import Decoders
+import Families
 import Generation
-import Language
 import Shims
-import Systems
 
 @c @implementation
 public func fovea_generate(

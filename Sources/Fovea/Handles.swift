@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+import Families
 import Generation
 import Shims
-import Systems
 import WeightFile
 
 /// What a `fovea_model` points to: the model, and its facts as C texts that live as long.

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import CFovea
+import Families
 import Generation
 import Images
 import Runtime
-import Systems
 
 @c @implementation
 public func fovea_encode_image(

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import CFovea
+import Families
 import Generation
-import Systems
 import WeightFile
 
 @c @implementation

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import CFovea
+import Decoders
+import Encoders
+import Families
 import Generation
-import Language
 import Runtime
 import Shims
-import Systems
-import Vision
 import WeightFile
 
 @c @implementation

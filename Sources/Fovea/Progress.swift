@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import CFovea
-import Systems
+import Families
 
 /// A host's progress callback, which may be NULL, over one piece of work.
 final class Progress {

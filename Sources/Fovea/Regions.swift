@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import CFovea
-import Systems
+import Families
 
 /// The regions of a call. Where they lie in their images is checked with the images.
 func regions(_ options: fovea_generate_options) throws(FoveaError) -> [Region] {

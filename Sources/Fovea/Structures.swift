@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+import Families
 import Shims
-import Systems
 
 /// Sizes no structure will ever have: an uninitialised `struct_size` is told from a later version's.
 private let largestStructure = 1 << 12

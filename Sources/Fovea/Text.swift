@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import CFovea
+import Families
 import Generation
 import Shims
-import Systems
 
 @c @implementation
 public func fovea_tokenize(

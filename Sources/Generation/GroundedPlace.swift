@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import Systems
+import Families
 import Tokenizers
 
 /// A place that an answer names, in pixels of the original image.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-import Language
+import Decoders
+import Families
 import Runtime
-import Systems
 import WeightFile
 
 /// Bytes that a model with one session takes, known before anything but the file's tables is touched.

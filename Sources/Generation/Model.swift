@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+import Decoders
+import Families
 import Images
 import Kernels
-import Language
 import Runtime
-import Systems
 import Tokenizers
 import WeightFile
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import Systems
+import Families
 
 /// What stands at one position of a sequence.
 enum SequenceElement: Equatable {

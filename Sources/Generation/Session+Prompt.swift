@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+import Encoders
+import Families
 import Runtime
-import Systems
-import Vision
 
 extension Session {
   /// The prompt as positions: tokens, rows of images, and regions.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-import Language
+import Decoders
+import Families
 import Runtime
 import Shims
-import Systems
 import Tokenizers
 
 extension Session {

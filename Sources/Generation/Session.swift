@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-import Language
+import Decoders
+import Families
 import Runtime
 import Shims
-import Systems
 import Tokenizers
 
 /// One line of work with a model: its key/value cache, scratch memory and stop signal. Used by one thread at a time;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Conversion
+import Families
 import Foundation
-import Systems
 import Testing
 import Tokenizers
 import WeightFile

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import Conversion
+import Encoders
+import Families
 import Foundation
 import Generation
 import Images
 import Kernels
 import Runtime
-import Systems
 import Testing
-import Vision
 import WeightFile
 
 /// Checkpoints of tools/reference/make_ferret_checkpoints.py against PyTorch.

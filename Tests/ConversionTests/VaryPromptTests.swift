@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import Conversion
+import Families
 import Generation
 import Images
-import Systems
 import Testing
 import WeightFile
 

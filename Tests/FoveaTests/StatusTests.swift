@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import CFovea
+import Families
 import Fovea
-import Systems
 import Testing
 
 struct StatusTests {

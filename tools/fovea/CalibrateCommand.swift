@@ -6,7 +6,7 @@ import Glibc
 import Images
 import Runtime
 import Shims
-import Systems
+import Families
 import WeightFile
 
 struct CalibrateCommand: ParsableCommand {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
 import CFovea
-import Systems
+import Families
 import WeightFile
 
 struct InspectCommand: ParsableCommand {

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+import Encoders
+import Images
+import Runtime
+import WeightFile
+
+/// GOT-OCR2 (arXiv:2409.01704): the vocabulary network of a page squashed to a square, or on request of the tiles that it is stretched
+/// over and then of the whole page again; all of them between one start and one end vector.
+package final class GOTOCR2: VisionSystem {
+  let vocabulary: VocabularyTower
+  let projector: Linear
+  let marks: ImageMarks
+
+  package init(_ w: Weights, _ m: Metadata, outputSize: Int) throws(WeightFileError) {
+    vocabulary = try VocabularyTower(w, m)
+    projector = try Linear(w["projector.vocabulary"], from: vocabulary.model.config.outputSize, to: outputSize)
+    marks = try ImageMarks(w, m, size: outputSize)
+  }
+
+  static func scratchBytes(_ m: Metadata) throws(WeightFileError) -> Int { try SAMVisionConfig(m).scratchBytes }
+
+  package var maximumTokens: Int { vocabulary.model.config.tokens + 2 }
+
+  package func views(of image: RGBImage) throws(ImageError) -> ImageViews {
+    ImageViews([try vocabulary.picture(image)], rows: 0, columns: 0, areas: [whole(image)], of: image)
+  }
+
+  package func views(of image: RGBImage, tiles: Int) throws(ImageError) -> ImageViews {
+    let side = vocabulary.model.config.imageSize
+    let grid = try TileGrid(width: image.width, height: image.height, mostTiles: tiles, tile: side)
+    guard grid.tiles > 1 else { return try views(of: image) }
+    // The tiles are cut from Pillow's bicubic resize, whatever the single view uses.
+    let canvas = try image.resized(width: grid.columns * side, height: grid.rows * side, filter: .bicubic)
+    var pictures: [RGBImage] = []
+    for i in 0..<grid.tiles {
+      pictures.append(try canvas.cropped(x: i % grid.columns * side, y: i / grid.columns * side, width: side, height: side))
+    }
+    pictures.append(try vocabulary.picture(image))
+    return ImageViews(
+      pictures, rows: grid.rows, columns: grid.columns, areas: tileAreas(image, rows: grid.rows, columns: grid.columns), of: image)
+  }
+
+  package func encode(
+    _ views: ImageViews, progress: ((Int, Int) -> Void)?, _ ctx: Context
+  ) throws(RuntimeError) -> EncodedImage {
+    let c = vocabulary.model.config
+    let total = views.pictures.count * c.layers
+    let tokens = try projector(vocabulary(views.pictures, progress: { progress?($0, total) }, ctx), ctx)
+    let counts = Array(repeating: c.tokens, count: views.pictures.count)
+    return EncodedImage(
+      tokens: try marks.around(tokens, ctx),
+      views: tilePlans(views.areas, columns: max(views.columns, 1), tokens: counts, first: 1))
+  }
+
+  private func whole(_ image: RGBImage) -> PixelRectangle {
+    PixelRectangle(x: 0, y: 0, width: Double(image.width), height: Double(image.height))
+  }
+}

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+import Encoders
+import Images
+import Runtime
+import WeightFile
+
+/// HiRes-LLaVA (arXiv:2407.08706): a small view of the whole image and up to `maxSlices` slices through one CLIP, slices
+/// joined by SliceRestore adapters, each view compressed by the Self-Mining Sampler; learned separators stand after the
+/// whole view, between slices and at the end of each row of slices.
+package final class HiResLLaVA: VisionSystem {
+  let vision: CLIPVisionModel
+  let sampler: SelfMiningSampler
+  let afterWhole, betweenSlices, afterRow: UnsafePointer<Float>  // [outputSize] each
+  let statistics: Normalisation
+  let maxSlices: Int
+  let quadruples: Bool
+  let padColour: RGBColour
+  /// True: slices are stretched over the canvas; false: the aspect ratio is kept and the rest padded.
+  let stretches: Bool
+  /// True: the whole view passes the adapters too, as a one-slice image of its own.
+  let restoresWhole: Bool
+
+  package init(_ w: Weights, _ m: Metadata, outputSize: Int) throws(WeightFileError) {
+    let c = try CLIPVisionConfig(m)
+    guard c.dropsClass else {
+      throw m.mismatch("vision.dropClass", found: "false", expected: "true: the sampler needs a square map of patches")
+    }
+    vision = try CLIPVisionModel(w["vision"], c, restore: SliceRestoreConfig.read(m, hiddenSize: c.hiddenSize))
+    sampler = try SelfMiningSampler(w["sampler"], m, hiddenSize: c.hiddenSize, outputSize: outputSize, side: c.grid)
+    afterWhole = try w["separator"].vector("global", count: outputSize)
+    betweenSlices = try w["separator"].vector("slice", count: outputSize)
+    afterRow = try w["separator"].vector("row", count: outputSize)
+    statistics = try Normalisation(m)
+    maxSlices = try m.requireInt("hires.maxSlices", in: 1...1024)
+    quadruples = m.bool("hires.quadruple") ?? false
+    padColour = try m.padColour()
+    stretches = (m.string("hires.fit") ?? "pad").utf8.elementsEqual("stretch".utf8)
+    restoresWhole = m.bool("hires.restoreOnLowResolution") ?? false
+  }
+
+  static func scratchBytes(_ m: Metadata) throws(WeightFileError) -> Int {
+    try CLIPVisionConfig(m).scratchBytes(views: 1 + m.requireInt("hires.maxSlices", in: 1...1024))
+  }
+
+  private var tokensPerView: Int { sampler.tokens(side: vision.config.grid) }
+  /// Every slice is followed by one separator, the whole view too.
+  package var maximumTokens: Int { (1 + maxSlices) * (tokensPerView + 1) }
+
+  package func views(of image: RGBImage) throws(ImageError) -> ImageViews {
+    let side = vision.config.imageSize
+    let slicing = try HiResSlicing(
+      width: image.width, height: image.height, resolution: side, maxSlices: maxSlices, quadruple: quadruples)
+    let (whole, wholeArea) = try paint(
+      image, CanvasFit(width: image.width, height: image.height, canvasWidth: side, canvasHeight: side))
+    let (canvas, area) = stretches ? try stretch(image, slicing) : try paint(image, slicing.fit)
+    var pictures = [whole]
+    var areas = [wholeArea]
+    let (width, height) = (area.width / Double(slicing.columns), area.height / Double(slicing.rows))
+    for i in 0..<slicing.slices {
+      let origin = slicing.origin(ofSlice: i)
+      pictures.append(try canvas.cropped(x: origin.x, y: origin.y, width: side, height: side))
+      areas.append(
+        PixelRectangle(
+          x: area.x + width * Double(i % slicing.columns), y: area.y + height * Double(i / slicing.columns),
+          width: width, height: height))
+    }
+    return ImageViews(pictures, rows: slicing.rows, columns: slicing.columns, areas: areas, of: image)
+  }
+
+  package func encode(
+    _ views: ImageViews, progress: ((Int, Int) -> Void)?, _ ctx: Context
+  ) throws(RuntimeError) -> EncodedImage {
+    let c = vision.config
+    let pixels = try statistics.pixels(views.pictures, side: c.imageSize, ctx)
+    let slices = SliceGrid(rows: views.rows, columns: views.columns, first: 1, side: c.grid)
+    let whole = SliceGrid(rows: 1, columns: 1, first: 0, side: c.grid)
+    let features = try vision(
+      pixels, views: views.pictures.count, merged: restoresWhole ? [whole, slices] : [slices],
+      progress: { progress?($0, c.layers) }, ctx)
+    let sampled = try sampler(features, views: views.pictures.count, side: c.grid, ctx)
+
+    let perView = tokensPerView
+    let tokens = try ctx.arena.tensor(views.pictures.count * (perView + 1), sampled.columns)
+    var plans: [ViewPlan] = []
+    for view in 0..<views.pictures.count {
+      let first = view * (perView + 1)
+      tokens[first].update(from: sampled[view * perView], count: perView * sampled.columns)
+      let (row, column) = view == 0 ? (-1, -1) : ((view - 1) / views.columns, (view - 1) % views.columns)
+      let separator = view == 0 ? afterWhole : column == views.columns - 1 ? afterRow : betweenSlices
+      tokens[first + perView].update(from: separator, count: sampled.columns)
+      plans.append(ViewPlan(row: row, column: column, area: views.areas[view], firstToken: first, tokens: perView))
+    }
+    return EncodedImage(tokens: tokens, views: plans)
+  }
+
+  /// The image on a canvas, and the part of the original (padding included) that the canvas shows.
+  private func paint(_ image: RGBImage, _ f: CanvasFit) throws(ImageError) -> (RGBImage, PixelRectangle) {
+    let canvas = try image.resized(width: f.width, height: f.height, filter: .bicubic)
+      .pasted(onWidth: f.canvasWidth, height: f.canvasHeight, x: f.x, y: f.y, colour: padColour)
+    return (canvas, PixelRectangle(canvas: f, of: image))
+  }
+
+  private func stretch(_ image: RGBImage, _ s: HiResSlicing) throws(ImageError) -> (RGBImage, PixelRectangle) {
+    let canvas = try image.resized(width: s.fit.canvasWidth, height: s.fit.canvasHeight, filter: .bicubic)
+    return (canvas, PixelRectangle(x: 0, y: 0, width: Double(image.width), height: Double(image.height)))
+  }
+}

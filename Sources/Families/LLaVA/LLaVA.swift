@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+import Encoders
+import Images
+import Runtime
+import WeightFile
+
+/// LLaVA-1.5 (arXiv:2310.03744): one square view through CLIP, a projector of one or two layers, no separators.
+package final class LLaVA: VisionSystem {
+  let vision: CLIPVisionModel
+  let projector: MLPProjector
+  let statistics: Normalisation
+  let fit: SquareFit
+
+  package init(_ w: Weights, _ m: Metadata, outputSize: Int) throws(WeightFileError) {
+    vision = try CLIPVisionModel(w["vision"], CLIPVisionConfig(m))
+    projector = try MLPProjector(w["projector"], m, from: vision.config.hiddenSize, to: outputSize)
+    statistics = try Normalisation(m)
+    fit = try SquareFit(m)
+  }
+
+  static func scratchBytes(_ m: Metadata) throws(WeightFileError) -> Int { try CLIPVisionConfig(m).scratchBytes(views: 1) }
+
+  package var maximumTokens: Int { vision.config.tokensPerView }
+
+  package func views(of image: RGBImage) throws(ImageError) -> ImageViews {
+    let (picture, area) = try fit(image, side: vision.config.imageSize)
+    return ImageViews([picture], rows: 0, columns: 0, areas: [area], of: image)
+  }
+
+  package func encode(
+    _ views: ImageViews, progress: ((Int, Int) -> Void)?, _ ctx: Context
+  ) throws(RuntimeError) -> EncodedImage {
+    let pixels = try statistics.pixels(views.pictures, side: vision.config.imageSize, ctx)
+    let blocks = vision.config.layers
+    let features = try vision(pixels, views: 1, progress: { progress?($0, blocks) }, ctx)
+    let tokens = try projector(features, ctx)
+    let plan = ViewPlan(row: -1, column: -1, area: views.areas[0], firstToken: 0, tokens: tokens.rows)
+    return EncodedImage(tokens: tokens, views: [plan])
+  }
+}

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+import Encoders
+import Images
+import Runtime
+import WeightFile
+
+/// TextMonkey (arXiv:2403.04473): Monkey's tiles meet in shifted windows inside the tower; of all their tokens the distinctive ones
+/// are kept; the view of the whole image stands behind them.
+package final class TextMonkey: VisionSystem {
+  let vision: QwenVisionModel
+  let windows: CrossWindows?
+  let resampler: QueryResampler
+  let tokenResampler: TokenResampler?
+  let marks: ImageMarks
+  let statistics: Normalisation
+  /// False: the view of the whole image is left out.
+  let seesWhole: Bool
+
+  package init(_ w: Weights, _ m: Metadata, outputSize: Int) throws(WeightFileError) {
+    let c = try QwenVisionConfig(m)
+    vision = try QwenVisionModel(w["vision"], c)
+    windows = try CrossWindowConfig.read(m, c).map { (config) throws(WeightFileError) in
+      try CrossWindows(w["vision.windows"], config, c)
+    }
+    resampler = try QueryResampler(w["resampler"], m, c, outputSize: outputSize)
+    tokenResampler =
+      m.value("monkey.keptTokens") == nil ? nil : try TokenResampler(w["tokenResampler"], m, hiddenSize: outputSize)
+    marks = try ImageMarks(w, m, size: outputSize)
+    statistics = try Normalisation(m)
+    seesWhole = m.bool("monkey.seesWhole") ?? true
+  }
+
+  static func scratchBytes(_ m: Metadata) throws(WeightFileError) -> Int {
+    let c = try QwenVisionConfig(m)
+    // The merged map and its copy with positions.
+    return try Monkey.scratchBytes(m) + 2 * c.tiles * c.patches * c.hiddenSize * MemoryLayout<Float>.stride
+  }
+
+  private var tileTokens: Int {
+    let all = vision.config.tiles * resampler.queries
+    return min(all, tokenResampler?.kept ?? all)
+  }
+  package var maximumTokens: Int { tileTokens + (seesWhole ? resampler.queries : 0) + 2 }
+
+  package func views(of image: RGBImage) throws(ImageError) -> ImageViews {
+    try TileCutter(vision.config, statistics).views(of: image)
+  }
+
+  package func encode(
+    _ views: ImageViews, progress: ((Int, Int) -> Void)?, _ ctx: Context
+  ) throws(RuntimeError) -> EncodedImage {
+    let c = vision.config
+    let pixels = try TileCutter(c, statistics).pixels(views.pictures[0], ctx)
+    let count = c.tiles + (seesWhole ? 1 : 0)
+    let sets = (0..<count).map { $0 < c.tiles ? c.adapterSet(ofTile: $0) : nil }
+    let features = try vision(
+      pixels, sets: sets, before: { (layer, x) throws(RuntimeError) in try self.windows?(x, before: layer, ctx) },
+      progress: { progress?($0, c.layers) }, ctx)
+    let seen = try resampler(features, views: count, ctx)
+    let inTiles = seen.slice(rows: 0..<c.tiles * resampler.queries)
+    let kept = try tokenResampler?(inTiles, ctx) ?? inTiles
+    let tokens = try ctx.arena.tensor(kept.rows + seen.rows - inTiles.rows, seen.columns)
+    tokens[0].update(from: kept.data, count: kept.count)
+    tokens[kept.rows].update(from: seen[inTiles.rows], count: (seen.rows - inTiles.rows) * seen.columns)
+    return EncodedImage(tokens: try marks.around(tokens, ctx), views: plans(views.areas, kept: kept.rows))
+  }
+
+  /// Kept tokens belong to no tile in particular; the plan names their first one for each.
+  private func plans(_ areas: [PixelRectangle], kept: Int) -> [ViewPlan] {
+    let c = vision.config
+    let isApart = tokenResampler == nil
+    return areas.prefix(c.tiles + (seesWhole ? 1 : 0)).enumerated().map { i, area in
+      if i == c.tiles { return ViewPlan(row: -1, column: -1, area: area, firstToken: 1 + kept, tokens: resampler.queries) }
+      return ViewPlan(
+        row: i / c.columns, column: i % c.columns, area: area, firstToken: isApart ? 1 + i * resampler.queries : 1,
+        tokens: isApart ? resampler.queries : 0)
+    }
+  }
+}

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+import Encoders
+import Images
+import Runtime
+import Shims
+
+/// A rectangle in pixels of the original image; its edges may lie outside the image where a view is padded.
+package struct PixelRectangle: Equatable {
+  package var x, y, width, height: Double
+
+  package init(x: Double, y: Double, width: Double, height: Double) {
+    self.x = x
+    self.y = y
+    self.width = width
+    self.height = height
+  }
+
+  /// What a whole canvas shows of the image painted on it: more than the image where the canvas has margins.
+  init(canvas f: CanvasFit, of image: RGBImage) {
+    let (scaleX, scaleY) = (Double(image.width) / Double(f.width), Double(image.height) / Double(f.height))
+    x = -Double(f.x) * scaleX
+    y = -Double(f.y) * scaleY
+    width = Double(f.canvasWidth) * scaleX
+    height = Double(f.canvasHeight) * scaleY
+  }
+}
+
+/// One view that an image was encoded as: where it lies in the original image, and which tokens came of it.
+package struct ViewPlan: Equatable {
+  /// Row and column among the slices; −1 for a view of the whole image.
+  package var row, column: Int
+  package var area: PixelRectangle
+  /// First token of the view in the embedding, and how many there are (separators not counted).
+  package var firstToken, tokens: Int
+
+  package init(row: Int, column: Int, area: PixelRectangle, firstToken: Int, tokens: Int) {
+    self.row = row
+    self.column = column
+    self.area = area
+    self.firstToken = firstToken
+    self.tokens = tokens
+  }
+}
+
+/// An encoded image: the vectors that the decoder gets in place of one `<image>` mark, start, end and separator vectors
+/// included. Immutable; any number of sessions and threads of the same model may use it.
+package final class ImageEmbedding {
+  /// Rows, and floats in a row.
+  package let tokens, hiddenSize: Int
+  /// `[tokens, hiddenSize]`, owned by this object.
+  package let data: UnsafePointer<Float>
+  /// Size of the original image in pixels.
+  package let width, height: Int
+  package let views: [ViewPlan]
+  /// Differs between any two embeddings of a process.
+  package let identity: UInt64
+  /// What regions are read from, owned by this object.
+  package let map: FeatureMap?
+  private let memory: UnsafeMutableRawPointer
+  private let mapMemory: UnsafeMutableRawPointer?
+
+  /// Copies `tokens` and `map` out of their arena.
+  package init(
+    copying tokens: Tensor, map: FeatureMap? = nil, width: Int, height: Int, views: [ViewPlan], identity: UInt64
+  ) throws(RuntimeError) {
+    let memory = try Self.copy(tokens)
+    self.memory = memory
+    if let map {
+      do throws(RuntimeError) { mapMemory = try Self.copy(map.values) } catch {
+        free(memory)
+        throw error
+      }
+    } else {
+      mapMemory = nil
+    }
+    self.map = mapMemory.flatMap { copy in
+      map.map {
+        let values = Tensor(
+          data: copy.assumingMemoryBound(to: Float.self), rows: $0.values.rows, columns: $0.values.columns)
+        return FeatureMap(values, height: $0.height, width: $0.width)
+      }
+    }
+    data = UnsafePointer(memory.assumingMemoryBound(to: Float.self))
+    self.tokens = tokens.rows
+    hiddenSize = tokens.columns
+    self.width = width
+    self.height = height
+    self.views = views
+    self.identity = identity
+  }
+
+  deinit {
+    free(memory)
+    free(mapMemory)
+  }
+
+  private static func copy(_ x: Tensor) throws(RuntimeError) -> UnsafeMutableRawPointer {
+    let byteCount = x.count * MemoryLayout<Float>.stride
+    guard let memory = malloc(max(byteCount, 1)) else { throw .outOfMemory(bytes: byteCount) }
+    memcpy(memory, x.data, byteCount)
+    return memory
+  }
+}

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+import Decoders
+import Runtime
+import Tokenizers
+import WeightFile
+
+/// The parts of a system that a weight file describes, built over its weights.
+package struct LoadedSystem {
+  package let vision: VisionSystem
+  package let decoder: Decoder
+  package let tokenizer: Tokenizer
+  package let template: PromptTemplate
+  /// Ids that end an answer.
+  package let endIds: [Int32]
+  /// Id put in front of every sequence, where the model was trained with one.
+  package let beginId: Int32?
+  /// Id of `<image>` in the vocabulary, for checkpoints that tokenise their text as one.
+  package let imageId: Int32?
+  /// How prompts and answers speak of places in an image; `nil`: this system does not.
+  package let coordinates: CoordinateForm?
+  /// The token that a region's vector stands in for, where there is a region sampler.
+  package let regionToken: RegionToken?
+
+  /// Builds the system that `general.system` names.
+  package init(_ w: Weights, _ m: Metadata) throws(FoveaError) {
+    do {
+      let decoder = try DecoderKind(m).decoder(w["language"], m)
+      vision = try SystemKind(m).vision(w, m, outputSize: decoder.hiddenSize)
+      template = try PromptTemplate(m)
+      self.decoder = decoder
+    } catch { throw FoveaError(error) }
+    tokenizer = try Tokenizer(m)
+
+    let vocabulary = decoder.vocabSize
+    guard tokenizer.vocabularySize <= vocabulary else {
+      throw FoveaError(.format, "tokenizer: \(tokenizer.vocabularySize) tokens, but language.vocabSize is \(vocabulary)")
+    }
+    let ends = m.ints("tokenizer.eosIds") ?? m.int("tokenizer.eos").map { [$0] } ?? []
+    guard ends.allSatisfy({ (0..<vocabulary).contains($0) }) else {
+      throw FoveaError(.format, "metadata tokenizer.eosIds: an id outside 0..<\(vocabulary)")
+    }
+    endIds = ends.map { Int32($0) }
+    if m.bool("tokenizer.addBos") ?? true, let begin = m.int("tokenizer.bos"), (0..<vocabulary).contains(begin) {
+      beginId = Int32(begin)
+    } else {
+      beginId = nil
+    }
+    coordinates = try CoordinateForm(m, tokenizer)
+    regionToken = vision.regionSampler == nil ? nil : try RegionToken(m, tokenizer)
+    imageId = template.splitsText ? nil : tokenizer.id(of: PromptTemplate.imageMark)
+    if !template.splitsText, imageId == nil {
+      throw FoveaError(.format, "tokenizer: no <image> token, but prompt.imageTokenSplitsText is false")
+    }
+  }
+
+  /// A prompt as token ids, in parts: image `i` stands between part `i` and part `i + 1`. The begin-of-sequence id comes
+  /// first where the model has one.
+  /// - Parameter images: how many images the prompt must have marks for.
+  package func tokenize(prompt: [UInt8], images: Int) throws(FoveaError) -> [[Int32]] {
+    var parts: [[Int32]] = []
+    do {
+      if let imageId {
+        let ids = try tokenizer.encode(prompt, addBOS: false, parseSpecials: true)
+        parts = ids.split(separator: imageId, omittingEmptySubsequences: false).map { Array($0) }
+      } else {
+        for text in PromptTemplate.split(prompt) {
+          parts.append(try tokenizer.encode(text, addBOS: false, parseSpecials: true))
+        }
+      }
+    } catch { throw FoveaError(error) }
+    guard parts.count - 1 == images else {
+      throw FoveaError(.argument, "prompt: \(parts.count - 1) <image> marks, but \(images) images were given")
+    }
+    if let beginId { parts[0].insert(beginId, at: 0) }
+    return parts
+  }
+}

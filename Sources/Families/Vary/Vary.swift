@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+import Encoders
+import Images
+import Runtime
+import WeightFile
+
+/// Vary (arXiv:2312.06109; Vary-toy, arXiv:2401.12503): the vocabulary network, alone (Vary-tiny) or beside CLIP, whose tokens of the
+/// same place stand in front along the channels. A start and an end vector stand around them.
+package final class Vary: VisionSystem {
+  let vocabulary: VocabularyTower
+  let projector: Linear
+  let clip: SecondTower?
+  let marks: ImageMarks
+
+  /// CLIP beside the vocabulary network.
+  struct SecondTower {
+    let model: CLIPVisionModel
+    let projector: Linear
+    let statistics: Normalisation
+    let fit: SquareFit
+  }
+
+  package init(_ w: Weights, _ m: Metadata, outputSize: Int) throws(WeightFileError) {
+    vocabulary = try VocabularyTower(w, m)
+    let c = vocabulary.model.config
+    marks = try ImageMarks(w, m, size: outputSize)
+    guard try Self.hasCLIP(m) else {
+      clip = nil
+      projector = try Linear(w["projector.vocabulary"], from: c.outputSize, to: outputSize)
+      return
+    }
+    let v = try CLIPVisionConfig(m)
+    guard v.tokensPerView == c.tokens else {
+      throw m.mismatch("vision.imageSize", found: "\(v.tokensPerView) tokens", expected: "\(c.tokens), as the vocabulary network gives")
+    }
+    guard outputSize % 2 == 0 else { throw m.mismatch("language.hiddenSize", found: "\(outputSize)", expected: "an even number") }
+    clip = SecondTower(
+      model: try CLIPVisionModel(w["vision"], v),
+      projector: try Linear(w["projector.vision"], from: v.hiddenSize, to: outputSize / 2), statistics: try Normalisation(m),
+      fit: try SquareFit(m))
+    projector = try Linear(w["projector.vocabulary"], from: c.outputSize, to: outputSize / 2)
+  }
+
+  private static func hasCLIP(_ m: Metadata) throws(WeightFileError) -> Bool { try m.requireBool("vary.hasCLIP") }
+
+  static func scratchBytes(_ m: Metadata) throws(WeightFileError) -> Int {
+    let one = try SAMVisionConfig(m).scratchBytes
+    return try hasCLIP(m) ? max(one, CLIPVisionConfig(m).scratchBytes(views: 1)) : one
+  }
+
+  package var maximumTokens: Int { vocabulary.model.config.tokens + 2 }
+
+  package func views(of image: RGBImage) throws(ImageError) -> ImageViews {
+    let area = PixelRectangle(x: 0, y: 0, width: Double(image.width), height: Double(image.height))
+    let squashed = try vocabulary.picture(image)
+    guard let clip else { return ImageViews([squashed], rows: 0, columns: 0, areas: [area], of: image) }
+    let (small, seen) = try clip.fit(image, side: clip.model.config.imageSize)
+    return ImageViews([squashed, small], rows: 0, columns: 0, areas: [area, seen], of: image)
+  }
+
+  package func encode(
+    _ views: ImageViews, progress: ((Int, Int) -> Void)?, _ ctx: Context
+  ) throws(RuntimeError) -> EncodedImage {
+    let (first, second) = (vocabulary.model.config.layers, clip?.model.config.layers ?? 0)
+    let features = try vocabulary([views.pictures[0]], progress: { progress?($0, first + second) }, ctx)
+    var tokens = try projector(features, ctx)
+    if let clip {
+      let pixels = try clip.statistics.pixels([views.pictures[1]], side: clip.model.config.imageSize, ctx)
+      let seen = try clip.model(pixels, views: 1, progress: { progress?(first + $0, first + second) }, ctx)
+      tokens = try beside(clip.projector(seen, ctx), tokens, ctx)
+    }
+    let plan = ViewPlan(row: -1, column: -1, area: views.areas[0], firstToken: 1, tokens: tokens.rows)
+    return EncodedImage(tokens: try marks.around(tokens, ctx), views: [plan])
+  }
+
+  /// `[tokens, a.columns + b.columns]`.
+  private func beside(_ a: Tensor, _ b: Tensor, _ ctx: Context) throws(RuntimeError) -> Tensor {
+    let y = try ctx.arena.tensor(a.rows, a.columns + b.columns)
+    for row in 0..<a.rows {
+      y[row].update(from: a[row], count: a.columns)
+      (y[row] + a.columns).update(from: b[row], count: b.columns)
+    }
+    return y
+  }
+}

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+import Encoders
+import Images
+import Runtime
+import WeightFile
+
+/// Vary's vocabulary network with its preprocessing, which differs between checkpoints: both sides squashed to the input's size,
+/// by Pillow's bicubic or OpenCV's bilinear filter.
+struct VocabularyTower {
+  let model: SAMVisionModel
+  let statistics: Normalisation
+  let isBilinear: Bool
+
+  init(_ w: Weights, _ m: Metadata) throws(WeightFileError) {
+    model = try SAMVisionModel(w["vocabulary"], m)
+    statistics = try Normalisation(m, scope: "vocabulary")
+    let name = try m.requireString("vocabulary.resize")
+    isBilinear = name.utf8.elementsEqual("bilinear".utf8)
+    guard isBilinear || name.utf8.elementsEqual("bicubic".utf8) else {
+      throw m.mismatch("vocabulary.resize", found: name, expected: "bicubic or bilinear")
+    }
+  }
+
+  func picture(_ image: RGBImage) throws(ImageError) -> RGBImage {
+    let side = model.config.imageSize
+    return isBilinear
+      ? try image.resizedBilinear(width: side, height: side) : try image.resized(width: side, height: side, filter: .bicubic)
+  }
+
+  /// `[pictures · tokens, outputSize]`. One picture after the other: each is large enough to fill the machine.
+  /// - Parameter progress: called with blocks done, of `pictures.count · layers`.
+  func callAsFunction(
+    _ pictures: [RGBImage], progress: ((Int) -> Void)?, _ ctx: Context
+  ) throws(RuntimeError) -> Tensor {
+    let c = model.config
+    let features = try ctx.arena.tensor(pictures.count * c.tokens, c.outputSize)
+    for (i, picture) in pictures.enumerated() {
+      let mark = ctx.arena.mark()
+      defer { ctx.arena.release(to: mark) }
+      let pixels = try statistics.pixels([picture], side: c.imageSize, ctx)
+      let one = try model(pixels, progress: { progress?(i * c.layers + $0) }, ctx)
+      features[i * c.tokens].update(from: one.data, count: one.count)
+    }
+    return features
+  }
+}
