@@ -41,7 +41,7 @@ package struct CLIPBlock {
       let input: Tensor
       switch restore.input {
       case .normed: input = n
-      case .residual: input = try ctx.arena.copy(x)
+      case .residual: input = try ctx.copy(x)
       case .attended: input = a
       }
       add(a, to: x, ctx)

@@ -65,7 +65,7 @@ struct CrossWindowAttention {
   func callAsFunction(_ x: Tensor, _ ctx: Context) throws(RuntimeError) {
     let mark = ctx.arena.mark()
     defer { ctx.arena.release(to: mark) }
-    let placed = try ctx.arena.copy(x)
+    let placed = try ctx.copy(x)
     add(Tensor(data: UnsafeMutablePointer(mutating: position), rows: x.rows, columns: x.columns), to: placed, ctx)
     let d = try down(placed, ctx)
     let normed = try norm1(d, ctx)

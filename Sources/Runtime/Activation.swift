@@ -49,9 +49,11 @@ package func siluMultiply(_ gateUp: Tensor, _ ctx: Context) throws(RuntimeError)
 }
 
 /// y += x, of equal size.
-package func add(_ x: Tensor, to y: Tensor, _ ctx: Context) {
+package func add(_ x: TensorView, to y: Tensor, _ ctx: Context) {
   assert(x.rows == y.rows && x.columns == y.columns)
   ctx.split(elements: min(x.count, y.count)) { part in
     ctx.kernels.add(x.data + part.lowerBound, y.data + part.lowerBound, part.count)
   }
 }
+
+package func add(_ x: Tensor, to y: Tensor, _ ctx: Context) { add(x.view, to: y, ctx) }

@@ -30,9 +30,11 @@ package struct DepthwiseConvolution3x3 {
 }
 
 /// `x` is a map of `height` rows of `width` pixels.
-func checkMap(_ x: Tensor, height: Int, width: Int) throws(RuntimeError) {
+func checkMap(_ x: TensorView, height: Int, width: Int) throws(RuntimeError) {
   let (pixels, overflow) = height.multipliedReportingOverflow(by: width)
   guard height > 0, width > 0, !overflow, x.rows == pixels else {
     throw .shape(operation: "feature map", expected: overflow ? .max : pixels, found: x.rows)
   }
 }
+
+func checkMap(_ x: Tensor, height: Int, width: Int) throws(RuntimeError) { try checkMap(x.view, height: height, width: width) }

@@ -12,7 +12,7 @@ package enum Interpolation {
 
   /// - Returns: `[toHeight·toWidth, channels]`.
   package func callAsFunction(
-    _ x: Tensor, height: Int, width: Int, toHeight: Int, toWidth: Int, _ ctx: Context
+    _ x: TensorView, height: Int, width: Int, toHeight: Int, toWidth: Int, _ ctx: Context
   ) throws(RuntimeError) -> Tensor {
     try checkMap(x, height: height, width: width)
     let (pixels, overflow) = toHeight.multipliedReportingOverflow(by: toWidth)
@@ -32,6 +32,12 @@ package enum Interpolation {
       }
     }
     return y
+  }
+
+  package func callAsFunction(
+    _ x: Tensor, height: Int, width: Int, toHeight: Int, toWidth: Int, _ ctx: Context
+  ) throws(RuntimeError) -> Tensor {
+    try self(x.view, height: height, width: width, toHeight: toHeight, toWidth: toWidth, ctx)
   }
 
   /// A source index along one axis, and its share in the target.
@@ -83,7 +89,7 @@ package enum Interpolation {
 
   /// One target pixel: Σ row weight · (Σ column weight · source), each sum in tap order.
   private static func mix(
-    _ x: Tensor, width: Int, rows: UnsafePointer<Tap>, columns: UnsafePointer<Tap>, taps: Int, into y: UnsafeMutablePointer<Float>
+    _ x: TensorView, width: Int, rows: UnsafePointer<Tap>, columns: UnsafePointer<Tap>, taps: Int, into y: UnsafeMutablePointer<Float>
   ) {
     let channels = x.columns
     if taps == 1 {

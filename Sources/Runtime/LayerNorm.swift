@@ -19,14 +19,19 @@ package struct LayerNorm {
   }
 
   /// - Parameter x: `[tokens, size]`.
-  package func callAsFunction(_ x: Tensor, _ ctx: Context) throws(RuntimeError) -> Tensor {
+  package func callAsFunction(_ x: TensorView, _ ctx: Context) throws(RuntimeError) -> Tensor {
     let y = try ctx.arena.tensor(x.rows, x.columns)
     try self(x, into: y, ctx)
     return y
   }
 
+  package func callAsFunction(_ x: Tensor, _ ctx: Context) throws(RuntimeError) -> Tensor { try self(x.view, ctx) }
+
   /// - Parameter y: as large as `x`; may be `x` itself.
-  package func callAsFunction(_ x: Tensor, into y: Tensor, _ ctx: Context) throws(RuntimeError) {
+  package func callAsFunction(_ x: Tensor, into y: Tensor, _ ctx: Context) throws(RuntimeError) { try self(x.view, into: y, ctx) }
+
+  /// - Parameter y: as large as `x`; may be the same memory.
+  package func callAsFunction(_ x: TensorView, into y: Tensor, _ ctx: Context) throws(RuntimeError) {
     try checkNorm(x, y, size)
     ctx.split(rows: x.rows, cost: size) { rows in
       for row in rows { ctx.kernels.layerNorm(x[row], weight, bias, y[row], size, epsilon) }
@@ -35,13 +40,13 @@ package struct LayerNorm {
 
   /// The norm of x as `next` reads it.
   package func callAsFunction(_ x: Tensor, for next: Linear, _ ctx: Context) throws(RuntimeError) -> LinearInput {
-    try checkNorm(x, x, size)
+    try checkNorm(x.view, x, size)
     return try normed(x.rows, size, for: next, ctx) { row, y in ctx.kernels.layerNorm(x[row], weight, bias, y, size, epsilon) }
   }
 
   /// The same for `rows` rows of which row i is the norm of x's row `place(i)`, or zeros.
   package func callAsFunction(_ x: Tensor, rows: Int, place: (Int) -> Int?, for next: Linear, _ ctx: Context) throws(RuntimeError) -> LinearInput {
-    try checkNorm(x, x, size)
+    try checkNorm(x.view, x, size)
     return try normed(rows, size, for: next, ctx) { row, y in
       if let source = place(row) {
         ctx.kernels.layerNorm(x[source], weight, bias, y, size, epsilon)
@@ -68,14 +73,19 @@ package struct RMSNorm {
   }
 
   /// - Parameter x: `[tokens, size]`.
-  package func callAsFunction(_ x: Tensor, _ ctx: Context) throws(RuntimeError) -> Tensor {
+  package func callAsFunction(_ x: TensorView, _ ctx: Context) throws(RuntimeError) -> Tensor {
     let y = try ctx.arena.tensor(x.rows, x.columns)
     try self(x, into: y, ctx)
     return y
   }
 
+  package func callAsFunction(_ x: Tensor, _ ctx: Context) throws(RuntimeError) -> Tensor { try self(x.view, ctx) }
+
   /// - Parameter y: as large as `x`; may be `x` itself.
-  package func callAsFunction(_ x: Tensor, into y: Tensor, _ ctx: Context) throws(RuntimeError) {
+  package func callAsFunction(_ x: Tensor, into y: Tensor, _ ctx: Context) throws(RuntimeError) { try self(x.view, into: y, ctx) }
+
+  /// - Parameter y: as large as `x`; may be the same memory.
+  package func callAsFunction(_ x: TensorView, into y: Tensor, _ ctx: Context) throws(RuntimeError) {
     try checkNorm(x, y, size)
     ctx.split(rows: x.rows, cost: size) { rows in
       for row in rows { ctx.kernels.rmsNorm(x[row], weight, y[row], size, epsilon) }
@@ -84,7 +94,7 @@ package struct RMSNorm {
 
   /// The norm of x as `next` reads it.
   package func callAsFunction(_ x: Tensor, for next: Linear, _ ctx: Context) throws(RuntimeError) -> LinearInput {
-    try checkNorm(x, x, size)
+    try checkNorm(x.view, x, size)
     return try normed(x.rows, size, for: next, ctx) { row, y in ctx.kernels.rmsNorm(x[row], weight, y, size, epsilon) }
   }
 }
@@ -110,7 +120,7 @@ private func normed(
   return input
 }
 
-private func checkNorm(_ x: Tensor, _ y: Tensor, _ size: Int) throws(RuntimeError) {
+private func checkNorm(_ x: TensorView, _ y: Tensor, _ size: Int) throws(RuntimeError) {
   guard x.columns == size else { throw .shape(operation: "norm input", expected: size, found: x.columns) }
   guard y.columns == size else { throw .shape(operation: "norm output", expected: size, found: y.columns) }
   guard x.rows == y.rows else { throw .shape(operation: "norm rows", expected: x.rows, found: y.rows) }

@@ -7,7 +7,7 @@ package struct Tensor {
   package let data: UnsafeMutablePointer<Float>
   package let rows: Int
   package let columns: Int
-  private let owner: Arena?
+  let owner: Arena?
 
   /// - Parameter owner: nil: the caller keeps the memory.
   package init(data: UnsafeMutablePointer<Float>, rows: Int, columns: Int, owner: Arena? = nil) {
