@@ -40,8 +40,9 @@ let standAlone: [LinkerSetting] = [
 let kernels: [Target.Dependency] = ["Shims", "KernelsScalar", "KernelsAVX2", "KernelsAVXVNNI", "KernelsAVX512", "KernelsNEON", "Kernels"]
 let weights: [Target.Dependency] = ["Shims", "CZstd", "WeightFile"]
 let runtime = kernels + weights.dropFirst() + ["Runtime"]
+let schema = weights + ["Schema"]
 let images: [Target.Dependency] = ["CPNG", "CJPEG", "ImageCodecs", "Images"]
-let families = runtime + images + ["Tokenizers", "Encoders", "Decoders", "Families"]
+let families = runtime + images + ["Schema", "Tokenizers", "Encoders", "Decoders", "Families"]
 let library = families + ["Generation", "CFovea", "Fovea"]
 
 let package = Package(
@@ -69,12 +70,13 @@ let package = Package(
       name: "Kernels", dependencies: Array(kernels.dropLast()), path: "Sources/Kernels/Dispatch",
       swiftSettings: asAVX512 ? [.define("AVXVNNI_AS_AVX512")] : []),
     .target(name: "WeightFile", dependencies: Array(weights.dropLast()), exclude: ["FORMAT.md"]),
+    .target(name: "Schema", dependencies: Array(schema.dropLast())),
     .target(name: "Runtime", dependencies: Array(runtime.dropLast())),
     .target(name: "ImageCodecs", dependencies: ["CPNG", "CJPEG"]),
     .target(name: "Images", dependencies: ["Shims"] + images.dropLast()),
     .target(name: "Tokenizers", dependencies: ["Shims"]),
-    .target(name: "Encoders", dependencies: runtime),
-    .target(name: "Decoders", dependencies: runtime),
+    .target(name: "Encoders", dependencies: runtime + ["Schema"]),
+    .target(name: "Decoders", dependencies: runtime + ["Schema"]),
     .target(name: "Families", dependencies: Array(families.dropLast())),
     .target(name: "Generation", dependencies: families),
     .systemLibrary(name: "CFovea", path: "include"),
@@ -82,7 +84,7 @@ let package = Package(
     .target(name: "FoveaShared", dependencies: library, linkerSettings: standAlone),
 
     // Tools around it; these may use Foundation.
-    .target(name: "Conversion", dependencies: runtime),
+    .target(name: "Conversion", dependencies: runtime + ["Schema"]),
     .executableTarget(
       name: "FoveaCommand",
       dependencies: library + [
@@ -99,6 +101,7 @@ let package = Package(
     .testTarget(
       name: "KernelsTests", dependencies: kernels, swiftSettings: asAVX512 ? [.define("AVXVNNI_AS_AVX512")] : []),
     .testTarget(name: "WeightFileTests", dependencies: weights),
+    .testTarget(name: "SchemaTests", dependencies: library + ["Conversion"]),
     .testTarget(name: "RuntimeTests", dependencies: runtime),
     .testTarget(name: "ImagesTests", dependencies: ["Shims"] + images, exclude: ["Fixtures"]),
     .testTarget(name: "TokenizersTests", dependencies: ["Shims", "Tokenizers"], exclude: ["Fixtures"]),

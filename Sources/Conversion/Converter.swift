@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Runtime
+import Schema
 import WeightFile
 
 /// Writes a `.fovea` file from a checkpoint, a few blocks of rows at a time, on all cores.
@@ -42,7 +43,8 @@ package struct Converter {
   package let system: SystemDescription
   let options: Options
   let estimate: BlockEstimate
-  private let metadata: [(key: String, value: MetadataValue)]
+  /// Every key of the file, checked.
+  package let metadata: [(key: String, value: MetadataValue)]
 
   /// Understands the checkpoint; after this only reading numbers and writing can fail.
   package init(_ checkpoint: OpenCheckpoint, options: Options = Options()) throws {
@@ -55,18 +57,16 @@ package struct Converter {
     system = try SystemDescription(checkpoint)
     estimate = BlockEstimate(system)
     try options.importance?.check(against: system.tensors)
-    let vocabSize = system.metadata.lazy.compactMap { if case ("language.vocabSize", .int(let size)) = $0 { size } else { nil } }.first
-    let tokenizer = try TokenizerMetadata(checkpoint, system.tokenizer).entries(vocabSize: vocabSize ?? 0)
+    let tokenizer = try TokenizerMetadata(checkpoint, system.tokenizer).settings(vocabSize: system.decoder.vocabSize)
     let folder = checkpoint.folders.first?.name ?? ""
     let origin = try checkpoint.config.string("_name_or_path", default: folder).split(separator: "/").suffix(2).joined(
       separator: "/")
-    metadata =
-      [
-        ("general.system", .string(system.system)), ("general.name", .string(options.name ?? folder)),
-        ("general.source", .string(origin)),
-        ("general.licence", .string(try options.licence ?? ModelCard.licence(checkpoint) ?? "unknown")),
-        ("general.type", .string(options.type.rawValue)),
-      ] + system.metadata + tokenizer
+    var general = GeneralSettings()
+    (general.system, general.name, general.source) = (system.system, options.name ?? folder, origin)
+    general.licence = try options.licence ?? ModelCard.licence(checkpoint) ?? "unknown"
+    general.type = options.type.rawValue
+    let parts: [any Settings] = [general, system.vision, system.decoder, system.prompt, tokenizer]
+    metadata = try parts.flatMap { try $0.entries(file: checkpoint.config.file) }
   }
 
   /// Weights read over the whole conversion, the unit of progress.

@@ -1,23 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
-import WeightFile
+import Schema
 
 /// What happens to an image before the vision tower, from preprocessor_config.json and the model's config.
 package struct ImagePreprocessing {
-  let mean, std: [Double]
+  let statistics: NormalisationSettings
 
-  static let clipMean = [0.48145466, 0.4578275, 0.40821073]
-  static let clipStd = [0.26862954, 0.26130258, 0.27577711]
+  static let clip = NormalisationSettings(mean: [0.48145466, 0.4578275, 0.40821073], std: [0.26862954, 0.26130258, 0.27577711])
+  static let imageNet = NormalisationSettings(mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225])
 
-  /// int(255 · mean) per channel, truncated as LLaVA's padding does.
-  var meanColour: [Int] { mean.map { Int(($0 * 255).rounded(.towardZero)) } }
+  /// int(255 · mean) per channel, truncated as LLaVA's padding does, and within a colour's range.
+  var meanColour: PadSettings {
+    PadSettings(colour: statistics.mean.map { min(max(Int(($0 * 255).rounded(.towardZero)), 0), 255) })
+  }
 
   /// - Parameter config: preprocessor_config.json; CLIP's usual values when nil.
   /// - Throws: when it asks for something other than bicubic resizing to the tower's size.
   init(_ config: ConfigReader?, imageSize: Int) throws {
-    mean = try config?.doubles("image_mean", count: 3) ?? Self.clipMean
-    std = try config?.doubles("image_std", count: 3) ?? Self.clipStd
+    statistics = NormalisationSettings(
+      mean: try config?.doubles("image_mean", count: 3) ?? Self.clip.mean, std: try config?.doubles("image_std", count: 3) ?? Self.clip.std)
     guard let config else { return }
-    guard !std.contains(where: { $0 <= 0 }), !mean.contains(where: { !(-1000...1000).contains($0) }) else {
+    guard !statistics.std.contains(where: { $0 <= 0 }), !statistics.mean.contains(where: { !(-1000...1000).contains($0) }) else {
       throw config.fail("image_std", "should be above zero")
     }
     guard try config.int("resample", default: 3) == 3 else { throw config.fail("resample", "only 3 (bicubic) is supported") }
@@ -34,15 +36,6 @@ package struct ImagePreprocessing {
       }
       guard side == imageSize else { throw config.fail(key, "\(side) is not the vision tower's image size \(imageSize)") }
     }
-  }
-
-  func metadata(fit: String, padColour: [Int]? = nil, cropSize: Int) -> [(String, MetadataValue)] {
-    var entries: [(String, MetadataValue)] = [
-      ("vision.mean", .doubles(mean)), ("vision.std", .doubles(std)), ("image.fit", .string(fit)),
-      ("image.cropSize", .int(cropSize)),
-    ]
-    if let padColour { entries.append(("image.padColour", .ints(padColour))) }
-    return entries
   }
 
   /// `image_grid_pinpoints` as flat [width, height, …]: a list of pairs, or its Python spelling in a string.

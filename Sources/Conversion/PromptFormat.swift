@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import WeightFile
+import Schema
 
 /// A conversation format: `{system}`, `<image>` and `{question}` are substituted in the template.
 package struct PromptFormat: Equatable {
@@ -127,17 +127,12 @@ package struct PromptFormat: Equatable {
 
   /// - Parameter imageTokenSplitsText: the chunks around `<image>` are tokenised by themselves (original LLaVA), or `<image>` is a
   ///   token of the vocabulary and the text is tokenised as one (transformers).
-  func metadata(imageTokenSplitsText: Bool) -> [(String, MetadataValue)] {
-    var entries: [(String, MetadataValue)] = [
-      ("prompt.system", .string(system)), ("prompt.template", .string(template)), ("prompt.turnSeparator", .string(turnSeparator)),
-      ("prompt.stop", .strings(stop)), ("prompt.imageTokenSplitsText", .bool(imageTokenSplitsText)),
-    ]
-    if !tasks.isEmpty {
-      entries += [("prompt.tasks", .strings(tasks.map(\.name))), ("prompt.taskTemplates", .strings(tasks.map(\.template)))]
-    }
-    if ngramBan > 0 { entries.append(("prompt.ngramBan", .int(ngramBan))) }
-    if joinsImages { entries.append(("prompt.joinsImages", .bool(true))) }
-    if minTokens > 0 { entries.append(("prompt.minTokens", .int(minTokens))) }
-    return entries
+  func settings(imageTokenSplitsText: Bool) -> PromptSettings {
+    func bytes(_ texts: [String]) -> [[UInt8]] { texts.map { Array($0.utf8) } }
+    var s = PromptSettings()
+    (s.system, s.template, s.turnSeparator, s.stop) = (system, template, turnSeparator, bytes(stop))
+    (s.tasks, s.taskTemplates) = (bytes(tasks.map(\.name)), bytes(tasks.map(\.template)))
+    (s.imageTokenSplitsText, s.minTokens, s.ngramBan, s.joinsImages) = (imageTokenSplitsText, minTokens, ngramBan, joinsImages)
+    return s
   }
 }

@@ -1,61 +1,65 @@
 // SPDX-License-Identifier: Apache-2.0
+import Schema
 import WeightFile
 
 /// A checkpoint understood: which tensors go into the weight file, and what its metadata say of the system. Nothing is read yet but configs.
 package struct SystemDescription {
+  /// The name of the system, as the library knows it.
   package let system: String
   package let tensors: [PlannedTensor]
   package let source: any TensorSource
-  package let metadata: [(key: String, value: MetadataValue)]
+  package let decoder: DecoderSettings
+  package let vision: any VisionSettings
+  package let prompt: PromptSettings
   package let tokenizer: TokenizerNeeds
 
-  /// Recognises the system by its tensors or by `architectures` in config.json.
+  /// How checkpoints are read whose tensors do not give them away: by the first of `architectures` in config.json, else by `model_type`.
+  private static let readers: [(names: [String], describe: @Sendable (OpenCheckpoint) throws -> SystemDescription)] = [
+    (["LlavaForConditionalGeneration"], { try TransformersLlava.describe($0, isNext: false) }),
+    (["LlavaNextForConditionalGeneration", "llava_next"], { try TransformersLlava.describe($0, isNext: true) }),
+    (["HiResLlavaLlamaForCausalLM", "hires_llava"], HiResLlava.describe),
+    (["MonkeyLMHeadModel", "TextMonkeyLMHeadModel", "monkey"], MonkeyCheckpoint.describe),
+    (
+      ["FerretLlamaForCausalLM", "FERRETLlamaForCausalLM", "FerretV2LlamaForCausalLM", "ferret", "ferret_llama", "ferret_v2"],
+      Ferret.describe
+    ),
+    (["LlavaLlamaForCausalLM", "LlavaMistralForCausalLM", "llava_llama", "llava_mistral"], OriginalLlava.describe),
+    // Both families use this model type; only transformers' nests the decoder's config.
+    (["llava"], { try $0.config.has("text_config") ? TransformersLlava.describe($0, isNext: false) : OriginalLlava.describe($0) }),
+  ]
+
+  /// Readers that know their checkpoints by tensors, whatever the config calls itself.
+  private static let recognisers: [@Sendable (OpenCheckpoint) throws -> SystemDescription?] = [VaryCheckpoint.describe, GOTCheckpoint.describe]
+
   package init(_ checkpoint: OpenCheckpoint) throws {
+    for recognise in Self.recognisers {
+      if let found = try recognise(checkpoint) {
+        self = found
+        return
+      }
+    }
     let architectures = checkpoint.config.value["architectures"]?.array?.compactMap(\.string) ?? []
-    let type = try checkpoint.config.string("model_type", default: "")
-    if let found = try VaryCheckpoint.describe(checkpoint) ?? GOTCheckpoint.describe(checkpoint) {
-      self = found
-      return
-    }
-    switch architectures.first ?? type {
-    case "LlavaForConditionalGeneration": self = try TransformersLlava.describe(checkpoint, isNext: false)
-    case "LlavaNextForConditionalGeneration", "llava_next": self = try TransformersLlava.describe(checkpoint, isNext: true)
-    case "HiResLlavaLlamaForCausalLM", "hires_llava": self = try HiResLlava.describe(checkpoint)
-    case "MonkeyLMHeadModel", "TextMonkeyLMHeadModel", "monkey": self = try MonkeyCheckpoint.describe(checkpoint)
-    case "FerretLlamaForCausalLM", "FERRETLlamaForCausalLM", "FerretV2LlamaForCausalLM", "ferret", "ferret_llama", "ferret_v2":
-      self = try Ferret.describe(checkpoint)
-    case "LlavaLlamaForCausalLM", "LlavaMistralForCausalLM", "llava_llama", "llava_mistral":
-      self = try OriginalLlava.describe(checkpoint)
-    case "llava":
-      // Both families use this model type; only transformers' nests the decoder's config.
-      self =
-        checkpoint.config.has("text_config")
-        ? try TransformersLlava.describe(checkpoint, isNext: false) : try OriginalLlava.describe(checkpoint)
-    case let other:
+    let name = try architectures.first ?? checkpoint.config.string("model_type", default: "")
+    guard let reader = Self.readers.first(where: { $0.names.contains(name) }) else {
       throw ConversionError.unsupported(
-        "architecture \(other.isEmpty ? "(none in config.json)" : other); LLaVA-1.5, LLaVA-NeXT, HiRes-LLaVA, Monkey, TextMonkey, Vary, GOT-OCR2 and Ferret are known")
+        "architecture \(name.isEmpty ? "(none in config.json)" : name); LLaVA-1.5, LLaVA-NeXT, HiRes-LLaVA, Monkey, TextMonkey, Vary, GOT-OCR2 and Ferret are known")
     }
+    self = try reader.describe(checkpoint)
   }
 
   init(
-    system: String, plan: CheckpointPlan, metadata: [(key: String, value: MetadataValue)],
+    system: String, plan: CheckpointPlan, decoder: DecoderSettings, vision: some VisionSettings, prompt: PromptSettings,
     tokenizer: TokenizerNeeds = TokenizerNeeds(), isIgnorable: (String) -> Bool
   ) throws {
     try plan.finish(isIgnorable: isIgnorable)
     self.system = system
     tensors = plan.tensors
     source = plan.source
-    self.metadata = metadata
+    self.decoder = decoder
+    var vision = vision
+    vision.decoder = DecoderSizes(decoder)
+    self.vision = vision
+    self.prompt = prompt
     self.tokenizer = tokenizer
-  }
-
-  static func visionMetadata(_ c: VisionConfig, used: Int, dropClass: Bool) -> [(String, MetadataValue)] {
-    [
-      ("vision.hiddenSize", .int(c.hiddenSize)), ("vision.intermediateSize", .int(c.intermediateSize)),
-      ("vision.layers", .int(used)),
-      ("vision.heads", .int(c.heads)), ("vision.imageSize", .int(c.imageSize)), ("vision.patchSize", .int(c.patchSize)),
-      ("vision.normEpsilon", .double(c.normEpsilon)), ("vision.activation", .string(c.activation)),
-      ("vision.dropClass", .bool(dropClass)),
-    ]
   }
 }

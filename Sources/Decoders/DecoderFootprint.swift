@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 import Runtime
-import WeightFile
 
 /// What a decoder needs besides its weights, known from a file's metadata alone.
 package struct DecoderFootprint {
@@ -26,9 +25,4 @@ package struct DecoderFootprint {
 
   /// Bytes of keys and values that one position takes.
   package func cacheBytesPerPosition(_ type: CacheType?) -> Int { cacheRows * (type ?? cacheType).rowBytes(headSize: headSize) }
-}
-
-extension CacheType {
-  /// Half precision unless the file's weights are f32.
-  init(_ m: Metadata) { self = (m.string("general.type") ?? "").utf8.elementsEqual("f32".utf8) ? .float32 : .float16 }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Runtime
+import Schema
 import WeightFile
 
 /// One LLaMA decoder block (arXiv:2302.13971 §2.2): RMSNorm, rotary attention with grouped key/value heads, RMSNorm, SwiGLU.
@@ -11,9 +12,9 @@ struct LlamaBlock {
   let contract: Linear  // intermediateSize → hiddenSize
   let heads, kvHeads, headSize: Int
 
-  init(_ w: Weights, _ c: LlamaConfig) throws(WeightFileError) {
-    norm1 = try RMSNorm(w["norm1"], size: c.hiddenSize, epsilon: c.normEpsilon)
-    norm2 = try RMSNorm(w["norm2"], size: c.hiddenSize, epsilon: c.normEpsilon)
+  init(_ w: Weights, _ c: LlamaSettings) throws(WeightFileError) {
+    norm1 = try RMSNorm(w["norm1"], size: c.hiddenSize, epsilon: Float(c.normEpsilon))
+    norm2 = try RMSNorm(w["norm2"], size: c.hiddenSize, epsilon: Float(c.normEpsilon))
     qkv = try Linear(w["attn.qkv"], from: c.hiddenSize, to: (c.heads + 2 * c.kvHeads) * c.headSize)
     output = try Linear(w["attn.out"], from: c.heads * c.headSize, to: c.hiddenSize)
     gateUp = try Linear(w["mlp.gateUp"], from: c.hiddenSize, to: 2 * c.intermediateSize)

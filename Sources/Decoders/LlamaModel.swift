@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import Runtime
+import Schema
 import WeightFile
 
 /// LLaMA decoder (arXiv:2302.13971). Vicuna, Mistral without a sliding window, Qwen v1 (arXiv:2309.16609 §2.3; biased q|k|v, NTK and
 /// logn positions; its `w2` is the gate), Qwen2 and the nano models share it.
 package final class LlamaModel: Decoder {
-  package let config: LlamaConfig
+  package let config: LlamaSettings
+  private let cacheType: CacheType
   let embedding: Embedding
   let blocks: [LlamaBlock]
   let norm: RMSNorm
@@ -13,14 +15,14 @@ package final class LlamaModel: Decoder {
   let rotary: RotaryTables
   let logn: LogNScaling?
 
-  package init(_ w: Weights, _ m: Metadata) throws(WeightFileError) {
-    let c = try LlamaConfig(m)
+  package init(_ w: Weights, _ c: LlamaSettings, cacheType: CacheType) throws(WeightFileError) {
     config = c
+    self.cacheType = cacheType
     embedding = try Embedding(w["embedding"], count: c.vocabSize, size: c.hiddenSize)
     var blocks: [LlamaBlock] = []
     for i in 0..<c.layers { blocks.append(try LlamaBlock(w["layers"]["\(i)"], c)) }
     self.blocks = blocks
-    norm = try RMSNorm(w["norm"], size: c.hiddenSize, epsilon: c.normEpsilon)
+    norm = try RMSNorm(w["norm"], size: c.hiddenSize, epsilon: Float(c.normEpsilon))
     head = c.tiedHead ? embedding.linear : try Linear(w["head"], from: c.hiddenSize, to: c.vocabSize)
     rotary = RotaryTables(c)
     logn = c.lognContext.map { LogNScaling(trained: $0) }
@@ -39,7 +41,7 @@ package final class LlamaModel: Decoder {
   package func makeCache(capacity: Int, type: CacheType?) throws(RuntimeError) -> KVCache {
     try KVCache(
       layers: config.layers, kvHeads: config.kvHeads, headSize: config.headSize, capacity: capacity,
-      type: type ?? config.cacheType)
+      type: type ?? cacheType)
   }
 
   package func prepare(_ cache: KVCache, promptLength: Int) {

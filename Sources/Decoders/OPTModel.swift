@@ -1,25 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 import Runtime
+import Schema
 import WeightFile
 
 /// OPT decoder (arXiv:2205.01068 §2.1): GPT-3's blocks with LayerNorm in front, ReLU, biases everywhere and learned positions.
 package final class OPTModel: Decoder {
-  package let config: OPTConfig
+  package let config: OPTSettings
+  private let cacheType: CacheType
   let embedding: Embedding
   let position: UnsafePointer<Float>  // [contextLength, hiddenSize]
   let blocks: [OPTBlock]
   let norm: LayerNorm
   let head: Linear  // hiddenSize → vocabSize
 
-  package init(_ w: Weights, _ m: Metadata) throws(WeightFileError) {
-    let c = try OPTConfig(m)
+  package init(_ w: Weights, _ c: OPTSettings, cacheType: CacheType) throws(WeightFileError) {
     config = c
+    self.cacheType = cacheType
     embedding = try Embedding(w["embedding"], count: c.vocabSize, size: c.hiddenSize)
     position = try w.table("position", shape: [c.contextLength, c.hiddenSize])
     var blocks: [OPTBlock] = []
     for i in 0..<c.layers { blocks.append(try OPTBlock(w["layers"][i], c)) }
     self.blocks = blocks
-    norm = try LayerNorm(w["norm"], size: c.hiddenSize, epsilon: c.normEpsilon)
+    norm = try LayerNorm(w["norm"], size: c.hiddenSize, epsilon: Float(c.normEpsilon))
     head = c.tiedHead ? embedding.linear : try Linear(w["head"], from: c.hiddenSize, to: c.vocabSize)
   }
 
@@ -34,7 +36,7 @@ package final class OPTModel: Decoder {
   package func makeCache(capacity: Int, type: CacheType?) throws(RuntimeError) -> KVCache {
     try KVCache(
       layers: config.layers, kvHeads: config.heads, headSize: config.headSize, capacity: capacity,
-      type: type ?? config.cacheType)
+      type: type ?? cacheType)
   }
 
   package func embed(_ ids: UnsafeBufferPointer<Int32>, into x: Tensor, _ ctx: Context) throws(RuntimeError) {
@@ -76,9 +78,9 @@ struct OPTBlock {
   let expand, contract: Linear  // hiddenSize → intermediateSize → hiddenSize
   let heads: Int
 
-  init(_ w: Weights, _ c: OPTConfig) throws(WeightFileError) {
-    norm1 = try LayerNorm(w["norm1"], size: c.hiddenSize, epsilon: c.normEpsilon)
-    norm2 = try LayerNorm(w["norm2"], size: c.hiddenSize, epsilon: c.normEpsilon)
+  init(_ w: Weights, _ c: OPTSettings) throws(WeightFileError) {
+    norm1 = try LayerNorm(w["norm1"], size: c.hiddenSize, epsilon: Float(c.normEpsilon))
+    norm2 = try LayerNorm(w["norm2"], size: c.hiddenSize, epsilon: Float(c.normEpsilon))
     qkv = try Linear(w["attn.qkv"], from: c.hiddenSize, to: 3 * c.hiddenSize)
     output = try Linear(w["attn.out"], from: c.hiddenSize, to: c.hiddenSize)
     expand = try Linear(w["mlp.expand"], from: c.hiddenSize, to: c.intermediateSize)

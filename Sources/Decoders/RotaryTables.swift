@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Runtime
+import Schema
 import Shims
 
 /// The rotary tables of a decoder: one; or, with Qwen v1's dynamic NTK, one for each doubling of a prompt past the length that
@@ -11,17 +12,18 @@ struct RotaryTables {
   private let tables: [RotaryEmbedding]
   private let trained: Int
 
-  init(_ c: LlamaConfig) {
+  init(_ c: LlamaSettings) {
+    let theta = Float(c.ropeTheta)
     guard let trained = c.ntkContext, c.headSize > 2 else {
       self.trained = .max
-      tables = [RotaryEmbedding(headSize: c.headSize, theta: c.ropeTheta, scaling: c.ropeScaling)]
+      tables = [RotaryEmbedding(headSize: c.headSize, theta: theta, scaling: c.scaling)]
       return
     }
     self.trained = trained
     let exponent = Double(c.headSize) / Double(c.headSize - 2)
     tables = (0...Self.doublings(of: trained, to: c.contextLength)).map { n in
       let alpha = Double((1 << (n + 1)) - 1)
-      return RotaryEmbedding(headSize: c.headSize, theta: Float(Double(c.ropeTheta) * pow(alpha, exponent)))
+      return RotaryEmbedding(headSize: c.headSize, theta: Float(Double(theta) * pow(alpha, exponent)))
     }
   }
 
@@ -38,5 +40,18 @@ struct RotaryTables {
       reach *= 2
     }
     return n
+  }
+}
+
+extension LlamaSettings {
+  fileprivate var scaling: RotaryEmbedding.Scaling {
+    switch ropeScaling {
+    case nil, .dynamicNTK: .none
+    case .linear: .linear(factor: Float(ropeFactor))
+    case .llama3:
+      .llama3(
+        factor: Float(ropeFactor), lowFrequencyFactor: Float(ropeLowFrequencyFactor),
+        highFrequencyFactor: Float(ropeHighFrequencyFactor), originalContext: ropeOriginalContext)
+    }
   }
 }

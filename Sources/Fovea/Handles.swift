@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Families
 import Generation
+import Schema
 import Shims
 import WeightFile
 
@@ -13,12 +14,12 @@ final class ModelHandle {
 
   init(_ model: Model) {
     self.model = model
-    let metadata = model.metadata
-    system = CText(metadata.string("general.system") ?? "")
-    name = CText(metadata.string("general.name") ?? "")
-    weightType = CText(metadata.string("general.type") ?? "")
+    let general = model.system.general
+    system = CText(general.system)
+    name = CText(general.name)
+    weightType = CText(general.type)
     instructionSet = CText(model.isaName.description)
-    keys = metadata.keys.map { CText($0) }
+    keys = model.metadata.keys.map { CText($0) }
   }
 }
 

@@ -2,6 +2,7 @@
 import Decoders
 import Families
 import Runtime
+import Schema
 import WeightFile
 
 /// Bytes that a model with one session takes, known before anything but the file's tables is touched.
@@ -28,7 +29,7 @@ package struct MemoryPlan {
     decodedWeights = decoded
     mappedWeights = mapped
 
-    let language = try DecoderKind(file.metadata).footprint(file.metadata)
+    let language = try DecoderSettings(file.metadata).footprint(cacheType: CacheType(GeneralSettings(file.metadata)))
     let positions = min(max(contextLength ?? language.contextLength, 1), language.contextLength)
     self.contextLength = positions
     cache = language.cacheBytesPerPosition(cacheType) * positions

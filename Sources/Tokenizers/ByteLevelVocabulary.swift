@@ -15,16 +15,6 @@ package struct ByteLevelVocabulary {
     case segments
     /// Form C of the whole text before added tokens are looked for, as Qwen's own tokenizer.
     case wholeText
-
-    /// - Parameter name: as stored in the metadata: "none", "segments" or "whole_text".
-    package init?(name: String) {
-      switch name {
-      case "none": self = .none
-      case "segments": self = .segments
-      case "whole_text": self = .wholeText
-      default: return nil
-      }
-    }
   }
 
   /// By id. An empty one is a hole in the numbering.

@@ -31,14 +31,4 @@ package enum DummyPrefixRule {
   case everySegmentUnlessSpace
   /// The segment at the start of the text, unless it begins with a space: HF `Metaspace`, "first".
   case firstSegmentUnlessSpace
-
-  /// - Parameter name: as stored in the metadata: "every_segment", "every_segment_unless_space" or "first_segment_unless_space".
-  package init?(name: String) {
-    switch name {
-    case "every_segment": self = .everySegment
-    case "every_segment_unless_space": self = .everySegmentUnlessSpace
-    case "first_segment_unless_space": self = .firstSegmentUnlessSpace
-    default: return nil
-    }
-  }
 }

@@ -10,16 +10,6 @@ package enum SplitPattern {
   /// LLaMA 3 (and cl100k): as `qwen`, with `\p{N}{1,3}`.
   case llama3
 
-  /// - Parameter name: as stored in the metadata: "gpt2", "qwen" or "llama3".
-  package init?(name: String) {
-    switch name {
-    case "gpt2": self = .gpt2
-    case "qwen": self = .qwen
-    case "llama3": self = .llama3
-    default: return nil
-    }
-  }
-
   /// End of the word that begins at `start`; `start < end` and `text[..<end]` is UTF-8.
   func wordEnd(_ text: [UInt8], _ start: Int, _ end: Int) -> Int {
     switch self {

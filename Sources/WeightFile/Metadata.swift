@@ -4,7 +4,7 @@
 ///
 /// The plain getters give nil for a key that is absent or has another type; the `require…` ones say which in their error.
 package final class Metadata: @unchecked Sendable {
-  let file: String
+  package let file: String
   private let section: OwnedBytes
   /// Sorted by key bytes.
   private let entries: [Entry]

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// A value of the metadata section.
-package enum MetadataValue: Sendable {
+package enum MetadataValue: Equatable, Sendable {
   case bool(Bool)
   case int(Int)
   case double(Double)
@@ -14,11 +14,11 @@ package enum MetadataValue: Sendable {
   case byteStrings([[UInt8]])
 
   /// The types' numbers in the file; they never change.
-  enum Kind: UInt32 {
+  package enum Kind: UInt32, Sendable {
     case bool = 1
     case int, double, string, bytes, ints, doubles, strings, byteStrings
 
-    var name: StaticString {
+    package var name: StaticString {
       switch self {
       case .bool: "a bool"
       case .int: "an integer"
@@ -33,7 +33,7 @@ package enum MetadataValue: Sendable {
     }
   }
 
-  var kind: Kind {
+  package var kind: Kind {
     switch self {
     case .bool: .bool
     case .int: .int

@@ -2,6 +2,7 @@
 import Conversion
 import Families
 import Foundation
+import Schema
 import Testing
 import Tokenizers
 import WeightFile
@@ -21,7 +22,8 @@ import WeightFile
     let checkpoint = try OpenCheckpoint(path: folder)
     let output = try TemporaryFolder()
     let writer = try WeightFileWriter(path: output.path + "/t.fovea", compression: .none)
-    let entries = try TokenizerMetadata(checkpoint, needs).entries(vocabSize: try checkpoint.config.size("vocab_size"))
+    let entries = try TokenizerMetadata(checkpoint, needs).settings(vocabSize: try checkpoint.config.size("vocab_size"))
+      .entries(file: "t")
     for (key, value) in entries { writer.set(key, value) }
     try writer.finish()
     return try WeightFile(path: output.path + "/t.fovea").metadata
@@ -32,7 +34,7 @@ import WeightFile
     let expected: [[Int32]] = try read(name + "/expected.json")
     #expect(texts.count >= 200 && texts.count == expected.count)
     let m = try metadata(Self.root + "/" + name)
-    let tokenizer = try Tokenizer(m)
+    let tokenizer = try Tokenizer(TokenizerSettings(m))
     let addsBegin = m.bool("tokenizer.addBos") == true
     var wrong = 0
     for (text, ids) in zip(texts, expected) {
@@ -78,15 +80,15 @@ import WeightFile
 
   @Test func everyWrongTypeInTheMetadataIsNamed() throws {
     let checkpoint = try OpenCheckpoint(path: Self.root + "/opt_files")
-    let entries = try TokenizerMetadata(checkpoint, TokenizerNeeds()).entries(vocabSize: 1000)
+    let entries = try TokenizerMetadata(checkpoint, TokenizerNeeds()).settings(vocabSize: 1000).entries(file: "t")
     let output = try TemporaryFolder()
     for damaged in ["tokenizer.pieces", "tokenizer.pattern", "tokenizer.kind", "tokenizer.addedIds", "tokenizer.composition"] {
       let writer = try WeightFileWriter(path: output.path + "/t.fovea", compression: .none)
       for (key, value) in entries { writer.set(key, key == damaged ? .string("no") : value) }
       try writer.finish()
       let m = try WeightFile(path: output.path + "/t.fovea").metadata
-      let error = #expect(throws: FoveaError.self) { _ = try Tokenizer(m) }
-      #expect(error?.message.contains(damaged) == true, "\(damaged): \(error?.message ?? "")")
+      let error = #expect(throws: WeightFileError.self) { _ = try TokenizerSettings(m) }
+      #expect(error?.description.contains(damaged) == true, "\(damaged): \(error?.description ?? "")")
     }
   }
 }

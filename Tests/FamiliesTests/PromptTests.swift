@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Families
 import Generation
+import Schema
 import Testing
 import WeightFile
 
@@ -8,7 +9,7 @@ import WeightFile
   private func template(_ body: (PromptTemplate) throws -> Void) throws {
     let tiny = try TinyModel()
     defer { tiny.delete() }
-    try body(PromptTemplate(WeightFile(path: tiny.path).metadata))
+    try body(PromptTemplate(PromptSettings(WeightFile(path: tiny.path).metadata)))
   }
 
   private func text(_ t: PromptTemplate, _ question: String, _ images: Int) -> String {

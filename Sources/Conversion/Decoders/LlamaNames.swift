@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-import WeightFile
 
 /// Names of a LLaMA-type decoder: transformers' to ours.
 struct LlamaNames {
@@ -43,25 +42,5 @@ struct LlamaNames {
   /// Rotation frequencies that old checkpoints carry, and the copy of a tied head.
   func isIgnorable(_ name: String, _ c: TextConfig) -> Bool {
     name.hasSuffix("rotary_emb.inv_freq") || (c.tiedHead && name == head)
-  }
-
-  func metadata(_ c: TextConfig) -> [(String, MetadataValue)] {
-    var entries: [(String, MetadataValue)] = [
-      ("language.hiddenSize", .int(c.hiddenSize)), ("language.intermediateSize", .int(c.intermediateSize)),
-      ("language.layers", .int(c.layers)), ("language.heads", .int(c.heads)), ("language.kvHeads", .int(c.kvHeads)),
-      ("language.headSize", .int(c.headSize)), ("language.vocabSize", .int(c.vocabSize)),
-      ("language.contextLength", .int(c.contextLength)), ("language.normEpsilon", .double(c.normEpsilon)),
-      ("language.ropeTheta", .double(c.ropeTheta)), ("language.tiedHead", .bool(c.tiedHead)),
-    ]
-    if let scaling = c.ropeScaling {
-      entries.append(("language.ropeScaling", .string(scaling.type)))
-      entries.append(("language.ropeFactor", .double(scaling.factor)))
-      if let bands = scaling.bands {
-        entries.append(("language.ropeLowFrequencyFactor", .double(bands.low)))
-        entries.append(("language.ropeHighFrequencyFactor", .double(bands.high)))
-        entries.append(("language.ropeOriginalContext", .int(bands.originalContext)))
-      }
-    }
-    return entries
   }
 }

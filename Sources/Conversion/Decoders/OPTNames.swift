@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import WeightFile
+import Schema
 
 /// An OPT decoder as transformers names it, to ours.
 struct OPTNames {
@@ -58,11 +58,10 @@ struct OPTNames {
   /// The head is the embedding; some files carry a copy.
   static func isIgnorable(_ name: String) -> Bool { name == "lm_head.weight" }
 
-  var metadata: [(String, MetadataValue)] {
-    [
-      ("language.kind", .string("opt")), ("language.hiddenSize", .int(hiddenSize)), ("language.intermediateSize", .int(intermediateSize)),
-      ("language.layers", .int(layers)), ("language.heads", .int(heads)), ("language.vocabSize", .int(vocabSize)),
-      ("language.contextLength", .int(positionRows - 2)), ("language.normEpsilon", .double(1e-5)), ("language.tiedHead", .bool(true)),
-    ]
+  var settings: OPTSettings {
+    var s = OPTSettings()
+    (s.hiddenSize, s.intermediateSize, s.layers, s.heads) = (hiddenSize, intermediateSize, layers, heads)
+    (s.vocabSize, s.contextLength) = (vocabSize, positionRows - 2)
+    return s
   }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import WeightFile
+import Schema
 
 /// Sizes of a Qwen v1 decoder, with the defaults of its configuration class.
 struct QwenV1Config {
@@ -43,19 +43,14 @@ struct QwenV1Config {
     }
   }
 
-  var metadata: [(String, MetadataValue)] {
-    var entries: [(String, MetadataValue)] = [
-      ("language.hiddenSize", .int(hiddenSize)), ("language.intermediateSize", .int(intermediateSize)),
-      ("language.layers", .int(layers)), ("language.heads", .int(heads)), ("language.kvHeads", .int(heads)),
-      ("language.headSize", .int(headSize)), ("language.vocabSize", .int(vocabSize)),
-      ("language.contextLength", .int(contextLength)), ("language.normEpsilon", .double(normEpsilon)),
-      ("language.ropeTheta", .double(ropeTheta)), ("language.tiedHead", .bool(tiedHead)),
-    ]
-    if dynamicNTK {
-      entries.append(("language.ropeScaling", .string("dynamic_ntk")))
-      entries.append(("language.ropeOriginalContext", .int(sequenceLength)))
-    }
-    if lognScaling { entries.append(("language.lognContext", .int(sequenceLength))) }
-    return entries
+  var settings: LlamaSettings {
+    var s = LlamaSettings()
+    (s.hiddenSize, s.intermediateSize, s.layers) = (hiddenSize, intermediateSize, layers)
+    (s.heads, s.kvHeads, s.headSize) = (heads, heads, headSize)
+    (s.vocabSize, s.contextLength) = (vocabSize, contextLength)
+    (s.normEpsilon, s.ropeTheta, s.tiedHead) = (normEpsilon, ropeTheta, tiedHead)
+    if dynamicNTK { (s.ropeScaling, s.ropeOriginalContext) = (.dynamicNTK, sequenceLength) }
+    if lognScaling { s.lognContext = sequenceLength }
+    return s
   }
 }

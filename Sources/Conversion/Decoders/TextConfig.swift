@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Schema
 
 /// Sizes of a LLaMA-type decoder, with the defaults that transformers leaves out of config.json.
 package struct TextConfig: Equatable {
@@ -86,5 +87,22 @@ package struct TextConfig: Equatable {
 
   private static func isNull(_ config: ConfigReader, _ key: String) -> Bool {
     config.value.members?.last { $0.key == key }.map { if case .null = $0.value { true } else { false } } ?? false
+  }
+}
+
+extension TextConfig {
+  var settings: LlamaSettings {
+    var s = LlamaSettings()
+    (s.hiddenSize, s.intermediateSize, s.layers) = (hiddenSize, intermediateSize, layers)
+    (s.heads, s.kvHeads, s.headSize) = (heads, kvHeads, headSize)
+    (s.vocabSize, s.contextLength) = (vocabSize, contextLength)
+    (s.normEpsilon, s.ropeTheta, s.tiedHead) = (normEpsilon, ropeTheta, tiedHead)
+    guard let scaling = ropeScaling else { return s }
+    s.ropeScaling = LlamaSettings.RopeScaling(spelling: scaling.type)
+    s.ropeFactor = scaling.factor
+    if let bands = scaling.bands {
+      (s.ropeLowFrequencyFactor, s.ropeHighFrequencyFactor, s.ropeOriginalContext) = (bands.low, bands.high, bands.originalContext)
+    }
+    return s
   }
 }

@@ -6,7 +6,7 @@ struct DINOv2Names {
   let prefix: String
 
   /// Plans the embeddings, `used` layers and, where the features are normed, the last norm.
-  func plan(_ plan: CheckpointPlan, _ c: DINOv2Settings, used: Int, normsOutput: Bool) {
+  func plan(_ plan: CheckpointPlan, _ c: DINOv2Config, used: Int, normsOutput: Bool) {
     let h = c.hiddenSize
     plan.matrix(
       "local.patch.weight", .patch, [h, 3 * c.patchSize * c.patchSize],

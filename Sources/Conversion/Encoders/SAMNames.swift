@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import WeightFile
+import Schema
 
 /// Names and sizes of Vary's vocabulary network (SAM's image encoder and two convolutions) in its three published spellings, to ours.
 struct SAMNames {
@@ -134,17 +134,15 @@ struct SAMNames {
     case albumentations
   }
 
-  func metadata(_ preprocessing: Preprocessing) -> [(String, MetadataValue)] {
-    let isBLIP = preprocessing == .blip
-    return [
-      ("vocabulary.hiddenSize", .int(hiddenSize)), ("vocabulary.intermediateSize", .int(intermediateSize)),
-      ("vocabulary.layers", .int(layers)), ("vocabulary.heads", .int(heads)), ("vocabulary.imageSize", .int(grid * patchSize)),
-      ("vocabulary.patchSize", .int(patchSize)), ("vocabulary.windowSize", .int(windowSize)),
-      ("vocabulary.globalLayers", .ints(globalLayers)), ("vocabulary.neckSize", .int(neckSize)),
-      ("vocabulary.middleSize", .int(middleSize)), ("vocabulary.outputSize", .int(outputSize)),
-      ("vocabulary.normEpsilon", .double(normEpsilon)), ("vocabulary.resize", .string(isBLIP ? "bicubic" : "bilinear")),
-      ("vocabulary.mean", .doubles(isBLIP ? ImagePreprocessing.clipMean : [0.485, 0.456, 0.406])),
-      ("vocabulary.std", .doubles(isBLIP ? ImagePreprocessing.clipStd : [0.229, 0.224, 0.225])),
-    ]
+  func settings(_ preprocessing: Preprocessing) -> SAMSettings {
+    var s = SAMSettings()
+    (s.hiddenSize, s.intermediateSize, s.layers, s.heads) = (hiddenSize, intermediateSize, layers, heads)
+    (s.imageSize, s.patchSize, s.windowSize, s.globalLayers) = (grid * patchSize, patchSize, windowSize, globalLayers)
+    (s.neckSize, s.middleSize, s.outputSize, s.normEpsilon) = (neckSize, middleSize, outputSize, normEpsilon)
+    switch preprocessing {
+    case .blip: (s.resize, s.statistics) = (.bicubic, ImagePreprocessing.clip)
+    case .albumentations: (s.resize, s.statistics) = (.bilinear, ImagePreprocessing.imageNet)
+    }
+    return s
   }
 }

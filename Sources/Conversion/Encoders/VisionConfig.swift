@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Schema
 
 /// Sizes of a CLIP vision transformer.
 package struct VisionConfig: Equatable {
@@ -58,5 +59,16 @@ package struct VisionConfig: Equatable {
       throw ConversionError.unsupported("vision feature layer \(select) of a tower of \(layers) layers")
     }
     return index
+  }
+}
+
+extension VisionConfig {
+  /// - Parameter used: blocks that go into the file.
+  func settings(used: Int, dropClass: Bool) -> CLIPSettings {
+    var s = CLIPSettings()
+    (s.hiddenSize, s.intermediateSize, s.layers, s.heads) = (hiddenSize, intermediateSize, used, heads)
+    (s.imageSize, s.patchSize, s.normEpsilon, s.dropClass) = (imageSize, patchSize, normEpsilon, dropClass)
+    s.activation = ActivationName(spelling: activation) ?? .quickGELU
+    return s
   }
 }

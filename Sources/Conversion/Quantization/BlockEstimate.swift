@@ -23,10 +23,7 @@ struct BlockEstimate: Sendable {
   init(_ system: SystemDescription) {
     tensors = Dictionary(system.tensors.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
     source = system.source
-    func size(_ key: String) -> Int {
-      system.metadata.lazy.compactMap { if $0.key == key, case .int(let value) = $0.value { value } else { nil } }.first ?? 0
-    }
-    headSize = size("language.headSize") > 0 ? size("language.headSize") : size("language.hiddenSize") / max(size("language.heads"), 1)
+    headSize = system.decoder.headSize
   }
 
   /// - Returns: nil where nothing is known.

@@ -1,15 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-import WeightFile
+import Schema
 
 /// A byte-level BPE tokenizer without its added tokens, from any of its published forms.
 struct ByteLevelModel {
-  /// What words are cut by; the names are those of `tokenizer.pattern`.
-  enum Pattern: String { case gpt2, qwen, llama3 }
-  /// Where texts are brought to Unicode's form C; the names are those of `tokenizer.composition`.
-  enum Composition: String {
-    case none, segments
-    case wholeText = "whole_text"
-  }
+  typealias Pattern = ByteLevelSettings.Pattern
+  typealias Composition = ByteLevelSettings.Composition
 
   /// By id; written in the byte alphabet where there are merges, else the bytes themselves. Empty: a hole in the numbering.
   let pieces: [[UInt8]]
@@ -32,15 +27,12 @@ struct ByteLevelModel {
 
   func id(of text: String) -> Int? { pieces.firstIndex { $0.elementsEqual(text.utf8) } }
 
-  var entries: [(String, MetadataValue)] {
-    var entries: [(String, MetadataValue)] = [
-      ("tokenizer.kind", .string("byte_level_bpe")), ("tokenizer.pieces", .byteStrings(pieces)),
-      ("tokenizer.pattern", .string(pattern.rawValue)), ("tokenizer.composition", .string(composition.rawValue)),
-      ("tokenizer.wholeWords", .bool(prefersWholeWords)), ("tokenizer.addPrefixSpace", .bool(addsPrefixSpace)),
-    ]
-    if let merges { entries.append(("tokenizer.merges", .strings(merges))) }
-    if unknown >= 0 { entries.append(("tokenizer.unk", .int(unknown))) }
-    return entries
+  var settings: ByteLevelSettings {
+    var s = ByteLevelSettings()
+    (s.pieces, s.merges) = (pieces, merges?.map { Array($0.utf8) })
+    (s.pattern, s.composition, s.wholeWords, s.addPrefixSpace) = (pattern, composition, prefersWholeWords, addsPrefixSpace)
+    s.unk = unknown >= 0 ? unknown : nil
+    return s
   }
 
   /// The pieces of `"piece": id` pairs, in order of their ids.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Schema
 
 /// What a SentencePiece BPE tokenizer needs: its pieces and the options of its normaliser.
 package struct SentencePieceModel: Equatable {
@@ -92,5 +93,15 @@ package struct SentencePieceModel: Equatable {
     pieces.append(text)
     scores.append(Double(score))
     kinds.append(kind)
+  }
+}
+
+extension SentencePieceModel {
+  func settings(_ prefixRule: SentencePieceSettings.PrefixRule) -> SentencePieceSettings {
+    var s = SentencePieceSettings()
+    (s.pieces, s.scores, s.types, s.charsMap) = (pieces.map { Array($0.utf8) }, scores, kinds, charsMap)
+    (s.addDummyPrefix, s.prefixRule) = (addDummyPrefix, prefixRule)
+    (s.removeExtraWhitespaces, s.escapeWhitespaces) = (removeExtraWhitespaces, escapeWhitespaces)
+    return s
   }
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Schema
 
 /// A `tokenizer.json` of LLaMA type (BPE over whole texts, ▁ for blanks, bytes as fallback) as the SentencePiece model it came from.
 ///
@@ -46,12 +47,7 @@ package struct TokenizerJSON {
     }
   }
 
-  /// Where text cut at added tokens gets the blank in front; the names are those of `tokenizer.prefixRule`.
-  package enum PrefixRule: String {
-    case every
-    case everyUnlessSpace = "every_unless_space"
-    case firstUnlessSpace = "first_unless_space"
-  }
+  package typealias PrefixRule = SentencePieceSettings.PrefixRule
 
   /// The rule, or nil for no blank at all.
   package func prefixRule() throws -> PrefixRule? {

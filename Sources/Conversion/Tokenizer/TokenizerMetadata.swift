@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import WeightFile
+import Schema
 
 /// What a system wants of its tokenizer besides what the tokenizer's files say.
 package struct TokenizerNeeds: Sendable {
@@ -33,7 +33,7 @@ package struct TokenizerMetadata {
   private var added: [TokenizerJSON.AddedToken]
   private var eosIds: [Int] = []
   /// −1: none.
-  private var bos, eos, pad: Int
+  private var bos, eos: Int
   private var addBos = false
 
   /// - Throws: `.missingFile` when there is no tokenizer, `.unsupported` for kinds other than SentencePiece and byte-level BPE.
@@ -46,7 +46,7 @@ package struct TokenizerMetadata {
     switch model {
     case .sentencePiece(let m, _):
       added = try files.tokens(plainStrip: false)
-      (bos, eos, pad) = (m.bos, m.eos, m.pad)
+      (bos, eos) = (m.bos, m.eos)
       // transformers looks for the special pieces in a text like for added tokens.
       for id in [m.unknown, m.bos, m.eos] where id >= 0 && !added.contains(where: { $0.id == id }) {
         added.append(TokenizerJSON.AddedToken(id: id, text: m.pieces[id], isSpecial: true))
@@ -59,13 +59,13 @@ package struct TokenizerMetadata {
           added.append(TokenizerJSON.AddedToken(id: m.pieces.count + i, text: text, isSpecial: true))
         }
       }
-      (bos, eos, pad) = (-1, -1, -1)
+      (bos, eos) = (-1, -1)
       let roles = ["bos", "eos", "pad", "unk"].map { files.special($0) }
       let ids = roles.map { text in text.flatMap { id(of: $0) } ?? -1 }
       for (text, id) in zip(roles, ids) where id >= 0 && !added.contains(where: { $0.id == id }) {
         added.append(TokenizerJSON.AddedToken(id: id, text: text ?? "", isSpecial: true))
       }
-      (bos, eos, pad) = (ids[0], ids[1], ids[2])
+      (bos, eos) = (ids[0], ids[1])
       if let begin = json?.beginToken.flatMap({ id(of: $0) }) {
         bos = begin
         hasOwnBegin = true
@@ -100,7 +100,6 @@ package struct TokenizerMetadata {
       eosIds = ids.array?.compactMap(\.int) ?? [ids.int].compactMap { $0 }
     }
     if let id = configs.compactMap({ $0.value["bos_token_id"]?.int }).first, id >= 0 { bos = id }
-    if let id = configs.compactMap({ $0.value["pad_token_id"]?.int }).first { pad = id }
     if let id = eosIds.first { eos = id }
     for text in needs.endTokens {
       guard let id = id(of: text) else { throw ConversionError.malformed(file: "tokenizer", detail: "there is no token \(text)") }
@@ -154,7 +153,7 @@ package struct TokenizerMetadata {
   }
 
   /// - Parameter vocabSize: rows of the embedding; a token past them cannot be used.
-  package func entries(vocabSize: Int) throws -> [(String, MetadataValue)] {
+  package func settings(vocabSize: Int) throws -> TokenizerSettings {
     guard pieceCount <= vocabSize else {
       throw ConversionError.badConfig(
         file: "config.json", key: "vocab_size", detail: "\(vocabSize) is less than the tokenizer's \(pieceCount) pieces")
@@ -164,26 +163,16 @@ package struct TokenizerMetadata {
       throw ConversionError.badConfig(
         file: "config.json", key: "eos_token_id", detail: "\(eosIds) are not in a vocabulary of \(vocabSize)")
     }
-    var entries: [(String, MetadataValue)] = [
-      ("tokenizer.eos", .int(eos)), ("tokenizer.eosIds", .ints(eosIds)), ("tokenizer.addBos", .bool(addBos)),
-      ("tokenizer.added", .strings(usable.map(\.text))), ("tokenizer.addedIds", .ints(usable.map(\.id))),
-      ("tokenizer.addedSpecial", .ints(usable.map { $0.isSpecial ? 1 : 0 })),
-    ]
-    if usable.contains(where: { $0.strips != 0 }) { entries.append(("tokenizer.addedStrips", .ints(usable.map(\.strips)))) }
-    if bos >= 0, bos < vocabSize { entries.append(("tokenizer.bos", .int(bos))) }
-    if pad >= 0, pad < vocabSize { entries.append(("tokenizer.pad", .int(pad))) }
+    var s = TokenizerSettings()
+    (s.eos, s.eosIds, s.addBos) = (eos, eosIds, addBos)
+    if bos >= 0, bos < vocabSize { s.bos = bos }
+    s.added = usable.map { Array($0.text.utf8) }
+    (s.addedIds, s.addedSpecial) = (usable.map(\.id), usable.map { $0.isSpecial ? 1 : 0 })
+    if usable.contains(where: { $0.strips != 0 }) { s.addedStrips = usable.map(\.strips) }
     switch model {
-    case .byteLevel(let m): entries += m.entries
-    case .sentencePiece(let m, let prefixRule):
-      entries += [
-        ("tokenizer.kind", .string("sentencepiece_bpe")), ("tokenizer.pieces", .strings(m.pieces)),
-        ("tokenizer.scores", .doubles(m.scores)), ("tokenizer.types", .ints(m.kinds)), ("tokenizer.unk", .int(m.unknown)),
-        ("tokenizer.addDummyPrefix", .bool(m.addDummyPrefix)), ("tokenizer.prefixRule", .string(prefixRule.rawValue)),
-        ("tokenizer.removeExtraWhitespaces", .bool(m.removeExtraWhitespaces)),
-        ("tokenizer.escapeWhitespaces", .bool(m.escapeWhitespaces)),
-      ]
-      if !m.charsMap.isEmpty { entries.append(("tokenizer.charsMap", .bytes(m.charsMap))) }
+    case .byteLevel(let m): (s.kind, s.byteLevel) = (.byteLevel, m.settings)
+    case .sentencePiece(let m, let prefixRule): (s.kind, s.sentencePiece) = (.sentencePiece, m.settings(prefixRule))
     }
-    return entries
+    return s
   }
 }

@@ -50,26 +50,18 @@ package final class FerretV2: VisionSystem {
     case .ferretUI: local = .shared
     default: local = .none
     }
-    pinpoints = kind == .ferret ? [] : try Self.pinpoints(m, side: Self.tileSide(m, kind))
+    pinpoints = kind == .ferret ? [] : try AnyResolution.pinpoints(m, side: Self.tileSide(m, kind))
   }
 
   private static func tileSide(_ m: Metadata, _ kind: SystemKind) throws(WeightFileError) -> Int {
     kind == .ferretV2 ? try DINOv2Config(m).tileSide : try CLIPVisionConfig(m).imageSize
   }
 
-  private static func pinpoints(_ m: Metadata, side: Int) throws(WeightFileError) -> [AnyResolution.Size] {
-    let flat = try m.requireInts("image.pinpoints")
-    guard !flat.isEmpty, flat.count % 2 == 0, flat.allSatisfy({ $0 > 0 && $0 <= 64 * side && $0 % side == 0 }) else {
-      throw m.mismatch("image.pinpoints", found: "\(flat.count) numbers", expected: "pairs of multiples of a tile's side \(side)")
-    }
-    return stride(from: 0, to: flat.count, by: 2).map { .init(width: flat[$0], height: flat[$0 + 1]) }
-  }
-
   static func scratchBytes(_ m: Metadata, _ kind: SystemKind) throws(WeightFileError) -> Int {
     let c = try CLIPVisionConfig(m)
     guard kind != .ferret else { return c.scratchBytes(views: 1) }
     let side = try tileSide(m, kind)
-    let tiles = try pinpoints(m, side: side).map { ($0.width / side) * ($0.height / side) }.max() ?? 0
+    let tiles = try AnyResolution.pinpoints(m, side: side).map { ($0.width / side) * ($0.height / side) }.max() ?? 0
     guard kind == .ferretV2 else { return c.scratchBytes(views: 1 + tiles) }
     return max(c.scratchBytes(views: 1), try DINOv2Config(m).scratchBytes(tiles: tiles))
   }

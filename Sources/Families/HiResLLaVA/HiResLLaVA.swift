@@ -33,7 +33,7 @@ package final class HiResLLaVA: VisionSystem {
     statistics = try Normalisation(m)
     maxSlices = try m.requireInt("hires.maxSlices", in: 1...1024)
     quadruples = m.bool("hires.quadruple") ?? false
-    padColour = try m.padColour()
+    padColour = try RGBColour(m)
     stretches = (m.string("hires.fit") ?? "pad").utf8.elementsEqual("stretch".utf8)
     restoresWhole = m.bool("hires.restoreOnLowResolution") ?? false
   }

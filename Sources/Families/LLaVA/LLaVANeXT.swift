@@ -23,20 +23,12 @@ package final class LLaVANeXT: VisionSystem {
     projector = try MLPProjector(w["projector"], m, from: c.hiddenSize, to: outputSize)
     newline = try w.vector("imageNewline", count: outputSize)
     statistics = try Normalisation(m)
-    pinpoints = try Self.pinpoints(m, side: c.imageSize)
-  }
-
-  private static func pinpoints(_ m: Metadata, side: Int) throws(WeightFileError) -> [AnyResolution.Size] {
-    let flat = try m.requireInts("image.pinpoints")
-    guard !flat.isEmpty, flat.count % 2 == 0, flat.allSatisfy({ $0 > 0 && $0 <= 64 * side && $0 % side == 0 }) else {
-      throw m.mismatch("image.pinpoints", found: "\(flat.count) numbers", expected: "pairs of multiples of vision.imageSize")
-    }
-    return stride(from: 0, to: flat.count, by: 2).map { .init(width: flat[$0], height: flat[$0 + 1]) }
+    pinpoints = try AnyResolution.pinpoints(m, side: c.imageSize)
   }
 
   static func scratchBytes(_ m: Metadata) throws(WeightFileError) -> Int {
     let c = try CLIPVisionConfig(m)
-    let tiles = try pinpoints(m, side: c.imageSize).map { ($0.width / c.imageSize) * ($0.height / c.imageSize) }
+    let tiles = try AnyResolution.pinpoints(m, side: c.imageSize).map { ($0.width / c.imageSize) * ($0.height / c.imageSize) }
     return c.scratchBytes(views: 1 + (tiles.max() ?? 0))
   }
 

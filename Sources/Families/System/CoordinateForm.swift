@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+import Schema
 import Tokenizers
-import WeightFile
 
 /// How a family of models writes places in an image. Both count in thousandths of the image's sides, rounded down, 0 … 999.
 package enum CoordinateForm {
@@ -9,19 +9,14 @@ package enum CoordinateForm {
   /// `<box>(x1,y1),(x2,y2)</box>`, after `<ref>phrase</ref>` in answers (arXiv:2308.12966 §2.2).
   case qwen
 
-  /// `prompt.coordinates` ("ferret", "qwen"); absent: Qwen's where the vocabulary has its marks, else none.
-  init?(_ m: Metadata, _ tokenizer: Tokenizer) throws(FoveaError) {
-    guard let name = m.string("prompt.coordinates") else {
+  /// What the file says; where it is silent, Qwen's if the vocabulary has its marks, else none.
+  init?(_ choice: PromptSettings.Coordinates?, _ tokenizer: Tokenizer) {
+    switch choice {
+    case .ferret: self = .ferret
+    case .qwen: self = .qwen
+    case nil:
       guard tokenizer.id(of: Array("<box>".utf8)) != nil, tokenizer.id(of: Array("</box>".utf8)) != nil else { return nil }
       self = .qwen
-      return
-    }
-    if name.utf8.elementsEqual("ferret".utf8) {
-      self = .ferret
-    } else if name.utf8.elementsEqual("qwen".utf8) {
-      self = .qwen
-    } else {
-      throw FoveaError(m.mismatch("prompt.coordinates", found: name, expected: "ferret or qwen"))
     }
   }
 

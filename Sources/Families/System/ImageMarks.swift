@@ -1,19 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 import Runtime
+import Schema
 import WeightFile
 
-/// The tokens of the vocabulary that stand before and behind an image's vectors, `image.startId` and `image.endId`.
+/// The tokens of the vocabulary that stand before and behind an image's vectors, by `ImageMarkSettings`.
 struct ImageMarks {
   private let embedding: Embedding
   private let ids: [Int32]
 
-  /// - Parameter w: the file's root.
   init(_ w: Weights, _ m: Metadata, size: Int) throws(WeightFileError) {
-    let vocabulary = try m.requireInt("language.vocabSize", in: 1...1_048_576)
-    embedding = try Embedding(w["language.embedding"], count: vocabulary, size: size)
-    ids = [
-      Int32(try m.requireInt("image.startId", in: 0...vocabulary - 1)), Int32(try m.requireInt("image.endId", in: 0...vocabulary - 1)),
-    ]
+    var settings = ImageMarkSettings()
+    settings.vocabSize = try DecoderSettings(m).vocabSize
+    try settings.read(m)
+    try self.init(w, settings, size: size)
+  }
+
+  /// - Parameters:
+  ///   - w: the file's root.
+  ///   - size: the decoder's `hiddenSize`.
+  init(_ w: Weights, _ s: ImageMarkSettings, size: Int) throws(WeightFileError) {
+    embedding = try Embedding(w["language.embedding"], count: s.vocabSize, size: size)
+    ids = [Int32(s.startId), Int32(s.endId)]
   }
 
   /// `x` `[tokens, size]` between its marks: `[1 + tokens + 1, size]`.

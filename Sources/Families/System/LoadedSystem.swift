@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import Decoders
 import Runtime
+import Schema
 import Tokenizers
 import WeightFile
 
 /// The parts of a system that a weight file describes, built over its weights.
 package struct LoadedSystem {
+  package let general: GeneralSettings
   package let vision: VisionSystem
   package let decoder: Decoder
   package let tokenizer: Tokenizer
@@ -23,29 +25,28 @@ package struct LoadedSystem {
 
   /// Builds the system that `general.system` names.
   package init(_ w: Weights, _ m: Metadata) throws(FoveaError) {
+    let prompt: PromptSettings
+    let text: TokenizerSettings
     do {
-      let decoder = try DecoderKind(m).decoder(w["language"], m)
+      general = try GeneralSettings(m)
+      decoder = try DecoderSettings(m).decoder(w["language"], cacheType: CacheType(general))
       vision = try SystemKind(m).vision(w, m, outputSize: decoder.hiddenSize)
-      template = try PromptTemplate(m)
-      self.decoder = decoder
+      prompt = try PromptSettings(m)
+      text = try TokenizerSettings(m)
     } catch { throw FoveaError(error) }
-    tokenizer = try Tokenizer(m)
+    do { tokenizer = try Tokenizer(text) } catch { throw FoveaError(error) }
+    template = PromptTemplate(prompt)
 
     let vocabulary = decoder.vocabSize
     guard tokenizer.vocabularySize <= vocabulary else {
       throw FoveaError(.format, "tokenizer: \(tokenizer.vocabularySize) tokens, but language.vocabSize is \(vocabulary)")
     }
-    let ends = m.ints("tokenizer.eosIds") ?? m.int("tokenizer.eos").map { [$0] } ?? []
-    guard ends.allSatisfy({ (0..<vocabulary).contains($0) }) else {
-      throw FoveaError(.format, "metadata tokenizer.eosIds: an id outside 0..<\(vocabulary)")
+    guard text.endIds.allSatisfy({ $0 < vocabulary }) else {
+      throw FoveaError(.format, "tokenizer: an end id outside 0..<\(vocabulary), which language.vocabSize allows")
     }
-    endIds = ends.map { Int32($0) }
-    if m.bool("tokenizer.addBos") ?? true, let begin = m.int("tokenizer.bos"), (0..<vocabulary).contains(begin) {
-      beginId = Int32(begin)
-    } else {
-      beginId = nil
-    }
-    coordinates = try CoordinateForm(m, tokenizer)
+    endIds = text.endIds.map { Int32($0) }
+    beginId = text.bos.flatMap { text.addBos && $0 < vocabulary ? Int32($0) : nil }
+    coordinates = CoordinateForm(prompt.coordinates, tokenizer)
     regionToken = vision.regionSampler == nil ? nil : try RegionToken(m, tokenizer)
     imageId = template.splitsText ? nil : tokenizer.id(of: PromptTemplate.imageMark)
     if !template.splitsText, imageId == nil {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-import WeightFile
+import Schema
 
 /// A checkpoint's chat form, e.g. `{system} USER: <image>\n{question} ASSISTANT:`. An interface constant like its special
-/// tokens: it comes from the file's `prompt.*` metadata and is reproduced to the character.
+/// tokens: it comes from the file's metadata and is reproduced to the character.
 package struct PromptTemplate {
   /// Stands for one image block in any prompt.
   package static let imageMark = Array("<image>".utf8)
@@ -25,19 +25,15 @@ package struct PromptTemplate {
   /// Other forms that the checkpoint was trained with, by name.
   private let tasks: [(name: [UInt8], template: [UInt8])]
 
-  package init(_ m: Metadata) throws(WeightFileError) {
-    template = Array(try m.requireString("prompt.template").utf8)
-    system = Array((m.string("prompt.system") ?? "").utf8)
-    splitsText = m.bool("prompt.imageTokenSplitsText") ?? true
-    stops = (m.strings("prompt.stop") ?? []).map { Array($0.utf8) }.filter { !$0.isEmpty }
-    minTokens = m.value("prompt.minTokens") != nil ? try m.requireInt("prompt.minTokens", in: 0...1_048_576) : 0
-    ngramBan = m.value("prompt.ngramBan") != nil ? try m.requireInt("prompt.ngramBan", in: 0...1_048_576) : 0
-    joinsImages = m.bool("prompt.joinsImages") ?? false
-    let (names, templates) = (m.byteStrings("prompt.tasks") ?? [], m.byteStrings("prompt.taskTemplates") ?? [])
-    guard names.count == templates.count else {
-      throw m.mismatch("prompt.taskTemplates", found: "\(templates.count) templates", expected: "one for each of \(names.count) tasks")
-    }
-    tasks = zip(names, templates).map { ($0, $1) }
+  package init(_ s: PromptSettings) {
+    template = Array(s.template.utf8)
+    system = Array(s.system.utf8)
+    splitsText = s.imageTokenSplitsText
+    stops = s.stop.filter { !$0.isEmpty }
+    minTokens = s.minTokens
+    ngramBan = s.ngramBan
+    joinsImages = s.joinsImages
+    tasks = zip(s.tasks, s.taskTemplates).map { ($0, $1) }
   }
 
   /// The full prompt of a task that the file names, see `prompt(question:images:)`.

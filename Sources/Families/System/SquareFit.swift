@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Images
 import Runtime
+import Schema
 import WeightFile
 
 /// How one image becomes one square picture.
@@ -12,16 +13,13 @@ enum SquareFit {
   /// Both sides resized, the aspect ratio ignored.
   case stretch
 
-  init(_ m: Metadata) throws(WeightFileError) {
-    let kind = try m.requireString("image.fit")
-    if kind.utf8.elementsEqual("pad".utf8) {
-      self = .pad(colour: try m.padColour())
-    } else if kind.utf8.elementsEqual("square_crop".utf8) {
-      self = .crop
-    } else if kind.utf8.elementsEqual("stretch".utf8) {
-      self = .stretch
-    } else {
-      throw m.mismatch("image.fit", found: kind, expected: "pad, square_crop or stretch")
+  init(_ m: Metadata) throws(WeightFileError) { self.init(try SquareFitSettings(m)) }
+
+  init(_ s: SquareFitSettings) {
+    switch s.fit {
+    case .pad: self = .pad(colour: RGBColour(s.padding))
+    case .squareCrop: self = .crop
+    case .stretch: self = .stretch
     }
   }
 
@@ -52,13 +50,8 @@ enum SquareFit {
   }
 }
 
-extension Metadata {
-  /// Colour of padding, `image.padColour`, three numbers 0…255.
-  func padColour() throws(WeightFileError) -> RGBColour {
-    let c = try requireInts("image.padColour")
-    guard c.count == 3, c.allSatisfy({ (0...255).contains($0) }) else {
-      throw mismatch("image.padColour", found: "\(c.count) numbers", expected: "three numbers 0…255")
-    }
-    return RGBColour(UInt8(c[0]), UInt8(c[1]), UInt8(c[2]))
-  }
+extension RGBColour {
+  init(_ m: Metadata) throws(WeightFileError) { self.init(try PadSettings(m)) }
+
+  init(_ s: PadSettings) { self.init(UInt8(s.colour[0]), UInt8(s.colour[1]), UInt8(s.colour[2])) }
 }

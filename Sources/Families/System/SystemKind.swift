@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Encoders
 import Runtime
+import Schema
 import WeightFile
 
 /// The systems that a weight file can hold, named by `general.system`.
@@ -24,7 +25,7 @@ package enum SystemKind: CaseIterable {
   }
 
   package init(_ m: Metadata) throws(WeightFileError) {
-    let name = try m.requireString("general.system")
+    let name = try GeneralSettings(m).system
     for kind in Self.allCases where name.utf8.elementsEqual(kind.name.description.utf8) {
       self = kind
       return

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import WeightFile
+import Schema
 
 /// Ferret (arXiv:2310.07704) and Ferret-UI as published, and Ferret-v2 (arXiv:2404.07973), of which nothing was published: its names
 /// are this project's, on top of Ferret-UI's (tools/reference/FERRET_V2.md).
@@ -31,32 +31,33 @@ enum Ferret {
     tower.plan(plan, vision, used: used)
     let projector = try OriginalLlava.planProjector(plan, config, from: vision.hiddenSize, to: text.hiddenSize)
     let local = kind == .v2 ? try planLocal(plan, checkpoint, vision, text) : nil
-    let region = try planSampler(plan, config, vision, text, local: local?.sizes)
+    let region = try planSampler(plan, config, vision, text, local: local?.settings)
     let decoder = LlamaNames(plan, layouts: OriginalLlava.language)
     decoder.plan(plan, text)
 
     let image = try ImagePreprocessing(
       try checkpoint.json("preprocessor_config.json", includingTower: true), imageSize: vision.imageSize)
-    var entries: [(String, MetadataValue)] = SystemDescription.visionMetadata(vision, used: used, dropClass: true)
-    entries += image.metadata(fit: "stretch", cropSize: vision.imageSize)
+    var settings = FerretSettings(kind == .ferret ? .none : kind == .ui ? .shared : .own)
+    settings.vision = vision.settings(used: used, dropClass: true)
+    settings.statistics = image.statistics
+    (settings.projector, settings.region) = (projector, region)
+    if let local { (settings.local, settings.localStatistics) = (local.settings, local.statistics) }
     if kind != .ferret {
-      entries.append(("image.pinpoints", .ints(try pinpoints(config, kind, tile: local?.tileSide ?? vision.imageSize))))
+      settings.pinpoints.pinpoints = try pinpoints(config, kind, tile: local?.settings.tileSide ?? vision.imageSize)
     }
-    entries += projector + (local?.entries ?? []) + region
-    entries += decoder.metadata(text)
     let isLlama3 = checkpoint.file("tokenizer.model") == nil
     let format: PromptFormat = isLlama3 ? .ferretLlama3 : kind == .ferret ? .ferret : .ferretUI
-    entries += try format.overridden(by: config).asking(questions).metadata(imageTokenSplitsText: true)
-    entries.append(("prompt.coordinates", .string("ferret")))
+    var prompt = try format.overridden(by: config).asking(questions).settings(imageTokenSplitsText: true)
+    prompt.coordinates = .ferret
 
     var needs = TokenizerNeeds(endTokens: isLlama3 ? ["<|eot_id|>"] : [])
     let token = try config.int("im_region_fea_token")
     guard (0..<text.vocabSize).contains(token) else {
       throw config.fail("im_region_fea_token", "\(token) is not in a vocabulary of \(text.vocabSize)")
     }
-    needs.regionToken = ("<region_fea>", token)
+    needs.regionToken = (region.token, token)
     return try SystemDescription(
-      system: kind.rawValue, plan: plan, metadata: entries, tokenizer: needs
+      system: kind.rawValue, plan: plan, decoder: DecoderSettings(text.settings), vision: settings, prompt: prompt, tokenizer: needs
     ) { name in
       decoder.isIgnorable(name, text) || tower.isIgnorable(name, used: used) || local?.isIgnorable(name) == true
     }
@@ -78,7 +79,7 @@ enum Ferret {
   /// The region sampler. Its width says whether it reads the encoders' features or the projected ones.
   private static func planSampler(
     _ plan: CheckpointPlan, _ config: ConfigReader, _ vision: VisionConfig, _ text: TextConfig, local: DINOv2Settings?
-  ) throws -> [(String, MetadataValue)] {
+  ) throws -> RegionSamplerSettings {
     let found = plan.source.info(sampler + "diff_projector_list.0.weight")?.shape.first.map { $0 - 2 }
     let size = found ?? vision.hiddenSize
     let isProjected = size != vision.hiddenSize
@@ -104,13 +105,14 @@ enum Ferret {
     }
     plan.linear("region.flatten", .projector, inputs: 32 * size, parts: [(sampler + "flatten_projector", size)], bias: .required)
     plan.linear("region.output", .projector, inputs: size, parts: [(sampler + "dim_projector", text.hiddenSize)], bias: .required)
-    let pooling = try config.string("sampler_pooler_mode", default: "max")
-    guard ["max", "mean"].contains(pooling) else { throw config.fail("sampler_pooler_mode", "\(pooling) is not supported") }
-    return [
-      ("region.projected", .bool(isProjected)), ("region.pooling", .string(pooling)),
-      ("region.transposed", .bool(try config.bool("region_sampler_transpose", default: true))),
-      ("region.token", .string("<region_fea>")),
-    ]
+    let named = try config.string("sampler_pooler_mode", default: "max")
+    guard let pooling = RegionSamplerSettings.Pooling(spelling: named) else {
+      throw config.fail("sampler_pooler_mode", "\(named) is not supported")
+    }
+    var s = RegionSamplerSettings()
+    (s.isProjected, s.pooling) = (isProjected, pooling)
+    s.isTransposed = try config.bool("region_sampler_transpose", default: true)
+    return s
   }
 
   /// Candidate sizes [width, height, …]. Ferret-v2's default: every grid of up to six tiles, by columns, then rows.
@@ -123,9 +125,8 @@ enum Ferret {
   // MARK: the tiles' encoder of Ferret-v2
 
   private struct Local {
-    let sizes: DINOv2Settings
-    let tileSide: Int
-    let entries: [(String, MetadataValue)]
+    let settings: DINOv2Settings
+    let statistics: NormalisationSettings
     let isIgnorable: (String) -> Bool
   }
 
@@ -138,7 +139,7 @@ enum Ferret {
     }
     let named = try config.string("mm_vision_tower_local")
     let folder = try localFolder(checkpoint)
-    guard let sizes = try folder.map({ try DINOv2Settings($0.config()) }) ?? DINOv2Settings.known(named) else {
+    guard let sizes = try folder.map({ try DINOv2Config($0.config()) }) ?? DINOv2Config.known(named) else {
       throw config.fail("mm_vision_tower_local", "no folder \(named) was found in or beside the checkpoint")
     }
     guard try config.size("mm_hidden_size_local", default: sizes.hiddenSize) == sizes.hiddenSize else {
@@ -163,19 +164,17 @@ enum Ferret {
       plan, config, "localProjector", module: "model.mm_projector_local", from: sizes.hiddenSize, to: text.hiddenSize)
 
     let processor = try folder?.json("preprocessor_config.json")
-    let mean = try processor?.doubles("image_mean", count: 3) ?? [0.485, 0.456, 0.406]
-    let std = try processor?.doubles("image_std", count: 3) ?? [0.229, 0.224, 0.225]
-    guard std.allSatisfy({ $0 > 0 }), mean.allSatisfy({ (-1000...1000).contains($0) }) else {
+    let statistics = NormalisationSettings(
+      mean: try processor?.doubles("image_mean", count: 3) ?? ImagePreprocessing.imageNet.mean,
+      std: try processor?.doubles("image_std", count: 3) ?? ImagePreprocessing.imageNet.std)
+    guard statistics.std.allSatisfy({ $0 > 0 }), statistics.mean.allSatisfy({ (-1000...1000).contains($0) }) else {
       throw config.fail("mm_vision_tower_local", "its image_std should be above zero")
     }
-    let entries: [(String, MetadataValue)] = [
-      ("local.hiddenSize", .int(sizes.hiddenSize)), ("local.intermediateSize", .int(sizes.intermediateSize)),
-      ("local.layers", .int(used)), ("local.heads", .int(sizes.heads)), ("local.tileSide", .int(tileSide)),
-      ("local.patchSize", .int(sizes.patchSize)), ("local.positionSide", .int(sizes.positionSide)),
-      ("local.normEpsilon", .double(sizes.normEpsilon)), ("local.normsOutput", .bool(normsOutput)),
-      ("local.mean", .doubles(mean)), ("local.std", .doubles(std)),
-    ]
-    return Local(sizes: sizes, tileSide: tileSide, entries: entries) {
+    var settings = DINOv2Settings()
+    (settings.hiddenSize, settings.intermediateSize, settings.layers, settings.heads) = (sizes.hiddenSize, sizes.intermediateSize, used, sizes.heads)
+    (settings.tileSide, settings.patchSize, settings.positionSide) = (tileSide, sizes.patchSize, sizes.positionSide)
+    (settings.normEpsilon, settings.normsOutput) = (sizes.normEpsilon, normsOutput)
+    return Local(settings: settings, statistics: statistics) {
       names.isIgnorable($0, used: used, normsOutput: normsOutput)
     }
   }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import WeightFile
+import Schema
 
 /// GOT-OCR2 in its published layouts: the original (`GOTQwenForCausalLM`), transformers' (`got_ocr2`, as saved since 2025 and as
 /// version 5 names things), and mlx-vlm's.
@@ -36,11 +36,12 @@ enum GOTCheckpoint {
       // Its system text carries the indentation of its source.
       prompt.system = prompt.system.replacing("system\n", with: "system\n        ")
     }
-    let entries =
-      try network.metadata(.blip) + marks + decoder.metadata(text)
-      + prompt.overridden(by: config).metadata(imageTokenSplitsText: true)
+    var settings = GOTSettings()
+    settings.vocabulary = network.settings(.blip)
+    settings.marks = marks
     return try SystemDescription(
-      system: "got", plan: plan, metadata: entries,
+      system: "got", plan: plan, decoder: DecoderSettings(text.settings), vision: settings,
+      prompt: prompt.overridden(by: config).settings(imageTokenSplitsText: true),
       tokenizer: TokenizerNeeds(endTokens: ["<|im_end|>", "<|endoftext|>"])
     ) { decoder.isIgnorable($0, text) }
   }

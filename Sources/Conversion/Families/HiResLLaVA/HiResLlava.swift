@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import WeightFile
+import Schema
 
 /// HiRes-LLaVA (arXiv:2407.08706). No checkpoint was published; the names are this project's, on top of the original LLaVA's.
 enum HiResLlava {
@@ -12,7 +12,7 @@ enum HiResLlava {
     guard try OriginalLlava.dropsClass(config) else { throw config.fail("mm_vision_select_feature", "only patch is supported") }
     let hires = try config.object("hires_llava")
     let restoreLayers = try restoreLayers(hires, used: used)
-    var entries = try metadata(hires, vision, restoreLayers: restoreLayers)
+    var settings = try settings(hires, vision, used: used, restoreLayers: restoreLayers)
 
     let tower = CLIPNames(plan, prefixes: [OpenCheckpoint.towerPrefix])
     tower.plan(plan, vision, used: used) { layer in
@@ -25,12 +25,12 @@ enum HiResLlava {
 
     let image = try ImagePreprocessing(
       try checkpoint.json("preprocessor_config.json", includingTower: true), imageSize: vision.imageSize)
-    entries += SystemDescription.visionMetadata(vision, used: used, dropClass: true)
-    entries += image.metadata(fit: "pad", padColour: image.meanColour, cropSize: vision.imageSize)
-    entries += [("projector.kind", .string("sampler")), ("projector.hiddenSize", .int(text.hiddenSize))]
-    entries += decoder.metadata(text)
-    entries += try PromptFormat.vicuna.overridden(by: config).metadata(imageTokenSplitsText: true)
-    return try SystemDescription(system: "hires_llava", plan: plan, metadata: entries) { name in
+    settings.statistics = image.statistics
+    settings.padding = image.meanColour
+    return try SystemDescription(
+      system: "hires_llava", plan: plan, decoder: DecoderSettings(text.settings), vision: settings,
+      prompt: PromptFormat.vicuna.overridden(by: config).settings(imageTokenSplitsText: true)
+    ) { name in
       decoder.isIgnorable(name, text) || tower.isIgnorable(name, used: used)
     }
   }
@@ -70,20 +70,27 @@ enum HiResLlava {
   }
 
   /// The open points of the paper are data of the file; what the library cannot run is refused here.
-  private static func metadata(
-    _ hires: ConfigReader, _ vision: VisionConfig, restoreLayers: [Int]
-  ) throws -> [(key: String, value: MetadataValue)] {
-    func choice(_ key: String, _ allowed: [String]) throws -> String {
-      let value = try hires.string(key, default: allowed[0])
-      guard allowed.contains(value) else { throw hires.fail(key, "\(value) is none of \(allowed.joined(separator: ", "))") }
-      return value
+  private static func settings(
+    _ hires: ConfigReader, _ vision: VisionConfig, used: Int, restoreLayers: [Int]
+  ) throws -> HiResLLaVASettings {
+    func only(_ key: String, _ known: String) throws {
+      guard try hires.string(key, default: known) == known else { throw hires.fail(key, "only \(known) is supported") }
+    }
+    /// A choice that is spelled in the config as in the weight file.
+    func choice<Choice: Spelled>(_ key: String, _ fallback: Choice) throws -> Choice {
+      let value = try hires.string(key, default: fallback.spelling.description)
+      guard let choice = Choice(spelling: value) else {
+        throw hires.fail(key, "\(value) is none of \(Choice.allCases.map(\.spelling.description).joined(separator: ", "))")
+      }
+      return choice
     }
     let grid = vision.imageSize / vision.patchSize
     guard try hires.size("r", default: vision.imageSize) == vision.imageSize else {
       throw hires.fail("r", "is not the vision tower's image size \(vision.imageSize)")
     }
     guard try hires.size("sra_kernel", default: 3) == 3 else { throw hires.fail("sra_kernel", "only 3 is supported") }
-    _ = try choice("proj", ["mlp2x_gelu"])
+    try only("proj", "mlp2x_gelu")
+    try only("sep_kind", "learned")
     let kernel = try hires.size("sms_kernel", default: grid % 3 == 0 ? 3 : 2)
     guard grid % kernel == 0 else { throw hires.fail("sms_kernel", "\(kernel) does not divide a grid of \(grid)") }
     func heads(_ key: String) throws -> Int {
@@ -91,31 +98,29 @@ enum HiResLlava {
       guard vision.hiddenSize % heads == 0 else { throw hires.fail(key, "\(heads) does not divide \(vision.hiddenSize)") }
       return heads
     }
-    var entries: [(String, MetadataValue)] = [
-      ("hires.maxSlices", .int(try hires.size("M", default: 16))), ("hires.samplerKernel", .int(kernel)),
-      ("hires.samplerHeads", .int(try heads("sms_heads"))), ("hires.restoreHeads", .int(try heads("sra_heads"))),
-      ("hires.restoreLayers", .ints(restoreLayers)), ("hires.samplerLocal", .bool(try hires.bool("sms_local", default: false))),
-      ("hires.samplerShared", .bool(try hires.bool("sms_shared", default: true))),
-      ("hires.quadruple", .bool(try hires.bool("quadruple", default: false))),
-      ("hires.restoreOnLowResolution", .bool(try hires.bool("sra_on_lowres", default: false))),
-      ("hires.restoreWhere", .string(try choice("sra_where", ["parallel_attn", "sequential"]))),
-      ("hires.restoreInput", .string(try choice("sra_input", ["ln1", "x"]))),
-      ("hires.separators", .string(try choice("sep_kind", ["learned"]))),
-      ("hires.fit", .string(try choice("grid_fit", ["pad", "stretch"]))),
-    ]
     guard try hires.bool("sms_shared", default: true) else { throw hires.fail("sms_shared", "only a shared sampler is supported") }
+    var s = HiResLLaVASettings()
+    s.vision = vision.settings(used: used, dropClass: true)
+    s.maxSlices = try hires.size("M", default: 16)
+    s.quadruple = try hires.bool("quadruple", default: false)
+    s.fit = try choice("grid_fit", s.fit)
+    s.restoreOnLowResolution = try hires.bool("sra_on_lowres", default: false)
+    (s.sampler.kernel, s.sampler.heads) = (kernel, try heads("sms_heads"))
+    s.sampler.isLocal = try hires.bool("sms_local", default: false)
+    (s.restore.layers, s.restore.heads) = (restoreLayers, try heads("sra_heads"))
+    s.restore.place = try choice("sra_where", s.restore.place)
+    s.restore.source = try choice("sra_input", s.restore.source)
     if let ratio = hires.value["sra_down"]?.string {
       guard ratio.hasPrefix("ratio"), let number = Int(ratio.dropFirst("ratio".count)), (1...64).contains(number) else {
         throw hires.fail("sra_down", "\(ratio) is neither [rows, columns] nor \"ratio2\"")
       }
-      entries.append(("hires.restoreDownRatio", .int(number)))
+      s.restore.downRatio = number
     } else {
-      let down = try hires.ints("sra_down") ?? [grid, grid]
-      guard down.count == 2, down.allSatisfy({ (1...1 << 12).contains($0) }) else {
+      s.restore.down = try hires.ints("sra_down") ?? [grid, grid]
+      guard s.restore.down.count == 2, s.restore.down.allSatisfy({ (1...1024).contains($0) }) else {
         throw hires.fail("sra_down", "should be [rows, columns]")
       }
-      entries.append(("hires.restoreDown", .ints(down)))
     }
-    return entries
+    return s
   }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import WeightFile
+import Schema
 
 /// Checkpoints of the original LLaVA code (1.5 and NeXT, on Vicuna or Mistral): a LLaMA with `model.mm_projector`, the tower inside or beside.
 enum OriginalLlava {
@@ -22,23 +22,19 @@ enum OriginalLlava {
 
     let image = try ImagePreprocessing(
       try checkpoint.json("preprocessor_config.json", includingTower: true), imageSize: vision.imageSize)
-    var imageEntries: [(String, MetadataValue)]
-    var system = "llava"
+    var fit = SquareFitSettings(.squareCrop)
+    var pinpoints: [Int]?
     let aspect = try config.string("image_aspect_ratio", default: "square")
     switch aspect {
-    case "pad": imageEntries = image.metadata(fit: "pad", padColour: image.meanColour, cropSize: vision.imageSize)
-    case "square": imageEntries = image.metadata(fit: "square_crop", cropSize: vision.imageSize)
+    case "pad": fit = SquareFitSettings(.pad, padding: image.meanColour)
+    case "square": break
     case "anyres":
-      system = "llava_next"
       let merge = try config.string("mm_patch_merge_type", default: "flat")
       guard merge == "spatial_unpad" else {
         throw config.fail("mm_patch_merge_type", "\(merge) with image_aspect_ratio anyres is not supported")
       }
-      guard let pinpoints = try ImagePreprocessing.pinpoints(config, isHeightFirst: false, tile: vision.imageSize) else {
-        throw config.fail("image_grid_pinpoints", "is missing")
-      }
-      imageEntries = image.metadata(fit: "anyres", padColour: [0, 0, 0], cropSize: vision.imageSize)
-      imageEntries.append(("image.pinpoints", .ints(pinpoints)))
+      pinpoints = try ImagePreprocessing.pinpoints(config, isHeightFirst: false, tile: vision.imageSize)
+      guard pinpoints != nil else { throw config.fail("image_grid_pinpoints", "is missing") }
       plan.table("imageNewline", [text.hiddenSize], from: "model.image_newline")
     default: throw config.fail("image_aspect_ratio", "\(aspect) is not supported")
     }
@@ -47,13 +43,13 @@ enum OriginalLlava {
     decoder.plan(plan, text)
     let isMistral = try config.string("model_type", default: "") == "llava_mistral"
     let prompt = try (isMistral ? PromptFormat.mistral : .vicuna).overridden(by: config)
-    return try SystemDescription(
-      system: system, plan: plan,
-      metadata: SystemDescription.visionMetadata(vision, used: used, dropClass: dropClass) + imageEntries + projector
-        + decoder.metadata(text) + prompt.metadata(imageTokenSplitsText: true)
-    ) { name in
+    let clip = vision.settings(used: used, dropClass: dropClass)
+    let parts = LLaVAParts(
+      vision: clip, statistics: image.statistics, projector: projector, fit: fit, pinpoints: pinpoints, decoder: text,
+      prompt: prompt.settings(imageTokenSplitsText: true))
+    return try parts.description(plan) { name in
       decoder.isIgnorable(name, text) || tower.isIgnorable(name, used: used)
-        || (system == "llava" && name == "model.image_newline")
+        || (pinpoints == nil && name == "model.image_newline")
     }
   }
 
@@ -69,16 +65,17 @@ enum OriginalLlava {
   static func planProjector(
     _ plan: CheckpointPlan, _ config: ConfigReader, _ name: String = "projector", module: String = "model.mm_projector", from inputs: Int,
     to width: Int
-  ) throws -> [(String, MetadataValue)] {
+  ) throws -> ProjectorSettings {
     let kind = try config.string("mm_projector_type", default: "linear")
-    switch kind {
-    case "linear":
+    switch ProjectorSettings.Kind(spelling: kind) {
+    case .linear:
       plan.linear(name + ".0", .projector, inputs: inputs, parts: [(module, width)], bias: .required)
-    case "mlp2x_gelu":
+      return ProjectorSettings(.linear)
+    case .mlp2xGELU:
       plan.linear(name + ".0", .projector, inputs: inputs, parts: [(module + ".0", width)], bias: .required)
       plan.linear(name + ".2", .projector, inputs: width, parts: [(module + ".2", width)], bias: .required)
-    default: throw config.fail("mm_projector_type", "\(kind) is not supported")
+      return ProjectorSettings(.mlp2xGELU)
+    case nil: throw config.fail("mm_projector_type", "\(kind) is not supported")
     }
-    return [("projector.kind", .string(kind)), ("projector.hiddenSize", .int(width))]
   }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import WeightFile
+import Schema
 
 /// LLaVA-1.5 and LLaVA-NeXT as transformers saves them: the published names of version 4 and the in-memory names of version 5.
 enum TransformersLlava {
@@ -43,39 +43,36 @@ enum TransformersLlava {
 
     let preprocessor = try checkpoint.json("preprocessor_config.json")
     let image = try ImagePreprocessing(preprocessor, imageSize: visionConfig.imageSize)
-    var entries = SystemDescription.visionMetadata(visionConfig, used: used, dropClass: strategy == "default")
+    var fit = SquareFitSettings(.squareCrop)
+    var pinpoints: [Int]?
     if isNext {
       plan.table("imageNewline", [text.hiddenSize], from: newline.first { plan.has($0) } ?? newline[0])
       // The processor's list decides how an image is cut; the model's must agree with it, and stands in where there is none.
       let tile = visionConfig.imageSize
       let readers = [preprocessor, config].compactMap { $0 }.filter { $0.has("image_grid_pinpoints") }
       let reader = if let first = readers.first { first } else { try defaultPinpointsReader() }
-      let list = try ImagePreprocessing.pinpoints(reader, isHeightFirst: true, tile: tile)
-      entries += image.metadata(fit: "anyres", padColour: [0, 0, 0], cropSize: tile)
-      entries.append(("image.pinpoints", .ints(list ?? [])))
+      pinpoints = try ImagePreprocessing.pinpoints(reader, isHeightFirst: true, tile: tile) ?? []
     } else if try preprocessor?.bool("do_pad", default: false) ?? false {
-      entries += image.metadata(fit: "pad", padColour: image.meanColour, cropSize: visionConfig.imageSize)
+      fit = SquareFitSettings(.pad, padding: image.meanColour)
     } else {
       let crops = try preprocessor?.bool("do_center_crop", default: true) ?? true
       let isStretched = try !crops && (preprocessor?.object("size").has("height") ?? false)
       guard crops || isStretched else {
         throw ConversionError.unsupported("preprocessor_config.json: do_center_crop false with a shortest_edge size")
       }
-      entries += image.metadata(fit: crops ? "square_crop" : "stretch", cropSize: visionConfig.imageSize)
+      fit = SquareFitSettings(crops ? .squareCrop : .stretch)
     }
-    entries += [("projector.kind", .string("mlp2x_gelu")), ("projector.hiddenSize", .int(text.hiddenSize))]
 
     let decoder = LlamaNames(plan, layouts: language)
     decoder.plan(plan, text)
-    entries += decoder.metadata(text)
     let isMistral = try textReader.string("model_type", default: "llama") == "mistral"
     let prompt = isMistral ? PromptFormat.mistral : isNext ? .vicunaHuman : .plainVicuna
-    entries += try prompt.overridden(by: config).metadata(imageTokenSplitsText: false)
+    let parts = LLaVAParts(
+      vision: visionConfig.settings(used: used, dropClass: strategy == "default"), statistics: image.statistics,
+      projector: ProjectorSettings(.mlp2xGELU), fit: fit, pinpoints: pinpoints, decoder: text,
+      prompt: try prompt.overridden(by: config).settings(imageTokenSplitsText: false))
     let imageToken = try config.int("image_token_index", default: try config.int("image_token_id", default: 32000))
-    return try SystemDescription(
-      system: isNext ? "llava_next" : "llava", plan: plan, metadata: entries,
-      tokenizer: TokenizerNeeds(imageToken: imageToken)
-    ) { name in
+    return try parts.description(plan, tokenizer: TokenizerNeeds(imageToken: imageToken)) { name in
       decoder.isIgnorable(name, text) || tower.isIgnorable(name, used: used)
     }
   }

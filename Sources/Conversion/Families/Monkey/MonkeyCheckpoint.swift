@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import WeightFile
+import Schema
 
 /// Monkey and Monkey-Chat as published (`MonkeyLMHeadModel`): Qwen v1 under `transformer.h`, Qwen-VL's tower under
 /// `transformer.visual` with `lora_repeat_num` sets of adapters, one for each tile.
@@ -29,13 +29,13 @@ enum MonkeyCheckpoint {
     textMonkey?.plan(plan, visual)
     QwenV1Names.plan(plan, text)
     let format: PromptFormat = textMonkey == nil ? .monkey : .textMonkey
-    let prompt = try format.overridden(by: config).metadata(imageTokenSplitsText: true)
+    let prompt = try format.overridden(by: config).settings(imageTokenSplitsText: true)
+    let settings: any VisionSettings = textMonkey?.settings(visual.settings) ?? visual.settings
     // TextMonkey's answers hold marked texts and boxes.
     let shown = textMonkey == nil ? [] : ["<ref>", "</ref>", "<box>", "</box>", "<quad>", "</quad>"]
     return try SystemDescription(
-      system: textMonkey == nil ? "monkey" : "text_monkey", plan: plan,
-      metadata: visual.metadata + (textMonkey?.metadata ?? []) + text.metadata + prompt,
-      tokenizer: TokenizerNeeds(shownTokens: shown)
+      system: textMonkey == nil ? "monkey" : "text_monkey", plan: plan, decoder: DecoderSettings(text.settings), vision: settings,
+      prompt: prompt, tokenizer: TokenizerNeeds(shownTokens: shown)
     ) { QwenV1Names.isIgnorable($0, text) || textMonkey?.isIgnorable($0) == true }
   }
 }

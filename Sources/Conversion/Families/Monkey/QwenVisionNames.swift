@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import WeightFile
+import Schema
 
 /// Sizes of Qwen-VL's tower and Monkey's tiles, the `visual` object of a config.
 struct QwenVisualConfig {
@@ -61,17 +61,15 @@ struct QwenVisualConfig {
     }
   }
 
-  /// Everything the library needs to know, besides normalisation.
-  var metadata: [(String, MetadataValue)] {
-    [
-      ("vision.hiddenSize", .int(hiddenSize)), ("vision.intermediateSize", .int(intermediateSize)), ("vision.layers", .int(layers)),
-      ("vision.heads", .int(heads)), ("vision.imageSize", .int(tileSize)), ("vision.patchSize", .int(patchSize)),
-      ("vision.positionGrid", .int(positionSide)), ("vision.normEpsilon", .double(1e-6)), ("vision.activation", .string("gelu")),
-      ("vision.mean", .doubles(ImagePreprocessing.clipMean)), ("vision.std", .doubles(ImagePreprocessing.clipStd)),
-      ("monkey.rows", .int(rows)), ("monkey.columns", .int(columns)), ("monkey.adapterSets", .int(adapterSets)),
-      ("resampler.side", .int(querySide)), ("resampler.heads", .int(resamplerHeads)),
-      ("image.startId", .int(startId)), ("image.endId", .int(startId + 1)),
-    ]
+  var settings: MonkeySettings {
+    var s = MonkeySettings()
+    (s.vision.hiddenSize, s.vision.intermediateSize, s.vision.layers, s.vision.heads) = (hiddenSize, intermediateSize, layers, heads)
+    (s.vision.imageSize, s.vision.patchSize, s.vision.positionGrid) = (tileSize, patchSize, positionSide)
+    s.statistics = ImagePreprocessing.clip
+    (s.rows, s.columns, s.adapterSets) = (rows, columns, adapterSets)
+    (s.resampler.side, s.resampler.heads) = (querySide, resamplerHeads)
+    s.marks = ImageMarkSettings(startId: startId, endId: startId + 1)
+    return s
   }
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import WeightFile
+import Schema
 
 /// What TextMonkey adds to Monkey's layout: modules in shifted windows under `transformer.visual.transformer.window_attention`, and the
 /// token resampler under `transformer.visual.downresampler`. The `visual` object says which are used (`add_window`, `resampler`,
@@ -37,16 +37,13 @@ struct TextMonkeyParts {
     seesWhole = try visual.bool("use_global", default: true)
   }
 
-  var metadata: [(String, MetadataValue)] {
-    var entries: [(String, MetadataValue)] = [("monkey.seesWhole", .bool(seesWhole))]
-    if !windowLayers.isEmpty {
-      entries += [
-        ("monkey.windowLayers", .ints(windowLayers)), ("monkey.windowSide", .int(Self.windowSide)),
-        ("monkey.windowShift", .int(Self.windowSide / 2)),
-      ]
-    }
-    if let keptTokens { entries += [("monkey.keptTokens", .int(keptTokens)), ("monkey.tokenHeads", .int(tokenHeads))] }
-    return entries
+  func settings(_ monkey: MonkeySettings) -> TextMonkeySettings {
+    var s = TextMonkeySettings()
+    s.monkey = monkey
+    s.seesWhole = seesWhole
+    (s.windows.layers, s.windows.side, s.windows.shift) = (windowLayers, Self.windowSide, Self.windowSide / 2)
+    (s.tokens.kept, s.tokens.heads) = (keptTokens, tokenHeads)
+    return s
   }
 
   func plan(_ plan: CheckpointPlan, _ c: QwenVisualConfig) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import WeightFile
+import Schema
 
 /// Vary-tiny (OPT behind the vocabulary network), Vary-toy and Vary-base (Qwen v1 or LLaMA behind CLIP and the network). Their configs
 /// call themselves many things, so tensors tell them apart.
@@ -33,11 +33,12 @@ enum VaryCheckpoint {
     let marks = try imageMarks(config, start: 50266, vocabSize: text.vocabSize)
     var prompt = PromptFormat.varyTiny
     if try swallowsBlanks(checkpoint) { prompt = prompt.withoutBlanksAroundImage }
-    let entries =
-      try network.metadata(preprocessing(config, default: .blip)) + marks + text.metadata + [("vary.hasCLIP", .bool(false))]
-      + prompt.overridden(by: config).metadata(imageTokenSplitsText: true)
+    var settings = VarySettings()
+    settings.vocabulary = network.settings(try preprocessing(config, default: .blip))
+    settings.marks = marks
     return try SystemDescription(
-      system: "vary", plan: plan, metadata: entries, tokenizer: TokenizerNeeds(addsBegin: true)
+      system: "vary", plan: plan, decoder: DecoderSettings(text.settings), vision: settings,
+      prompt: prompt.overridden(by: config).settings(imageTokenSplitsText: true), tokenizer: TokenizerNeeds(addsBegin: true)
     ) { OPTNames.isIgnorable($0) }
   }
 
@@ -61,7 +62,8 @@ enum VaryCheckpoint {
     clip.plan(plan, vision, used: used)
 
     let isQwen = root == "transformer."
-    let (size, layers, vocabSize, entries, planText, ignores) = isQwen ? try qwen(config) : try llama(config, plan)
+    let (text, planText, ignores) = isQwen ? try qwen(config) : try llama(config, plan)
+    let size = text.hiddenSize
     guard size % 2 == 0 else { throw config.fail("hidden_size", "\(size) is odd; each tower gives half of it") }
     let projected: [(String, Int, String)] = [
       ("projector.vision", vision.hiddenSize, "mm_projector"), ("projector.vocabulary", network.outputSize, "mm_projector_vary"),
@@ -72,45 +74,45 @@ enum VaryCheckpoint {
     planText(plan)
 
     // Vary-base and Vary-toy are one architecture; only their demos differ.
-    let isToy = try config.string("fovea.vary", default: layers <= 24 && isQwen ? "toy" : "base") == "toy"
+    let isToy = try config.string("fovea.vary", default: text.layers <= 24 && isQwen ? "toy" : "base") == "toy"
     let prompt = isQwen ? (isToy ? PromptFormat.varyToy : .varyBase) : .vicuna
-    let marks = try imageMarks(config, start: 151857, vocabSize: vocabSize)
+    let marks = try imageMarks(config, start: 151857, vocabSize: text.vocabSize)
     let image = try ImagePreprocessing(nil, imageSize: vision.imageSize)
-    let all =
-      try network.metadata(preprocessing(config, default: isToy ? .blip : .albumentations))
-      + SystemDescription.visionMetadata(vision, used: used, dropClass: true)
-      + image.metadata(fit: "square_crop", cropSize: vision.imageSize) + marks + entries + [("vary.hasCLIP", .bool(true))]
-      + prompt.overridden(by: config).metadata(imageTokenSplitsText: true)
+    var settings = VarySettings()
+    settings.vocabulary = network.settings(try preprocessing(config, default: isToy ? .blip : .albumentations))
+    settings.marks = marks
+    settings.hasCLIP = true
+    settings.vision = vision.settings(used: used, dropClass: true)
+    settings.statistics = image.statistics
+    settings.fit = SquareFitSettings(.squareCrop)
     return try SystemDescription(
-      system: "vary", plan: plan, metadata: all,
+      system: "vary", plan: plan, decoder: DecoderSettings(text), vision: settings,
+      prompt: prompt.overridden(by: config).settings(imageTokenSplitsText: true),
       tokenizer: TokenizerNeeds(endTokens: isQwen ? ["<|im_end|>", "<|endoftext|>"] : [])
     ) { ignores($0) || clip.isIgnorable($0, used: used) }
   }
 
-  private typealias Text = (
-    size: Int, layers: Int, vocabSize: Int, metadata: [(String, MetadataValue)], plan: (CheckpointPlan) -> Void,
-    isIgnorable: (String) -> Bool
-  )
+  private typealias Text = (settings: LlamaSettings, plan: (CheckpointPlan) -> Void, isIgnorable: (String) -> Bool)
 
   private static func qwen(_ config: ConfigReader) throws -> Text {
     let c = try QwenV1Config(config)
-    return (c.hiddenSize, c.layers, c.vocabSize, c.metadata, { QwenV1Names.plan($0, c) }, { QwenV1Names.isIgnorable($0, c) })
+    return (c.settings, { QwenV1Names.plan($0, c) }, { QwenV1Names.isIgnorable($0, c) })
   }
 
   private static func llama(_ config: ConfigReader, _ plan: CheckpointPlan) throws -> Text {
     let c = try TextConfig(config.typed("llama"))
     let names = LlamaNames(plan, layouts: OriginalLlava.language)
-    return (c.hiddenSize, c.layers, c.vocabSize, names.metadata(c), { names.plan($0, c) }, { names.isIgnorable($0, c) })
+    return (c.settings, { names.plan($0, c) }, { names.isIgnorable($0, c) })
   }
 
   /// Ids of `<img>` and `</img>`.
-  static func imageMarks(_ config: ConfigReader, start: Int, vocabSize: Int) throws -> [(String, MetadataValue)] {
+  static func imageMarks(_ config: ConfigReader, start: Int, vocabSize: Int) throws -> ImageMarkSettings {
     let first = try config.int("im_start_token", default: start)
     let last = try config.int("im_end_token", default: first + 1)
     for (key, id) in [("im_start_token", first), ("im_end_token", last)] where !(0..<vocabSize).contains(id) {
       throw config.fail(key, "\(id) is not in a vocabulary of \(vocabSize)")
     }
-    return [("image.startId", .int(first)), ("image.endId", .int(last))]
+    return ImageMarkSettings(startId: first, endId: last)
   }
 
   /// What `fovea.preprocessing` in the config says: "blip" or "albumentations".

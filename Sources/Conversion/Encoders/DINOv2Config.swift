@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// Sizes of a DINOv2 vision transformer (transformers' Dinov2Config).
-struct DINOv2Settings {
+struct DINOv2Config {
   let hiddenSize, intermediateSize, layers, heads, imageSize, patchSize: Int
   let normEpsilon: Double
 
@@ -32,7 +32,7 @@ struct DINOv2Settings {
   }
 
   /// The sizes that a hub name stands for, where the checkpoint has no folder of it.
-  static func known(_ name: String) throws -> DINOv2Settings? {
+  static func known(_ name: String) throws -> DINOv2Config? {
     let sizes: String
     switch name.split(separator: "/").last {
     case "dinov2-small": sizes = #""hidden_size": 384, "num_hidden_layers": 12, "num_attention_heads": 6"#
@@ -40,7 +40,7 @@ struct DINOv2Settings {
     case "dinov2-large": sizes = #""hidden_size": 1024, "num_hidden_layers": 24, "num_attention_heads": 16"#
     default: return nil
     }
-    return try DINOv2Settings(
+    return try DINOv2Config(
       ConfigReader(file: name, value: try .parse("{\"image_size\": 518, \(sizes)}", file: name)))
   }
 }

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+import WeightFile
+
+/// Sizes of Qwen-VL's vision transformer (arXiv:2308.12966 §2.1; OpenCLIP's bigG trunk).
+package struct QwenVisionSettings: Settings {
+  package static let scope = "vision"
+
+  package var hiddenSize = 1, intermediateSize = 1, layers = 1, heads = 1
+  /// Side of one square tile in pixels, and of one patch.
+  package var imageSize = 1, patchSize = 1
+  /// Side of the stored position table, which is interpolated to `grid`.
+  package var positionGrid = 1
+  package var normEpsilon = 1e-6
+  package var activation = ActivationName.gelu
+
+  package init() {}
+
+  package mutating func visit(_ f: inout Fields) throws(WeightFileError) {
+    try f.int("hiddenSize", &hiddenSize, in: 1...16384, "Width of the tower's states.")
+    try f.int("intermediateSize", &intermediateSize, in: 1...65536, "Width inside the MLP.")
+    try f.int("layers", &layers, in: 1...256, "Blocks.")
+    try f.divisor("heads", &heads, of: hiddenSize, in: 1...1024, "Heads; they divide the width into 256 or less.")
+    try f.int("imageSize", &imageSize, in: 1...4096, "Side of one square tile in pixels.")
+    try f.divisor("patchSize", &patchSize, of: imageSize, in: 1...256, "Side of a patch in pixels; it divides the tile's.")
+    try f.int("positionGrid", &positionGrid, in: 1...256, "Side of the stored table of positions in patches; the tile's is at most 4 times it.")
+    try f.double("normEpsilon", &normEpsilon, in: 0...1, "Added to the variance in LayerNorm.")
+    try f.choice("activation", &activation, "Between the two products of the MLP.")
+    try f.check(hiddenSize / heads <= 256, "heads", found: "\(heads)", expected: "head size of at most 256")
+    // The table is interpolated, so nothing but this bounds the patches.
+    try f.check(
+      grid <= 4 * positionGrid, "patchSize", found: "\(grid) patches a side", expected: "at most 4 times the \(positionGrid) of positionGrid")
+  }
+
+  /// Patches per side of a tile.
+  package var grid: Int { imageSize / patchSize }
+  package var patches: Int { grid * grid }
+  package var headSize: Int { hiddenSize / heads }
+}

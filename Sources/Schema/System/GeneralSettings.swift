@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+import WeightFile
+
+/// What a file is, and where it comes from.
+package struct GeneralSettings: Settings {
+  package static let scope = "general"
+
+  package var system = ""
+  package var name = "", source = "", licence = ""
+  package var type = ""
+
+  package init() {}
+
+  package mutating func visit(_ f: inout Fields) throws(WeightFileError) {
+    try f.string("system", &system, "The system, one of those that the library knows.")
+    try f.string("name", &name, default: "", "What the model is called.")
+    try f.string("source", &source, default: "", "The checkpoint that it was converted from.")
+    try f.string("licence", &licence, default: "", "Licence of the weights.")
+    try f.string("type", &type, default: "", "What most weights are: `f32`, `f16`, `int8` or `int4`. With `f32`, keys and values are kept as f32 too.")
+  }
+
+  /// Whether the weights are exact.
+  package var isFloat32: Bool { type.utf8.elementsEqual("f32".utf8) }
+}
