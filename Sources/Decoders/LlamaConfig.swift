@@ -14,9 +14,9 @@ package struct LlamaConfig {
   package let tiedHead: Bool
   package let ropeTheta: Float
   package let ropeScaling: RotaryEmbedding.Scaling
-  /// Qwen v1's dynamic NTK: prompts longer than this many positions are turned with a larger base (`RotaryTables`).
+  /// Prompts longer than this many positions are turned with a larger base (`DynamicNTK`).
   package let ntkContext: Int?
-  /// Qwen v1's logn scaling: queries past this many positions grow with the logarithm of their position.
+  /// Queries past this many positions grow with the logarithm of their position (`LogNScaling`).
   package let lognContext: Int?
   /// What keys and values are kept as where nothing else is asked for.
   package let cacheType: CacheType
