@@ -88,7 +88,7 @@ package final class LLaVANeXT: VisionSystem {
       let view = 1 + y / c.grid * views.columns + x / c.grid
       return view * c.patches + y % c.grid * c.grid + x % c.grid
     }
-    addRows(newline, to: map, ctx) { $0 % line == line - 1 ? 0 : nil }
+    for y in 0..<rows.count { copy(newline, to: map.slice(rows: (y + 1) * line - 1..<(y + 1) * line), ctx) }
     var plans = [ViewPlan(row: -1, column: -1, area: views.areas[0], firstToken: 0, tokens: c.patches)]
     for i in 1..<views.pictures.count {
       // A tile's tokens are not contiguous in the merged map: the plan names the map's first token for each.

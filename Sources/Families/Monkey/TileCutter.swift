@@ -30,17 +30,17 @@ struct TileCutter {
     defer { ctx.arena.release(to: mark) }
     let whole = try ctx.arena.tensor(3 * height, width)
     canvas.normalise(into: whole.data, statistics)
-    ctx.split(rows: layout.tiles * 3 * side, cost: side) { lines in
-      for line in lines {
-        let (tile, channel, y) = (line / (3 * side), line / side % 3, line % side)
-        let source = whole[channel * height + tile / layout.columns * side + y] + tile % layout.columns * side
-        (views[tile] + (channel * side + y) * side).update(from: source, count: side)
-      }
+    let (tiles, columns) = (layout.tiles, layout.columns)
+    let lines = views.reshaped(views.count / side, side)
+    copyRows(whole.reshaped(whole.count / side, side), to: lines.slice(rows: 0..<tiles * 3 * side), ctx) { line in
+      let (tile, channel, y) = (line / (3 * side), line / side % 3, line % side)
+      return (channel * height + tile / columns * side + y) * columns + tile % columns
     }
     for channel in 0..<3 {
-      let plane = Tensor(data: whole[channel * height], rows: height * width, columns: 1)
+      let plane = whole.slice(rows: channel * height..<(channel + 1) * height).reshaped(height * width, 1)
       let small = try Interpolation.bicubic(plane, height: height, width: width, toHeight: side, toWidth: side, ctx)
-      (views[layout.tiles] + channel * side * side).update(from: small.data, count: side * side)
+      let first = (3 * tiles + channel) * side
+      copy(small.reshaped(side, side), to: lines.slice(rows: first..<first + side), ctx)
     }
     return UnsafePointer(views.data)
   }
