@@ -105,7 +105,8 @@ let package = Package(
     .testTarget(name: "RuntimeTests", dependencies: runtime),
     .testTarget(name: "ImagesTests", dependencies: ["Shims"] + images, exclude: ["Fixtures"]),
     .testTarget(name: "TokenizersTests", dependencies: ["Shims", "Tokenizers"], exclude: ["Fixtures"]),
-    .testTarget(name: "FamiliesTests", dependencies: families + ["Generation"]),
+    .testTarget(name: "EncodersTests", dependencies: runtime + ["Encoders"]),
+    .testTarget(name: "FamiliesTests", dependencies: families + ["Generation"], exclude: ["Fixtures"]),
     .testTarget(name: "ConversionTests", dependencies: library + ["Conversion"], exclude: ["Fixtures"]),
     .testTarget(name: "FoveaTests", dependencies: library),
   ]

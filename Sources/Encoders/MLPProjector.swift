@@ -2,7 +2,7 @@
 import Runtime
 import WeightFile
 
-/// LLaVA's projector from vision features to the decoder's width: one linear layer (`linear`), or two with an exact GELU
+/// A projector from vision features to the decoder's width: one linear layer (`linear`), or two with an exact GELU
 /// between (`mlp2x_gelu`, arXiv:2310.03744 §3.2). Layer names keep the checkpoint's indices 0 and 2.
 package struct MLPProjector {
   let first: Linear

@@ -53,25 +53,3 @@ struct SAMVisionBlock {
     }
   }
 }
-
-/// A square grid cut into square windows, row by row. Where the side does not divide the grid, the last windows reach past it.
-struct Windows {
-  let grid, side: Int
-
-  private var across: Int { (grid + side - 1) / side }
-  var count: Int { across * across }
-
-  /// Row of the grid `[grid², …]` at row `i` of the cut map `[count·side², …]`; nil outside the grid.
-  func place(_ i: Int) -> Int? {
-    let (window, cell) = (i / (side &* side), i % (side &* side))
-    let y = window / across &* side &+ cell / side
-    let x = window % across &* side &+ cell % side
-    return y < grid && x < grid ? y &* grid &+ x : nil
-  }
-
-  /// Row of the cut map where row `place` of the grid is.
-  func row(_ place: Int) -> Int {
-    let (y, x) = (place / grid, place % grid)
-    return (y / side &* across &+ x / side) &* side &* side &+ y % side &* side &+ x % side
-  }
-}

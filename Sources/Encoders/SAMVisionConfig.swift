@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import WeightFile
 
-/// Sizes of Vary's vocabulary network, read from the `vocabulary.*` metadata of a weight file.
+/// Sizes of SAM's image encoder with a neck and two convolutions behind it.
 package struct SAMVisionConfig {
   package let hiddenSize, intermediateSize, layers, heads: Int
   /// Side of the square input in pixels, and of one patch.
@@ -32,24 +32,25 @@ package struct SAMVisionConfig {
     return floats * MemoryLayout<Float>.stride + (24 << 20)
   }
 
-  package init(_ m: Metadata) throws(WeightFileError) {
-    hiddenSize = try m.requireInt("vocabulary.hiddenSize", in: 1...16384)
-    intermediateSize = try m.requireInt("vocabulary.intermediateSize", in: 1...65536)
-    layers = try m.requireInt("vocabulary.layers", in: 1...256)
-    heads = try m.requireDivisor("vocabulary.heads", of: hiddenSize, in: 1...1024)
-    imageSize = try m.requireInt("vocabulary.imageSize", in: 1...4096)
-    patchSize = try m.requireDivisor("vocabulary.patchSize", of: imageSize, in: 1...256)
-    windowSize = try m.requireInt("vocabulary.windowSize", in: 1...256)
-    neckSize = try m.requireInt("vocabulary.neckSize", in: 1...16384)
-    middleSize = try m.requireInt("vocabulary.middleSize", in: 1...16384)
-    outputSize = try m.requireInt("vocabulary.outputSize", in: 1...16384)
-    normEpsilon = Float(try m.requireDouble("vocabulary.normEpsilon"))
-    globalLayers = try m.requireInts("vocabulary.globalLayers")
+  /// Reads the metadata under `scope`.
+  package init(_ m: Metadata, scope: String) throws(WeightFileError) {
+    hiddenSize = try m.requireInt("\(scope).hiddenSize", in: 1...16384)
+    intermediateSize = try m.requireInt("\(scope).intermediateSize", in: 1...65536)
+    layers = try m.requireInt("\(scope).layers", in: 1...256)
+    heads = try m.requireDivisor("\(scope).heads", of: hiddenSize, in: 1...1024)
+    imageSize = try m.requireInt("\(scope).imageSize", in: 1...4096)
+    patchSize = try m.requireDivisor("\(scope).patchSize", of: imageSize, in: 1...256)
+    windowSize = try m.requireInt("\(scope).windowSize", in: 1...256)
+    neckSize = try m.requireInt("\(scope).neckSize", in: 1...16384)
+    middleSize = try m.requireInt("\(scope).middleSize", in: 1...16384)
+    outputSize = try m.requireInt("\(scope).outputSize", in: 1...16384)
+    normEpsilon = Float(try m.requireDouble("\(scope).normEpsilon"))
+    globalLayers = try m.requireInts("\(scope).globalLayers")
     guard hiddenSize / heads <= 256 else {
-      throw m.mismatch("vocabulary.heads", found: "\(heads)", expected: "head size of at most 256")
+      throw m.mismatch("\(scope).heads", found: "\(heads)", expected: "head size of at most 256")
     }
     guard imageSize / patchSize <= 256 else {
-      throw m.mismatch("vocabulary.patchSize", found: "\(patchSize)", expected: "at most 256 patches a side")
+      throw m.mismatch("\(scope).patchSize", found: "\(patchSize)", expected: "at most 256 patches a side")
     }
   }
 }

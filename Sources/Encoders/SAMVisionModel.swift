@@ -2,23 +2,22 @@
 import Runtime
 import WeightFile
 
-/// Vary's vocabulary network (arXiv:2312.06109 §3.2; GOT, arXiv:2409.01704, keeps it): SAM's image encoder with its neck, then two
-/// convolutions of stride 2 that leave a sixteenth of the patches.
+/// SAM's image encoder with its neck (arXiv:2304.02643 §A), then two convolutions of stride 2 that leave a sixteenth of the patches
+/// (arXiv:2312.06109 §3.2).
 package struct SAMVisionModel {
   package let config: SAMVisionConfig
   let patch: PatchEmbedding
-  let position: UnsafePointer<Float>  // [grid², hiddenSize]
+  let position: TensorView  // [grid², hiddenSize]
   let blocks: [SAMVisionBlock]
   let reduce: Linear  // hiddenSize → neckSize
   let mix: Convolution3x3  // neckSize → neckSize
   let norm1, norm2: LayerNorm
   let down1, down2: Convolution3x3  // neckSize → middleSize → outputSize
 
-  package init(_ w: Weights, _ m: Metadata) throws(WeightFileError) {
-    let c = try SAMVisionConfig(m)
+  package init(_ w: Weights, _ c: SAMVisionConfig) throws(WeightFileError) {
     config = c
     patch = try PatchEmbedding(w["patch"], channels: 3, patchSize: c.patchSize, size: c.hiddenSize)
-    position = try w.table("position", shape: [c.grid * c.grid, c.hiddenSize])
+    position = try w.view("position", rows: c.grid * c.grid, columns: c.hiddenSize)
     var blocks: [SAMVisionBlock] = []
     for i in 0..<c.layers { blocks.append(try SAMVisionBlock(w["layers"][i], c, isGlobal: c.globalLayers.contains(i))) }
     self.blocks = blocks
@@ -42,9 +41,7 @@ package struct SAMVisionModel {
     let mark = ctx.arena.mark()
     defer { ctx.arena.release(to: mark) }
     let x = try patch(pixels, batch: 1, height: c.imageSize, width: c.imageSize, ctx)
-    ctx.split(elements: x.count) { range in
-      for i in range { x.data[i] += position[i] }
-    }
+    add(position, to: x, ctx)
     for (i, block) in blocks.enumerated() {
       try ctx.check()
       try block(x, grid: c.grid, ctx)
@@ -56,7 +53,7 @@ package struct SAMVisionModel {
     try norm2(h, into: h, ctx)
     let half = (c.grid + 1) / 2
     let z = try down2(down1(h, height: c.grid, width: c.grid, ctx), height: half, width: half, ctx)
-    y.data.update(from: z.data, count: z.count)
+    copy(z, to: y, ctx)
     return y
   }
 }

@@ -70,7 +70,7 @@ extension Session {
   private func regionVectors(
     _ regions: [Region], _ areas: [RegionArea], _ images: [ImageEmbedding]
   ) throws(FoveaError) -> [[Float]] {
-    guard let sampler = model.system.vision.regionSampler else { return [] }
+    guard let sampler = model.system.vision.regionEncoder else { return [] }
     let context = model.context(arena, stop)
     var vectors: [[Float]] = []
     for (i, region) in regions.enumerated() {

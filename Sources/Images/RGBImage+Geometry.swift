@@ -79,7 +79,7 @@ package enum ShortestEdge {
 }
 
 /// Sides that geometry can be computed with in 64 bits.
-func checkSides(_ width: Int, _ height: Int) throws(ImageError) {
+package func checkSides(_ width: Int, _ height: Int) throws(ImageError) {
   guard width > 0, height > 0, width <= Int(Int32.max), height <= Int(Int32.max) else {
     throw .badArgument(what: "An image of \(width) × \(height) pixels: each side must be 1 … \(Int32.max).")
   }

@@ -57,6 +57,15 @@ package func addRows(_ x: Tensor, to y: Tensor, _ ctx: Context, source: (Int) ->
   addRows(x.view, to: y, ctx, source: source)
 }
 
+/// The columns of y from `column` on become those of x.
+/// - Parameter y: as many rows as x, at least `column` more columns.
+package func copyColumns(_ x: Tensor, to y: Tensor, column: Int, _ ctx: Context) {
+  assert(x.rows == y.rows && column >= 0 && column + x.columns <= y.columns)
+  ctx.split(rows: y.rows, cost: x.columns) { rows in
+    for row in rows { (y[row] + column).update(from: x[row], count: x.columns) }
+  }
+}
+
 /// Every value of y becomes `value`.
 package func fill(_ y: Tensor, with value: Float, _ ctx: Context) {
   ctx.split(elements: y.count) { part in (y.data + part.lowerBound).update(repeating: value, count: part.count) }
@@ -66,5 +75,16 @@ package func fill(_ y: Tensor, with value: Float, _ ctx: Context) {
 package func scale(_ y: Tensor, by factor: Float, _ ctx: Context) {
   ctx.split(elements: y.count) { part in
     for i in part { y.data[i] *= factor }
+  }
+}
+
+/// Column k of y is multiplied by `factors[k]`.
+/// - Parameter factors: `[y.columns]`.
+package func scaleColumns(_ y: Tensor, by factors: UnsafePointer<Float>, _ ctx: Context) {
+  ctx.split(rows: y.rows, cost: y.columns) { rows in
+    for row in rows {
+      let values = y[row]
+      for k in 0..<y.columns { values[k] *= factors[k] }
+    }
   }
 }

@@ -43,4 +43,9 @@ extension Weights {
   package func view(_ leaf: String, rows: Int, columns: Int) throws(WeightFileError) -> TensorView {
     TensorView(data: try table(leaf, shape: [rows, columns]), rows: rows, columns: columns, owner: store)
   }
+
+  /// A plain vector of `count` values as a matrix of one row.
+  package func row(_ leaf: String, count: Int) throws(WeightFileError) -> TensorView {
+    TensorView(data: try vector(leaf, count: count), rows: 1, columns: count, owner: store)
+  }
 }

@@ -74,7 +74,7 @@ import WeightFile
     let map = try #require(c.image.map)
     #expect(relative(values(map.values), try c.recorded("map")) < 1e-5)
 
-    let sampler = try #require(c.model.system.vision.regionSampler)
+    let sampler = try #require(c.model.system.vision.regionEncoder)
     let context = Context(kernels: KernelTable.choose(), pool: c.model.pool)
     var vectors: [Float] = []
     for region in c.regions {

@@ -320,7 +320,7 @@ def record_slicings():
         r, limit = settings[i % len(settings)]
         cases.append((w, h, r, limit, i % 3 == 0))
     rows = [(w, h, r, limit, int(q), *sliced(w, h, r, limit, q)) for w, h, r, limit, q in cases]
-    table("slicing.txt", "width height resolution maxSlices quadruple columns rows fitWidth fitHeight x y", rows)
+    table("../../FamiliesTests/Fixtures/slicing.txt", "width height resolution maxSlices quadruple columns rows fitWidth fitHeight x y", rows)
 
 
 # ---- LLaVA-NeXT

@@ -17,7 +17,7 @@ package final class GOTOCR2: VisionSystem {
     marks = try ImageMarks(w, m, size: outputSize)
   }
 
-  static func scratchBytes(_ m: Metadata) throws(WeightFileError) -> Int { try SAMVisionConfig(m).scratchBytes }
+  static func scratchBytes(_ m: Metadata) throws(WeightFileError) -> Int { try SAMVisionConfig(m, scope: "vocabulary").scratchBytes }
 
   package var maximumTokens: Int { vocabulary.model.config.tokens + 2 }
 

@@ -8,9 +8,10 @@ import WeightFile
 /// joined by SliceRestore adapters, each view compressed by the Self-Mining Sampler; learned separators stand after the
 /// whole view, between slices and at the end of each row of slices.
 package final class HiResLLaVA: VisionSystem {
-  let vision: CLIPVisionModel
+  let vision: VisionTransformer
+  let restore: SliceRestoreLayers?
   let sampler: SelfMiningSampler
-  let afterWhole, betweenSlices, afterRow: UnsafePointer<Float>  // [outputSize] each
+  let afterWhole, betweenSlices, afterRow: TensorView  // [1, outputSize] each
   let statistics: Normalisation
   let maxSlices: Int
   let quadruples: Bool
@@ -21,15 +22,18 @@ package final class HiResLLaVA: VisionSystem {
   let restoresWhole: Bool
 
   package init(_ w: Weights, _ m: Metadata, outputSize: Int) throws(WeightFileError) {
-    let c = try CLIPVisionConfig(m)
-    guard c.dropsClass else {
+    let c = try VisionTransformerConfiguration.clip(m, scope: "vision")
+    guard c.classToken == .dropped else {
       throw m.mismatch("vision.dropClass", found: "false", expected: "true: the sampler needs a square map of patches")
     }
-    vision = try CLIPVisionModel(w["vision"], c, restore: SliceRestoreConfig.read(m, hiddenSize: c.hiddenSize))
+    vision = try VisionTransformer(w["vision"], c)
+    restore = try SliceRestoreConfig.read(m, hiddenSize: c.hiddenSize).map { (config) throws(WeightFileError) in
+      try SliceRestoreLayers(w["vision.layers"], config, hiddenSize: c.hiddenSize, blocks: c.layers)
+    }
     sampler = try SelfMiningSampler(w["sampler"], m, hiddenSize: c.hiddenSize, outputSize: outputSize, side: c.grid)
-    afterWhole = try w["separator"].vector("global", count: outputSize)
-    betweenSlices = try w["separator"].vector("slice", count: outputSize)
-    afterRow = try w["separator"].vector("row", count: outputSize)
+    afterWhole = try w["separator"].row("global", count: outputSize)
+    betweenSlices = try w["separator"].row("slice", count: outputSize)
+    afterRow = try w["separator"].row("row", count: outputSize)
     statistics = try Normalisation(m)
     maxSlices = try m.requireInt("hires.maxSlices", in: 1...1024)
     quadruples = m.bool("hires.quadruple") ?? false
@@ -39,7 +43,7 @@ package final class HiResLLaVA: VisionSystem {
   }
 
   static func scratchBytes(_ m: Metadata) throws(WeightFileError) -> Int {
-    try CLIPVisionConfig(m).scratchBytes(views: 1 + m.requireInt("hires.maxSlices", in: 1...1024))
+    try VisionTransformerConfiguration.clip(m, scope: "vision").scratchBytes(views: 1 + m.requireInt("hires.maxSlices", in: 1...1024))
   }
 
   private var tokensPerView: Int { sampler.tokens(side: vision.config.grid) }
@@ -75,7 +79,7 @@ package final class HiResLLaVA: VisionSystem {
     let slices = SliceGrid(rows: views.rows, columns: views.columns, first: 1, side: c.grid)
     let whole = SliceGrid(rows: 1, columns: 1, first: 0, side: c.grid)
     let features = try vision(
-      pixels, views: views.pictures.count, merged: restoresWhole ? [whole, slices] : [slices],
+      pixels, views: views.pictures.count, hook: restore?.hook(restoresWhole ? [whole, slices] : [slices]),
       progress: { progress?($0, c.layers) }, ctx)
     let sampled = try sampler(features, views: views.pictures.count, side: c.grid, ctx)
 
@@ -84,10 +88,10 @@ package final class HiResLLaVA: VisionSystem {
     var plans: [ViewPlan] = []
     for view in 0..<views.pictures.count {
       let first = view * (perView + 1)
-      tokens[first].update(from: sampled[view * perView], count: perView * sampled.columns)
+      copy(sampled.slice(rows: view * perView..<(view + 1) * perView), to: tokens.slice(rows: first..<first + perView), ctx)
       let (row, column) = view == 0 ? (-1, -1) : ((view - 1) / views.columns, (view - 1) % views.columns)
       let separator = view == 0 ? afterWhole : column == views.columns - 1 ? afterRow : betweenSlices
-      tokens[first + perView].update(from: separator, count: sampled.columns)
+      copy(separator, to: tokens.slice(rows: first + perView..<first + perView + 1), ctx)
       plans.append(ViewPlan(row: row, column: column, area: views.areas[view], firstToken: first, tokens: perView))
     }
     return EncodedImage(tokens: tokens, views: plans)

@@ -6,19 +6,19 @@ import WeightFile
 
 /// LLaVA-1.5 (arXiv:2310.03744): one square view through CLIP, a projector of one or two layers, no separators.
 package final class LLaVA: VisionSystem {
-  let vision: CLIPVisionModel
+  let vision: VisionTransformer
   let projector: MLPProjector
   let statistics: Normalisation
   let fit: SquareFit
 
   package init(_ w: Weights, _ m: Metadata, outputSize: Int) throws(WeightFileError) {
-    vision = try CLIPVisionModel(w["vision"], CLIPVisionConfig(m))
+    vision = try VisionTransformer(w["vision"], VisionTransformerConfiguration.clip(m, scope: "vision"))
     projector = try MLPProjector(w["projector"], m, from: vision.config.hiddenSize, to: outputSize)
     statistics = try Normalisation(m)
     fit = try SquareFit(m)
   }
 
-  static func scratchBytes(_ m: Metadata) throws(WeightFileError) -> Int { try CLIPVisionConfig(m).scratchBytes(views: 1) }
+  static func scratchBytes(_ m: Metadata) throws(WeightFileError) -> Int { try VisionTransformerConfiguration.clip(m, scope: "vision").scratchBytes(views: 1) }
 
   package var maximumTokens: Int { vision.config.tokensPerView }
 

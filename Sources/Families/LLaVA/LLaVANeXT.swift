@@ -7,27 +7,27 @@ import WeightFile
 /// LLaVA-NeXT (LLaVA-1.6): a stretched view of the whole image, then the tiles of the best fitting grid as one big map
 /// without its padding, a learned newline vector after each of its rows ("spatial_unpad").
 package final class LLaVANeXT: VisionSystem {
-  let vision: CLIPVisionModel
+  let vision: VisionTransformer
   let projector: MLPProjector
-  let newline: UnsafePointer<Float>  // [outputSize]
+  let newline: TensorView  // [1, outputSize]
   let statistics: Normalisation
   /// Candidate sizes in pixels, in the checkpoint's order.
   let pinpoints: [AnyResolution.Size]
 
   package init(_ w: Weights, _ m: Metadata, outputSize: Int) throws(WeightFileError) {
-    let c = try CLIPVisionConfig(m)
-    guard c.dropsClass else {
+    let c = try VisionTransformerConfiguration.clip(m, scope: "vision")
+    guard c.classToken == .dropped else {
       throw m.mismatch("vision.dropClass", found: "false", expected: "true: tiles need a square map of patches")
     }
-    vision = try CLIPVisionModel(w["vision"], c)
+    vision = try VisionTransformer(w["vision"], c)
     projector = try MLPProjector(w["projector"], m, from: c.hiddenSize, to: outputSize)
-    newline = try w.vector("imageNewline", count: outputSize)
+    newline = try w.row("imageNewline", count: outputSize)
     statistics = try Normalisation(m)
     pinpoints = try AnyResolution.pinpoints(m, side: c.imageSize)
   }
 
   static func scratchBytes(_ m: Metadata) throws(WeightFileError) -> Int {
-    let c = try CLIPVisionConfig(m)
+    let c = try VisionTransformerConfiguration.clip(m, scope: "vision")
     let tiles = try AnyResolution.pinpoints(m, side: c.imageSize).map { ($0.width / c.imageSize) * ($0.height / c.imageSize) }
     return c.scratchBytes(views: 1 + (tiles.max() ?? 0))
   }
@@ -57,11 +57,7 @@ package final class LLaVANeXT: VisionSystem {
             x: area.x + width * Double(column), y: area.y + height * Double(row), width: width, height: height))
       }
     }
-    let grid = vision.config.grid
-    let map = try AnyResolution.unpadded(
-      width: image.width, height: image.height, current: .init(width: columns * grid, height: rows * grid))
-    return ImageViews(
-      pictures, rows: rows, columns: columns, mapRows: map.rows, mapColumns: map.columns, areas: areas, of: image)
+    return ImageViews(pictures, rows: rows, columns: columns, areas: areas, of: image)
   }
 
   package func encode(
@@ -73,21 +69,19 @@ package final class LLaVANeXT: VisionSystem {
     let projected = try projector(features, ctx)
 
     // The tiles as one map, without the rows or columns that hold only padding.
-    let (rows, columns) = (views.mapRows, views.mapColumns)
+    let (rows, columns) = try shown(views)
     let tokens = try ctx.arena.tensor(c.patches + rows.count * (columns.count + 1), projected.columns)
-    tokens[0].update(from: projected.data, count: c.patches * projected.columns)
-    var plans = [ViewPlan(row: -1, column: -1, area: views.areas[0], firstToken: 0, tokens: c.patches)]
-    var next = c.patches
-    for y in rows {
-      for x in columns {
-        let view = 1 + (y / c.grid) * views.columns + x / c.grid
-        let patch = (y % c.grid) * c.grid + x % c.grid
-        tokens[next].update(from: projected[view * c.patches + patch], count: projected.columns)
-        next += 1
-      }
-      tokens[next].update(from: newline, count: projected.columns)
-      next += 1
+    copy(projected.slice(rows: 0..<c.patches), to: tokens.slice(rows: 0..<c.patches), ctx)
+    let map = tokens.slice(rows: c.patches..<tokens.rows)
+    let line = columns.count + 1
+    copyRows(projected, to: map, ctx) { token in
+      let (y, x) = (rows.lowerBound + token / line, columns.lowerBound + token % line)
+      guard x < columns.upperBound else { return nil }
+      let view = 1 + y / c.grid * views.columns + x / c.grid
+      return view * c.patches + y % c.grid * c.grid + x % c.grid
     }
+    for y in 0..<rows.count { copy(newline, to: map.slice(rows: (y + 1) * line - 1..<(y + 1) * line), ctx) }
+    var plans = [ViewPlan(row: -1, column: -1, area: views.areas[0], firstToken: 0, tokens: c.patches)]
     for i in 1..<views.pictures.count {
       // A tile's tokens are not contiguous in the merged map: the plan names the map's first token for each.
       plans.append(
@@ -96,5 +90,16 @@ package final class LLaVANeXT: VisionSystem {
           tokens: 0))
     }
     return EncodedImage(tokens: tokens, views: plans)
+  }
+
+  /// Rows and columns of the tiles' map of patches that show the image and not only padding.
+  private func shown(_ views: ImageViews) throws(RuntimeError) -> (rows: Range<Int>, columns: Range<Int>) {
+    let grid = vision.config.grid
+    do {
+      return try AnyResolution.unpadded(
+        width: views.width, height: views.height, current: .init(width: views.columns * grid, height: views.rows * grid))
+    } catch {
+      throw .shape(operation: "map of tiles", expected: 1, found: views.rows * views.columns)
+    }
   }
 }

@@ -8,66 +8,48 @@ import WeightFile
 /// of its own; then the whole image, reduced to one tile, without adapters. Each view becomes the resampler's queries; a start and
 /// an end vector stand around them.
 package final class Monkey: VisionSystem {
-  let vision: QwenVisionModel
+  let vision: VisionTransformer
+  let layout: TileLayout
+  let hook: TileHook
   let resampler: QueryResampler
   let marks: ImageMarks
   let statistics: Normalisation
 
   package init(_ w: Weights, _ m: Metadata, outputSize: Int) throws(WeightFileError) {
-    let c = try QwenVisionConfig(m)
-    vision = try QwenVisionModel(w["vision"], c)
+    let c = try VisionTransformerConfiguration.qwenVL(m, scope: "vision")
+    vision = try VisionTransformer(w["vision"], c)
+    layout = try TileLayout(m, c)
+    hook = try TileHook(w["vision.layers"], c, layout)
     resampler = try QueryResampler(w["resampler"], m, c, outputSize: outputSize)
     marks = try ImageMarks(w, m, size: outputSize)
     statistics = try Normalisation(m)
   }
 
   static func scratchBytes(_ m: Metadata) throws(WeightFileError) -> Int {
-    let c = try QwenVisionConfig(m)
+    let c = try VisionTransformerConfiguration.qwenVL(m, scope: "vision")
+    let tiles = try TileLayout(m, c).tiles
     let size = try m.requireInt("language.hiddenSize", in: 1...65536)
-    let views = c.tiles + 1
-    return 3 * (c.tiles + 1) * c.tileSize * c.tileSize * 4 + views * c.patches * c.hiddenSize * 4
+    let views = tiles + 1
+    return 3 * views * c.imageSize * c.imageSize * 4 + views * c.patches * c.hiddenSize * 4
       + max(c.scratchBytes(views: views), QueryResampler.scratchBytes(c, outputSize: size, views: views))
   }
 
-  package var maximumTokens: Int { (vision.config.tiles + 1) * resampler.queries + 2 }
+  package var maximumTokens: Int { (layout.tiles + 1) * resampler.queries + 2 }
 
   package func views(of image: RGBImage) throws(ImageError) -> ImageViews {
-    try TileCutter(vision.config, statistics).views(of: image)
+    try TileCutter(layout, statistics).views(of: image)
   }
 
   package func encode(
     _ views: ImageViews, progress: ((Int, Int) -> Void)?, _ ctx: Context
   ) throws(RuntimeError) -> EncodedImage {
-    let c = vision.config
-    let pixels = try TileCutter(c, statistics).pixels(views.pictures[0], ctx)
-    let sets = (0...c.tiles).map { $0 < c.tiles ? c.adapterSet(ofTile: $0) : nil }
-    let features = try vision(pixels, sets: sets, progress: { progress?($0, c.layers) }, ctx)
-    let seen = try resampler(features, views: c.tiles + 1, ctx)
-    let counts = Array(repeating: resampler.queries, count: c.tiles + 1)
+    let count = layout.tiles + 1
+    let blocks = vision.config.layers
+    let pixels = try TileCutter(layout, statistics).pixels(views.pictures[0], ctx)
+    let features = try vision(pixels, views: count, hook: hook, progress: { progress?($0, blocks) }, ctx)
+    let seen = try resampler(features, views: count, ctx)
+    let counts = Array(repeating: resampler.queries, count: count)
     return try EncodedImage(
-      tokens: marks.around(seen, ctx), views: tilePlans(views.areas, columns: c.columns, tokens: counts, first: 1))
+      tokens: marks.around(seen, ctx), views: tilePlans(views.areas, columns: layout.columns, tokens: counts, first: 1))
   }
-}
-
-/// The parts of an image that tiles stretched over it show, row by row; the whole image last.
-func tileAreas(_ image: RGBImage, rows: Int, columns: Int) -> [PixelRectangle] {
-  let (width, height) = (Double(image.width) / Double(columns), Double(image.height) / Double(rows))
-  var areas = (0..<rows * columns).map {
-    PixelRectangle(x: width * Double($0 % columns), y: height * Double($0 / columns), width: width, height: height)
-  }
-  areas.append(PixelRectangle(x: 0, y: 0, width: Double(image.width), height: Double(image.height)))
-  return areas
-}
-
-/// The plan of tiles, the whole image last, that follow each other from token `first` on.
-func tilePlans(_ areas: [PixelRectangle], columns: Int, tokens: [Int], first: Int) -> [ViewPlan] {
-  var next = first
-  var plans: [ViewPlan] = []
-  for (i, (area, count)) in zip(areas, tokens).enumerated() {
-    let isWhole = i == areas.count - 1
-    plans.append(
-      ViewPlan(row: isWhole ? -1 : i / columns, column: isWhole ? -1 : i % columns, area: area, firstToken: next, tokens: count))
-    next += count
-  }
-  return plans
 }

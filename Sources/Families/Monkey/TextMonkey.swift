@@ -7,8 +7,9 @@ import WeightFile
 /// TextMonkey (arXiv:2403.04473): Monkey's tiles meet in shifted windows inside the tower; of all their tokens the distinctive ones
 /// are kept; the view of the whole image stands behind them.
 package final class TextMonkey: VisionSystem {
-  let vision: QwenVisionModel
-  let windows: CrossWindows?
+  let vision: VisionTransformer
+  let layout: TileLayout
+  let hook: TileHook
   let resampler: QueryResampler
   let tokenResampler: TokenResampler?
   let marks: ImageMarks
@@ -17,11 +18,14 @@ package final class TextMonkey: VisionSystem {
   let seesWhole: Bool
 
   package init(_ w: Weights, _ m: Metadata, outputSize: Int) throws(WeightFileError) {
-    let c = try QwenVisionConfig(m)
-    vision = try QwenVisionModel(w["vision"], c)
-    windows = try CrossWindowConfig.read(m, c).map { (config) throws(WeightFileError) in
-      try CrossWindows(w["vision.windows"], config, c)
+    let c = try VisionTransformerConfiguration.qwenVL(m, scope: "vision")
+    let layout = try TileLayout(m, c)
+    self.layout = layout
+    vision = try VisionTransformer(w["vision"], c)
+    let windows = try CrossWindowConfig.read(m, c, layout).map { (config) throws(WeightFileError) in
+      try CrossWindows(w["vision.windows"], config, layout, hiddenSize: c.hiddenSize)
     }
+    hook = try TileHook(w["vision.layers"], c, layout, windows: windows)
     resampler = try QueryResampler(w["resampler"], m, c, outputSize: outputSize)
     tokenResampler =
       m.value("monkey.keptTokens") == nil ? nil : try TokenResampler(w["tokenResampler"], m, hiddenSize: outputSize)
@@ -31,48 +35,45 @@ package final class TextMonkey: VisionSystem {
   }
 
   static func scratchBytes(_ m: Metadata) throws(WeightFileError) -> Int {
-    let c = try QwenVisionConfig(m)
+    let c = try VisionTransformerConfiguration.qwenVL(m, scope: "vision")
     // The merged map and its copy with positions.
-    return try Monkey.scratchBytes(m) + 2 * c.tiles * c.patches * c.hiddenSize * MemoryLayout<Float>.stride
+    return try Monkey.scratchBytes(m) + 2 * TileLayout(m, c).tiles * c.patches * c.hiddenSize * MemoryLayout<Float>.stride
   }
 
   private var tileTokens: Int {
-    let all = vision.config.tiles * resampler.queries
+    let all = layout.tiles * resampler.queries
     return min(all, tokenResampler?.kept ?? all)
   }
   package var maximumTokens: Int { tileTokens + (seesWhole ? resampler.queries : 0) + 2 }
 
   package func views(of image: RGBImage) throws(ImageError) -> ImageViews {
-    try TileCutter(vision.config, statistics).views(of: image)
+    try TileCutter(layout, statistics).views(of: image)
   }
 
   package func encode(
     _ views: ImageViews, progress: ((Int, Int) -> Void)?, _ ctx: Context
   ) throws(RuntimeError) -> EncodedImage {
-    let c = vision.config
-    let pixels = try TileCutter(c, statistics).pixels(views.pictures[0], ctx)
-    let count = c.tiles + (seesWhole ? 1 : 0)
-    let sets = (0..<count).map { $0 < c.tiles ? c.adapterSet(ofTile: $0) : nil }
-    let features = try vision(
-      pixels, sets: sets, before: { (layer, x) throws(RuntimeError) in try self.windows?(x, before: layer, ctx) },
-      progress: { progress?($0, c.layers) }, ctx)
+    let blocks = vision.config.layers
+    let pixels = try TileCutter(layout, statistics).pixels(views.pictures[0], ctx)
+    let count = layout.tiles + (seesWhole ? 1 : 0)
+    let features = try vision(pixels, views: count, hook: hook, progress: { progress?($0, blocks) }, ctx)
     let seen = try resampler(features, views: count, ctx)
-    let inTiles = seen.slice(rows: 0..<c.tiles * resampler.queries)
+    let inTiles = seen.slice(rows: 0..<layout.tiles * resampler.queries)
     let kept = try tokenResampler?(inTiles, ctx) ?? inTiles
     let tokens = try ctx.arena.tensor(kept.rows + seen.rows - inTiles.rows, seen.columns)
-    tokens[0].update(from: kept.data, count: kept.count)
-    tokens[kept.rows].update(from: seen[inTiles.rows], count: (seen.rows - inTiles.rows) * seen.columns)
+    copy(kept, to: tokens.slice(rows: 0..<kept.rows), ctx)
+    copy(seen.slice(rows: inTiles.rows..<seen.rows), to: tokens.slice(rows: kept.rows..<tokens.rows), ctx)
     return EncodedImage(tokens: try marks.around(tokens, ctx), views: plans(views.areas, kept: kept.rows))
   }
 
   /// Kept tokens belong to no tile in particular; the plan names their first one for each.
   private func plans(_ areas: [PixelRectangle], kept: Int) -> [ViewPlan] {
-    let c = vision.config
+    let (tiles, columns) = (layout.tiles, layout.columns)
     let isApart = tokenResampler == nil
-    return areas.prefix(c.tiles + (seesWhole ? 1 : 0)).enumerated().map { i, area in
-      if i == c.tiles { return ViewPlan(row: -1, column: -1, area: area, firstToken: 1 + kept, tokens: resampler.queries) }
+    return areas.prefix(tiles + (seesWhole ? 1 : 0)).enumerated().map { i, area in
+      if i == tiles { return ViewPlan(row: -1, column: -1, area: area, firstToken: 1 + kept, tokens: resampler.queries) }
       return ViewPlan(
-        row: i / c.columns, column: i % c.columns, area: area, firstToken: isApart ? 1 + i * resampler.queries : 1,
+        row: i / columns, column: i % columns, area: area, firstToken: isApart ? 1 + i * resampler.queries : 1,
         tokens: isApart ? resampler.queries : 0)
     }
   }

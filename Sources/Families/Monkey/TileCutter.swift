@@ -1,47 +1,46 @@
 // SPDX-License-Identifier: Apache-2.0
-import Encoders
 import Images
 import Runtime
 
 /// Monkey's views of a canvas of rows × columns tiles: the tiles row by row, then the whole canvas reduced to one tile, bicubically
 /// without antialiasing and on normalised values.
 struct TileCutter {
-  let config: QwenVisionConfig
+  let layout: TileLayout
   let statistics: Normalisation
 
-  init(_ config: QwenVisionConfig, _ statistics: Normalisation) {
-    self.config = config
+  init(_ layout: TileLayout, _ statistics: Normalisation) {
+    self.layout = layout
     self.statistics = statistics
   }
 
   /// The image stretched to a canvas of whole tiles, and the part of it that each tile shows.
   func views(of image: RGBImage) throws(ImageError) -> ImageViews {
-    let (rows, columns, side) = (config.rows, config.columns, config.tileSize)
+    let (rows, columns, side) = (layout.rows, layout.columns, layout.side)
     let canvas = try image.resized(width: columns * side, height: rows * side, filter: .bicubic)
     return ImageViews([canvas], rows: rows, columns: columns, areas: tileAreas(image, rows: rows, columns: columns), of: image)
   }
 
-  /// - Parameter canvas: columns·tileSize × rows·tileSize pixels.
-  /// - Returns: `[tiles + 1, 3, tileSize, tileSize]`, normalised.
+  /// - Parameter canvas: columns·side × rows·side pixels.
+  /// - Returns: `[tiles + 1, 3, side, side]`, normalised.
   func pixels(_ canvas: RGBImage, _ ctx: Context) throws(RuntimeError) -> UnsafePointer<Float> {
-    let side = config.tileSize
-    let (height, width) = (config.rows * side, config.columns * side)
-    let views = try ctx.arena.tensor(config.tiles + 1, 3 * side * side)
+    let side = layout.side
+    let (height, width) = (layout.rows * side, layout.columns * side)
+    let views = try ctx.arena.tensor(layout.tiles + 1, 3 * side * side)
     let mark = ctx.arena.mark()
     defer { ctx.arena.release(to: mark) }
     let whole = try ctx.arena.tensor(3 * height, width)
     canvas.normalise(into: whole.data, statistics)
-    ctx.split(rows: config.tiles * 3 * side, cost: side) { lines in
-      for line in lines {
-        let (tile, channel, y) = (line / (3 * side), line / side % 3, line % side)
-        let source = whole[channel * height + tile / config.columns * side + y] + tile % config.columns * side
-        (views[tile] + (channel * side + y) * side).update(from: source, count: side)
-      }
+    let (tiles, columns) = (layout.tiles, layout.columns)
+    let lines = views.reshaped(views.count / side, side)
+    copyRows(whole.reshaped(whole.count / side, side), to: lines.slice(rows: 0..<tiles * 3 * side), ctx) { line in
+      let (tile, channel, y) = (line / (3 * side), line / side % 3, line % side)
+      return (channel * height + tile / columns * side + y) * columns + tile % columns
     }
     for channel in 0..<3 {
-      let plane = Tensor(data: whole[channel * height], rows: height * width, columns: 1)
+      let plane = whole.slice(rows: channel * height..<(channel + 1) * height).reshaped(height * width, 1)
       let small = try Interpolation.bicubic(plane, height: height, width: width, toHeight: side, toWidth: side, ctx)
-      (views[config.tiles] + channel * side * side).update(from: small.data, count: side * side)
+      let first = (3 * tiles + channel) * side
+      copy(small.reshaped(side, side), to: lines.slice(rows: first..<first + side), ctx)
     }
     return UnsafePointer(views.data)
   }

@@ -26,7 +26,7 @@ struct ImageMarks {
   /// `x` `[tokens, size]` between its marks: `[1 + tokens + 1, size]`.
   func around(_ x: Tensor, _ ctx: Context) throws(RuntimeError) -> Tensor {
     let y = try ctx.arena.tensor(x.rows + 2, x.columns)
-    y[1].update(from: x.data, count: x.count)
+    copy(x, to: y.slice(rows: 1..<x.rows + 1), ctx)
     try mark(0, into: y.slice(rows: 0..<1), ctx)
     try mark(1, into: y.slice(rows: x.rows + 1..<x.rows + 2), ctx)
     return y

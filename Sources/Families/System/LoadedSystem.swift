@@ -20,7 +20,7 @@ package struct LoadedSystem {
   package let imageId: Int32?
   /// How prompts and answers speak of places in an image; `nil`: this system does not.
   package let coordinates: CoordinateForm?
-  /// The token that a region's vector stands in for, where there is a region sampler.
+  /// The token that a region's vector stands in for, where there is a region encoder.
   package let regionToken: RegionToken?
 
   /// Builds the system that `general.system` names.
@@ -47,7 +47,7 @@ package struct LoadedSystem {
     endIds = text.endIds.map { Int32($0) }
     beginId = text.bos.flatMap { text.addBos && $0 < vocabulary ? Int32($0) : nil }
     coordinates = CoordinateForm(prompt.coordinates, tokenizer)
-    regionToken = vision.regionSampler == nil ? nil : try RegionToken(m, tokenizer)
+    regionToken = vision.regionEncoder == nil ? nil : try RegionToken(m, tokenizer)
     imageId = template.splitsText ? nil : tokenizer.id(of: PromptTemplate.imageMark)
     if !template.splitsText, imageId == nil {
       throw FoveaError(.format, "tokenizer: no <image> token, but prompt.imageTokenSplitsText is false")

@@ -45,7 +45,7 @@ package enum SystemKind: CaseIterable {
     case .textMonkey: try TextMonkey(w, m, outputSize: outputSize)
     case .vary: try Vary(w, m, outputSize: outputSize)
     case .got: try GOTOCR2(w, m, outputSize: outputSize)
-    case .ferret, .ferretUI, .ferretV2: try FerretV2(w, m, self, outputSize: outputSize)
+    case .ferret, .ferretUI, .ferretV2: try Ferret(w, m, self, outputSize: outputSize)
     }
   }
 
@@ -59,7 +59,7 @@ package enum SystemKind: CaseIterable {
     case .textMonkey: try TextMonkey.scratchBytes(m)
     case .vary: try Vary.scratchBytes(m)
     case .got: try GOTOCR2.scratchBytes(m)
-    case .ferret, .ferretUI, .ferretV2: try FerretV2.scratchBytes(m, self)
+    case .ferret, .ferretUI, .ferretV2: try Ferret.scratchBytes(m, self)
     }
   }
 }

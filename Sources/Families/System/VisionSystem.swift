@@ -3,27 +3,19 @@ import Encoders
 import Images
 import Runtime
 
-/// The square pictures that the encoder gets for one image, and where they come from.
+/// The pictures that a system's `encode` gets for one image, and where they come from.
 package struct ImageViews {
-  /// One picture of the encoder's input size per view, a view of the whole image first where there is one; or one canvas that
-  /// the system cuts itself.
+  /// As the system that made them cuts and orders them.
   package let pictures: [RGBImage]
   /// Rows and columns of the slices among them; 0 × 0 where the image was not sliced.
   package let rows, columns: Int
-  /// Rows and columns of the slices' merged map of patches that show the image and not only padding.
-  package let mapRows, mapColumns: Range<Int>
   /// The part of the original image that each view shows.
   package let areas: [PixelRectangle]
   /// Size of the original image in pixels.
   package let width, height: Int
 
-  package init(
-    _ pictures: [RGBImage], rows: Int, columns: Int, mapRows: Range<Int> = 0..<0, mapColumns: Range<Int> = 0..<0,
-    areas: [PixelRectangle], of image: RGBImage
-  ) {
+  package init(_ pictures: [RGBImage], rows: Int, columns: Int, areas: [PixelRectangle], of image: RGBImage) {
     self.pictures = pictures
-    self.mapRows = mapRows
-    self.mapColumns = mapColumns
     self.rows = rows
     self.columns = columns
     self.areas = areas
@@ -37,7 +29,7 @@ package struct EncodedImage {
   /// `[tokens, decoder's hiddenSize]`: one whole image block, separators included.
   package let tokens: Tensor
   package let views: [ViewPlan]
-  /// What the system's region sampler reads, where it has one.
+  /// What the system's region encoder reads, where it has one.
   package let map: FeatureMap?
 
   package init(tokens: Tensor, views: [ViewPlan], map: FeatureMap? = nil) {
@@ -52,7 +44,7 @@ package protocol VisionSystem: AnyObject {
   /// Most tokens that one image can become.
   var maximumTokens: Int { get }
   /// Makes vectors of regions; `nil` where the system knows them by their coordinates at most.
-  var regionSampler: RegionSampler? { get }
+  var regionEncoder: (any RegionEncoder)? { get }
 
   /// Cuts and resizes an image as the system was trained to see it.
   func views(of image: RGBImage) throws(ImageError) -> ImageViews
@@ -65,7 +57,7 @@ package protocol VisionSystem: AnyObject {
 }
 
 extension VisionSystem {
-  package var regionSampler: RegionSampler? { nil }
+  package var regionEncoder: (any RegionEncoder)? { nil }
 
   package func views(of image: RGBImage, tiles: Int) throws(ImageError) -> ImageViews {
     throw .badArgument(what: "tiles: the system of this model cuts images in one way only.")

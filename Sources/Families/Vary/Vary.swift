@@ -14,7 +14,7 @@ package final class Vary: VisionSystem {
 
   /// CLIP beside the vocabulary network.
   struct SecondTower {
-    let model: CLIPVisionModel
+    let model: VisionTransformer
     let projector: Linear
     let statistics: Normalisation
     let fit: SquareFit
@@ -29,13 +29,13 @@ package final class Vary: VisionSystem {
       projector = try Linear(w["projector.vocabulary"], from: c.outputSize, to: outputSize)
       return
     }
-    let v = try CLIPVisionConfig(m)
+    let v = try VisionTransformerConfiguration.clip(m, scope: "vision")
     guard v.tokensPerView == c.tokens else {
       throw m.mismatch("vision.imageSize", found: "\(v.tokensPerView) tokens", expected: "\(c.tokens), as the vocabulary network gives")
     }
     guard outputSize % 2 == 0 else { throw m.mismatch("language.hiddenSize", found: "\(outputSize)", expected: "an even number") }
     clip = SecondTower(
-      model: try CLIPVisionModel(w["vision"], v),
+      model: try VisionTransformer(w["vision"], v),
       projector: try Linear(w["projector.vision"], from: v.hiddenSize, to: outputSize / 2), statistics: try Normalisation(m),
       fit: try SquareFit(m))
     projector = try Linear(w["projector.vocabulary"], from: c.outputSize, to: outputSize / 2)
@@ -44,8 +44,8 @@ package final class Vary: VisionSystem {
   private static func hasCLIP(_ m: Metadata) throws(WeightFileError) -> Bool { try m.requireBool("vary.hasCLIP") }
 
   static func scratchBytes(_ m: Metadata) throws(WeightFileError) -> Int {
-    let one = try SAMVisionConfig(m).scratchBytes
-    return try hasCLIP(m) ? max(one, CLIPVisionConfig(m).scratchBytes(views: 1)) : one
+    let one = try SAMVisionConfig(m, scope: "vocabulary").scratchBytes
+    return try hasCLIP(m) ? max(one, VisionTransformerConfiguration.clip(m, scope: "vision").scratchBytes(views: 1)) : one
   }
 
   package var maximumTokens: Int { vocabulary.model.config.tokens + 2 }
@@ -76,10 +76,8 @@ package final class Vary: VisionSystem {
   /// `[tokens, a.columns + b.columns]`.
   private func beside(_ a: Tensor, _ b: Tensor, _ ctx: Context) throws(RuntimeError) -> Tensor {
     let y = try ctx.arena.tensor(a.rows, a.columns + b.columns)
-    for row in 0..<a.rows {
-      y[row].update(from: a[row], count: a.columns)
-      (y[row] + a.columns).update(from: b[row], count: b.columns)
-    }
+    copyColumns(a, to: y, column: 0, ctx)
+    copyColumns(b, to: y, column: a.columns, ctx)
     return y
   }
 }

@@ -12,7 +12,7 @@ struct VocabularyTower {
   let isBilinear: Bool
 
   init(_ w: Weights, _ m: Metadata) throws(WeightFileError) {
-    model = try SAMVisionModel(w["vocabulary"], m)
+    model = try SAMVisionModel(w["vocabulary"], SAMVisionConfig(m, scope: "vocabulary"))
     statistics = try Normalisation(m, scope: "vocabulary")
     let name = try m.requireString("vocabulary.resize")
     isBilinear = name.utf8.elementsEqual("bilinear".utf8)
@@ -39,7 +39,7 @@ struct VocabularyTower {
       defer { ctx.arena.release(to: mark) }
       let pixels = try statistics.pixels([picture], side: c.imageSize, ctx)
       let one = try model(pixels, progress: { progress?(i * c.layers + $0) }, ctx)
-      features[i * c.tokens].update(from: one.data, count: one.count)
+      copy(one, to: features.slice(rows: i * c.tokens..<(i + 1) * c.tokens), ctx)
     }
     return features
   }

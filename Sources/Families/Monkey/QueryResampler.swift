@@ -1,22 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
+import Encoders
 import Runtime
 import WeightFile
 
 /// Qwen-VL's position-aware adapter (arXiv:2308.12966 §2.1): learned queries look once at all patches of a view, with two-dimensional
 /// positions on queries and keys; then a norm and a projection.
-package struct QueryResampler {
-  package let queries, outputSize: Int
+struct QueryResampler {
+  let queries, outputSize: Int
   /// Sides of the square maps of queries and patches.
   let side, grid: Int
   let heads: Int
-  let query: UnsafePointer<Float>  // [queries, outputSize]
-  let position: UnsafePointer<Float>  // [queries, outputSize]
+  let query: TensorView  // [queries, outputSize]
+  let position: PositionTable  // of side²
   let keyValue: Linear?  // hiddenSize → outputSize; none where the widths are equal
   let normQuery, normKeyValue, normOutput: LayerNorm
   let attentionQuery, attentionKey, attentionValue, attentionOutput: Linear  // outputSize → outputSize
   let projection: Linear  // outputSize → outputSize
 
-  package init(_ w: Weights, _ m: Metadata, _ c: QwenVisionConfig, outputSize: Int) throws(WeightFileError) {
+  init(_ w: Weights, _ m: Metadata, _ c: VisionTransformerConfiguration, outputSize: Int) throws(WeightFileError) {
     side = try m.requireInt("resampler.side", in: 1...256)
     queries = side * side
     grid = c.grid
@@ -25,8 +26,8 @@ package struct QueryResampler {
       throw m.mismatch("resampler.heads", found: "\(heads)", expected: "head size of at most 256")
     }
     self.outputSize = outputSize
-    query = try w.table("query", shape: [queries, outputSize])
-    position = try w.table("position", shape: [queries, outputSize])
+    query = try w.view("query", rows: queries, columns: outputSize)
+    position = PositionTable(try w.view("position", rows: queries, columns: outputSize), side: side)
     keyValue =
       w["keyValue"].has("weight") || c.hiddenSize != outputSize
       ? try Linear(w["keyValue"], from: c.hiddenSize, to: outputSize) : nil
@@ -42,24 +43,23 @@ package struct QueryResampler {
 
   /// - Parameter x: `[views · grid², hiddenSize]`.
   /// - Returns: `[views · queries, outputSize]`.
-  package func callAsFunction(_ x: Tensor, views: Int, _ ctx: Context) throws(RuntimeError) -> Tensor {
+  func callAsFunction(_ x: Tensor, views: Int, _ ctx: Context) throws(RuntimeError) -> Tensor {
     let result = try ctx.arena.tensor(views * queries, outputSize)
     let mark = ctx.arena.mark()
     defer { ctx.arena.release(to: mark) }
     let projected = try keyValue?(x, ctx)
     let source = try normKeyValue(projected ?? x, ctx)
     let value = try attentionValue(source, ctx)
-    let positions = try interpolated(position, side: side, columns: outputSize, to: grid, ctx)
-    for view in 0..<views { add(positions, to: source.slice(rows: view * grid * grid..<(view + 1) * grid * grid), ctx) }
+    let positions = try position(grid: grid, ctx)
+    addRows(positions, to: source, ctx) { $0 % positions.rows }
     let key = try attentionKey(source, ctx)
 
-    let table = Tensor(data: UnsafeMutablePointer(mutating: query), rows: queries, columns: outputSize)
-    let start = try normQuery(table, ctx)
-    add(Tensor(data: UnsafeMutablePointer(mutating: position), rows: queries, columns: outputSize), to: start, ctx)
+    let start = try normQuery(query, ctx)
+    add(position.values, to: start, ctx)
     // The same for every view.
     let q = try attentionQuery(start, ctx)
     let asked = try ctx.arena.tensor(views * queries, outputSize)
-    for view in 0..<views { asked[view * queries].update(from: q.data, count: q.count) }
+    copyRows(q, to: asked, ctx) { $0 % q.rows }
     let seen = try crossAttention(query: asked, key: key, value: value, batch: views, heads: heads, ctx)
     let z = try attentionOutput(seen, ctx)
     try projection(normOutput(z, ctx), into: result, ctx)
@@ -67,7 +67,7 @@ package struct QueryResampler {
   }
 
   /// Bytes of scratch memory, about.
-  package static func scratchBytes(_ c: QwenVisionConfig, outputSize: Int, views: Int) -> Int {
+  static func scratchBytes(_ c: VisionTransformerConfiguration, outputSize: Int, views: Int) -> Int {
     views * 6 * c.patches * outputSize * MemoryLayout<Float>.stride
   }
 }

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
+import Encoders
 import Runtime
 import WeightFile
 
 /// Ferret's spatial-aware visual sampler (arXiv:2310.07704 §3.2): 512 points of a region, thinned in two stages in which each anchor
 /// gathers its neighbours, become one vector of the decoder's width.
-package struct RegionSampler {
+package final class RegionSampler: RegionEncoder {
   /// Points that a region begins with.
   package static let points = 512
   /// Points that each stage gets.
   package static let stageInputs = [512, 128]
+  package var stageInputs: [Int] { Self.stageInputs }
   private static let anchors = [128, 32]
   private static let neighbours = 24
 

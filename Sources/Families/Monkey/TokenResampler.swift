@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import Runtime
-import Shims
 import WeightFile
 
 /// TextMonkey's token resampler (arXiv:2403.04473 §3.2): of all tiles' tokens those are kept that resemble no later one, and they look
 /// once at all of them, at a smaller width.
-package struct TokenResampler {
+struct TokenResampler {
   /// Tokens kept.
-  package let kept: Int
+  let kept: Int
   let down: Linear  // hiddenSize → size
   let normMedia, normLatents, norm: LayerNorm
   let query, keyValue, output: Linear  // size → size; → 2·size (k | v); → size
@@ -15,7 +14,7 @@ package struct TokenResampler {
   let scale: Float
   let heads: Int
 
-  package init(_ w: Weights, _ m: Metadata, hiddenSize: Int) throws(WeightFileError) {
+  init(_ w: Weights, _ m: Metadata, hiddenSize: Int) throws(WeightFileError) {
     kept = try m.requireInt("monkey.keptTokens", in: 1...1_048_576)
     let size = w["down"].shape("weight")?.first ?? 1
     heads = try m.requireDivisor("monkey.tokenHeads", of: size, in: 1...1024)
@@ -36,62 +35,25 @@ package struct TokenResampler {
 
   /// - Parameter x: `[tokens, hiddenSize]`.
   /// - Returns: `[min(kept, tokens), hiddenSize]`.
-  package func callAsFunction(_ x: Tensor, _ ctx: Context) throws(RuntimeError) -> Tensor {
+  func callAsFunction(_ x: Tensor, _ ctx: Context) throws(RuntimeError) -> Tensor {
     let count = min(kept, x.rows)
     let latents = try ctx.arena.tensor(count, x.columns)
     let mark = ctx.arena.mark()
     defer { ctx.arena.release(to: mark) }
-    for (i, row) in try distinct(x, count, ctx).enumerated() { latents[i].update(from: x[row], count: x.columns) }
+    let rows = try distinctRows(x.view, count: count, ctx)
+    copyRows(x, to: latents, ctx) { rows[$0] }
 
     let small = try down(x, ctx)
     let smallLatents = try normLatents(down(latents, ctx), ctx)
     let media = try ctx.arena.tensor(x.rows + count, small.columns)
     try normMedia(small, into: media.slice(rows: 0..<x.rows), ctx)
-    media[x.rows].update(from: smallLatents.data, count: smallLatents.count)
+    copy(smallLatents, to: media.slice(rows: x.rows..<media.rows), ctx)
     let seen = try crossAttention(query: query(smallLatents, ctx), keyValue: keyValue(media, ctx), batch: 1, heads: heads, ctx)
     let h = try expand(norm(output(seen, ctx), ctx), ctx)
     Activation.gelu(h, ctx)
     let o = try contract(h, ctx)
-    for i in 0..<o.count { o.data[i] *= scale }
+    Runtime.scale(o, by: scale, ctx)
     add(o, to: latents, ctx)
     return latents
-  }
-
-  /// The `count` rows whose largest cosine similarity with a later row is smallest, in their order. The gaps between the largest are
-  /// tiny, so norms and products are summed in f64.
-  private func distinct(_ x: Tensor, _ count: Int, _ ctx: Context) throws(RuntimeError) -> [Int] {
-    if count == x.rows { return Array(0..<count) }
-    let norms = try ctx.arena.array(of: Float.self, x.rows)
-    let largest = try ctx.arena.array(of: Float.self, x.rows)
-    func dot(_ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>) -> Double {
-      var sum = SIMD8<Double>(repeating: 0)
-      var k = 0
-      while k + 8 <= x.columns {
-        let p = UnsafeRawPointer(a + k).loadUnaligned(as: SIMD8<Float>.self)
-        let q = UnsafeRawPointer(b + k).loadUnaligned(as: SIMD8<Float>.self)
-        sum += SIMD8<Double>(p) * SIMD8<Double>(q)
-        k += 8
-      }
-      var total = sum.sum()
-      while k < x.columns {
-        total += Double(a[k]) * Double(b[k])
-        k += 1
-      }
-      return total
-    }
-    ctx.pool.run(x.rows) { i in norms[i] = Float(dot(x[i], x[i]).squareRoot()) }
-    ctx.pool.run(x.rows) { i in
-      var best = -Float.infinity
-      for j in 0..<x.rows {
-        let length = Double(norms[i]) * Double(norms[j])
-        let similarity = length > 0 ? Float(dot(x[i], x[j]) / length) : 0
-        // Earlier rows and the row itself stand two lower: they count only where there is no later one.
-        best = max(best, j <= i ? similarity - 2 : similarity)
-      }
-      largest[i] = best
-    }
-    var order = Array(0..<x.rows)
-    order.sort { largest[$0] != largest[$1] ? largest[$0] < largest[$1] : $0 < $1 }
-    return order.prefix(count).sorted()
   }
 }

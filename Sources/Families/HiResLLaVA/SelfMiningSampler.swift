@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+import Encoders
 import Runtime
 import WeightFile
 
 /// HiRes-LLaVA's Self-Mining Sampler (arXiv:2407.08706 §3.3): each token is an average-pooled cell of the feature map that
 /// then looks at the full-resolution features through one cross-attention, and is projected to the decoder's width.
-package struct SelfMiningSampler {
+struct SelfMiningSampler {
   let normQuery, normKeyValue, normOutput: LayerNorm
   let query, keyValue, output: Linear  // hiddenSize → hiddenSize; → 2·hiddenSize (k | v); → hiddenSize
   let projector: MLPProjector  // hiddenSize → outputSize
@@ -14,7 +15,7 @@ package struct SelfMiningSampler {
   /// True: a token sees only its own cell; false: the whole view.
   let isLocal: Bool
 
-  package init(_ w: Weights, _ m: Metadata, hiddenSize: Int, outputSize: Int, side: Int) throws(WeightFileError) {
+  init(_ w: Weights, _ m: Metadata, hiddenSize: Int, outputSize: Int, side: Int) throws(WeightFileError) {
     normQuery = try LayerNorm(w["normQuery"], size: hiddenSize, epsilon: 1e-5)
     normKeyValue = try LayerNorm(w["normKeyValue"], size: hiddenSize, epsilon: 1e-5)
     normOutput = try LayerNorm(w["normOutput"], size: hiddenSize, epsilon: 1e-5)
@@ -31,11 +32,11 @@ package struct SelfMiningSampler {
   }
 
   /// Tokens of one view with `side × side` patches.
-  package func tokens(side: Int) -> Int { (side / kernel) * (side / kernel) }
+  func tokens(side: Int) -> Int { (side / kernel) * (side / kernel) }
 
   /// - Parameter p: `[views · side², hiddenSize]`.
   /// - Returns: `[views · tokens(side), outputSize]`, row-major within a view.
-  package func callAsFunction(_ p: Tensor, views: Int, side: Int, _ ctx: Context) throws(RuntimeError) -> Tensor {
+  func callAsFunction(_ p: Tensor, views: Int, side: Int, _ ctx: Context) throws(RuntimeError) -> Tensor {
     // Views stacked on top of each other are one tall map: cells never cross a view, since kernel divides side.
     let pooled = try averagePool(p, height: views * side, width: side, window: kernel, ctx)
     let q = try query(normQuery(pooled, ctx), ctx)
@@ -51,12 +52,9 @@ package struct SelfMiningSampler {
   private func gatherCells(_ p: Tensor, views: Int, side: Int, _ ctx: Context) throws(RuntimeError) -> Tensor {
     let cells = try ctx.arena.tensor(p.rows, p.columns)
     let across = side / kernel
-    ctx.pool.run(views * across * across) { cell in
-      let (y, x) = (cell / across, cell % across)
-      for k in 0..<kernel * kernel {
-        let patch = (y * kernel + k / kernel) * side + x * kernel + k % kernel
-        cells[cell * kernel * kernel + k].update(from: p[patch], count: p.columns)
-      }
+    copyRows(p, to: cells, ctx) { row in
+      let (cell, k) = row.quotientAndRemainder(dividingBy: kernel * kernel)
+      return (cell / across * kernel + k / kernel) * side + cell % across * kernel + k % kernel
     }
     return cells
   }

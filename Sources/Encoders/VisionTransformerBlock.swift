@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+import Runtime
+import WeightFile
+
+/// One pre-norm block of a vision transformer (arXiv:2010.11929 eq. 2–3), with LayerScale where the configuration has it.
+struct VisionTransformerBlock {
+  let norm1, norm2: LayerNorm
+  let qkv, output: Linear  // hiddenSize → 3·hiddenSize (q | k | v); hiddenSize → hiddenSize
+  let expand, contract: Linear  // hiddenSize → intermediateSize → hiddenSize
+  let scale1, scale2: UnsafePointer<Float>?  // [hiddenSize] each
+  let heads, headSize: Int
+  let activation: Activation
+
+  init(_ w: Weights, _ c: VisionTransformerConfiguration) throws(WeightFileError) {
+    norm1 = try LayerNorm(w["norm1"], size: c.hiddenSize, epsilon: c.normEpsilon)
+    norm2 = try LayerNorm(w["norm2"], size: c.hiddenSize, epsilon: c.normEpsilon)
+    qkv = try Linear(w["attn.qkv"], from: c.hiddenSize, to: 3 * c.hiddenSize)
+    output = try Linear(w["attn.out"], from: c.hiddenSize, to: c.hiddenSize)
+    expand = try Linear(w["mlp.expand"], from: c.hiddenSize, to: c.intermediateSize)
+    contract = try Linear(w["mlp.contract"], from: c.intermediateSize, to: c.hiddenSize)
+    scale1 = c.hasLayerScale ? try w.vector("scale1", count: c.hiddenSize) : nil
+    scale2 = c.hasLayerScale ? try w.vector("scale2", count: c.hiddenSize) : nil
+    heads = c.heads
+    headSize = c.headSize
+    activation = c.activation
+  }
+
+  /// - Parameters:
+  ///   - x: `[views · tokens, hiddenSize]`, replaced by the block's output; attention stays within each view.
+  ///   - layer: the block's number, for the hook.
+  func callAsFunction(_ x: Tensor, views: Int, hook: (any BlockHook)?, layer: Int, _ ctx: Context) throws(RuntimeError) {
+    let mark = ctx.arena.mark()
+    defer { ctx.arena.release(to: mark) }
+    let places = hook?.places(in: layer) ?? []
+    if places.contains(.before) { try hook?.before(x, layer: layer, ctx) }
+
+    if places.isDisjoint(with: [.products, .attention]) {
+      let a = try attention(qkv: qkv.heads(norm1(x, for: qkv, ctx), headSize: headSize, ctx), batch: views, ctx)
+      try accumulate(output, output.input(a, ctx), times: scale1, to: x, ctx)
+    } else {
+      try attend(x, views: views, hook: hook, places, layer: layer, ctx)
+    }
+
+    let h = try expand(norm2(x, for: expand, ctx), activation, for: contract, ctx)
+    guard places.contains(.products) else { return try accumulate(contract, h, times: scale2, to: x, ctx) }
+    let y = try contract(h, ctx)
+    try hook?.besideMLP(x, addingTo: y, layer: layer, ctx)
+    if let scale2 { scaleColumns(y, by: scale2, ctx) }
+    add(y, to: x, ctx)
+  }
+
+  /// The attention's branch, its parts open to the hook.
+  private func attend(
+    _ x: Tensor, views: Int, hook: (any BlockHook)?, _ places: BlockPlaces, layer: Int, _ ctx: Context
+  ) throws(RuntimeError) {
+    let n = try norm1(x, ctx)
+    let a: Tensor
+    if places.contains(.products) {
+      let h = try qkv(n, ctx)
+      try hook?.besideQueryKeyValue(n, addingTo: h, layer: layer, ctx)
+      let context = try attention(qkv: h, batch: views, heads: heads, headSize: headSize, ctx)
+      a = try output(context, ctx)
+      try hook?.besideOutput(context, addingTo: a, layer: layer, ctx)
+    } else {
+      a = try output(attention(qkv: qkv.heads(qkv.input(n, ctx), headSize: headSize, ctx), batch: views, ctx), ctx)
+    }
+    if let scale1 { scaleColumns(a, by: scale1, ctx) }
+    if places.contains(.attention) {
+      try hook?.join(a, normed: n, to: x, layer: layer, ctx)
+    } else {
+      add(a, to: x, ctx)
+    }
+  }
+
+  /// x += linear(input) · scale.
+  private func accumulate(
+    _ linear: Linear, _ input: LinearInput, times scale: UnsafePointer<Float>?, to x: Tensor, _ ctx: Context
+  ) throws(RuntimeError) {
+    if let scale { return try linear(input, times: scale, addingTo: x, ctx) }
+    try linear(input, addingTo: x, ctx)
+  }
+}

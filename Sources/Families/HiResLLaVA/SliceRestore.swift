@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+import Runtime
+import WeightFile
+
+/// SliceRestore adapter (arXiv:2407.08706 §3.2): merges the slices of an image into one map, lets neighbours across slice
+/// borders meet through a depth-wise convolution and the whole image through attention on a pooled map, and hands the sum
+/// of both back to the slices. Class tokens take no part.
+struct SliceRestore {
+  let local: DepthwiseConvolution3x3
+  let qkv, output: Linear  // hiddenSize → 3·hiddenSize (q | k | v); hiddenSize → hiddenSize
+  let heads, headSize: Int
+  let input: SliceRestoreConfig.Input
+  let down: SliceRestoreConfig.Down
+
+  init(_ w: Weights, _ c: SliceRestoreConfig, hiddenSize: Int) throws(WeightFileError) {
+    local = try DepthwiseConvolution3x3(w["local"], channels: hiddenSize)
+    qkv = try Linear(w["attn.qkv"], from: hiddenSize, to: 3 * hiddenSize)
+    output = try Linear(w["attn.out"], from: hiddenSize, to: hiddenSize)
+    heads = c.heads
+    headSize = hiddenSize / c.heads
+    input = c.input
+    down = c.down
+  }
+
+  /// - Parameters:
+  ///   - u: `[views · (1 + patches), hiddenSize]`, what the adapter reads.
+  ///   - x: same shape; the slices' patch rows get the adapter's output added.
+  func callAsFunction(_ u: Tensor, addingTo x: Tensor, _ grid: SliceGrid, _ ctx: Context) throws(RuntimeError) {
+    let mark = ctx.arena.mark()
+    defer { ctx.arena.release(to: mark) }
+    let (height, width) = (grid.height, grid.width)
+    let merged = try ctx.arena.tensor(height * width, u.columns)
+    copyRows(u, to: merged, ctx) { grid.sequence(ofMerged: $0) }
+
+    let near = try local(merged, height: height, width: width, ctx)
+    let pooledHeight: Int, pooledWidth: Int
+    switch down {
+    case .grid(let rows, let columns): (pooledHeight, pooledWidth) = (rows, columns)
+    case .ratio(let r): (pooledHeight, pooledWidth) = ((height + r - 1) / r, (width + r - 1) / r)
+    }
+    let pooled = try adaptiveAveragePool(merged, height: height, width: width, toHeight: pooledHeight, toWidth: pooledWidth, ctx)
+    let seen = try output(attention(qkv: qkv(pooled, ctx), batch: 1, heads: heads, headSize: headSize, ctx), ctx)
+    let far = try Interpolation.bilinear(seen, height: pooledHeight, width: pooledWidth, toHeight: height, toWidth: width, ctx)
+
+    add(far, to: near, ctx)
+    addRows(near, to: x, ctx) { grid.merged(ofSequence: $0) }
+  }
+}

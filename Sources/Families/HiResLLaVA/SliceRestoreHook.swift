@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+import Encoders
+import Runtime
+import WeightFile
+
+/// The SliceRestore adapters of a tower by block.
+struct SliceRestoreLayers {
+  private let adapters: [SliceRestore?]
+
+  /// - Parameters:
+  ///   - w: scope of the tower's blocks; each holds its adapter as `restore`.
+  ///   - blocks: how many the tower has; adapters of later ones are left out.
+  init(_ w: Weights, _ c: SliceRestoreConfig, hiddenSize: Int, blocks: Int) throws(WeightFileError) {
+    var adapters: [SliceRestore?] = []
+    for i in 0..<blocks {
+      adapters.append(c.layers.contains(i) ? try SliceRestore(w[i]["restore"], c, hiddenSize: hiddenSize) : nil)
+    }
+    self.adapters = adapters
+  }
+
+  subscript(layer: Int) -> SliceRestore? { adapters.indices.contains(layer) ? adapters[layer] : nil }
+
+  /// - Parameter grids: the groups of views that are slices of one image; other views pass without adapters.
+  func hook(_ grids: [SliceGrid]) -> SliceRestoreHook { SliceRestoreHook(self, grids) }
+}
+
+/// SliceRestore beside the attention of its blocks, for the slices among the views of one image.
+final class SliceRestoreHook: BlockHook {
+  private let layers: SliceRestoreLayers
+  private let grids: [SliceGrid]
+
+  init(_ layers: SliceRestoreLayers, _ grids: [SliceGrid]) {
+    self.layers = layers
+    self.grids = grids
+  }
+
+  func places(in layer: Int) -> BlockPlaces { layers[layer] == nil || grids.isEmpty ? [] : .attention }
+
+  func join(_ attended: Tensor, normed: Tensor, to x: Tensor, layer: Int, _ ctx: Context) throws(RuntimeError) {
+    guard let restore = layers[layer] else { return add(attended, to: x, ctx) }
+    let input: Tensor
+    switch restore.input {
+    case .normed: input = normed
+    case .residual: input = try ctx.copy(x)
+    case .attended: input = attended
+    }
+    add(attended, to: x, ctx)
+    for grid in grids { try restore(input, addingTo: x, grid, ctx) }
+  }
+}

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+import Encoders
+import Runtime
+import WeightFile
+
+/// What stands beside and before the blocks of the tower: each tile's adapters (arXiv:2311.06607 §3.1) and the windows in which tiles
+/// meet (arXiv:2403.04473 §3.1). Views are the tiles in order, and behind them perhaps the whole image.
+final class TileHook: BlockHook {
+  private let layout: TileLayout
+  private let adapters: [[TileAdapters]]  // by block, by set
+  private let windows: CrossWindows?
+
+  /// - Parameter w: scope of the tower's blocks; each holds its adapters as `adapters.0`, `adapters.1`, ….
+  init(_ w: Weights, _ c: VisionTransformerConfiguration, _ layout: TileLayout, windows: CrossWindows? = nil) throws(WeightFileError) {
+    self.layout = layout
+    self.windows = windows
+    var adapters: [[TileAdapters]] = []
+    for i in 0..<c.layers {
+      var sets: [TileAdapters] = []
+      for k in 0..<layout.adapterSets { sets.append(try TileAdapters(w[i]["adapters"][k], hiddenSize: c.hiddenSize)) }
+      adapters.append(sets)
+    }
+    self.adapters = adapters
+  }
+
+  func places(in layer: Int) -> BlockPlaces {
+    var places: BlockPlaces = []
+    if layout.adapterSets > 0 { places.insert(.products) }
+    if let windows, windows.stand(before: layer) { places.insert(.before) }
+    return places
+  }
+
+  func before(_ x: Tensor, layer: Int, _ ctx: Context) throws(RuntimeError) { try windows?(x, before: layer, ctx) }
+
+  func besideQueryKeyValue(_ n: Tensor, addingTo qkv: Tensor, layer: Int, _ ctx: Context) throws(RuntimeError) {
+    try adapt(n, qkv, layer, ctx) { $0.qkv }
+  }
+
+  func besideOutput(_ context: Tensor, addingTo attended: Tensor, layer: Int, _ ctx: Context) throws(RuntimeError) {
+    try adapt(context, attended, layer, ctx) { $0.output }
+  }
+
+  func besideMLP(_ x: Tensor, addingTo y: Tensor, layer: Int, _ ctx: Context) throws(RuntimeError) {
+    try adapt(x, y, layer, ctx) { $0.mlp }
+  }
+
+  private func adapt(
+    _ x: Tensor, _ y: Tensor, _ layer: Int, _ ctx: Context, _ adapter: (TileAdapters) -> LowRankAdapter
+  ) throws(RuntimeError) {
+    let patches = layout.patches
+    for tile in 0..<layout.tiles {
+      guard let set = layout.adapterSet(ofView: tile) else { continue }
+      let rows = tile * patches..<(tile + 1) * patches
+      try adapter(adapters[layer][set])(x.slice(rows: rows), addingTo: y.slice(rows: rows), ctx)
+    }
+  }
+}
