@@ -79,6 +79,8 @@ class fovea_load_options(_Sized):
         ("cache_type", c_int32),
         ("progress", fovea_progress_callback),
         ("progress_user", c_void_p),
+        ("no_mapping", c_int32),
+        ("reserved", c_int32),
     ]
 
 
