@@ -85,6 +85,7 @@ private func plan(
   c.session_bytes = UInt64(plan.cache)
   c.scratch_bytes = UInt64(plan.scratch)
   c.total_bytes = UInt64(plan.total)
+  c.table_bytes = UInt64(plan.tables)
   try write(c, to: out, first: FirstSize.memoryPlan, "out")
 }
 

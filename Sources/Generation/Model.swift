@@ -38,10 +38,11 @@ package final class Model {
 
   /// What loading the file would take, without loading it.
   package static func plan(path: String, options: LoadOptions) throws(FoveaError) -> MemoryPlan {
+    let file: WeightFile
     do {
-      let file = try WeightFile(path: path, maps: options.maps)
-      return try MemoryPlan(file, contextLength: options.contextLength, cacheType: options.cacheType)
+      file = try WeightFile(path: path, maps: options.maps)
     } catch { throw FoveaError(error) }
+    return try MemoryPlan(file, options)
   }
 
   private init(_ file: WeightFile, _ options: LoadOptions) throws(FoveaError) {
@@ -49,11 +50,11 @@ package final class Model {
       throw FoveaError(.argument, "threads: \(threads), must be 1…1024")
     }
     self.file = file
-    do { plan = try MemoryPlan(file, contextLength: options.contextLength, cacheType: options.cacheType) } catch { throw FoveaError(error) }
+    plan = try MemoryPlan(file, options)
     if let budget = options.memoryBudget, plan.total > budget {
       throw FoveaError(
         .memory,
-        "\(file.name): needs about \(plan.total) bytes (weights \(plan.weights), context \(plan.cache), scratch \(plan.scratch)), the memory budget is \(budget)")
+        "\(file.name): needs about \(plan.total) bytes (weights \(plan.weights), context \(plan.cache), scratch \(plan.scratch), tables \(plan.tables)), the memory budget is \(budget)")
     }
     contextLength = plan.contextLength
     cacheType = options.cacheType

@@ -57,6 +57,11 @@ package final class WeightFile: @unchecked Sendable {
     byName = contents.tensors.byName
   }
 
+  /// Bytes of the metadata and of the tables of tensors and frames, which are held in memory.
+  package var tableBytes: Int {
+    metadataSection.count + records.count * (MemoryLayout<TensorRecord>.stride + 64) + frames.count * MemoryLayout<Frame>.stride
+  }
+
   /// The tensor called `name`.
   package func record(_ name: String) -> TensorRecord? { index(of: name).map { records[$0] } }
 

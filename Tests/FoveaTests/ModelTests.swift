@@ -123,7 +123,7 @@ struct ModelTests {
     #expect(fovea_plan(file.path, nil, &plan) == FOVEA_OK)
     let size = try FileManager.default.attributesOfItem(atPath: file.path)[.size] as? Int
     #expect(plan.file_bytes == UInt64(try #require(size)))
-    #expect(plan.mapped_bytes + plan.weight_bytes + plan.session_bytes + plan.scratch_bytes == plan.total_bytes)
+    #expect(plan.mapped_bytes + plan.weight_bytes + plan.session_bytes + plan.scratch_bytes + plan.table_bytes == plan.total_bytes)
     #expect(plan.session_bytes == UInt64(2 * 2 * 16 * TinyModel.context * 4))
     var options = fovea_load_options()
     options.struct_size = MemoryLayout<fovea_load_options>.size

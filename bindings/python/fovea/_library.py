@@ -93,6 +93,7 @@ class fovea_memory_plan(_Sized):
         ("session_bytes", c_uint64),
         ("scratch_bytes", c_uint64),
         ("total_bytes", c_uint64),
+        ("table_bytes", c_uint64),
     ]
 
 

@@ -98,7 +98,7 @@ def plan(
     map: bool = True,
 ) -> Dict[str, int]:
     """What loading and using a weight file takes, in bytes, from its header alone: `file_bytes`, `mapped_bytes` (weights used in
-    place from the file), `weight_bytes` (weights in memory), `session_bytes`, `scratch_bytes`, `total_bytes`."""
+    place from the file), `weight_bytes` (weights in memory), `session_bytes`, `scratch_bytes`, `table_bytes`, `total_bytes`."""
     options, _ = _load_options(None, None, context_length, cache_type, map, False, None)
     out = c.fovea_memory_plan()
     check(c.library().fovea_plan(None if path is None else encoded_path(path), options, out))
