@@ -157,7 +157,8 @@ typedef struct fovea_memory_plan {
   uint64_t session_bytes; /**< memory of one session: its keys and values */
   uint64_t scratch_bytes; /**< the most that encoding an image or reading a prompt needs beside all that, estimated */
   uint64_t total_bytes;   /**< everything here except file_bytes, with one session */
-  uint64_t table_bytes;   /**< memory held beside weights as long as the model: tables of file and tokenizer, stacks of threads */
+  uint64_t table_bytes;   /**< held beside weights as long as the model: the library itself, tables of file and tokenizer,
+                               stacks of threads */
 } fovea_memory_plan;
 
 /** The forecast for a weight file (NULL: the built-in model) and options, from its header alone, before anything is loaded.

@@ -4,21 +4,25 @@ import Families
 import Kernels
 import Runtime
 import Schema
+import Shims
+import Tokenizers
 import WeightFile
 
 /// Bytes that a model with one session takes, known before any weight is decoded.
 ///
-/// What computing takes is found by a dry run: the model is built over a store whose weights are not there, and encodes, prefills and
-/// decodes in an arena of which nothing is touched, on a thread pool that calls no work. So the figures follow the code.
+/// What computing takes is found by a dry run: the model is built over a store whose weights are not there, and prefills and decodes in
+/// an arena of which nothing is touched, on a thread pool that calls no work. So the figures follow the code. (Encoding still goes by each
+/// system's `scratchBytes`.)
 package struct MemoryPlan {
   /// Compressed weights decoded into memory, and raw weights used in place (from a mapping they are shared with other processes, and
   /// dropped by the system under pressure).
   package let decodedWeights, mappedWeights: Int
   /// Keys and values of a full context.
   package let cache: Int
-  /// Scratch memory of encoding the largest image or of answering a prompt, whichever is more.
+  /// An image's vectors, and the scratch memory of encoding the largest image or of answering a prompt, whichever is more.
   package let scratch: Int
-  /// What is held beside weights as long as the model: tables of the file, of the tokenizer and of positions, threads' stacks.
+  /// What is held beside weights as long as the model: the library's own code and data, tables of the file, of the tokenizer and of
+  /// positions, threads' stacks.
   package let tables: Int
   /// Positions that a session holds.
   package let contextLength: Int
@@ -42,10 +46,18 @@ package struct MemoryPlan {
       let cache = try decoder.makeCache(capacity: contextLength, type: options.cacheType)
       self.cache = cache.byteCount
       let answer = try dry.answer(decoder, cache)
-      let encoding: Int
-      do throws(WeightFileError) { encoding = try SystemKind(file.metadata).scratchBytes(file.metadata) } catch { throw .weights(error) }
-      scratch = max(answer, encoding)
-      tables = file.tableBytes + ThreadPool.stackBytes(threads: dry.context.pool.threads)
+      let (encoding, embedding): (Int, Int)
+      do throws(WeightFileError) {
+        let kind = try SystemKind(file.metadata)
+        encoding = try kind.scratchBytes(file.metadata)
+        embedding =
+          try kind.vision(store.root, file.metadata, outputSize: decoder.hiddenSize).maximumTokens * decoder.hiddenSize
+          * MemoryLayout<Float>.stride
+      } catch { throw .weights(error) }
+      scratch = max(answer, encoding) + embedding
+      tables =
+        library_bytes() + file.tableBytes + Tokenizer.byteCount(pieces: decoder.vocabSize)
+        + decoder.tableBytes(positions: contextLength) + ThreadPool.stackBytes(threads: dry.context.pool.threads)
     } catch { throw FoveaError(error) }
   }
 }
