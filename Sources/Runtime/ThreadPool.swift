@@ -19,7 +19,7 @@ package final class ThreadPool: @unchecked Sendable {
   private var workers: [pthread_t] = []
   private let process = getpid()
 
-  /// Enough for every kernel's scratch, and never the process's default, which a host may have set to anything.
+  /// Fixed, and enough for every kernel's scratch: the process's default (RLIMIT_STACK) may be too small.
   private static let stackSize = 2 << 20
 
   /// Threads that a pool of `wanted` threads has, if the system gives them; nil: as many as `CPUBudget` finds useful.

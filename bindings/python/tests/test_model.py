@@ -76,7 +76,7 @@ def test_bad_options_raise():
 def test_the_plan_adds_up(model):
     plan = fovea.plan()
     assert plan["file_bytes"] == os.path.getsize(fovea.builtin_model())
-    parts = ("mapped_bytes", "weight_bytes", "session_bytes", "scratch_bytes")
+    parts = ("mapped_bytes", "weight_bytes", "session_bytes", "scratch_bytes", "table_bytes")
     assert sum(plan[part] for part in parts) == plan["total_bytes"]
     assert fovea.plan(context_length=64)["session_bytes"] < plan["session_bytes"]
     assert fovea.plan(cache_type="f32")["session_bytes"] == 2 * plan["session_bytes"]
