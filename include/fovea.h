@@ -125,15 +125,19 @@ typedef struct fovea_load_options {
   fovea_cache_type cache_type;
   fovea_progress_callback progress; /**< NULL: none */
   void *progress_user;              /**< passed to `progress` */
+  int32_t no_mapping; /**< not 0: read the weights into memory instead of mapping the file, which may then be changed, cut or
+                           removed once fovea_load has returned; while a file is mapped, cutting it ends the process by SIGBUS */
+  int32_t reserved;   /**< 0 */
 } fovea_load_options;
 
 /** Maps a weight file and prepares the system in it. `path` NULL: the built-in model (see fovea_builtin_model).
- *  `*out` is released with fovea_model_free. The file must not be changed while it is in use.
+ *  `*out` is released with fovea_model_free. A mapped file must not be changed while it is in use (see `no_mapping`).
  *  Returns FOVEA_OK, _ARGUMENT, _IO, _FORMAT, _UNSUPPORTED, _MEMORY or _CANCELLED. */
 fovea_status fovea_load(const char *path, const fovea_load_options *options, fovea_model **out);
 
-/** The same from `size` bytes of memory, which must stay valid and unchanged until the model and everything made from it are
- *  released. */
+/** The same from `size` bytes of memory. Where they start at a multiple of 64, uncompressed weights are used in place, nothing of them
+ *  is copied, and the bytes must stay valid and unchanged until the model and everything made from it are released. Where they do not,
+ *  or with `no_mapping`, all weights are copied, and the bytes are not read again once the call has returned. */
 fovea_status fovea_load_memory(const void *bytes, size_t size, const fovea_load_options *options, fovea_model **out);
 
 /** Releases the caller's hold on the model. NULL is fine. */
@@ -152,7 +156,9 @@ typedef struct fovea_memory_plan {
   uint64_t weight_bytes;  /**< memory for weights that are stored compressed or are converted on loading */
   uint64_t session_bytes; /**< memory of one session: its keys and values */
   uint64_t scratch_bytes; /**< the most that encoding an image or reading a prompt needs beside all that, estimated */
-  uint64_t total_bytes;   /**< everything above except file_bytes, with one session */
+  uint64_t total_bytes;   /**< everything here except file_bytes, with one session */
+  uint64_t table_bytes;   /**< held beside weights as long as the model: the library itself, tables of file and tokenizer,
+                               stacks of threads */
 } fovea_memory_plan;
 
 /** The forecast for a weight file (NULL: the built-in model) and options, from its header alone, before anything is loaded.

@@ -54,6 +54,23 @@ package struct PlannedTensor: Sendable {
   package let sources: [TensorRows]
   package let order: Order
 
+  /// The matrices of a tensor `[count, outputs, inputs]`, each with its part of the sources; the tensor itself where it is one matrix.
+  var matrices: [PlannedTensor] {
+    guard shape.count == 3, role != .table else { return [self] }
+    return (0..<shape[0]).map { matrix in
+      let wanted = matrix * shape[1]..<(matrix + 1) * shape[1]
+      var parts: [TensorRows] = []
+      var base = 0
+      for part in sources {
+        let overlap = wanted.clamped(to: base..<base + part.rows.count)
+        let first = part.rows.lowerBound - base
+        if !overlap.isEmpty { parts.append(TensorRows(part.info, overlap.lowerBound + first..<overlap.upperBound + first)) }
+        base += part.rows.count
+      }
+      return PlannedTensor(name: name, shape: Array(shape.dropFirst()), role: role, sources: parts, order: order)
+    }
+  }
+
   /// Rows as they lie in the checkpoint, one after another, `order` not applied; they may come from several of its tensors.
   func read(rows wanted: Range<Int>, from source: any TensorSource, into out: UnsafeMutablePointer<Float>) throws {
     let size = shape.dropFirst().reduce(1, *)
@@ -115,6 +132,22 @@ package final class CheckpointPlan {
   }
 
   enum Bias { case none, optional, required }
+
+  /// Matrices `[count, Σ outputs, inputs]` that the checkpoint has one by one (experts), each of the rows of several of its matrices.
+  /// - Parameter parts: module names in the checkpoint (without `.weight`) of one matrix, and their outputs.
+  func stacked(_ name: String, _ role: TensorRole, count: Int, inputs: Int, parts: (Int) -> [(module: String, outputs: Int)]) {
+    var rows: [TensorRows] = []
+    var outputs = 0
+    var isWhole = true
+    for matrix in 0..<count {
+      let parts = parts(matrix)
+      outputs = parts.reduce(0) { $0 + $1.outputs }
+      for part in parts {
+        if let info = find(part.module + ".weight", [part.outputs, inputs]) { rows.append(TensorRows(info)) } else { isWhole = false }
+      }
+    }
+    if isWhole { add(name + ".weight", [count, outputs, inputs], role, rows) }
+  }
 
   /// A matrix of some rows of one checkpoint matrix `[total, inputs]`, in the order of `rows`, and the same of its bias.
   /// - Parameters:

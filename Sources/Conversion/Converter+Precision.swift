@@ -16,15 +16,17 @@ extension Converter {
 
   /// Bytes that the tensor takes before compression.
   static func byteCount(_ tensor: PlannedTensor, _ encoding: TensorEncoding, _ group: Int) -> Int {
-    PackedLayout(
-      encoding: encoding, outputs: tensor.shape.first ?? 1, inputs: tensor.shape.dropFirst().reduce(1, *), group: group)?.byteCount
-      ?? 4 * tensor.shape.reduce(1, *)
+    let matrices = tensor.matrices
+    guard let shape = matrices.first?.shape, shape.count == 2,
+      let layout = PackedLayout(encoding: encoding, outputs: shape[0], inputs: shape[1], group: group)
+    else { return 4 * tensor.shape.reduce(1, *) }
+    return matrices.count * layout.byteCount
   }
 
   /// Encodings by the policy, or those that suit the target.
   func encodings(pool: ThreadPool, progress: (_ done: Int, _ tensor: String) throws -> Void) throws -> Encodings {
     let policy = PrecisionPolicy(type: options.type, vision: options.visionType, group: options.group)
-    var chosen = system.tensors.map { policy.encoding($0.role, inputs: $0.shape.count == 2 ? $0.shape[1] : 0) }
+    var chosen = system.tensors.map { policy.encoding($0.role, inputs: $0.matrices.first?.shape.count == 2 ? $0.shape.last ?? 0 : 0) }
     guard let target = options.target else { return chosen }
     let open = system.tensors.indices.filter { isOpen(system.tensors[$0]) }
     var done = 0

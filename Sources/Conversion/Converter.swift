@@ -98,13 +98,15 @@ package struct Converter {
       var error = PackingError()
       var isWeighted = false
       if encoding.isPacked {
-        let stream = try stream(tensor, encoding, group, pool: pool)
-        isWeighted = stream.isWeighted
         try writer.beginTensor(name: tensor.name, shape: tensor.shape, encoding: encoding, group: group)
-        error = try stream.run { bytes, elements in
-          try writer.write(bytes)
-          done += elements
-          try progress(done, tensor.name)
+        for matrix in tensor.matrices {
+          let stream = try stream(matrix, encoding, group, pool: pool)
+          isWeighted = stream.isWeighted
+          error += try stream.run { bytes, elements in
+            try writer.write(bytes)
+            done += elements
+            try progress(done, tensor.name)
+          }
         }
         try writer.endTensor()
       } else {

@@ -12,6 +12,9 @@ package protocol Decoder: AnyObject {
   /// Bytes of weights that one decoded token reads.
   var bytesPerToken: Int { get }
 
+  /// Bytes of tables that it makes for itself while sequences grow to `positions`.
+  func tableBytes(positions: Int) -> Int
+
   /// An empty cache for sequences of up to `capacity` positions; the system backs its memory as it is used.
   /// - Parameter type: what it keeps keys and values as; `nil`: what suits the decoder's weights.
   func makeCache(capacity: Int, type: CacheType?) throws(RuntimeError) -> KVCache
@@ -36,5 +39,7 @@ package protocol Decoder: AnyObject {
 }
 
 extension Decoder {
+  package func tableBytes(positions: Int) -> Int { 0 }
+
   package func prepare(_ cache: KVCache, promptLength: Int) {}
 }

@@ -13,22 +13,6 @@ extension DecoderSettings {
     case .opt: try OPTModel(w, opt, cacheType: cacheType)
     }
   }
-
-  package func footprint(cacheType: CacheType) -> DecoderFootprint {
-    switch kind {
-    case .llama:
-      DecoderFootprint(
-        contextLength: llama.contextLength, layers: llama.layers, kvHeads: llama.kvHeads, headSize: llama.headSize,
-        cacheType: cacheType,
-        scratchBytesPerPosition: (8 * llama.hiddenSize + 3 * llama.intermediateSize) * MemoryLayout<Float>.stride,
-        logitBytes: 56 * llama.vocabSize)
-    case .opt:
-      DecoderFootprint(
-        contextLength: opt.contextLength, layers: opt.layers, kvHeads: opt.heads, headSize: opt.headSize, cacheType: cacheType,
-        scratchBytesPerPosition: (8 * opt.hiddenSize + 2 * opt.intermediateSize) * MemoryLayout<Float>.stride,
-        logitBytes: 8 * opt.vocabSize)
-    }
-  }
 }
 
 extension CacheType {

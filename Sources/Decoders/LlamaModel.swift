@@ -38,6 +38,8 @@ package final class LlamaModel: Decoder {
     blocks.reduce(head.byteCount) { $0 + $1.qkv.byteCount + $1.output.byteCount + $1.gateUp.byteCount + $1.contract.byteCount }
   }
 
+  package func tableBytes(positions: Int) -> Int { rotary[0].tableBytes(positions: positions) }
+
   package func makeCache(capacity: Int, type: CacheType?) throws(RuntimeError) -> KVCache {
     try KVCache(
       layers: config.layers, kvHeads: config.kvHeads, headSize: config.headSize, capacity: capacity,

@@ -85,6 +85,7 @@ private func plan(
   c.session_bytes = UInt64(plan.cache)
   c.scratch_bytes = UInt64(plan.scratch)
   c.total_bytes = UInt64(plan.total)
+  c.table_bytes = UInt64(plan.tables)
   try write(c, to: out, first: FirstSize.memoryPlan, "out")
 }
 
@@ -97,24 +98,13 @@ private func describe(_ handle: ModelHandle) -> fovea_model_info {
   info.instruction_set = handle.instructionSet.pointer
   info.weight_bytes = UInt64(model.plan.weights)
   info.resident_bytes = UInt64(model.residentBytes)
-  info.bytes_per_token = UInt64(bytesPerToken(model.file))
+  info.bytes_per_token = UInt64(model.system.decoder.bytesPerToken)
   info.context_length = int32(model.contextLength)
   info.image_tokens = int32(model.system.vision.maximumTokens)
   info.hidden_size = int32(model.system.decoder.hiddenSize)
   info.vocab_size = int32(model.system.decoder.vocabSize)
   info.threads = int32(model.pool.threads)
   return info
-}
-
-/// Weights read to make one token: the decoder's, but of its embedding table a row only, unless the output head shares it.
-private func bytesPerToken(_ file: WeightFile) -> Int {
-  let isTied = file.record("language.head.weight") == nil
-  var bytes = 0
-  for record in file.records where record.name.utf8.starts(with: "language.".utf8) {
-    if !isTied, record.name.utf8.elementsEqual("language.embedding.weight".utf8) { continue }
-    bytes += record.byteCount
-  }
-  return bytes
 }
 
 private func fileSize(_ path: String) -> UInt64 {
@@ -138,6 +128,8 @@ private func loadOptions(
   if c.context_length != 0 { options.contextLength = try count(c.context_length, "options.context_length") }
   if c.memory_budget != 0 { options.memoryBudget = Int(clamping: c.memory_budget) }
   options.verify = c.verify != 0
+  options.maps = c.no_mapping == 0
+  if c.reserved != 0 { throw .argument("options.reserved: is \(c.reserved), must be 0.") }
   let progress = Progress(c.progress, c.progress_user)
   options.progress = progress.closure
   return (options, progress)

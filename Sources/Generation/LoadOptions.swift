@@ -11,6 +11,8 @@ package struct LoadOptions {
   package var contextLength: Int?
   /// What sessions keep keys and values as; `nil`: f32 for files of f32 weights, else f16.
   package var cacheType: CacheType?
+  /// False: the file is read, not mapped, and may be changed or cut once it is loaded.
+  package var maps: Bool
   /// True: every data checksum is checked before use, also of tensors used in place.
   package var verify: Bool
   /// Gets the inputs of all matrix products of this model's computations, of which only one may then run at a time.
@@ -19,13 +21,14 @@ package struct LoadOptions {
   package var progress: ((Int, Int) -> Bool)?
 
   package init(
-    threads: Int? = nil, memoryBudget: Int? = nil, contextLength: Int? = nil, cacheType: CacheType? = nil, verify: Bool = false,
-    statistics: InputStatistics? = nil, progress: ((Int, Int) -> Bool)? = nil
+    threads: Int? = nil, memoryBudget: Int? = nil, contextLength: Int? = nil, cacheType: CacheType? = nil, maps: Bool = true,
+    verify: Bool = false, statistics: InputStatistics? = nil, progress: ((Int, Int) -> Bool)? = nil
   ) {
     self.threads = threads
     self.memoryBudget = memoryBudget
     self.contextLength = contextLength
     self.cacheType = cacheType
+    self.maps = maps
     self.verify = verify
     self.statistics = statistics
     self.progress = progress

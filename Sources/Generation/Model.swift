@@ -19,30 +19,30 @@ package final class Model {
   package let pool: ThreadPool
   private let store: WeightStore
   let identities = IdentitySource()
-  /// Whether anything in front of the decoder has int8 weights.
-  private let quantizedTowers: Bool
   private let statistics: InputStatistics?
 
   /// Maps and validates the file at `path` and prepares its system.
   package static func load(path: String, options: LoadOptions) throws(FoveaError) -> Model {
     let file: WeightFile
-    do { file = try WeightFile(path: path) } catch { throw FoveaError(error) }
+    do { file = try WeightFile(path: path, maps: options.maps) } catch { throw FoveaError(error) }
     return try Model(file, options)
   }
 
-  /// The same from bytes in memory, which are copied.
+  /// The same from bytes in memory. Where they start at a multiple of 64 and `options.maps`, they must stay valid and unchanged until the
+  /// model is gone; otherwise they are not read again.
   package static func load(bytes: UnsafeRawBufferPointer, options: LoadOptions) throws(FoveaError) -> Model {
     let file: WeightFile
-    do { file = try WeightFile(bytes: bytes, copy: true) } catch { throw FoveaError(error) }
+    do { file = try WeightFile(bytes: bytes, copy: false, inPlace: options.maps) } catch { throw FoveaError(error) }
     return try Model(file, options)
   }
 
   /// What loading the file would take, without loading it.
   package static func plan(path: String, options: LoadOptions) throws(FoveaError) -> MemoryPlan {
+    let file: WeightFile
     do {
-      let file = try WeightFile(path: path)
-      return try MemoryPlan(file, contextLength: options.contextLength, cacheType: options.cacheType)
+      file = try WeightFile(path: path, maps: options.maps)
     } catch { throw FoveaError(error) }
+    return try MemoryPlan(file, options)
   }
 
   private init(_ file: WeightFile, _ options: LoadOptions) throws(FoveaError) {
@@ -50,15 +50,14 @@ package final class Model {
       throw FoveaError(.argument, "threads: \(threads), must be 1…1024")
     }
     self.file = file
-    do { plan = try MemoryPlan(file, contextLength: options.contextLength, cacheType: options.cacheType) } catch { throw FoveaError(error) }
+    plan = try MemoryPlan(file, options)
     if let budget = options.memoryBudget, plan.total > budget {
       throw FoveaError(
         .memory,
-        "\(file.name): needs about \(plan.total) bytes (weights \(plan.weights), context \(plan.cache), scratch \(plan.scratch)), the memory budget is \(budget)")
+        "\(file.name): needs about \(plan.total) bytes (weights \(plan.weights), context \(plan.cache), scratch \(plan.scratch), tables \(plan.tables)), the memory budget is \(budget)")
     }
     contextLength = plan.contextLength
     cacheType = options.cacheType
-    quantizedTowers = file.records.contains { $0.encoding.isQuantized && !$0.name.hasPrefix("language.") }
     statistics = options.statistics
     kernels = KernelTable.choose()
     pool = ThreadPool(threads: options.threads)
@@ -77,7 +76,7 @@ package final class Model {
   package var matrices: [(name: String, data: UnsafeRawPointer)] { store.matrices }
 
   func context(_ arena: Arena, _ stop: StopSignal) -> Context {
-    Context(kernels: kernels, pool: pool, arena: arena, stop: stop, integerAttention: quantizedTowers, statistics: statistics)
+    Context(kernels: kernels, pool: pool, arena: arena, stop: stop, integerAttention: system.visionIsQuantized, statistics: statistics)
   }
 
   /// Encodes an image into the vectors that stand for it in a prompt.

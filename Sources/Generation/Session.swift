@@ -278,7 +278,11 @@ package final class Session {
     guard gate.enter() else {
       throw FoveaError(.busy, "session: in use by another thread; a session serves one call at a time")
     }
-    defer { gate.leave() }
+    defer {
+      // What a call took goes back to the system: an image that is encoded next may need as much.
+      arena.trim()
+      gate.leave()
+    }
     return try body()
   }
 }

@@ -15,6 +15,8 @@ package final class Arena {
   private struct Chunk {
     let base: UnsafeMutableRawPointer
     let size: Int
+    /// Bytes from the start that were handed out at one time or another: the others were never touched.
+    var reached = 0
   }
 
   private static let alignment = 64
@@ -32,9 +34,14 @@ package final class Arena {
   package private(set) var mapped = 0
   /// Most bytes that were in use at one time.
   package private(set) var peak = 0
+  /// Bytes of the chunks that were handed out since they were mapped: what the system has given memory for. And the most so far.
+  package private(set) var resident = 0, peakResident = 0
+  private let isSparse: Bool
 
-  package init(limit: Int = .max) {
+  /// - Parameter isSparse: nothing of it will be touched (a dry run): the system is not asked whether it has room.
+  package init(limit: Int = .max, isSparse: Bool = false) {
     self.limit = limit
+    self.isSparse = isSparse
   }
 
   deinit {
@@ -83,6 +90,11 @@ package final class Arena {
     let p = chunks[current].base + offset
     offset += size
     peak = max(peak, used)
+    if offset > chunks[current].reached {
+      resident += offset - chunks[current].reached
+      chunks[current].reached = offset
+      peakResident = max(peakResident, resident)
+    }
     return p
   }
 
@@ -112,7 +124,7 @@ package final class Arena {
     let page = Int(page_size())
     wanted = (wanted + page - 1) & -page
     if wanted > limit - mapped { wanted = size }  // the last bytes below a limit that is no multiple of a page
-    guard wanted <= limit - mapped, let base = pages_map(wanted, false) else { throw .outOfMemory(bytes: size) }
+    guard wanted <= limit - mapped, let base = pages_map(wanted, isSparse) else { throw .outOfMemory(bytes: size) }
     chunks.append(Chunk(base: base, size: wanted))
     mapped += wanted
   }
@@ -121,5 +133,6 @@ package final class Arena {
     guard let chunk = chunks.popLast() else { return }
     pages_unmap(chunk.base, chunk.size)
     mapped -= chunk.size
+    resident -= chunk.reached
   }
 }

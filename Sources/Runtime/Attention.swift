@@ -90,16 +90,55 @@ package func crossAttention(query: Tensor, keyValue: Tensor, batch: Int, heads: 
 }
 
 /// Causal attention of the newest `queries` positions of a layer of the cache: each sees the positions up to its own.
-/// - Parameter query: token i, head h at `query + i·queryStride + h·headSize`; `heads` is a multiple of the cache's kvHeads.
-/// - Returns: `[queries, heads·headSize]`.
+/// - Parameters:
+///   - query: token i, head h at `query + i·queryStride + h·headSize`; `heads` is a multiple of the cache's kvHeads.
+///   - scale: of the scores; nil: 1 / √headSize.
+/// - Returns: `[queries, heads·valueSize]`.
 package func causalAttention(
-  query: UnsafePointer<Float>, queryStride: Int, queries: Int, cache: KVCache, layer: Int, heads: Int, _ ctx: Context
+  query: UnsafePointer<Float>, queryStride: Int, queries: Int, cache: KVCache, layer: Int, heads: Int, scale: Float? = nil,
+  _ ctx: Context
+) throws(RuntimeError) -> Tensor {
+  let scale = scale ?? 1 / Float(cache.headSize).squareRoot()
+  guard cache.headSize != cache.valueSize else {
+    return try attention(
+      query, queryStride: queryStride, queries: queries, cache: cache, layer: layer, heads: heads, scale: scale, ctx)
+  }
+  // Heads of one size for the kernels: queries get zeros behind them where values are larger, results lose them where keys are.
+  let (narrow, wide) = (cache.headSize, cache.widestHead)
+  let y = try ctx.arena.tensor(queries, heads &* cache.valueSize)
+  let mark = ctx.arena.mark()
+  defer { ctx.arena.release(to: mark) }
+  let padded = try ctx.arena.tensor(queries, heads &* wide)
+  ctx.split(rows: queries, cost: padded.columns) { rows in
+    for row in rows {
+      for head in 0..<heads {
+        let target = padded[row] + head &* wide
+        target.update(from: query + (row &* queryStride &+ head &* narrow), count: narrow)
+        (target + narrow).update(repeating: 0, count: wide &- narrow)
+      }
+    }
+  }
+  let seen = try attention(
+    UnsafePointer(padded.data), queryStride: padded.columns, queries: queries, cache: cache, layer: layer, heads: heads, scale: scale, ctx)
+  ctx.split(rows: queries, cost: y.columns) { rows in
+    for row in rows {
+      for head in 0..<heads {
+        (y[row] + head &* cache.valueSize).update(from: seen[row] + head &* wide, count: cache.valueSize)
+      }
+    }
+  }
+  return y
+}
+
+/// As above for heads of `cache.widestHead`: `[queries, heads·widestHead]`.
+private func attention(
+  _ query: UnsafePointer<Float>, queryStride: Int, queries: Int, cache: KVCache, layer: Int, heads: Int, scale: Float, _ ctx: Context
 ) throws(RuntimeError) -> Tensor {
   guard layer >= 0, layer < cache.layers else { throw .shape(operation: "attention layer", expected: cache.layers, found: layer) }
   guard heads > 0, heads % cache.kvHeads == 0 else { throw .shape(operation: "attention heads", expected: cache.kvHeads, found: heads) }
   let keys = cache.filled(layer: layer)
   guard queries >= 0, queries <= keys else { throw .shape(operation: "attention queries", expected: keys, found: queries) }
-  let y = try ctx.arena.tensor(queries, heads &* cache.headSize)
+  let y = try ctx.arena.tensor(queries, heads &* cache.widestHead)
   var a = AttentionArguments()
   a.query = query
   a.queryStride = queryStride
@@ -118,11 +157,11 @@ package func causalAttention(
   }
   a.heads = Int64(heads)
   a.kvHeads = Int64(cache.kvHeads)
-  a.headSize = Int64(cache.headSize)
+  a.headSize = Int64(cache.widestHead)
   a.queries = Int64(queries)
   a.keys = Int64(keys)
   a.causalStart = Int64(keys - queries)
-  a.scale = 1 / Float(cache.headSize).squareRoot()
+  a.scale = scale
   a.output = y.data
   a.outputStride = y.columns
   let sharing = heads / cache.kvHeads

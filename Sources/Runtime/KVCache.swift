@@ -21,29 +21,39 @@ package enum CacheType: Sendable {
   static func padded(_ headSize: Int) -> Int { (headSize &+ 31) & ~31 }
 }
 
-/// Keys and values of the positions seen so far, `[layer][kvHead][capacity][headSize]` each.
+/// Keys and values of the positions seen so far, `[layer][kvHead][capacity][rowSize]` each.
+///
+/// Values may be of another size than keys (multi-head latent attention). The kernels take one size, so the smaller of both is kept
+/// with zeros behind it, which add nothing to a product or a sum: rows are as long as the larger.
 ///
 /// The memory is reserved at once and taken page by page as positions come. Positions are appended layer by layer; when a pass was
 /// broken off between layers, `truncate(to: length)` brings the layers level again. One thread at a time.
 package final class KVCache: @unchecked Sendable {
-  package let layers, kvHeads, headSize, capacity: Int
+  /// `headSize`: of a key and of the queries.
+  package let layers, kvHeads, headSize, valueSize, capacity: Int
   package let type: CacheType
   /// Which of the decoder's position tables the keys were turned with; the decoder's own, kept with what it applies to.
   package var variant = 0
   /// Bytes reserved, for all of `capacity`.
   package let byteCount: Int
 
-  /// Values of a row, those that fill it up included.
-  let rowSize: Int
+  /// The larger of `headSize` and `valueSize`, and the numbers of a row, those that fill it up included.
+  let widestHead, rowSize: Int
   private let memory: PageBlock
   private var fill: [Int]
 
-  package init(layers: Int, kvHeads: Int, headSize: Int, capacity: Int, type: CacheType) throws(RuntimeError) {
+  /// - Parameter valueSize: of a value; nil: as a key.
+  package init(
+    layers: Int, kvHeads: Int, headSize: Int, valueSize: Int? = nil, capacity: Int, type: CacheType
+  ) throws(RuntimeError) {
+    let values = valueSize ?? headSize
     guard layers > 0 else { throw .shape(operation: "cache layers", expected: 1, found: layers) }
     guard kvHeads > 0 else { throw .shape(operation: "cache heads", expected: 1, found: kvHeads) }
     guard headSize > 0, headSize <= 256 else { throw .shape(operation: "cache head size", expected: 256, found: headSize) }
+    guard values > 0, values <= 256 else { throw .shape(operation: "cache value size", expected: 256, found: values) }
     guard capacity > 0 else { throw .shape(operation: "cache capacity", expected: 1, found: capacity) }
-    var bytes = type.rowBytes(headSize: headSize)
+    widestHead = max(headSize, values)
+    var bytes = type.rowBytes(headSize: widestHead)
     for factor in [2, layers, kvHeads, capacity] {
       let (product, overflow) = bytes.multipliedReportingOverflow(by: factor)
       guard !overflow else { throw .outOfMemory(bytes: .max) }
@@ -54,9 +64,10 @@ package final class KVCache: @unchecked Sendable {
     self.layers = layers
     self.kvHeads = kvHeads
     self.headSize = headSize
+    self.valueSize = values
     self.capacity = capacity
     self.type = type
-    rowSize = type == .int8 ? CacheType.padded(headSize) : headSize
+    rowSize = type == .int8 ? CacheType.padded(widestHead) : widestHead
     fill = Array(repeating: 0, count: layers)
   }
 
@@ -69,7 +80,7 @@ package final class KVCache: @unchecked Sendable {
   /// Bytes that `length` positions take.
   package var usedBytes: Int { byteCount / capacity &* length }
 
-  private var layerBytes: Int { kvHeads &* capacity &* type.rowBytes(headSize: headSize) }
+  private var layerBytes: Int { kvHeads &* capacity &* type.rowBytes(headSize: widestHead) }
 
   /// Keys of a layer, `[kvHead][capacity][rowSize]`; int8 keys have their scales, `[kvHead][capacity]`, behind them.
   func keys(layer: Int) -> UnsafeMutableRawPointer { memory.base + 2 &* layer &* layerBytes }
@@ -82,10 +93,11 @@ package final class KVCache: @unchecked Sendable {
 
   /// Writes the keys and values of the next `tokens` positions of a layer.
   /// - Parameters:
-  ///   - key, value: token i, head g at `base + i·stride + g·headSize`.
+  ///   - key: token i, head g at `key + i·stride + g·headSize`.
+  ///   - value: token i, head g at `value + i·valueStride + g·valueSize`; `valueStride` nil: as `stride`.
   /// - Throws: `contextFull` when they do not fit; nothing is written then.
   package func append(
-    layer: Int, key: UnsafePointer<Float>, value: UnsafePointer<Float>, tokens: Int, stride: Int, _ ctx: Context
+    layer: Int, key: UnsafePointer<Float>, value: UnsafePointer<Float>, tokens: Int, stride: Int, valueStride: Int? = nil, _ ctx: Context
   ) throws(RuntimeError) {
     guard layer >= 0, layer < layers else { throw .shape(operation: "cache layer", expected: layers, found: layer) }
     guard tokens >= 0, tokens <= capacity - fill[layer] else { throw .contextFull(capacity: capacity) }
@@ -94,27 +106,26 @@ package final class KVCache: @unchecked Sendable {
     ctx.split(rows: tokens, cost: 2 &* kvHeads &* headSize) { rows in
       for head in 0..<kvHeads {
         for row in rows {
-          let from = row &* stride &+ head &* headSize
           let to = head &* capacity &+ start &+ row
-          write(key + from, to: keys, at: to, ctx.kernels)
-          write(value + from, to: values, at: to, ctx.kernels)
+          write(key + (row &* stride &+ head &* headSize), headSize, to: keys, at: to, ctx.kernels)
+          write(value + (row &* (valueStride ?? stride) &+ head &* valueSize), valueSize, to: values, at: to, ctx.kernels)
         }
       }
     }
     fill[layer] = start + tokens
   }
 
-  /// Writes row `index`.
-  private func write(_ x: UnsafePointer<Float>, to base: UnsafeMutableRawPointer, at index: Int, _ kernels: KernelTable) {
+  /// Writes `count` numbers to the front of row `index`; the zeros behind them stand there from the beginning.
+  private func write(_ x: UnsafePointer<Float>, _ count: Int, to base: UnsafeMutableRawPointer, at index: Int, _ kernels: KernelTable) {
     switch type {
     case .float32:
-      (base.assumingMemoryBound(to: Float.self) + index &* rowSize).update(from: x, count: headSize)
+      (base.assumingMemoryBound(to: Float.self) + index &* rowSize).update(from: x, count: count)
     case .float16:
-      kernels.floatToHalf(x, base.assumingMemoryBound(to: UInt16.self) + index &* rowSize, headSize)
+      kernels.floatToHalf(x, base.assumingMemoryBound(to: UInt16.self) + index &* rowSize, count)
     case .int8:
       var offset: Int32 = 0
       let to = base.assumingMemoryBound(to: Int8.self) + index &* rowSize
-      kernels.quantize(x, headSize, rowSize, rowSize, 0, to, scales(behind: base) + index, &offset)
+      kernels.quantize(x, count, rowSize, rowSize, 0, to, scales(behind: base) + index, &offset)
     }
   }
 

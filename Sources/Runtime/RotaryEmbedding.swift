@@ -25,6 +25,9 @@ package struct RotaryEmbedding {
     table = RotaryTable(frequencies: RotaryEmbedding.frequencies(headSize: headSize, theta: theta, scaling: scaling))
   }
 
+  /// Bytes of the cosines and sines of the first `positions`, which are kept.
+  package func tableBytes(positions: Int) -> Int { RotaryTable.byteCount(positions: positions, headSize: headSize) }
+
   /// Turns tokens in place; token i is at position `firstPosition + i`.
   /// - Parameter x: token i, head h at `x + i·stride + h·headSize`.
   package func callAsFunction(
@@ -70,6 +73,10 @@ private final class RotaryTable: @unchecked Sendable {
   private let frequencies: [Float]
   /// Address of each block `[blockSize][cosines | sines]`; 0: not computed.
   private let blocks: UnsafeMutablePointer<UInt64>
+
+  static func byteCount(positions: Int, headSize: Int) -> Int {
+    min((positions + blockSize - 1) / blockSize, blockCount) * blockSize * headSize * MemoryLayout<Float>.stride
+  }
 
   init(frequencies: [Float]) {
     self.frequencies = frequencies

@@ -11,7 +11,7 @@ final class Job: @unchecked Sendable {
   typealias Body = (Int) -> Void
 
   private let memory: UnsafeMutableRawPointer
-  // On one cache line: a worker that finds the loop's number has with it all that it needs to begin.
+  // What starts a loop is on one cache line.
   private let ticket: UnsafeMutablePointer<UInt64>  // loop number << 32 | next index
   private let count: UnsafeMutablePointer<UInt64>
   private let body: UnsafeMutablePointer<UInt64>  // address of the caller's closure

@@ -13,15 +13,21 @@ package final class ThreadPool: @unchecked Sendable {
   /// Threads that compute, the calling one included.
   package let threads: Int
 
+  /// Calls no body: for a dry run, which goes through a model's code to learn what memory it takes.
+  private let isIdle: Bool
   private let job: Job
   private var workers: [pthread_t] = []
   private let process = getpid()
 
-  /// Enough for every kernel's scratch, and never the process's default, which a host may have set to anything.
+  /// Fixed, and enough for every kernel's scratch: the process's default (RLIMIT_STACK) may be too small.
   private static let stackSize = 2 << 20
+
+  /// Threads that a pool of `wanted` threads has, if the system gives them; nil: as many as `CPUBudget` finds useful.
+  package static func count(_ wanted: Int?) -> Int { min(max(wanted ?? CPUBudget.current().threads, 1), 1024) }
 
   /// - Parameter threads: nil: as many as `CPUBudget` finds useful. Fewer start when the system refuses more.
   package init(threads wanted: Int? = nil) {
+    isIdle = false
     let budget = CPUBudget.current()
     let count = min(max(wanted ?? budget.threads, 1), 1024)
     // Spinning threads that share a CPU steal it from each other.
@@ -35,6 +41,16 @@ package final class ThreadPool: @unchecked Sendable {
     self.threads = workers.count + 1
   }
 
+  /// Bytes of stack that so many threads have touched, about, when each has run the kernels that take most.
+  package static func stackBytes(threads: Int) -> Int { (threads - 1) &* (largestStackMemory + (32 << 10)) }
+
+  /// A pool that calls no body and says it had `threads` threads.
+  package init(idleWith threads: Int) {
+    isIdle = true
+    job = Job(spins: 0)
+    self.threads = max(threads, 1)
+  }
+
   deinit {
     job.stop()
     // A forked child has only the thread that forked; joining the others would wait for ever.
@@ -45,6 +61,7 @@ package final class ThreadPool: @unchecked Sendable {
 
   /// Calls `body` once with each of `0..<count`, on any of the threads, and returns when all calls have returned.
   package func run(_ count: Int, _ body: (Int) -> Void) {
+    if isIdle { return }
     guard count > 1, threads > 1, !isInside else {
       var i = 0
       while i < count {
@@ -59,7 +76,7 @@ package final class ThreadPool: @unchecked Sendable {
   /// Calls `body` with ranges that cover `0..<count` without overlap, each of at least `grain` indices but the last.
   /// The ranges depend on the number of threads: only for bodies that treat every index by itself.
   package func split(_ count: Int, grain: Int, _ body: (Range<Int>) -> Void) {
-    guard count > 0 else { return }
+    guard count > 0, !isIdle else { return }
     // A few ranges a thread, so that one that comes late leaves its share to others.
     let share = (count - 1) / (threads &* 4) + 1
     let step = max(share, grain, 1)

@@ -23,13 +23,13 @@ struct LoadPlan {
   private(set) var keptBytes = 0
   private(set) var mappedBytes = 0
 
-  init(_ file: WeightFile, inPlace: Bool) throws(RuntimeError) {
+  init(_ file: WeightFile) throws(RuntimeError) {
     self.file = file
     var size = Size()
     for record in file.records {
       var place = Place()
       let widens = record.encoding == .f16
-      let raw = inPlace ? file.rawBytes(record) : nil
+      let raw = file.rawBytes(record)
       if !widens, let raw {
         place.raw = raw
         mappedBytes &+= record.byteCount

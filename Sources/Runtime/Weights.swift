@@ -17,6 +17,15 @@ package struct Weights {
 
   package func has(_ leaf: String) -> Bool { store.find(fullName(leaf)) != nil }
 
+  /// Whether a tensor of this scope that is not in `inner` is quantised.
+  package func isQuantized(outside inner: Weights) -> Bool {
+    store.file.records.contains { $0.encoding.isQuantized && has($0) && !inner.has($0) }
+  }
+
+  private func has(_ record: TensorRecord) -> Bool {
+    prefix.isEmpty || record.name.utf8.starts(with: "\(prefix).".utf8)
+  }
+
   /// Shape of a tensor of this scope, nil if there is none.
   package func shape(_ leaf: String) -> [Int]? { store.find(fullName(leaf))?.record.shape }
 
@@ -49,6 +58,19 @@ package struct Weights {
       throw .encodingMismatch(file: store.file.name, tensor: name, expected: "f32x16, f16x16, q8x16 or q4x16", found: record.encoding)
     }
     return PackedMatrix(store: store, layout: layout, data: data)
+  }
+
+  /// The matrices `[outputs, inputs]` of a packed tensor `[count, outputs, inputs]`.
+  package func matrices(_ leaf: String, count: Int, outputs: Int, inputs: Int) throws(WeightFileError) -> [PackedMatrix] {
+    let name = fullName(leaf)
+    guard let (record, data) = store.find(name) else { throw .missingTensor(file: store.file.name, tensor: name) }
+    guard record.shape == [count, outputs, inputs] else {
+      throw .shapeMismatch(file: store.file.name, tensor: name, expected: [count, outputs, inputs], found: record.shape)
+    }
+    guard let layout = record.layout else {
+      throw .encodingMismatch(file: store.file.name, tensor: name, expected: "f32x16, f16x16, q8x16 or q4x16", found: record.encoding)
+    }
+    return (0..<count).map { PackedMatrix(store: store, layout: layout, data: data + $0 &* layout.byteCount) }
   }
 }
 

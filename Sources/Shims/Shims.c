@@ -24,3 +24,25 @@ bool library_path(char *buffer, size_t capacity) {
   free(path);
   return length < capacity;
 }
+
+static int add_segments(struct dl_phdr_info *info, size_t size, void *bytes) {
+  uintptr_t here = (uintptr_t)&library_bytes;
+  size_t sum = 0;
+  bool is_mine = false;
+  (void)size;
+  for (int i = 0; i < info->dlpi_phnum; i++) {
+    const ElfW(Phdr) *p = &info->dlpi_phdr[i];
+    if (p->p_type != PT_LOAD) continue;
+    uintptr_t start = info->dlpi_addr + p->p_vaddr;
+    is_mine |= here >= start && here - start < p->p_memsz;
+    sum += p->p_memsz;
+  }
+  if (is_mine) *(size_t *)bytes = sum;
+  return is_mine;
+}
+
+size_t library_bytes(void) {
+  size_t bytes = 0;
+  dl_iterate_phdr(add_segments, &bytes);
+  return bytes;
+}

@@ -21,6 +21,13 @@ package final class Tokenizer: Sendable {
   /// One more than the largest id that means something. A model may have more output rows; those decode to nothing.
   package let vocabularySize: Int
 
+  /// Bytes of a tokenizer's tables for so many pieces, at most about: texts with their offsets and ranks, two hash tables, and the merges.
+  package static func byteCount(pieces: Int) -> Int {
+    var slots = 16
+    while slots < 2 * pieces { slots *= 2 }
+    return slots * (8 + 8 + 16) + pieces * 24
+  }
+
   package init(_ model: Model, added: [AddedToken] = [], bosId: Int32? = nil) throws(TokenizerError) {
     self.model = model
     self.added = try AddedTokens(added)

@@ -1,21 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 import Shims
 
-/// The bytes of a weight file: a read-only mapping of a file that stays open, or memory.
+/// The bytes of a weight file: a file that stays open, mapped read-only or not, or memory.
 ///
 /// A file is read through `read(at:count:into:)` wherever a copy is wanted anyway (header, tables, compressed frames): a file that
-/// shrinks or a disk that fails is an error there. Only `base`, used for in-place tensors, is a mapping, and touching it then is SIGBUS.
+/// shrinks or a disk that fails is an error there. Only `inPlace` may be a mapping, and touching one then is SIGBUS.
 final class ByteSource {
   let name: String
-  /// The first byte; aligned to 64.
-  let base: UnsafeRawPointer
   let count: Int
+  /// The first byte, aligned to 64, for tensors that are used where they are. nil: they have to be read.
+  let inPlace: UnsafeRawPointer?
   /// The open file; −1 for memory.
   private let descriptor: Int32
-  /// Whether `base` is a mapping to remove in deinit.
+  /// The bytes in memory; nil for a file that is not mapped.
+  private let memory: UnsafeRawPointer?
+  /// Whether `memory` is a mapping to remove in deinit.
   private let isMapped: Bool
 
-  init(path: String) throws(WeightFileError) {
+  /// - Parameter maps: false: the file is only read, never mapped.
+  init(path: String, maps: Bool) throws(WeightFileError) {
     let fd = shims_open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0)
     guard fd >= 0 else { throw .system(file: path, operation: "open", code: shims_errno()) }
     do throws(WeightFileError) {
@@ -25,66 +28,49 @@ final class ByteSource {
       guard let size = Int(exactly: info.st_size), size >= Format.headerSize else {
         throw .truncated(file: path, expected: Format.headerSize, found: Int(info.st_size))
       }
-      base = try map(size, MAP_SHARED, fd, path)
-      // Where the file is not in memory yet, it comes in large pages if the system has such: weights are then read a quarter faster.
-      pages_advise_huge(UnsafeMutableRawPointer(mutating: base), size, true)
+      memory = maps ? try map(size, MAP_SHARED, fd, path) : nil
       count = size
     } catch {
       close(fd)
       throw error
     }
+    // Where the file is not in memory yet, it comes in large pages if the system has such: weights are then read a quarter faster.
+    if let memory { pages_advise_huge(UnsafeMutableRawPointer(mutating: memory), count, true) }
+    inPlace = memory
     name = path
     descriptor = fd
-    isMapped = true
+    isMapped = maps
   }
 
-  /// Borrows `bytes` (they must stay, unchanged, as long as this object) or takes a copy; a copy is also taken when they do not
-  /// start at a multiple of 64.
-  init(bytes: UnsafeRawBufferPointer, copy: Bool, name: String) throws(WeightFileError) {
+  /// Borrows `bytes` (they must stay, unchanged, as long as this object) or takes a copy.
+  init(bytes: UnsafeRawBufferPointer, copy: Bool, inPlace: Bool, name: String) throws(WeightFileError) {
     guard let start = bytes.baseAddress, bytes.count >= Format.headerSize else {
       throw .truncated(file: name, expected: Format.headerSize, found: bytes.count)
     }
-    if copy || Int(bitPattern: start) % Format.alignment != 0 {
-      let memory = try map(bytes.count, MAP_PRIVATE | MAP_ANONYMOUS, -1, name)
-      UnsafeMutableRawPointer(mutating: memory).copyMemory(from: start, byteCount: bytes.count)
-      mprotect(UnsafeMutableRawPointer(mutating: memory), bytes.count, PROT_READ)
-      base = memory
-      isMapped = true
-    } else {
-      base = start
-      isMapped = false
+    var place = start
+    if copy {
+      place = try map(bytes.count, MAP_PRIVATE | MAP_ANONYMOUS, -1, name)
+      UnsafeMutableRawPointer(mutating: place).copyMemory(from: start, byteCount: bytes.count)
+      mprotect(UnsafeMutableRawPointer(mutating: place), bytes.count, PROT_READ)
     }
+    memory = place
+    self.inPlace = inPlace && Int(bitPattern: place) % Format.alignment == 0 ? place : nil
+    isMapped = copy
     self.name = name
     count = bytes.count
     descriptor = -1
   }
 
   deinit {
-    if isMapped { munmap(UnsafeMutableRawPointer(mutating: base), count) }
+    if isMapped, let memory { munmap(UnsafeMutableRawPointer(mutating: memory), count) }
     if descriptor >= 0 { close(descriptor) }
   }
 
   /// Copies `count` bytes from `offset`, which the caller has checked against `self.count`. Any thread.
   func read(at offset: Int, count: Int, into memory: UnsafeMutableRawPointer) throws(WeightFileError) {
     assert(offset >= 0 && count >= 0 && offset + count <= self.count)
-    guard descriptor >= 0 else { return memory.copyMemory(from: base + offset, byteCount: count) }
-    try readFully(descriptor, at: offset, count: count, into: memory, name: name)
-  }
-
-  /// Asks the kernel to have, or to forget, the pages of some bytes. A hint: it cannot fail.
-  func advise(offset: Int, count: Int, isNeeded: Bool) {
-    guard descriptor >= 0, count > 0 else { return }
-    if isNeeded {
-      posix_fadvise(descriptor, offset, count, POSIX_FADV_WILLNEED)
-    } else {
-      // Whole pages inside the range only: a neighbour may share the first and the last.
-      let page = Int(sysconf(Int32(_SC_PAGESIZE)))
-      let start = (offset + page - 1) / page * page
-      let end = (offset + count) / page * page
-      guard start < end else { return }
-      madvise(UnsafeMutableRawPointer(mutating: base + start), end - start, MADV_DONTNEED)
-      posix_fadvise(descriptor, start, end - start, POSIX_FADV_DONTNEED)
-    }
+    if descriptor >= 0 { return try readFully(descriptor, at: offset, count: count, into: memory, name: name) }
+    if let source = self.memory { memory.copyMemory(from: source + offset, byteCount: count) }
   }
 }
 

@@ -4,8 +4,11 @@
 enum Format {
   /// 89 "FOVEA" 0D 0A, read as a little-endian number.
   static let magic: UInt64 = 0x0A0D_4145_564F_4689
-  /// The version written, and the newest `minReaderVersion` understood.
-  static let version: UInt32 = 1
+  /// The newest `minReaderVersion` understood, and the oldest there is.
+  static let version: UInt32 = 2
+  static let oldestVersion: UInt32 = 1
+  /// The version that allows packed tensors of three dimensions.
+  static let stackedMatricesVersion: UInt32 = 2
   static let headerSize = 128
   static let tensorEntrySize = 24
   static let frameEntrySize = 32

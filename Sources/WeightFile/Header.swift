@@ -2,8 +2,8 @@
 
 /// The first 128 bytes of a file (FORMAT.md §2).
 struct Header {
-  var version = Format.version
-  var minReaderVersion = Format.version
+  var version = Format.oldestVersion
+  var minReaderVersion = Format.oldestVersion
   var fileSize = 0
   var metadata = Section()
   var tensorTable = Section()

@@ -17,11 +17,14 @@ package struct TensorRecord: Sendable {
   /// The tensor's frames in `WeightFile.frames`.
   let frames: Range<Int>
 
-  /// The packed layout; nil for plain encodings.
+  /// The packed layout of the matrix, or of each of the `matrixCount` matrices; nil for plain encodings.
   package var layout: PackedLayout? {
-    guard shape.count == 2 else { return nil }
-    return PackedLayout(encoding: encoding, outputs: shape[0], inputs: shape[1], group: group)
+    guard encoding.isPacked, shape.count >= 2 else { return nil }
+    return PackedLayout(encoding: encoding, outputs: shape[shape.count - 2], inputs: shape[shape.count - 1], group: group)
   }
+
+  /// Matrices of a packed tensor, one after another: 1, or the first of three dimensions.
+  package var matrixCount: Int { shape.count == 3 ? shape[0] : 1 }
 
   package var elementCount: Int { shape.reduce(1, &*) }
 }
@@ -63,11 +66,18 @@ struct TensorSize {
   /// Bytes of one row: of a block of 16 rows for packed encodings, of the innermost dimension for plain ones.
   let rowSize: Int
 
-  /// Throws `.invalidRank`, `.invalidDimension`, `.invalidGroup` or `.shapeOverflow` in the name of `tensor` of `file`.
-  init(_ shape: [Int], _ encoding: TensorEncoding, group: Int, tensor: String, file: String) throws(WeightFileError) {
-    guard shape.count >= 1, shape.count <= Format.highestRank, !encoding.isPacked || shape.count == 2 else {
-      throw .invalidRank(file: file, tensor: tensor, rank: shape.count)
-    }
+  /// Oldest reader that knows the shape.
+  let minReaderVersion: UInt32
+
+  /// - Parameter version: the file's `minReaderVersion`, which decides what it may hold.
+  /// - Throws: `.invalidRank`, `.invalidDimension`, `.invalidGroup` or `.shapeOverflow` in the name of `tensor` of `file`.
+  init(
+    _ shape: [Int], _ encoding: TensorEncoding, group: Int, tensor: String, file: String, version: UInt32 = Format.version
+  ) throws(WeightFileError) {
+    minReaderVersion = encoding.isPacked && shape.count == 3 ? Format.stackedMatricesVersion : Format.oldestVersion
+    guard shape.count >= 1, shape.count <= Format.highestRank, !encoding.isPacked || (2...3).contains(shape.count),
+      minReaderVersion <= version
+    else { throw .invalidRank(file: file, tensor: tensor, rank: shape.count) }
     for n in shape where n < 1 {
       throw .invalidDimension(file: file, tensor: tensor, value: UInt64(bitPattern: Int64(n)))
     }
@@ -75,10 +85,10 @@ struct TensorSize {
       throw .invalidGroup(file: file, tensor: tensor, group: group)
     }
     if encoding.isPacked {
-      guard let layout = PackedLayout(encoding: encoding, outputs: shape[0], inputs: shape[1], group: group) else {
-        throw .shapeOverflow(file: file, tensor: tensor)
-      }
-      byteCount = layout.byteCount
+      guard let layout = PackedLayout(encoding: encoding, outputs: shape[shape.count - 2], inputs: shape[shape.count - 1], group: group),
+        let size = checkedProduct(layout.byteCount, shape.count == 3 ? shape[0] : 1)
+      else { throw .shapeOverflow(file: file, tensor: tensor) }
+      byteCount = size
       rowSize = layout.blockStride
     } else {
       var size: Int? = encoding.elementSize

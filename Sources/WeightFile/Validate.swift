@@ -14,7 +14,7 @@ func validate(_ source: ByteSource) throws(WeightFileError) -> FileContents {
     try source.section(header.metadata, .metadata), offset: header.metadata.offset, count: header.metadataCount, file: source.name)
   let tensors = try TensorTable(
     try source.section(header.tensorTable, .tensorTable), offset: header.tensorTable.offset, count: Int(header.tensorCount),
-    data: Format.headerSize..<header.metadata.offset, file: source.name)
+    data: Format.headerSize..<header.metadata.offset, version: header.minReaderVersion, file: source.name)
   return FileContents(header: header, metadata: metadata, tensors: tensors)
 }
 
@@ -25,10 +25,15 @@ struct TensorTable {
   /// Positions in `records`, sorted by name.
   private(set) var byName: [Int] = []
 
-  /// - Parameter offset: where `section` is in the file.
-  /// - Parameter data: the part of the file where frames may be.
-  init(_ section: OwnedBytes, offset: Int, count: Int, data: Range<Int>, file: String) throws(WeightFileError) {
-    var parser = TableParser(reader: ByteReader(section.base, count: section.count), start: offset, data: data, file: file)
+  /// - Parameters:
+  ///   - offset: where `section` is in the file.
+  ///   - data: the part of the file where frames may be.
+  ///   - version: the file's `minReaderVersion`.
+  init(
+    _ section: OwnedBytes, offset: Int, count: Int, data: Range<Int>, version: UInt32, file: String
+  ) throws(WeightFileError) {
+    var parser = TableParser(
+      reader: ByteReader(section.base, count: section.count), start: offset, data: data, version: version, file: file)
     for index in 0..<count { records.append(try parser.tensor(index)) }
     guard parser.reader.remaining == 0 else {
       throw .wrongSectionSize(file: file, section: .tensorTable, offset: offset + parser.reader.position)
@@ -47,15 +52,17 @@ private struct TableParser {
   /// Where the table is in the file.
   let start: Int
   let data: Range<Int>
+  let version: UInt32
   let file: String
   var frames: [Frame] = []
   /// The frame before the next one, over all tensors.
   var last: Frame?
 
-  init(reader: ByteReader, start: Int, data: Range<Int>, file: String) {
+  init(reader: ByteReader, start: Int, data: Range<Int>, version: UInt32, file: String) {
     self.reader = reader
     self.start = start
     self.data = data
+    self.version = version
     self.file = file
   }
 
@@ -81,7 +88,7 @@ private struct TableParser {
       guard n >= 1, let n = Int(exactly: n) else { throw .invalidDimension(file: file, tensor: name, value: n) }
       shape.append(n)
     }
-    let expected = try TensorSize(shape, encoding, group: Int(group), tensor: name, file: file)
+    let expected = try TensorSize(shape, encoding, group: Int(group), tensor: name, file: file, version: version)
     guard size == UInt64(expected.byteCount) else {
       throw .wrongTensorSize(file: file, tensor: name, expected: expected.byteCount, found: Int(clamping: size))
     }

@@ -8,7 +8,7 @@
 /// The file must not be changed or cut while it is open; replace it by writing another and renaming, as `WeightFileWriter` does.
 /// Against a file that is cut all the same (or a disk that fails): opening, `decodeFrame` and `verify` read with `pread` and throw;
 /// memory from `rawBytes` is the mapped file itself, and touching a page that is gone is SIGBUS for the process. A host that cannot
-/// rule that out loads its tensors with `decodeFrame`, which serves raw tensors too, or opens the file from its own memory.
+/// rule that out opens the file without mapping it.
 package final class WeightFile: @unchecked Sendable {
   /// The path, or the name given to the bytes: what errors call the file.
   package let name: String
@@ -27,16 +27,21 @@ package final class WeightFile: @unchecked Sendable {
   /// Positions in `records`, sorted by name.
   private let byName: [Int]
 
-  /// Opens, maps and validates the file at `path`.
-  package convenience init(path: String) throws(WeightFileError) {
-    try self.init(try ByteSource(path: path))
+  /// Opens and validates the file at `path`.
+  /// - Parameter maps: false: the file is not mapped, and no tensor is used in place.
+  package convenience init(path: String, maps: Bool = true) throws(WeightFileError) {
+    try self.init(try ByteSource(path: path, maps: maps))
   }
 
   /// Opens a file that is in memory. With `copy` false the bytes are borrowed: they must stay valid and unchanged until this object
-  /// and everything that uses its `rawBytes` are gone. Bytes that do not start at a multiple of 64 are copied in any case.
-  /// - Parameter name: what errors call the file.
-  package convenience init(bytes: UnsafeRawBufferPointer, copy: Bool, name: String = "memory") throws(WeightFileError) {
-    try self.init(try ByteSource(bytes: bytes, copy: copy, name: name))
+  /// and everything that uses its `rawBytes` are gone. In bytes that do not start at a multiple of 64 no tensor is used in place.
+  /// - Parameters:
+  ///   - inPlace: false: no tensor is used in place, whatever the bytes' alignment.
+  ///   - name: what errors call the file.
+  package convenience init(
+    bytes: UnsafeRawBufferPointer, copy: Bool, inPlace: Bool = true, name: String = "memory"
+  ) throws(WeightFileError) {
+    try self.init(try ByteSource(bytes: bytes, copy: copy, inPlace: inPlace, name: name))
   }
 
   private init(_ source: ByteSource) throws(WeightFileError) {
@@ -52,14 +57,21 @@ package final class WeightFile: @unchecked Sendable {
     byName = contents.tensors.byName
   }
 
+  /// Bytes of the metadata and of the tables of tensors and frames, which are held in memory.
+  package var tableBytes: Int {
+    metadataSection.count + records.count * (MemoryLayout<TensorRecord>.stride + 64) + frames.count * MemoryLayout<Frame>.stride
+  }
+
   /// The tensor called `name`.
-  package func record(_ name: String) -> TensorRecord? {
+  package func record(_ name: String) -> TensorRecord? { index(of: name).map { records[$0] } }
+
+  /// Where the tensor called `name` is in `records`.
+  package func index(of name: String) -> Int? {
     var (low, high) = (0, byName.count)
     while low < high {
       let middle = (low + high) / 2
-      let record = records[byName[middle]]
-      let order = compareNames(record.name, name)
-      if order == 0 { return record }
+      let order = compareNames(records[byName[middle]].name, name)
+      if order == 0 { return byName[middle] }
       if order < 0 { low = middle + 1 } else { high = middle }
     }
     return nil
@@ -72,28 +84,15 @@ package final class WeightFile: @unchecked Sendable {
   }
 
   /// The bytes of a tensor that is used in place: `byteCount` bytes, 64-byte aligned, read-only, valid as long as this object.
-  /// nil for a compressed tensor. Their checksums have not been checked.
+  /// nil for a compressed tensor, and in a file that is not used in place. Their checksums have not been checked.
   package func rawBytes(_ record: TensorRecord) -> UnsafeRawPointer? {
-    guard !record.isCompressed else { return nil }
-    return source.base + frames[record.frames.lowerBound].offset
+    guard !record.isCompressed, let base = source.inPlace else { return nil }
+    return base + frames[record.frames.lowerBound].offset
   }
 
   /// Frames of a tensor, at least 1. (A raw tensor has frames too: pieces that are checked one by one.)
   package func frameCount(_ record: TensorRecord) -> Int { record.frames.count }
 
-  /// Hints that the tensor's bytes in the file will be read soon.
-  package func willNeed(_ record: TensorRecord) { advise(record, isNeeded: true) }
-
-  /// Hints that the tensor's bytes in the file are not needed for a while: resident pages are given back. In-place bytes stay
-  /// valid; using them reads the file again.
-  package func release(_ record: TensorRecord) { advise(record, isNeeded: false) }
-
   /// Frees the contexts and scratch memory (a few MiB for each thread that decoded) kept for further frames.
   package func releaseDecoders() { decoders.empty() }
-
-  private func advise(_ record: TensorRecord, isNeeded: Bool) {
-    let first = frames[record.frames.lowerBound]
-    let last = frames[record.frames.upperBound - 1]
-    source.advise(offset: first.offset, count: last.offset + last.storedSize - first.offset, isNeeded: isNeeded)
-  }
 }

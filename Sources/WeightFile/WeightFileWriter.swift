@@ -19,6 +19,8 @@ package final class WeightFileWriter {
   private var metadata: [(key: String, value: MetadataValue)] = []
   private var table: [UInt8] = []
   private var tensorCount: UInt32 = 0
+  /// Oldest reader that reads what was written.
+  private var minReaderVersion = Format.oldestVersion
   private var sortedNames: [String] = []
   /// End of the data so far.
   private var end = Format.headerSize
@@ -72,6 +74,7 @@ package final class WeightFileWriter {
       guard isNameText(name) else { throw .invalidTensorName(file: file.path, index: Int(tensorCount), offset: end) }
       try insertName(name)
       let size = try TensorSize(shape, encoding, group: group, tensor: name, file: file.path)
+      minReaderVersion = max(minReaderVersion, size.minReaderVersion)
 
       let isFramed = size.rowSize <= Format.largestFrame
       let isCompressing: Bool =
@@ -169,6 +172,7 @@ package final class WeightFileWriter {
     try guarded { () throws(WeightFileError) in
       guard current == nil else { throw .misuse(file: file.path, problem: "the file was finished inside a tensor") }
       var header = Header()
+      (header.version, header.minReaderVersion) = (minReaderVersion, minReaderVersion)
       let section = try encodedMetadata()
       header.metadataCount = UInt32(metadata.count)
       header.metadata = try writeSection(section, .metadata)

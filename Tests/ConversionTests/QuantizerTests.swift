@@ -143,19 +143,6 @@ import WeightFile
     #expect(nan?.row == 2 && nan?.fault == .notFinite)
   }
 
-  @Test func halvesAreThoseOfTheWeightFile() {
-    for bits in 0...UInt16.max {
-      let value = HalfFloat.widen(bits)
-      #expect(value.isNaN ? Half.float(bits).isNaN : value == Half.float(bits))
-      if !value.isNaN { #expect(HalfFloat.narrow(value) == bits) }
-    }
-    var numbers = Numbers(seed: 5)
-    for _ in 0..<200_000 {
-      let value = Float(bitPattern: UInt32(truncatingIfNeeded: numbers.bits()))
-      if !value.isNaN { #expect(HalfFloat.narrow(value) == Half.bits(value), "\(value)") }
-    }
-  }
-
   /// CLIP-L, SAM ViT-B, Qwen-VL's bigG; a nano tower; a width that only the smaller groups divide.
   @Test(arguments: [(1024, 512), (4096, 512), (768, 384), (3072, 512), (1664, 416), (8192, 512), (128, 128), (512, 128), (1000, 64), (1088, 64)])
   func encodersTakeWideGroups(inputs: Int, group: Int) {

@@ -116,6 +116,7 @@ import Testing
     for _ in 0..<140_000 {
       let arena = Arena()
       _ = try arena.allocate(bytes: 1 << 30)
+      #expect(arena.mapped == 1 << 30)
     }
   }
 }

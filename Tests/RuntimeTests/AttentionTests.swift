@@ -209,6 +209,7 @@ private func expectedAttention(
     for _ in 0..<2500 {
       let cache = try KVCache(layers: 2, kvHeads: 1, headSize: 64, capacity: 1 << 27, type: .float32)
       try cache.append(layer: 1, key: x, value: x, tokens: 1, stride: 64, ctx)
+      #expect(cache.filled(layer: 1) == 1)
     }
   }
 }

@@ -102,6 +102,10 @@ struct TestTensor {
   var group = 0
   let bytes: [UInt8]
 
+  init(_ name: String, _ shape: [Int], _ encoding: TensorEncoding, _ group: Int, _ bytes: [UInt8]) {
+    (self.name, self.shape, self.encoding, self.group, self.bytes) = (name, shape, encoding, group, bytes)
+  }
+
   /// A plain f32 tensor.
   init(_ name: String, _ shape: [Int], _ values: [Float]) {
     self.name = name
@@ -124,6 +128,17 @@ struct TestTensor {
     self.encoding = encoding
     self.group = encoding.isQuantized ? group : 0
     bytes = try packed(w, try #require(PackedLayout(encoding: encoding, outputs: outputs, inputs: inputs, group: self.group)))
+  }
+}
+
+extension TestTensor {
+  /// Packed matrices with the values of `w`, `[matrices, outputs, inputs]`.
+  init(_ name: String, _ w: [Float], matrices: Int, _ outputs: Int, _ inputs: Int, _ encoding: TensorEncoding, group: Int = 64) throws {
+    let size = outputs * inputs
+    let parts = try (0..<matrices).map {
+      try TestTensor(name, Array(w[$0 * size..<($0 + 1) * size]), outputs, inputs, encoding, group: group)
+    }
+    self.init(name, [matrices, outputs, inputs], encoding, parts[0].group, parts.flatMap(\.bytes))
   }
 }
 
@@ -169,8 +184,8 @@ func weights(
   _ tensors: [TestTensor], compression: WeightFileWriter.Compression = .none, inPlace: Bool = true, threads: Int = 2
 ) throws -> Weights {
   let folder = try TemporaryFolder()
-  let file = try WeightFile(path: write(tensors, in: folder, compression))
-  return try WeightStore(file, pool: ThreadPool(threads: threads), kernels: KernelTable.choose(), inPlace: inPlace).root
+  let file = try WeightFile(path: write(tensors, in: folder, compression), maps: inPlace)
+  return try WeightStore(file, pool: ThreadPool(threads: threads), kernels: KernelTable.choose()).root
 }
 
 func write(_ tensors: [TestTensor], in folder: TemporaryFolder, _ compression: WeightFileWriter.Compression) throws -> String {

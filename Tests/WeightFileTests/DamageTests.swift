@@ -10,6 +10,7 @@ import WeightFile
       [
         Sample("a", [5], .f32), Sample("b", [3, 7], .f16), Sample("c", [3, 4], .f32x16), Sample("d", [17, 3], .f16x16),
         Sample("e", [2, 9], .q8x16, group: 32), Sample("f", [1, 40], .q4x16, group: 32), Sample("g", [2, 3, 1, 2, 2], .f16),
+        Sample("h", [3, 17, 9], .q8x16, group: 32),
       ], to: folder.file(), compression: compression, metadata: MetadataTests.all)
     return try bytes(of: folder.file())
   }
@@ -21,9 +22,9 @@ import WeightFile
     for record in file.records where record.byteCount < 1 << 24 {
       #expect(file.record(record.name)?.byteCount == record.byteCount)
       do { _ = try decoded(file, record) } catch { first = first ?? error }
-      if let raw = file.rawBytes(record), let layout = record.layout, record.shape[1] < 1 << 20 {
-        var row = [Float](repeating: 0, count: record.shape[1])
-        layout.readRow(record.shape[0] - 1, from: raw, into: &row)
+      if let raw = file.rawBytes(record), let layout = record.layout, layout.inputs < 1 << 20 {
+        var row = [Float](repeating: 0, count: layout.inputs)
+        layout.readRow(layout.outputs - 1, from: raw + (record.matrixCount - 1) * layout.byteCount, into: &row)
       }
     }
     try file.verify()

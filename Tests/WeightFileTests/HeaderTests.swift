@@ -47,9 +47,9 @@ import WeightFile
 
   @Test func rejectsAFileForNewerReaders() {
     var draft = FileDraft.valid()
-    (draft.version, draft.minReaderVersion) = (3, 2)
+    (draft.version, draft.minReaderVersion) = (4, 3)
     draft.headerChecksum = 1  // a later version may sum its header in another way
-    expectRejection(draft, "newerVersion", "needs a reader of format version 2; this one reads up to 1")
+    expectRejection(draft, "newerVersion", "needs a reader of format version 3; this one reads up to 2")
   }
 
   @Test func rejectsImpossibleVersions() {

@@ -56,7 +56,8 @@ struct Sample {
     var random = SeededGenerator(seed)
     let size =
       encoding.isPacked
-      ? PackedLayout(encoding: encoding, outputs: shape[0], inputs: shape[1], group: group)!.byteCount
+      ? shape.dropLast(2).reduce(1, *)
+        * PackedLayout(encoding: encoding, outputs: shape[shape.count - 2], inputs: shape[shape.count - 1], group: group)!.byteCount
       : shape.reduce(encoding == .f32 ? 4 : 2, *)
     var bytes: [UInt8] = []
     bytes.reserveCapacity(size)

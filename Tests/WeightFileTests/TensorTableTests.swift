@@ -41,6 +41,27 @@ import WeightFile
     reject("invalidRank", "tensor near has 255 dimensions, which its encoding does not allow") { $0.tensors[0].rank = 255 }
   }
 
+  /// 2 matrices of 16 × 1 in f32: two blocks of 64 bytes.
+  @Test func stackedMatricesNeedVersion2() throws {
+    var draft = FileDraft.single(encoding: 2, shape: [2, 16, 1], byteCount: 128)
+    draft.data = (0..<128).map { UInt8($0) }
+    draft.tensors[0].frames = [.init(offset: 128, stored: 128, decoded: 128)]
+    expectRejection(draft, "invalidRank", "tensor t has 3 dimensions, which its encoding does not allow")
+    (draft.version, draft.minReaderVersion) = (2, 1)
+    expectRejection(draft, "invalidRank", "tensor t has 3 dimensions, which its encoding does not allow")
+    draft.minReaderVersion = 2
+    let record = try open(draft.bytes()).requireRecord("t")
+    #expect(record.matrixCount == 2 && record.layout?.byteCount == 64 && record.elementCount == 32)
+    draft.tensors[0].shape = [1, 2, 16, 1]
+    expectRejection(draft, "invalidRank", "tensor t has 4 dimensions, which its encoding does not allow")
+    draft.tensors[0].shape = [3, 16, 1]
+    expectRejection(draft, "wrongTensorSize", "tensor t has 128 bytes; its shape and encoding take 192")
+    draft.tensors[0].shape = [1 << 60, 16, 1]
+    expectRejection(draft, "shapeOverflow", "tensor t has a shape too large to address")
+    draft.tensors[0].shape = [0, 16, 1]
+    expectRejection(draft, "invalidDimension", "tensor t has a dimension of 0")
+  }
+
   @Test func rejectsDimensionsOfZeroOrBeyondAnInt() {
     expectRejection(.single(encoding: 0, shape: [16, 0], byteCount: 0), "invalidDimension", "tensor t has a dimension of 0")
     expectRejection(

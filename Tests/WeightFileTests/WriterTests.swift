@@ -24,6 +24,17 @@ import WeightFile
     #expect(try bytes(of: folder.file()) == draft.bytes())
   }
 
+  @Test func onlyStackedMatricesNeedVersion2() throws {
+    let folder = try TemporaryFolder()
+    let stacked = Sample("e", [3, 20, 40], .q4x16, group: 32)
+    for (samples, version) in [([Sample("q", [20, 40], .q4x16, group: 32)], 1), ([Sample("f", [2, 2, 2], .f32)], 1), ([stacked], 2)] as [([Sample], UInt8)] {
+      try write(samples, to: folder.file())
+      #expect(try Array(bytes(of: folder.file())[8..<16]) == [version, 0, 0, 0, version, 0, 0, 0])
+    }
+    let file = try WeightFile(path: folder.file())
+    #expect(try decoded(file, file.requireRecord("e")) == stacked.bytes)
+  }
+
   @Test(arguments: [WeightFileWriter.Compression.auto, .zstd, .none])
   func sameInputGivesTheSameBytesHoweverItIsCut(compression: WeightFileWriter.Compression) throws {
     let folder = try TemporaryFolder()

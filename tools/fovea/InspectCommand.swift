@@ -75,7 +75,8 @@ struct InspectCommand: ParsableCommand {
       line("  in place", "\(amount(plan.mapped_bytes)) of weights, from the file")
       line("  weights", amount(plan.weight_bytes))
       line("  session", amount(plan.session_bytes))
-      line("  scratch", "\(amount(plan.scratch_bytes)), estimated")
+      line("  scratch", amount(plan.scratch_bytes))
+      line("  tables", "\(amount(plan.table_bytes)), the library included")
     }
     out += "metadata\n"
     for key in m.keys { out += "  \(padded(key, 32)) \(shortened(m.value(key)))\n" }
@@ -132,7 +133,7 @@ struct InspectCommand: ParsableCommand {
           [
             "mapped_bytes": .int(plan.mapped_bytes), "weight_bytes": .int(plan.weight_bytes),
             "session_bytes": .int(plan.session_bytes), "scratch_bytes": .int(plan.scratch_bytes),
-            "total_bytes": .int(plan.total_bytes),
+            "table_bytes": .int(plan.table_bytes), "total_bytes": .int(plan.total_bytes),
           ]
         ))
     }

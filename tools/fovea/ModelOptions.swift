@@ -20,6 +20,9 @@ struct ModelOptions: ParsableArguments {
   @Option(help: "What a session keeps keys and values as: f32, f16, or int8 for half the memory of f16.")
   var cacheType: CacheTypeName?
 
+  @Flag(help: "Read the weight file into memory instead of mapping it: it may then be changed or cut while it is in use.")
+  var noMapping = false
+
   @Flag(help: "Check every checksum of the weight file first.")
   var verify = false
 
@@ -39,6 +42,7 @@ struct ModelOptions: ParsableArguments {
     options.memory_budget = memoryBudget?.bytes ?? 0
     options.cache_type = cacheType?.code ?? 0
     options.verify = verify ? 1 : 0
+    options.no_mapping = noMapping ? 1 : 0
     defer { progress.clear() }
     return try Model(path: path(), options: options) { progress.show("loading", $0, $1) }
   }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import WeightFile
 
 /// Number formats found in checkpoints. Everything is widened to Float; the 64-bit ones are rounded.
 package enum NumberType: String, Sendable {
@@ -22,7 +23,7 @@ package enum NumberType: String, Sendable {
       } else {
         each(base, stride, count, UInt32.self, out) { Float(bitPattern: UInt32(littleEndian: $0)) }
       }
-    case .f16: each(base, stride, count, UInt16.self, out) { HalfFloat.widen(UInt16(littleEndian: $0)) }
+    case .f16: each(base, stride, count, UInt16.self, out) { Half.float(UInt16(littleEndian: $0)) }
     case .bf16: each(base, stride, count, UInt16.self, out) { Float(bitPattern: UInt32(UInt16(littleEndian: $0)) << 16) }
     case .f64: each(base, stride, count, UInt64.self, out) { Float(Double(bitPattern: UInt64(littleEndian: $0))) }
     case .i64: each(base, stride, count, Int64.self, out) { Float(Int64(littleEndian: $0)) }
@@ -45,34 +46,5 @@ package enum NumberType: String, Sendable {
     } else {
       for i in 0..<count { out[i] = convert((base + i &* step).loadUnaligned(as: T.self)) }
     }
-  }
-}
-
-/// IEEE half precision by integer arithmetic: the compiler's own conversion is a library call without F16C.
-package enum HalfFloat {
-  /// Exact. The exponent field is moved over and the bias put right by a multiplication, which also normalises subnormals.
-  @inline(__always)
-  package static func widen(_ half: UInt16) -> Float {
-    let magnitude = UInt32(half & 0x7FFF) << 13
-    let sign = UInt32(half & 0x8000) << 16
-    if half & 0x7C00 == 0x7C00 { return Float(bitPattern: sign | 0x7F80_0000 | magnitude & 0x007F_FFFF) }
-    return Float(bitPattern: sign | (Float(bitPattern: magnitude) * 0x1p112).bitPattern)
-  }
-
-  /// Nearest, ties to even. Beyond the range gives infinity.
-  @inline(__always)
-  package static func narrow(_ x: Float) -> UInt16 {
-    let sign = UInt16(truncatingIfNeeded: x.bitPattern >> 16) & 0x8000
-    var bits = x.bitPattern & 0x7FFF_FFFF
-    if bits >= 0x4780_0000 {  // 65536 and up, infinity, NaN
-      return sign | (bits > 0x7F80_0000 ? 0x7E00 : 0x7C00)
-    }
-    if bits < 0x3880_0000 {  // subnormal: adding 0.5 puts the half's last bit at the float's last bit, and the FPU rounds
-      let shifted = Float(bitPattern: bits) + 0.5
-      return sign | UInt16(truncatingIfNeeded: shifted.bitPattern &- Float(0.5).bitPattern)
-    }
-    let odd = (bits >> 13) & 1
-    bits = bits &- (112 << 23) &+ 0xFFF &+ odd
-    return sign | UInt16(truncatingIfNeeded: bits >> 13)
   }
 }

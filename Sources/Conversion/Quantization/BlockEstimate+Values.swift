@@ -71,7 +71,7 @@ extension BlockEstimate {
           (target + inputs).update(repeating: 0, count: padded - inputs)
           for i in 0..<j { add(errors + i * padded, times: factors[j * rows + i], to: target, count: padded) }
           for g in stride(from: 0, to: padded, by: group) {
-            let step = HalfFloat.widen(Int4Quantizer.quantize(target + g, importance: ones, count: group, into: codes))
+            let step = Half.float(Int4Quantizer.quantize(target + g, importance: ones, count: group, into: codes))
             for k in 0..<group {
               let i = g + k
               errors[j * padded + i] = i < inputs ? row[i] - step * Float(codes[k]) : 0

@@ -67,9 +67,9 @@ package struct BlockPacker {
     for r in 0..<16 {
       let row = rows + r * layout.inputs
       error.add(count: layout.inputs) { k in
-        let half = HalfFloat.narrow(row[k])
+        let half = Half.bits(row[k])
         out[k &* 16 &+ r] = half
-        return (row[k], HalfFloat.widen(half), 1)
+        return (row[k], Half.float(half), 1)
       }
     }
     clear(block, from: layout.inputs * 32)
@@ -101,7 +101,7 @@ package struct BlockPacker {
             let first = g * group
             let q = codes + r * layout.paddedInputs + first
             let x = rows + r * layout.inputs + first
-            let step = HalfFloat.widen(scales[g * 16 + r])
+            let step = Half.float(scales[g * 16 + r])
             error.add(count: min(group, layout.inputs - first)) { (x[$0], step * Float(q[$0]), isMeasured ? importance[first + $0] : 1) }
             if layout.encoding == .q8x16 {
               store8(q, group, payload + first * 16 + 4 * r)

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import WeightFile
 
 /// Rounding in which each input's error is made up for by the inputs after it (GPTQ, arXiv:2210.17323), in the form of LDLQ, which gives
 /// the same codes (QuIP, arXiv:2307.13304 Theorem 6): with H = E[xᵀx] = UDUᵀ, U upper triangular with ones on its diagonal, input j is
@@ -78,7 +79,7 @@ struct ErrorFeedback: Sendable {
         for j in 0..<inputs {
           if j % group == 0 {
             for r in 0..<16 {
-              step[r] = HalfFloat.widen(scales[j / group * 16 + r])
+              step[r] = Half.float(scales[j / group * 16 + r])
               inverse[r] = step[r] == 0 ? 0 : 1 / step[r]
             }
           }

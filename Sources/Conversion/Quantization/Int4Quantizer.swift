@@ -78,8 +78,8 @@ package enum Int4Quantizer {
   private static func settle(
     _ x: UnsafePointer<Float>, _ count: Int, _ scale: Float, _ q: UnsafeMutablePointer<Int8>
   ) -> UInt16 {
-    let bits = HalfFloat.narrow(min(max(scale, -65504), 65504))
-    let half = HalfFloat.widen(bits)
+    let bits = Half.bits(min(max(scale, -65504), 65504))
+    let half = Half.float(bits)
     let inverse = half == 0 ? 0 : 1 / half
     for i in stride(from: 0, to: count, by: 8) {
       let code = codes(load(x, i), inverse)

@@ -8,8 +8,8 @@ package enum Int8Quantizer {
     assert(count % 8 == 0)
     var largest: Float = 0
     for i in 0..<count { largest = max(largest, abs(x[i])) }
-    let bits = HalfFloat.narrow(min(largest / 127, 65504))
-    let half = HalfFloat.widen(bits)
+    let bits = Half.bits(min(largest / 127, 65504))
+    let half = Half.float(bits)
     let inverse = half == 0 ? 0 : 1 / half
     for i in stride(from: 0, to: count, by: 8) {
       let v = UnsafeRawPointer(x + i).loadUnaligned(as: SIMD8<Float>.self)

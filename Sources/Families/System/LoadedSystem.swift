@@ -10,6 +10,8 @@ package struct LoadedSystem {
   package let general: GeneralSettings
   package let vision: VisionSystem
   package let decoder: Decoder
+  /// Whether any weights in front of the decoder are quantised.
+  package let visionIsQuantized: Bool
   package let tokenizer: Tokenizer
   package let template: PromptTemplate
   /// Ids that end an answer.
@@ -29,7 +31,9 @@ package struct LoadedSystem {
     let text: TokenizerSettings
     do {
       general = try GeneralSettings(m)
-      decoder = try DecoderSettings(m).decoder(w["language"], cacheType: CacheType(general))
+      let language = w["language"]
+      decoder = try DecoderSettings(m).decoder(language, cacheType: CacheType(general))
+      visionIsQuantized = w.isQuantized(outside: language)
       vision = try SystemKind(m).vision(w, m, outputSize: decoder.hiddenSize)
       prompt = try PromptSettings(m)
       text = try TokenizerSettings(m)

@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "ErrorText.h"
+#include "Half.h"
 #include "KernelArguments.h"
 #include "LibraryPath.h"
 #include "Scratch.h"

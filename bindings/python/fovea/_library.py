@@ -79,6 +79,8 @@ class fovea_load_options(_Sized):
         ("cache_type", c_int32),
         ("progress", fovea_progress_callback),
         ("progress_user", c_void_p),
+        ("no_mapping", c_int32),
+        ("reserved", c_int32),
     ]
 
 
@@ -91,6 +93,7 @@ class fovea_memory_plan(_Sized):
         ("session_bytes", c_uint64),
         ("scratch_bytes", c_uint64),
         ("total_bytes", c_uint64),
+        ("table_bytes", c_uint64),
     ]
 
 

@@ -31,6 +31,7 @@ def load(
     memory_budget: Optional[int] = None,
     context_length: Optional[int] = None,
     cache_type: str = "default",
+    map: bool = True,
     verify: bool = False,
     progress: Optional[Progress] = None,
 ) -> "Model":
@@ -42,10 +43,12 @@ def load(
     context_length: tokens a session can hold; None: the model's own length.
     cache_type: what sessions keep keys and values as: "f32", "f16", "int8" (half the memory of f16; answers may differ in rare words),
         or "default": f32 for weight files of f32, else f16.
+    map: False reads the weights into memory instead of mapping the file, which may then be changed, cut or removed once the model is
+        loaded; while a file is mapped, cutting it ends the process by SIGBUS.
     verify: check every checksum of the file first.
     progress: called with steps done and steps in all; a true result stops the loading with `Cancelled`.
     """
-    options, guard = _load_options(threads, memory_budget, context_length, cache_type, verify, progress)
+    options, guard = _load_options(threads, memory_budget, context_length, cache_type, map, verify, progress)
     handle = ctypes.c_void_p()
     with guard:
         check(c.library().fovea_load(None if path is None else encoded_path(path), options, handle))
@@ -53,7 +56,7 @@ def load(
 
 
 def load_bytes(
-    data: bytes,
+    data: Any,
     *,
     threads: Optional[int] = None,
     memory_budget: Optional[int] = None,
@@ -62,12 +65,20 @@ def load_bytes(
     verify: bool = False,
     progress: Optional[Progress] = None,
 ) -> "Model":
-    """The same from the contents of a weight file."""
-    options, guard = _load_options(threads, memory_budget, context_length, cache_type, verify, progress)
+    """The same from the contents of a weight file.
+
+    data: bytes, or any writable buffer (a `bytearray`, an array, an `mmap` with `ACCESS_COPY`). Where its memory starts at a multiple of
+        64, uncompressed weights are used in place: the model keeps the buffer, which must not be changed. Otherwise (`bytes` nearly
+        always) weights are copied, and the model does not keep it.
+    """
+    options, guard = _load_options(threads, memory_budget, context_length, cache_type, True, verify, progress)
     handle = ctypes.c_void_p()
+    size = memoryview(data).nbytes
+    source = data if isinstance(data, bytes) else (ctypes.c_char * size).from_buffer(data)
+    address = ctypes.cast(source, ctypes.c_void_p).value or 0
     with guard:
-        check(c.library().fovea_load_memory(data, len(data), options, handle))
-    return Model(handle.value, data)
+        check(c.library().fovea_load_memory(source, size, options, handle))
+    return Model(handle.value, source if address % 64 == 0 else None)
 
 
 def builtin_model() -> str:
@@ -84,10 +95,11 @@ def plan(
     *,
     context_length: Optional[int] = None,
     cache_type: str = "default",
+    map: bool = True,
 ) -> Dict[str, int]:
     """What loading and using a weight file takes, in bytes, from its header alone: `file_bytes`, `mapped_bytes` (weights used in
-    place from the file), `weight_bytes` (weights in memory), `session_bytes`, `scratch_bytes`, `total_bytes`."""
-    options, _ = _load_options(None, None, context_length, cache_type, False, None)
+    place from the file), `weight_bytes` (weights in memory), `session_bytes`, `scratch_bytes`, `table_bytes`, `total_bytes`."""
+    options, _ = _load_options(None, None, context_length, cache_type, map, False, None)
     out = c.fovea_memory_plan()
     check(c.library().fovea_plan(None if path is None else encoded_path(path), options, out))
     return {field[0]: getattr(out, field[0]) for field in out._fields_ if field[0] != "struct_size"}
@@ -98,6 +110,7 @@ def _load_options(
     memory_budget: Optional[int],
     context_length: Optional[int],
     cache_type: str,
+    map: bool,
     verify: bool,
     progress: Optional[Progress],
 ) -> Any:
@@ -112,6 +125,7 @@ def _load_options(
         threads=threads or 0,
         memory_budget=memory_budget or 0,
         context_length=context_length or 0,
+        no_mapping=int(not map),
         verify=int(verify),
         cache_type=CACHE_TYPES[cache_type],
         progress=callback,
@@ -122,10 +136,10 @@ def _load_options(
 class Model:
     """A loaded weight file. Made by `load`. Immutable; any thread may use it."""
 
-    def __init__(self, handle: Optional[int], data: Optional[bytes] = None) -> None:
+    def __init__(self, handle: Optional[int], data: Any = None) -> None:
         assert handle is not None
         self._handle = handle
-        self._data = data  # the library reads a model in memory in place
+        self._data = data  # memory that the library reads weights from in place
         weakref.finalize(self, c.library().fovea_model_free, handle)
 
     @property

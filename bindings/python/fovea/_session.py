@@ -50,7 +50,7 @@ class GenerateResult:
 class Session:
     """One line of work with a model. Made by `Model.session`. One call at a time; `cancel` from any thread."""
 
-    def __init__(self, handle: int, data: Optional[bytes]) -> None:
+    def __init__(self, handle: int, data: Any) -> None:
         self._handle = handle
         self._data = data
         #: Figures of the last answer; None before the first.

@@ -2,7 +2,9 @@
 from __future__ import annotations
 
 import json
+import mmap
 import os
+import shutil
 import subprocess
 import sys
 
@@ -74,7 +76,7 @@ def test_bad_options_raise():
 def test_the_plan_adds_up(model):
     plan = fovea.plan()
     assert plan["file_bytes"] == os.path.getsize(fovea.builtin_model())
-    parts = ("mapped_bytes", "weight_bytes", "session_bytes", "scratch_bytes")
+    parts = ("mapped_bytes", "weight_bytes", "session_bytes", "scratch_bytes", "table_bytes")
     assert sum(plan[part] for part in parts) == plan["total_bytes"]
     assert fovea.plan(context_length=64)["session_bytes"] < plan["session_bytes"]
     assert fovea.plan(cache_type="f32")["session_bytes"] == 2 * plan["session_bytes"]
@@ -91,10 +93,20 @@ def test_every_cache_type_answers(cache_type, root):
 
 def test_a_model_from_bytes_answers_alike(model, picture):
     data = open(fovea.builtin_model(), "rb").read()
-    other = fovea.load_bytes(data)
-    assert len({
-        tuple(m.session().generate_ids("What is it?", [m.encode_image(picture)], max_tokens=8)) for m in (model, other)
-    }) == 1
+    memory = mmap.mmap(-1, len(data))
+    memory.write(data)
+    models = model, fovea.load_bytes(data), fovea.load_bytes(bytearray(data)), fovea.load_bytes(memory)
+    assert len({tuple(m.session().generate_ids("What is it?", [m.encode_image(picture)], max_tokens=8)) for m in models}) == 1
+
+
+def test_an_unmapped_file_may_be_cut(picture, tmp_path):
+    path = tmp_path / "model.fovea"
+    shutil.copyfile(fovea.builtin_model(), path)
+    assert fovea.plan(path, map=False)["mapped_bytes"] == 0
+    other = fovea.load(path, map=False)
+    with open(path, "r+b") as file:
+        file.truncate(0)
+    assert other.session().generate_ids("What is it?", [other.encode_image(picture)], max_tokens=8)
 
 
 def test_loading_can_be_stopped():
