@@ -27,8 +27,8 @@ package final class WeightFile: @unchecked Sendable {
   /// Positions in `records`, sorted by name.
   private let byName: [Int]
 
-  /// Opens, maps and validates the file at `path`.
-  package convenience init(path: String) throws(WeightFileError) {
+  /// Opens, maps and validates the file at `path`, any bytes but NUL; errors show it with what is not UTF-8 replaced.
+  package convenience init(path: UnsafePointer<CChar>) throws(WeightFileError) {
     try self.init(try ByteSource(path: path))
   }
 
