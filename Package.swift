@@ -85,12 +85,13 @@ let package = Package(
 
     // Tools around it; these may use Foundation.
     .target(name: "Conversion", dependencies: runtime + ["Schema"]),
+    .target(name: "CArguments", path: "tools/fovea/CArguments"),
     .executableTarget(
       name: "FoveaCommand",
       dependencies: library + [
-        "Conversion", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "Conversion", "CArguments", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
-      path: "tools/fovea",
+      path: "tools/fovea", exclude: ["CArguments"],
       linkerSettings: [.unsafeFlags(["-static-stdlib", "-l_FoundationCollections", "-l_FoundationCShims"])]),
 
     .target(

@@ -33,7 +33,7 @@
  *     fovea_generate_options options = {.struct_size = sizeof options, .max_tokens = 64};
  * so a program keeps working with a later library whose structures have grown. Fields named `reserved` must be 0.
  *
- * Texts are UTF-8. Sizes are in bytes unless a comment says otherwise. Callbacks run on the thread that made the call, must not
+ * Texts are UTF-8; paths are any bytes but NUL. Sizes are in bytes unless a comment says otherwise. Callbacks run on the thread that made the call, must not
  * throw through the library, and must not call back into the session that is running them except for fovea_session_cancel.
  *
  * Environment.  FOVEA_MODEL names the weight file that is loaded when the path is NULL; FOVEA_ISA (scalar, avx2, avxvnni, avx512, neon) picks
@@ -81,7 +81,8 @@ const char *fovea_status_name(fovea_status status);
 struct fovea_session;
 
 /** The text of the last failure: of this session's calls, or with NULL of any call made by the calling thread (a failed call
- *  on a session sets both; FOVEA_ERROR_BUSY sets only the thread's). "" when none failed. At most 1023 bytes. Valid until the
+ *  on a session sets both; FOVEA_ERROR_BUSY sets only the thread's). "" when none failed. At most 1023 bytes; of a longer text the middle is left out. Control
+ *  characters of quoted names are written as `\u{1b}`. Valid until the
  *  next failure there (thread or session), or the session's release. */
 const char *fovea_last_error(const struct fovea_session *session);
 

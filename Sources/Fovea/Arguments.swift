@@ -111,9 +111,9 @@ func copy(_ text: [UInt8], to memory: UnsafeMutablePointer<CChar>) {
 }
 
 /// A path: a NUL-terminated, non-empty text of any bytes but NUL.
-func pathBytes(_ pointer: UnsafePointer<CChar>?, _ name: StaticString) throws(FoveaError) -> UnsafeBufferPointer<UInt8> {
-  let path = try text(pointer, name)
-  guard !path.isEmpty else { throw .argument("\(name): is empty.") }
+func requiredPath(_ pointer: UnsafePointer<CChar>?, _ name: StaticString) throws(FoveaError) -> UnsafePointer<CChar> {
+  let path = try required(pointer, name)
+  guard path[0] != 0 else { throw .argument("\(name): is empty.") }
   return path
 }
 

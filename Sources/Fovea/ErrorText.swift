@@ -3,20 +3,64 @@ import CFovea
 import Families
 import Shims
 
-/// Writes an error's sentence, NUL-terminated, to a text of `threadErrorTextCapacity` bytes; a longer one is cut between
-/// characters. Allocates nothing, so running out of memory can be reported too.
+/// Writes an error's sentence, NUL-terminated, to a text of `threadErrorTextCapacity` bytes. Of a longer one the middle is left out:
+/// it begins with a file's name, which may be long, and ends with the reason. What would steer a terminal or turn the direction of
+/// the text is written as `\u{1b}`: sentences quote files. Allocates nothing, so running out of memory can be reported too.
 func write(_ message: String, toErrorText text: UnsafeMutablePointer<CChar>) {
   let most = threadErrorTextCapacity - 1
+  let mark: Unicode.Scalar = "…"
+  let total = message.unicodeScalars.reduce(0) { $0 + shownWidth($1) }
+  // A third of the room for the beginning.
+  let head = total <= most ? most : most / 3
   var count = 0
-  var end = 0  // of the last whole character
-  for byte in message.utf8 {
-    if byte & 0xC0 != 0x80 { end = count }
-    if count == most { break }
-    // A NUL would hide what follows it.
-    text[count] = CChar(bitPattern: byte == 0 ? UInt8(ascii: " ") : byte)
-    count += 1
+  var rest = total
+  var isCut = false
+  for scalar in message.unicodeScalars {
+    let width = shownWidth(scalar)
+    if !isCut, count + width > head {
+      isCut = true
+      count += show(mark, at: text + count)
+    }
+    if !isCut || rest <= most - count { count += show(scalar, at: text + count) }
+    rest -= width
   }
-  text[count < most ? count : end] = 0
+  text[count] = 0
+}
+
+/// Whether a character is written by its number.
+private func isHidden(_ scalar: Unicode.Scalar) -> Bool {
+  switch scalar.value {
+  case 0..<0x20, 0x7F...0x9F, 0x200E, 0x200F, 0x2028...0x202E, 0x2066...0x2069: true
+  default: false
+  }
+}
+
+/// Bytes that `show` writes.
+private func shownWidth(_ scalar: Unicode.Scalar) -> Int {
+  guard isHidden(scalar) else { return UTF8.width(scalar) }
+  return scalar.value < 0x10 ? 5 : scalar.value < 0x100 ? 6 : 8
+}
+
+/// Writes one character and returns the number of its bytes.
+private func show(_ scalar: Unicode.Scalar, at text: UnsafeMutablePointer<CChar>) -> Int {
+  let width = shownWidth(scalar)
+  let value = scalar.value
+  func put(_ byte: UInt32, _ place: Int) { text[place] = CChar(bitPattern: UInt8(truncatingIfNeeded: byte)) }
+  if isHidden(scalar) {
+    let digits: StaticString = "0123456789abcdef"
+    put(0x5C, 0)  // backslash
+    put(UInt32(UInt8(ascii: "u")), 1)
+    put(UInt32(UInt8(ascii: "{")), 2)
+    for i in 0..<width - 4 { put(UInt32(digits.utf8Start[Int(value >> UInt32(4 * (width - 5 - i)) & 15)]), 3 + i) }
+    put(UInt32(UInt8(ascii: "}")), width - 1)
+  } else if width == 1 {
+    put(value, 0)
+  } else {
+    // UTF-8: the lead byte's high bits tell the length, six bits of the value follow in each further byte.
+    put(0xF00 >> UInt32(width) & 0xFF | value >> UInt32(6 * (width - 1)), 0)
+    for i in 1..<width { put(0x80 | value >> UInt32(6 * (width - 1 - i)) & 0x3F, i) }
+  }
+  return width
 }
 
 /// Runs the body of an entry point. A failure becomes its status, and its sentence the calling thread's last error.

@@ -11,7 +11,7 @@ public func fovea_encode_image(
   _ out: UnsafeMutablePointer<OpaquePointer?>?
 ) -> fovea_status {
   encode(model, options, out) { (isUpright) throws(FoveaError) in
-    let path = String(decoding: try pathBytes(path, "path"), as: UTF8.self)
+    let path = try requiredPath(path, "path")
     let options = DecodingOptions(applyOrientation: isUpright)
     do throws(ImageError) { return try RGBImage.decode(path: path, options: options) } catch {
       throw FoveaError(error)

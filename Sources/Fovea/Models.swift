@@ -107,14 +107,16 @@ private func describe(_ handle: ModelHandle) -> fovea_model_info {
   return info
 }
 
-private func fileSize(_ path: String) -> UInt64 {
+private func fileSize(_ path: UnsafePointer<CChar>) -> UInt64 {
   var facts = stat()
   return stat(path, &facts) == 0 ? UInt64(clamping: facts.st_size) : 0
 }
 
-private func modelPath(_ path: UnsafePointer<CChar>?) throws(FoveaError) -> String {
-  guard let path else { return String(decoding: try builtinModelPath(), as: UTF8.self) }
-  return String(decoding: try pathBytes(path, "path"), as: UTF8.self)
+/// The path given, or the built-in model's, with a NUL.
+private func modelPath(_ path: UnsafePointer<CChar>?) throws(FoveaError) -> [CChar] {
+  guard let path else { return (try builtinModelPath() + [0]).map { CChar(bitPattern: $0) } }
+  let checked = try requiredPath(path, "path")
+  return Array(UnsafeBufferPointer(start: checked, count: strlen(checked) + 1))
 }
 
 private func loadOptions(

@@ -22,7 +22,7 @@ package final class Model {
   private let statistics: InputStatistics?
 
   /// Maps and validates the file at `path` and prepares its system.
-  package static func load(path: String, options: LoadOptions) throws(FoveaError) -> Model {
+  package static func load(path: UnsafePointer<CChar>, options: LoadOptions) throws(FoveaError) -> Model {
     let file: WeightFile
     do { file = try WeightFile(path: path, maps: options.maps) } catch { throw FoveaError(error) }
     return try Model(file, options)
@@ -37,7 +37,7 @@ package final class Model {
   }
 
   /// What loading the file would take, without loading it.
-  package static func plan(path: String, options: LoadOptions) throws(FoveaError) -> MemoryPlan {
+  package static func plan(path: UnsafePointer<CChar>, options: LoadOptions) throws(FoveaError) -> MemoryPlan {
     let file: WeightFile
     do {
       file = try WeightFile(path: path, maps: options.maps)

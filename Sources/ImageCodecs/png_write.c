@@ -2,6 +2,7 @@
 #include <png.h>
 #include <setjmp.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "ImageCodecs.h"
 
@@ -11,9 +12,10 @@ static void give_up(png_structp png, png_const_charp message) {
   longjmp(png_jmpbuf(png), 1);
 }
 
-int codecPNGWrite(const char *path, const uint8_t *rgb, uint32_t width, uint32_t height) {
-  FILE *file = fopen(path, "wb");
-  if (!file) return -1;
+uint8_t *codecPNGEncode(const uint8_t *rgb, uint32_t width, uint32_t height, size_t *size) {
+  char *bytes = NULL;
+  FILE *file = open_memstream(&bytes, size);
+  if (!file) return NULL;
   png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, NULL, give_up, quiet);
   png_infop info = png ? png_create_info_struct(png) : NULL;
   volatile int failed = 1;
@@ -28,6 +30,8 @@ int codecPNGWrite(const char *path, const uint8_t *rgb, uint32_t width, uint32_t
   }
   png_destroy_write_struct(&png, &info);
   if (fclose(file)) failed = 1;
-  if (failed) remove(path);
-  return failed ? -1 : 0;
+  if (!failed) return (uint8_t *)bytes;
+  free(bytes);
+  *size = 0;
+  return NULL;
 }

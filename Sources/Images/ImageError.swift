@@ -9,8 +9,8 @@ package enum ImageError: Error {
   case cannotRead(source: String, code: Int32)
   case notAFile(source: String)
   case fileTooLarge(source: String, bytes: Int, limit: Int)
-  /// Neither PNG nor JPEG by its first bytes.
-  case unknownFormat(source: String)
+  /// Neither PNG nor JPEG by its first bytes; `found` is what they say instead.
+  case unknownFormat(source: String, found: ForeignPicture?)
   case truncated(source: String, format: ImageFormat)
   /// `cause` is the decoding library's own text.
   case damaged(source: String, format: ImageFormat, cause: String)
@@ -27,8 +27,9 @@ package enum ImageError: Error {
       return "\(source): is not a regular file."
     case .fileTooLarge(let source, let bytes, let limit):
       return "\(source): has \(bytes) bytes; an image file may have \(limit)."
-    case .unknownFormat(let source):
-      return "\(source): is neither a PNG nor a JPEG image."
+    case .unknownFormat(let source, let found):
+      guard let found else { return "\(source): is neither a PNG nor a JPEG image." }
+      return "\(source): is neither a PNG nor a JPEG image: \(found.description)."
     case .truncated(let source, let format):
       return "\(source): the \(format.name) image ends too early; the file is truncated."
     case .damaged(let source, let format, let cause):

@@ -19,9 +19,10 @@ package struct DecodingOptions {
 extension RGBImage {
   /// Reads a PNG or JPEG file. The pixels are those of Pillow's `Image.open(path).convert("RGB")`: alpha is dropped, not
   /// blended; colour profiles and gamma are ignored; 16-bit grey saturates at 255, other 16-bit samples keep the high byte.
-  package static func decode(path: String, options: DecodingOptions = DecodingOptions()) throws(ImageError) -> RGBImage {
+  /// - Parameter path: any bytes but NUL; error texts show it with what is not UTF-8 replaced.
+  package static func decode(path: UnsafePointer<CChar>, options: DecodingOptions = DecodingOptions()) throws(ImageError) -> RGBImage {
     let file = try FileBytes(path: path)
-    return try decode(encoded: file.bytes, source: path, options: options)
+    return try decode(encoded: file.bytes, source: String(cString: path), options: options)
   }
 
   /// Reads a PNG or JPEG image from memory; the bytes are only used during the call.
@@ -30,7 +31,7 @@ extension RGBImage {
     encoded bytes: UnsafeRawBufferPointer, source: String = "encoded image",
     options: DecodingOptions = DecodingOptions()
   ) throws(ImageError) -> RGBImage {
-    guard let format = ImageFormat(bytes) else { throw .unknownFormat(source: source) }
+    guard let format = ImageFormat(bytes) else { throw .unknownFormat(source: source, found: ForeignPicture(bytes)) }
     let image: RGBImage
     switch format {
     case .png:
@@ -87,9 +88,10 @@ private final class FileBytes {
 
   static let maximumBytes = 1 << 30
 
-  init(path: String) throws(ImageError) {
+  init(path name: UnsafePointer<CChar>) throws(ImageError) {
+    let path = String(cString: name)
     // Without O_NONBLOCK, opening a named pipe would wait for its writer.
-    let file = shims_open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0)
+    let file = shims_open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0)
     guard file >= 0 else { throw .cannotRead(source: path, code: shims_errno()) }
     defer { close(file) }
     var status = stat()

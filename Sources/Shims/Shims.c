@@ -4,6 +4,7 @@
 
 #include <dlfcn.h>
 #include <link.h>
+#include <sys/auxv.h>
 
 char *threadErrorText(void) {
   static _Thread_local char text[threadErrorTextCapacity];
@@ -18,6 +19,8 @@ bool library_path(char *buffer, size_t capacity) {
   if (!dladdr1((void *)(uintptr_t)&library_path, &info, (void **)&map, RTLD_DL_LINKMAP) || !map) return false;
   /* The program itself has an empty name there, and argv[0] need not be a path. */
   path = realpath(map->l_name[0] ? map->l_name : "/proc/self/exe", NULL);
+  /* Where /proc is not mounted: the path the program was started by, which the kernel hands over. */
+  if (!path && !map->l_name[0] && getauxval(AT_EXECFN)) path = realpath((const char *)getauxval(AT_EXECFN), NULL);
   if (!path) return false;
   length = strlen(path);
   if (length < capacity) memcpy(buffer, path, length + 1);

@@ -17,17 +17,18 @@ final class ByteSource {
   /// Whether `memory` is a mapping to remove in deinit.
   private let isMapped: Bool
 
-  /// - Parameter maps: false: the file is only read, never mapped.
-  init(path: String, maps: Bool) throws(WeightFileError) {
-    let fd = shims_open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0)
+  /// - Parameters:
+  ///   - name: the path, any bytes but NUL.
+  ///   - maps: false: the file is only read, never mapped.
+  init(path name: UnsafePointer<CChar>, maps: Bool) throws(WeightFileError) {
+    let path = String(cString: name)
+    let fd = shims_open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0)
     guard fd >= 0 else { throw .system(file: path, operation: "open", code: shims_errno()) }
     do throws(WeightFileError) {
       var info = stat()
       guard fstat(fd, &info) == 0 else { throw .system(file: path, operation: "read", code: shims_errno()) }
       guard info.st_mode & mode_t(S_IFMT) == mode_t(S_IFREG) else { throw .notRegularFile(file: path) }
-      guard let size = Int(exactly: info.st_size), size >= Format.headerSize else {
-        throw .truncated(file: path, expected: Format.headerSize, found: Int(info.st_size))
-      }
+      guard let size = Int(exactly: info.st_size), size >= Format.headerSize else { throw tooShort(fd, Int(clamping: info.st_size), path) }
       memory = maps ? try map(size, MAP_SHARED, fd, path) : nil
       count = size
     } catch {
@@ -37,7 +38,7 @@ final class ByteSource {
     // Where the file is not in memory yet, it comes in large pages if the system has such: weights are then read a quarter faster.
     if let memory { pages_advise_huge(UnsafeMutableRawPointer(mutating: memory), count, true) }
     inPlace = memory
-    name = path
+    self.name = path
     descriptor = fd
     isMapped = maps
   }
@@ -72,6 +73,16 @@ final class ByteSource {
     if descriptor >= 0 { return try readFully(descriptor, at: offset, count: count, into: memory, name: name) }
     if let source = self.memory { memory.copyMemory(from: source + offset, byteCount: count) }
   }
+}
+
+/// The error for a file shorter than a header: what it is by its bytes, else that it is truncated.
+private func tooShort(_ fd: Int32, _ size: Int, _ name: String) -> WeightFileError {
+  guard size > 0, let bytes = OwnedBytes(size) else { return .truncated(file: name, expected: Format.headerSize, found: size) }
+  do throws(WeightFileError) { try readFully(fd, at: 0, count: size, into: bytes.base, name: name) } catch { return error }
+  guard let found = foreignFileKind(UnsafeRawBufferPointer(start: bytes.base, count: size)) else {
+    return .truncated(file: name, expected: Format.headerSize, found: size)
+  }
+  return .wrongMagic(file: name, found: found)
 }
 
 /// pread until `count` bytes are there.

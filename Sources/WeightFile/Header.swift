@@ -28,7 +28,9 @@ struct Header {
     func u32(_ at: Int) -> UInt32 { UInt32(littleEndian: base.loadUnaligned(fromByteOffset: at, as: UInt32.self)) }
     func u64(_ at: Int) -> UInt64 { UInt64(littleEndian: base.loadUnaligned(fromByteOffset: at, as: UInt64.self)) }
 
-    guard u64(0) == Format.magic else { throw .wrongMagic(file: file) }
+    guard u64(0) == Format.magic else {
+      throw .wrongMagic(file: file, found: foreignFileKind(UnsafeRawBufferPointer(start: base, count: Format.headerSize)))
+    }
     version = u32(8)
     minReaderVersion = u32(12)
     // Before the checksum, so that a file of a later version says so even if that version sums its header differently.

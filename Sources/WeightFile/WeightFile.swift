@@ -27,9 +27,9 @@ package final class WeightFile: @unchecked Sendable {
   /// Positions in `records`, sorted by name.
   private let byName: [Int]
 
-  /// Opens and validates the file at `path`.
+  /// Opens and validates the file at `path`, any bytes but NUL; errors show it with what is not UTF-8 replaced.
   /// - Parameter maps: false: the file is not mapped, and no tensor is used in place.
-  package convenience init(path: String, maps: Bool = true) throws(WeightFileError) {
+  package convenience init(path: UnsafePointer<CChar>, maps: Bool = true) throws(WeightFileError) {
     try self.init(try ByteSource(path: path, maps: maps))
   }
 

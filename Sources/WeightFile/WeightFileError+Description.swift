@@ -11,10 +11,12 @@ extension WeightFileError: CustomStringConvertible {
       "\(file): not a regular file"
     case .outOfMemory(let file, let bytes):
       "\(file): out of memory (\(bytes) bytes asked)"
+    case .truncated(let file, let expected, 0):
+      "\(file): empty: 0 bytes of \(expected)"
     case .truncated(let file, let expected, let found):
       "\(file): truncated: \(found) bytes of \(expected)"
-    case .wrongMagic(let file):
-      "\(file): not a Fovea weight file"
+    case .wrongMagic(let file, let found):
+      "\(file): not a Fovea weight file" + (found.map { ": it is \(text($0))" } ?? "")
     case .wrongHeaderChecksum(let file):
       "\(file): the header is damaged (wrong checksum)"
     case .newerVersion(let file, let needed, let supported):

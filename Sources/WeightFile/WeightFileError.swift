@@ -11,7 +11,8 @@ package enum WeightFileError: Error, Sendable {
 
   // The header.
   case truncated(file: String, expected: Int, found: Int)
-  case wrongMagic(file: String)
+  /// `found` is what the first bytes say it is instead, where that is known.
+  case wrongMagic(file: String, found: StaticString?)
   case wrongHeaderChecksum(file: String)
   case newerVersion(file: String, needed: Int, supported: Int)
   case invalidVersion(file: String, version: Int, minReaderVersion: Int)

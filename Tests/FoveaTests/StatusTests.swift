@@ -34,16 +34,23 @@ struct StatusTests {
     #expect(fovea_version_number() == number)
   }
 
-  @Test func aLongErrorTextIsCutBetweenCharacters() {
-    // 3-byte characters in the path: 1023 bytes hold no whole number of them after the sentence's first words.
+  @Test func aLongErrorTextLosesItsMiddle() {
+    // 3-byte characters in the path: the room holds no whole number of them.
     for extra in 0..<3 {
       let path = "/" + String(repeating: "x", count: extra) + String(repeating: "€", count: 1000)
       var out: OpaquePointer?
       #expect(fovea_load(path, nil, &out) == FOVEA_ERROR_IO)
       let text = lastError()
-      #expect(text.utf8.count <= 1023 && text.utf8.count > 1019)
+      #expect(text.utf8.count <= 1023 && text.utf8.count > 1015)
+      #expect(text.hasPrefix("/") && text.contains("€…€") && text.hasSuffix("File name too long"))
       #expect(!text.unicodeScalars.contains("\u{FFFD}"))
     }
+  }
+
+  @Test func whatSteersATerminalIsWrittenByItsNumber() {
+    var out: OpaquePointer?
+    #expect(fovea_load("/none\u{1B}[31m\n\u{9B}\u{202E}é€😀", nil, &out) == FOVEA_ERROR_IO)
+    #expect(lastError().hasPrefix("/none\\u{1b}[31m\\u{a}\\u{9b}\\u{202e}é€😀: "))
   }
 
   @Test func aSuccessLeavesTheErrorTextAlone() throws {

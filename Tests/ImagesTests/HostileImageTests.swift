@@ -132,7 +132,7 @@ struct SeededGenerator: RandomNumberGenerator {
     let empty = FileManager.default.temporaryDirectory.appendingPathComponent("fovea-empty-\(getpid()).png")
     try Data().write(to: empty)
     defer { try? FileManager.default.removeItem(at: empty) }
-    #expect(try message(empty.path) == "\(empty.path): is neither a PNG nor a JPEG image.")
+    #expect(try message(empty.path) == "\(empty.path): is neither a PNG nor a JPEG image: it is empty.")
   }
 }
 

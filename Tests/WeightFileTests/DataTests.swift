@@ -119,7 +119,7 @@ import WeightFile
     #expect(mkfifo(folder.file("pipe"), 0o600) == 0)
     expectError("notRegularFile", "not a regular file", file: folder.file("pipe")) { _ = try WeightFile(path: folder.file("pipe")) }
     try Data().write(to: URL(fileURLWithPath: folder.file("empty")))
-    expectError("truncated", "truncated: 0 bytes of 128", file: folder.file("empty")) { _ = try WeightFile(path: folder.file("empty")) }
+    expectError("truncated", "empty: 0 bytes of 128", file: folder.file("empty")) { _ = try WeightFile(path: folder.file("empty")) }
   }
 
   @Test func aFileCutShortAfterOpeningIsAnErrorWhereFramesAreDecoded() throws {

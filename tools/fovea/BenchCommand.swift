@@ -17,7 +17,7 @@ struct BenchCommand: ParsableCommand {
   @OptionGroup var model: ModelOptions
 
   @Option(name: [.short, .customLong("image")], help: "Image to encode; without it one of noise is made.")
-  var image: String?
+  var image: FilePath?
 
   @Option(help: "Width and height of the image of noise.")
   var size = 1000
@@ -44,9 +44,7 @@ struct BenchCommand: ParsableCommand {
     }
   }
 
-  func run() throws { try reportingFailures(measure) }
-
-  private func measure() throws {
+  func run() throws {
     let progress = ProgressLine()
     let started = monotonic_nanoseconds()
     let model = try model.load(progress)
@@ -108,13 +106,13 @@ struct BenchCommand: ParsableCommand {
       imageTokens: image?.info.tokens ?? 0, views: image?.info.views ?? 0, promptTokens: promptLength, encoding: Spread(encoding),
       prefill: Spread(prefill), decode: Spread(decode), bytesPerToken: bytes, bandwidth: Spread(readRates), share: Spread(shares), peak: peak,
       drafted: drafted, accepted: accepted)
-    writeToStandardOutput(json ? figures.json.text() + "\n" : figures.table)
+    try writeToStandardOutput(json ? figures.json.text() + "\n" : figures.table)
   }
 
   private func encode(_ model: Model) throws -> EncodedImage {
     if let image {
       return try EncodedImage(isUpright: false, deadline: 0, progress: { _, _ in }) {
-        fovea_encode_image(model.handle, image, $0, $1)
+        fovea_encode_image(model.handle, image.cString, $0, $1)
       }
     }
     var state: UInt64 = 1
@@ -136,14 +134,9 @@ struct BenchCommand: ParsableCommand {
 
   /// Bytes of a full session: what `positions` of it read is a share of that.
   private func sessionBytes(_ loaded: Model) throws -> UInt64 {
-    var options = fovea_load_options()
-    options.struct_size = MemoryLayout<fovea_load_options>.size
-    options.context_length = loaded.info.context_length
-    options.cache_type = model.cacheType?.code ?? 0
-    var plan = fovea_memory_plan()
-    plan.struct_size = MemoryLayout<fovea_memory_plan>.size
-    try LibraryError.check(fovea_plan(model.path(), &options, &plan))
-    return plan.session_bytes
+    var options = model
+    options.contextLength = loaded.info.context_length
+    return try options.plan().session_bytes
   }
 }
 

@@ -22,18 +22,18 @@ struct CalibrateCommand: ParsableCommand {
   @OptionGroup var model: ModelOptions
 
   @Argument(help: "PNG and JPEG files, and folders of them.")
-  var images: [String]
+  var images: [FilePath]
 
-  @Option(name: .shortAndLong, help: "The importance file to write. It appears only when it is complete.")
-  var output: String
+  @Option(name: .shortAndLong, help: "The importance file to write, - for standard output. It appears only when it is complete.")
+  var output: FilePath
 
-  @Option(name: [.short, .customLong("prompt")], help: "A question to ask about every image; may be repeated.")
+  @Option(name: [.short, .customLong("prompt")], help: "A question to ask about every image; may be repeated.", transform: validText)
   var prompt: [String] = []
 
   @Option(help: "A file of questions, one a line, asked about every image.")
-  var prompts: String?
+  var prompts: FilePath?
 
-  @Option(help: "One of the model's own forms of a prompt; may be repeated. Without any question: all of them that ask by themselves.")
+  @Option(help: "One of the model's own forms of a prompt; may be repeated. Without any question: all of them that ask by themselves.", transform: validText)
   var task: [String] = []
 
   @Option(help: "Most tokens of an answer.")
@@ -52,55 +52,43 @@ struct CalibrateCommand: ParsableCommand {
   }
 
   func run() throws {
-    do { try calibrate() } catch let error as ConversionError {
-      throw failed(error.description, error.exitCode)
-    } catch let error as WeightFileError {
-      throw failed(error.description, 73)
-    } catch let error as FoveaError {
-      throw LibraryError(status: error.status.rawValue, description: error.message).reported()
-    }
-  }
-
-  private func calibrate() throws {
-    let files = try imageFiles()
+    let pictures = try PictureList(images).pictures
     let statistics = InputStatistics(block: moments)
     let progress = ProgressLine()
     defer { progress.clear() }
-    guard let path = model.path() ?? Model.builtinPath() else { throw failed("no model was named and none is installed", 66) }
+    guard let path = model.path() ?? Model.builtinPath() else {
+      throw CommandFailure(.noInput, "no model was named and none is installed")
+    }
+    Interruption.install()
     var options = LoadOptions(
       threads: model.threads.map { Int($0) }, memoryBudget: model.memoryBudget.map { Int(clamping: $0.bytes) },
       contextLength: model.contextLength.map { Int($0) }, cacheType: model.cacheType.map(\.kind), verify: model.verify, statistics: statistics)
     options.progress = { done, total in
       progress.show("loading", done, total)
-      return true
+      return !Interruption.isWanted
     }
-    let loaded = try Generation.Model.load(path: path, options: options)
+    let loaded = try Generation.Model.load(path: path.cString, options: options)
     let questions = try self.questions(loaded)
     let session = try Generation.Session(loaded)
     var tokens = 0
-    for (i, file) in files.enumerated() {
-      progress.show("images", i, files.count)
-      let image = try encoded(file, by: loaded)
+    for (i, picture) in pictures.enumerated() {
+      progress.show("images", i, pictures.count)
+      let image = try loaded.encode(try picture.decoded(upright: true))
       for question in questions {
         // Anew each time: of what is reused nothing would be counted.
         try session.reset()
+        if Interruption.isWanted { throw CommandFailure(.interrupted, "the measurement was interrupted.") }
         let result = try session.generate(prompt: Array(question.text.utf8), images: [image], options: question.options)
         tokens += result.promptTokens + result.ids.count
       }
     }
     progress.clear()
     let left = try ImportanceFile.write(
-      statistics, of: loaded.matrices, model: loaded.metadata.string("general.name") ?? "", to: output)
+      statistics, of: loaded.matrices, model: loaded.metadata.string("general.name") ?? "", to: output.utf8() == "-" ? output.output : output.utf8())
     guard !quiet else { return }
-    print("\(output): \(loaded.matrices.count - left.count) matrices, \(files.count) images, \(tokens) tokens")
-    guard !left.isEmpty else { return }
-    print("not used: \(left.prefix(4).joined(separator: ", "))" + (left.count > 4 ? ", … (\(left.count))" : ""))
-  }
-
-  private func encoded(_ file: String, by model: Generation.Model) throws(FoveaError) -> ImageEmbedding {
-    let image: RGBImage
-    do { image = try RGBImage.decode(path: file) } catch { throw FoveaError(error) }
-    return try model.encode(image)
+    var said = "\(output): \(loaded.matrices.count - left.count) matrices, \(pictures.count) images, \(tokens) tokens\n"
+    if !left.isEmpty { said += "not used: \(left.prefix(4).joined(separator: ", "))" + (left.count > 4 ? ", … (\(left.count))\n" : "\n") }
+    if output.output == "/dev/stdout" { writeToStandardError(visible(said)) } else { try writeToStandardOutput(visible(said)) }
   }
 
   private func questions(_ model: Generation.Model) throws -> [(text: String, options: GenerateOptions)] {
@@ -111,7 +99,7 @@ struct CalibrateCommand: ParsableCommand {
     options.draftTokens = 0
     var texts = prompt
     if let prompts {
-      let bytes = try MappedFile(path: prompts).withBytes { Array($0) }
+      let bytes = try MappedFile(path: prompts.utf8()).withBytes { Array($0) }
       texts += String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isNewline).map { String($0) }.filter { $0.contains { !$0.isWhitespace } }
     }
     var asked = texts.map { (text: $0, options: options) }
@@ -130,32 +118,6 @@ struct CalibrateCommand: ParsableCommand {
     let templates = (model.metadata.byteStrings("prompt.taskTemplates") ?? []).map { String(decoding: $0, as: UTF8.self) }
     return zip(names, templates).filter { !$1.contains("{question}") }.map(\.0)
   }
-
-  /// The files named, and those in the folders named, in the order of their names.
-  private func imageFiles() throws -> [String] {
-    var files: [String] = []
-    for path in images {
-      guard let folder = opendir(path) else {
-        files.append(path)
-        continue
-      }
-      defer { closedir(folder) }
-      var names: [String] = []
-      while let entry = readdir(folder) {
-        let name = withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
-        let lower = name.lowercased()
-        if [".png", ".jpg", ".jpeg"].contains(where: { lower.hasSuffix($0) }) { names.append(name) }
-      }
-      if names.isEmpty { throw failed("\(path) holds no PNG or JPEG files", 66) }
-      files += names.sorted().map { "\(path)/\($0)" }
-    }
-    return files
-  }
-
-  private func failed(_ text: String, _ code: Int32) -> ExitCode {
-    writeToStandardError("fovea: \(text)\n")
-    return ExitCode(code)
-  }
 }
 
 extension CacheTypeName {
@@ -165,12 +127,5 @@ extension CacheTypeName {
     case .f16: .float16
     case .int8: .int8
     }
-  }
-}
-
-extension LibraryError {
-  fileprivate func reported() -> ExitCode {
-    writeToStandardError("fovea: \(description)\n")
-    return exitCode
   }
 }

@@ -22,9 +22,9 @@ struct ConversionReport {
     }.joined(separator: "\n")
   }
 
-  func write(to path: String) throws {
-    let output = try OutputFile(path: path)
-    try output.write(Array((path.hasSuffix(".json") ? json.text() + "\n" : tabbed).utf8), at: 0)
+  func write(to path: FilePath) throws {
+    let output = try OutputFile(path: path.output)
+    try output.write(Array((path.text.hasSuffix(".json") ? json.text() + "\n" : tabbed).utf8), at: 0)
     try output.commit()
   }
 

@@ -9,14 +9,14 @@ struct ConvertCommand: ParsableCommand {
     commandName: "convert", abstract: "Make a .fovea weight file from a checkpoint folder.",
     discussion: """
       The folder is laid out as on the Hugging Face hub: config.json, safetensors or pytorch_model.bin (whole or in shards), and a \
-      tokenizer. LLaVA-1.5 and LLaVA-NeXT (original and transformers' layouts) and HiRes-LLaVA are known.
+      tokenizer. Known are: \(FoveaCommand.systems); LLaVA in the original layout and in transformers'.
       """)
 
   @Argument(help: "The checkpoint folder, or a LoRA folder together with --base.")
-  var checkpoint: String
+  var checkpoint: FilePath
 
-  @Option(name: .shortAndLong, help: "The file to write. It appears only when it is complete.")
-  var output: String
+  @Option(name: .shortAndLong, help: "The file to write, - for standard output. It appears only when it is complete.")
+  var output: FilePath
 
   @Option(help: "Numbers of the weights: \(ModelType.allCases.map(\.rawValue).joined(separator: ", ")).")
   var type = ModelType.int8
@@ -37,22 +37,22 @@ struct ConvertCommand: ParsableCommand {
   var targetBits: Double?
 
   @Option(help: "A PEFT LoRA folder to merge into the checkpoint.")
-  var lora: String?
+  var lora: FilePath?
 
   @Option(help: "The checkpoint that the LoRA folder or projector given was trained on.")
-  var base: String?
+  var base: FilePath?
 
   @Option(help: "The vision tower's folder, if it is neither in nor beside the checkpoint.")
-  var visionTower: String?
+  var visionTower: FilePath?
 
-  @Option(help: "The model's name in the file's metadata; the folder's name by default.")
+  @Option(help: "The model's name in the file's metadata; the folder's name by default.", transform: validText)
   var name: String?
 
-  @Option(help: "The model's licence in the file's metadata; by default what its README.md says.")
+  @Option(help: "The model's licence in the file's metadata; by default what its README.md says.", transform: validText)
   var licence: String?
 
   @Option(help: "What `fovea calibrate` measured: errors then count by how much each input matters.")
-  var importance: String?
+  var importance: FilePath?
 
   @Flag(inversion: .prefixedNo, help: "Round so that later inputs make up for the errors of earlier ones (GPTQ), where the importance file has moments.")
   var feedback = true
@@ -61,7 +61,7 @@ struct ConvertCommand: ParsableCommand {
   var report = false
 
   @Option(help: "Write the same to this file, as JSON if its name ends in .json, else as text with tabs.")
-  var reportFile: String?
+  var reportFile: FilePath?
 
   @Flag(name: .shortAndLong, help: "Print nothing but errors.")
   var quiet = false
@@ -70,26 +70,13 @@ struct ConvertCommand: ParsableCommand {
 
   func validate() throws {
     if targetSize != nil, targetBits != nil { throw ValidationError("--target-size and --target-bits say the same: give one.") }
+    if output.text == "-", isatty(STDOUT_FILENO) == 1 { throw ValidationError("A weight file is not for a terminal: name a file with --output.") }
     if let targetBits, !(targetBits > 0 && targetBits <= 64) { throw ValidationError("--target-bits must be above 0.") }
   }
 
   func run() throws {
-    do {
-      try convert()
-    } catch let error as ConversionError {
-      throw failed(error.description, error.exitCode)
-    } catch let error as WeightFileError {
-      throw failed(error.description, 73)
-    }
-  }
-
-  private func failed(_ text: String, _ code: Int32) -> ExitCode {
-    writeToStandardError("fovea: \(text)\n")
-    return ExitCode(code)
-  }
-
-  private func convert() throws {
-    let opened = try OpenCheckpoint(path: checkpoint, base: base, adapter: lora, vision: visionTower)
+    let opened = try OpenCheckpoint(
+      path: checkpoint.utf8(), base: base?.utf8(), adapter: lora?.utf8(), vision: visionTower?.utf8())
     var options = Converter.Options()
     options.type = type
     options.visionType = visionType
@@ -99,55 +86,32 @@ struct ConvertCommand: ParsableCommand {
     options.licence = licence
     options.target = targetSize.map { .bytes(Int(clamping: $0.bytes)) } ?? targetBits.map { .bitsPerWeight($0) }
     options.usesFeedback = feedback
-    options.importance = try importance.map { try ImportanceFile(path: $0) }
+    options.importance = try importance.map { try ImportanceFile(path: $0.utf8()) }
     let converter = try Converter(opened, options: options)
 
     let bar = ProgressBar(total: converter.totalElements, isShown: !quiet && isatty(STDERR_FILENO) == 1)
-    Interruption.install()
+    Interruption.install([SIGINT, SIGTERM, SIGHUP])
     let start = monotonic_nanoseconds()
-    let tensors = try converter.write(to: output) { done, tensor in
+    let tensors = try converter.write(to: try output.utf8() == "-" ? "/dev/stdout" : output.utf8()) { done, tensor in
       bar.show(done, tensor)
-      if Interruption.isWanted { throw ExitCode(130) }
+      if Interruption.isWanted { throw CommandFailure(.interrupted, "the conversion was interrupted.") }
     }
     bar.clear()
     let listed = ConversionReport(tensors)
-    if report { print(listed.table) }
+    let say = output.output == "/dev/stdout" ? { writeToStandardError($0) } : { (text: String) throws(CommandFailure) in try writeToStandardOutput(text) }
+    if report { try say(visible(listed.table) + "\n") }
     if let reportFile { try listed.write(to: reportFile) }
     if !quiet {
       var status = stat()
-      stat(output, &status)
+      let size = stat(output.output, &status) == 0 && status.st_mode & mode_t(S_IFMT) == mode_t(S_IFREG) ? ", " + amount(status.st_size) : ""
       let seconds = decimal(Double(monotonic_nanoseconds() - start) / 1e9, 1)
-      print(
-        "\(output): \(converter.system.system) as \(type.rawValue), \(tensors.count) tensors, \(amount(status.st_size)), \(seconds) s"
-      )
-    }
-  }
-}
-
-extension ConversionError {
-  /// As for the other commands: 64 argument, 65 damaged file, 66 not readable, 69 not supported.
-  var exitCode: Int32 {
-    switch self {
-    case .badOption: 64
-    case .cannotRead, .missingFile: 66
-    case .unsupported: 69
-    default: 65
+      try say(
+        visible("\(output): \(converter.system.system) as \(type.rawValue), \(tensors.count) tensors\(size), \(seconds) s") + "\n")
     }
   }
 }
 
 extension ModelType: ExpressibleByArgument {}
-
-/// Ctrl-C ends the conversion in an orderly way, so that no half file stays.
-private enum Interruption {
-  static var isWanted: Bool { receivedSignal != 0 }
-
-  static func install() {
-    for number in [SIGINT, SIGTERM, SIGHUP] { signal(number) { receivedSignal = sig_atomic_t($0) } }
-  }
-}
-
-nonisolated(unsafe) private var receivedSignal: sig_atomic_t = 0
 
 /// One line on standard error, redrawn at most ten times a second.
 private final class ProgressBar {

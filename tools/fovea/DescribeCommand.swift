@@ -12,43 +12,44 @@ struct DescribeCommand: ParsableCommand {
     discussion: """
       With --output every image becomes one line of JSON in the layout of Monkey's training records; stopped at any moment, the same \
       command goes on where it was. A caption of a part is kept where the model itself finds that it fits: by the probability of yes \
-      against no.
+      against no. Records say what settings they were made with: a file made with others is not gone on with. Files that cannot be read \
+      are named, and the exit status is then 65. Exit status: \(ExitStatus.list).
       """
   )
 
   @OptionGroup var model: ModelOptions
 
-  @Argument(help: "PNG and JPEG files, and folders of them.")
-  var inputs: [String]
+  @Argument(help: "PNG and JPEG files, folders of them, PDF files, pipes, - for standard input.")
+  var inputs: [FilePath]
 
-  @Option(name: [.short, .customLong("output")], help: "File of records to write or go on with; without it text goes to standard output.")
-  var output: String?
+  @Option(name: [.short, .customLong("output")], help: "File of records to write or go on with, - for standard output; without it text goes to standard output.")
+  var output: FilePath?
 
   @Option(help: "Parts to look at, ROWSxCOLUMNS of equal cells; 0x0 for none.")
   var grid = GridSize(rows: 2, columns: 2)
 
   @Option(help: "JSON file of further parts: {\"name.jpg\": [[x1, y1, x2, y2], …]} in shares of width and height.")
-  var boxes: String?
+  var boxes: FilePath?
 
   @Flag(help: "Let the model name objects and their places too: its task detect, or --ground-prompt.")
   var ground = false
-  @Option(help: "Request to list objects with their places; implies --ground.")
+  @Option(help: "Request to list objects with their places; implies --ground.", transform: validText)
   var groundPrompt: String?
 
-  @Option(help: "Request for the caption of the whole; without it the model's own task, or a plain request.")
+  @Option(help: "Request for the caption of the whole; without it the model's own task, or a plain request.", transform: validText)
   var captionPrompt: String?
-  @Option(help: "Request for the caption of a part.")
+  @Option(help: "Request for the caption of a part.", transform: validText)
   var regionPrompt: String?
-  @Option(help: "Request to read what is written.")
+  @Option(help: "Request to read what is written.", transform: validText)
   var textPrompt: String?
-  @Option(help: "Question whether a caption fits; {caption} stands for it.")
+  @Option(help: "Question whether a caption fits; {caption} stands for it.", transform: validText)
   var matchPrompt: String?
 
-  @Option(help: "Least probability of yes for captions of cells.")
+  @Option(parsing: .unconditional, help: "Least probability of yes for captions of cells.")
   var cellThreshold = 0.5
-  @Option(help: "Least probability of yes for captions of given boxes.")
+  @Option(parsing: .unconditional, help: "Least probability of yes for captions of given boxes.")
   var boxThreshold = 0.4
-  @Option(help: "Least probability per token for texts.")
+  @Option(parsing: .unconditional, help: "Least probability per token for texts.")
   var textThreshold = 0.85
 
   @Option(help: "Most tokens of a caption of the whole and of the summary.")
@@ -66,16 +67,47 @@ struct DescribeCommand: ParsableCommand {
     if let matchPrompt, !matchPrompt.contains("{caption}") { throw ValidationError("--match-prompt must hold {caption}.") }
   }
 
-  func run() throws { try reportingFailures(describe) }
-
-  private func describe() throws {
-    let folder = try ImageFolder(inputs)
-    let given = try boxes.map { try BoxFile(path: $0) }
-    let records = try output.map { try RecordFile(path: $0) }
+  func run() throws {
+    let list = try PictureList(inputs)
+    try list.requireDistinctNames()
+    let given = try boxes.map { try BoxFile(path: $0.utf8()) }
     let progress = ProgressLine()
+    // The file is looked at before the model is loaded, which may take long.
+    let records = try output.map { try RecordFile(path: $0) }
     let model = try model.load(progress)
+    let common = self.settings(model)
+    func settings(of picture: Picture) -> JSON {
+      guard let boxes = given?[picture.name] else { return common }
+      let numbers = boxes.map { JSON.array([$0.x1, $0.y1, $0.x2, $0.y2].map { .double($0) }) }
+      return common.appending(JSON.object([("boxes", .array(numbers))]))
+    }
+    let waiting = try list.pictures.filter { try records?.isDone($0.name, settings: settings(of: $0)) != true }
     let session = try Session(model)
-    cancelOnInterrupt(session)
+    var describer = describer(model, session)
+    var failed = 0
+    for (number, picture) in waiting.enumerated() {
+      let place = list.pictures.count - waiting.count + number
+      describer.progress = { step, steps in progress.show("\(place + 1) of \(list.pictures.count) images, step", step, steps) }
+      do {
+        let image = try picture.decoded(upright: upright)
+        let found = try describer.describe(image, name: picture.name, boxes: given?[picture.name] ?? [])
+        progress.clear()
+        if let records {
+          try records.append(found.record.appending(["settings": settings(of: picture)]), id: picture.name)
+        } else {
+          try writeToStandardOutput(visible(found.text))
+        }
+      } catch let error as LibraryError where error.concernsOnePicture {
+        // One bad image does not end the work on a folder.
+        progress.clear()
+        writeToStandardError("fovea: \(visible(error.description))\n")
+        failed += 1
+      }
+    }
+    if failed > 0 { throw CommandFailure(.data, "\(failed) of \(list.pictures.count) images could not be read.") }
+  }
+
+  private func describer(_ model: Model, _ session: Session) -> Describer {
     var describer = Describer(model: model, session: session)
     describer.prompts = Describer.Prompts(caption: captionPrompt, region: regionPrompt, text: textPrompt, ground: groundPrompt)
     if let matchPrompt { describer.prompts.match = matchPrompt }
@@ -84,28 +116,25 @@ struct DescribeCommand: ParsableCommand {
     describer.captionTokens = maxTokens
     describer.grounds = ground || groundPrompt != nil
     (describer.readsTexts, describer.summarises) = (texts, summary)
+    return describer
+  }
 
-    let waiting = folder.files.filter { records?.done.contains($0.name) != true }
-    var failed = 0
-    for (number, file) in waiting.enumerated() {
-      let place = folder.files.count - waiting.count + number
-      describer.progress = { step, steps in progress.show("\(place + 1) of \(folder.files.count) images, step", step, steps) }
-      do {
-        let image = try RGBImage.decode(path: file.path, options: DecodingOptions(applyOrientation: upright))
-        let found = try describer.describe(image, name: file.name, boxes: given?[file.name] ?? [])
-        progress.clear()
-        if let records { try records.append(found.record, id: file.name) } else { writeToStandardOutput(found.text) }
-      } catch let error as ImageError {
-        // One bad image does not end the work on a folder.
-        progress.clear()
-        writeToStandardError("fovea: \(error.description)\n")
-        failed += 1
-      }
+  /// What a record depends on besides its image.
+  private func settings(_ model: Model) -> JSON {
+    var members: [(String, JSON)] = [
+      ("model", .string(String(cString: model.info.name))), ("weight_type", .string(String(cString: model.info.weight_type))),
+      ("weight_bytes", .int(model.info.weight_bytes)), ("grid", .string("\(grid.rows)x\(grid.columns)")),
+      ("ground", .bool(ground || groundPrompt != nil)),
+      ("thresholds", .array([cellThreshold, boxThreshold, textThreshold].map { .double($0) })), ("max_tokens", .int(maxTokens)),
+      ("texts", .bool(texts)), ("summary", .bool(summary)), ("upright", .bool(upright)),
+    ]
+    for (name, prompt) in [
+      ("caption_prompt", captionPrompt), ("region_prompt", regionPrompt), ("text_prompt", textPrompt), ("ground_prompt", groundPrompt),
+      ("match_prompt", matchPrompt),
+    ] {
+      if let prompt { members.append((name, .string(prompt))) }
     }
-    if failed > 0 {
-      throw LibraryError(
-        status: fovea_status(FOVEA_ERROR_IMAGE), description: "\(failed) of \(folder.files.count) images could not be read.")
-    }
+    return .object(members)
   }
 }
 

@@ -3,6 +3,7 @@ import CFovea
 import ImageCodecs
 import Images
 import Shims
+import WeightFile
 
 /// A copy of an image with the slicing plan and places painted on it.
 struct Drawing {
@@ -33,14 +34,43 @@ struct Drawing {
 
   /// The outline of a place, or a cross for a point.
   func paint(_ place: fovea_place, colour: RGBColour) {
-    let (x, y) = (Int(place.x1), Int(place.y1))
+    // Coordinates that the caller names may be any number.
+    func pixel(_ coordinate: Double) -> Int { coordinate.isFinite ? Int(min(max(coordinate, -1e6), 1e6)) : -1_000_000 }
+    let (x, y) = (pixel(place.x1), pixel(place.y1))
     guard place.is_point != 0 else {
-      return outline(x, y, Int(place.x2), Int(place.y2), width: thickness) { _ in colour }
+      return outline(x, y, pixel(place.x2), pixel(place.y2), width: thickness) { _ in colour }
     }
     for k in -4 * thickness...4 * thickness {
       for t in 0..<thickness {
         set(x + k, y + t, colour)
         set(x + t, y + k, colour)
+      }
+    }
+  }
+
+  /// The region that was asked about: the outline of a box, a cross, or the edge of a mask, yellow on black.
+  func paint(_ region: fovea_region) {
+    let yellow = RGBColour(255, 225, 25)
+    var place = fovea_place()
+    (place.x1, place.y1, place.x2, place.y2) = (region.x1, region.y1, region.x2, region.y2)
+    switch Int(region.kind) {
+    case FOVEA_REGION_BOX: paint(place, colour: yellow)
+    case FOVEA_REGION_POINT:
+      place.is_point = 1
+      paint(place, colour: yellow)
+    case FOVEA_REGION_MASK: paintEdge(of: region, yellow)
+    default: break
+    }
+  }
+
+  private func paintEdge(of region: fovea_region, _ colour: RGBColour) {
+    guard let mask = region.mask else { return }
+    let (width, height) = (Int(region.mask_width), Int(region.mask_height))
+    func isInside(_ x: Int, _ y: Int) -> Bool { x >= 0 && y >= 0 && x < width && y < height && mask[y * width + x] != 0 }
+    for y in 0..<height {
+      for x in 0..<width where isInside(x, y) {
+        guard !(isInside(x - 1, y) && isInside(x + 1, y) && isInside(x, y - 1) && isInside(x, y + 1)) else { continue }
+        for t in 0..<thickness { for s in 0..<thickness { set(x + s, y + t, colour) } }
       }
     }
   }
@@ -65,9 +95,14 @@ struct Drawing {
     image[x, y] = colour
   }
 
-  func write(png path: String) throws(LibraryError) {
-    guard codecPNGWrite(path, image.pixels, UInt32(image.width), UInt32(image.height)) == 0 else {
-      throw LibraryError(status: fovea_status(FOVEA_ERROR_IO), description: "\(path): cannot be written")
+  func write(png path: String) throws {
+    var size = 0
+    guard let bytes = codecPNGEncode(image.pixels, UInt32(image.width), UInt32(image.height), &size) else {
+      throw CommandFailure(.memory, "\(path): no memory for the picture")
     }
+    defer { free(bytes) }
+    let file = try OutputFile(path: path)
+    try file.write(bytes, count: size, at: 0)
+    try file.commit()
   }
 }

@@ -1,16 +1,51 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
 import CFovea
+import Shims
 
 @main struct FoveaCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "fovea",
     abstract: "Answers questions about images on a plain CPU.",
     discussion: """
-      Without a model named, the built-in one is used. Exit status: 0 done, 64 wrong usage or argument, 65 damaged weight file or \
-      image, 66 file not readable, 69 not supported, 70 internal fault, 71 out of memory, 75 out of time, 130 interrupted.
+      Without a model named, the built-in one is used. Systems: \(systems). Exit status: \(ExitStatus.list).
       """,
     version: String(cString: fovea_version()),
-    subcommands: [ConvertCommand.self, CalibrateCommand.self, RunCommand.self, DescribeCommand.self, InspectCommand.self, BenchCommand.self]
+    subcommands: [
+      ConvertCommand.self, CalibrateCommand.self, RunCommand.self, DescribeCommand.self, InspectCommand.self, BenchCommand.self,
+      ManualCommand.self,
+    ]
   )
+
+  /// What can be converted and run.
+  static let systems =
+    "LLaVA-1.5, LLaVA-NeXT, HiRes-LLaVA, Monkey-Chat, TextMonkey, Ferret, Ferret-v2, Ferret-UI, Vary-tiny, Vary-toy, GOT-OCR2"
+
+  static func main() { Shims.exit(run(Arguments.all)) }
+
+  private static func run(_ arguments: [String]) -> Int32 {
+    do {
+      var command = try parseAsRoot(arguments)
+      try command.run()
+      return 0
+    } catch {
+      return report(error)
+    }
+  }
+
+  /// Says what was wrong, or gives the help that was asked for.
+  private static func report(_ error: any Error) -> Int32 {
+    if let failure = CommandFailure(error) {
+      writeToStandardError("fovea: \(visible(failure.description))\n")
+      return failure.status.rawValue
+    }
+    let (text, code) = (fullMessage(for: error), exitCode(for: error).rawValue)
+    guard !text.isEmpty else { return code }
+    guard code == 0 else {
+      writeToStandardError(visible(text) + "\n")
+      return code
+    }
+    do { try writeToStandardOutput(text + "\n") } catch { return report(error) }
+    return 0
+  }
 }

@@ -1,62 +1,63 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
 import CFovea
-import Families
 import WeightFile
 
 struct InspectCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "inspect", abstract: "Show what a weight file holds and what using it takes.")
 
-  @Option(name: [.short, .customLong("model")], help: "Weight file (.fovea); without it the built-in model is used.")
-  var model: String?
+  @OptionGroup var options: ModelOptions
 
-  @Argument(help: "The same, as a plain argument.")
-  var file: String?
+  @Argument(help: "The model, as a plain argument.")
+  var file: FilePath?
+
+  @Flag(help: "Show only the memory that using it takes, with --context-length, --cache-type and --memory-budget as given.")
+  var plan = false
 
   @Flag(help: "List every tensor.")
   var tensors = false
-
-  @Flag(help: "Check every checksum first.")
-  var verify = false
 
   @Flag(help: "Print one JSON object, tensors included.")
   var json = false
 
   func validate() throws {
-    if model != nil, file != nil { throw ValidationError("The model was named twice.") }
+    if options.model != nil, file != nil { throw ValidationError("The model was named twice.") }
+    if plan, tensors { throw ValidationError("--plan and --tensors exclude each other.") }
   }
 
-  func run() throws { try reportingFailures(show) }
-
-  private func show() throws {
-    var options = ModelOptions()
-    options.model = model ?? file
+  func run() throws {
+    var options = options
+    options.model = options.model ?? file
     guard let path = options.path() ?? Model.builtinPath() else {
       var length = 0
       return try LibraryError.check(fovea_builtin_model(nil, 0, &length))
     }
-    let contents: WeightFile
-    do throws(WeightFileError) {
-      contents = try WeightFile(path: path)
-      if verify { try contents.verify() }
-    } catch {
-      let error = FoveaError(error)
-      throw LibraryError(status: error.status.rawValue, description: error.message)
+    options.model = path
+    let contents = try WeightFile(path: path.cString)
+    if options.verify { try contents.verify() }
+    if plan {
+      let plan = try options.plan()
+      if json { return try writeToStandardOutput(members(plan).text() + "\n") }
+      return try writeToStandardOutput(visible("\(path)\n\(lines(plan))"))
     }
-    var plan = fovea_memory_plan()
-    plan.struct_size = MemoryLayout<fovea_memory_plan>.size
-    // A sound file of a system this version does not know can still be looked at.
-    let isPlanned = fovea_plan(path, nil, &plan) == FOVEA_OK
-    writeToStandardOutput(
-      json ? report(path, contents, isPlanned ? plan : nil).text() + "\n" : table(path, contents, isPlanned ? plan : nil))
+    let plan = try planIfKnown(options)
+    try writeToStandardOutput(json ? report(path, contents, plan).text() + "\n" : visible(table(path, contents, plan)))
+  }
+
+  /// Nil for a sound file of a system this version does not know, which can still be looked at; wrong options are not passed over.
+  private func planIfKnown(_ options: ModelOptions) throws -> fovea_memory_plan? {
+    do throws(LibraryError) { return try options.plan() } catch {
+      if error.status == FOVEA_ERROR_ARGUMENT { throw error }
+      return nil
+    }
   }
 
   // MARK: text
 
-  private func table(_ path: String, _ file: WeightFile, _ plan: fovea_memory_plan?) -> String {
+  private func table(_ path: FilePath, _ file: WeightFile, _ plan: fovea_memory_plan?) -> String {
     var out = "\(path)\n"
-    func line(_ name: String, _ value: String) { out += "  \(padded(name, 16)) \(value)\n" }
+    func line(_ name: String, _ value: String) { out += row(name, value) }
     let m = file.metadata
     for (name, key) in [
       ("system", "general.system"), ("name", "general.name"), ("type", "general.type"), ("licence", "general.licence"),
@@ -64,20 +65,13 @@ struct InspectCommand: ParsableCommand {
     ] {
       if let value = m.string(key) { line(name, value) }
     }
-    line("format", "version \(file.formatVersion), \(amount(file.byteCount))\(verify ? ", every checksum is right" : "")")
+    line("format", "version \(file.formatVersion), \(amount(file.byteCount))\(options.verify ? ", every checksum is right" : "")")
     line("weights", "\(grouped(file.records.reduce(0) { $0 + $1.elementCount })) in \(file.records.count) tensors")
     for kind in kinds(file) {
       let ratio = kind.stored == kind.decoded ? "" : " (\(amount(kind.stored)) stored)"
       line("  \(kind.name)", "\(kind.count) \(kind.count == 1 ? "tensor" : "tensors"), \(amount(kind.decoded))\(ratio)")
     }
-    if let plan {
-      line("memory", "\(amount(plan.total_bytes)) with one session")
-      line("  in place", "\(amount(plan.mapped_bytes)) of weights, from the file")
-      line("  weights", amount(plan.weight_bytes))
-      line("  session", amount(plan.session_bytes))
-      line("  scratch", amount(plan.scratch_bytes))
-      line("  tables", "\(amount(plan.table_bytes)), the library included")
-    }
+    if let plan { out += lines(plan) }
     out += "metadata\n"
     for key in m.keys { out += "  \(padded(key, 32)) \(shortened(m.value(key)))\n" }
     if tensors {
@@ -88,6 +82,16 @@ struct InspectCommand: ParsableCommand {
       }
     }
     return out
+  }
+
+  private func row(_ name: String, _ value: String) -> String { "  \(padded(name, 16)) \(value)\n" }
+
+  private func lines(_ plan: fovea_memory_plan) -> String {
+    [
+      ("memory", "\(amount(plan.total_bytes)) with one session"), ("  in place", "\(amount(plan.mapped_bytes)) of weights, from the file"),
+      ("  weights", amount(plan.weight_bytes)), ("  session", amount(plan.session_bytes)),
+      ("  scratch", amount(plan.scratch_bytes)), ("  tables", "\(amount(plan.table_bytes)), the library included"),
+    ].map(row).joined()
   }
 
   private func shortened(_ value: MetadataValue?) -> String {
@@ -111,9 +115,9 @@ struct InspectCommand: ParsableCommand {
 
   // MARK: JSON
 
-  private func report(_ path: String, _ file: WeightFile, _ plan: fovea_memory_plan?) -> JSON {
+  private func report(_ path: FilePath, _ file: WeightFile, _ plan: fovea_memory_plan?) -> JSON {
     var members: [(String, JSON)] = [
-      ("path", .string(path)), ("format_version", .int(file.formatVersion)), ("file_bytes", .int(file.byteCount)),
+      ("path", .string("\(path)")), ("format_version", .int(file.formatVersion)), ("file_bytes", .int(file.byteCount)),
       ("metadata", .object(file.metadata.keys.map { ($0, value(file.metadata.value($0))) })),
       (
         "tensors",
@@ -126,37 +130,22 @@ struct InspectCommand: ParsableCommand {
           })
       ),
     ]
-    if let plan {
-      members.append(
-        (
-          "memory_plan",
-          [
-            "mapped_bytes": .int(plan.mapped_bytes), "weight_bytes": .int(plan.weight_bytes),
-            "session_bytes": .int(plan.session_bytes), "scratch_bytes": .int(plan.scratch_bytes),
-            "table_bytes": .int(plan.table_bytes), "total_bytes": .int(plan.total_bytes),
-          ]
-        ))
-    }
+    if let plan { members.append(("memory_plan", self.members(plan))) }
     return .object(members)
   }
 
-  private func value(_ value: MetadataValue?) -> JSON {
-    switch value {
-    case .bool(let x): .bool(x)
-    case .int(let x): .int(x)
-    case .double(let x): .double(x)
-    case .string(let x): .string(x)
-    case .bytes(let x): .string(hexadecimal(x))
-    case .ints(let x): .array(x.map { .int($0) })
-    case .doubles(let x): .array(x.map { .double($0) })
-    case .strings(let x): .array(x.map { .string($0) })
-    case .byteStrings(let x): .array(x.map { .string(hexadecimal($0)) })
-    case nil: .null
-    }
+  private func members(_ plan: fovea_memory_plan) -> JSON {
+    [
+      "mapped_bytes": .int(plan.mapped_bytes), "weight_bytes": .int(plan.weight_bytes), "session_bytes": .int(plan.session_bytes),
+      "scratch_bytes": .int(plan.scratch_bytes), "table_bytes": .int(plan.table_bytes), "total_bytes": .int(plan.total_bytes),
+    ]
   }
 
-  private func hexadecimal(_ bytes: [UInt8]) -> String {
-    bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+  /// The library's writer, with what would steer a terminal escaped as in every other text.
+  private func value(_ value: MetadataValue?) -> JSON {
+    if case .string(let text) = value { return .string(text) }
+    if case .strings(let texts) = value { return .array(texts.map { .string($0) }) }
+    return .written(value.map { String(decoding: $0.json, as: UTF8.self) } ?? "null")
   }
 
   // MARK: tensors by encoding

@@ -11,6 +11,8 @@ enum JSON: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral, ExpressibleB
   case string(String)
   case array([JSON])
   case object([(String, JSON)])
+  /// A value that is JSON already.
+  case written(String)
 
   init(stringLiteral value: String) { self = .string(value) }
   init(integerLiteral value: Int) { self = .int(value) }
@@ -24,6 +26,12 @@ enum JSON: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral, ExpressibleB
   /// Three digits after the point: seconds, rates and shares need no more.
   static func rounded(_ value: Double) -> JSON { .double((value * 1000).rounded() / 1000) }
 
+  /// An object with another's members behind its own.
+  func appending(_ other: JSON) -> JSON {
+    guard case .object(let own) = self, case .object(let more) = other else { return self }
+    return .object(own + more)
+  }
+
   /// Indented text.
   func text(indent: String = "") -> String {
     switch self {
@@ -32,6 +40,7 @@ enum JSON: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral, ExpressibleB
     case .int(let x): return "\(x)"
     case .double(let x): return x.isFinite ? "\(x)" : "null"
     case .string(let x): return JSON.quoted(x)
+    case .written(let x): return x
     case .array(let items):
       guard items.contains(where: \.isNested) else {
         return "[" + items.map { $0.text() }.joined(separator: ", ") + "]"
@@ -68,7 +77,8 @@ enum JSON: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral, ExpressibleB
       case "\n": out += "\\n"
       case "\t": out += "\\t"
       case "\r": out += "\\r"
-      case "\0"..."\u{1F}":
+      // Beyond what JSON asks for: what would steer a terminal that the text is printed on, or turn its direction.
+      case "\0"..."\u{1F}", "\u{7F}"..."\u{9F}", "\u{200E}", "\u{200F}", "\u{2028}"..."\u{202E}", "\u{2066}"..."\u{2069}":
         let digits = String(scalar.value, radix: 16)
         out += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
       default: out.unicodeScalars.append(scalar)

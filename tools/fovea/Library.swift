@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-import ArgumentParser
 import CFovea
 import Conversion
 import Shims
@@ -9,20 +8,6 @@ struct LibraryError: Error, CustomStringConvertible {
   let status: fovea_status
   let description: String
 
-  /// A process's exit status for it, after sysexits.h.
-  var exitCode: ExitCode {
-    switch Int(status) {
-    case FOVEA_ERROR_ARGUMENT, FOVEA_ERROR_CONTEXT: ExitCode(64)
-    case FOVEA_ERROR_FORMAT, FOVEA_ERROR_IMAGE: ExitCode(65)
-    case FOVEA_ERROR_IO: ExitCode(66)
-    case FOVEA_ERROR_UNSUPPORTED: ExitCode(69)
-    case FOVEA_ERROR_MEMORY: ExitCode(71)
-    case FOVEA_ERROR_DEADLINE: ExitCode(75)
-    case FOVEA_ERROR_CANCELLED: ExitCode(130)
-    default: ExitCode(70)
-    }
-  }
-
   static func check(_ status: fovea_status) throws(LibraryError) {
     if status != FOVEA_OK {
       throw LibraryError(status: status, description: String(cString: fovea_last_error(nil)))
@@ -30,13 +15,13 @@ struct LibraryError: Error, CustomStringConvertible {
   }
 }
 
-/// A function of (done, total) as a C callback: the function itself travels as the user pointer.
+/// A function of (done, total) as a C callback: the function itself travels as the user pointer. Ends the work after Ctrl-C.
 struct ProgressReport {
   let report: (Int, Int) -> Void
 
   static let callback: fovea_progress_callback = { user, done, total in
     user?.assumingMemoryBound(to: ProgressReport.self).pointee.report(done, total)
-    return 0
+    return Interruption.isWanted ? 1 : 0
   }
 }
 
@@ -44,14 +29,14 @@ final class Model {
   let handle: OpaquePointer
   let info: fovea_model_info
 
-  init(path: String?, options: fovea_load_options, progress: @escaping (Int, Int) -> Void) throws(LibraryError) {
+  init(path: FilePath?, options: fovea_load_options, progress: @escaping (Int, Int) -> Void) throws(LibraryError) {
     var options = options
     var handle: OpaquePointer?
     var report = ProgressReport(report: progress)
     let status = withUnsafeMutablePointer(to: &report) { report in
       options.progress = ProgressReport.callback
       options.progress_user = UnsafeMutableRawPointer(report)
-      return fovea_load(path, &options, &handle)
+      return if let path { fovea_load(path.cString, &options, &handle) } else { fovea_load(nil, &options, &handle) }
     }
     try LibraryError.check(status)
     guard let handle else { throw LibraryError(status: fovea_status(FOVEA_ERROR_INTERNAL), description: "no model") }
@@ -81,14 +66,12 @@ final class Model {
   }
 
   /// The built-in model's path, or nil.
-  static func builtinPath() -> String? {
+  static func builtinPath() -> FilePath? {
     var length = 0
     guard fovea_builtin_model(nil, 0, &length) == FOVEA_OK else { return nil }
-    return String(unsafeUninitializedCapacity: length + 1) { buffer in
-      buffer.withMemoryRebound(to: CChar.self) {
-        fovea_builtin_model($0.baseAddress, length + 1, &length) == FOVEA_OK ? length : 0
-      }
-    }
+    var bytes = [CChar](repeating: 0, count: length + 1)
+    guard fovea_builtin_model(&bytes, bytes.count, &length) == FOVEA_OK else { return nil }
+    return FilePath(bytes: bytes.prefix(length).map { UInt8(bitPattern: $0) })
   }
 }
 
@@ -173,13 +156,13 @@ final class Session {
   func reset() throws(LibraryError) { try LibraryError.check(fovea_session_reset(handle)) }
 
   /// - Parameters:
-  ///   - onText: gets each piece of the answer as it is made.
+  ///   - onText: gets each piece of the answer as it is made; a failure ends the answer and comes through.
   ///   - progress: told how much of the prompt has been read.
   func generate(
     _ prompt: String, images: [EncodedImage], regions: [MarkedRegion] = [], options: fovea_generate_options,
     task: String? = nil, stops: [String] = [],
-    progress: @escaping (Int, Int) -> Void = { _, _ in }, onText: @escaping (UnsafeRawBufferPointer) -> Void = { _ in }
-  ) throws(LibraryError) -> (text: String, result: fovea_generate_result) {
+    progress: @escaping (Int, Int) -> Void = { _, _ in }, onText: @escaping (UnsafeRawBufferPointer) throws(CommandFailure) -> Void = { _ in }
+  ) throws -> (text: String, result: fovea_generate_result) {
     var options = options
     var report = ProgressReport(report: progress)
     var sink = TextSink(write: onText)
@@ -208,7 +191,9 @@ final class Session {
     }
     defer { fovea_string_free(text) }
     withExtendedLifetime(regions) {}
+    if let failure = sink.failure { throw failure }
     try LibraryError.check(status)
+    if Interruption.isWanted { throw LibraryError(status: fovea_status(FOVEA_ERROR_CANCELLED), description: "the answer was interrupted.") }
     return (text.map { String(cString: $0) } ?? "", result)
   }
 
@@ -222,6 +207,7 @@ final class Session {
       var options = fovea_generate_options()
       options.struct_size = MemoryLayout<fovea_generate_options>.size
       options.task = task == nil ? nil : texts[texts.count - 1]
+      options.progress = ProgressReport.callback
       return fovea_score(
         handle, prompt, handles, handles.count, &options, texts.baseAddress, continuations.count, &scores)
     }
@@ -231,11 +217,16 @@ final class Session {
 }
 
 private struct TextSink {
-  let write: (UnsafeRawBufferPointer) -> Void
+  let write: (UnsafeRawBufferPointer) throws(CommandFailure) -> Void
+  var failure: CommandFailure?
 
   static let callback: fovea_token_callback = { user, _, text, length in
-    user?.assumingMemoryBound(to: TextSink.self).pointee.write(UnsafeRawBufferPointer(start: text, count: length))
-    return 0
+    guard let sink = user?.assumingMemoryBound(to: TextSink.self) else { return 1 }
+    do throws(CommandFailure) { try sink.pointee.write(UnsafeRawBufferPointer(start: text, count: length)) } catch {
+      sink.pointee.failure = error
+      return 1
+    }
+    return Interruption.isWanted ? 1 : 0
   }
 }
 

@@ -6,7 +6,7 @@ import Shims
 /// The options that say which model, and with what means.
 struct ModelOptions: ParsableArguments {
   @Option(name: [.short, .customLong("model")], help: "Weight file (.fovea); without it the built-in model is used.")
-  var model: String?
+  var model: FilePath?
 
   @Option(help: "Threads that share the work; without it what cores, affinity and cgroup limits allow.")
   var threads: Int32?
@@ -32,9 +32,10 @@ struct ModelOptions: ParsableArguments {
   }
 
   /// The weight file to use; nil leaves it to the library.
-  func path() -> String? { model ?? (Model.builtinPath() == nil ? checkoutModelPath() : nil) }
+  func path() -> FilePath? { model ?? (Model.builtinPath() == nil ? checkoutModelPath() : nil) }
 
-  func load(_ progress: ProgressLine) throws -> Model {
+  /// The options for the library.
+  var loadOptions: fovea_load_options {
     var options = fovea_load_options()
     options.struct_size = MemoryLayout<fovea_load_options>.size
     options.threads = threads ?? 0
@@ -43,8 +44,25 @@ struct ModelOptions: ParsableArguments {
     options.cache_type = cacheType?.code ?? 0
     options.verify = verify ? 1 : 0
     options.no_mapping = noMapping ? 1 : 0
+    return options
+  }
+
+  func load(_ progress: ProgressLine) throws -> Model {
+    Interruption.install()
     defer { progress.clear() }
-    return try Model(path: path(), options: options) { progress.show("loading", $0, $1) }
+    return try Model(path: path(), options: loadOptions) { progress.show("loading", $0, $1) }
+  }
+}
+
+extension ModelOptions {
+  /// The forecast of memory for the model with these options.
+  func plan() throws(LibraryError) -> fovea_memory_plan {
+    var plan = fovea_memory_plan()
+    plan.struct_size = MemoryLayout<fovea_memory_plan>.size
+    var options = loadOptions
+    let path = path()
+    try LibraryError.check(path.map { fovea_plan($0.cString, &options, &plan) } ?? fovea_plan(nil, &options, &plan))
+    return plan
   }
 }
 
@@ -76,14 +94,14 @@ struct ByteCount: ExpressibleByArgument {
 
 /// The built-in model of the checkout that this program was built in, for running it from the build folder. The library itself
 /// only looks where it is installed.
-private func checkoutModelPath() -> String? {
+private func checkoutModelPath() -> FilePath? {
   var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
   guard library_path(&buffer, buffer.count) else { return nil }
   var folder = String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)[...]
   while let slash = folder.lastIndex(of: "/") {
     folder = folder[..<slash]
     let path = folder + "/tools/nano/models/hires-llava-nano/hires-llava-nano-int8.fovea"
-    if access(String(path), R_OK) == 0 { return String(path) }
+    if access(String(path), R_OK) == 0 { return FilePath(argument: String(path)) }
   }
   return nil
 }

@@ -21,36 +21,3 @@ final class ProgressLine {
     isDirty = false
   }
 }
-
-func writeToStandardError(_ text: String) {
-  var text = text
-  text.withUTF8 { writeAll(UnsafeRawBufferPointer($0), to: STDERR_FILENO) }
-}
-
-func writeToStandardOutput(_ text: String) {
-  var text = text
-  text.withUTF8 { writeAll(UnsafeRawBufferPointer($0), to: STDOUT_FILENO) }
-}
-
-func writeAll(_ bytes: UnsafeRawBufferPointer, to file: Int32) {
-  guard let base = bytes.baseAddress else { return }
-  var done = 0
-  while done < bytes.count {
-    let count = write(file, base + done, bytes.count - done)
-    if count < 0, shims_errno() == EINTR { continue }
-    guard count > 0 else { return }  // a closed pipe: nobody reads any more
-    done += count
-  }
-}
-
-/// Everything from standard input.
-func readStandardInput() -> [UInt8] {
-  var all: [UInt8] = []
-  var buffer = [UInt8](repeating: 0, count: 1 << 16)
-  while true {
-    let count = read(STDIN_FILENO, &buffer, buffer.count)
-    if count < 0, shims_errno() == EINTR { continue }
-    guard count > 0 else { return all }
-    all += buffer[..<count]
-  }
-}

@@ -5,10 +5,10 @@ import Images
 
 /// The regions that `<region>` marks of the prompt stand for, in the order in which they were given.
 struct RegionOptions: ParsableArguments {
-  @Option(name: .customLong("box"), help: "A region, x1,y1,x2,y2 in pixels of the first image; may be repeated.")
+  @Option(name: .customLong("box"), parsing: .unconditionalSingleValue, help: "A region, x1,y1,x2,y2 in pixels of the first image; may be repeated.")
   var boxes: [Numbered<Box>] = []
 
-  @Option(name: .customLong("point"), help: "A region, x,y in pixels; may be repeated.")
+  @Option(name: .customLong("point"), parsing: .unconditionalSingleValue, help: "A region, x,y in pixels; may be repeated.")
   var points: [Numbered<Point>] = []
 
   @Option(name: .customLong("mask"), help: "A region, the pixels that are not black in a PNG of the image's size; may be repeated.")
@@ -42,10 +42,10 @@ final class MarkedRegion {
     structure.struct_size = MemoryLayout<fovea_region>.size
   }
 
-  init(mask path: String) throws {
+  init(mask path: FilePath) throws {
     let image: RGBImage
-    do throws(ImageError) { image = try RGBImage.decode(path: path, options: DecodingOptions(applyOrientation: false)) } catch {
-      throw LibraryError(status: fovea_status(FOVEA_ERROR_IMAGE), description: "--mask: \(error.description)")
+    do throws(ImageError) { image = try RGBImage.decode(path: path.cString, options: DecodingOptions(applyOrientation: false)) } catch {
+      throw CommandFailure(ExitStatus(LibraryError(error).status), "--mask: \(error.description)")
     }
     let pixels = UnsafeMutableBufferPointer<UInt8>.allocate(capacity: image.width * image.height)
     for i in 0..<pixels.count { pixels[i] = image.pixels[3 * i] | image.pixels[3 * i + 1] | image.pixels[3 * i + 2] }
@@ -94,9 +94,10 @@ struct Point: ExpressibleByArgument {
 }
 
 struct MaskFile: ExpressibleByArgument {
-  let path: String
+  let path: FilePath
 
-  init?(argument: String) { path = argument }
+  init?(argument: String) { path = FilePath(argument: argument) }
+  static var defaultCompletionKind: CompletionKind { .file() }
 }
 
 private func parse(_ text: String, count: Int) -> [Double]? {

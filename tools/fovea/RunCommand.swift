@@ -11,19 +11,27 @@ struct RunCommand: ParsableCommand {
     discussion: """
       The answer goes to standard output while it is made. Where the prompt holds <image> marks, each takes the next image; \
       otherwise the images stand where the model's chat template puts them. With --pages, and for PDF files, the prompt is asked \
-      about each page by itself, one after another. Each <region> mark takes the next --box, --point or --mask.
+      about each page by itself, one after another; a page that cannot be read is named and passed over, and the exit status is then 65. \
+      Each <region> mark takes the next --box, --point or --mask. Exit status: \(ExitStatus.list).
       """
   )
 
   @OptionGroup var model: ModelOptions
 
-  @Option(name: [.short, .customLong("image")], help: "PNG or JPEG file, - for standard input; or a PDF file, where pdftoppm is installed. May be repeated.")
-  var image: [String] = []
+  @Option(
+    name: [.short, .customLong("image")], parsing: .upToNextOption,
+    help: """
+      PNG or JPEG files, folders of them, pipes, - for standard input; or PDF files, where pdfinfo and pdftoppm (poppler-utils) are \
+      installed. May be repeated.
+      """, completion: .file())
+  var image: [FilePath] = []
 
-  @Option(name: [.short, .customLong("prompt")], help: "The question, - for standard input. Some tasks take none.")
+  @Option(
+    name: [.short, .customLong("prompt")], parsing: .unconditional, help: "The question, - for standard input. Some tasks take none.",
+    transform: validText)
   var prompt = ""
 
-  @Option(help: "One of the model's own forms of a prompt, such as caption; fovea inspect lists them as prompt.tasks.")
+  @Option(help: "One of the model's own forms of a prompt, such as caption; fovea inspect lists them as prompt.tasks.", transform: validText)
   var task: String?
 
   @OptionGroup var regions: RegionOptions
@@ -73,7 +81,7 @@ struct RunCommand: ParsableCommand {
   @Option(help: "Seed of the random choices.")
   var seed: UInt64 = 0
 
-  @Option(help: "End the answer before this text; may be repeated.")
+  @Option(parsing: .unconditionalSingleValue, help: "End the answer before this text; may be repeated.", transform: validText)
   var stop: [String] = []
 
   @Flag(help: "Go on past the end-of-answer token.")
@@ -82,14 +90,14 @@ struct RunCommand: ParsableCommand {
   @Option(help: "Seconds allowed for each image and for the answer.")
   var deadline: Double?
 
-  @Option(help: "Find all WORDS in the image: the model's task find.")
+  @Option(parsing: .unconditional, help: "Find all WORDS in the image: the model's task find.", transform: validText)
   var find: String?
 
   @Flag(help: "Find everything in the image, in raster order: the model's task detect.")
   var detect = false
 
-  @Option(help: "Write the first image as PNG with the slices and the places of the answer painted on it.")
-  var draw: String?
+  @Option(help: "Write the first image as PNG with the slices, the regions asked about and the places of the answer painted on it.")
+  var draw: FilePath?
 
   @Flag(help: "Print one JSON object with the answer and figures instead of the answer.")
   var json = false
@@ -98,49 +106,55 @@ struct RunCommand: ParsableCommand {
     if (prompt.isEmpty && task == nil ? 0 : 1) + (find == nil ? 0 : 1) + (detect ? 1 : 0) > 1 || find != nil && raw || detect && raw {
       throw ValidationError("--prompt or --task, --find, --detect and --raw exclude each other.")
     }
-    if draw != nil, image.isEmpty || image[0] == "-" { throw ValidationError("--draw needs an image from a file.") }
+    if draw != nil, image.isEmpty { throw ValidationError("--draw needs an image.") }
+    if draw?.text == "-" { throw ValidationError("--draw: standard output is for the answer; name a file.") }
     if find?.isEmpty == true { throw ValidationError("--find needs words.") }
     if prompt.isEmpty, task == nil, find == nil, !detect { throw ValidationError("Give a question with --prompt, or a --task that takes none.") }
     if raw, task != nil { throw ValidationError("--raw and --task exclude each other.") }
     if let maxTokens, maxTokens < 1 { throw ValidationError("--max-tokens must be at least 1.") }
     if let deadline, !(deadline > 0) { throw ValidationError("--deadline must be above 0.") }
     if !(1...2400).contains(dotsPerInch) { throw ValidationError("--dpi must be 1 to 2400.") }
-    if draw != nil, readsPages { throw ValidationError("--draw paints on one image, not on pages.") }
+    if draw != nil, pages { throw ValidationError("--draw paints on one image, not on pages.") }
     if pages, image.isEmpty { throw ValidationError("--pages needs images.") }
-    if image.filter({ $0 == "-" }).count + (prompt == "-" ? 1 : 0) > 1 {
+    if image.filter(\.isStandardInput).count + (prompt == "-" ? 1 : 0) > 1 {
       throw ValidationError("Only one of the prompt and the images can come from standard input.")
     }
   }
 
-  func run() throws { try reportingFailures { try readsPages ? answerPages() : answer() } }
+  func run() throws {
+    let question = try find ?? promptText()
+    let list = try PictureList(image, dotsPerInch: dotsPerInch)
+    if !pages, !list.hasPages { return try answer(question, list.pictures) }
+    if draw != nil { throw ValidationError("--draw paints on one image, not on pages.") }
+    try answerPages(question, list.pictures)
+  }
 
   /// The task that the options name, in whatever way.
   var chosenTask: String? { find != nil ? "find" : detect ? "detect" : task }
 
-  private func answer() throws {
+  private func answer(_ question: String, _ pictures: [Picture]) throws {
     let progress = ProgressLine()
     let started = monotonic_nanoseconds()
     let model = try model.load(progress)
     let loaded = monotonic_nanoseconds()
-    let images = try image.enumerated().map {
-      try encode($1, image.count == 1 ? "encoding the image" : "encoding image \($0 + 1) of \(image.count)", model, progress)
+    let images = try pictures.enumerated().map {
+      try encode($1, pictures.count == 1 ? "encoding the image" : "encoding image \($0 + 1) of \(pictures.count)", model, progress)
     }
     let encoded = monotonic_nanoseconds()
 
     let session = try Session(model)
-    cancelOnInterrupt(session)
+    let asked = try regions.regions()
     let (text, result) = try session.generate(
-      try find ?? promptText(), images: images, regions: try regions.regions(), options: generateOptions(),
-      task: chosenTask, stops: stop,
+      question, images: images, regions: asked, options: generateOptions(), task: chosenTask, stops: stop,
       progress: { progress.show("reading the prompt", $0, $1) },
-      onText: { [json] piece in
+      onText: { [json] (piece) throws(CommandFailure) in
         progress.clear()
-        if !json { writeAll(piece, to: STDOUT_FILENO) }
+        if !json { try writeToStandardOutput(piece) }
       })
     progress.clear()
     let places = try session.places()
-    if let draw { try paint(places, images[0], to: draw) }
-    guard json else { return writeToStandardOutput("\n") }
+    if let draw, let picture = pictures.first, let image = images.first { try paint(places, asked, picture, image, to: draw) }
+    guard json else { return try writeToStandardOutput("\n") }
     let seconds: JSON = [
       "load": .rounded(Double(loaded &- started) / 1e9), "encode": .rounded(Double(encoded &- loaded) / 1e9),
       "prefill": .rounded(result.prefill_seconds), "decode": .rounded(result.decode_seconds),
@@ -149,11 +163,11 @@ struct RunCommand: ParsableCommand {
       "text": .string(text), "stop_reason": .string(stopReasonName(result.stop_reason)),
       "prompt_tokens": .int(result.prompt_tokens), "generated_tokens": .int(result.generated_tokens),
       "drafted_tokens": .int(result.drafted_tokens), "accepted_tokens": .int(result.accepted_tokens),
-      "seconds": seconds, "images": .array(zip(image, images).map(describe)),
+      "seconds": seconds, "images": .array(zip(pictures, images).map(describe)),
       "places": .array(describe(places, try session.logProbabilities())),
       "model": describe(model),
     ]
-    writeToStandardOutput(report.text() + "\n")
+    try writeToStandardOutput(report.text() + "\n")
   }
 
   func describe(_ model: Model) -> JSON {
@@ -164,27 +178,14 @@ struct RunCommand: ParsableCommand {
     ]
   }
 
-  func encode(_ path: String, _ what: String, _ model: Model, _ progress: ProgressLine) throws -> EncodedImage {
-    if path == "-" { return try encode(readStandardInput(), what, model, progress) }
-    return try encoded(what, progress) { fovea_encode_image(model.handle, path, $0, $1) }
-  }
-
-  func encode(_ bytes: [UInt8], _ what: String, _ model: Model, _ progress: ProgressLine) throws -> EncodedImage {
-    try encoded(what, progress) { fovea_encode_image_bytes(model.handle, bytes, bytes.count, $0, $1) }
-  }
-
-  private func encoded(
-    _ what: String, _ progress: ProgressLine,
-    _ encode: (UnsafePointer<fovea_encode_options>, UnsafeMutablePointer<OpaquePointer?>) -> fovea_status
-  ) throws -> EncodedImage {
+  func encode(_ picture: Picture, _ what: String, _ model: Model, _ progress: ProgressLine) throws(LibraryError) -> EncodedImage {
     defer { progress.clear() }
-    return try EncodedImage(
-      isUpright: upright, tiles: tiles, deadline: deadline ?? 0, progress: { progress.show(what, $0, $1) }, encode)
+    return try picture.encoded(by: model, upright: upright, tiles: tiles, deadline: deadline ?? 0) { progress.show(what, $0, $1) }
   }
 
-  func promptText() throws(LibraryError) -> String {
+  private func promptText() throws -> String {
     guard prompt == "-" else { return prompt }
-    var text = readStandardInput()
+    var text = try readStandardInput()
     // A file's or a shell's last line break is not part of the question; a raw prompt is taken as it is.
     if !raw, text.last == UInt8(ascii: "\n") { text.removeLast() }
     guard let prompt = String(validating: text, as: UTF8.self) else {
@@ -210,15 +211,14 @@ struct RunCommand: ParsableCommand {
     return options
   }
 
-  private func paint(_ places: [fovea_place], _ encoded: EncodedImage, to path: String) throws {
-    let picture: RGBImage
-    do throws(ImageError) {
-      picture = try RGBImage.decode(path: image[0], options: DecodingOptions(applyOrientation: upright))
-    } catch { throw LibraryError(status: fovea_status(FOVEA_ERROR_IMAGE), description: error.description) }
-    let drawing = Drawing(picture)
+  private func paint(
+    _ places: [fovea_place], _ regions: [MarkedRegion], _ picture: Picture, _ encoded: EncodedImage, to path: FilePath
+  ) throws {
+    let drawing = Drawing(try picture.decoded(upright: upright))
     for view in try encoded.views() { drawing.paint(view) }
     for (i, place) in places.enumerated() { drawing.paint(place, colour: Drawing.palette[i % Drawing.palette.count].colour) }
-    try drawing.write(png: path)
+    for region in regions where region.structure.image == 0 { drawing.paint(region.structure) }
+    try drawing.write(png: path.utf8())
   }
 
   private func describe(_ places: [fovea_place], _ logProbabilities: [Float]) -> [JSON] {
@@ -236,9 +236,9 @@ struct RunCommand: ParsableCommand {
     }
   }
 
-  private func describe(_ path: String, _ image: EncodedImage) -> JSON {
+  private func describe(_ picture: Picture, _ image: EncodedImage) -> JSON {
     [
-      "path": .string(path), "width": .int(image.info.width), "height": .int(image.info.height),
+      "path": .string(picture.path), "width": .int(image.info.width), "height": .int(image.info.height),
       "tokens": .int(image.info.tokens), "views": .int(image.info.views),
     ]
   }
@@ -253,17 +253,5 @@ func stopReasonName(_ reason: Int32) -> String {
   case FOVEA_STOP_CONTEXT: "context"
   case FOVEA_STOP_LOOP: "loop"
   default: "\(reason)"
-  }
-}
-
-/// The session that Ctrl-C stops. A signal handler can reach nothing but globals.
-nonisolated(unsafe) private var interrupted: OpaquePointer?
-
-/// Makes the first Ctrl-C stop the session's work; a second one ends the program at once.
-func cancelOnInterrupt(_ session: Session) {
-  interrupted = session.handle
-  signal(SIGINT) { _ in
-    fovea_session_cancel(interrupted)
-    signal(SIGINT, nil)  // SIG_DFL
   }
 }

@@ -62,12 +62,5 @@ extension ImportanceFile {
 
   private static func bytes<T>(_ values: [T]) -> [UInt8] { values.withUnsafeBytes { Array($0) } }
 
-  private static func quoted(_ text: String) -> String {
-    var out = "\""
-    for scalar in text.unicodeScalars {
-      if scalar == "\"" || scalar == "\\" { out += "\\" }
-      out.unicodeScalars.append(scalar.value < 32 ? " " : scalar)
-    }
-    return out + "\""
-  }
+  private static func quoted(_ text: String) -> String { String(decoding: jsonQuoted(text.utf8), as: UTF8.self) }
 }

@@ -34,8 +34,8 @@ CodecStatus codecJPEGRead(CodecJPEG *jpeg, uint8_t *rgb);
 const char *codecPNGMessage(const CodecPNG *png);
 const char *codecJPEGMessage(const CodecJPEG *jpeg);
 
-/// Writes `height` rows of 3·`width` bytes as an RGB PNG file. 0, or −1 with no file left when it cannot be written.
-int codecPNGWrite(const char *path, const uint8_t *rgb, uint32_t width, uint32_t height);
+/// The RGB PNG file of `height` rows of 3·`width` bytes: `*size` bytes for free(). NULL without memory.
+uint8_t *codecPNGEncode(const uint8_t *rgb, uint32_t width, uint32_t height, size_t *size);
 
 /// Frees the decoder. NULL is fine.
 void codecPNGClose(CodecPNG *png);

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-MEMBERS = ["img_id", "blip2cap", "grit", "ocr", "sam_blip", "objects", "regions", "texts", "summary"]
+MEMBERS = ["img_id", "blip2cap", "grit", "ocr", "sam_blip", "objects", "regions", "texts", "summary", "settings"]
 #: `caption: [x1, y1, x2, y2]`, shares with at most three decimals.
 PLACE = re.compile(r": \[(0|1|0\.\d{1,3}|1\.0), (0|1|0\.\d{1,3}|1\.0), (0|1|0\.\d{1,3}|1\.0), (0|1|0\.\d{1,3}|1\.0)\]$")
 

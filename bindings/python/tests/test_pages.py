@@ -85,7 +85,7 @@ def test_a_pdf_is_read_page_by_page_with_flat_memory(root, tmp_path):
 def test_a_broken_pdf_is_named(root, tmp_path):
     path = tmp_path / "broken.pdf"
     path.write_bytes(b"%PDF-1.4 nothing")
-    assert "broken.pdf" in run(root, "-i", str(path), *ASK, code=66)
+    assert "broken.pdf" in run(root, "-i", str(path), *ASK, code=65)
 
 
 def test_loops_end_early_and_runs_are_banned(model):

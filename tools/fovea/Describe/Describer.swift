@@ -129,9 +129,9 @@ struct Describer {
 
   /// Nil where the descriptions do not fit into the model's context.
   private func summary(_ found: Description) throws -> String? {
-    do throws(LibraryError) {
-      return tidy(try session.generate(found.summaryPrompt, images: [], options: options(captionTokens)).text)
-    } catch where error.status == FOVEA_ERROR_CONTEXT { return nil }
+    do { return tidy(try session.generate(found.summaryPrompt, images: [], options: options(captionTokens)).text) } catch let error
+      as LibraryError where error.status == FOVEA_ERROR_CONTEXT
+    { return nil }
   }
 
   private func options(_ tokens: Int32) -> fovea_generate_options {

@@ -4,56 +4,75 @@ import Conversion
 import Shims
 
 /// A file of records, one JSON object in a line, that grows as images are done. Work that was broken off goes on where it stopped: a
-/// line that was not written to its end is cut off.
+/// line that was not written to its end is cut off. What is no regular file (a FIFO, a device, standard output) is only written to.
 final class RecordFile {
-  private let path: String
+  private let path: FilePath
   private let file: Int32
-  /// `img_id` of every record.
-  private(set) var done: Set<String> = []
+  /// Line and settings of each record, by its `img_id`.
+  private var records: [String: (line: Int, settings: JSONValue?)] = [:]
 
-  init(path: String) throws {
+  init(path: FilePath) throws {
     self.path = path
-    file = shims_open(path, O_RDWR | O_CREAT | O_APPEND, 0o644)
-    guard file >= 0 else { throw Self.failure(path, "cannot be opened for writing") }
-    var bytes: [UInt8] = []
-    var buffer = [UInt8](repeating: 0, count: 1 << 16)
-    while true {
-      let count = Shims.read(file, &buffer, buffer.count)
-      if count < 0, shims_errno() == EINTR { continue }
-      guard count >= 0 else { throw Self.failure(path, "cannot be read") }
-      if count == 0 { break }
-      bytes += buffer[..<count]
+    if path.text == "-" || path.text == "/dev/stdout" {
+      file = dup(STDOUT_FILENO)
+    } else {
+      var facts = stat()
+      let exists = stat(path.cString, &facts) == 0
+      let isRegular = !exists || facts.st_mode & mode_t(S_IFMT) == mode_t(S_IFREG)
+      file = shims_open(path.cString, (isRegular ? O_RDWR | O_CREAT : O_WRONLY | O_NOCTTY) | O_APPEND | O_CLOEXEC, 0o666)
+      guard file >= 0 else { throw failure(.cannotCreate, "cannot be opened for writing: \(String(cString: strerror(shims_errno())))") }
+      if isRegular { try readRecords() }
     }
+    guard file >= 0 else { throw failure(.output, "cannot be written: \(String(cString: strerror(shims_errno())))") }
+  }
+
+  private func readRecords() throws {
+    guard let bytes = readAll(file) else { throw failure(.noInput, "cannot be read: \(String(cString: strerror(shims_errno())))") }
     let whole = (bytes.lastIndex(of: UInt8(ascii: "\n")) ?? -1) + 1
-    if whole < bytes.count, ftruncate(file, off_t(whole)) != 0 { throw Self.failure(path, "cannot be cut off") }
     for (number, line) in bytes[..<whole].split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: true).enumerated() {
-      guard let record = try? JSONValue.parse(String(decoding: line, as: UTF8.self), file: path), let id = record["img_id"]?.string else {
+      guard let record = try? JSONValue.parse(String(decoding: line, as: UTF8.self), file: path.description),
+        let id = record["img_id"]?.string
+      else {
         // Not ours to overwrite.
-        throw Self.failure(path, "line \(number + 1) is not a record")
+        throw failure(.noInput, "line \(number + 1) is not a record")
       }
-      done.insert(id)
+      records[id] = (number + 1, record["settings"])
     }
+    // Only now is it known to be a file of records.
+    if whole < bytes.count, ftruncate(file, off_t(whole)) != 0 { throw failure(.output, "cannot be cut off") }
   }
 
-  deinit { close(file) }
+  deinit { if file >= 0 { close(file) } }
 
-  func append(_ record: JSON, id: String) throws {
+  /// Whether there is a record of an image.
+  /// - Throws: if it was made with other settings: neither is it done, nor can it be made again beside the old one.
+  func isDone(_ id: String, settings: JSON) throws(CommandFailure) -> Bool {
+    guard let record = records[id] else { return false }
+    let wanted = (try? JSONValue.parse(settings.line, file: "")) ?? .null
+    let different = wanted.firstDifference(from: record.settings ?? .null)
+    guard let different else { return true }
+    throw CommandFailure(
+      .usage, "\(path): line \(record.line), \(id), was made with other settings (\(different)): name another file with --output.")
+  }
+
+  func append(_ record: JSON, id: String) throws(CommandFailure) {
     var line = record.line + "\n"
-    let written = line.withUTF8 { bytes in
-      var at = 0
-      while at < bytes.count {
-        let count = write(file, bytes.baseAddress.map { $0 + at }, bytes.count - at)
-        if count < 0, shims_errno() == EINTR { continue }
-        guard count > 0 else { return false }
-        at += count
-      }
-      return true
+    let code = line.withUTF8 { writeAll(UnsafeRawBufferPointer($0), to: file) }
+    guard code == 0 else { throw failure(.output, "cannot be written: \(String(cString: strerror(code)))") }
+    // What cannot be synced (a pipe) says EINVAL.
+    guard fdatasync(file) == 0 || [EINVAL, EROFS, ENOTSUP].contains(shims_errno()) else {
+      throw failure(.output, "cannot be written: \(String(cString: strerror(shims_errno())))")
     }
-    guard written, fdatasync(file) == 0 || shims_errno() == EINVAL else { throw Self.failure(path, "cannot be written") }
-    done.insert(id)
   }
 
-  private static func failure(_ path: String, _ what: String) -> LibraryError {
-    LibraryError(status: fovea_status(FOVEA_ERROR_IO), description: "\(path): \(what).")
+  private func failure(_ status: ExitStatus, _ what: String) -> CommandFailure { CommandFailure(status, "\(path): \(what).") }
+}
+
+extension JSONValue {
+  /// Name of the first member of this object whose value the other lacks or has differently, or that only the other has. Nil: alike.
+  fileprivate func firstDifference(from other: JSONValue) -> String? {
+    let (own, theirs) = (members ?? [], other.members ?? [])
+    if let found = own.first(where: { "\($0.value)" != other[$0.key].map { "\($0)" } }) { return found.key }
+    return theirs.first { self[$0.key] == nil }?.key
   }
 }

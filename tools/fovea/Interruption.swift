@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+import Shims
+
+/// Ctrl-C and its like end work in an orderly way: the first is noted, and looked for wherever the library reports progress or makes a
+/// token; the same signal again ends the program at once.
+enum Interruption {
+  static var isWanted: Bool { received != 0 }
+
+  static func install(_ signals: [Int32] = [SIGINT]) {
+    for number in signals {
+      signal(number) {
+        received = sig_atomic_t($0)
+        signal($0, nil)  // SIG_DFL
+      }
+    }
+  }
+}
+
+/// A signal handler can reach nothing but globals.
+nonisolated(unsafe) private var received: sig_atomic_t = 0

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+import CFovea
+import Glibc
+import Images
+
+/// The pictures that a command is given: files, pipes, `-` for standard input, folders, and the pages of PDF files. Of folders all files
+/// count that are pictures by their bytes or names, in and below them, in the order of their names: also those of kinds that cannot be
+/// read, so that they are named and not passed over.
+struct PictureList {
+  private(set) var pictures: [Picture] = []
+  private let dotsPerInch: Int
+  /// Whether pages of a PDF file are among them, even one that cannot be opened.
+  private(set) var hasPages = false
+
+  init(_ inputs: [FilePath], dotsPerInch: Int = 200) throws {
+    self.dotsPerInch = dotsPerInch
+    for input in inputs {
+      if input.isStandardInput {
+        try add(bytes: readStandardInput(), name: "standard input")
+        continue
+      }
+      let before = pictures.count
+      var status = stat()
+      guard stat(input.cString, &status) == 0 else {
+        throw CommandFailure(.noInput, "\(input): cannot be read: \(String(cString: strerror(errno))).")
+      }
+      switch status.st_mode & mode_t(S_IFMT) {
+      case mode_t(S_IFDIR):
+        try collect(input, below: "", depth: 0)
+        if pictures.count == before { throw CommandFailure(.noInput, "\(input): holds no pictures.") }
+      case mode_t(S_IFREG): add(file: input, name: input.name)
+      default: try add(bytes: contents(of: input), name: input.description)
+      }
+    }
+  }
+
+  /// Refuses pictures that go by one name.
+  func requireDistinctNames() throws(CommandFailure) {
+    var names: Set<String> = []
+    for picture in pictures where !names.insert(picture.name).inserted {
+      throw CommandFailure(.usage, "two images are called \(picture.name): records could not be told apart.")
+    }
+  }
+
+  private mutating func add(file: FilePath, name: String) {
+    guard PDFDocument.isOne(firstBytes(file) ?? []) || file.name.lowercased().hasSuffix(".pdf") else {
+      return pictures.append(Picture(source: .file(file), name: name, path: file.description))
+    }
+    addPages(name: name, path: file.description) { () throws(LibraryError) in try PDFDocument(path: file) }
+  }
+
+  private mutating func add(bytes: [UInt8], name: String) {
+    guard PDFDocument.isOne(bytes.prefix(1024)) else { return pictures.append(Picture(source: .bytes(bytes), name: name, path: name)) }
+    addPages(name: name, path: name) { () throws(LibraryError) in try PDFDocument(bytes: bytes, name: name) }
+  }
+
+  private mutating func addPages(name: String, path: String, _ open: () throws(LibraryError) -> PDFDocument) {
+    hasPages = true
+    do throws(LibraryError) {
+      let document = try open()
+      for number in 1...document.pages {
+        let page = ", page \(number)"
+        pictures.append(
+          Picture(source: .page(document, number: number, dotsPerInch: dotsPerInch), name: name + page, path: path + page))
+      }
+    } catch {
+      pictures.append(Picture(source: .unreadable(error), name: name, path: path))
+    }
+  }
+
+  private mutating func collect(_ folder: FilePath, below prefix: String, depth: Int) throws {
+    guard depth < 32, let directory = opendir(folder.cString) else {
+      throw CommandFailure(.noInput, "\(folder): cannot be read: \(depth < 32 ? String(cString: strerror(errno)) : "folders within folders").")
+    }
+    defer { closedir(directory) }
+    var names: [[UInt8]] = []
+    while let entry = readdir(directory) {
+      let name = withUnsafeBytes(of: entry.pointee.d_name) { Array($0.prefix { $0 != 0 }) }
+      if name.first != UInt8(ascii: ".") { names.append(name) }
+    }
+    for name in names.sorted(by: { $0.lexicographicallyPrecedes($1) }) {
+      let path = folder.appending(name)
+      let shown = prefix + FilePath(bytes: name).description
+      var status = stat()
+      guard stat(path.cString, &status) == 0 else { continue }
+      switch status.st_mode & mode_t(S_IFMT) {
+      case mode_t(S_IFDIR): try collect(path, below: shown + "/", depth: depth + 1)
+      case mode_t(S_IFREG) where isPicture(path): add(file: path, name: shown)
+      default: break
+      }
+    }
+  }
+
+  private func isPicture(_ path: FilePath) -> Bool {
+    let endings = [".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".avif", ".jxl", ".jp2", ".pdf"]
+    let name = path.name.lowercased()
+    if endings.contains(where: { name.hasSuffix($0) }) { return true }
+    // A file that cannot be opened and has another ending says nothing of being a picture.
+    guard let first = firstBytes(path) else { return false }
+    if first.starts(with: [0x89, 0x50, 0x4E, 0x47]) || first.starts(with: [0xFF, 0xD8, 0xFF]) { return true }
+    switch first.withUnsafeBytes({ ForeignPicture($0) }) {
+    case nil, .empty, .html, .svg, .gitLFSPointer: return false
+    default: return true
+    }
+  }
+
+  private func firstBytes(_ path: FilePath) -> [UInt8]? {
+    let file = open(path.cString, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+    guard file >= 0 else { return nil }
+    defer { close(file) }
+    var bytes = [UInt8](repeating: 0, count: 1024)
+    let count = read(file, &bytes, bytes.count)
+    return count < 0 ? nil : Array(bytes.prefix(count))
+  }
+
+  /// Everything from a pipe or a device.
+  private func contents(of path: FilePath) throws(CommandFailure) -> [UInt8] {
+    let file = open(path.cString, O_RDONLY | O_CLOEXEC)
+    defer { if file >= 0 { close(file) } }
+    guard file >= 0, let bytes = readAll(file) else {
+      throw CommandFailure(.noInput, "\(path): cannot be read: \(String(cString: strerror(errno))).")
+    }
+    return bytes
+  }
+}
+
+/// One picture to look at.
+struct Picture {
+  enum Source {
+    case file(FilePath)
+    /// What could be read only once.
+    case bytes([UInt8])
+    case page(PDFDocument, number: Int, dotsPerInch: Int)
+    case unreadable(LibraryError)
+  }
+
+  let source: Source
+  /// What records call it: the path below the folder, or the file's own name; and the page.
+  let name: String
+  /// The same with the path as it was given.
+  let path: String
+
+  func decoded(upright: Bool) throws(LibraryError) -> RGBImage {
+    let options = DecodingOptions(applyOrientation: upright)
+    do throws(ImageError) {
+      if case .file(let file) = source { return try RGBImage.decode(path: file.cString, options: options) }
+    } catch { throw LibraryError(error) }
+    let bytes = try encodedBytes()
+    var result: Result<RGBImage, ImageError> = .failure(.outOfMemory(bytes: 0))
+    bytes.withUnsafeBytes { bytes in
+      do throws(ImageError) { result = .success(try RGBImage.decode(encoded: bytes, source: path, options: options)) } catch {
+        result = .failure(error)
+      }
+    }
+    do throws(ImageError) { return try result.get() } catch { throw LibraryError(error) }
+  }
+
+  /// The model's vectors of the picture; errors name it.
+  func encoded(
+    by model: Model, upright: Bool, tiles: Int32 = 0, deadline: Double = 0, progress: @escaping (Int, Int) -> Void = { _, _ in }
+  ) throws(LibraryError) -> EncodedImage {
+    if case .file(let file) = source {
+      return try EncodedImage(isUpright: upright, tiles: tiles, deadline: deadline, progress: progress) {
+        fovea_encode_image(model.handle, file.cString, $0, $1)
+      }
+    }
+    let bytes = try encodedBytes()
+    do throws(LibraryError) {
+      return try EncodedImage(isUpright: upright, tiles: tiles, deadline: deadline, progress: progress) {
+        fovea_encode_image_bytes(model.handle, bytes, bytes.count, $0, $1)
+      }
+    } catch {
+      let generic = "encoded image: "
+      guard error.description.hasPrefix(generic) else { throw error }
+      throw LibraryError(status: error.status, description: path + ": " + error.description.dropFirst(generic.count))
+    }
+  }
+
+  /// The bytes of an image file; of a page they are made anew at each call.
+  private func encodedBytes() throws(LibraryError) -> [UInt8] {
+    switch source {
+    case .file: []
+    case .bytes(let bytes): bytes
+    case .page(let document, let number, let dotsPerInch): try document.page(number, dotsPerInch: dotsPerInch)
+    case .unreadable(let error): throw error
+    }
+  }
+}

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+import Shims
+
+/// The text with what would steer a terminal, or turn the direction of the text, written as `\u{1b}`; line ends and tabs stay. Names and
+/// texts out of files go through this on their way to a terminal. Bytes that are not UTF-8 show as `\xff`, see `Arguments`.
+func visible(_ text: String) -> String {
+  var out = String.UnicodeScalarView()
+  for scalar in text.unicodeScalars {
+    switch scalar.value {
+    case 9, 10: out.append(scalar)
+    case 0..<0x20, 0x7F...0x9F, 0x200E, 0x200F, 0x2028...0x202E, 0x2066...0x2069:
+      out += "\\u{\(String(scalar.value, radix: 16))}".unicodeScalars
+    case 0x10FF80...0x10FFFF: out += "\\x\(String(scalar.value & 0xFF, radix: 16))".unicodeScalars
+    default: out.append(scalar)
+    }
+  }
+  return String(out)
+}
+
+/// Nothing is to be done where even this fails.
+func writeToStandardError(_ text: String) {
+  var text = text
+  text.withUTF8 { _ = writeAll(UnsafeRawBufferPointer($0), to: STDERR_FILENO) }
+}
+
+/// To a terminal only what is visible.
+func writeToStandardOutput(_ text: String) throws(CommandFailure) {
+  var text = isatty(STDOUT_FILENO) == 1 ? visible(text) : text
+  let code = text.withUTF8 { writeAll(UnsafeRawBufferPointer($0), to: STDOUT_FILENO) }
+  guard code == 0 else { throw CommandFailure(.output, "standard output: cannot write: \(String(cString: strerror(code)))") }
+}
+
+/// The same for a piece of an answer: whole UTF-8 characters.
+func writeToStandardOutput(_ piece: UnsafeRawBufferPointer) throws(CommandFailure) {
+  try writeToStandardOutput(String(decoding: piece, as: UTF8.self))
+}
+
+/// Returns 0, or the error's number.
+func writeAll(_ bytes: UnsafeRawBufferPointer, to file: Int32) -> Int32 {
+  guard let base = bytes.baseAddress else { return 0 }
+  var done = 0
+  while done < bytes.count {
+    let count = write(file, base + done, bytes.count - done)
+    if count > 0 { done += count; continue }
+    let code = count == 0 ? ENOSPC : shims_errno()
+    if code != EINTR { return code }
+  }
+  return 0
+}
+
+/// Everything from a descriptor to its end; nil where it cannot be read (`errno` says why).
+func readAll(_ file: Int32) -> [UInt8]? {
+  var all: [UInt8] = []
+  var buffer = [UInt8](repeating: 0, count: 1 << 16)
+  while true {
+    let count = read(file, &buffer, buffer.count)
+    if count < 0, shims_errno() == EINTR { continue }
+    guard count >= 0 else { return nil }
+    if count == 0 { return all }
+    all += buffer[..<count]
+  }
+}
+
+func readStandardInput() throws(CommandFailure) -> [UInt8] {
+  guard let all = readAll(STDIN_FILENO) else {
+    throw CommandFailure(.noInput, "standard input: cannot be read: \(String(cString: strerror(shims_errno())))")
+  }
+  return all
+}
