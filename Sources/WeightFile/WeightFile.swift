@@ -81,15 +81,9 @@ package final class WeightFile: @unchecked Sendable {
   /// Frames of a tensor, at least 1. (A raw tensor has frames too: pieces that are checked one by one.)
   package func frameCount(_ record: TensorRecord) -> Int { record.frames.count }
 
-  /// Hints that the tensor's bytes in the file will be read soon.
-  package func willNeed(_ record: TensorRecord) { advise(record, isNeeded: true) }
-
   /// Hints that the tensor's bytes in the file are not needed for a while: resident pages are given back. In-place bytes stay
   /// valid; using them reads the file again.
   package func release(_ record: TensorRecord) { advise(record, isNeeded: false) }
-
-  /// Frees the contexts and scratch memory (a few MiB for each thread that decoded) kept for further frames.
-  package func releaseDecoders() { decoders.empty() }
 
   private func advise(_ record: TensorRecord, isNeeded: Bool) {
     let first = frames[record.frames.lowerBound]

@@ -161,7 +161,6 @@ import WeightFile
       }
       #expect(failures.count == 0)
       #expect(sample.bytes.elementsEqual(memory))
-      file.releaseDecoders()
     }
   }
 
@@ -178,7 +177,6 @@ import WeightFile
     let file = try WeightFile(path: folder.file())
     for s in samples {
       let record = try #require(file.record(s.name))
-      file.willNeed(record)
       let raw = try #require(file.rawBytes(record))
       file.release(record)
       #expect(s.bytes.elementsEqual(UnsafeRawBufferPointer(start: raw, count: record.byteCount)))
