@@ -60,7 +60,7 @@ package final class Model {
     cacheType = options.cacheType
     quantizedTowers = file.records.contains { $0.encoding.isQuantized && !$0.name.hasPrefix("language.") }
     statistics = options.statistics
-    kernels = KernelTable.choose()
+    do { kernels = try KernelTable.choose() } catch { throw FoveaError(.unsupported, error.description) }
     pool = ThreadPool(threads: options.threads)
     do { if options.verify { try file.verify() } } catch { throw FoveaError(error) }
     do {
