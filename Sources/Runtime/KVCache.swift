@@ -41,7 +41,7 @@ package final class KVCache: @unchecked Sendable {
   package init(layers: Int, kvHeads: Int, headSize: Int, capacity: Int, type: CacheType) throws(RuntimeError) {
     guard layers > 0 else { throw .shape(operation: "cache layers", expected: 1, found: layers) }
     guard kvHeads > 0 else { throw .shape(operation: "cache heads", expected: 1, found: kvHeads) }
-    guard headSize > 0, headSize <= 256 else { throw .shape(operation: "cache head size", expected: 256, found: headSize) }
+    guard headSize > 0, headSize <= largestHeadSize else { throw .shape(operation: "cache head size", expected: largestHeadSize, found: headSize) }
     guard capacity > 0 else { throw .shape(operation: "cache capacity", expected: 1, found: capacity) }
     var bytes = type.rowBytes(headSize: headSize)
     for factor in [2, layers, kvHeads, capacity] {
