@@ -37,7 +37,8 @@
  * throw through the library, and must not call back into the session that is running them except for fovea_session_cancel.
  *
  * Environment.  FOVEA_MODEL names the weight file that is loaded when the path is NULL; FOVEA_ISA (scalar, avx2, avxvnni, avx512, neon) picks
- * the instruction set, which changes speed and never an answer.
+ * the instruction set, which changes speed and never an answer. A name that is none of these, or one that this CPU lacks, makes loading
+ * fail with FOVEA_ERROR_UNSUPPORTED and a message that names the value and what the CPU has; an empty value counts as unset.
  */
 #ifndef FOVEA_H
 #define FOVEA_H

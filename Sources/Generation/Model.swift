@@ -59,7 +59,7 @@ package final class Model {
     contextLength = plan.contextLength
     cacheType = options.cacheType
     statistics = options.statistics
-    kernels = KernelTable.choose()
+    do { kernels = try KernelTable.choose() } catch { throw FoveaError(.unsupported, error.description) }
     pool = ThreadPool(threads: options.threads)
     do { if options.verify { try file.verify() } } catch { throw FoveaError(error) }
     do {

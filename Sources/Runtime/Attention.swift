@@ -3,14 +3,12 @@ import Kernels
 import Shims
 
 /// Queries per call: equal parts, multiples of the kernel's 6, and smaller ones where few heads would leave threads idle.
-/// - Parameter largest: queries that one call takes at most: it packs the keys for itself, which costs less the more queries share it.
+/// - Parameter largest: queries that one call takes at most.
 private func queryStep(_ queries: Int, largest: Int, heads: Int, threads: Int) -> Int {
   let perHead = (4 &* threads - 1) / max(heads, 1) + 1  // parts of a head that give each thread about four items
   let parts = max((queries - 1) / largest + 1, min(perHead, (queries - 1) / 32 + 1))
   return ((queries - 1) / parts + 6) / 6 &* 6
 }
-/// Largest head the kernels take.
-private let largestHead = 256
 
 /// Softmax(q·kᵀ / √headSize)·v, every query with every key, for each of `batch` equal slices by itself.
 /// - Parameter qkv: `[batch·n, 3·heads·headSize]`, a row is q | k | v.
@@ -28,14 +26,16 @@ package func attention(qkv: Tensor, batch: Int, heads: Int, headSize: Int, _ ctx
 /// - Parameter qkv: heads of q, of k, of v; `batch·n` rows.
 package func attention(qkv: HeadRows, batch: Int, _ ctx: Context) throws(RuntimeError) -> Tensor {
   guard qkv.heads > 0, qkv.heads % 3 == 0 else { throw .shape(operation: "attention heads", expected: 3, found: qkv.heads) }
-  guard qkv.headSize > 0, qkv.headSize <= largestHead else {
-    throw .shape(operation: "attention head size", expected: largestHead, found: qkv.headSize)
+  guard qkv.headSize > 0, qkv.headSize <= largestHeadSize else {
+    throw .shape(operation: "attention head size", expected: largestHeadSize, found: qkv.headSize)
   }
   guard batch > 0, qkv.rows % batch == 0 else { throw .shape(operation: "attention batch", expected: batch, found: qkv.rows) }
   let heads = qkv.heads / 3
   let y = try ctx.arena.tensor(qkv.rows, heads &* qkv.headSize)
   let slices = (0..<batch &* heads).map { qkv.arguments(slice: $0 / heads, of: batch, head: $0 % heads, to: y, column: $0 % heads &* qkv.headSize) }
-  run(slices, queries: qkv.rows / batch, heads: 1, isInteger: ctx.integerAttention && qkv.rows > batch, ctx)
+  let queries = qkv.rows / batch
+  let arithmetic = AttentionArithmetic(allowsIntegers: ctx.integerAttention, headSize: qkv.headSize, queries: queries)
+  run(slices, queries: queries, heads: 1, arithmetic, ctx)
   return y
 }
 
@@ -167,9 +167,9 @@ private func attention(
   let sharing = heads / cache.kvHeads
   if queries == 1, sharing > 1, cache.kvHeads >= ctx.pool.threads {
     // The heads of one key head as queries of one head: keys and values are unpacked once for all of them. The sums are the same.
-    run((0..<cache.kvHeads).map { a.head($0, sharing: sharing) }, queries: sharing, heads: 1, isInteger: false, ctx)
+    run((0..<cache.kvHeads).map { a.head($0, sharing: sharing) }, queries: sharing, heads: 1, .float, ctx)
   } else {
-    run([a], queries: queries, heads: heads, isInteger: false, ctx)
+    run([a], queries: queries, heads: heads, .float, ctx)
   }
   return y
 }
@@ -213,8 +213,8 @@ private func headSize(of size: Int, _ heads: Int) throws(RuntimeError) -> Int {
 private func attention(
   _ q: Slices, _ k: Slices, _ v: Slices, batch: Int, heads: Int, headSize: Int, _ ctx: Context
 ) throws(RuntimeError) -> Tensor {
-  guard heads > 0, headSize > 0, headSize <= largestHead else {
-    throw .shape(operation: "attention head size", expected: largestHead, found: headSize)
+  guard heads > 0, headSize > 0, headSize <= largestHeadSize else {
+    throw .shape(operation: "attention head size", expected: largestHeadSize, found: headSize)
   }
   guard batch > 0, q.rows % batch == 0 else { throw .shape(operation: "attention batch of queries", expected: batch, found: q.rows) }
   guard k.rows % batch == 0 else { throw .shape(operation: "attention batch of keys", expected: batch, found: k.rows) }
@@ -239,15 +239,18 @@ private func attention(
     a.outputStride = y.columns
     return a
   }
-  run(slices, queries: queries, heads: heads, isInteger: ctx.integerAttention && queries > 1, ctx)
+  let arithmetic = AttentionArithmetic(allowsIntegers: ctx.integerAttention, headSize: headSize, queries: queries)
+  run(slices, queries: queries, heads: heads, arithmetic, ctx)
   return y
 }
 
 /// One item per slice, head and tile of queries. The last queries of a causal slice see most keys, so they go first.
-func run(_ slices: [AttentionArguments], queries: Int, heads: Int, isInteger: Bool, _ ctx: Context) {
+func run(_ slices: [AttentionArguments], queries: Int, heads: Int, _ arithmetic: AttentionArithmetic, _ ctx: Context) {
   guard queries > 0 else { return }
-  let kernel = isInteger ? ctx.kernels.attentionInteger : ctx.kernels.attention
-  let step = queryStep(queries, largest: isInteger ? 600 : 192, heads: slices.count &* heads, threads: ctx.pool.threads)
+  var slices = slices
+  for i in slices.indices { slices[i].arithmetic = arithmetic.code }
+  let kernel = ctx.kernels.attention
+  let step = queryStep(queries, largest: arithmetic.largestStep, heads: slices.count &* heads, threads: ctx.pool.threads)
   let tiles = (queries - 1) / step + 1
   slices.withUnsafeBufferPointer { slices in
     guard let base = slices.baseAddress else { return }

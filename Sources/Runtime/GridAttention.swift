@@ -82,7 +82,7 @@ package func gridAttention(qkv: HeadRows, batch: Int, positions: RelativePositio
   let n = side &* side
   guard qkv.heads > 0, qkv.heads % 3 == 0 else { throw .shape(operation: "grid attention heads", expected: 3, found: qkv.heads) }
   guard batch > 0, qkv.rows == batch &* n else { throw .shape(operation: "grid attention rows", expected: batch &* n, found: qkv.rows) }
-  guard headSize == positions.headSize, headSize <= 256 else {
+  guard headSize == positions.headSize, headSize <= largestHeadSize else {
     throw .shape(operation: "attention head size", expected: positions.headSize, found: headSize)
   }
   let heads = qkv.heads / 3
@@ -113,7 +113,7 @@ package func gridAttention(qkv: HeadRows, batch: Int, positions: RelativePositio
       a.gridWidth = Int64(side)
       return a
     }
-    run(grids, queries: n, heads: 1, isInteger: ctx.integerAttention && n > 1, ctx)
+    run(grids, queries: n, heads: 1, AttentionArithmetic(allowsIntegers: ctx.integerAttention, headSize: headSize, queries: n), ctx)
     first += count
   }
   return y

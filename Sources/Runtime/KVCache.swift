@@ -49,8 +49,8 @@ package final class KVCache: @unchecked Sendable {
     let values = valueSize ?? headSize
     guard layers > 0 else { throw .shape(operation: "cache layers", expected: 1, found: layers) }
     guard kvHeads > 0 else { throw .shape(operation: "cache heads", expected: 1, found: kvHeads) }
-    guard headSize > 0, headSize <= 256 else { throw .shape(operation: "cache head size", expected: 256, found: headSize) }
-    guard values > 0, values <= 256 else { throw .shape(operation: "cache value size", expected: 256, found: values) }
+    guard headSize > 0, headSize <= largestHeadSize else { throw .shape(operation: "cache head size", expected: largestHeadSize, found: headSize) }
+    guard values > 0, values <= largestHeadSize else { throw .shape(operation: "cache value size", expected: largestHeadSize, found: values) }
     guard capacity > 0 else { throw .shape(operation: "cache capacity", expected: 1, found: capacity) }
     widestHead = max(headSize, values)
     var bytes = type.rowBytes(headSize: widestHead)

@@ -95,7 +95,7 @@ package struct Linear {
   package func callAsFunction(_ x: LinearInput, into y: Tensor, _ ctx: Context) throws(RuntimeError) {
     try check(x, y)
     guard x.rows > LinearTiles.registerTile else { return direct(x, y, ctx) }
-    // By way of the cache: a tile writes a cache line here and there, and each would wait for memory by itself.
+    // Through a buffer in the cache: written straight to y, each of a tile's short rows would be a cache miss of its own.
     try run(x, to: y, ctx) { target, _, count, values in
       target.update(from: values, count: count)
     }
@@ -120,7 +120,7 @@ package struct Linear {
     }
   }
 
-  /// The activation of the product, as `next` reads it: the values between two products never leave the cache.
+  /// The activation of the product, as `next` reads it: an epilogue on each tile, so that the values between two products stay in the cache.
   package func callAsFunction(
     _ x: LinearInput, _ activation: Activation, for next: Linear, _ ctx: Context
   ) throws(RuntimeError) -> LinearInput {
@@ -198,7 +198,7 @@ package struct Linear {
     }
   }
 
-  /// Straight into y.
+  /// Without an epilogue, the kernel writing into y.
   private func direct(_ x: LinearInput, _ y: Tensor, _ ctx: Context) {
     guard x.rows > 0 else { return }
     if let statistics = ctx.statistics { statistics.add(x, to: weight, ctx) }
@@ -229,7 +229,7 @@ package struct Linear {
     }
   }
 
-  /// Asks for the cache lines of `count` values that will be written some rows later.
+  /// Prefetches, for writing, the cache lines of `count` values that will be written some rows later.
   @inline(__always)
   private func willWrite(_ values: UnsafeMutablePointer<Float>, _ count: Int) {
     var line = 0
@@ -239,7 +239,7 @@ package struct Linear {
     }
   }
 
-  /// Each tile's results stay in cache until `finish` takes them, row by row: `count` values of outputs first ..< first + count, with two
+  /// Each tile's results stay in the cache until the epilogue `finish` takes them, row by row: `count` values of outputs first ..< first + count, with two
   /// halves as many of the second half.
   private func run(
     _ x: LinearInput, _ tiles: LinearTiles, halves: Int = 1, _ ctx: Context,

@@ -29,7 +29,7 @@ struct LinearTiles {
     self.tokens = tokens
     // Even, for kernels that take two blocks at once.
     let even = unit == 1 ? 2 : unit
-    // One token passes the weights by, whatever their size.
+    // One token uses each weight once, so they need not fit into the cache.
     let fittingBlocks = tokens == 1 ? blocks : min(LinearTiles.weightShare / max(layout.blockStride, 1), LinearTiles.mostBlocks) / halves
     let step = min(max(fittingBlocks / even, 1), (blocks - 1) / even + 1) &* even
     // What a token takes: int8 with scales and sums, or floats; and its results.
@@ -41,15 +41,15 @@ struct LinearTiles {
     let wholeTiles = (tokens - 1) / LinearTiles.registerTile + 1
     let parts = (wholeTiles - 1) / tiles + 1
     tokenStep = ((wholeTiles - 1) / parts + 1) &* LinearTiles.registerTile
-    // Four tiles a thread where the size allows: the last ones even out threads that were held up. A product that is done in
-    // the time a thread takes to wake stays whole.
+    // Four tiles a thread where the size allows, so that the last ones balance the load. A product that takes less time than waking a
+    // thread stays whole.
     let work = layout.byteCount / 64 &* tokens / (LinearTiles.smallestWork / 64) &+ 1
     let tokenTiles = (tokens - 1) / tokenStep + 1
     let wanted = threads == 1 ? 1 : (min(threads &* 4, work) - 1) / tokenTiles + 1
     blockStep = min(step, max((blocks - 1) / wanted + 1, 1))
     if blockStep > 2 { blockStep &= -2 }
     if unit > 1 { blockStep = (blockStep - 1) / unit &* unit &+ unit }
-    // Few tokens stream the weights, and kernels ask for those ahead: a thread's next tile is to be its neighbour.
+    // With few tokens the kernels prefetch the weights that follow: a thread's next tile is to be the neighbour of its last.
     runs = tokens <= LinearTiles.registerTile ? min(threads, (blocks - 1) / blockStep + 1) : 1
   }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Shims
 
-/// Stack memory that a thread of the pool or of the host can be expected to have left: what the attention kernels take too.
+/// Stack memory that a product may take. A thread needs more for attention: see `KernelTable`.
 let largestStackMemory = 192 << 10
 
 /// Calls `body` with `count` floats of uninitialised stack memory, aligned to 64 bytes.

@@ -75,7 +75,7 @@ import WeightFile
     #expect(relative(values(map.values), try c.recorded("map")) < 1e-5)
 
     let sampler = try #require(c.model.system.vision.regionEncoder)
-    let context = Context(kernels: KernelTable.choose(), pool: c.model.pool)
+    let context = Context(kernels: KernelTable.best(), pool: c.model.pool)
     var vectors: [Float] = []
     for region in c.regions {
       let area = try RegionArea(region, width: c.image.width, height: c.image.height, name: "r")

@@ -2,7 +2,7 @@
 import Shims
 
 // libFuzzer target of the weight file: whatever the bytes, opening, decoding and verifying end in a result or a WeightFileError.
-// Tests/Fuzz/weightfile.sh builds it (with AddressSanitizer) and runs it from a few small valid files.
+// Tests/Fuzz/run builds it (with AddressSanitizer) and runs it from a few small valid files.
 
 /// Opens the input twice, as it is and with its checksums made right (a fuzzer does not guess 64-bit hashes), and uses all of it.
 @_cdecl("LLVMFuzzerTestOneInput")

@@ -69,12 +69,13 @@ import Testing
       return bias[base + key / c.gridWidth] + bias[base + AttentionTests.gridHeight(c) + key % c.gridWidth]
     }
 
-    func run(_ table: KernelTable, _ kernel: Kernel = .float, queries: Range<Int>? = nil) -> [Float] {
+    func run(_ table: KernelTable, _ arithmetic: Arithmetic = .float, queries: Range<Int>? = nil) -> [Float] {
       let stride = c.heads * c.headSize
       var output = [Float](repeating: guardValue, count: c.queries * stride + 32)
       var a = AttentionArguments()
       (a.queryStride, a.outputStride) = (stride, stride)
       (a.tokenStride, a.headStride) = (c.kvHeads * c.headSize, c.headSize)
+      a.arithmetic = arithmetic.code
       a.rows = c.isHalf ? FOVEA_ROWS_F16 : FOVEA_ROWS_F32
       (a.heads, a.kvHeads, a.headSize) = (Int64(c.heads), Int64(c.kvHeads), Int64(c.headSize))
       (a.queries, a.keys, a.causalStart) = (Int64(c.queries), Int64(c.keys), Int64(c.causalStart))
@@ -89,8 +90,7 @@ import Testing
             }
             func call(_ k: UnsafeRawPointer?, _ v: UnsafeRawPointer?) {
               (a.query, a.key, a.value, a.output) = (q.baseAddress, k, v, o.baseAddress)
-              let attention = kernel == .float ? table.attention : table.attentionInteger
-              for head in 0..<c.heads { attention(&a, head, range.lowerBound, range.upperBound) }
+              for head in 0..<c.heads { table.attention(&a, head, range.lowerBound, range.upperBound) }
             }
             if c.isHalf {
               halfKey.withUnsafeBytes { k in halfValue.withUnsafeBytes { v in call(k.baseAddress, v.baseAddress) } }
@@ -104,32 +104,46 @@ import Testing
     }
   }
 
-  enum Kernel: CaseIterable { case float, integer }
+  enum Arithmetic: CaseIterable {
+    case float, int8, int12
+    var code: Int32 {
+      switch self {
+      case .float: FOVEA_ATTENTION_F32
+      case .int8: FOVEA_ATTENTION_INT8
+      case .int12: FOVEA_ATTENTION_INT12
+      }
+    }
+  }
 
-  @Test("every variant gives the scalar bits, whole or split by queries", arguments: cases + steep, Kernel.allCases)
-  func everyVariantMatchesScalar(c: Case, kernel: Kernel) {
+  @Test("every variant gives the scalar bits, whole or split by queries", arguments: cases + steep, Arithmetic.allCases)
+  func everyVariantMatchesScalar(c: Case, arithmetic: Arithmetic) {
     let fixture = Fixture(c)
-    let expected = fixture.run(KernelTable.all()[0], kernel)
+    let expected = fixture.run(KernelTable.all()[0], arithmetic)
     #expect(expected.suffix(32).allSatisfy { $0 == guardValue })
     let stride = c.heads * c.headSize
     for table in vectorTables {
-      #expect(bits(fixture.run(table, kernel)) == bits(expected), "\(table.name)")
+      #expect(bits(fixture.run(table, arithmetic)) == bits(expected), "\(table.name)")
       for split in [1, 4] where split < c.queries {
-        let part = fixture.run(table, kernel, queries: split..<c.queries)
+        let part = fixture.run(table, arithmetic, queries: split..<c.queries)
         #expect(bits(Array(part[(split * stride)...])) == bits(Array(expected[(split * stride)...])), "\(table.name) from \(split)")
         #expect(part[0..<split * stride].allSatisfy { $0 == guardValue })
       }
     }
   }
 
-  @Test("scalar agrees with softmax(q·kᵀ)·v in double precision", arguments: cases, Kernel.allCases)
-  func scalarMatchesTheFormula(c: Case, kernel: Kernel) {
+  @Test("scalar agrees with softmax(q·kᵀ)·v in double precision", arguments: cases, Arithmetic.allCases)
+  func scalarMatchesTheFormula(c: Case, arithmetic: Arithmetic) {
     let f = Fixture(c)
-    let y = f.run(KernelTable.all()[0], kernel)
-    // Integers: 12 bits of queries and keys give scores of size s an error of some s / 4000, 8 bits (heads of 64 and more) of some s / 250,
+    let y = f.run(KernelTable.all()[0], arithmetic)
+    // Integers: 12 bits of queries and keys give scores of size s an error of some s / 4000, 8 bits of some s / 250,
     // 11 bits of values one of 4 / 2000, 8 bits one of 4 / 250.
-    let isWide = c.headSize >= 64
-    let tolerance = kernel == .integer ? (c.scoreScale > 1 ? (isWide ? 5e-1 : 3e-2) : isWide ? 4e-2 : 4e-3) : c.scoreScale > 1 ? 2e-5 : 2e-6
+    let isSteep = c.scoreScale > 1
+    let tolerance =
+      switch arithmetic {
+      case .float: isSteep ? 2e-5 : 2e-6
+      case .int8: isSteep ? 5e-1 : 4e-2
+      case .int12: isSteep ? 3e-2 : 4e-3
+      }
     for i in 0..<c.queries {
       for head in 0..<c.heads {
         let kv = head * c.kvHeads / c.heads

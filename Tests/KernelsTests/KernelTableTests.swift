@@ -39,15 +39,22 @@ import Testing
     }
   #endif
 
-  @Test("a name chooses its table; none, or one this CPU lacks, the best")
-  func choice() {
+  @Test("a name chooses its table, no name or an empty one the best; one that this CPU lacks is refused with those it has")
+  func choice() throws {
     let best = "\(KernelTable.all().last!.name)"
     for table in KernelTable.all() {
-      #expect("\(KernelTable.choose("\(table.name)").name)" == "\(table.name)")
+      #expect("\(try KernelTable.choose("\(table.name)").name)" == "\(table.name)")
     }
-    for unknown in ["", "sse9", "AVX2", "scalar "] {
-      #expect("\(KernelTable.choose(unknown).name)" == best)
+    let names = KernelTable.all().map { "\($0.name)" }
+    for unknown in ["sse9", "AVX2", "scalar "] + ["avx2", "avxvnni", "avx512", "neon"].filter({ !names.contains($0) }) {
+      let error = #expect(throws: UnknownInstructionSet.self) { try KernelTable.choose(unknown) }
+      let text = error?.description ?? ""
+      #expect(text.contains("\"\(unknown)\"") && names.allSatisfy { text.contains($0) }, "\(text)")
     }
-    #expect("\(KernelTable.choose(nil).name)" == best)
+    #expect("\(try KernelTable.choose(nil).name)" == best)
+    #expect("\(try KernelTable.choose("").name)" == best)
+    // Whatever the environment holds, the message is one short line.
+    let odd = #expect(throws: UnknownInstructionSet.self) { try KernelTable.choose("a\u{1B}[1m\n" + String(repeating: "é", count: 5000)) }
+    #expect(odd?.name == "a?[1m?" + String(repeating: "?", count: 34))
   }
 }

@@ -12,7 +12,7 @@ import Testing
       TestTensor("idle.weight", random.floats(24 * 16), 16, 24, .f32x16),
     ])
     let statistics = InputStatistics(block: wanted)
-    let ctx = Context(kernels: KernelTable.choose(), pool: ThreadPool(threads: 2), statistics: statistics)
+    let ctx = Context(kernels: KernelTable.best(), pool: ThreadPool(threads: 2), statistics: statistics)
     let (wide, narrow) = (try Linear(root["wide"], from: 40, to: 16), try Linear(root["narrow"], from: 24, to: 16))
     var rows: [[Float]] = []
     for tokens in [1, 7, 3] {

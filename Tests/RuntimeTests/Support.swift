@@ -44,7 +44,7 @@ final class TemporaryFolder {
 
 /// A context of its own for a test.
 func context(threads: Int = 2, limit: Int = .max) -> Context {
-  Context(kernels: KernelTable.choose(), pool: ThreadPool(threads: threads), arena: Arena(limit: limit))
+  Context(kernels: KernelTable.best(), pool: ThreadPool(threads: threads), arena: Arena(limit: limit))
 }
 
 extension Tensor {
@@ -185,7 +185,7 @@ func weights(
 ) throws -> Weights {
   let folder = try TemporaryFolder()
   let file = try WeightFile(path: write(tensors, in: folder, compression), maps: inPlace)
-  return try WeightStore(file, pool: ThreadPool(threads: threads), kernels: KernelTable.choose()).root
+  return try WeightStore(file, pool: ThreadPool(threads: threads), kernels: KernelTable.best()).root
 }
 
 func write(_ tensors: [TestTensor], in folder: TemporaryFolder, _ compression: WeightFileWriter.Compression) throws -> String {

@@ -103,7 +103,7 @@ import WeightFile
     let tensors = try sample()
     let file = try WeightFile(path: write(tensors, in: folder, .zstd))
     var reports: [(Int, Int)] = []
-    _ = try WeightStore(file, pool: ThreadPool(threads: 2), kernels: KernelTable.choose()) { done, total in
+    _ = try WeightStore(file, pool: ThreadPool(threads: 2), kernels: KernelTable.best()) { done, total in
       reports.append((done, total))
       return true
     }
@@ -119,12 +119,12 @@ import WeightFile
     let file = try WeightFile(path: write(try sample(), in: folder, .zstd))
     let pool = ThreadPool(threads: 2)
     let refused = #expect(throws: RuntimeError.self) {
-      try WeightStore(file, pool: pool, kernels: KernelTable.choose()) { _, _ in false }
+      try WeightStore(file, pool: pool, kernels: KernelTable.best()) { _, _ in false }
     }
     guard case .cancelled = refused else { throw try #require(refused) }
     let stop = StopSignal()
     let cancelled = #expect(throws: RuntimeError.self) {
-      try WeightStore(file, pool: pool, kernels: KernelTable.choose(), stop: stop) { _, _ in
+      try WeightStore(file, pool: pool, kernels: KernelTable.best(), stop: stop) { _, _ in
         stop.cancel()
         return true
       }
@@ -136,10 +136,10 @@ import WeightFile
     let folder = try TemporaryFolder()
     let file = try WeightFile(path: write(try sample(), in: folder, .zstd))
     let pool = ThreadPool(threads: 2)
-    let error = #expect(throws: RuntimeError.self) { try WeightStore(file, pool: pool, kernels: KernelTable.choose(), limit: 1 << 20) }
+    let error = #expect(throws: RuntimeError.self) { try WeightStore(file, pool: pool, kernels: KernelTable.best(), limit: 1 << 20) }
     guard case .outOfMemory(let bytes) = error else { throw try #require(error) }
     #expect(bytes > 1 << 20)
-    #expect(try WeightStore(file, pool: pool, kernels: KernelTable.choose(), limit: bytes).residentBytes <= bytes)
+    #expect(try WeightStore(file, pool: pool, kernels: KernelTable.best(), limit: bytes).residentBytes <= bytes)
   }
 
   @Test func aDamagedFrameIsAnErrorThatNamesItsTensor() throws {
@@ -150,7 +150,7 @@ import WeightFile
     try bytes.write(to: URL(fileURLWithPath: path))
     let file = try WeightFile(path: path)
     let error = #expect(throws: RuntimeError.self) {
-      try WeightStore(file, pool: ThreadPool(threads: 2), kernels: KernelTable.choose())
+      try WeightStore(file, pool: ThreadPool(threads: 2), kernels: KernelTable.best())
     }
     guard case .weights(let cause) = error else { throw try #require(error) }
     #expect(file.records.contains { cause.description.contains($0.name) })

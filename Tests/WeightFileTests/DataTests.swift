@@ -165,7 +165,6 @@ import WeightFile
       }
       #expect(failures.count == 0)
       #expect(sample.bytes.elementsEqual(memory))
-      file.releaseDecoders()
     }
   }
 

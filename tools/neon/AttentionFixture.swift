@@ -35,9 +35,9 @@ struct AttentionCase {
     AttentionCase(queries: 300, keys: 300, heads: 1, kvHeads: 1, headSize: 64, causalStart: 0),
   ]
 
-  static func name(_ integer: Bool, _ rows: Int32) -> String {
-    if integer { return rows == FOVEA_ROWS_F16 ? "attentionInteger of f16" : "attentionInteger of f32" }
-    return rows == FOVEA_ROWS_F16 ? "attention of f16" : rows == FOVEA_ROWS_INT8 ? "attention of int8" : "attention of f32"
+  static func name(_ arithmetic: Int32, _ rows: Int32) -> String {
+    let kind = arithmetic == FOVEA_ATTENTION_INT8 ? "attention in int8" : arithmetic == FOVEA_ATTENTION_INT12 ? "attention in int12" : "attention"
+    return kind + (rows == FOVEA_ROWS_F16 ? " of f16" : rows == FOVEA_ROWS_INT8 ? " of int8" : " of f32")
   }
 }
 
@@ -83,13 +83,14 @@ struct AttentionFixture {
   }
 
   /// Outputs of queries from `first` on, guards elsewhere.
-  func run(_ table: KernelTable, _ integer: Bool, _ first: Int) -> [Float] {
+  func run(_ table: KernelTable, _ arithmetic: Int32, _ first: Int) -> [Float] {
     let stride = c.heads * c.headSize
     var output = [Float](repeating: guardValue, count: c.queries * stride + 32)
     var a = AttentionArguments()
     (a.queryStride, a.outputStride) = (stride, stride)
     (a.tokenStride, a.headStride, a.scaleStride) = (rowSize, rowSize * c.keys, c.keys)
     a.rows = rows
+    a.arithmetic = arithmetic
     (a.heads, a.kvHeads, a.headSize) = (Int64(c.heads), Int64(c.kvHeads), Int64(c.headSize))
     (a.queries, a.keys, a.causalStart) = (Int64(c.queries), Int64(c.keys), Int64(c.causalStart))
     a.scale = 1 / Float(c.headSize).squareRoot()
@@ -107,7 +108,7 @@ struct AttentionFixture {
                     (a.rowBias, a.columnBias, a.gridWidth) = (base, base + gridHeight, Int64(c.gridWidth))
                     (a.biasStride, a.biasHeadStride) = (c.heads * biasWidth, biasWidth)
                   }
-                  for head in 0..<c.heads { (integer ? table.attentionInteger : table.attention)(&a, head, first, c.queries) }
+                  for head in 0..<c.heads { table.attention(&a, head, first, c.queries) }
                 }
               }
             }

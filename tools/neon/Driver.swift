@@ -35,9 +35,9 @@ struct Driver {
     kernel("quantize") { $0.quantize(table) }
     rows(table)
     kernel("depthwise3x3") { $0.depthwise(table) }
-    for integer in [false, true] {
-      for rows in [FOVEA_ROWS_F32, FOVEA_ROWS_F16, FOVEA_ROWS_INT8] where !(integer && rows == FOVEA_ROWS_INT8) {
-        kernel(AttentionCase.name(integer, rows)) { $0.attention(table, integer, rows) }
+    for arithmetic in [FOVEA_ATTENTION_F32, FOVEA_ATTENTION_INT8, FOVEA_ATTENTION_INT12] {
+      for rows in [FOVEA_ROWS_F32, FOVEA_ROWS_F16, FOVEA_ROWS_INT8] where arithmetic == FOVEA_ATTENTION_F32 || rows != FOVEA_ROWS_INT8 {
+        kernel(AttentionCase.name(arithmetic, rows)) { $0.attention(table, arithmetic, rows) }
       }
     }
   }
@@ -195,11 +195,11 @@ struct Driver {
     }
   }
 
-  private mutating func attention(_ table: KernelTable, _ integer: Bool, _ rows: Int32) {
+  private mutating func attention(_ table: KernelTable, _ arithmetic: Int32, _ rows: Int32) {
     for c in AttentionCase.all where rows != FOVEA_ROWS_INT8 || c.gridWidth == 0 {
       let fixture = AttentionFixture(c, rows: rows, scalar)
       for first in c.queries > 4 ? [0, 1, 4, c.queries - 1] : [0] {
-        compare(bits(fixture.run(table, integer, first)) == bits(fixture.run(scalar, integer, first)))
+        compare(bits(fixture.run(table, arithmetic, first)) == bits(fixture.run(scalar, arithmetic, first)))
       }
     }
   }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Schema
+import Shims
 
 /// An OPT decoder as transformers names it, to ours.
 struct OPTNames {
@@ -13,8 +14,8 @@ struct OPTNames {
     intermediateSize = try config.size("ffn_dim", default: 3072)
     layers = try config.size("num_hidden_layers", default: 12)
     heads = try config.size("num_attention_heads", default: 12)
-    guard layers <= 512, hiddenSize % heads == 0, hiddenSize / heads <= 256 else {
-      throw config.fail("num_attention_heads", "\(heads) heads of at most 256 do not make \(hiddenSize), or too many layers")
+    guard layers <= 512, hiddenSize % heads == 0, hiddenSize / heads <= largestHeadSize else {
+      throw config.fail("num_attention_heads", "\(heads) heads of at most \(largestHeadSize) do not make \(hiddenSize), or too many layers")
     }
     guard try config.size("word_embed_proj_dim", default: hiddenSize) == hiddenSize else {
       throw config.fail("word_embed_proj_dim", "only hidden_size is supported")

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Schema
+import Shims
 
 /// Sizes of a Qwen v1 decoder, with the defaults of its configuration class.
 struct QwenV1Config {
@@ -24,7 +25,7 @@ struct QwenV1Config {
     intermediateSize = both / 2
     guard layers <= 512 else { throw config.fail("num_hidden_layers", "\(layers) is too many") }
     guard heads <= 1024 else { throw config.fail("num_attention_heads", "\(heads) is too many") }
-    guard headSize % 2 == 0, headSize <= 256 else { throw config.fail("kv_channels", "\(headSize) is odd or above 256") }
+    guard headSize % 2 == 0, headSize <= largestHeadSize else { throw config.fail("kv_channels", "\(headSize) is odd or above \(largestHeadSize)") }
     guard try config.double("rotary_pct", default: 1) == 1 else { throw config.fail("rotary_pct", "only 1.0 is supported") }
     guard try config.bool("scale_attn_weights", default: true) else {
       throw config.fail("scale_attn_weights", "only true is supported")

@@ -2,17 +2,17 @@
 #if arch(x86_64)
 import Shims
 
+/// Sixteen products of int8 take two instructions in any case, so numbers of 8 bits stand in pairs, too.
+typealias Int8Product = Pairs
+
 /// Products in `vpmaddwd`, by pairs of int16.
 extension IntegerLanes {
   /// Each lane plus the products of its two int16 with those of `x`.
   @inline(__always) func addingPairs(_ w: IntegerLanes, _ x: IntegerLanes) -> IntegerLanes {
     IntegerLanes(_mm256_add_epi32(a, _mm256_madd_epi16(w.a, x.a)), _mm256_add_epi32(b, _mm256_madd_epi16(w.b, x.b)))
   }
-  /// Never called: sixteen products by pairs are two instructions as well.
-  @inline(__always) func addingQuads(_: IntegerLanes, _: IntegerLanes) -> IntegerLanes { self }
-  @inline(__always) static var multipliesQuads: Bool { false }
   @inline(__always) static var quadOffset: Int32 { 0 }
-  /// What weights of attention are stored less.
+  /// Bias subtracted from stored attention weights.
   @inline(__always) static var weightOffset: Int32 { 0 }
 
   /// Four keys' values in two pairs, the second one `step` rows of pairs on.

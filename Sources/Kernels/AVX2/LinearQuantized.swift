@@ -75,7 +75,7 @@ extension VectorKernels {
     finishBlock(f3, y + t3 * a.yStride, a.bias, block * 16, Int(a.outputs))
   }
 
-  /// Bound by how fast the weights come; `touchScales` tells why they are read in order and without prefetches.
+  /// Bound by reading the weights: see `touchScales`.
   @inline(__always)
   private static func single<F: QuantizedFormat>(_: F.Type, _ a: LinearArguments, _ block: Int, _ token: Int) {
     guard let weights = a.weights, let x = a.x, let xScales = a.xScales, let xOffsets = a.xOffsets, let y = a.y else { return }
@@ -108,7 +108,7 @@ extension VectorKernels {
 /// How weights of one block stand in 64-byte vectors.
 private protocol QuantizedFormat {
   static var inputsPerVector: Int { get }
-  /// What is to be added to a group's sums, of its offset.
+  /// The part of a group's offset that is to be added to its sums.
   static func offset(_ offset: Int32) -> Int32
   /// Adds the products of 32 inputs of four tokens.
   static func add32(

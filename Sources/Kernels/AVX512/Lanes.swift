@@ -98,13 +98,8 @@ struct IntegerLanes {
   @inline(__always) func addingPairs(_ w: IntegerLanes, _ x: IntegerLanes) -> IntegerLanes {
     IntegerLanes(_mm512_dpwssd_epi32(v, w.v, x.v))
   }
-  /// Each lane plus the products of its four int8 `w` with those of `x`, which are stored as x + `quadOffset`: what the result is too large by.
-  @inline(__always) func addingQuads(_ w: IntegerLanes, _ x: IntegerLanes) -> IntegerLanes {
-    IntegerLanes(_mm512_dpbusd_epi32(v, x.v, w.v))
-  }
-  @inline(__always) static var multipliesQuads: Bool { true }
   @inline(__always) static var quadOffset: Int32 { 128 }
-  /// What weights of attention are stored less.
+  /// Bias subtracted from stored attention weights.
   @inline(__always) static var weightOffset: Int32 { 0 }
   @inline(__always) static func - (a: IntegerLanes, b: IntegerLanes) -> IntegerLanes { IntegerLanes(_mm512_sub_epi32(a.v, b.v)) }
   /// The low words of self, and above them those of `high`.
@@ -128,7 +123,7 @@ struct IntegerLanes {
     let (low, high) = (weightWords(a, c, dither), weightWords(b, d, dither + 16))
     let bytes = IntegerLanes(_mm512_mask_mov_epi8(high, 0x5555_5555_5555_5555, _mm512_srli_epi16(low, 8)))
     bytes.store(p)
-    return IntegerLanes().addingQuads(IntegerLanes(repeating: 0x0101_0101), bytes)
+    return Int8Product.adding(IntegerLanes(), Int8Product.repeating(1), bytes)
   }
 
   /// 16 weights, four neighbours in a quad.
@@ -145,6 +140,14 @@ struct IntegerLanes {
     var h = _mm512_sub_epi16(_mm512_set1_epi16(weightSlope), _mm512_mulhi_epu16(fraction, _mm512_set1_epi16(weightCurve)))
     h = _mm512_sub_epi16(_mm512_set1_epi16(weightOne), _mm512_mulhi_epu16(fraction, h))
     return _mm512_add_epi16(_mm512_srlv_epi16(h, _mm512_srli_epi16(y, 12)), _mm512_loadu_si512(dither))
+  }
+}
+
+/// int8 in quads on `vpdpbusd`, whose second operand is unsigned: x is biased by `quadOffset`; the caller subtracts quadOffset · Σw.
+enum Int8Product: QuadProduct {
+  @inline(__always)
+  static func adding(_ sum: IntegerLanes, _ w: IntegerLanes, _ x: IntegerLanes) -> IntegerLanes {
+    IntegerLanes(_mm512_dpbusd_epi32(sum.v, x.v, w.v))
   }
 }
 

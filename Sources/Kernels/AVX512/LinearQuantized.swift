@@ -5,8 +5,8 @@ import Shims
 /// y = x·Wᵀ + bias with int8 or int4 weights on `vpdpbusd`: 64 products an instruction, exact to ScalarKernels.
 ///
 /// Weights are the unsigned operand as they stand in the file (byte = weight + 128, nibble = weight + 8), activations are broadcast 4 bytes
-/// at a time; lane r of an accumulator is output row r of the block. Many tokens: register tiles of 2 blocks × 6 or 12 tokens. Few: a stream
-/// over the weights, block by block.
+/// at a time; lane r of an accumulator is output row r of the block. Six tokens and more: register tiles of 2 blocks × 6 or 12 tokens. Fewer: the
+/// blocks one after the other, read in order.
 extension VectorKernels {
   @export(interface)
   package static func linearQ8(
@@ -31,7 +31,7 @@ extension VectorKernels {
     while block < endBlock {
       let second = block + 1 < endBlock ? block + 1 : block
       var token = firstToken
-      // The first tokens ask for the next blocks' weights.
+      // The first tile prefetches the next blocks' weights.
       if F.isWide, count >= 12, a.group >= 256, second > block, (second + 1) * 16 <= Int(a.outputs) {
         wideStreamTile(a, block, second, token)
         token += 12
@@ -56,7 +56,7 @@ extension VectorKernels {
   }
 
   /// Blocks `first` and `second` (which may be the same) for 6 tokens.
-  /// - Parameter isStream: few tokens use these weights: the next blocks' are asked for meanwhile.
+  /// - Parameter isStream: prefetches the weights of the next blocks.
   @inline(__always)
   private static func tile<F: QuantizedFormat>(
     _: F.Type, _ a: LinearArguments, _ first: Int, _ second: Int, _ token: Int, isStream: Bool
@@ -119,14 +119,14 @@ extension VectorKernels {
     f5.finish(a, first, second, to + 5 * a.yStride)
   }
 
-  /// The same for 12 tokens of int8 and two whole blocks, with fewer loads. The integer sums take 24 registers, so the float sums wait in y
-  /// between groups, which pays where groups are large.
+  /// The same for 12 tokens of int8 and two whole blocks, with fewer loads. The integer sums take 24 registers, so the float sums are
+  /// accumulated in y, group by group: worth it where groups are large.
   @inline(never)
   private static func wideTile(_ a: LinearArguments, _ first: Int, _ second: Int, _ token: Int) {
     wideTile(a, first, second, token, isStream: false)
   }
 
-  /// `wideTile` that asks for the next blocks' weights. Apart, so that the compiler sees no branch in the loop, which would cost it registers.
+  /// `wideTile` with prefetches of the next blocks' weights. A function of its own: a branch in the loop would cost registers.
   @inline(never)
   private static func wideStreamTile(_ a: LinearArguments, _ first: Int, _ second: Int, _ token: Int) {
     wideTile(a, first, second, token, isStream: true)
@@ -176,7 +176,7 @@ extension VectorKernels {
         k -= 4
       }
       let (scale0, scale1) = (Lanes(half: scales0), Lanes(half: scales1))
-      // The bias comes last, with the last group: −0 until then, which changes no number.
+      // The bias is added with the last group; before it −0, which changes no number.
       let nothing = Lanes(repeating: -0.0)
       let (bias0, bias1) = if g == 1, let bias = a.bias { (Lanes(bias + first * 16), Lanes(bias + second * 16)) } else { (nothing, nothing) }
       @inline(__always) func put(_ t: Int, _ s: IntegerPair, isFirst: Bool) {
@@ -207,8 +207,8 @@ extension VectorKernels {
     }
   }
 
-  /// One block for `count` (1 … 5) tokens: bound by how fast the weights come, which is the memory's speed where they are one stream that the
-  /// processor fetches ahead by itself. Two blocks at a time, or prefetches of our own (it drops them when it is busy), come to two thirds.
+  /// One block for `count` (1 … 5) tokens: bound by reading the weights, at the memory's bandwidth where the hardware prefetcher sees one stream.
+  /// Two blocks at a time, or software prefetches instead, reached two thirds of it.
   @inline(__always)
   private static func few<F: QuantizedFormat>(_: F.Type, _ a: LinearArguments, _ block: Int, _ token: Int, _ count: Int) {
     typealias Two = Tokens<OneToken, OneToken>
@@ -239,7 +239,7 @@ extension VectorKernels {
       var k = group
       while k > 0 {
         if T.count > 2 {
-          // So many products wait for a line that the processor does not see far ahead.
+          // With so many products a line, the hardware prefetcher does not run far enough ahead.
           var line = 0
           while line < 16 / F.inputsPerVector {  // unrolled
             fovea_prefetch_second(w + a.blockStride + 64 * line)
@@ -341,7 +341,7 @@ private protocol TokenSums {
   func finish(_ a: LinearArguments, _ block: Int, _ y: UnsafeMutablePointer<Float>)
 }
 
-/// Two sums: while one waits for the product before, the other goes on.
+/// Two sums hide the latency of `vpdpbusd`.
 private struct OneToken: TokenSums {
   private var s = _mm512_setzero_si512(), t = _mm512_setzero_si512()
   private var f = Lanes()

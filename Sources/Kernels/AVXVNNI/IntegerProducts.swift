@@ -2,19 +2,22 @@
 #if arch(x86_64)
 import Shims
 
-/// Products in `vpdpbusd` and `vpdpwssd`, by quads of int8 and pairs of int16.
+/// int8 in quads on `vpdpbusd`, whose second operand is unsigned: x is biased by `quadOffset`; the caller subtracts quadOffset · Σw.
+enum Int8Product: QuadProduct {
+  @inline(__always)
+  static func adding(_ sum: IntegerLanes, _ w: IntegerLanes, _ x: IntegerLanes) -> IntegerLanes {
+    IntegerLanes(fovea_dpbusd_256(sum.a, x.a, w.a), fovea_dpbusd_256(sum.b, x.b, w.b))
+  }
+}
+
+/// Products in `vpdpwssd`, by pairs of int16.
 extension IntegerLanes {
   /// Each lane plus the products of its two int16 with those of `x`.
   @inline(__always) func addingPairs(_ w: IntegerLanes, _ x: IntegerLanes) -> IntegerLanes {
     IntegerLanes(fovea_dpwssd_256(a, w.a, x.a), fovea_dpwssd_256(b, w.b, x.b))
   }
-  /// Each lane plus the products of its four int8 `w` with those of `x`, which are stored as x + `quadOffset`: what the result is too large by.
-  @inline(__always) func addingQuads(_ w: IntegerLanes, _ x: IntegerLanes) -> IntegerLanes {
-    IntegerLanes(fovea_dpbusd_256(a, x.a, w.a), fovea_dpbusd_256(b, x.b, w.b))
-  }
-  @inline(__always) static var multipliesQuads: Bool { true }
   @inline(__always) static var quadOffset: Int32 { 128 }
-  /// What weights of attention are stored less.
+  /// Bias subtracted from stored attention weights.
   @inline(__always) static var weightOffset: Int32 { 0 }
 
   /// The low bytes of four keys' values in one quad.
@@ -43,7 +46,7 @@ extension IntegerLanes {
       _mm256_or_si256(_mm256_srli_epi16(low.a, 8), _mm256_and_si256(high.a, mask)),
       _mm256_or_si256(_mm256_srli_epi16(low.b, 8), _mm256_and_si256(high.b, mask)))
     bytes.store(p)
-    return IntegerLanes().addingQuads(IntegerLanes(repeating: 0x0101_0101), bytes)
+    return Int8Product.adding(IntegerLanes(), Int8Product.repeating(1), bytes)
   }
 
   /// 16 weights, four neighbours in a quad.

@@ -49,8 +49,7 @@ extension VectorKernels {
     }
   }
 
-  /// One block for the tokens of T. Few of them are bound by how fast the weights come; `touchScales` tells why those are read in order and
-  /// without prefetches.
+  /// One block for the tokens of T. Few of them are bound by reading the weights: see `touchScales`.
   @inline(__always)
   private static func tile<F: QuantizedFormat, T: TokenSums>(_: F.Type, _: T.Type, _ a: LinearArguments, _ block: Int, _ token: Int) {
     guard let weights = a.weights, let values = a.x, let xScales = a.xScales, let xOffsets = a.xOffsets, let y = a.y else { return }
@@ -105,7 +104,7 @@ private enum Q4: QuantizedFormat {
     return IntegerLanes(_mm256_and_si256(bytes.a, mask), _mm256_and_si256(bytes.b, mask))
   }
   @inline(__always) static func second(_ w: UnsafeRawPointer) -> IntegerLanes {
-    // Loaded again: there is no register to keep them in.
+    // Loaded again: no register is left to keep them.
     let bytes = IntegerLanes(fovea_same_address(w))
     return IntegerLanes(fovea_high_nibbles_256(bytes.a), fovea_high_nibbles_256(bytes.b))
   }
@@ -127,7 +126,7 @@ private protocol TokenSums {
   func finish(_ a: LinearArguments, _ block: Int, _ y: UnsafeMutablePointer<Float>)
 }
 
-/// One of 4 … 6 tokens. Their integer sums take 12 of the 16 registers, so the float sums wait in memory between groups.
+/// One of 4 … 6 tokens. Their integer sums take 12 of the 16 registers, so the float sums are spilled between groups.
 private struct OneSum: TokenSums {
   private var s = IntegerLanes()
   private var f = Lanes()
@@ -150,7 +149,7 @@ private struct OneSum: TokenSums {
   }
 }
 
-/// One of 1 … 3 tokens: with two sums, so that they wait less for the products before.
+/// One of 1 … 3 tokens, with two sums to hide the latency of `vpdpbusd`.
 private struct TwoSums: TokenSums {
   private var s = IntegerLanes(), t = IntegerLanes()
   private var f = Lanes()
@@ -211,7 +210,7 @@ extension IntegerLanes {
   /// Adds the products of a quad of weights with the 4 activations at `x`.
   @inline(__always)
   fileprivate mutating func add(_ weights: IntegerLanes, _ x: UnsafeRawPointer) {
-    self = addingQuads(IntegerLanes(repeating: x.assumingMemoryBound(to: Int32.self).pointee), weights)
+    self = Int8Product.adding(self, IntegerLanes(repeating: x.assumingMemoryBound(to: Int32.self).pointee), weights)
   }
 }
 #endif

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-import KernelsScalar
 import Shims
 
 /// The kernels of one instruction set. Which table is used never changes a result: every variant is bit for bit the scalar one.
@@ -43,7 +42,7 @@ package struct KernelTable {
     (
       _ x: UnsafeMutablePointer<Float>, _ cosines: UnsafePointer<Float>, _ sines: UnsafePointer<Float>, _ headSize: Int
     ) -> Void
-  package let attention, attentionInteger:
+  package let attention:
     (UnsafePointer<AttentionArguments>, _ head: Int, _ firstQuery: Int, _ endQuery: Int) -> Void
 
   package let depthwise3x3:
@@ -55,46 +54,16 @@ package struct KernelTable {
   package let halfToFloat: (UnsafePointer<UInt16>, UnsafeMutablePointer<Float>, Int) -> Void
   package let floatToHalf: (UnsafePointer<Float>, UnsafeMutablePointer<UInt16>, Int) -> Void
 
-  /// The best table of this CPU, or the one that the environment's `FOVEA_ISA` (scalar, avx2, avxvnni, avx512, neon) names if the CPU can run it.
-  package static func choose() -> KernelTable { choose(getenv("FOVEA_ISA")) }
-
-  /// The table called `name`, or the best one if there is no name or this CPU has no such table.
-  package static func choose(_ name: UnsafePointer<CChar>?) -> KernelTable {
-    let tables = all()
-    if let name {
-      for table in tables where strcmp(name, UnsafeRawPointer(table.name.utf8Start).assumingMemoryBound(to: CChar.self)) == 0 {
-        return table
-      }
-    }
-    return tables[tables.count - 1]
-  }
-
-  /// Every table this CPU can run, scalar first, best last.
-  package static func all() -> [KernelTable] {
-    var tables = [scalar]
-    #if arch(x86_64)
-      let cpu = CPUFeatures.detected()
-      if cpu.hasAVX2 { tables.append(avx2) }
-      if cpu.hasAVXVNNI { tables.append(avxvnni) }
-      if cpu.hasAVX512 { tables.append(avx512) }
-    #elseif arch(arm64)
-      if fovea_has_dotprod() { tables.append(neon) }
-    #endif
-    return tables
-  }
-}
-
-extension KernelTable {
-  static var scalar: KernelTable {
-    KernelTable(
-      name: "scalar",
-      linearQ8: ScalarKernels.linearQ8, linearQ4: ScalarKernels.linearQ4,
-      linearF16: ScalarKernels.linearF16, linearF32: ScalarKernels.linearF32,
-      quantize: ScalarKernels.quantize, layerNorm: ScalarKernels.layerNorm, rmsNorm: ScalarKernels.rmsNorm,
-      gelu: ScalarKernels.gelu, quickGELU: ScalarKernels.quickGELU, geluTanh: ScalarKernels.geluTanh, silu: ScalarKernels.silu,
-      siluMultiply: ScalarKernels.siluMultiply, add: ScalarKernels.add, softmax: ScalarKernels.softmax,
-      rotate: ScalarKernels.rotate, attention: ScalarKernels.attention,
-      attentionInteger: ScalarKernels.attentionInteger, depthwise3x3: ScalarKernels.depthwise3x3,
-      halfToFloat: ScalarKernels.halfToFloat, floatToHalf: ScalarKernels.floatToHalf)
+  /// The table of an instruction set's kernels.
+  @inline(__always)
+  init<K: KernelSet>(_ name: StaticString, _: K.Type) {
+    self.name = name
+    (linearQ8, linearQ4, linearF16, linearF32) = (K.linearQ8, K.linearQ4, K.linearF16, K.linearF32)
+    quantize = K.quantize
+    (layerNorm, rmsNorm) = (K.layerNorm, K.rmsNorm)
+    (gelu, quickGELU, geluTanh, silu) = (K.gelu, K.quickGELU, K.geluTanh, K.silu)
+    (siluMultiply, add, softmax, rotate) = (K.siluMultiply, K.add, K.softmax, K.rotate)
+    (attention, depthwise3x3) = (K.attention, K.depthwise3x3)
+    (halfToFloat, floatToHalf) = (K.halfToFloat, K.floatToHalf)
   }
 }

@@ -3,77 +3,142 @@
 import Shims
 
 extension VectorKernels {
-  /// softmax(scale · q·kᵀ) · v of one head; order of operations and preconditions as in ScalarKernels, exact to it.
+  /// softmax(scale · q·kᵀ) · v of one head in the arithmetic that the arguments name; order of operations and preconditions as in
+  /// ScalarKernels, exact to it.
   ///
-  /// Some 200 queries of 64 values walk the keys in blocks of 64. A block's keys are transposed to [headSize][64] and its values copied
-  /// dense, so that scores and outputs are register tiles of 6 queries × 16 or 64 columns. A single query reads keys and values in place.
-  /// Best given many queries a call, a multiple of 6: each call packs the keys it sees. Stack: headSize rounded up to 16 · 512 bytes + 128 KiB at most.
+  /// Some hundred queries walk the keys in blocks of 64, packed so that scores and outputs are register tiles of 6 queries × 16 or 64 columns.
+  /// Best given many queries a call, a multiple of 6: each call packs the keys it sees. Stack: 264 KiB at most.
   @export(interface)
   package static func attention(
     _ arguments: UnsafePointer<AttentionArguments>, _ head: Int, _ firstQuery: Int, _ endQuery: Int
   ) {
-    let headSize = Int(arguments.pointee.headSize)
-    guard firstQuery < endQuery, headSize > 0, arguments.pointee.heads > 0 else { return }
-    let queries = AttentionScratch.queries(headSize: headSize, endQuery - firstQuery)
+    let (headSize, count) = (Int(arguments.pointee.headSize), endQuery - firstQuery)
+    guard count > 0, headSize > 0, arguments.pointee.heads > 0 else { return }
+    let floats =
+      switch arguments.pointee.arithmetic {
+      case FOVEA_ATTENTION_INT8: AttentionInt8Tiles.floats(headSize: headSize, queries: AttentionInt8Tiles.queries(headSize: headSize, count))
+      case FOVEA_ATTENTION_INT12: AttentionInt12Tiles.floats(headSize: headSize, queries: AttentionInt12Tiles.queries(headSize: headSize, count))
+      default: AttentionFloatTiles.floats(headSize: headSize, queries: AttentionFloatTiles.queries(headSize: headSize, count))
+      }
     fovea_with_stack(
-      AttentionScratch.floats(headSize: headSize, queries: queries) * 4,
+      floats * 4,
       { context, head, first, end, scratch in
         guard let context, let scratch else { return }
-        VectorKernels.attention(
-          context.assumingMemoryBound(to: AttentionArguments.self).pointee, head, first, end,
-          scratch.assumingMemoryBound(to: Float.self))
+        let (a, memory) = (context.assumingMemoryBound(to: AttentionArguments.self), scratch.assumingMemoryBound(to: Float.self))
+        switch a.pointee.arithmetic {
+        case FOVEA_ATTENTION_INT8: VectorKernels.attentionInt8(a, head, first, end, memory)
+        case FOVEA_ATTENTION_INT12: VectorKernels.attentionInt12(a, head, first, end, memory)
+        default: VectorKernels.attentionFloat(a, head, first, end, memory)
+        }
       }, arguments, head, firstQuery, endQuery)
   }
 
+  // Each in a function of its own, so that the register allocator sees one kernel at a time.
+  @inline(never)
+  private static func attentionFloat(
+    _ a: UnsafePointer<AttentionArguments>, _ head: Int, _ first: Int, _ end: Int, _ memory: UnsafeMutablePointer<Float>
+  ) {
+    walk(AttentionFloatTiles.self, a.pointee, head, first, end, memory)
+  }
+
+  @inline(never)
+  private static func attentionInt8(
+    _ a: UnsafePointer<AttentionArguments>, _ head: Int, _ first: Int, _ end: Int, _ memory: UnsafeMutablePointer<Float>
+  ) {
+    walk(AttentionInt8Tiles.self, a.pointee, head, first, end, memory)
+  }
+
+  @inline(never)
+  private static func attentionInt12(
+    _ a: UnsafePointer<AttentionArguments>, _ head: Int, _ first: Int, _ end: Int, _ memory: UnsafeMutablePointer<Float>
+  ) {
+    walk(AttentionInt12Tiles.self, a.pointee, head, first, end, memory)
+  }
+
+  /// The keys in blocks of 64 for as many queries as the working memory takes, then for the next ones.
   @inline(__always)
-  private static func attention(
-    _ a: AttentionArguments, _ head: Int, _ firstQuery: Int, _ endQuery: Int, _ memory: UnsafeMutablePointer<Float>
+  private static func walk<T: AttentionTiles>(
+    _: T.Type, _ a: AttentionArguments, _ head: Int, _ firstQuery: Int, _ endQuery: Int, _ memory: UnsafeMutablePointer<Float>
   ) {
     guard let keys = a.key, let values = a.value else { return }
-    let queries = AttentionScratch.queries(headSize: Int(a.headSize), endQuery - firstQuery)
-    let s = AttentionScratch(memory, headSize: Int(a.headSize), queries: queries)
+    let queries = T.queries(headSize: Int(a.headSize), endQuery - firstQuery)
+    let tiles = T(memory, headSize: Int(a.headSize), queries: queries)
     let keyHead = head * Int(a.kvHeads) / Int(a.heads)
-    let offset = keyHead * a.headStride
-    let keyScale = a.keyScale.map { $0 + keyHead * a.scaleStride }
-    let valueScale = a.valueScale.map { $0 + keyHead * a.scaleStride }
     var first = firstQuery
     while first < endQuery {
       let count = endQuery - first < queries ? endQuery - first : queries
-      s.begin(a, head, first, count)
+      tiles.begin(a, head, first, count)
       let visible = visibleKeys(a, first + count - 1)
+      let end = T.packsHiddenKeys ? Int(a.keys) : visible
       var start = 0
       while start < visible {
-        let block = visible - start < 64 ? visible - start : 64
-        if count == 1, a.rowBias == nil {
-          s.oneScore(a, keys, values, offset, start, block)
-          if let keyScale { s.scaleScores(keyScale + start, 1, block) }
-          s.weights(a, first, 0, 1, start, block)
-          if let valueScale { s.scaleScores(valueScale + start, 1, block) }
-          s.oneOutput(a, keys, values, offset, start, block, more: visible - start - block < 64 ? visible - start - block : 64)
-        } else {
-          s.packRows(keys, a, offset, start, block)
-          s.transposeKeys(block)
-          s.packRows(values, a, offset, start, block)
-          var i = 0
-          while i < count {
-            let rows = count - i < 6 ? count - i : 6
-            let seen = visibleKeys(a, first + i + rows - 1) - start
-            if seen > 0 {
-              let columns = seen < block ? seen : block
-              s.scores(i, rows, columns)
-              if let keyScale { s.scaleScores(keyScale + start, rows, columns) }
-              addBias(a, head, first + i, rows, start, columns, factor: 1, to: s.score)
-              s.weights(a, first, i, rows, start, columns)
-              if let valueScale { s.scaleScores(valueScale + start, rows, columns) }
-              s.outputs(i, rows, columns)
-            }
-            i += 6
-          }
-        }
+        let block = AttentionBlock(head: head, keyHead: keyHead, start: start, count: end - start < 64 ? end - start : 64, visible: visible)
+        tiles.visit(a, keys, values, block, first, count)
         start += 64
       }
-      s.finish(a, head, first, count)
+      tiles.finish(a, head, first, count)
       first += count
+    }
+  }
+
+  /// How many keys query `i` sees.
+  @inline(__always)
+  static func visibleKeys(_ a: AttentionArguments, _ i: Int) -> Int {
+    if a.causalStart < 0 { return Int(a.keys) }
+    let seen = Int(a.causalStart) + i + 1
+    return seen < Int(a.keys) ? seen : Int(a.keys)
+  }
+}
+
+/// Keys `start ..< start + count` of one head.
+struct AttentionBlock {
+  let head, keyHead: Int
+  let start, count: Int
+  /// Keys that the last of the queries sees.
+  let visible: Int
+
+  /// The head's first key or value, in elements.
+  @inline(__always) func offset(_ a: AttentionArguments) -> Int { keyHead * a.headStride }
+}
+
+/// Working memory of one arithmetic for some queries and one block of keys, and the steps on it.
+protocol AttentionTiles {
+  /// Whether keys of the last block that no query sees are packed with it: rounding takes the largest of all.
+  static var packsHiddenKeys: Bool { get }
+  /// How many queries to take at a time, of `count`.
+  static func queries(headSize: Int, _ count: Int) -> Int
+  /// Size of the working memory.
+  static func floats(headSize: Int, queries: Int) -> Int
+  init(_ memory: UnsafeMutablePointer<Float>, headSize: Int, queries: Int)
+  /// Takes up queries first ..< first + count.
+  func begin(_ a: AttentionArguments, _ head: Int, _ first: Int, _ count: Int)
+  /// Adds a block to the outputs of queries first ..< first + count.
+  func visit(_ a: AttentionArguments, _ keys: UnsafeRawPointer, _ values: UnsafeRawPointer, _ block: AttentionBlock, _ first: Int, _ count: Int)
+  func pack(_ a: AttentionArguments, _ keys: UnsafeRawPointer, _ values: UnsafeRawPointer, _ block: AttentionBlock)
+  /// Scores, weights and outputs of queries first + i ..< first + i + rows (1 … 6), which see `seen` keys of the packed block.
+  func add(_ a: AttentionArguments, _ block: AttentionBlock, _ first: Int, _ i: Int, _ rows: Int, _ seen: Int)
+  /// Divides by the sums of weights and writes the outputs; zeros for a query that saw no key.
+  func finish(_ a: AttentionArguments, _ head: Int, _ first: Int, _ count: Int)
+}
+
+extension AttentionTiles {
+  @inline(__always)
+  func visit(_ a: AttentionArguments, _ keys: UnsafeRawPointer, _ values: UnsafeRawPointer, _ block: AttentionBlock, _ first: Int, _ count: Int) {
+    visitInTiles(a, keys, values, block, first, count)
+  }
+
+  /// Packs the block, then adds it to 6 queries at a time.
+  @inline(__always)
+  func visitInTiles(
+    _ a: AttentionArguments, _ keys: UnsafeRawPointer, _ values: UnsafeRawPointer, _ block: AttentionBlock, _ first: Int, _ count: Int
+  ) {
+    pack(a, keys, values, block)
+    var i = 0
+    while i < count {
+      let rows = count - i < 6 ? count - i : 6
+      let seen = VectorKernels.visibleKeys(a, first + i + rows - 1) - block.start
+      if seen > 0 { add(a, block, first, i, rows, seen < block.count ? seen : block.count) }
+      i += 6
     }
   }
 }

@@ -15,19 +15,30 @@ protocol IntegerColumns {
   func forEach(_ body: (Int, IntegerLanes) -> Void)
 }
 
-/// What a lane of 32 bits holds, and how two of them are multiplied.
+/// What a lane of 32 bits holds, and how two of them are multiplied. Each instruction set has `Int8Product`, for numbers of 8 bits: by quads of
+/// int8 where it multiplies those, else `Pairs`.
 protocol IntegerProduct {
+  /// Numbers in a lane.
+  static var inLane: Int { get }
+  /// `value` in every place, from 0 to 128.
+  static func repeating(_ value: Int32) -> IntegerLanes
+  /// Each lane of `sum` plus the products of the numbers in w and x.
   static func adding(_ sum: IntegerLanes, _ w: IntegerLanes, _ x: IntegerLanes) -> IntegerLanes
 }
 
 enum Pairs: IntegerProduct {
+  @inline(__always) static var inLane: Int { 2 }
+  @inline(__always) static func repeating(_ value: Int32) -> IntegerLanes { IntegerLanes(repeating: value &* 0x0001_0001) }
   @inline(__always)
   static func adding(_ sum: IntegerLanes, _ w: IntegerLanes, _ x: IntegerLanes) -> IntegerLanes { sum.addingPairs(w, x) }
 }
 
-enum Quads: IntegerProduct {
-  @inline(__always)
-  static func adding(_ sum: IntegerLanes, _ w: IntegerLanes, _ x: IntegerLanes) -> IntegerLanes { sum.addingQuads(w, x) }
+/// Four int8.
+protocol QuadProduct: IntegerProduct {}
+
+extension QuadProduct {
+  @inline(__always) static var inLane: Int { 4 }
+  @inline(__always) static func repeating(_ value: Int32) -> IntegerLanes { IntegerLanes(repeating: value &* 0x0101_0101) }
 }
 
 struct IntegerColumns1: IntegerColumns {

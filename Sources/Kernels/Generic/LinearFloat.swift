@@ -22,7 +22,7 @@ extension VectorKernels {
   private static func linear(
     _ a: LinearArguments, _ firstBlock: Int, _ endBlock: Int, _ firstToken: Int, _ endToken: Int, _ element: Element
   ) {
-    let isAlone = (endToken - firstToken) % 6 == 1  // a lone token is cheaper by itself than as a tile of 6
+    let isAlone = (endToken - firstToken) % 6 == 1  // one token left over is cheaper by itself than as a tile of 6
     let end = isAlone ? endToken - 1 : endToken
     if firstToken < end {
       var block = firstBlock
@@ -49,7 +49,7 @@ extension VectorKernels {
     }
   }
 
-  /// Some blocks for all tokens, in runs of inputs whose weights stay in the second-level cache; between runs the sums wait in y.
+  /// Some blocks for all tokens, in runs of inputs whose weights stay in the second-level cache; between runs the sums are kept in y.
   @inline(__always)
   private static func panel<C: Columns>(
     _: C.Type, _ a: LinearArguments, _ block: Int, _ firstToken: Int, _ endToken: Int, _ element: Element

@@ -3,8 +3,8 @@
 import Shims
 
 extension VectorKernels {
-  /// Brings a block's scales, its first `count` bytes, into the cache before its weights, which follow them: so the processor sees one stream
-  /// from lower to higher addresses, and fetches it ahead. Scales read as they are needed are a second, slow one, with which it gives up on both.
+  /// Reads a block's scales, its first `count` bytes, before the weights that follow them. The hardware prefetcher then sees one stream of rising
+  /// addresses; scales read only where they are needed would be a second stream, and it stops following either.
   @inline(__always)
   static func touchScales(_ block: UnsafeRawPointer, _ count: Int) {
     var i = 0

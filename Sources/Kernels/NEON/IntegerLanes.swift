@@ -2,6 +2,16 @@
 #if arch(arm64)
 import Shims
 
+/// int8 in quads on `sdot`, both operands signed.
+enum Int8Product: QuadProduct {
+  @inline(__always)
+  static func adding(_ sum: IntegerLanes, _ w: IntegerLanes, _ x: IntegerLanes) -> IntegerLanes {
+    IntegerLanes(
+      fovea_add_quads_4(sum.a, w.a, x.a), fovea_add_quads_4(sum.b, w.b, x.b), fovea_add_quads_4(sum.c, w.c, x.c),
+      fovea_add_quads_4(sum.d, w.d, x.d))
+  }
+}
+
 /// 16 int32 in four registers.
 struct IntegerLanes {
   var a, b, c, d: int32x4_t
@@ -63,14 +73,8 @@ struct IntegerLanes {
     IntegerLanes(
       fovea_add_pairs_4(a, w.a, x.a), fovea_add_pairs_4(b, w.b, x.b), fovea_add_pairs_4(c, w.c, x.c), fovea_add_pairs_4(d, w.d, x.d))
   }
-  /// Each lane plus the products of its four int8 `w` with those of `x`, both signed.
-  @inline(__always) func addingQuads(_ w: IntegerLanes, _ x: IntegerLanes) -> IntegerLanes {
-    IntegerLanes(
-      fovea_add_quads_4(a, w.a, x.a), fovea_add_quads_4(b, w.b, x.b), fovea_add_quads_4(c, w.c, x.c), fovea_add_quads_4(d, w.d, x.d))
-  }
-  @inline(__always) static var multipliesQuads: Bool { true }
   @inline(__always) static var quadOffset: Int32 { 0 }
-  /// What weights of attention (0 … 255) are stored less, to be signed.
+  /// Bias subtracted from stored attention weights, 0 … 255, to make them signed.
   @inline(__always) static var weightOffset: Int32 { 128 }
 
   /// The low bytes of four keys' values in one quad.

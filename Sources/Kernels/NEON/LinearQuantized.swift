@@ -6,7 +6,7 @@ import Shims
 ///
 /// One register holds 4 inputs of 4 output rows; 16 activations stay in a register, of which an instruction takes one quad for all rows.
 /// - int8: weights back to signed (byte xor 0x80), so no offset is left to add.
-/// - int4: the nibble (0 … 15) is a positive int8; the group's offset takes away the 8 it is too large by.
+/// - int4: the nibble (0 … 15) is a positive int8; the group's offset corrects for its bias of 8.
 /// Register tiles of 1 block × 4 tokens (16 sums, 4 weights, 4 activations of 32 registers); missing tokens repeat the last one.
 extension VectorKernels {
   @export(interface)
@@ -84,7 +84,7 @@ extension VectorKernels {
     finishBlock(f3, y + t3 * a.yStride, a.bias, block * 16, Int(a.outputs))
   }
 
-  /// Bound by how fast the weights come; `touchScales` tells why they are read in order and without prefetches.
+  /// Bound by reading the weights: see `touchScales`.
   @inline(__always)
   private static func single<F: QuantizedFormat>(_: F.Type, _ a: LinearArguments, _ block: Int, _ token: Int) {
     guard let weights = a.weights, let x = a.x, let xScales = a.xScales, let xOffsets = a.xOffsets, let y = a.y else { return }
@@ -98,7 +98,7 @@ extension VectorKernels {
     var g = 0
     var k = 0
     while g < groups {
-      // Two chains of sums a row: an instruction need not wait for the one before.
+      // Two sums a row hide the latency of `sdot`.
       var even = IntegerLanes(), odd = IntegerLanes()
       let end = k + group
       while k < end {
@@ -128,7 +128,7 @@ private struct QuadWeights {
 private protocol QuantizedFormat {
   /// Bytes of 16 inputs.
   static var bytesOf16: Int { get }
-  /// What is to be added to a group's sums, of its offset.
+  /// The part of a group's offset that is to be added to its sums.
   static func offset(_ offset: Int32) -> Int32
   /// Quad 0 … 3 of the 16 inputs at `w`.
   static func weights(_ w: UnsafeRawPointer, _ quad: Int) -> QuadWeights

@@ -2,7 +2,18 @@
 import Shims
 
 extension ScalarKernels {
-  /// softmax(scale · q·kᵀ) · v of one head for queries `firstQuery ..< endQuery`, keys visited once in blocks of 64.
+  /// softmax(scale · q·kᵀ) · v of one head for queries `firstQuery ..< endQuery`, in the arithmetic that the arguments name.
+  package static func attention(
+    _ arguments: UnsafePointer<AttentionArguments>, _ head: Int, _ firstQuery: Int, _ endQuery: Int
+  ) {
+    switch arguments.pointee.arithmetic {
+    case FOVEA_ATTENTION_INT8: attentionInt8(arguments, head, firstQuery, endQuery)
+    case FOVEA_ATTENTION_INT12: attentionInt12(arguments, head, firstQuery, endQuery)
+    default: attentionFloat(arguments, head, firstQuery, endQuery)
+    }
+  }
+
+  /// `attention` in f32, keys visited once in blocks of 64.
   ///
   /// Query i sees its first n keys: all, or min(keys, causalStart + i + 1). Order of operations, the same in every variant:
   /// - score s_j ← fma(q_d · scale, k_jd, s_j) over d ascending, from 0, times the key's scale where it is int8; then s_j + (row bias +
@@ -14,8 +25,8 @@ extension ScalarKernels {
   /// - at the end o_d · (1 / total), the total by folding the lanes 16 → 8 → 4 → 2 → 1. No visible key: zeros.
   /// A block with no visible key changes nothing (c = e⁰ = 1 exactly), so a variant may skip it or not.
   ///
-  /// f16 and int8 keys and values are widened exactly. Head h reads key/value head h · kvHeads / heads. `headSize` ≤ 256, of any value.
-  package static func attention(
+  /// f16 and int8 keys and values are widened exactly. Head h reads key/value head h · kvHeads / heads. `headSize` ≤ `largestHeadSize`, of any value.
+  private static func attentionFloat(
     _ arguments: UnsafePointer<AttentionArguments>, _ head: Int, _ firstQuery: Int, _ endQuery: Int
   ) {
     let a = arguments.pointee

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Shims
 import WeightFile
 
 /// Sizes of an OPT decoder.
@@ -22,7 +23,7 @@ package struct OPTSettings: Settings {
     try f.int("contextLength", &contextLength, in: 1...1_048_576, "Positions that have a learned vector.")
     try f.double("normEpsilon", &normEpsilon, in: 0...1, "Added to the variance in LayerNorm.")
     try f.bool("tiedHead", &tiedHead, default: true, "Whether the embedding table is the output head too.")
-    try f.check(headSize <= 256, "heads", found: "\(heads)", expected: "head size of at most 256")
+    try f.check(headSize <= largestHeadSize, "heads", found: "\(heads)", expected: "head size of at most \(largestHeadSize)")
   }
 
   package var headSize: Int { hiddenSize / heads }

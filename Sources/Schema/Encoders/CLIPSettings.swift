@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Shims
 import WeightFile
 
 /// Sizes of a CLIP vision transformer.
@@ -28,7 +29,7 @@ package struct CLIPSettings: Settings {
     try f.double("normEpsilon", &normEpsilon, in: 0...1, "Added to the variance in LayerNorm.")
     try f.choice("activation", &activation, "Between the two products of the MLP.")
     try f.bool("dropClass", &dropClass, default: true, "Whether the class token is left out of the features.")
-    try f.check(hiddenSize / heads <= 256, "heads", found: "\(heads)", expected: "head size of at most 256")
+    try f.check(hiddenSize / heads <= largestHeadSize, "heads", found: "\(heads)", expected: "head size of at most \(largestHeadSize)")
   }
 
   /// Patches per side of the input.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Shims
 import WeightFile
 
 /// Sizes of a DINOv2 vision transformer.
@@ -29,7 +30,7 @@ package struct DINOv2Settings: Settings {
     try f.int("positionSide", &positionSide, in: 1...1024, "Side of the stored table of positions in patches; the input's is at most 4 times it.")
     try f.double("normEpsilon", &normEpsilon, in: 0...1, "Added to the variance in LayerNorm.")
     try f.bool("normsOutput", &normsOutput, default: true, "Whether features are normed behind the last block.")
-    try f.check(hiddenSize / heads <= 256, "heads", found: "\(heads)", expected: "head size of at most 256")
+    try f.check(hiddenSize / heads <= largestHeadSize, "heads", found: "\(heads)", expected: "head size of at most \(largestHeadSize)")
     // The table is interpolated, so nothing but this bounds the patches.
     try f.check(
       grid <= 4 * positionSide, "patchSize", found: "\(grid) patches a side", expected: "at most 4 times the \(positionSide) of positionSide")

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Shims
 import WeightFile
 
 /// Sizes of Qwen-VL's vision transformer (arXiv:2308.12966 §2.1; OpenCLIP's bigG trunk).
@@ -25,7 +26,7 @@ package struct QwenVisionSettings: Settings {
     try f.int("positionGrid", &positionGrid, in: 1...256, "Side of the stored table of positions in patches; the tile's is at most 4 times it.")
     try f.double("normEpsilon", &normEpsilon, in: 0...1, "Added to the variance in LayerNorm.")
     try f.choice("activation", &activation, "Between the two products of the MLP.")
-    try f.check(hiddenSize / heads <= 256, "heads", found: "\(heads)", expected: "head size of at most 256")
+    try f.check(hiddenSize / heads <= largestHeadSize, "heads", found: "\(heads)", expected: "head size of at most \(largestHeadSize)")
     // The table is interpolated, so nothing but this bounds the patches.
     try f.check(
       grid <= 4 * positionGrid, "patchSize", found: "\(grid) patches a side", expected: "at most 4 times the \(positionGrid) of positionGrid")

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Shims
 import WeightFile
 
 /// Vary's vocabulary network: SAM's image encoder and two convolutions, and how pictures are made to fit it.
@@ -49,7 +50,7 @@ package struct SAMSettings: Settings {
     try f.double("normEpsilon", &normEpsilon, in: 0...1, "Added to the variance in LayerNorm.")
     try f.choice("resize", &resize, "How both sides of an image are squashed to the input's.")
     try f.part(&statistics, scope: "")
-    try f.check(hiddenSize / heads <= 256, "heads", found: "\(heads)", expected: "head size of at most 256")
+    try f.check(hiddenSize / heads <= largestHeadSize, "heads", found: "\(heads)", expected: "head size of at most \(largestHeadSize)")
     try f.check(grid <= 256, "patchSize", found: "\(patchSize)", expected: "at most 256 patches a side")
     // Windows are padded to their size.
     try f.check(windowSize <= max(grid, 14), "windowSize", found: "\(windowSize)", expected: "at most \(max(grid, 14)), the input's side")

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Shims
 import WeightFile
 
 /// HiRes-LLaVA (arXiv:2407.08706). The paper leaves some points open; they are keys.
@@ -98,7 +99,7 @@ package struct SliceRestoreSettings: Settings {
     let exist = Condition.when(!layers.isEmpty, "there is `hires.restoreLayers`")
     try f.divisor("restoreHeads", &heads, of: vision.hiddenSize, in: 1...1024, when: exist, "Heads of the adapters' attention; they divide the tower's width into 256 or less.")
     if exist.holds {
-      try f.check(vision.hiddenSize / heads <= 256, "restoreHeads", found: "\(heads)", expected: "head size of at most 256")
+      try f.check(vision.hiddenSize / heads <= largestHeadSize, "restoreHeads", found: "\(heads)", expected: "head size of at most \(largestHeadSize)")
     }
     try f.choice("restoreWhere", &place, default: .parallel, when: exist, "Whether an adapter stands beside the block's attention or behind it.")
     try f.choice("restoreInput", &source, default: .normed, when: exist, "What an adapter beside attention reads: the block's normed or its raw input.")
@@ -135,7 +136,7 @@ package struct SelfMiningSettings: Settings {
     try f.divisor("samplerHeads", &heads, of: vision.hiddenSize, in: 1...1024, "Heads of the sampler's attention; they divide the tower's width into 256 or less.")
     try f.divisor("samplerKernel", &kernel, of: vision.grid, in: 1...64, "Side of the cells of patches that become a token; it divides a view's side.")
     try f.bool("samplerLocal", &isLocal, default: false, "Whether a token sees only its own cell.")
-    try f.check(vision.hiddenSize / heads <= 256, "samplerHeads", found: "\(heads)", expected: "head size of at most 256")
+    try f.check(vision.hiddenSize / heads <= largestHeadSize, "samplerHeads", found: "\(heads)", expected: "head size of at most \(largestHeadSize)")
   }
 }
 

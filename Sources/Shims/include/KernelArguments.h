@@ -4,6 +4,7 @@
 #define FOVEA_KERNEL_ARGUMENTS_H
 #include <stddef.h>
 #include <stdint.h>
+#include "KernelLimits.h"
 
 /// y = x·Wᵀ (+ bias), W in a packed layout of 16 output rows a block (see Sources/WeightFile/FORMAT.md).
 /// A call computes blocks × tokens of it; the caller splits the rest over threads.
@@ -29,8 +30,14 @@ typedef struct {
 #define FOVEA_ROWS_F16 1
 #define FOVEA_ROWS_INT8 2  ///< with a scale for each token and head; zeros up to a multiple of 16 values
 
+/// What attention computes in: f32, or integers of each row's largest value.
+#define FOVEA_ATTENTION_F32 0
+#define FOVEA_ATTENTION_INT8 1   ///< 8 bits of queries, keys, values and weights; not with FOVEA_ROWS_INT8
+#define FOVEA_ATTENTION_INT12 2  ///< 12 bits of queries, keys and values, 14 bits of weights; not with FOVEA_ROWS_INT8
+
 /// softmax(scale · q·kᵀ) · v for many heads, never building the whole score matrix.
 typedef struct {
+  int32_t arithmetic;       ///< FOVEA_ATTENTION_…
   const float *query;       ///< token i, head h at query + i·queryStride + h·headSize
   size_t queryStride;
   const void *key, *value;  ///< token j, kv head g at base + j·tokenStride + g·headStride, in elements
@@ -38,7 +45,7 @@ typedef struct {
   int32_t rows;             ///< FOVEA_ROWS_…
   const float *keyScale, *valueScale; ///< int8: token j of kv head g is its integers times the scale at + g·scaleStride + j
   size_t scaleStride;
-  int64_t heads, kvHeads, headSize;
+  int64_t heads, kvHeads, headSize; ///< headSize up to `largestHeadSize`
   int64_t queries, keys;
   int64_t causalStart;      ///< query i sees keys 0 … causalStart + i; negative: every query sees every key
   float scale;              ///< usually 1/√headSize

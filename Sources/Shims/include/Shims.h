@@ -22,12 +22,18 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "Atomics.h"
 #include "ErrorText.h"
 #include "Half.h"
 #include "KernelArguments.h"
+#include "KernelLimits.h"
 #include "LibraryPath.h"
+#include "Pages.h"
+#include "Prefetch.h"
 #include "Scratch.h"
+#include "SystemFacts.h"
 #include "Threads.h"
+
 /* open() and errno, which Swift cannot see: one is variadic, the other a macro. */
 static inline int shims_errno(void) { return errno; }
 static inline int shims_open(const char *path, int flags, mode_t mode) { return open(path, flags, mode); }

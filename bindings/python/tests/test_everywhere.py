@@ -75,13 +75,47 @@ def test_the_prompt_can_come_from_standard_input(root, path, answer):
     assert done.stdout.decode() == answer + "\n"
 
 
-@pytest.mark.parametrize("isa", ["scalar", "avx2", "avxvnni", "avx512"])
+INSTRUCTION_SETS = {
+    "scalar": set(),
+    "avx2": {"avx2", "fma", "f16c"},
+    "avxvnni": {"avx2", "fma", "f16c", "avx_vnni"},
+    "avx512": {"avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_vnni"},
+    "neon": {"asimddp"},
+}
+
+
+def cpu_has(isa):
+    try:
+        with open("/proc/cpuinfo") as lines:
+            flags = next((line for line in lines if line.lower().startswith(("flags", "features"))), "")
+    except OSError:
+        pytest.skip("no /proc/cpuinfo to tell what this CPU has")
+    return INSTRUCTION_SETS[isa] <= set(flags.split())
+
+
+@pytest.mark.parametrize("isa", INSTRUCTION_SETS)
 @pytest.mark.parametrize("threads", ["1", "2", "3"])
 def test_instruction_sets_and_threads_change_nothing(root, path, answer, isa, threads):
+    if not cpu_has(isa):
+        pytest.skip(f"this CPU has no {isa}")
     done = fovea_run(root, *run_arguments(path), "--threads", threads, "--json", FOVEA_ISA=isa)
     report = json.loads(done.stdout)
+    assert report["model"]["instruction_set"] == isa
     assert report["text"] == answer
     assert report["model"]["threads"] == int(threads)
+
+
+@pytest.mark.parametrize("isa", ["sse9", "AVX2", *(isa for isa in INSTRUCTION_SETS)])
+def test_an_instruction_set_that_is_not_there_is_refused(root, path, isa):
+    if isa in INSTRUCTION_SETS and cpu_has(isa):
+        pytest.skip(f"this CPU has {isa}")
+    done = fovea_run(root, *run_arguments(path), FOVEA_ISA=isa)
+    assert done.returncode != 0 and done.stdout == b""
+    assert f'"{isa}"'.encode() in done.stderr and b"this CPU has scalar" in done.stderr
+
+
+def test_an_empty_instruction_set_is_none(root, path, answer):
+    assert fovea_run(root, *run_arguments(path), FOVEA_ISA="").stdout.decode() == answer + "\n"
 
 
 @pytest.mark.parametrize(

@@ -29,10 +29,10 @@ struct Bench {
     attention("clip", queries: 577, keys: 577, headSize: 64, heads: 16, causal: -1, isHalf: false)
     attention("clip, 32 queries a call", queries: 577, keys: 577, headSize: 64, heads: 16, causal: -1, isHalf: false, step: 32)
     attention("clip, 96 queries a call", queries: 577, keys: 577, headSize: 64, heads: 16, causal: -1, isHalf: false, step: 96)
-    attention("clip, integer", queries: 577, keys: 577, headSize: 64, heads: 16, causal: -1, isHalf: false, isInteger: true)
-    attention("sam, integer", queries: 196, keys: 196, headSize: 64, heads: 12, causal: -1, isHalf: false, isInteger: true)
-    attention("sam-global, integer", queries: 1024, keys: 4096, headSize: 64, heads: 2, causal: -1, isHalf: false, isInteger: true)
-    attention("bigG, integer", queries: 1024, keys: 1024, headSize: 104, heads: 4, causal: -1, isHalf: false, isInteger: true)
+    attention("clip, integer", queries: 577, keys: 577, headSize: 64, heads: 16, causal: -1, isHalf: false, arithmetic: FOVEA_ATTENTION_INT8)
+    attention("sam, integer", queries: 196, keys: 196, headSize: 64, heads: 12, causal: -1, isHalf: false, arithmetic: FOVEA_ATTENTION_INT8)
+    attention("sam-global, integer", queries: 1024, keys: 4096, headSize: 64, heads: 2, causal: -1, isHalf: false, arithmetic: FOVEA_ATTENTION_INT8)
+    attention("bigG, integer", queries: 1024, keys: 1024, headSize: 104, heads: 4, causal: -1, isHalf: false, arithmetic: FOVEA_ATTENTION_INT8)
     attention("sam", queries: 196, keys: 196, headSize: 64, heads: 12, causal: -1, isHalf: false)
     attention("sam-global", queries: 1024, keys: 4096, headSize: 64, heads: 2, causal: -1, isHalf: false)
     attention("bigG", queries: 1024, keys: 1024, headSize: 104, heads: 4, causal: -1, isHalf: false)
@@ -121,7 +121,7 @@ struct Bench {
     memory.deallocate()
   }
 
-  func attention(_ name: String, queries: Int, keys: Int, headSize: Int, heads: Int, causal: Int, isHalf: Bool, step: Int = .max, isInteger: Bool = false) {
+  func attention(_ name: String, queries: Int, keys: Int, headSize: Int, heads: Int, causal: Int, isHalf: Bool, step: Int = .max, arithmetic: Int32 = FOVEA_ATTENTION_F32) {
     guard wants("attention \(name)") else { return }
     let width = heads * headSize
     let bytes = (queries + 2 * keys) * width * 4
@@ -139,13 +139,13 @@ struct Bench {
     (a.heads, a.kvHeads, a.headSize) = (Int64(heads), Int64(heads), Int64(headSize))
     (a.queries, a.keys, a.causalStart, a.scale) = (Int64(queries), Int64(keys), Int64(causal), 0.125)
     let heads = isScalar ? 1 : heads
-    let kernel = isInteger ? table.attentionInteger : table.attention
+    a.arithmetic = arithmetic
     let seconds = best {
       for head in 0..<heads {
         var first = 0
         while first < queries {
           let end = step < queries - first ? first + step : queries
-          kernel(&a, head, first, end)
+          table.attention(&a, head, first, end)
           first = end
         }
       }

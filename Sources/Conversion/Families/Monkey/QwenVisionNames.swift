@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Schema
+import Shims
 
 /// Sizes of Qwen-VL's tower and Monkey's tiles, the `visual` object of a config.
 struct QwenVisualConfig {
@@ -56,8 +57,8 @@ struct QwenVisualConfig {
     }
     let usualHeads = max(1, outputSize / 128)
     resamplerHeads = try visual.size("resampler_heads", default: usualHeads)
-    guard outputSize % resamplerHeads == 0, outputSize / resamplerHeads <= 256 else {
-      throw visual.fail("output_dim", "\(resamplerHeads) heads of at most 256 do not make \(outputSize)")
+    guard outputSize % resamplerHeads == 0, outputSize / resamplerHeads <= largestHeadSize else {
+      throw visual.fail("output_dim", "\(resamplerHeads) heads of at most \(largestHeadSize) do not make \(outputSize)")
     }
   }
 

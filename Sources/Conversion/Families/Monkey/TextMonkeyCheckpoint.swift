@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Schema
+import Shims
 
 /// What TextMonkey adds to Monkey's layout: modules in shifted windows under `transformer.visual.transformer.window_attention`, and the
 /// token resampler under `transformer.visual.downresampler`. The `visual` object says which are used (`add_window`, `resampler`,
@@ -31,8 +32,8 @@ struct TextMonkeyParts {
     keptTokens = resamples ? try visual.size("r", default: 512) : nil
     let width = plan.source.info(Self.resamplerPrefix + "downsample.weight")?.rows ?? 1024
     tokenHeads = try visual.size("token_resampler_heads", default: max(1, width / 128))
-    guard width % tokenHeads == 0, width / tokenHeads <= 256 else {
-      throw visual.fail("token_resampler_heads", "\(tokenHeads) heads of at most 256 do not make \(width)")
+    guard width % tokenHeads == 0, width / tokenHeads <= largestHeadSize else {
+      throw visual.fail("token_resampler_heads", "\(tokenHeads) heads of at most \(largestHeadSize) do not make \(width)")
     }
     seesWhole = try visual.bool("use_global", default: true)
   }

@@ -2,9 +2,9 @@
 #if HAS_LANES
 import Shims
 
-/// Working memory of `attentionIntegers` for some queries and one block of 64 keys, and the steps on it.
+/// Attention in 12 bits, by pairs of int16: keys and values of a block are rounded and laid out in pairs.
 /// All row-major, `padded` = headSize rounded up to 16; a pair is two int16 in one int32.
-struct AttentionIntegers {
+struct AttentionInt12Tiles: AttentionTiles {
   let headSize, padded: Int
   /// [64, padded]: keys or values before they are rounded.
   let rows: UnsafeMutablePointer<Float>
@@ -12,7 +12,7 @@ struct AttentionIntegers {
   let key: UnsafeMutablePointer<Int32>
   /// [32, padded] pairs: the block's values, two keys in a pair.
   let value: UnsafeMutablePointer<Int32>
-  /// [64], [padded]: the value of one step.
+  /// [64], [padded]: quantisation scales.
   let keyScale, valueScale: UnsafeMutablePointer<Float>
   /// [6, 64]: scores of one tile of queries.
   let score: UnsafeMutablePointer<Float>
@@ -24,7 +24,7 @@ struct AttentionIntegers {
   let output: UnsafeMutablePointer<Float>
   /// [queries, 16]: running sums of weights.
   let sum: UnsafeMutablePointer<Float>
-  /// [queries]: the value of one step times the scale of scores; running maxima, up to a multiple of 16.
+  /// [queries rounded up to 16]: quantisation scale times the scale of scores; running maxima.
   let queryScale, maximum: UnsafeMutablePointer<Float>
   /// [16]: this block's maxima and corrections of one tile.
   let newMaximum, correction: UnsafeMutablePointer<Float>
@@ -65,6 +65,24 @@ struct AttentionIntegers {
     correction = newMaximum + 16
   }
 
+  @inline(__always) static var packsHiddenKeys: Bool { true }
+
+  @inline(__always)
+  func pack(_ a: AttentionArguments, _ keys: UnsafeRawPointer, _ values: UnsafeRawPointer, _ block: AttentionBlock) {
+    VectorKernels.packRows(keys, a, block.offset(a), block.start, block.count, to: rows)
+    packKeys(block.count)
+    VectorKernels.packRows(values, a, block.offset(a), block.start, block.count, to: rows)
+    packValues(block.count)
+  }
+
+  @inline(__always)
+  func add(_ a: AttentionArguments, _ block: AttentionBlock, _ first: Int, _ i: Int, _ rows: Int, _ seen: Int) {
+    scores(i, rows, seen)
+    VectorKernels.addBias(a, block.head, first + i, rows, block.start, seen, factor: log2e, to: score)
+    weights(a, first, i, rows, block.start, seen)
+    outputs(i, rows, seen)
+  }
+
   @inline(__always)
   func begin(_ a: AttentionArguments, _ head: Int, _ first: Int, _ count: Int) {
     guard let source = a.query else { return }
@@ -94,7 +112,7 @@ struct AttentionIntegers {
     }
   }
 
-  /// A row of `padded` values to pairs; returns the value of one step.
+  /// Quantises a row of `padded` values to pairs; returns the quantisation scale.
   @inline(__always)
   private func round(_ x: UnsafePointer<Float>, to row: UnsafeMutablePointer<Int32>) -> Float {
     var maxima = Lanes()
@@ -215,7 +233,7 @@ struct AttentionIntegers {
         // Unseen scores become −∞ here, their weights 0 below.
         var j = 0
         while j < columns {
-          let visible = AttentionScratch.visibleScores(s, j, seen < columns ? seen : columns)
+          let visible = AttentionFloatTiles.visibleScores(s, j, seen < columns ? seen : columns)
           visible.store(s + j)
           maxima = visible.max(maxima)
           j += 16
@@ -289,7 +307,6 @@ struct AttentionIntegers {
     }
   }
 
-  /// Divides by the sums of weights and writes the outputs; zeros for a query that saw no key.
   @inline(__always)
   func finish(_ a: AttentionArguments, _ head: Int, _ first: Int, _ count: Int) {
     guard let destination = a.output else { return }

@@ -2,9 +2,9 @@
 #if HAS_LANES
 import Shims
 
-/// Working memory of `attention` for some queries and one block of 64 keys, and the steps on it.
+/// Attention in f32. A block's keys are transposed to [headSize][64] and its values copied without gaps; a single query reads both in place.
 /// All row-major, `padded` = headSize rounded up to 16.
-struct AttentionScratch {
+struct AttentionFloatTiles: AttentionTiles {
   let headSize, padded: Int
   /// [queries, padded]: queries times scale; running outputs.
   let query, output: UnsafeMutablePointer<Float>
@@ -47,6 +47,34 @@ struct AttentionScratch {
     maximum = sum + queries * 16
     newMaximum = maximum + ((queries + 15) & ~15)
     correction = newMaximum + 16
+  }
+
+  @inline(__always) static var packsHiddenKeys: Bool { false }
+
+  @inline(__always)
+  func visit(_ a: AttentionArguments, _ keys: UnsafeRawPointer, _ values: UnsafeRawPointer, _ block: AttentionBlock, _ first: Int, _ count: Int) {
+    if count == 1, a.rowBias == nil {
+      visitAlone(a, keys, values, block, first)
+    } else {
+      visitInTiles(a, keys, values, block, first, count)
+    }
+  }
+
+  @inline(__always)
+  func pack(_ a: AttentionArguments, _ keys: UnsafeRawPointer, _ values: UnsafeRawPointer, _ block: AttentionBlock) {
+    packRows(keys, a, block.offset(a), block.start, block.count)
+    transposeKeys(block.count)
+    packRows(values, a, block.offset(a), block.start, block.count)
+  }
+
+  @inline(__always)
+  func add(_ a: AttentionArguments, _ block: AttentionBlock, _ first: Int, _ i: Int, _ rows: Int, _ seen: Int) {
+    scores(i, rows, seen)
+    if let scales = a.keyScale { scaleScores(scales + block.keyHead * a.scaleStride + block.start, rows, seen) }
+    VectorKernels.addBias(a, block.head, first + i, rows, block.start, seen, factor: 1, to: score)
+    weights(a, first, i, rows, block.start, seen)
+    if let scales = a.valueScale { scaleScores(scales + block.keyHead * a.scaleStride + block.start, rows, seen) }
+    outputs(i, rows, seen)
   }
 
   @inline(__always)
@@ -196,7 +224,6 @@ struct AttentionScratch {
     }
   }
 
-  /// Divides by the sums of weights and writes the outputs; zeros for a query that saw no key.
   @inline(__always)
   func finish(_ a: AttentionArguments, _ head: Int, _ first: Int, _ count: Int) {
     guard let destination = a.output else { return }

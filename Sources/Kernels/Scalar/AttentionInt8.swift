@@ -2,12 +2,11 @@
 import Shims
 
 extension ScalarKernels {
-  /// `attention` in 8 bits: queries and keys of each token's largest value in the head (they come from products of int8, whose errors are
-  /// larger), weights of the largest in a block of 64 keys, values of a channel's largest in the block.
+  /// `attention` in 8 bits: queries and keys of each token's largest value in the head, weights of the largest in a block of 64 keys, values of a channel's largest in the block.
   ///
   /// Order of operations, the same in every variant:
   /// - q, k → x · (127 / max|x|) over a head's values of a token, rounded half to even; scale max|x| / 127;
-  /// - score t_j = Float(Σ q·k) · keyScale_j in steps of u = queryScale · (scale · log₂ e); with the grid's bias
+  /// - score t_j = Float(Σ q·k) · keyScale_j in units of u = queryScale · (scale · log₂ e); with the grid's bias
   ///   t_j ← fma(t_j, u, bias · log₂ e) and u ← 1;
   /// - the block's largest score T, b = T · u; weights are relative to m: m' = b where b > m + 64 (at first m is −∞), else m;
   ///   f = 2^(b − m'), c = 2^(m − m');
@@ -15,12 +14,12 @@ extension ScalarKernels {
   /// - the sum of weights runs in 16 lanes, lane j mod 16: l ← l · c, then l ← fma(Float(Σ p of the lane), f, l);
   /// - v → v · (127 / max|v|), the maximum over the block's keys for each d; scale max|v| / 127;
   /// - o_d ← o_d · c, then o_d ← fma(Float(Σ p·v), valueScale_d · f, o_d); at the end o_d · (1 / total), the lanes folded 16 → 8 → 4 → 2 → 1.
-  /// As in `attentionInteger` a result depends on later keys only in queries that do not see them; maxima below 1e-30 make zeros.
+  /// As in `attentionInt12` a result depends on later keys only in queries that do not see them; maxima below 1e-30 make zeros.
   ///
   /// Error, 196 to 4096 keys, against exact softmax of the same scores, root mean squares: 0.6 % of values that average out to nothing under
   /// flat weights, 1 % for scores of deviation 1 to 3, 1.8 % where one key outweighs many; 0.6 % is what 8 bits cost the output itself.
   /// Weights of the largest of all keys instead of the block's would lose tails of small ones: 50 % in that last case, with 577 keys.
-  static func attentionBytes(
+  static func attentionInt8(
     _ arguments: UnsafePointer<AttentionArguments>, _ head: Int, _ firstQuery: Int, _ endQuery: Int
   ) {
     let a = arguments.pointee

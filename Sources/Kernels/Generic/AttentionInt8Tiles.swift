@@ -2,10 +2,10 @@
 #if HAS_LANES
 import Shims
 
-/// Working memory of `attentionBytes` for some queries and one block of 64 keys, and the steps on it. Numbers of 8 bits stand in quads of
-/// int8 where instructions multiply those, else in pairs of int16, one quad or pair to an int32.
+/// Attention in 8 bits. Numbers of 8 bits stand in quads of int8 where instructions multiply those, else in pairs of int16, one quad or pair
+/// to an int32.
 /// All row-major, `padded` = headSize rounded up to 16, `columns` = padded / 4 or padded / 2.
-struct AttentionBytes {
+struct AttentionInt8Tiles: AttentionTiles {
   let headSize, padded: Int
   /// [64, padded]: keys or values before they are rounded.
   let rows: UnsafeMutablePointer<Float>
@@ -13,11 +13,11 @@ struct AttentionBytes {
   let key: UnsafeMutablePointer<Int32>
   /// [64]: −`quadOffset` · the sum of a key.
   let keyOffset: UnsafeMutablePointer<Int32>
-  /// [64 / inLane, padded]: the block's values; which keys share a quad or pair is `packValues`' and `weights`' business.
+  /// [64 / inLane, padded]: the block's values. The order of keys in quads or pairs is set by `packValues` and must match `weights`.
   let value: UnsafeMutablePointer<Int32>
-  /// [padded] if weights are stored less `weightOffset`, else nothing: `weightOffset` · the sum of a channel's values.
+  /// [padded] where `weightOffset` ≠ 0, else nothing: `weightOffset` · the sum of a channel's values.
   let valueOffset: UnsafeMutablePointer<Int32>
-  /// [64], [padded]: the value of one step.
+  /// [64], [padded]: quantisation scales.
   let keyScale, valueScale: UnsafeMutablePointer<Float>
   /// [32]: what is added to the weights of the block before they are cut, two int16 in one: those of keys i and 32 + i, then 16 + i and 48 + i.
   let dither: UnsafeMutablePointer<Int32>
@@ -27,19 +27,19 @@ struct AttentionBytes {
   let score: UnsafeMutablePointer<Float>
   /// [6, 64 / inLane]: their weights.
   let weight: UnsafeMutablePointer<Int32>
-  /// [queries, columns], quads stored + `quadOffset`.
+  /// [queries, columns], quads biased by `quadOffset`.
   let query: UnsafeMutablePointer<Int32>
   /// [queries, padded]: running outputs.
   let output: UnsafeMutablePointer<Float>
   /// [queries, 16]: running sums of weights.
   let sum: UnsafeMutablePointer<Float>
-  /// [queries]: the value of one step times the scale of scores; what weights are relative to, up to a multiple of 16.
+  /// [queries rounded up to 16]: quantisation scale times the scale of scores; the score that weights are relative to.
   let queryScale, reference: UnsafeMutablePointer<Float>
   /// [16] each, of one tile: the block's largest scores, factors of its weights and of what was summed before.
   let largest, factor, correction: UnsafeMutablePointer<Float>
 
   /// Numbers in an int32.
-  @inline(__always) static var inLane: Int { IntegerLanes.multipliesQuads ? 4 : 2 }
+  @inline(__always) static var inLane: Int { Int8Product.inLane }
 
   /// Size of `valueOffset`.
   @inline(__always) private static func valueOffsets(_ padded: Int) -> Int { IntegerLanes.weightOffset == 0 ? 0 : padded }
@@ -93,7 +93,24 @@ struct AttentionBytes {
   }
 
   /// Quads or pairs of a query or key.
-  @inline(__always) private var columns: Int { padded / Self.inLane }
+  @inline(__always) var columns: Int { padded / Self.inLane }
+
+  @inline(__always) static var packsHiddenKeys: Bool { true }
+
+  @inline(__always)
+  func pack(_ a: AttentionArguments, _ keys: UnsafeRawPointer, _ values: UnsafeRawPointer, _ block: AttentionBlock) {
+    VectorKernels.packRows(keys, a, block.offset(a), block.start, block.count, to: rows)
+    packKeys(block.count)
+    VectorKernels.packRows(values, a, block.offset(a), block.start, block.count, to: rows)
+    packValues(block.start, block.count)
+  }
+
+  @inline(__always)
+  func add(_ a: AttentionArguments, _ block: AttentionBlock, _ first: Int, _ i: Int, _ rows: Int, _ seen: Int) {
+    scores(a, block.head, first, i, rows, block.start, seen)
+    weights(a, first, i, rows, block.start, block.count)
+    outputs(i, rows, block.count)
+  }
 
   @inline(__always)
   func begin(_ a: AttentionArguments, _ head: Int, _ first: Int, _ count: Int) {
@@ -124,7 +141,7 @@ struct AttentionBytes {
     }
   }
 
-  /// A row of `padded` values to pairs, or to quads with `offset` added; returns the value of one step.
+  /// Quantises a row of `padded` values to pairs, or to quads with `offset` added; returns the quantisation scale.
   @inline(__always)
   private func round(_ x: UnsafePointer<Float>, plus offset: Int32, to row: UnsafeMutableRawPointer) -> Float {
     var maxima = Lanes()
@@ -139,7 +156,7 @@ struct AttentionBytes {
     d = 0
     while d < padded {
       let integers = IntegerLanes(rounding: Lanes(x + d) * inverse, limit: 127)
-      if IntegerLanes.multipliesQuads {
+      if Self.inLane == 4 {
         (integers + IntegerLanes(repeating: offset)).storeLowBytes(row.assumingMemoryBound(to: Int8.self) + d)
       } else {
         integers.storeLowWords(row.assumingMemoryBound(to: Int16.self) + d)
@@ -174,7 +191,7 @@ struct AttentionBytes {
       var sums = IntegerLanes()
       d = 0
       while IntegerLanes.quadOffset != 0, d < columns {
-        sums = sums.addingQuads(IntegerLanes(key + d * 64 + j), IntegerLanes(repeating: IntegerLanes.quadOffset &* 0x0101_0101))
+        sums = Int8Product.adding(sums, IntegerLanes(key + d * 64 + j), Int8Product.repeating(IntegerLanes.quadOffset))
         d += 1
       }
       (IntegerLanes() - sums).store(keyOffset + j)
@@ -184,7 +201,7 @@ struct AttentionBytes {
 
   /// Whether the weights of so few keys stand one after the other, as their values then do.
   @inline(__always)
-  private func isFew(_ block: Int) -> Bool { block <= 16 }
+  func isFew(_ block: Int) -> Bool { block <= 16 }
 
   /// Rounds `rows` to `value`, each column by its own scale: keys i, 16 + i, 32 + i and 48 + i together, where there are few 4i … 4i + 3.
   /// Sets the block's `dither`, too.
@@ -241,12 +258,12 @@ struct AttentionBytes {
   /// `valueOffset` of 16 channels from `d` on.
   @inline(__always)
   private func sumValues(_ d: Int, _ block: Int) {
-    let half = IntegerLanes(repeating: IntegerLanes.weightOffset / 2 &* 0x0101_0101)  // the whole may not fit an int8
+    let half = Int8Product.repeating(IntegerLanes.weightOffset / 2)  // the whole may not fit an int8
     var sums = IntegerLanes()
     var k = 0
     while k < quadsOfKeys(block) {
       let values = IntegerLanes(value + k * padded + d)
-      sums = sums.addingQuads(values, half).addingQuads(values, half)
+      sums = Int8Product.adding(Int8Product.adding(sums, values, half), values, half)
       k += 1
     }
     sums.store(valueOffset + d)
@@ -254,186 +271,6 @@ struct AttentionBytes {
 
   /// Quads or pairs of a channel's values.
   @inline(__always)
-  private func quadsOfKeys(_ block: Int) -> Int { (isFew(block) ? 16 : 64) / Self.inLane }
-
-  /// Scores of queries i ..< i + count with `seen` keys of the block: in steps of the query, but with the grid's bias in units of ln 2.
-  @inline(__always)
-  func scores(_ a: AttentionArguments, _ head: Int, _ first: Int, _ i: Int, _ count: Int, _ start: Int, _ seen: Int) {
-    let isBiased = a.rowBias != nil
-    if isBiased { VectorKernels.gatherBias(a, head, first + i, count, start, seen, factor: log2e, to: bias) }
-    var j = 0
-    while j < seen {
-      if WideIntegerColumns.width > 1, seen - j > 16 * (WideIntegerColumns.width - 1) {
-        scores(WideIntegerColumns.self, i, count, j, isBiased)
-        j += 16 * WideIntegerColumns.width
-      } else {
-        scores(IntegerColumns1.self, i, count, j, isBiased)
-        j += 16
-      }
-    }
-  }
-
-  @inline(__always)
-  private func scores<C: IntegerColumns>(_: C.Type, _ i: Int, _ count: Int, _ j: Int, _ isBiased: Bool) {
-    let (start, a) = (C(keyOffset + j), query + i * columns)
-    let t =
-      IntegerLanes.multipliesQuads
-      ? IntegerTile<C>(Quads.self, start: start, a, stride: columns, rows: count, key + j, step: 256, count: columns)
-      : IntegerTile<C>(Pairs.self, start: start, a, stride: columns, rows: count, key + j, step: 256, count: columns)
-    if isBiased {
-      let last = count - 1
-      storeBiased(t.r0, i, j, 0)
-      storeBiased(t.r1, i, j, last < 1 ? last : 1)
-      storeBiased(t.r2, i, j, last < 2 ? last : 2)
-      storeBiased(t.r3, i, j, last < 3 ? last : 3)
-      storeBiased(t.r4, i, j, last < 4 ? last : 4)
-      storeBiased(t.r5, i, j, last)
-    } else {
-      store(t.r0, j, 0)
-      store(t.r1, j, 1)
-      store(t.r2, j, 2)
-      store(t.r3, j, 3)
-      store(t.r4, j, 4)
-      store(t.r5, j, 5)
-    }
-  }
-
-  @inline(__always)
-  private func store<C: IntegerColumns>(_ row: C, _ j: Int, _ t: Int) {
-    row.forEach { ($1.floats * Lanes(keyScale + j + 16 * $0)).store(score + t * 64 + j + 16 * $0) }
-  }
-
-  @inline(__always)
-  private func storeBiased<C: IntegerColumns>(_ row: C, _ i: Int, _ j: Int, _ t: Int) {
-    let scale = Lanes(repeating: queryScale[i + t])
-    row.forEach {
-      let place = t * 64 + j + 16 * $0
-      Lanes(bias + place).addingProduct($1.floats * Lanes(keyScale + j + 16 * $0), scale).store(score + place)
-    }
-  }
-
-  /// Scores of a tile to weights; the factors of the block's products, sums.
-  @inline(__always)
-  func weights(_ a: AttentionArguments, _ first: Int, _ i: Int, _ count: Int, _ start: Int, _ block: Int) {
-    var t = 0
-    while t < count {
-      let seen = VectorKernels.visibleKeys(a, first + i + t) - start
-      let s = score + t * 64
-      if seen >= 64 {
-        largest[t] = Lanes(s).max(Lanes(s + 16)).max(Lanes(s + 32).max(Lanes(s + 48))).largest
-      } else {
-        // Unseen scores become −∞ here, their weights 0 below.
-        let visible = seen < block ? seen : block
-        var maxima = Lanes(repeating: -.infinity)
-        var j = 0
-        while j < (isFew(block) ? 16 : 64) {
-          let known = AttentionScratch.visibleScores(s, j, visible)
-          known.store(s + j)
-          maxima = known.max(maxima)
-          j += 16
-        }
-        largest[t] = maxima.largest
-      }
-      t += 1
-    }
-    let step = a.rowBias == nil ? Lanes(queryScale + i, count: count) : Lanes(repeating: 1)
-    let (top, before) = (Lanes(largest, count: count) * step, Lanes(reference + i, count: count))
-    let after = Lanes.select(before + Lanes(repeating: 64), isLess: top, top, else: before)
-    after.store(reference + i, count: count)
-    powerOfTwo(top - after).store(factor)
-    // Nothing was summed before the first.
-    if Lanes.select(Lanes(repeating: -.greatestFiniteMagnitude), isLess: before, after - before, else: Lanes()).largest > 0 {
-      powerOfTwo(before - after).store(correction)
-      rescale(i, count)
-    }
-    let (base, limit) = (Lanes(repeating: 8_388_608), Lanes(repeating: 8_388_608 + 65_535))
-    t = 0
-    while t < count {
-      let (s, w) = (UnsafePointer(score + t * 64), weight + t * (64 / Self.inLane))
-      let (top, slope) = (Lanes(repeating: largest[t]), Lanes(repeating: a.rowBias == nil ? queryScale[i + t] * -4096 : -4096))
-      @inline(__always) func fixed(_ j: Int) -> Lanes { base.addingProduct(Lanes(s + j) - top, slope).min(limit) }
-      let total =
-        isFew(block)
-        ? IntegerLanes.storeWeights(fixed(0), dither: dither, to: w)
-        : IntegerLanes.storeWeights(fixed(0), fixed(16), fixed(32), fixed(48), dither: dither, to: w)
-      let lanes = sum + (i + t) * 16
-      Lanes(lanes).addingProduct(total.floats, Lanes(repeating: factor[t])).store(lanes)
-      t += 1
-    }
-  }
-
-  /// Multiplies the outputs and sums of queries i ..< i + count with their corrections. Rarely needed.
-  @inline(never)
-  private func rescale(_ i: Int, _ count: Int) {
-    var t = 0
-    while t < count {
-      let factor = Lanes(repeating: correction[t])
-      var d = 0
-      while d < padded {
-        let o = output + (i + t) * padded + d
-        (Lanes(o) * factor).store(o)
-        d += 16
-      }
-      (Lanes(sum + (i + t) * 16) * factor).store(sum + (i + t) * 16)
-      t += 1
-    }
-  }
-
-  /// output ← output + factor · weights · values for queries i ..< i + count.
-  @inline(__always)
-  func outputs(_ i: Int, _ count: Int, _ block: Int) {
-    var d = 0
-    while d < padded {
-      if WideIntegerColumns.width > 1, padded - d >= 16 * WideIntegerColumns.width {
-        outputs(WideIntegerColumns.self, i, count, block, d)
-        d += 16 * WideIntegerColumns.width
-      } else {
-        outputs(IntegerColumns1.self, i, count, block, d)
-        d += 16
-      }
-    }
-  }
-
-  @inline(__always)
-  private func outputs<C: IntegerColumns>(_: C.Type, _ i: Int, _ count: Int, _ block: Int, _ d: Int) {
-    let (lanes, k) = (64 / Self.inLane, quadsOfKeys(block))
-    let start = IntegerLanes.weightOffset == 0 ? C() : C(valueOffset + d)
-    let t =
-      IntegerLanes.multipliesQuads
-      ? IntegerTile<C>(Quads.self, start: start, weight, stride: lanes, rows: count, value + d, step: padded * 4, count: k)
-      : IntegerTile<C>(Pairs.self, start: start, weight, stride: lanes, rows: count, value + d, step: padded * 4, count: k)
-    add(t.r0, i, d, 0)
-    if count > 1 { add(t.r1, i, d, 1) }
-    if count > 2 { add(t.r2, i, d, 2) }
-    if count > 3 { add(t.r3, i, d, 3) }
-    if count > 4 { add(t.r4, i, d, 4) }
-    if count > 5 { add(t.r5, i, d, 5) }
-  }
-
-  @inline(__always)
-  private func add<C: IntegerColumns>(_ row: C, _ i: Int, _ d: Int, _ t: Int) {
-    let factor = Lanes(repeating: factor[t])
-    row.forEach {
-      let p = output + (i + t) * padded + d + 16 * $0
-      Lanes(p).addingProduct($1.floats, Lanes(valueScale + d + 16 * $0) * factor).store(p)
-    }
-  }
-
-  /// Divides by the sums of weights and writes the outputs; zeros for a query that saw no key.
-  @inline(__always)
-  func finish(_ a: AttentionArguments, _ head: Int, _ first: Int, _ count: Int) {
-    guard let destination = a.output else { return }
-    var i = 0
-    while i < count {
-      let inverse = Lanes(repeating: VectorKernels.visibleKeys(a, first + i) > 0 ? 1 / Lanes(sum + i * 16).sum : 0)
-      let y = destination + (first + i) * a.outputStride + head * headSize
-      var d = 0
-      while d < headSize {
-        (Lanes(output + i * padded + d) * inverse).store(y + d, count: headSize - d < 16 ? headSize - d : 16)
-        d += 16
-      }
-      i += 1
-    }
-  }
+  func quadsOfKeys(_ block: Int) -> Int { (isFew(block) ? 16 : 64) / Self.inLane }
 }
 #endif

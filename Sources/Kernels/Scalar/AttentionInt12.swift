@@ -2,13 +2,12 @@
 import Shims
 
 extension ScalarKernels {
-  /// `attention` in integers, for models whose weights are quantised anyway: in heads of 64 and more `attentionBytes`. Smaller heads belong to
-  /// small models, which feel rounding more: queries and keys keep 12 bits of each token's largest value, weights 14 bits, values 12 bits of
-  /// the largest in a block of 64 keys.
+  /// `attention` in 12 bits: queries and keys of each token's largest value in the head, values of a channel's largest in a block of 64 keys;
+  /// 14 bits of weights.
   ///
   /// Order of operations, the same in every variant:
   /// - q, k → x · (2047 / max|x|) over a head's values of a token, rounded half to even; scale max|x| / 2047;
-  /// - score s_j = Float(Σ q·k) · keyScale_j · (queryScale · (scale · log₂ e)), exact int32 sums (2047² · 64 < 2³¹); then
+  /// - score s_j = Float(Σ q·k) · keyScale_j · (queryScale · (scale · log₂ e)), exact int32 sums (2047² · 256 < 2³¹); then
   ///   fma(bias, log₂ e, s_j) with the grid's bias, if any;
   /// - m' = max(m, the block's visible scores), c = 2^(m − m'), p_j = 2^(s_j − (m' − 14)) rounded;
   /// - the sum of weights runs in 16 lanes, lane j mod 16: l ← l · c, then l ← l + Float(Σ p of the lane);
@@ -17,10 +16,9 @@ extension ScalarKernels {
   ///   folded 16 → 8 → 4 → 2 → 1.
   /// A block's scale of values covers all its keys, seen or not: only for queries that see every key is a result independent of later keys.
   /// Maxima below 1e-30 make zeros.
-  package static func attentionInteger(
+  static func attentionInt12(
     _ arguments: UnsafePointer<AttentionArguments>, _ head: Int, _ firstQuery: Int, _ endQuery: Int
   ) {
-    if arguments.pointee.headSize >= 64 { return attentionBytes(arguments, head, firstQuery, endQuery) }
     let a = arguments.pointee
     guard let query = a.query, let keys = a.key, let values = a.value, let output = a.output, a.heads > 0 else { return }
     let headSize = Int(a.headSize)
@@ -78,7 +76,7 @@ extension ScalarKernels {
     }
   }
 
-  /// What to multiply values with to reach `steps` at most, and the value of one step.
+  /// The inverse of the quantisation scale with which `count` values reach ±`steps`, and the scale.
   @inline(__always)
   static func scales(steps: Float, count: Int, _ value: (Int) -> Float) -> (inverse: Float, scale: Float) {
     var largest: Float = 0
@@ -94,5 +92,5 @@ extension ScalarKernels {
   }
 }
 
-/// Scores are kept in units of ln 2: powers of two are cheaper than of e.
+/// Integer attention keeps scores in units of ln 2: powers of two are cheaper than of e.
 let log2e: Float = 1.442_695_04

@@ -2,12 +2,25 @@
 #if HAS_LANES
 import Shims
 
-/// A single query: keys are turned to columns in registers, values read where they are. Bound by how fast both come: while one block of
-/// keys or values is used, the lines of the one that follows are asked for, in order.
-extension AttentionScratch {
+/// A single query: keys are transposed in registers, values read in place. Bound by reading both: while one block of keys or values is used,
+/// the lines of the next one are prefetched in order.
+extension AttentionFloatTiles {
+  /// Adds a block to the output of query `first`, the only one.
+  @inline(__always)
+  func visitAlone(_ a: AttentionArguments, _ keys: UnsafeRawPointer, _ values: UnsafeRawPointer, _ block: AttentionBlock, _ first: Int) {
+    let (offset, start, count) = (block.offset(a), block.start, block.count)
+    let scales = block.keyHead * a.scaleStride + start
+    oneScore(a, keys, values, offset, start, count)
+    if let keyScale = a.keyScale { scaleScores(keyScale + scales, 1, count) }
+    weights(a, first, 0, 1, start, count)
+    if let valueScale = a.valueScale { scaleScores(valueScale + scales, 1, count) }
+    let more = block.visible - start - count
+    oneOutput(a, keys, values, offset, start, count, more: more < 64 ? more : 64)
+  }
+
   /// Scores of query 0 with a block of `count` keys from `start` on.
   @inline(__always)
-  func oneScore(_ a: AttentionArguments, _ keys: UnsafeRawPointer, _ values: UnsafeRawPointer, _ offset: Int, _ start: Int, _ count: Int) {
+  private func oneScore(_ a: AttentionArguments, _ keys: UnsafeRawPointer, _ values: UnsafeRawPointer, _ offset: Int, _ start: Int, _ count: Int) {
     let element = Element(rows: a.rows)
     if headSize & 15 == 0, count == 64 {
       let place = (start * a.tokenStride + offset) * element.size
@@ -29,7 +42,7 @@ extension AttentionScratch {
   /// output ← output · correction + weights · the block's values.
   /// - Parameter more: keys behind these, at most 64.
   @inline(__always)
-  func oneOutput(
+  private func oneOutput(
     _ a: AttentionArguments, _ keys: UnsafeRawPointer, _ values: UnsafeRawPointer, _ offset: Int, _ start: Int, _ count: Int, more: Int
   ) {
     let element = Element(rows: a.rows)
@@ -53,7 +66,7 @@ extension AttentionScratch {
       end = a.tokenStride == Int(a.headSize) ? base + rows * a.tokenStride * element.size : base
     }
 
-    /// Asks for the next `count` lines, as far as there are any.
+    /// Prefetches the next `count` lines, as far as there are any.
     @inline(__always)
     mutating func advance(_ count: Int) {
       guard next + 64 * count <= end else { return }

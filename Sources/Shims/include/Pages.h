@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Memory from the system in pages. */
+#ifndef FOVEA_SHIMS_PAGES_H
+#define FOVEA_SHIMS_PAGES_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+/// Private zeroed memory, page-aligned, or NULL. Pages take room when they are first written. `sparse`: most may never be, so
+/// the system is not asked whether it has room for all.
+static inline void *_Nullable pages_map(size_t bytes, bool sparse) {
+  void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | (sparse ? MAP_NORESERVE : 0), -1, 0);
+  return p == MAP_FAILED ? NULL : p;
+}
+static inline void pages_unmap(void *_Nonnull p, size_t bytes) { (void)munmap(p, bytes); }
+/// Asks for huge pages, or for none; a hint only.
+static inline void pages_advise_huge(void *_Nonnull p, size_t bytes, bool wanted) {
+#if defined(MADV_HUGEPAGE) && defined(MADV_NOHUGEPAGE)
+  (void)madvise(p, bytes, wanted ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+#endif
+}
+/// Gives the pages back; they read as zeros afterwards. `p` is page-aligned.
+static inline void pages_forget(void *_Nonnull p, size_t bytes) { (void)madvise(p, bytes, MADV_DONTNEED); }
+static inline size_t page_size(void) { long n = sysconf(_SC_PAGESIZE); return n > 0 ? (size_t)n : 4096; }
+
+#endif
