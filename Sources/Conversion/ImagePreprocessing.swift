@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import WeightFile
 
-/// What happens to an image before the vision tower, from preprocessor_config.json and the model's config.
+/// What happens to an image before the vision tower, from the image processor's settings and the model's config.
 package struct ImagePreprocessing {
   let mean, std: [Double]
 
@@ -11,7 +11,7 @@ package struct ImagePreprocessing {
   /// int(255 · mean) per channel, truncated as LLaVA's padding does.
   var meanColour: [Int] { mean.map { Int(($0 * 255).rounded(.towardZero)) } }
 
-  /// - Parameter config: preprocessor_config.json; CLIP's usual values when nil.
+  /// - Parameter config: the image processor's settings; CLIP's usual values when nil.
   /// - Throws: when it asks for something other than bicubic resizing to the tower's size.
   init(_ config: ConfigReader?, imageSize: Int) throws {
     mean = try config?.doubles("image_mean", count: 3) ?? Self.clipMean

@@ -35,8 +35,7 @@ enum Ferret {
     let decoder = LlamaNames(plan, layouts: OriginalLlava.language)
     decoder.plan(plan, text)
 
-    let image = try ImagePreprocessing(
-      try checkpoint.json("preprocessor_config.json", includingTower: true), imageSize: vision.imageSize)
+    let image = try ImagePreprocessing(try checkpoint.imageProcessor(includingTower: true), imageSize: vision.imageSize)
     var entries: [(String, MetadataValue)] = SystemDescription.visionMetadata(vision, used: used, dropClass: true)
     entries += image.metadata(fit: "stretch", cropSize: vision.imageSize)
     if kind != .ferret {
@@ -162,7 +161,7 @@ enum Ferret {
     _ = try OriginalLlava.planProjector(
       plan, config, "localProjector", module: "model.mm_projector_local", from: sizes.hiddenSize, to: text.hiddenSize)
 
-    let processor = try folder?.json("preprocessor_config.json")
+    let processor = try folder?.imageProcessor()
     let mean = try processor?.doubles("image_mean", count: 3) ?? [0.485, 0.456, 0.406]
     let std = try processor?.doubles("image_std", count: 3) ?? [0.229, 0.224, 0.225]
     guard std.allSatisfy({ $0 > 0 }), mean.allSatisfy({ (-1000...1000).contains($0) }) else {

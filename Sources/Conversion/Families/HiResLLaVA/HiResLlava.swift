@@ -23,8 +23,7 @@ enum HiResLlava {
     let decoder = LlamaNames(plan, layouts: OriginalLlava.language)
     decoder.plan(plan, text)
 
-    let image = try ImagePreprocessing(
-      try checkpoint.json("preprocessor_config.json", includingTower: true), imageSize: vision.imageSize)
+    let image = try ImagePreprocessing(try checkpoint.imageProcessor(includingTower: true), imageSize: vision.imageSize)
     entries += SystemDescription.visionMetadata(vision, used: used, dropClass: true)
     entries += image.metadata(fit: "pad", padColour: image.meanColour, cropSize: vision.imageSize)
     entries += [("projector.kind", .string("sampler")), ("projector.hiddenSize", .int(text.hiddenSize))]
