@@ -227,6 +227,10 @@ package final class CheckpointPlan {
       return nil
     }
     used.insert(name)
+    guard info.type.isFloat else {
+      misshapen.append("\(name): numbers of type \(info.type.rawValue), which are codes and no weights; convert the checkpoint from before its quantisation")
+      return nil
+    }
     guard info.shape == shape else {
       misshapen.append("\(name): \(info.shape), expected \(shape)")
       return nil

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Schema
 
-/// What happens to an image before the vision tower, from preprocessor_config.json and the model's config.
+/// What happens to an image before the vision tower, from the image processor's settings and the model's config.
 package struct ImagePreprocessing {
   let statistics: NormalisationSettings
 
@@ -13,7 +13,7 @@ package struct ImagePreprocessing {
     PadSettings(colour: statistics.mean.map { min(max(Int(($0 * 255).rounded(.towardZero)), 0), 255) })
   }
 
-  /// - Parameter config: preprocessor_config.json; CLIP's usual values when nil.
+  /// - Parameter config: the image processor's settings; CLIP's usual values when nil.
   /// - Throws: when it asks for something other than bicubic resizing to the tower's size.
   init(_ config: ConfigReader?, imageSize: Int) throws {
     statistics = NormalisationSettings(

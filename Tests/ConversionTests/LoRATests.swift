@@ -44,7 +44,12 @@ import Testing
   }
 
   @Test func refusesOtherKindsOfAdapter() throws {
-    for (change, words) in [("\"IA3\"", "IA3"), ("\"LORA\", \"use_dora\": true", "use_dora")] {
+    for (change, words) in [
+      ("\"IA3\"", "IA3"), ("\"LORA\", \"use_dora\": true", "use_dora"),
+      ("\"LORA\", \"init_lora_weights\": \"pissa_niter_4\"", "path_initial_model_for_weight_conversion"),
+      ("\"LORA\", \"init_lora_weights\": \"olora\"", "olora"), ("\"LORA\", \"init_lora_weights\": \"loftq\"", "loftq"),
+      ("\"LORA\", \"layer_replication\": [[0, 4]]", "layer_replication"),
+    ] {
       let folder = try folder { $0.replacing("\"LORA\"", with: change) }
       expectFailure(words) {
         _ = try LoRADirectory(path: folder.path).merged(into: SafetensorsFile(path: folder.path + "/base.safetensors"))

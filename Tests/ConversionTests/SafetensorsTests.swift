@@ -31,6 +31,16 @@ import Testing
     (#"{"a":{"dtype":"F8_E4M3","shape":[8],"data_offsets":[0,8]}}"#, "F8_E4M3"),
     (#"{"a":{"shape":[2],"data_offsets":[0,8]}}"#, "no dtype"),
     (#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}"#, "twice"),
+    // As the reference implementation has it: the tensors fill the data, one after another.
+    (#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F32","shape":[3],"data_offsets":[4,16]}}"#, "overlaps"),
+    (#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[2],"data_offsets":[8,16]}}"#, "4 bytes before"),
+    (#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}"#, "8 bytes behind"),
+    (#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[8,16]}}"#, "8 bytes before"),
+    (#"{"__metadata__":{},"__metadata__":{}}"#, "__metadata__ is there twice"),
+    (#"{"__metadata__":{"step":3}}"#, "__metadata__"),
+    (#"{"__metadata__":"pt"}"#, "__metadata__"),
+    ("\u{FEFF}{}", "not a JSON object"),
+    (" {}", "not a JSON object"),
     (#"[1, 2]"#, "not a JSON object"),
     (#"{"a" 1}"#, "JSON, offset"),
   ])

@@ -180,10 +180,10 @@ func weights(_ towers: [String: Tower]) throws -> Weights {
   let writer = try WeightFileWriter(path: path, compression: .none)
   for (scope, tower) in towers.sorted(by: { $0.key < $1.key }) { try tower.add(to: writer, scope: scope) }
   try writer.finish()
-  return try WeightStore(WeightFile(path: path), pool: ThreadPool(threads: 2), kernels: KernelTable.choose()).root
+  return try WeightStore(WeightFile(path: path), pool: ThreadPool(threads: 2), kernels: KernelTable.best()).root
 }
 
-func context() -> Context { Context(kernels: KernelTable.choose(), pool: ThreadPool(threads: 2)) }
+func context() -> Context { Context(kernels: KernelTable.best(), pool: ThreadPool(threads: 2)) }
 
 /// Largest difference to the reference, in parts of its largest value.
 func error(_ x: Tensor, _ expected: [[Double]]) -> Double {

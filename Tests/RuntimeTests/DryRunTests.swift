@@ -7,7 +7,7 @@ import WeightFile
 /// A model's code over a store without weights, on an idle pool, in a sparse arena.
 @Suite struct DryRunTests {
   private func dryContext(threads: Int = 2) -> Context {
-    Context(kernels: KernelTable.choose(), pool: ThreadPool(idleWith: threads), arena: Arena(isSparse: true))
+    Context(kernels: KernelTable.best(), pool: ThreadPool(idleWith: threads), arena: Arena(isSparse: true))
   }
 
   @Test func anIdlePoolCallsNothing() {

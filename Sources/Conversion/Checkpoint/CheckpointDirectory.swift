@@ -5,14 +5,38 @@ import Shims
 package struct CheckpointDirectory {
   package let path: String
 
+  /// - Parameter path: the folder, or a repository's folder in the Hugging Face cache (`models--org--name`), of which the snapshot of `main` is taken.
   /// - Throws: `.cannotRead` when it is not a folder.
   package init(path: String) throws {
     var status = stat()
-    guard stat(path, &status) == 0 else { throw MappedFile.failure(path) }
-    guard status.st_mode & mode_t(S_IFMT) == mode_t(S_IFDIR) else {
-      throw ConversionError.cannotRead(path: path, reason: "not a folder")
+    guard stat(path, &status) == 0 else {
+      if shims_errno() == ENOENT, Self.isHubName(path) {
+        throw ConversionError.cannotRead(
+          path: path, reason: "no such folder; if a repository of the Hugging Face hub is meant, fetch it first: hf download \(path)")
+      }
+      throw MappedFile.failure(path)
     }
-    self.path = path
+    guard status.st_mode & mode_t(S_IFMT) == mode_t(S_IFDIR) else {
+      let kind = try MappedFile(path: path).withBytes { ForeignFile($0) }
+      throw ConversionError.cannotRead(path: path, reason: "not a folder of a checkpoint" + (kind.map { " but \($0.name)" } ?? ""))
+    }
+    self.path = try Self.snapshot(path) ?? path
+  }
+
+  /// Whether the text could be a repository's name, `org/name`.
+  private static func isHubName(_ path: String) -> Bool {
+    let parts = path.split(separator: "/", omittingEmptySubsequences: false)
+    return parts.count == 2 && parts.allSatisfy { !$0.isEmpty && $0.first != "." && $0.first != "~" }
+  }
+
+  /// The snapshot that `refs/main` names, nil where the folder is none of the Hugging Face cache.
+  private static func snapshot(_ path: String) throws -> String? {
+    let reference = path + "/refs/main"
+    guard access(path + "/snapshots", F_OK) == 0, access(path + "/config.json", F_OK) != 0, access(reference, F_OK) == 0 else { return nil }
+    let revision = try MappedFile(path: reference).withBytes { String(decoding: $0.prefix(256), as: UTF8.self) }.filter { !$0.isWhitespace }
+    guard !revision.isEmpty, !revision.hasPrefix("."), revision.allSatisfy({ $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "." || $0 == "-") })
+    else { throw ConversionError.malformed(file: reference, detail: "not the name of a snapshot") }
+    return path + "/snapshots/" + revision
   }
 
   /// The folder's own name: what a model is called when nothing else is known. Never a path.
@@ -48,18 +72,66 @@ package struct CheckpointDirectory {
     return ConfigReader(file: name, value: value)
   }
 
+  /// - Throws: `.unsupported` when the weights are the codes of a quantiser that is not read.
+  static func refuseQuantised(_ config: ConfigReader) throws {
+    guard config.has("quantization_config") else { return }
+    let settings = try config.object("quantization_config")
+    let method = try settings.string("quant_method", default: "an unnamed method")
+    throw ConversionError.unsupported(
+      "\(config.file): weights quantised by \(method); convert the checkpoint that they were made from (its float weights)")
+  }
+
+  /// The image processor's settings: inside processor_config.json, where transformers 5 writes them and looks first, or
+  /// preprocessor_config.json.
+  package func imageProcessor() throws -> ConfigReader? {
+    if let outer = try json("processor_config.json"), outer.has("image_processor") { return try outer.object("image_processor") }
+    return try json("preprocessor_config.json")
+  }
+
   private static let single = ["model.safetensors", "pytorch_model.bin"]
   private static let sharded = ["model.safetensors.index.json", "pytorch_model.bin.index.json"]
 
-  package var hasWeights: Bool { (Self.single + Self.sharded).contains { file($0) != nil } }
+  package var hasWeights: Bool { (Self.single + Self.sharded).contains { file($0) != nil } || !looseShards().isEmpty }
 
-  /// All tensors of the folder: safetensors before pickles, a sharded set before a single file of the same kind.
+  /// All tensors of the folder: safetensors before pickles, a single file before a sharded set of the same kind (an index beside it is a
+  /// stale one, as transformers has it too), shards without an index last.
   package func weights() throws -> any TensorSource {
     for (index, whole) in zip(Self.sharded, Self.single) {
-      if file(index) != nil { return try shards(index) }
       if let full = file(whole) { return try Self.open(full) }
+      if file(index) != nil { return try shards(index) }
+    }
+    let loose = looseShards()
+    if !loose.isEmpty { return try Self.combined(try loose.map { try Self.open(path + "/" + $0) }) }
+    if let gguf = names().first(where: { $0.hasSuffix(".gguf") }) {
+      throw ConversionError.unsupported("\(path)/\(gguf): \(ForeignFile.gguf.name)")
     }
     throw ConversionError.missingFile(directory: path, looked: Self.single + Self.sharded)
+  }
+
+  /// Names of the folder's files, sorted.
+  private func names() -> [String] {
+    guard let folder = opendir(path) else { return [] }
+    defer { closedir(folder) }
+    var names: [String] = []
+    while let entry = readdir(folder) {
+      names.append(withUnsafeBytes(of: &entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) })
+    }
+    return names.sorted()
+  }
+
+  /// `model-00001-of-00003.safetensors` and so on, or the same of `pytorch_model` with `.bin`, when all of them are there.
+  private func looseShards() -> [String] {
+    for (stem, kind) in [("model-", ".safetensors"), ("pytorch_model-", ".bin")] {
+      let shards = names().filter { $0.hasPrefix(stem + "00") && $0.hasSuffix(kind) && $0.contains("-of-") }
+      if let count = shards.first?.dropLast(kind.count).split(separator: "-").last.flatMap({ Int($0) }), count == shards.count { return shards }
+    }
+    return []
+  }
+
+  private static func combined(_ sources: [any TensorSource]) throws -> any TensorSource {
+    let combined = CombinedSource()
+    for source in sources { try combined.add(source) }
+    return combined
   }
 
   /// Opens one weight file by what it is called.
@@ -84,10 +156,6 @@ package struct CheckpointDirectory {
       if files[shard]?.info(name) == nil { missing.append("\(name) (\(shard))") }
     }
     guard missing.isEmpty else { throw ConversionError.tensors(missing: missing, unknown: [], misshapen: []) }
-    let combined = CombinedSource()
-    for shard in order.sorted() {
-      if let source = files[shard] { try combined.add(source) }
-    }
-    return combined
+    return try Self.combined(order.sorted().compactMap { files[$0] })
   }
 }

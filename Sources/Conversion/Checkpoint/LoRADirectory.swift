@@ -22,9 +22,13 @@ package struct LoRADirectory {
     }
     let kind = try config.string("peft_type", default: "LORA")
     guard kind == "LORA" else { throw ConversionError.unsupported("PEFT adapters of type \(kind); LORA is known") }
-    for option in ["use_dora", "fan_in_fan_out"] where try config.bool(option, default: false) {
+    for option in ["use_dora", "fan_in_fan_out", "use_qalora"] where try config.bool(option, default: false) {
       throw ConversionError.unsupported("PEFT option \(option)")
     }
+    for option in ["layer_replication", "target_parameters", "alora_invocation_tokens"] where config.has(option) {
+      throw ConversionError.unsupported("PEFT option \(option)")
+    }
+    try Self.checkInitialisation(config)
     let adapter = try CheckpointDirectory.open(file)
     let whole = CombinedSource()
     try whole.add(base)
@@ -77,6 +81,17 @@ package struct LoRADirectory {
       throw ConversionError.tensors(missing: missing, unknown: unknown.sorted(), misshapen: misshapen)
     }
     return LoRASource(base: whole, pairs: pairs)
+  }
+
+  /// Some ways to begin a training take a part of the base's weights out of them (PiSSA the largest singular values, arXiv:2404.02948; LoftQ
+  /// what quantisation loses). The adapter then belongs to what was left, not to the base itself. PEFT can write it so that it does.
+  private static func checkInitialisation(_ config: ConfigReader) throws {
+    guard let name = config.value["init_lora_weights"]?.string else { return }
+    guard ["gaussian", "eva", "orthogonal"].contains(name.lowercased()) else {
+      throw ConversionError.unsupported(
+        "an adapter with init_lora_weights \(name), which changes the base's weights; save it from PEFT with "
+          + "path_initial_model_for_weight_conversion, or merge it there")
+    }
   }
 
   /// alpha / r, or alpha / √r for rank-stabilised adapters; `alpha_pattern` may give single modules another alpha.

@@ -28,6 +28,7 @@ package final class MappedFile: @unchecked Sendable {
       throw Self.failure(path)
     }
     bytes = UnsafeRawBufferPointer(start: base, count: size)
+    if let kind = ForeignFile(bytes), kind.isInPlaceOfAnother { throw ConversionError.cannotRead(path: path, reason: kind.name) }
   }
 
   /// The error that `errno` names.

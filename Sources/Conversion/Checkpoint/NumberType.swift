@@ -5,6 +5,14 @@ import WeightFile
 package enum NumberType: String, Sendable {
   case f64, f32, f16, bf16, i64, i32, i16, i8, u8, bool
 
+  /// Whether weights may stand in it: integers are codes of a quantised checkpoint, and mean nothing without their scales.
+  package var isFloat: Bool {
+    switch self {
+    case .f64, .f32, .f16, .bf16: true
+    case .i64, .i32, .i16, .i8, .u8, .bool: false
+    }
+  }
+
   package var size: Int {
     switch self {
     case .f64, .i64: 8

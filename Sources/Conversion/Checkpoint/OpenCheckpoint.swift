@@ -40,6 +40,7 @@ package struct OpenCheckpoint {
       throw ConversionError.missingFile(directory: main.path, looked: ["config.json"])
     }
     config = try configured.config()
+    try CheckpointDirectory.refuseQuantised(config)
     self.folders = folders
 
     var source = try main.weights()
@@ -96,6 +97,14 @@ package struct OpenCheckpoint {
   func json(_ name: String, includingTower: Bool = false) throws -> ConfigReader? {
     for folder in folders + (includingTower ? [tower].compactMap { $0 } : []) {
       if let found = try folder.json(name) { return found }
+    }
+    return nil
+  }
+
+  /// The image processor's settings, those of the first folder that has any.
+  func imageProcessor(includingTower: Bool = false) throws -> ConfigReader? {
+    for folder in folders + (includingTower ? [tower].compactMap { $0 } : []) {
+      if let found = try folder.imageProcessor() { return found }
     }
     return nil
   }

@@ -131,6 +131,11 @@ struct PickleMachine {
       case UInt8(ascii: "M"): stack.append(.int(Int(try integer(UInt16.self))))
       case UInt8(ascii: "J"): stack.append(.int(Int(try integer(Int32.self))))
       case 0x8A: stack.append(.int(try longInteger()))  // LONG1
+      case UInt8(ascii: "I"), UInt8(ascii: "L"): stack.append(try decimal(isLong: opcode == UInt8(ascii: "L")))
+      case UInt8(ascii: "F"):
+        guard let value = Double(try line()) else { throw error("not a number") }
+        stack.append(.double(value))
+      case UInt8(ascii: "V"), UInt8(ascii: "S"): stack.append(.string(try textLine(isQuoted: opcode == UInt8(ascii: "S"))))
       case UInt8(ascii: "G"): stack.append(.double(Double(bitPattern: UInt64(bigEndian: try integer(UInt64.self).littleEndian))))
       case UInt8(ascii: "X"): stack.append(.string(try text(try range(try integer(UInt32.self)))))
       case 0x8C: stack.append(.string(try text(try range(try integer(UInt8.self)))))
@@ -152,6 +157,10 @@ struct PickleMachine {
         lists.append(opcode == UInt8(ascii: "l") ? try popToMark() : [])
         stack.append(.list(lists.count - 1))
       case UInt8(ascii: "}"): pushDictionary()
+      case UInt8(ascii: "d"):
+        let items = try popToMark()
+        pushDictionary()
+        try set(items)
       case UInt8(ascii: "a"): try append([try pop()])
       case UInt8(ascii: "e"): try append(try popToMark())
       case UInt8(ascii: "s"):
@@ -161,6 +170,8 @@ struct PickleMachine {
       case UInt8(ascii: "q"): try memorise(Int(try integer(UInt8.self)))
       case UInt8(ascii: "r"): try memorise(Int(try integer(UInt32.self)))
       case 0x94: try memorise(memo.count)
+      case UInt8(ascii: "p"): try memorise(try index())
+      case UInt8(ascii: "g"): try recall(try index())
       case UInt8(ascii: "h"): try recall(Int(try integer(UInt8.self)))
       case UInt8(ascii: "j"): try recall(Int(try integer(UInt32.self)))
       case UInt8(ascii: "c"): stack.append(.global(try global(module: try line(), name: try line())))
@@ -170,6 +181,8 @@ struct PickleMachine {
         }
         stack.append(.global(try global(module: module, name: name)))
       case UInt8(ascii: "Q"): try pushStorage(try pop())
+      case UInt8(ascii: "P"):
+        throw ConversionError.unsupported("\(file): a pickle of protocol 0, which PyTorch itself cannot read back; save it with protocol 2")
       case UInt8(ascii: "R"):
         let arguments = try pop()
         try call(try pop(), arguments)
@@ -177,6 +190,30 @@ struct PickleMachine {
       default: throw error("opcode 0x\(String(opcode, radix: 16)) is not one that a state dictionary needs")
       }
     }
+  }
+
+  // MARK: Values written as text, by protocols 0 and 1
+
+  /// `I` and `L`: a decimal number; `I00` and `I01` are the truth values.
+  private mutating func decimal(isLong: Bool) throws -> Value {
+    let digits = try line()
+    if !isLong, digits == "00" || digits == "01" { return .bool(digits == "01") }
+    guard let value = Int(isLong && digits.last == "L" ? String(digits.dropLast()) : digits) else { throw error("not an integer of 64 bits") }
+    return .int(value)
+  }
+
+  private mutating func index() throws -> Int {
+    guard let index = Int(try line()), index >= 0 else { throw error("not an index") }
+    return index
+  }
+
+  /// `V` and `S`. Names of tensors need no escapes, so none are read.
+  private mutating func textLine(isQuoted: Bool) throws -> String {
+    let text = try line()
+    guard !text.utf8.contains(UInt8(ascii: "\\")) else { throw error("a text with an escape") }
+    guard isQuoted else { return text }
+    guard text.utf8.count >= 2, let quote = text.first, quote == "'" || quote == "\"", text.last == quote else { throw error("a text without quotes") }
+    return String(text.dropFirst().dropLast())
   }
 
   private mutating func longInteger() throws -> Int {
@@ -221,6 +258,11 @@ struct PickleMachine {
     case ("torch._utils", "_rebuild_parameter"): return .rebuildParameter
     case ("torch", _):
       if let type = Self.storageTypes[name] { return .storageType(type) }
+      if name.hasPrefix("float8") { throw ConversionError.unsupported("\(file): tensors of type \(name) (FP8)") }
+    case ("torch._utils", "_rebuild_tensor_v3"):
+      throw ConversionError.unsupported("\(file): tensors of a type that has no storage class (FP8, unsigned of 16 bits and more)")
+    case ("torch._utils", "_rebuild_qtensor"):
+      throw ConversionError.unsupported("\(file): tensors that PyTorch has quantised")
     default: break
     }
     throw ConversionError.refusedGlobal(file: file, name: "\(module).\(name)")

@@ -15,9 +15,10 @@ package final class SafetensorsFile: TensorSource {
     guard length <= UInt64(Self.maximumHeader), let header = file.slice(8, Int(length)) else {
       throw malformed("header length \(length) does not fit the file of \(file.bytes.count) bytes")
     }
-    guard let members = try withExtendedLifetime(file, { try JSONParser.parse(header, file: file.name) }).members else {
-      throw malformed("the header is not a JSON object")
-    }
+    guard header.first == UInt8(ascii: "{"),
+      let members = try withExtendedLifetime(file, { try JSONParser.parse(header, file: file.name) }).members
+    else { throw malformed("the header is not a JSON object") }
+    try Self.checkMetadata(members, malformed)
     let start = 8 + Int(length)
     var tensors: [TensorInfo] = []
     var places: [String: (info: TensorInfo, offset: Int, count: Int)] = [:]
@@ -47,9 +48,36 @@ package final class SafetensorsFile: TensorSource {
       }
       tensors.append(info)
     }
+    try Self.checkCover(places.values.map { ($0.info.name, $0.offset..<$0.offset + $0.count) }, of: start..<file.bytes.count, malformed)
     self.file = file
     self.tensors = tensors
     self.places = places
+  }
+
+  /// `__metadata__` at most once, with texts only.
+  private static func checkMetadata(
+    _ members: [(key: String, value: JSONValue)], _ malformed: (String) -> ConversionError
+  ) throws {
+    let found = members.filter { $0.key == "__metadata__" }
+    guard found.count <= 1 else { throw malformed("__metadata__ is there twice") }
+    guard let texts = found.first?.value else { return }
+    guard let entries = texts.members, entries.allSatisfy({ $0.value.string != nil }) else {
+      throw malformed("__metadata__ is not an object of texts")
+    }
+  }
+
+  /// The format asks that the tensors fill the data exactly: what overlaps, or lies in nobody's bytes, would be read as something it is not.
+  private static func checkCover(
+    _ places: [(name: String, range: Range<Int>)], of data: Range<Int>, _ malformed: (String) -> ConversionError
+  ) throws {
+    var end = data.lowerBound
+    let sorted = places.sorted { ($0.range.lowerBound, $0.range.upperBound) < ($1.range.lowerBound, $1.range.upperBound) }
+    for (name, range) in sorted {
+      guard range.lowerBound >= end else { throw malformed("tensor \(name) overlaps another") }
+      guard range.lowerBound == end else { throw malformed("\(range.lowerBound - end) bytes before tensor \(name) belong to none") }
+      end = range.upperBound
+    }
+    guard end == data.upperBound else { throw malformed("\(data.upperBound - end) bytes behind the last tensor belong to none") }
   }
 
   private static let types: [String: NumberType] = [

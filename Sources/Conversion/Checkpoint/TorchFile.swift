@@ -41,10 +41,13 @@ package final class TorchFile: TensorSource {
     let (machine, result) = try withExtendedLifetime(file) { try PickleMachine.run(pickle, file: file.name) }
     var tensors: [TensorInfo] = []
     var places: [String: Place] = [:]
-    for (key, value) in try Self.stateDictionary(machine, result, file: file.name) {
+    let members = try Self.stateDictionary(machine, result, file: file.name)
+    let wrapper = Self.wrapper(members)
+    for (key, value) in members {
       // What is not a tensor (a version number, an epoch) is not a weight.
       guard case .tensor(let index) = value else { continue }
-      guard case .string(let name) = key else { throw malformed("a tensor whose name is not a text") }
+      guard case .string(let full) = key else { throw malformed("a tensor whose name is not a text") }
+      let name = String(full.dropFirst(wrapper.count))
       let view = machine.views[index]
       let storage = machine.storages[view.storage]
       guard let entry = data["\(prefix)data/\(storage.key)"] else {
@@ -52,6 +55,9 @@ package final class TorchFile: TensorSource {
       }
       guard storage.count <= entry.count / storage.type.size else {
         throw malformed("tensor \(name): storage \(storage.key) has \(entry.count) bytes for \(storage.count) numbers")
+      }
+      guard !Self.isBroadcast(view) else {
+        throw ConversionError.unsupported("\(file.name): tensor \(name) repeats its elements (stride 0); save it with .contiguous()")
       }
       guard let fits = Self.check(view, count: storage.count) else { throw malformed("tensor \(name) reaches outside its storage") }
       let info = TensorInfo(name: name, shape: view.shape, type: storage.type)
@@ -84,7 +90,20 @@ package final class TorchFile: TensorSource {
     return members
   }
 
-  /// Nil when an element of the view lies outside a storage of `count` elements, or the view repeats elements (a broadcast).
+  /// What `DataParallel` puts in front of every name: nothing unless all tensors have it.
+  private static func wrapper(_ members: [(key: PickleMachine.Value, value: PickleMachine.Value)]) -> String {
+    let prefix = "module."
+    let names = members.filter { if case .tensor = $0.value { true } else { false } }.map(\.key)
+    let all = !names.isEmpty && names.allSatisfy { if case .string(let name) = $0 { name.hasPrefix(prefix) } else { false } }
+    return all ? prefix : ""
+  }
+
+  /// Whether the view repeats elements, as `expand` makes them.
+  private static func isBroadcast(_ view: PickleMachine.View) -> Bool {
+    zip(view.shape, view.strides).contains { $0 > 1 && $1 == 0 }
+  }
+
+  /// Nil when an element of the view lies outside a storage of `count` elements.
   private static func check(_ view: PickleMachine.View, count: Int) -> (isContiguous: Bool, elements: Int)? {
     guard let elements = TensorInfo.count(view.shape), elements <= count, view.offset >= 0 else { return nil }
     if elements == 0 { return (true, 0) }

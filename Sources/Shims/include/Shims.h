@@ -4,6 +4,7 @@
 #ifndef FOVEA_SHIMS_H
 #define FOVEA_SHIMS_H
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>

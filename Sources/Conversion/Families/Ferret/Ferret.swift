@@ -35,8 +35,7 @@ enum Ferret {
     let decoder = LlamaNames(plan, layouts: OriginalLlava.language)
     decoder.plan(plan, text)
 
-    let image = try ImagePreprocessing(
-      try checkpoint.json("preprocessor_config.json", includingTower: true), imageSize: vision.imageSize)
+    let image = try ImagePreprocessing(try checkpoint.imageProcessor(includingTower: true), imageSize: vision.imageSize)
     var settings = FerretSettings(kind == .ferret ? .none : kind == .ui ? .shared : .own)
     settings.vision = vision.settings(used: used, dropClass: true)
     settings.statistics = image.statistics
@@ -163,7 +162,7 @@ enum Ferret {
     _ = try OriginalLlava.planProjector(
       plan, config, "localProjector", module: "model.mm_projector_local", from: sizes.hiddenSize, to: text.hiddenSize)
 
-    let processor = try folder?.json("preprocessor_config.json")
+    let processor = try folder?.imageProcessor()
     let statistics = NormalisationSettings(
       mean: try processor?.doubles("image_mean", count: 3) ?? ImagePreprocessing.imageNet.mean,
       std: try processor?.doubles("image_std", count: 3) ?? ImagePreprocessing.imageNet.std)

@@ -23,8 +23,7 @@ enum HiResLlava {
     let decoder = LlamaNames(plan, layouts: OriginalLlava.language)
     decoder.plan(plan, text)
 
-    let image = try ImagePreprocessing(
-      try checkpoint.json("preprocessor_config.json", includingTower: true), imageSize: vision.imageSize)
+    let image = try ImagePreprocessing(try checkpoint.imageProcessor(includingTower: true), imageSize: vision.imageSize)
     settings.statistics = image.statistics
     settings.padding = image.meanColour
     return try SystemDescription(

@@ -20,8 +20,7 @@ enum OriginalLlava {
     tower.plan(plan, vision, used: used)
     let projector = try planProjector(plan, config, from: vision.hiddenSize, to: text.hiddenSize)
 
-    let image = try ImagePreprocessing(
-      try checkpoint.json("preprocessor_config.json", includingTower: true), imageSize: vision.imageSize)
+    let image = try ImagePreprocessing(try checkpoint.imageProcessor(includingTower: true), imageSize: vision.imageSize)
     var fit = SquareFitSettings(.squareCrop)
     var pinpoints: [Int]?
     let aspect = try config.string("image_aspect_ratio", default: "square")

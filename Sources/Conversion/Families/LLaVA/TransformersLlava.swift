@@ -41,7 +41,7 @@ enum TransformersLlava {
       "projector.0", .projector, inputs: visionConfig.hiddenSize, parts: [(module + "linear_1", text.hiddenSize)], bias: bias)
     plan.linear("projector.2", .projector, inputs: text.hiddenSize, parts: [(module + "linear_2", text.hiddenSize)], bias: bias)
 
-    let preprocessor = try checkpoint.json("preprocessor_config.json")
+    let preprocessor = try checkpoint.imageProcessor()
     let image = try ImagePreprocessing(preprocessor, imageSize: visionConfig.imageSize)
     var fit = SquareFitSettings(.squareCrop)
     var pinpoints: [Int]?
@@ -58,7 +58,7 @@ enum TransformersLlava {
       let crops = try preprocessor?.bool("do_center_crop", default: true) ?? true
       let isStretched = try !crops && (preprocessor?.object("size").has("height") ?? false)
       guard crops || isStretched else {
-        throw ConversionError.unsupported("preprocessor_config.json: do_center_crop false with a shortest_edge size")
+        throw ConversionError.unsupported("\(preprocessor?.file ?? ""): do_center_crop false with a shortest_edge size")
       }
       fit = SquareFitSettings(crops ? .squareCrop : .stretch)
     }
