@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Regions
 import Runtime
 import WeightFile
 
@@ -8,7 +9,7 @@ package struct RegionSampler {
   /// Points that a region begins with.
   package static let points = 512
   /// Points that each stage gets.
-  package static let stageInputs = [512, 128]
+  package static let stageInputs = (512, 128)
   private static let anchors = [128, 32]
   private static let neighbours = 24
 

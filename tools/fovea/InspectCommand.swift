@@ -2,6 +2,7 @@
 import ArgumentParser
 import CFovea
 import Families
+import Fovea
 import WeightFile
 
 struct InspectCommand: ParsableCommand {
