@@ -42,7 +42,7 @@ let weights: [Target.Dependency] = ["Shims", "CZstd", "WeightFile"]
 let runtime = kernels + weights.dropFirst() + ["Runtime"]
 let schema = weights + ["Schema"]
 let images: [Target.Dependency] = ["CPNG", "CJPEG", "ImageCodecs", "Images"]
-let families = runtime + images + ["Schema", "Tokenizers", "Encoders", "Decoders", "Families"]
+let families = runtime + images + ["Schema", "Tokenizers", "Regions", "Encoders", "Decoders", "Families"]
 let library = families + ["Generation", "CFovea", "Fovea"]
 
 let package = Package(
@@ -75,7 +75,8 @@ let package = Package(
     .target(name: "ImageCodecs", dependencies: ["CPNG", "CJPEG"]),
     .target(name: "Images", dependencies: ["Shims"] + images.dropLast()),
     .target(name: "Tokenizers", dependencies: ["Shims"]),
-    .target(name: "Encoders", dependencies: runtime + ["Schema"]),
+    .target(name: "Regions", dependencies: runtime),
+    .target(name: "Encoders", dependencies: runtime + ["Schema", "Regions"]),
     .target(name: "Decoders", dependencies: runtime + ["Schema"]),
     .target(name: "Families", dependencies: Array(families.dropLast())),
     .target(name: "Generation", dependencies: families),
@@ -97,7 +98,8 @@ let package = Package(
     .target(
       name: "BenchmarkPeaks", path: "tools/bench/peaks", cSettings: asAVX512 ? [.define("AVXVNNI_AS_AVX512")] : []),
     .executableTarget(
-      name: "KernelsBenchmark", dependencies: kernels + ["BenchmarkPeaks"], path: "tools/bench/kernels"),
+      name: "KernelsBenchmark", dependencies: kernels + ["BenchmarkPeaks"] + (asAVX512 ? [] : families.dropFirst(kernels.count) + ["Generation"]),
+      path: "tools/bench/kernels"),
 
     .testTarget(
       name: "KernelsTests", dependencies: kernels, swiftSettings: asAVX512 ? [.define("AVXVNNI_AS_AVX512")] : []),
@@ -107,7 +109,10 @@ let package = Package(
     .testTarget(name: "ImagesTests", dependencies: ["Shims"] + images, exclude: ["Fixtures"]),
     .testTarget(name: "TokenizersTests", dependencies: ["Shims", "Tokenizers"], exclude: ["Fixtures"]),
     .testTarget(name: "EncodersTests", dependencies: runtime + ["Encoders"]),
-    .testTarget(name: "FamiliesTests", dependencies: families + ["Generation"], exclude: ["Fixtures"]),
+    .target(name: "TestSupport", dependencies: ["Images"] + weights, path: "Tests/Support"),
+    .testTarget(name: "RegionsTests", dependencies: library + ["TestSupport"]),
+    .testTarget(name: "FamiliesTests", dependencies: library + ["TestSupport"], exclude: ["Fixtures"]),
+    .testTarget(name: "GenerationTests", dependencies: library + ["TestSupport"]),
     .testTarget(name: "ConversionTests", dependencies: library + ["Conversion"], exclude: ["Fixtures"]),
     .testTarget(name: "FoveaTests", dependencies: library),
   ]

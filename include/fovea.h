@@ -20,8 +20,8 @@
  *
  * Objects.  A `fovea_model` is immutable: any number of threads may use it at once. A `fovea_image_embedding` is immutable and
  * reference counted: encode an image once, use it in many prompts and sessions of its model. A `fovea_session` holds the
- * memory of one conversation with the model; one call at a time may use it, and a second one at the same moment gets
- * FOVEA_ERROR_BUSY. Sessions and image embeddings keep their model alive, so objects may be released in any order.
+ * memory of one conversation with the model; one call at a time may use it, and a second one at the same moment, also one that only
+ * reads results, gets FOVEA_ERROR_BUSY. Sessions and image embeddings keep their model alive, so objects may be released in any order.
  * Passing an object that was already released is undefined behaviour; passing NULL never is.
  *
  * Results.  Fallible functions return a `fovea_status` and give results through pointers, which are set to NULL or 0 on failure.
@@ -82,9 +82,9 @@ const char *fovea_status_name(fovea_status status);
 struct fovea_session;
 
 /** The text of the last failure: of this session's calls, or with NULL of any call made by the calling thread (a failed call
- *  on a session sets both; FOVEA_ERROR_BUSY sets only the thread's). "" when none failed. At most 1023 bytes; of a longer text the middle is left out. Control
- *  characters of quoted names are written as `\u{1b}`. Valid until the
- *  next failure there (thread or session), or the session's release. */
+ *  on a session sets both; FOVEA_ERROR_BUSY sets only the thread's). "" when none failed. At most 1023 bytes; of a longer text the middle is left
+ *  out. Control characters of quoted names are written as `\u{1b}`. Valid until the next failure there (thread or session), or the
+ *  session's release. While another call uses the session: the calling thread's. */
 const char *fovea_last_error(const struct fovea_session *session);
 
 /** The library's own version, to compare with FOVEA_VERSION and FOVEA_VERSION_NUMBER of the header. */
@@ -332,11 +332,12 @@ typedef struct fovea_region {
   int32_t start1, start2; /**< with `points`: index of the point that each farthest-point sampling starts from; else 0 */
 } fovea_region;
 
+/** Numbers of tokens above the context length mean as many as the context holds. */
 typedef struct fovea_generate_options {
   size_t struct_size;
   int32_t max_tokens;        /**< most tokens to make; 0: until the context is full */
   float temperature;         /**< 0: always the likeliest token */
-  int32_t top_k;             /**< choose among the k likeliest tokens; 0: all */
+  int32_t top_k;             /**< choose among the k likeliest tokens; 0, or more than there are: all */
   float top_p;               /**< choose among the likeliest tokens that together have this probability; 0 and 1: all */
   float repetition_penalty;  /**< above 1 makes tokens that already occurred less likely; 0 and 1: off */
   int32_t ignore_eos;        /**< not 0: go on past the end-of-answer token */
@@ -345,7 +346,7 @@ typedef struct fovea_generate_options {
   uint64_t seed;             /**< of the random choices when temperature > 0; equal seeds give equal answers */
   const char *const *stop_texts; /**< the answer ends before the first of these that it contains */
   size_t stop_text_count;
-  double deadline_seconds;   /**< time allowed, then FOVEA_ERROR_DEADLINE; 0: no limit */
+  double deadline_seconds;   /**< time allowed from the call on, then FOVEA_ERROR_DEADLINE; 0: no limit */
   fovea_token_callback on_token; /**< NULL: none */
   void *on_token_user;           /**< passed to `on_token` */
   fovea_progress_callback progress; /**< told how much of the prompt has been read; NULL: none */
@@ -415,7 +416,8 @@ fovea_status fovea_generate_ids(
     const fovea_generate_options *options, fovea_generate_result *result, int32_t *ids, size_t capacity, size_t *count);
 
 /** The model's raw scores for the next token at every position of a prompt: `*logits` is float32 [`*positions`, `*vocab_size`],
- *  row-major, owned by the session and valid until the next call on it. Of the options only `raw`, `regions` and `deadline_seconds` matter.
+ *  row-major, owned by the session and valid until its next fovea_logits or its release. Of the options `raw`, `task`, `regions`,
+ *  `deadline_seconds` and `progress` matter.
  *  Returns as fovea_generate. */
 fovea_status fovea_logits(
     fovea_session *session, const char *prompt, fovea_image_embedding *const *images, size_t image_count,
@@ -438,18 +440,20 @@ typedef struct fovea_place {
   int32_t first_token, tokens; /**< the answer's tokens that make the phrase and its coordinates */
   int32_t reserved;
   double log_probability; /**< sum of those tokens' log-probabilities */
-  const char *phrase;     /**< the words it belongs to, empty where there are none; the session's, valid until its next answer */
+  const char *phrase;     /**< the words it belongs to, empty where there are none; the session's, valid until its next
+                               fovea_generate or fovea_generate_ids, or its release */
 } fovea_place;
 
-/** Number of places that the session's last answer names; 0 for models that name none, for an answer without an image, and for NULL. */
+/** Number of places that the session's last answer names; 0 for models that name none, for an answer without an image, for NULL, and while
+ *  another call uses the session. */
 size_t fovea_session_place_count(const fovea_session *session);
 
-/** Fills `*place` for place `index`, in the answer's order. Returns FOVEA_OK or _ARGUMENT. */
+/** Fills `*place` for place `index`, in the answer's order. Returns FOVEA_OK, _ARGUMENT or _BUSY. */
 fovea_status fovea_session_get_place(const fovea_session *session, size_t index, fovea_place *place);
 
 /** The log-probability of each token of the last answer, before penalties and temperature; none for models that name no places. Up to
  *  `capacity` are written to `values` and their number to `*count`. With `values` NULL only `*count` is written.
- *  Returns FOVEA_OK, _ARGUMENT or _BUFFER. */
+ *  Returns FOVEA_OK, _ARGUMENT, _BUFFER or _BUSY. */
 fovea_status fovea_session_log_probabilities(const fovea_session *session, float *values, size_t capacity, size_t *count);
 
 /** Frees a text that the library gave. NULL is fine. */

@@ -2,13 +2,9 @@
 import Families
 import Shims
 
-extension FoveaError {
-  static func argument(_ message: String) -> FoveaError { FoveaError(.argument, message) }
-}
-
 /// The object behind a handle.
 func object<Object: AnyObject>(_ handle: OpaquePointer?, _ name: StaticString) throws(FoveaError) -> Object {
-  guard let handle else { throw .argument("\(name): NULL was given.") }
+  guard let handle else { throw .argument("\(name)", "NULL was given.") }
   return Unmanaged<Object>.fromOpaque(UnsafeRawPointer(handle)).takeUnretainedValue()
 }
 
@@ -22,7 +18,7 @@ func release<Object: AnyObject>(_ handle: OpaquePointer?, as _: Object.Type) {
 
 /// A pointer that must not be NULL.
 func required<Pointer>(_ pointer: Pointer?, _ name: StaticString) throws(FoveaError) -> Pointer {
-  guard let pointer else { throw .argument("\(name): NULL was given.") }
+  guard let pointer else { throw .argument("\(name)", "NULL was given.") }
   return pointer
 }
 
@@ -39,13 +35,13 @@ func buffer<Element>(
   _ pointer: UnsafePointer<Element>?, count: Int, _ name: StaticString
 ) throws(FoveaError) -> UnsafeBufferPointer<Element> {
   // A C size above Int.max arrives as a negative number.
-  guard count >= 0, count <= Int.max / MemoryLayout<Element>.stride else { throw .argument("\(name): its size makes no sense.") }
-  guard pointer != nil || count == 0 else { throw .argument("\(name): NULL was given with a size of \(count).") }
+  guard count >= 0, count <= Int.max / MemoryLayout<Element>.stride else { throw .argument("\(name)", "its size makes no sense.") }
+  guard pointer != nil || count == 0 else { throw .argument("\(name)", "NULL was given with a size of \(count).") }
   return UnsafeBufferPointer(start: pointer, count: count)
 }
 
 func requireUTF8(_ bytes: UnsafeBufferPointer<UInt8>, _ name: StaticString) throws(FoveaError) {
-  if let offset = invalidUTF8Offset(bytes) { throw .argument("\(name): invalid UTF-8 at byte \(offset).") }
+  if let offset = invalidUTF8Offset(bytes) { throw .argument("\(name)", "invalid UTF-8 at byte \(offset).") }
 }
 
 /// Offset of the first byte that is not part of well-formed UTF-8 (Unicode 15, table 3-7); nil when all is well.
@@ -86,7 +82,7 @@ func deliver(
   guard let into else { return }
   // Capacities above Int.max come out negative and are as good as unlimited.
   guard capacity < 0 || capacity >= values.count else {
-    throw FoveaError(.buffer, "\(name): has room for \(capacity), \(values.count) are needed.")
+    throw .buffer("\(name)", capacity: capacity, needed: values.count, unit: "")
   }
   for (i, value) in values.enumerated() { into[i] = value }
 }
@@ -97,7 +93,7 @@ func deliver(
 ) throws(FoveaError) {
   guard let into else { return }
   guard capacity < 0 || capacity > text.count else {
-    throw FoveaError(.buffer, "\(name): has room for \(capacity) bytes, \(text.count + 1) are needed.")
+    throw .buffer("\(name)", capacity: capacity, needed: text.count + 1, unit: " bytes")
   }
   copy(text, to: into)
 }
@@ -113,23 +109,23 @@ func copy(_ text: [UInt8], to memory: UnsafeMutablePointer<CChar>) {
 /// A path: a NUL-terminated, non-empty text of any bytes but NUL.
 func requiredPath(_ pointer: UnsafePointer<CChar>?, _ name: StaticString) throws(FoveaError) -> UnsafePointer<CChar> {
   let path = try required(pointer, name)
-  guard path[0] != 0 else { throw .argument("\(name): is empty.") }
+  guard path[0] != 0 else { throw .argument("\(name)", "is empty.") }
   return path
 }
 
 func requireZero(_ reserved: Int32) throws(FoveaError) {
-  if reserved != 0 { throw .argument("options.reserved: is \(reserved), must be 0.") }
+  if reserved != 0 { throw .argument("options.reserved", "is \(reserved), must be 0.") }
 }
 
 /// A count that must not be negative.
 func count(_ value: Int32, _ name: StaticString) throws(FoveaError) -> Int {
-  guard value >= 0 else { throw .argument("\(name): is \(value), must not be negative.") }
+  guard value >= 0 else { throw .argument("\(name)", "is \(value), must not be negative.") }
   return Int(value)
 }
 
 /// Seconds, 0 for no limit.
 func deadline(_ seconds: Double) throws(FoveaError) -> Double? {
-  guard seconds >= 0 else { throw .argument("options.deadline_seconds: is \(seconds), must not be negative.") }
+  guard seconds >= 0 else { throw .argument("options.deadline_seconds", "is \(seconds), must not be negative.") }
   return seconds == 0 ? nil : seconds
 }
 

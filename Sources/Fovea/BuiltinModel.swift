@@ -15,13 +15,7 @@ func builtinModelPath() throws(FoveaError) -> [UInt8] {
     }
     if isReadable { return path }
   }
-  let text = String(decoding: folder, as: UTF8.self)
-  throw FoveaError(
-    .io,
-    """
-    No model was named, FOVEA_MODEL is not set, and there is no built-in one at \(text)builtin.fovea or \
-    \(text)../share/fovea/builtin.fovea.
-    """)
+  throw .noBuiltinModel(folder: String(decoding: folder, as: UTF8.self))
 }
 
 /// The folder of this library (or of the program it is linked into), with a slash at its end.
@@ -32,7 +26,7 @@ private func libraryFolder() throws(FoveaError) -> [UInt8] {
     return bytes(base)
   }
   guard let slash = path.lastIndex(of: UInt8(ascii: "/")) else {
-    throw FoveaError(.io, "No model was named, FOVEA_MODEL is not set, and the library's own folder is unknown.")
+    throw .noBuiltinModel(folder: nil)
   }
   return Array(path[...slash])
 }

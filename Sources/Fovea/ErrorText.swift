@@ -78,7 +78,9 @@ func status(of body: () throws(FoveaError) -> Void) -> fovea_status {
 @c @implementation
 public func fovea_last_error(_ session: OpaquePointer?) -> UnsafePointer<CChar>? {
   guard let session else { return UnsafePointer(threadErrorText()) }
-  return Unmanaged<SessionHandle>.fromOpaque(UnsafeRawPointer(session))._withUnsafeGuaranteedRef {
-    UnsafePointer($0.errorText)
+  return Unmanaged<SessionHandle>.fromOpaque(UnsafeRawPointer(session))._withUnsafeGuaranteedRef { handle in
+    // The text may be written while another call runs.
+    let text = try? handle.session.exclusively { () throws(FoveaError) in UnsafePointer(handle.errorText) }
+    return text ?? UnsafePointer(threadErrorText())
   }
 }

@@ -3,6 +3,8 @@ import CFovea
 import Decoders
 import Families
 import Generation
+import Regions
+import Runtime
 import Shims
 
 @c @implementation
@@ -30,7 +32,7 @@ public func fovea_generate_ids(
   count?.pointee = 0
   return withSession(session) { (handle) throws(FoveaError) in
     let count = try required(count, "count")
-    guard ids != nil || capacity == 0 else { throw .argument("ids: NULL was given with a capacity of \(capacity).") }
+    guard ids != nil || capacity == 0 else { throw .argument("ids", "NULL was given with a capacity of \(capacity).") }
     let request = Request(prompt: prompt, images: images, imageCount: imageCount, options: options, result: result)
     // Capacities above Int.max come out negative and are as good as unlimited.
     let answer = try run(request, on: handle, most: capacity < 0 ? Int.max : capacity)
@@ -55,7 +57,7 @@ public func fovea_logits(
     let positions = try required(positions, "positions")
     let vocabSize = try required(vocabSize, "vocab_size")
     let request = Request(prompt: prompt, images: images, imageCount: imageCount, options: options, result: nil)
-    positions.pointee = try score(request, on: handle)
+    positions.pointee = try computeLogits(request, on: handle)
     vocabSize.pointee = handle.model.system.decoder.vocabSize
     logits.pointee = UnsafePointer(handle.logits)
   }
@@ -70,7 +72,7 @@ public func fovea_score(
   withSession(session) { (handle) throws(FoveaError) in
     let request = Request(prompt: prompt, images: images, imageCount: imageCount, options: options, result: nil)
     let found = try score(request, try buffer(continuations, count: count, "continuations"), on: handle)
-    guard found.isEmpty || scores != nil else { throw .argument("scores: NULL was given.") }
+    guard found.isEmpty || scores != nil else { throw .argument("scores", "NULL was given.") }
     for (i, value) in found.enumerated() { scores?[i] = value }
   }
 }
@@ -90,49 +92,40 @@ private func withSession(
 ) -> fovea_status {
   status { () throws(FoveaError) in
     let handle: SessionHandle = try object(session, "session")
-    try handle.keepingError { () throws(FoveaError) in try body(handle) }
+    try handle.exclusively { () throws(FoveaError) in try body(handle) }
   }
 }
 
 @inline(never)
 private func run(_ request: Request, on handle: SessionHandle, most: Int) throws(FoveaError) -> GenerateResult {
   if let result = request.result { _ = try structSize(UnsafeRawPointer(result), first: FirstSize.generateResult, "result") }
-  let prompt = Array(try text(request.prompt, "prompt"))
-  let images = try embeddings(request, handle.model)
-  let c = try generateOptions(request.options)
-  let regions = try regions(c)
-  let options = try options(c, most: most)
-  guard let callback = c.on_token else {
-    return try handle.session.generate(prompt: prompt, images: images, regions: regions, options: options)
-  }
-  let user = c.on_token_user
-  return try handle.session.generate(prompt: prompt, images: images, regions: regions, options: options) { id, text in
-    withUnsafeTemporaryAllocation(of: CChar.self, capacity: text.count + 1) { piece in
-      guard let base = piece.baseAddress else { return false }
-      copy(text, to: base)
-      return callback(user, id, base, text.count) == 0
+  let question = try Question(request, handle, most: most)
+  var onToken: (Int32, [UInt8]) -> Bool = { _, _ in true }
+  if let callback = question.callback {
+    let user = question.user
+    onToken = { id, text in
+      withUnsafeTemporaryAllocation(of: CChar.self, capacity: text.count + 1) { piece in
+        guard let base = piece.baseAddress else { return false }
+        copy(text, to: base)
+        return callback(user, id, base, text.count) == 0
+      }
     }
   }
+  return try handle.session.answer(
+    prompt: question.prompt, images: question.images, regions: question.regions, options: question.remaining(), onToken: onToken)
 }
 
 /// Fills `handle.logits`; returns its rows.
 @inline(never)
-private func score(_ request: Request, on handle: SessionHandle) throws(FoveaError) -> Int {
-  let prompt = Array(try text(request.prompt, "prompt"))
-  let images = try embeddings(request, handle.model)
-  let options = try generateOptions(request.options)
+private func computeLogits(_ request: Request, on handle: SessionHandle) throws(FoveaError) -> Int {
+  let question = try Question(request, handle, most: 0)
   var rows = 0
-  var needed = 0
-  try handle.session.logits(
-    prompt: prompt, images: images, regions: try regions(options), isRaw: options.raw != 0
-  ) { values, count in
-    free(handle.logits)
-    needed = values.count * MemoryLayout<Float>.stride
-    handle.logits = malloc(max(needed, 1))?.assumingMemoryBound(to: Float.self)
-    if let copy = handle.logits, let base = values.baseAddress { memcpy(copy, base, needed) }
+  try handle.session.allLogits(
+    prompt: question.prompt, images: question.images, regions: question.regions, options: question.remaining()
+  ) { (values, count) throws(FoveaError) in
+    try handle.keepLogits(values)
     rows = count
   }
-  guard handle.logits != nil else { throw FoveaError(.memory, "No memory for \(needed) bytes of logits.") }
   return rows
 }
 
@@ -140,21 +133,53 @@ private func score(_ request: Request, on handle: SessionHandle) throws(FoveaErr
 private func score(
   _ request: Request, _ continuations: UnsafeBufferPointer<UnsafePointer<CChar>?>, on handle: SessionHandle
 ) throws(FoveaError) -> [Double] {
-  let prompt = Array(try text(request.prompt, "prompt"))
-  let images = try embeddings(request, handle.model)
-  let c = try generateOptions(request.options)
-  let options = try options(c, most: 0)
+  let question = try Question(request, handle, most: 0)
   var texts: [[UInt8]] = []
   for continuation in continuations { texts.append(Array(try text(continuation, "continuations"))) }
-  return try handle.session.score(prompt: prompt, images: images, regions: try regions(c), continuations: texts, options: options)
+  return try handle.session.scores(
+    prompt: question.prompt, images: question.images, regions: question.regions, continuations: texts, options: question.remaining())
+}
+
+/// The arguments that the calls share, checked and copied.
+private struct Question {
+  let prompt: [UInt8]
+  let images: [ImageEmbedding]
+  let regions: [Region]
+  let callback: fovea_token_callback?
+  let user: UnsafeMutableRawPointer?
+  private var options: GenerateOptions
+  private let end: UInt64?
+
+  init(_ request: Request, _ handle: SessionHandle, most: Int) throws(FoveaError) {
+    let c = try generateOptions(request.options)
+    // The time allowed begins with the call: masks may take a while to copy.
+    let stop = StopSignal()
+    if let seconds = try deadline(c.deadline_seconds) { stop.stop(after: seconds) }
+    end = stop.deadline
+    prompt = Array(try text(request.prompt, "prompt"))
+    images = try embeddings(request, handle.model)
+    options = try Fovea.options(c, most: most)
+    regions = try Fovea.regions(c, stop)
+    (callback, user) = (c.on_token, c.on_token_user)
+  }
+
+  /// The options, with the time that is left.
+  func remaining() -> GenerateOptions {
+    var options = options
+    if let end {
+      let now = StopSignal.now
+      options.deadlineSeconds = end > now ? Double(end - now) * 1e-9 : 1e-9
+    }
+    return options
+  }
 }
 
 private func embeddings(_ request: Request, _ model: Model) throws(FoveaError) -> [ImageEmbedding] {
   var found: [ImageEmbedding] = []
   for (i, image) in try buffer(request.images, count: request.imageCount, "images").enumerated() {
-    guard image != nil else { throw .argument("images[\(i)]: NULL was given.") }
+    guard image != nil else { throw .argument("images[\(i)]", "NULL was given.") }
     let image: ImageHandle = try object(image, "images")
-    guard image.model === model else { throw .argument("images[\(i)]: was encoded by another model.") }
+    guard image.model === model else { throw .argument("images[\(i)]", "was encoded by another model.") }
     found.append(image.embedding)
   }
   return found
@@ -177,7 +202,7 @@ private func options(_ c: fovea_generate_options, most: Int) throws(FoveaError) 
   options.temperature = try number(c.temperature, "options.temperature")
   options.topK = try count(c.top_k, "options.top_k")
   options.topP = try number(c.top_p, zeroMeans: 1, "options.top_p")
-  guard options.topP <= 1 else { throw .argument("options.top_p: is \(c.top_p), must not be above 1.") }
+  guard options.topP <= 1 else { throw .argument("options.top_p", "is \(c.top_p), must not be above 1.") }
   options.repetitionPenalty = try number(c.repetition_penalty, zeroMeans: 1, "options.repetition_penalty")
   options.seed = c.seed
   options.ignoresEnd = c.ignore_eos != 0
@@ -185,19 +210,19 @@ private func options(_ c: fovea_generate_options, most: Int) throws(FoveaError) 
   if c.task != nil { options.task = Array(try text(c.task, "options.task")) }
   let least = try count(c.min_tokens, "options.min_tokens")
   options.minTokens = least == 0 ? nil : least
-  guard c.ngram_ban >= -1, c.ngram_ban != 1 else { throw .argument("options.ngram_ban: is \(c.ngram_ban), must be -1, 0 or at least 2.") }
+  guard c.ngram_ban >= -1, c.ngram_ban != 1 else { throw .argument("options.ngram_ban", "is \(c.ngram_ban), must be -1, 0 or at least 2.") }
   options.ngramBan = c.ngram_ban == 0 ? nil : max(Int(c.ngram_ban), 0)
   options.ngramWindow = try count(c.ngram_window, "options.ngram_window")
   options.loopTokens = try count(c.loop_tokens, "options.loop_tokens")
   guard options.loopTokens == 0 || options.loopTokens >= 8 else {
-    throw .argument("options.loop_tokens: is \(c.loop_tokens), must be 0 or at least 8.")
+    throw .argument("options.loop_tokens", "is \(c.loop_tokens), must be 0 or at least 8.")
   }
   if c.draft_tokens != 0 { options.draftTokens = max(0, Int(c.draft_tokens)) }
   options.deadlineSeconds = try deadline(c.deadline_seconds)
   options.progress = Progress(c.progress, c.progress_user).closure
   for stop in try buffer(c.stop_texts, count: c.stop_text_count, "options.stop_texts") {
     let stop = try text(stop, "options.stop_texts")
-    guard !stop.isEmpty else { throw .argument("options.stop_texts: one of them is empty.") }
+    guard !stop.isEmpty else { throw .argument("options.stop_texts", "one of them is empty.") }
     options.stops.append(Array(stop))
   }
   return options
@@ -205,7 +230,7 @@ private func options(_ c: fovea_generate_options, most: Int) throws(FoveaError) 
 
 /// A finite number, not negative.
 private func number(_ value: Float, zeroMeans zero: Float = 0, _ name: StaticString) throws(FoveaError) -> Float {
-  guard value >= 0, value.isFinite else { throw .argument("\(name): is \(value), must be a number of at least 0.") }
+  guard value >= 0, value.isFinite else { throw .argument("\(name)", "is \(value), must be a number of at least 0.") }
   return value == 0 ? zero : value
 }
 
@@ -229,7 +254,7 @@ private func report(
 /// A copy for the host, which gives it back to `fovea_string_free`.
 private func allocateText(_ text: [UInt8]) throws(FoveaError) -> UnsafeMutablePointer<CChar> {
   guard let memory = malloc(text.count + 1)?.assumingMemoryBound(to: CChar.self) else {
-    throw FoveaError(.memory, "No memory for \(text.count + 1) bytes of text.")
+    throw .outOfMemory("text", bytes: text.count + 1)
   }
   copy(text, to: memory)
   return memory

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Families
 import Generation
+import Regions
 import Schema
 import Shims
 import WeightFile
@@ -34,14 +35,14 @@ final class ImageHandle {
   }
 }
 
-/// What a `fovea_session` points to.
+/// What a `fovea_session` points to. Whatever can change is read and written inside `exclusively` only.
 final class SessionHandle {
   let model: Model
   let session: Session
   /// Sentence of the session's last failure, `threadErrorTextCapacity` bytes.
   let errorText: UnsafeMutablePointer<CChar>
   /// What the last `fovea_logits` gave.
-  var logits: UnsafeMutablePointer<Float>?
+  private(set) var logits: UnsafeMutablePointer<Float>?
   /// What the last answer says of places.
   private(set) var places: [(place: GroundedPlace, phrase: CText)] = []
   private(set) var logProbabilities: [Float] = []
@@ -64,11 +65,23 @@ final class SessionHandle {
     logProbabilities = answer.logProbabilities
   }
 
-  /// Runs a call on the session; a failure also becomes the session's last error, unless it is that another call has the session.
-  func keepingError<Result>(_ body: () throws(FoveaError) -> Result) throws(FoveaError) -> Result {
-    do { return try body() } catch {
-      if error.status != .busy { write(error.message, toErrorText: errorText) }
-      throw error
+  /// Keeps a copy of logits in place of the last ones.
+  func keepLogits(_ values: UnsafeBufferPointer<Float>) throws(FoveaError) {
+    free(logits)
+    let byteCount = values.count * MemoryLayout<Float>.stride
+    logits = malloc(max(byteCount, 1))?.assumingMemoryBound(to: Float.self)
+    guard let copy = logits else { throw .outOfMemory("logits", bytes: byteCount) }
+    if let base = values.baseAddress { memcpy(copy, base, byteCount) }
+  }
+
+  /// Runs a call that has the session to itself: `busy` while another one does. A failure also becomes the session's last error, unless it is
+  /// that another call has the session.
+  func exclusively<Result>(_ body: () throws(FoveaError) -> Result) throws(FoveaError) -> Result {
+    try session.exclusively { () throws(FoveaError) in
+      do throws(FoveaError) { return try body() } catch {
+        write(error.message, toErrorText: errorText)
+        throw error
+      }
     }
   }
 }

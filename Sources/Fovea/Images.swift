@@ -40,10 +40,10 @@ public func fovea_encode_image_pixels(
 ) -> fovea_status {
   encode(model, options, out) { (_) throws(FoveaError) in
     let rgb = try required(rgb, "rgb")
-    guard width > 0, height > 0 else { throw .argument("width, height: \(width) × \(height) is no image size.") }
+    guard width > 0, height > 0 else { throw .argument("width, height", "\(width) × \(height) is no image size.") }
     let row = 3 * Int(width)
     guard stride == 0 || stride >= row else {
-      throw .argument("stride: \(stride) bytes are less than a row's \(row).")
+      throw .argument("stride", "\(stride) bytes are less than a row's \(row).")
     }
     do throws(ImageError) {
       return try RGBImage(rgb: rgb, width: Int(width), height: Int(height), stride: stride)
@@ -110,7 +110,7 @@ public func fovea_image_embedding_get_view(
     let image: ImageHandle = try object(embedding, "embedding")
     let out = try required(view, "view")
     guard image.embedding.views.indices.contains(index) else {
-      throw .argument("index: is \(index), the image has \(image.embedding.views.count) views.")
+      throw .argument("index", "is \(index), the image has \(image.embedding.views.count) views.")
     }
     let view = image.embedding.views[index]
     var c = fovea_image_view()

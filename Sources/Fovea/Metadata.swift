@@ -27,7 +27,7 @@ public func fovea_model_metadata_json(
     let length = try required(length, "length")
     let key = String(decoding: try text(key, "key"), as: UTF8.self)
     guard let value = handle.model.metadata.value(key) else {
-      throw .argument("key: \(handle.model.file.name) has no metadata named \(key).")
+      throw .argument("key", "\(handle.model.file.name) has no metadata named \(key).")
     }
     let json = value.json
     length.pointee = json.count

@@ -143,6 +143,6 @@ private func cacheType(_ code: fovea_cache_type) throws(FoveaError) -> CacheType
   case FOVEA_CACHE_F32: .float32
   case FOVEA_CACHE_F16: .float16
   case FOVEA_CACHE_INT8: .int8
-  default: throw .argument("options.cache_type: there is no type \(code).")
+  default: throw .argument("options.cache_type", "there is no type \(code).")
   }
 }

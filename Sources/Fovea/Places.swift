@@ -2,12 +2,13 @@
 import CFovea
 import Families
 import Generation
+import Regions
 import Shims
 
 @c @implementation
 public func fovea_session_place_count(_ session: OpaquePointer?) -> Int {
   guard let handle: SessionHandle = try? object(session, "session") else { return 0 }
-  return handle.places.count
+  return (try? handle.session.exclusively { () throws(FoveaError) in handle.places.count }) ?? 0
 }
 
 @c @implementation
@@ -17,10 +18,12 @@ public func fovea_session_get_place(
   status { () throws(FoveaError) in
     let handle: SessionHandle = try object(session, "session")
     let out = try required(place, "place")
-    guard handle.places.indices.contains(index) else {
-      throw .argument("index: is \(index), the answer names \(handle.places.count) places.")
+    let (place, phrase) = try handle.exclusively { () throws(FoveaError) in
+      guard handle.places.indices.contains(index) else {
+        throw .argument("index", "is \(index), the answer names \(handle.places.count) places.")
+      }
+      return handle.places[index]
     }
-    let (place, phrase) = handle.places[index]
     var c = fovea_place()
     (c.x1, c.y1, c.x2, c.y2) = (place.x1, place.y1, place.x2, place.y2)
     c.is_point = place.isPoint ? 1 : 0
@@ -40,12 +43,10 @@ public func fovea_session_log_probabilities(
   return status { () throws(FoveaError) in
     let handle: SessionHandle = try object(session, "session")
     let count = try required(count, "count")
-    let found = handle.logProbabilities
+    let found = try handle.exclusively { () throws(FoveaError) in handle.logProbabilities }
     count.pointee = found.count
     guard let values else { return }
-    guard capacity < 0 || capacity >= found.count else {
-      throw FoveaError(.buffer, "values: has room for \(capacity), \(found.count) are needed.")
-    }
+    guard capacity < 0 || capacity >= found.count else { throw .buffer("values", capacity: capacity, needed: found.count, unit: "") }
     for (i, value) in found.enumerated() { values[i] = value }
   }
 }

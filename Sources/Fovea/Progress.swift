@@ -23,7 +23,7 @@ final class Progress {
   /// stop at the last step gets what it asked for.
   func finish() throws(FoveaError) {
     if !wasCalled { _ = report(1, 1) }
-    if isRefused { throw FoveaError(.cancelled, "The progress callback stopped the work.") }
+    if isRefused { throw FoveaError.refused }
   }
 
   private func report(_ done: Int, _ total: Int) -> Bool {

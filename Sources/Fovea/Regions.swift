@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import CFovea
 import Families
+import Regions
+import Runtime
 
 /// The regions of a call. Where they lie in their images is checked with the images.
-func regions(_ options: fovea_generate_options) throws(FoveaError) -> [Region] {
+/// - Parameter stop: looked at while masks are copied.
+func regions(_ options: fovea_generate_options, _ stop: StopSignal) throws(FoveaError) -> [Region] {
   var found: [Region] = []
   let count = try buffer(options.regions, count: options.region_count, "options.regions").count
   guard count > 0, let first = options.regions else { return found }
@@ -12,26 +15,27 @@ func regions(_ options: fovea_generate_options) throws(FoveaError) -> [Region] {
     // The caller's header may know a longer structure, so its own size is the step.
     let at = (UnsafeRawPointer(first) + i * size).assumingMemoryBound(to: fovea_region.self)
     guard UnsafeRawPointer(at).load(as: Int.self) == size else {
-      throw .argument("options.regions[\(i)].struct_size: should be \(size), as the first one's.")
+      throw .argument("options.regions[\(i)].struct_size", "should be \(size), as the first one's.")
     }
     var c = fovea_region()
     try read(at, into: &c, first: FirstSize.region, "options.regions")
-    do { found.append(try Region(c)) } catch {
-      throw FoveaError(error.status, "options.regions[\(i)].\(error.message)")
+    do throws(FoveaError) { found.append(try Region(c, stop)) } catch {
+      guard case .argument(let name, let problem) = error else { throw error }
+      throw .argument("options.regions[\(i)].\(name)", problem)
     }
   }
   return found
 }
 
 extension Region {
-  fileprivate init(_ c: fovea_region) throws(FoveaError) {
-    guard c.image >= 0 else { throw .argument("image: is \(c.image), must not be negative.") }
-    self.init(try Shape(c), image: Int(c.image), seed: c.seed, start: try Start(c))
+  fileprivate init(_ c: fovea_region, _ stop: StopSignal) throws(FoveaError) {
+    guard c.image >= 0 else { throw .argument("image", "is \(c.image), must not be negative.") }
+    self.init(try Shape(c, stop), image: Int(c.image), seed: c.seed, start: try Start(c))
   }
 }
 
 extension Region.Shape {
-  fileprivate init(_ c: fovea_region) throws(FoveaError) {
+  fileprivate init(_ c: fovea_region, _ stop: StopSignal) throws(FoveaError) {
     switch Int(c.kind) {
     case FOVEA_REGION_POINT: self = .point(.init(x: c.x1, y: c.y1))
     case FOVEA_REGION_BOX: self = .box(.init(x: c.x1, y: c.y1), .init(x: c.x2, y: c.y2))
@@ -40,22 +44,21 @@ extension Region.Shape {
     case FOVEA_REGION_MASK:
       let mask = try required(c.mask, "mask")
       let (width, height) = (Int(c.mask_width), Int(c.mask_height))
-      guard width > 0, height > 0 else { throw .argument("mask_width, mask_height: \(width) × \(height) is no size.") }
+      guard width > 0, height > 0 else { throw .argument("mask_width, mask_height", "\(width) × \(height) is no size.") }
       let stride = c.mask_stride == 0 ? width : c.mask_stride
       let (_, overflow) = stride.multipliedReportingOverflow(by: height)
-      guard stride >= width, !overflow else { throw .argument("mask_stride: \(c.mask_stride) does not suit rows of \(width) bytes.") }
-      guard let map = Bitmap(rows: mask, width: width, height: height, stride: stride) else {
-        throw FoveaError(.memory, "mask: no memory for \(width) × \(height) bytes.")
-      }
-      self = .mask(map)
-    default: throw .argument("kind: is \(c.kind), should be one of FOVEA_REGION_….")
+      guard stride >= width, !overflow else { throw .argument("mask_stride", "\(c.mask_stride) does not suit rows of \(width) bytes.") }
+      do throws(RegionError) {
+        self = .mask(try Bitmap(rows: mask, width: width, height: height, stride: stride, stop: stop))
+      } catch { throw FoveaError(error) }
+    default: throw .argument("kind", "is \(c.kind), should be one of FOVEA_REGION_….")
     }
   }
 }
 
 private func vertices(_ c: fovea_region) throws(FoveaError) -> [Region.Vertex] {
   guard c.vertex_count <= RegionArea.mostVertices, c.vertex_count >= 0 else {
-    throw .argument("vertex_count: is \(c.vertex_count), should be at most \(RegionArea.mostVertices).")
+    throw .argument("vertex_count", "is \(c.vertex_count), should be at most \(RegionArea.mostVertices).")
   }
   let numbers = try buffer(c.vertices, count: 2 * c.vertex_count, "vertices")
   return (0..<c.vertex_count).map { .init(x: numbers[2 * $0], y: numbers[2 * $0 + 1]) }
@@ -66,11 +69,11 @@ extension Region.Start {
   fileprivate init?(_ c: fovea_region) throws(FoveaError) {
     guard c.points != nil else {
       guard c.point_count == 0, c.start1 == 0, c.start2 == 0 else {
-        throw .argument("points: NULL was given with a count or starts.")
+        throw .argument("points", "NULL was given with a count or starts.")
       }
       return nil
     }
-    guard (0...1 << 16).contains(c.point_count) else { throw .argument("point_count: is \(c.point_count), too many.") }
+    guard (0...1 << 16).contains(c.point_count) else { throw .argument("point_count", "is \(c.point_count), too many.") }
     let numbers = try buffer(c.points, count: 2 * c.point_count, "points")
     self.init(
       points: (0..<c.point_count).map { (Int(numbers[2 * $0]), Int(numbers[2 * $0 + 1])) },

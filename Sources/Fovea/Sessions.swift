@@ -17,7 +17,7 @@ public func fovea_session_create(
     try requireZero(c.reserved)
     let contextLength = try count(c.context_length, "options.context_length")
     guard contextLength <= model.model.contextLength else {
-      throw .argument("options.context_length: is \(contextLength), the model was loaded for \(model.model.contextLength).")
+      throw .argument("options.context_length", "is \(contextLength), the model was loaded for \(model.model.contextLength).")
     }
     let session = try Session(model.model, contextLength: contextLength == 0 ? nil : contextLength)
     out.pointee = handle(owning: SessionHandle(model.model, session))
@@ -41,6 +41,6 @@ public func fovea_session_cancel(_ session: OpaquePointer?) {
 public func fovea_session_reset(_ session: OpaquePointer?) -> fovea_status {
   status { () throws(FoveaError) in
     let handle: SessionHandle = try object(session, "session")
-    try handle.keepingError { () throws(FoveaError) in try handle.session.reset() }
+    try handle.exclusively { () throws(FoveaError) in handle.session.clear() }
   }
 }

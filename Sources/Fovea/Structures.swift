@@ -18,7 +18,7 @@ func read<Structure>(
   let size = try structSize(bytes, first: first, name)
   let knownSize = MemoryLayout<Structure>.size
   for i in stride(from: knownSize, to: size, by: 1) where bytes.load(fromByteOffset: i, as: UInt8.self) != 0 {
-    throw .argument("\(name): sets an option at byte \(i) that this version of the library does not know.")
+    throw .argument("\(name)", "sets an option at byte \(i) that this version of the library does not know.")
   }
   withUnsafeMutableBytes(of: &known) { $0.copyMemory(from: UnsafeRawBufferPointer(start: bytes, count: min(size, knownSize))) }
 }
@@ -40,7 +40,7 @@ func write<Structure>(
 func structSize(_ bytes: UnsafeRawPointer, first: Int, _ name: StaticString) throws(FoveaError) -> Int {
   let size = bytes.load(as: Int.self)
   guard size >= first, size <= largestStructure else {
-    throw .argument("\(name): struct_size is \(size); set it to the structure's sizeof, \(first) bytes or more.")
+    throw .argument("\(name)", "struct_size is \(size); set it to the structure's sizeof, \(first) bytes or more.")
   }
   return size
 }

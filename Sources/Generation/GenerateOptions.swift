@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+import Families
+import Regions
 
-/// How a text is continued.
+/// How a text is continued. A number of tokens above the context length means as many as the context holds.
 package struct GenerateOptions {
   /// Tokens to generate at most; fewer where the context ends.
   package var maxTokens = 256
@@ -27,8 +29,10 @@ package struct GenerateOptions {
   package var ngramWindow = 0
   /// The answer ends when its last so many tokens are one piece four times or more; 0: off.
   package var loopTokens = 0
-  /// Tokens guessed ahead at most by looking up repetitions (`CopyDraft`); 0: none. The answer is the same.
+  /// Tokens guessed ahead at most by looking up repetitions (`PromptLookup`); 0: none. The answer is the same.
   package var draftTokens = 11
+  /// Added to the logits of these tokens; −∞ bans them.
+  package var logitBias: [(id: Int32, bias: Float)] = []
   /// Texts that end the answer; they are left out of it.
   package var stops: [[UInt8]] = []
   /// Seconds from the call until the work is stopped.
@@ -37,6 +41,31 @@ package struct GenerateOptions {
   package var progress: ((Int, Int) -> Bool)?
 
   package init() {}
+
+  /// Of a prompt that is taken as it stands.
+  package static var raw: GenerateOptions {
+    var options = GenerateOptions()
+    options.isRaw = true
+    return options
+  }
+}
+
+extension GenerateOptions {
+  /// Throws what is wrong with them, by its name.
+  func check() throws(FoveaError) {
+    func refuse(_ name: String, _ problem: String) -> FoveaError { .argument(name, problem) }
+    guard maxTokens >= 0 else { throw refuse("maxTokens", "\(maxTokens), must not be negative") }
+    guard temperature >= 0, temperature.isFinite else { throw refuse("temperature", "must be a finite number of at least 0") }
+    guard topK >= 0 else { throw refuse("topK", "\(topK), must not be negative") }
+    guard topP > 0, topP <= 1 else { throw refuse("topP", "must be above 0 and at most 1") }
+    guard repetitionPenalty > 0, repetitionPenalty.isFinite else { throw refuse("repetitionPenalty", "must be a finite number above 0") }
+    if let n = ngramBan, n < 0 || n == 1 { throw refuse("ngramBan", "\(n), must be 0 or at least 2") }
+    guard ngramWindow >= 0 else { throw refuse("ngramWindow", "\(ngramWindow), must not be negative") }
+    guard loopTokens >= 0 else { throw refuse("loopTokens", "\(loopTokens), must not be negative") }
+    if let m = minTokens, m < 0 { throw refuse("minTokens", "\(m), must not be negative") }
+    guard draftTokens >= 0 else { throw refuse("draftTokens", "\(draftTokens), must not be negative") }
+    if let d = deadlineSeconds, !(d > 0) { throw refuse("deadline", "must be above 0 seconds") }
+  }
 }
 
 /// Why an answer ended.
@@ -64,4 +93,6 @@ package struct GenerateResult {
   /// ln of each token's probability under the model's own logits, and the places that the answer names: for systems that name places.
   package var logProbabilities: [Float] = []
   package var places: [GroundedPlace] = []
+
+  package init() {}
 }

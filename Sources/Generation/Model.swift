@@ -47,14 +47,13 @@ package final class Model {
 
   private init(_ file: WeightFile, _ options: LoadOptions) throws(FoveaError) {
     if let threads = options.threads, !(1...1024).contains(threads) {
-      throw FoveaError(.argument, "threads: \(threads), must be 1…1024")
+      throw FoveaError.argument("threads", "\(threads), must be 1…1024")
     }
     self.file = file
     plan = try MemoryPlan(file, options)
     if let budget = options.memoryBudget, plan.total > budget {
-      throw FoveaError(
-        .memory,
-        "\(file.name): needs about \(plan.total) bytes (weights \(plan.weights), context \(plan.cache), scratch \(plan.scratch), tables \(plan.tables)), the memory budget is \(budget)")
+      throw .overBudget(
+        file: file.name, weights: plan.weights, context: plan.cache, scratch: plan.scratch, tables: plan.tables, budget: budget)
     }
     contextLength = plan.contextLength
     cacheType = options.cacheType
@@ -113,7 +112,7 @@ package final class Model {
   package func detokenize(_ ids: [Int32]) throws(FoveaError) -> [UInt8] {
     let count = system.decoder.vocabSize
     for id in ids where id < 0 || id >= count {
-      throw FoveaError(.argument, "ids: \(id) is outside the vocabulary of \(count)")
+      throw FoveaError.argument("ids", "\(id) is outside the vocabulary of \(count)")
     }
     return system.tokenizer.decode(ids)
   }

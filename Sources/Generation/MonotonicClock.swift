@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Shims
 
-func exponential(_ x: Double) -> Double { exp(x) }
-func naturalLogarithm(_ x: Double) -> Double { log(x) }
-
 /// Time that only moves forward.
 enum MonotonicClock {
   static func seconds() -> Double {

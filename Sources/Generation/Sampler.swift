@@ -1,78 +1,137 @@
 // SPDX-License-Identifier: Apache-2.0
+import Kernels
+import Runtime
+import Shims
 
 /// Picks the next token from logits. Deterministic for a seed.
-package struct Sampler {
-  private let options: GenerateOptions
-  private var state: UInt64
-  /// Scratch, reused between tokens: candidates in order of falling logit.
-  private var candidates: [(id: Int32, logit: Float)] = []
+///
+/// Candidates are taken in order of falling logit, the lower id first among equals. With `topK` their probabilities are summed in f64 in that order.
+/// Without it the vocabulary is not sorted: probabilities are the f32 softmax, a histogram of them finds where a cumulative share is reached, and
+/// only that bin is put in order. Both give the same tokens but for draws that fall within rounding (10⁻⁷) of the border between two.
+package final class Sampler {
+  private let temperature, topP: Float
+  private let topK: Int
+  private var random: SplitMix64
+  private let softmax: (UnsafeMutablePointer<Float>, Int) -> Void
+  /// `[vocabSize]`, the caller's.
+  private let weights: UnsafeMutableBufferPointer<Float>
+  private var histogram = MassHistogram.coarse
 
-  package init(_ options: GenerateOptions) {
-    self.options = options
-    state = options.seed
+  /// - Parameter scratch: `[vocabSize]`, the caller's, for as long as the sampler is used; empty at temperature 0.
+  package init(_ options: GenerateOptions, _ kernels: KernelTable, scratch: UnsafeMutableBufferPointer<Float>) {
+    temperature = options.temperature
+    topP = options.topP
+    topK = options.topK
+    random = SplitMix64(seed: options.seed)
+    softmax = kernels.softmax
+    weights = scratch
   }
 
-  /// - Parameters:
-  ///   - logits: `[vocabSize]`, changed by the repetition penalty.
-  ///   - previous: ids generated so far.
-  package mutating func next(_ logits: UnsafeMutableBufferPointer<Float>, previous: [Int32]) -> Int32 {
-    if options.repetitionPenalty != 1 { penalise(logits, previous) }
-    guard options.temperature > 0 else { return likeliest(logits) }
-    return sample(logits)
-  }
-
-  /// Index of the largest value; the first of equals. NaN never wins over a number.
-  private func likeliest(_ logits: UnsafeMutableBufferPointer<Float>) -> Int32 {
-    var best = 0
-    for i in 1..<max(1, logits.count) where logits[i] > logits[best] || logits[best].isNaN { best = i }
-    return Int32(best)
-  }
-
-  private func penalise(_ logits: UnsafeMutableBufferPointer<Float>, _ previous: [Int32]) {
-    var seen: [Int32] = previous
-    seen.sort()
-    var last: Int32 = -1
-    for id in seen where id != last {
-      last = id
-      let value = logits[Int(id)]
-      logits[Int(id)] = value > 0 ? value / options.repetitionPenalty : value * options.repetitionPenalty
+  /// - Parameter logits: `[vocabSize]`.
+  package func next(_ logits: UnsafeMutableBufferPointer<Float>) -> Int32 {
+    let best = largestIndex(logits)
+    guard temperature > 0, logits.indices.contains(best), logits[best].isFinite else { return Int32(best) }
+    if topK > 0, topK < logits.count { return sampleLargest(logits, top: logits[best]) }
+    guard let base = weights.baseAddress, weights.count == logits.count else { return Int32(best) }
+    let (top, inverse) = (logits[best], 1 / temperature)
+    for i in 0..<logits.count {
+      // NaN is no candidate.
+      let z = (logits[i] - top) * inverse
+      base[i] = z <= 0 ? z : -.infinity
     }
+    softmax(base, logits.count)
+    return sampleAll(logits)
   }
 
-  private mutating func sample(_ logits: UnsafeMutableBufferPointer<Float>) -> Int32 {
-    candidates.removeAll(keepingCapacity: true)
-    for (i, value) in logits.enumerated() where !value.isNaN { candidates.append((Int32(i), value)) }
-    guard !candidates.isEmpty else { return 0 }
-    candidates.sort { $0.logit != $1.logit ? $0.logit > $1.logit : $0.id < $1.id }
-    if options.topK > 0, options.topK < candidates.count { candidates.removeLast(candidates.count - options.topK) }
+  // MARK: among the topK largest
 
-    let top = Double(candidates[0].logit)
-    let inverse = 1 / Double(options.temperature)
-    var total = 0.0
-    for c in candidates { total += exponential((Double(c.logit) - top) * inverse) }
+  private func sampleLargest(_ logits: UnsafeMutableBufferPointer<Float>, top: Float) -> Int32 {
+    let candidates = LargestCandidates.select(topK, of: logits)
+    let inverse = 1 / Double(temperature)
+    let weights = candidates.map { exp((Double(logits[Int($0)]) - Double(top)) * inverse) }
+    let total = weights.reduce(0, +)
     // Nucleus: the shortest prefix that holds topP of the whole (arXiv:1904.09751).
     var kept = 0.0
     var count = 0
-    for c in candidates {
-      kept += exponential((Double(c.logit) - top) * inverse)
+    for weight in weights {
+      kept += weight
       count += 1
-      if kept >= Double(options.topP) * total { break }
+      if kept >= Double(topP) * total { break }
     }
-    var left = uniform() * kept
-    for c in candidates.prefix(count) {
-      left -= exponential((Double(c.logit) - top) * inverse)
-      if left < 0 { return c.id }
+    var left = random.uniform() * kept
+    for (id, weight) in zip(candidates, weights).prefix(count) {
+      left -= weight
+      if left < 0 { return id }
     }
-    return candidates[count - 1].id
+    return candidates[count - 1]
   }
 
-  /// SplitMix64, the upper 53 bits as a number in 0 ..< 1.
-  private mutating func uniform() -> Double {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-    z ^= z >> 31
-    return Double(z >> 11) * 0x1p-53
+  // MARK: among all
+
+  private func sampleAll(_ logits: UnsafeMutableBufferPointer<Float>) -> Int32 {
+    histogram.fill(weights)
+    let total = histogram.total
+    var kept = total
+    if topP < 1 { kept = place(.atLeast(Double(topP) * total), logits).sum }
+    return place(.above(random.uniform() * kept), logits).id
+  }
+
+  /// The candidate with which the sum of weights reaches a share, and that sum.
+  private func place(_ share: Share, _ logits: UnsafeMutableBufferPointer<Float>) -> (id: Int32, sum: Double) {
+    guard var part = histogram.part(share) else { return (Int32(largestIndex(logits)), 0) }
+    // Many of nearly one weight: finer bins.
+    for shift in [7, 0] as [UInt32] where part.count > 256 {
+      var fine = MassHistogram(low: part.bits.lowerBound, high: part.bits.upperBound, shift: shift)
+      fine.fill(weights)
+      guard let finer = fine.part(share.less(part.before)) else { break }
+      part = .init(bits: finer.bits, before: part.before + finer.before, count: finer.count)
+    }
+    var ids = candidates(part)
+    if part.count > 256 { return placeAmongEquals(share, part, ids) }
+    if !isFalling(ids, logits) {
+      ids.sort { logits[Int($0)] != logits[Int($1)] ? logits[Int($0)] > logits[Int($1)] : $0 < $1 }
+    }
+    var sum = part.before
+    for id in ids {
+      sum += Double(weights[Int(id)])
+      if share.isReached(by: sum) { return (id, sum) }
+    }
+    return (ids.last ?? Int32(largestIndex(logits)), sum)
+  }
+
+  /// The same for candidates of one weight, which are taken in order of their ids.
+  private func placeAmongEquals(_ share: Share, _ part: MassHistogram.Part, _ ids: [Int32]) -> (id: Int32, sum: Double) {
+    let weight = Double(Float(bitPattern: part.bits.lowerBound))
+    var i = min(max(Int(share.less(part.before).goal / weight), 0), ids.count - 1)
+    // The quotient is rounded.
+    while i > 0, share.isReached(by: part.before + Double(i) * weight) { i -= 1 }
+    while i < ids.count - 1, !share.isReached(by: part.before + Double(i + 1) * weight) { i += 1 }
+    return (ids[i], part.before + Double(i + 1) * weight)
+  }
+
+  private func isFalling(_ ids: [Int32], _ logits: UnsafeMutableBufferPointer<Float>) -> Bool {
+    var last = Float.infinity
+    for id in ids {
+      guard logits[Int(id)] <= last else { return false }
+      last = logits[Int(id)]
+    }
+    return true
+  }
+
+  /// The ids, ascending, of a part's weights.
+  private func candidates(_ part: MassHistogram.Part) -> [Int32] {
+    var found: [Int32] = []
+    guard let base = weights.baseAddress else { return found }
+    found.reserveCapacity(part.count)
+    let (low, high) = (Float(bitPattern: part.bits.lowerBound), Float(bitPattern: part.bits.upperBound))
+    var start = 0
+    while start < weights.count, found.count < part.count {
+      let end = min(start &+ Block.size, weights.count)
+      if end < start &+ Block.size || Block.contains(base + start, where: { ($0 .>= low) .& ($0 .< high) }) {
+        for i in start..<end where base[i] >= low && base[i] < high { found.append(Int32(i)) }
+      }
+      start = end
+    }
+    return found
   }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Encoders
 import Families
+import Regions
 import Runtime
 
 extension Session {
@@ -9,25 +10,29 @@ extension Session {
     _ prompt: [UInt8], _ images: [ImageEmbedding], _ regions: [Region], _ options: GenerateOptions
   ) throws(FoveaError) -> PromptSequence {
     for (i, image) in images.enumerated() where image.hiddenSize != model.system.decoder.hiddenSize {
-      throw FoveaError(.argument, "images[\(i)]: rows of \(image.hiddenSize), the model takes \(model.system.decoder.hiddenSize); it was encoded by another model")
+      throw FoveaError.argument("images[\(i)]", "rows of \(image.hiddenSize), the model takes \(model.system.decoder.hiddenSize); it was encoded by another model")
     }
     let areas = try regionAreas(regions, images)
-    let question = try model.system.prompt(prompt, regions: areas)
+    let question: [UInt8]
+    do throws(RegionError) {
+      question = try model.system.regionMarks?.prompt(prompt, regions: areas) ?? prompt
+    } catch { throw FoveaError(error) }
+    try checkStop()
     let text: [UInt8]
     if let task = options.task {
-      guard !options.isRaw else { throw FoveaError(.argument, "task: a raw prompt has none") }
+      guard !options.isRaw else { throw FoveaError.argument("task", "a raw prompt has none") }
       text = try model.system.template.prompt(task: task, question: question, images: images.count)
     } else {
       text = options.isRaw ? question : model.system.template.prompt(question: question, images: images.count)
     }
-    let parts = try model.system.tokenize(prompt: text, images: images.count)
+    let parts = try model.system.tokenize(prompt: text, images: images.count, limit: contextLength, stop: stop)
 
     var sequence = PromptSequence(images: images)
     let call = model.identities.next()
     var marks = 0
     for (i, part) in parts.enumerated() {
       for id in part {
-        if id == model.system.regionToken?.id {
+        if id == model.system.regionMarks?.token?.id {
           sequence.elements.append(.region(index: marks, call: call))
           marks += 1
         } else {
@@ -42,26 +47,32 @@ extension Session {
         for row in first..<max(first, end) { sequence.elements.append(.image(index: i, identity: images[i].identity, row: row)) }
       }
     }
-    guard sequence.count > 0 else { throw FoveaError(.argument, "prompt: empty, and the model has no begin-of-sequence token") }
-    guard model.system.regionToken == nil || marks == regions.count else {
-      throw FoveaError(.argument, "prompt: \(marks) region tokens after tokenisation, but \(regions.count) regions were given")
+    guard sequence.count > 0 else { throw FoveaError.argument("prompt", "empty, and the model has no begin-of-sequence token") }
+    guard model.system.regionMarks?.token == nil || marks == regions.count else {
+      throw FoveaError.argument("prompt", "\(marks) region tokens after tokenisation, but \(regions.count) regions were given")
     }
     if marks > 0 { sequence.regions = try regionVectors(regions, areas, images) }
     return sequence
   }
 
+  private func checkStop() throws(FoveaError) {
+    do throws(RuntimeError) { try stop.check() } catch { throw FoveaError(error) }
+  }
+
   /// The regions as pixels of their images.
   private func regionAreas(_ regions: [Region], _ images: [ImageEmbedding]) throws(FoveaError) -> [RegionArea] {
-    guard regions.isEmpty || model.system.coordinates != nil else {
-      throw FoveaError(.unsupported, "regions: this system takes no regions")
+    guard regions.isEmpty || model.system.regionMarks != nil else {
+      throw FoveaError.unsupported("regions", "this system takes no regions")
     }
     var areas: [RegionArea] = []
     for (i, region) in regions.enumerated() {
       guard images.indices.contains(region.image) else {
-        throw FoveaError(.argument, "regions[\(i)]: lies in image \(region.image), but \(images.count) images were given")
+        throw FoveaError.argument("regions[\(i)]", "lies in image \(region.image), but \(images.count) images were given")
       }
       let image = images[region.image]
-      areas.append(try RegionArea(region, width: image.width, height: image.height, name: "regions[\(i)]"))
+      do throws(RegionError) {
+        areas.append(try RegionArea(region, width: image.width, height: image.height, name: "regions[\(i)]", stop: stop))
+      } catch { throw FoveaError(error) }
     }
     return areas
   }
@@ -75,9 +86,12 @@ extension Session {
     var vectors: [[Float]] = []
     for (i, region) in regions.enumerated() {
       guard let map = images[region.image].map else {
-        throw FoveaError(.argument, "regions[\(i)]: its image was encoded without a map of features")
+        throw FoveaError.argument("regions[\(i)]", "its image was encoded without a map of features")
       }
-      let points = try areas[i].samplePoints(region, name: "regions[\(i)]")
+      let points: RegionPoints
+      do throws(RegionError) {
+        points = try areas[i].samplePoints(region, stages: sampler.stageInputs, name: "regions[\(i)]", stop: stop)
+      } catch { throw FoveaError(error) }
       let mark = arena.mark()
       defer { arena.release(to: mark) }
       do throws(RuntimeError) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Decoders
 import Families
+import Regions
 import Runtime
 import Shims
 import Tokenizers
@@ -15,21 +16,28 @@ extension Session {
     prompt: [UInt8], images: [ImageEmbedding], regions: [Region] = [], continuations: [[UInt8]], options: GenerateOptions
   ) throws(FoveaError) -> [Double] {
     try exclusively { () throws(FoveaError) in
-      try check(options)
-      arm(options)
-      let sequence = try assemble(prompt, images, regions, options)
-      var texts: [[Int32]] = []
-      for (i, text) in continuations.enumerated() {
-        let ids = try model.tokenize(text)
-        guard !ids.isEmpty else { throw FoveaError(.argument, "continuations[\(i)]: is empty") }
-        guard sequence.count + ids.count - 1 <= contextLength else {
-          throw FoveaError(
-            .context, "continuations[\(i)]: \(sequence.count + ids.count - 1) positions exceed a context of \(contextLength)")
-        }
-        texts.append(ids)
-      }
-      do throws(RuntimeError) { return try score(texts, after: sequence, options) } catch { throw FoveaError(error) }
+      try scores(prompt: prompt, images: images, regions: regions, continuations: continuations, options: options)
     }
+  }
+
+  /// `score` for a caller that has the session to itself already.
+  package func scores(
+    prompt: [UInt8], images: [ImageEmbedding], regions: [Region], continuations: [[UInt8]], options: GenerateOptions
+  ) throws(FoveaError) -> [Double] {
+    try options.check()
+    arm(options)
+    let sequence = try assemble(prompt, images, regions, options)
+    var texts: [[Int32]] = []
+    for (i, text) in continuations.enumerated() {
+      let name = "continuations[\(i)]"
+      let ids = try model.system.tokenize(text, name, limit: contextLength, stop: stop)
+      guard !ids.isEmpty else { throw FoveaError.argument(name, "is empty") }
+      guard sequence.count + ids.count - 1 <= contextLength else {
+        throw .context(name, positions: sequence.count + ids.count - 1, isLeast: false, capacity: contextLength)
+      }
+      texts.append(ids)
+    }
+    do throws(RuntimeError) { return try score(texts, after: sequence, options) } catch { throw FoveaError(error) }
   }
 
   private func score(

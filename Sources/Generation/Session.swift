@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Decoders
 import Families
+import Regions
 import Runtime
 import Shims
 import Tokenizers
@@ -11,6 +12,8 @@ import Tokenizers
 package final class Session {
   /// Positions that pass the decoder together during prefill.
   static let chunk = 512
+  /// Rows of logits that are computed between two looks at the deadline.
+  private static let logitRows = 16
 
   package let model: Model
   /// Positions the session holds.
@@ -31,8 +34,11 @@ package final class Session {
 
   /// Forgets what the cache holds.
   package func reset() throws(FoveaError) {
-    try exclusively { () throws(FoveaError) in forget(after: 0) }
+    try exclusively { () throws(FoveaError) in clear() }
   }
+
+  /// `reset` for a caller that has the session to itself already.
+  package func clear() { forget(after: 0) }
 
   /// Answers a prompt.
   /// - Parameters:
@@ -42,66 +48,68 @@ package final class Session {
   ///   - onToken: called with each token and the text that became certain with it (maybe empty); false stops.
   package func generate(
     prompt: [UInt8], images: [ImageEmbedding], regions: [Region] = [], options: GenerateOptions,
-    onToken: (Int32, [UInt8]) -> Bool = { _, _ in true }
+    onToken: @escaping (Int32, [UInt8]) -> Bool = { _, _ in true }
   ) throws(FoveaError) -> GenerateResult {
     try exclusively { () throws(FoveaError) in
-      try check(options)
-      arm(options)
-      let sequence = try assemble(prompt, images, regions, options)
-      guard sequence.count < contextLength else {
-        throw FoveaError(
-          .context, "prompt: \(sequence.count) positions leave no room in a context of \(contextLength)")
-      }
-      return try run(sequence, options, onToken)
+      try answer(prompt: prompt, images: images, regions: regions, options: options, onToken: onToken)
     }
+  }
+
+  /// `generate` for a caller that has the session to itself already (`exclusively`).
+  package func answer(
+    prompt: [UInt8], images: [ImageEmbedding], regions: [Region], options: GenerateOptions,
+    onToken: @escaping (Int32, [UInt8]) -> Bool
+  ) throws(FoveaError) -> GenerateResult {
+    try options.check()
+    arm(options)
+    let sequence = try assemble(prompt, images, regions, options)
+    guard sequence.count < contextLength else { throw .noRoom(positions: sequence.count, capacity: contextLength) }
+    return try run(sequence, options, onToken)
   }
 
   /// Logits of every position of a prompt, computed from its start.
-  /// - Parameter body: gets `[positions, vocabSize]` row-major; the memory is the session's, valid during the call.
+  /// - Parameters:
+  ///   - options: of these the prompt's form, the deadline and the progress matter.
+  ///   - body: gets `[positions, vocabSize]` row-major; the memory is the session's, valid during the call.
   package func logits(
-    prompt: [UInt8], images: [ImageEmbedding], regions: [Region] = [], isRaw: Bool,
-    _ body: (UnsafeBufferPointer<Float>, _ rows: Int) -> Void
+    prompt: [UInt8], images: [ImageEmbedding], regions: [Region] = [], options: GenerateOptions,
+    _ body: (UnsafeBufferPointer<Float>, _ rows: Int) throws(FoveaError) -> Void
   ) throws(FoveaError) {
     try exclusively { () throws(FoveaError) in
-      var options = GenerateOptions()
-      options.isRaw = isRaw
-      arm(options)
-      let sequence = try assemble(prompt, images, regions, options)
-      guard sequence.count <= contextLength else {
-        throw FoveaError(.context, "prompt: \(sequence.count) positions exceed a context of \(contextLength)")
-      }
-      forget(after: 0)
-      model.system.decoder.prepare(cache, promptLength: sequence.count)
-      let mark = arena.mark()
-      defer { arena.release(to: mark) }
-      do throws(RuntimeError) {
-        let all = try arena.tensor(sequence.count, model.system.decoder.vocabSize)
-        let context = model.context(arena, stop)
-        try prefill(sequence, from: 0, progress: nil) { (states, first) throws(RuntimeError) in
-          try model.system.decoder.logits(states, into: all.slice(rows: first..<first + states.rows), context)
-        }
-        body(UnsafeBufferPointer(start: all.data, count: all.rows * all.columns), all.rows)
-      } catch { throw FoveaError(error) }
+      try allLogits(prompt: prompt, images: images, regions: regions, options: options, body)
     }
   }
 
-  // MARK: prompt
-
-  func check(_ o: GenerateOptions) throws(FoveaError) {
-    guard o.maxTokens >= 0 else { throw FoveaError(.argument, "maxTokens: \(o.maxTokens), must not be negative") }
-    guard o.temperature >= 0, o.temperature.isFinite else {
-      throw FoveaError(.argument, "temperature: must be a finite number of at least 0")
+  /// `logits` for a caller that has the session to itself already.
+  package func allLogits(
+    prompt: [UInt8], images: [ImageEmbedding], regions: [Region], options: GenerateOptions,
+    _ body: (UnsafeBufferPointer<Float>, _ rows: Int) throws(FoveaError) -> Void
+  ) throws(FoveaError) {
+    try options.check()
+    arm(options)
+    let sequence = try assemble(prompt, images, regions, options)
+    guard sequence.count <= contextLength else {
+      throw .context("prompt", positions: sequence.count, isLeast: false, capacity: contextLength)
     }
-    guard o.topK >= 0 else { throw FoveaError(.argument, "topK: \(o.topK), must not be negative") }
-    guard o.topP > 0, o.topP <= 1 else { throw FoveaError(.argument, "topP: must be above 0 and at most 1") }
-    guard o.repetitionPenalty > 0, o.repetitionPenalty.isFinite else {
-      throw FoveaError(.argument, "repetitionPenalty: must be a finite number above 0")
-    }
-    if let n = o.ngramBan, n < 0 || n == 1 { throw FoveaError(.argument, "ngramBan: \(n), must be 0 or at least 2") }
-    guard o.ngramWindow >= 0 else { throw FoveaError(.argument, "ngramWindow: \(o.ngramWindow), must not be negative") }
-    guard o.loopTokens >= 0 else { throw FoveaError(.argument, "loopTokens: \(o.loopTokens), must not be negative") }
-    if let m = o.minTokens, m < 0 { throw FoveaError(.argument, "minTokens: \(m), must not be negative") }
-    if let d = o.deadlineSeconds, !(d > 0) { throw FoveaError(.argument, "deadline: must be above 0 seconds") }
+    forget(after: 0)
+    model.system.decoder.prepare(cache, promptLength: sequence.count)
+    let mark = arena.mark()
+    defer { arena.release(to: mark) }
+    let all: Tensor
+    do throws(RuntimeError) {
+      all = try arena.tensor(sequence.count, model.system.decoder.vocabSize)
+      let context = model.context(arena, stop)
+      try prefill(sequence, from: 0, progress: options.progress) { (states, first) throws(RuntimeError) in
+        // A few rows at a time, so that the deadline is looked at between them.
+        for row in stride(from: 0, to: states.rows, by: Self.logitRows) {
+          try context.check()
+          let rows = row..<min(row + Self.logitRows, states.rows)
+          try model.system.decoder.logits(
+            states.slice(rows: rows), into: all.slice(rows: first + rows.lowerBound..<first + rows.upperBound), context)
+        }
+      }
+    } catch { throw FoveaError(error) }
+    try body(UnsafeBufferPointer(start: all.data, count: all.rows * all.columns), all.rows)
   }
 
   func arm(_ options: GenerateOptions) {
@@ -121,95 +129,59 @@ package final class Session {
   }
 
   private func run(
-    _ sequence: PromptSequence, _ options: GenerateOptions, _ onToken: (Int32, [UInt8]) -> Bool
+    _ sequence: PromptSequence, _ options: GenerateOptions, _ onToken: @escaping (Int32, [UInt8]) -> Bool
   ) throws(FoveaError) -> GenerateResult {
     var result = GenerateResult()
     result.promptTokens = sequence.count
     // The last position is always computed: its logits choose the first token.
     result.reusedTokens = reuse(sequence)
-
-    let decoder = model.system.decoder
-    let context = model.context(arena, stop)
     let mark = arena.mark()
     defer { arena.release(to: mark) }
-    var sampler = Sampler(options)
-    var repetitions = RepetitionGuard(
-      prompt: sequence.tokenIds, ngram: options.ngramBan ?? (options.isRaw ? 0 : model.system.template.ngramBan),
-      window: options.ngramWindow, loop: options.loopTokens)
-    var stops = StopTexts(options.stops + (options.isRaw ? [] : model.system.template.stops))
-    var text = model.system.tokenizer.streamingDecoder()
-    var places = PlaceReader(model.system)
     do throws(RuntimeError) {
-      let started = MonotonicClock.seconds()
-      var draft = CopyDraft(limit: options.draftTokens, prompt: sequence.elements)
-      // Scores after the newest token (row 0), and after each of the guesses that passed with it.
-      let logits = try arena.tensor(1 + draft.largest, decoder.vocabSize)
-      try prefill(sequence, from: result.reusedTokens, progress: options.progress) { (states, first) throws(RuntimeError) in
-        guard first + states.rows == sequence.count else { return }
-        try decoder.logits(states.slice(rows: states.rows - 1..<states.rows), into: logits.slice(rows: 0..<1), context)
-      }
-      let prefilled = MonotonicClock.seconds()
-      result.prefillSeconds = prefilled - started
-
-      var guesses: ArraySlice<Int32> = []
-      var row = 0  // guesses found right
-      // Wrong guesses, and right ones that the answer did not need, are no part of the sequence.
-      defer { forget(after: cache.length - (guesses.count - row)) }
-      let minTokens = options.ignoresEnd ? 0 : options.minTokens ?? (options.isRaw ? 0 : model.system.template.minTokens)
-      generation: while result.ids.count < options.maxTokens {
-        let scores = UnsafeMutableBufferPointer(start: logits[row], count: decoder.vocabSize)
-        places?.observe(scores)
-        if result.ids.count < minTokens { for end in model.system.endIds { scores[Int(end)] = -.infinity } }
-        repetitions.ban(scores)
-        let id = sampler.next(scores, previous: result.ids)
-        if !options.ignoresEnd, model.system.endIds.contains(id) {
-          result.stopReason = .endOfSequence
-          break
-        }
-        result.ids.append(id)
-        places?.append(id)
-        draft.append(id)
-        let piece = stops.append(text.append(id))
-        if !onToken(id, piece) {
-          result.stopReason = .callback
-          break
-        }
-        if stops.isFound {
-          result.stopReason = .stopText
-          break
-        }
-        if repetitions.append(id) {
-          result.stopReason = .loop
-          break
-        }
-        if result.ids.count == options.maxTokens { break }
-        if row < guesses.count, guesses[guesses.startIndex + row] == id {
-          row += 1
-          result.acceptedTokens += 1
-          continue
-        }
-        forget(after: cache.length - (guesses.count - row))
-        draft.learn(guessed: guesses.count, right: row)
-        (guesses, row) = ([], 0)
-        guard cache.length < contextLength else {
-          result.stopReason = .contextFull
-          break generation
-        }
-        let next = draft.next(room: min(contextLength - cache.length, options.maxTokens - result.ids.count) - 1)
-        try step([id] + next, logits, context)
-        guesses = next
-        result.draftedTokens += next.count
-      }
-      result.decodeSeconds = MonotonicClock.seconds() - prefilled
+      result = try decode(sequence, options, result, onToken)
     } catch { throw FoveaError(error) }
-    var rest: [UInt8] = []
-    if !stops.isFound { rest = stops.append(text.finish()) + stops.finish() }
-    if !rest.isEmpty, let last = result.ids.last, result.stopReason != .callback { _ = onToken(last, rest) }
-    result.text = stops.text
-    if let places {
-      result.logProbabilities = places.logProbabilities
-      if let image = sequence.images.first { result.places = places.places(result.ids, in: image) }
+    if let image = sequence.images.first {
+      result.places = GroundedPlace.places(in: result.ids, result.logProbabilities, model.system, image)
     }
+    return result
+  }
+
+  private func decode(
+    _ sequence: PromptSequence, _ options: GenerateOptions, _ figures: GenerateResult, _ onToken: @escaping (Int32, [UInt8]) -> Bool
+  ) throws(RuntimeError) -> GenerateResult {
+    let decoder = model.system.decoder
+    let context = model.context(arena, stop)
+    let started = MonotonicClock.seconds()
+    let pipeline = try GenerationPipeline(
+      options, model.system, prompt: sequence.tokenIds, contextLength: contextLength, context, onToken: onToken)
+    var decoding = Decoding(pipeline, model.system.tokenizer, figures)
+    // Scores after the newest token (row 0), and after each of the guesses that passed with it.
+    let logits = try arena.tensor(pipeline.mostRows, decoder.vocabSize)
+    try prefill(sequence, from: figures.reusedTokens, progress: options.progress) { (states, first) throws(RuntimeError) in
+      guard first + states.rows == sequence.count else { return }
+      try decoder.logits(states.slice(rows: states.rows - 1..<states.rows), into: logits.slice(rows: 0..<1), context)
+    }
+    let prefilled = MonotonicClock.seconds()
+
+    // Wrong guesses, and right ones that the answer did not need, are no part of the sequence.
+    defer { forget(after: cache.length - decoding.wrongGuesses) }
+    while !decoding.isFull {
+      let step = decoding.choose(UnsafeMutableBufferPointer(start: logits[decoding.row], count: decoder.vocabSize))
+      if step == .ended { break }
+      guard case .pass(let id) = step else { continue }
+      forget(after: cache.length - decoding.wrongGuesses)
+      decoding.closePass()
+      guard cache.length < contextLength else {
+        decoding.end(.contextFull)
+        break
+      }
+      let drafted = decoding.draft(room: contextLength - cache.length - 1)
+      try self.step([id] + drafted, logits, context)
+      decoding.passed(drafted)
+    }
+    var result = decoding.finish(onToken: onToken)
+    result.prefillSeconds = prefilled - started
+    result.decodeSeconds = MonotonicClock.seconds() - prefilled
     return result
   }
 
@@ -274,10 +246,9 @@ package final class Session {
     if history.count > length { history.removeLast(history.count - length) }
   }
 
-  func exclusively<T>(_ body: () throws(FoveaError) -> T) throws(FoveaError) -> T {
-    guard gate.enter() else {
-      throw FoveaError(.busy, "session: in use by another thread; a session serves one call at a time")
-    }
+  /// Runs a call for which the session must be the caller's alone; throws `busy` while another one runs.
+  package func exclusively<T>(_ body: () throws(FoveaError) -> T) throws(FoveaError) -> T {
+    guard gate.enter() else { throw .busy }
     defer {
       // What a call took goes back to the system: an image that is encoded next may need as much.
       arena.trim()

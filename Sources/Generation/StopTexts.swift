@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// Watches a growing answer for texts that end it, and holds back bytes that may be the start of one.
-package struct StopTexts {
+package final class StopTexts: StopRule {
   private let stops: [[UInt8]]
   /// Everything let through so far, then what is held back.
   package private(set) var text: [UInt8] = []
@@ -12,8 +12,10 @@ package struct StopTexts {
     self.stops = stops.filter { !$0.isEmpty }
   }
 
+  package func endsAfter(_ id: Int32, _ piece: [UInt8]) -> StopReason? { isFound ? .stopText : nil }
+
   /// Takes new bytes; returns those that are certain to belong to the answer.
-  package mutating func append(_ bytes: [UInt8]) -> [UInt8] {
+  package func append(_ bytes: [UInt8]) -> [UInt8] {
     guard !isFound else { return [] }
     // A stop text that ends in the new bytes began at most its own length before them.
     let longest = stops.reduce(0) { max($0, $1.count) }
@@ -37,7 +39,7 @@ package struct StopTexts {
   }
 
   /// The answer ends here: what was held back belongs to it after all.
-  package mutating func finish() -> [UInt8] {
+  package func finish() -> [UInt8] {
     defer { released = text.count }
     return Array(text[released...])
   }

@@ -67,9 +67,12 @@ struct AddedTokens {
 
   /// The first token in `text[from...]`: leftmost, then longest. `range` includes white space that it swallows.
   /// - Parameter from: also where swallowing to the left ends.
-  func next(in text: [UInt8], from: Int) -> (token: AddedToken, range: Range<Int>)? {
+  func next(
+    in text: [UInt8], from: Int, _ bounds: EncodingBounds
+  ) throws(TokenizerError) -> (token: AddedToken, range: Range<Int>)? {
     guard !matcher.isEmpty else { return nil }
     for i in from..<max(from, text.count) {
+      try bounds.check(i)
       guard let (index, length) = matcher.longest(text, at: i, end: text.count) else { continue }
       let token = tokens[Int(index)]
       var start = i

@@ -90,35 +90,45 @@ package final class ByteLevelBPE: Sendable {
   }
 
   /// Appends the ids of `text[range]`, which must be UTF-8.
-  func encode(_ text: [UInt8], _ range: Range<Int>, into ids: inout [Int32]) throws(TokenizerError) {
-    if composition == .segments, let composed = CanonicalComposition.apply(text, range) {
+  func encode(
+    _ text: [UInt8], _ range: Range<Int>, _ bounds: EncodingBounds, into ids: inout [Int32]
+  ) throws(TokenizerError) {
+    if composition == .segments, let composed = try CanonicalComposition.apply(text, range, bounds) {
       try Tokenizer.checkLength(composed.count)
-      encodeComposed(composed, 0..<composed.count, into: &ids)
+      try encodeComposed(composed, 0..<composed.count, bounds, into: &ids)
     } else {
-      encodeComposed(text, range, into: &ids)
+      try encodeComposed(text, range, bounds, into: &ids)
     }
   }
 
-  private func encodeComposed(_ text: [UInt8], _ range: Range<Int>, into ids: inout [Int32]) {
+  private func encodeComposed(
+    _ text: [UInt8], _ range: Range<Int>, _ bounds: EncodingBounds, into ids: inout [Int32]
+  ) throws(TokenizerError) {
     if addsPrefixSpace, !range.isEmpty, text[range.lowerBound] != 0x20 {
       let spaced = [0x20] + text[range]
-      encodeWords(spaced, 0..<spaced.count, into: &ids)
+      try encodeWords(spaced, 0..<spaced.count, bounds, into: &ids)
     } else {
-      encodeWords(text, range, into: &ids)
+      try encodeWords(text, range, bounds, into: &ids)
     }
   }
 
-  private func encodeWords(_ text: [UInt8], _ range: Range<Int>, into ids: inout [Int32]) {
+  private func encodeWords(
+    _ text: [UInt8], _ range: Range<Int>, _ bounds: EncodingBounds, into ids: inout [Int32]
+  ) throws(TokenizerError) {
     var merger = PairMerger()
     var start = range.lowerBound
     while start < range.upperBound {
+      try bounds.check(ids.count)
+      try bounds.check(ids)
       let end = pattern.wordEnd(text, start, range.upperBound)
-      encodeWord(text, start..<end, &merger, into: &ids)
+      try encodeWord(text, start..<end, bounds, &merger, into: &ids)
       start = end
     }
   }
 
-  private func encodeWord(_ text: [UInt8], _ word: Range<Int>, _ merger: inout PairMerger, into ids: inout [Int32]) {
+  private func encodeWord(
+    _ text: [UInt8], _ word: Range<Int>, _ bounds: EncodingBounds, _ merger: inout PairMerger, into ids: inout [Int32]
+  ) throws(TokenizerError) {
     if prefersWholeWords, word.count <= longestPiece {
       let id = table.find(text, word)
       if id >= 0 {
@@ -138,10 +148,10 @@ package final class ByteLevelBPE: Sendable {
     guard !merger.symbols.isEmpty else { return }
     if let rules {
       var pairs = PairRules(table: rules)
-      merger.merge(text, &pairs)
+      try merger.merge(text, &pairs, bounds)
     } else {
       var ranks = RankRules(model: self)
-      merger.merge(text, &ranks)
+      try merger.merge(text, &ranks, bounds)
     }
     var index: Int32 = 0
     while index >= 0 {

@@ -4,15 +4,28 @@
 /// Unicode normalisation form C, for the tokenizers that ask for it.
 enum CanonicalComposition {
   /// `text[range]` in form C; nil where it certainly is so already. The range must be UTF-8.
-  static func apply(_ text: [UInt8], _ range: Range<Int>) -> [UInt8]? {
+  static func apply(_ text: [UInt8], _ range: Range<Int>, _ bounds: EncodingBounds) throws(TokenizerError) -> [UInt8]? {
     // Below U+0300 (lead byte CC) nothing ever changes.
     guard text[range].contains(where: { $0 >= 0xCC }) else { return nil }
     var output: [UInt8] = []
     output.reserveCapacity(range.count)
-    for scalar in String(decoding: orderingLongRuns(decomposingVowelSigns(text, range)), as: UTF8.self)._nfc {
-      output.append(contentsOf: UTF8.encode(scalar) ?? UTF8.encodedReplacementCharacter)
+    var start = range.lowerBound
+    while start < range.upperBound {
+      try bounds.check(0)
+      let end = pieceEnd(text, start, range.upperBound)
+      for scalar in String(decoding: orderingLongRuns(decomposingVowelSigns(text, start..<end)), as: UTF8.self)._nfc {
+        output.append(contentsOf: UTF8.encode(scalar) ?? UTF8.encodedReplacementCharacter)
+      }
+      start = end
     }
     return output
+  }
+
+  /// Where a piece of some 64 KiB ends: before an ASCII character, which nothing in front of it combines with.
+  private static func pieceEnd(_ text: [UInt8], _ start: Int, _ end: Int) -> Int {
+    var i = min(start + (1 << 16), end)
+    while i < end, text[i] >= 0x80 { i += 1 }
+    return i
   }
 
   /// Writes U+0F73, U+0F75 and U+0F81 as the two marks each that they are in form C. They alone have class 0 and yet decompose into

@@ -51,13 +51,17 @@ struct PairMerger {
     symbols.append(Symbol(previous: index - 1, next: -1, start: Int32(range.lowerBound), length: Int32(range.count), id: id))
   }
 
-  mutating func merge(_ text: [UInt8], _ rules: inout some MergeRules) {
+  mutating func merge(_ text: [UInt8], _ rules: inout some MergeRules, _ bounds: EncodingBounds) throws(TokenizerError) {
     var i: Int32 = 1
     while i < symbols.count {
+      try bounds.check(Int(i))
       propose(i - 1, i, text, &rules)
       i += 1
     }
+    var merges = 0
     while let top = pop() {
+      merges += 1
+      try bounds.check(merges)
       let left = Int32(truncatingIfNeeded: top.key & 0xFFFF_FFFF)
       let l = symbols[Int(left)]
       let r = symbols[Int(top.right)]

@@ -2,7 +2,7 @@
 
 extension SentencePieceBPE {
   /// The text the model sees: characters mapped, spaces collapsed and escaped, a space in front, as the model file says.
-  func normalize(_ text: [UInt8], _ range: Range<Int>, isFirst: Bool) throws(TokenizerError) -> [UInt8] {
+  func normalize(_ text: [UInt8], _ range: Range<Int>, isFirst: Bool, _ bounds: EncodingBounds) throws(TokenizerError) -> [UInt8] {
     var output: [UInt8] = []
     output.reserveCapacity(range.count + range.count / 2 + 3)
     var i = range.lowerBound
@@ -18,7 +18,10 @@ extension SentencePieceBPE {
     let afterPrefix = output.count
     var isPreviousSpace = removesExtraWhitespaces
     var scratch: [UInt8] = []
+    var units = 0
     while i < range.upperBound {
+      units += 1
+      try bounds.check(units)
       let unit = unit(text, at: i, end: range.upperBound)
       scratch.removeAll(keepingCapacity: true)
       switch unit.content {

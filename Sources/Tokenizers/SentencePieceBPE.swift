@@ -126,8 +126,10 @@ package final class SentencePieceBPE: Sendable {
 
   /// Appends the ids of `text[range]`, which must be UTF-8.
   /// - Parameter isFirst: the segment is at the start of the whole text.
-  func encode(_ text: [UInt8], _ range: Range<Int>, isFirst: Bool, into ids: inout [Int32]) throws(TokenizerError) {
-    let normal = try normalize(text, range, isFirst: isFirst)
+  func encode(
+    _ text: [UInt8], _ range: Range<Int>, isFirst: Bool, _ bounds: EncodingBounds, into ids: inout [Int32]
+  ) throws(TokenizerError) {
+    let normal = try normalize(text, range, isFirst: isFirst, bounds)
     var rules = Rules(model: self)
     var merger = PairMerger()
     var lastWasUnknown = false
@@ -136,6 +138,7 @@ package final class SentencePieceBPE: Sendable {
       merger.removeAll()
       var i = start
       repeat {
+        try bounds.check(merger.symbols.count)
         if let (_, length) = symbols.longest(normal, at: i, end: normal.count) {
           merger.append(i..<i + length, id: Symbol.frozen)
           i += length
@@ -145,8 +148,9 @@ package final class SentencePieceBPE: Sendable {
           i += length
         }
       } while i < normal.count && !(mergesWithinWords && isWordStart(normal, i))
-      merger.merge(normal, &rules)
+      try merger.merge(normal, &rules, bounds)
       emit(merger.symbols, normal, rules, &lastWasUnknown, into: &ids)
+      try bounds.check(ids)
       start = i
     }
   }

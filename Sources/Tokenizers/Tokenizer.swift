@@ -48,26 +48,35 @@ package final class Tokenizer: Sendable {
   ///   - addBOS: puts `bosId`, if there is one, in front.
   ///   - parseSpecials: cuts added tokens out of the text. Without it their text is text like any other: what a
   ///     caller wants for words of a stranger.
-  package func encode(_ text: [UInt8], addBOS: Bool, parseSpecials: Bool) throws(TokenizerError) -> [Int32] {
+  ///   - limit: ids that have room; more are the error `tooManyIds` as soon as they are known.
+  ///   - isStopped: asked every few thousand characters; true is the error `stopped`.
+  package func encode(
+    _ text: [UInt8], addBOS: Bool, parseSpecials: Bool, limit: Int = .max, isStopped: @escaping () -> Bool = { false }
+  ) throws(TokenizerError) -> [Int32] {
+    let bounds = EncodingBounds(limit: limit, isStopped: isStopped)
     try Self.checkLength(text.count)
     if let offset = UTF8Scalars.firstInvalid(text, 0..<text.count) { throw .invalidUTF8(offset: offset) }
-    if case .byteLevel(let m) = model, m.composition == .wholeText, let composed = CanonicalComposition.apply(text, 0..<text.count) {
+    if case .byteLevel(let m) = model, m.composition == .wholeText, let composed = try CanonicalComposition.apply(text, 0..<text.count, bounds) {
       try Self.checkLength(composed.count)
-      return try encodeChecked(composed, addBOS, parseSpecials)
+      return try encodeChecked(composed, addBOS, parseSpecials, bounds)
     }
-    return try encodeChecked(text, addBOS, parseSpecials)
+    return try encodeChecked(text, addBOS, parseSpecials, bounds)
   }
 
-  private func encodeChecked(_ text: [UInt8], _ addBOS: Bool, _ parseSpecials: Bool) throws(TokenizerError) -> [Int32] {
+  private func encodeChecked(
+    _ text: [UInt8], _ addBOS: Bool, _ parseSpecials: Bool, _ bounds: EncodingBounds
+  ) throws(TokenizerError) -> [Int32] {
     var ids: [Int32] = []
     if addBOS, let bosId { ids.append(bosId) }
     var start = 0
-    while parseSpecials, let (token, range) = added.next(in: text, from: start) {
-      try encodeSegment(text, start..<range.lowerBound, into: &ids)
+    while parseSpecials, let (token, range) = try added.next(in: text, from: start, bounds) {
+      try encodeSegment(text, start..<range.lowerBound, bounds, into: &ids)
       ids.append(token.id)
+      try bounds.check(ids)
       start = range.upperBound
     }
-    try encodeSegment(text, start..<text.count, into: &ids)
+    try encodeSegment(text, start..<text.count, bounds, into: &ids)
+    try bounds.check(ids)
     return ids
   }
 
@@ -76,11 +85,13 @@ package final class Tokenizer: Sendable {
     return try encode(Array(text), addBOS: addBOS, parseSpecials: parseSpecials)
   }
 
-  private func encodeSegment(_ text: [UInt8], _ range: Range<Int>, into ids: inout [Int32]) throws(TokenizerError) {
+  private func encodeSegment(
+    _ text: [UInt8], _ range: Range<Int>, _ bounds: EncodingBounds, into ids: inout [Int32]
+  ) throws(TokenizerError) {
     guard !range.isEmpty else { return }
     switch model {
-    case .sentencePiece(let m): try m.encode(text, range, isFirst: range.lowerBound == 0, into: &ids)
-    case .byteLevel(let m): try m.encode(text, range, into: &ids)
+    case .sentencePiece(let m): try m.encode(text, range, isFirst: range.lowerBound == 0, bounds, into: &ids)
+    case .byteLevel(let m): try m.encode(text, range, bounds, into: &ids)
     }
   }
 

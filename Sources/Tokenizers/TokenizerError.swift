@@ -6,6 +6,10 @@ package enum TokenizerError: Error, Equatable {
   case invalidUTF8(offset: Int)
   /// The text, or the text after normalisation, is longer than a tokenizer takes.
   case textTooLong(bytes: Int, limit: Int)
+  /// The text has more ids than there is room for.
+  case tooManyIds(limit: Int)
+  /// The caller asked to stop.
+  case stopped
   /// Two lists of the vocabulary that must agree in length do not.
   case countMismatch(list: String, expected: Int, found: Int)
   /// Offsets of flattened byte strings do not ascend from zero to the number of bytes.
@@ -38,6 +42,8 @@ package enum TokenizerError: Error, Equatable {
     switch self {
     case .invalidUTF8(let offset): "The text is not valid UTF-8 at byte \(offset)."
     case .textTooLong(let bytes, let limit): "The text has \(bytes) bytes; a tokenizer takes at most \(limit)."
+    case .tooManyIds(let limit): "The text has more than \(limit) tokens."
+    case .stopped: "cancelled"
     case .countMismatch(let list, let expected, let found):
       "The tokenizer's \(list) has \(found) entries, expected \(expected)."
     case .invalidOffsets(let index): "The tokenizer's string offsets are out of order at entry \(index)."

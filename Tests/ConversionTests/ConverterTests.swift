@@ -35,7 +35,7 @@ import WeightFile
 
     let session = try Session(model)
     var logits: [Float] = []
-    try session.logits(prompt: prompt, images: [image], isRaw: true) { values, _ in logits = Array(values) }
+    try session.logits(prompt: prompt, images: [image], options: .raw) { values, _ in logits = Array(values) }
     var options = GenerateOptions()
     options.maxTokens = 32
     options.ignoresEnd = true

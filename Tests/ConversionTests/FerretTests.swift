@@ -3,9 +3,11 @@ import Conversion
 import Encoders
 import Families
 import Foundation
+import Fovea
 import Generation
 import Images
 import Kernels
+import Regions
 import Runtime
 import Testing
 import WeightFile
@@ -34,7 +36,7 @@ import WeightFile
 
       let mask = try RGBImage.decode(path: path("mask.png"))
       let bits = (0..<mask.width * mask.height).map { mask.pixels[3 * $0] }
-      let bitmap = try #require(Bitmap(rows: bits, width: mask.width, height: mask.height, stride: mask.width))
+      let bitmap = try Bitmap(rows: bits, width: mask.width, height: mask.height, stride: mask.width)
       regions = try JSONValue.read(path("regions.json")).array.map { list in
         try list.enumerated().map { i, entry in
           let n = entry["numbers"]?.array?.compactMap(\.double) ?? []
@@ -79,14 +81,14 @@ import WeightFile
     var vectors: [Float] = []
     for region in c.regions {
       let area = try RegionArea(region, width: c.image.width, height: c.image.height, name: "r")
-      vectors += values(try sampler(map, area.samplePoints(region, name: "r"), context))
+      vectors += values(try sampler(map, area.samplePoints(region, stages: RegionSampler.stageInputs, name: "r"), context))
     }
     #expect(c.regions.count == 3)
     #expect(relative(vectors, try c.recorded("vectors")) < 1e-5)
 
     let session = try Session(c.model)
     var logits: [Float] = []
-    try session.logits(prompt: c.prompt, images: [c.image], regions: c.regions, isRaw: true) { x, _ in logits = Array(x) }
+    try session.logits(prompt: c.prompt, images: [c.image], regions: c.regions, options: .raw) { x, _ in logits = Array(x) }
     #expect(relative(logits, try c.recorded("logits")) < 1e-5)
     var options = GenerateOptions()
     options.maxTokens = 32
@@ -99,7 +101,7 @@ import WeightFile
   @Test func smallerTypesStayClose() throws {
     let c = try Case("ferret_v2", .int8)
     var logits: [Float] = []
-    try Session(c.model).logits(prompt: c.prompt, images: [c.image], regions: c.regions, isRaw: true) { x, _ in logits = Array(x) }
+    try Session(c.model).logits(prompt: c.prompt, images: [c.image], regions: c.regions, options: .raw) { x, _ in logits = Array(x) }
     // Random weights 16 wide are harder to quantize than trained ones.
     #expect(relative(logits, try c.recorded("logits")) < 0.1)
   }
@@ -109,7 +111,7 @@ import WeightFile
     let session = try Session(c.model)
     func logits(_ prompt: String, _ regions: [Region]) throws -> [Float] {
       var found: [Float] = []
-      try session.logits(prompt: Array(prompt.utf8), images: [c.image], regions: regions, isRaw: true) { x, _ in found = Array(x) }
+      try session.logits(prompt: Array(prompt.utf8), images: [c.image], regions: regions, options: .raw) { x, _ in found = Array(x) }
       return found
     }
     let region = [c.regions[1]]
@@ -162,7 +164,7 @@ import WeightFile
     let session = try Session(c.model)
     let answer = try session.generate(prompt: Array("<image> what".utf8), images: [c.image], options: options)
     #expect(answer.logProbabilities.count == 4)
-    try session.logits(prompt: Array("<image> what".utf8), images: [c.image], isRaw: true) { all, rows in
+    try session.logits(prompt: Array("<image> what".utf8), images: [c.image], options: .raw) { all, rows in
       let last = all.suffix(all.count / rows)
       let peak = Double(last.max() ?? 0)
       let expected = -log(last.reduce(0.0) { $0 + exp(Double($1) - peak) })

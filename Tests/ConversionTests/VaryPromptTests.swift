@@ -69,7 +69,7 @@ import WeightFile
     let session = try Session(model)
     func positions(_ prompt: String, _ images: [ImageEmbedding]) throws -> Int {
       var count = 0
-      try session.logits(prompt: Array(prompt.utf8), images: images, isRaw: true) { _, rows in count = rows }
+      try session.logits(prompt: Array(prompt.utf8), images: images, options: .raw) { _, rows in count = rows }
       return count
     }
     #expect(page.tokens == 6)
@@ -83,7 +83,7 @@ import WeightFile
       .map { try model.encode($0) }
     func logits(_ prompt: String, _ images: [ImageEmbedding]) throws -> [Float] {
       var values: [Float] = []
-      try session.logits(prompt: Array(prompt.utf8), images: images, isRaw: true) { found, _ in values = Array(found) }
+      try session.logits(prompt: Array(prompt.utf8), images: images, options: .raw) { found, _ in values = Array(found) }
       return values
     }
     let (together, apart) = (try logits("<image>\nOCR", [tiled]), try logits("<image><image><image>\nOCR", pieces))

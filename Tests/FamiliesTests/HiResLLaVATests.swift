@@ -2,6 +2,7 @@
 import Families
 import Generation
 import Images
+import TestSupport
 import Testing
 
 @Suite struct HiResLLaVATests {

@@ -268,15 +268,112 @@ struct SessionTests {
           state.statuses.pointee += [
             fovea_generate(state.session, "a", nil, 0, nil, nil, nil), fovea_session_reset(state.session),
             fovea_logits(state.session, "a", nil, 0, nil, &logits, &rows, &columns),
+            fovea_session_log_probabilities(state.session, nil, 0, &rows),
           ]
           return 0
         }
         #expect(fovea_generate(session, "abc", nil, 0, &options, nil, nil) == FOVEA_OK)
       }
     }
-    #expect(statuses.count >= 6 && statuses.allSatisfy { $0 == FOVEA_ERROR_BUSY })
+    #expect(statuses.count >= 8 && statuses.allSatisfy { $0 == FOVEA_ERROR_BUSY })
     #expect(lastError().contains("session"))
     #expect(lastError(session) == "")
+  }
+
+  /// Getters read what a call on another thread replaces: a crash within a second.
+  @Test func gettersOnAnotherThreadAreBusyOrWhole() throws {
+    let model = try Loaded(coordinates: "ferret")
+    let image = try model.image()
+    let session = try model.session()
+    defer {
+      fovea_session_free(session)
+      fovea_image_embedding_release(image)
+    }
+    let reader = Reader(session)
+    reader.start()
+    for i in 0..<60 {
+      let answer = ids(session, "<image>ab", [image], tokens: 24) { ($0.raw, $0.seed, $0.temperature) = (1, UInt64(i), 1) }
+      #expect(answer.status == FOVEA_OK || answer.status == FOVEA_ERROR_BUSY)
+      var logits: UnsafePointer<Float>?
+      var (rows, columns) = (0, 0)
+      _ = fovea_logits(session, "abc", nil, 0, nil, &logits, &rows, &columns)
+    }
+    #expect(reader.finish() > 0)
+  }
+
+  private final class Reader: @unchecked Sendable {
+    private let session: OpaquePointer
+    private let done = DispatchSemaphore(value: 0)
+    private let lock = NSLock()
+    private var isStopped = false
+    private var reads = 0
+
+    init(_ session: OpaquePointer) { self.session = session }
+
+    func start() {
+      Thread { [self] in
+        while lock.withLock({ !isStopped }) {
+          var place = fovea_place()
+          place.struct_size = MemoryLayout<fovea_place>.size
+          for i in 0..<fovea_session_place_count(session) { _ = fovea_session_get_place(session, i, &place) }
+          var values = [Float](repeating: 0, count: 64)
+          var count = 0
+          let status = fovea_session_log_probabilities(session, &values, 64, &count)
+          if status == FOVEA_OK || status == FOVEA_ERROR_BUSY { reads += 1 }
+          _ = String(cString: fovea_last_error(session))
+        }
+        done.signal()
+      }.start()
+    }
+
+    func finish() -> Int {
+      lock.withLock { isStopped = true }
+      done.wait()
+      return reads
+    }
+  }
+
+  /// `loop_tokens` of 2³¹ took 4 GB and ran past the deadline.
+  @Test func numbersOfTokensAreCappedByTheContext() throws {
+    let model = try Loaded()
+    let session = try model.session()
+    defer { fovea_session_free(session) }
+    let plain = ids(session, "abcab").ids
+    let changes: [(inout fovea_generate_options) -> Void] = [
+      { $0.loop_tokens = .max }, { $0.ngram_ban = .max }, { $0.ngram_window = .max }, { $0.min_tokens = .max }, { $0.draft_tokens = .max },
+      { $0.top_k = .max },
+    ]
+    for (i, change) in changes.enumerated() { #expect(ids(session, "abcab", [], tokens: 8, change).ids == plain, "option \(i)") }
+  }
+
+  /// Tokenising 4 MB took 7 s whatever the deadline; what cannot fit the context is refused as soon as that is known.
+  @Test func aLongPromptIsRefusedOrStoppedSoon() throws {
+    let model = try Loaded()
+    let session = try model.session()
+    defer { fovea_session_free(session) }
+    for prompt in [String(repeating: "abcd ", count: 800_000), String(repeating: "é", count: 2_000_000)] {
+      for seconds in [0.01, 0] {
+        let start = Date()
+        let status = ids(session, prompt) { $0.deadline_seconds = seconds }.status
+        #expect(status == FOVEA_ERROR_DEADLINE || status == FOVEA_ERROR_CONTEXT)
+        if seconds > 0 { #expect(Date().timeIntervalSince(start) < 0.5) }  // 50 ms and what a busy machine adds
+      }
+    }
+  }
+
+  @Test func logitsKeepToDeadlineAndProgress() throws {
+    let model = try Loaded()
+    let session = try model.session()
+    defer { fovea_session_free(session) }
+    var logits: UnsafePointer<Float>?
+    var (rows, columns) = (0, 0)
+    var options = generateOptions()
+    options.deadline_seconds = 1e-9
+    #expect(fovea_logits(session, "abc", nil, 0, &options, &logits, &rows, &columns) == FOVEA_ERROR_DEADLINE)
+    #expect(logits == nil && rows == 0)
+    options.deadline_seconds = 0
+    options.progress = { _, _, _ in 1 }
+    #expect(fovea_logits(session, "abc", nil, 0, &options, &logits, &rows, &columns) == FOVEA_ERROR_CANCELLED)
   }
 
   @Test func sessionsOfOneModelWorkAtOnce() throws {

@@ -7,6 +7,7 @@ import Images
 import Runtime
 import Shims
 import Families
+import Fovea
 import WeightFile
 
 struct CalibrateCommand: ParsableCommand {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
 import CFovea
+import Families
+import Fovea
 import WeightFile
 
 struct InspectCommand: ParsableCommand {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Encoders
+import Regions
 import Runtime
 import WeightFile
 
@@ -9,8 +10,8 @@ package final class RegionSampler: RegionEncoder {
   /// Points that a region begins with.
   package static let points = 512
   /// Points that each stage gets.
-  package static let stageInputs = [512, 128]
-  package var stageInputs: [Int] { Self.stageInputs }
+  package static let stageInputs = (512, 128)
+  package var stageInputs: (Int, Int) { Self.stageInputs }
   private static let anchors = [128, 32]
   private static let neighbours = 24
 

@@ -1,67 +1,73 @@
 // SPDX-License-Identifier: Apache-2.0
 import Images
+import Regions
 import Runtime
 import Tokenizers
 import WeightFile
 
-/// Outcome classes of every call; the numbers are those of `fovea_status` and never change.
-package enum Status: Int32 {
-  case ok = 0
-  case argument = 1
-  case io = 2
-  case format = 3
-  case memory = 4
-  case unsupported = 5
-  case busy = 6
-  case cancelled = 7
-  case deadline = 8
-  case context = 9
-  case image = 10
-  case `internal` = 11
-  case buffer = 12
-}
+/// What went wrong in a call, as facts. The status that a host is told of each stands beside the C interface.
+package enum FoveaError: Error {
+  /// An argument that cannot be used: what it is called, and why.
+  case argument(String, String)
+  /// Something sound that this model does not do: what it is called, and why.
+  case unsupported(String, String)
+  /// A caller's buffer of `capacity` places where `needed` are needed.
+  case buffer(String, capacity: Int, needed: Int, unit: StaticString)
+  /// More positions than the context holds. `isLeast`: the work was stopped when there were so many.
+  case context(String, positions: Int, isLeast: Bool, capacity: Int)
+  /// A prompt that fills the context, so that no token of an answer could follow.
+  case noRoom(positions: Int, capacity: Int)
+  /// `<image>` marks of a prompt and images given differ in number.
+  case imageMarks(found: Int, images: Int)
+  /// Another call is using the session.
+  case busy
+  /// The progress callback stopped the work.
+  case refused
+  /// No memory for a result: what it is, and its bytes.
+  case outOfMemory(String, bytes: Int)
+  /// Needs more than the memory budget.
+  case overBudget(file: String, weights: Int, context: Int, scratch: Int, tables: Int, budget: Int)
+  /// There is no built-in model; `folder` is the library's own, nil where it is unknown.
+  case noBuiltinModel(folder: String?)
+  /// Parts of a weight file that do not fit each other: which, and how.
+  case system(String, String)
+  case weights(WeightFileError)
+  case runtime(RuntimeError)
+  case image(ImageError)
+  case tokenizer(TokenizerError)
+  case region(RegionError)
 
-/// What a host is told: a status and one sentence naming the file, tensor, offset or argument.
-package struct FoveaError: Error {
-  package let status: Status
-  package let message: String
+  package init(_ e: WeightFileError) { self = .weights(e) }
+  package init(_ e: RuntimeError) { self = .runtime(e) }
+  package init(_ e: ImageError) { self = .image(e) }
+  package init(_ e: TokenizerError) { self = .tokenizer(e) }
+  package init(_ e: RegionError) { self = .region(e) }
 
-  package init(_ status: Status, _ message: String) {
-    self.status = status
-    self.message = message
-  }
-
-  package init(_ e: WeightFileError) {
-    switch e {
-    case .system, .notRegularFile: self.init(.io, e.description)
-    case .outOfMemory: self.init(.memory, e.description)
-    default: self.init(.format, e.description)
-    }
-  }
-
-  package init(_ e: RuntimeError) {
-    switch e {
-    case .outOfMemory: self.init(.memory, e.description)
-    case .cancelled: self.init(.cancelled, e.description)
-    case .deadlineExceeded: self.init(.deadline, e.description)
-    case .weights(let inner): self.init(inner)
-    default: self.init(.internal, e.description)
-    }
-  }
-
-  package init(_ e: ImageError) {
-    switch e {
-    case .cannotRead, .notAFile: self.init(.io, e.description)
-    case .outOfMemory: self.init(.memory, e.description)
-    case .badArgument: self.init(.argument, e.description)
-    default: self.init(.image, e.description)
-    }
-  }
-
-  package init(_ e: TokenizerError) {
-    switch e {
-    case .invalidUTF8, .textTooLong: self.init(.argument, e.description)
-    default: self.init(.format, e.description)
+  /// One sentence that names the file, tensor, offset or argument.
+  package var message: String {
+    switch self {
+    case .argument(let name, let problem), .unsupported(let name, let problem), .system(let name, let problem): "\(name): \(problem)"
+    case .buffer(let name, let capacity, let needed, let unit): "\(name): has room for \(capacity)\(unit), \(needed) are needed."
+    case .context(let name, let positions, let isLeast, let capacity):
+      "\(name): \(isLeast ? "more than " : "")\(positions) positions exceed a context of \(capacity)"
+    case .noRoom(let positions, let capacity): "prompt: \(positions) positions leave no room in a context of \(capacity)"
+    case .imageMarks(let found, let images): "prompt: \(found) <image> marks, but \(images) images were given"
+    case .busy: "session: in use by another thread; a session serves one call at a time"
+    case .refused: "The progress callback stopped the work."
+    case .outOfMemory(let what, let bytes): "No memory for \(bytes) bytes of \(what)."
+    case .overBudget(let file, let weights, let context, let scratch, let tables, let budget):
+      "\(file): needs about \(weights + context + scratch + tables) bytes (weights \(weights), context \(context), scratch \(scratch), tables \(tables)), the memory budget is \(budget)"
+    case .noBuiltinModel(nil): "No model was named, FOVEA_MODEL is not set, and the library's own folder is unknown."
+    case .noBuiltinModel(let folder?):
+      """
+      No model was named, FOVEA_MODEL is not set, and there is no built-in one at \(folder)builtin.fovea or \
+      \(folder)../share/fovea/builtin.fovea.
+      """
+    case .weights(let e): e.description
+    case .runtime(let e): e.description
+    case .image(let e): e.description
+    case .tokenizer(let e): e.description
+    case .region(let e): e.description
     }
   }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Decoders
+import Regions
 import Runtime
 import Schema
 import Tokenizers
@@ -21,9 +22,7 @@ package struct LoadedSystem {
   /// Id of `<image>` in the vocabulary, for checkpoints that tokenise their text as one.
   package let imageId: Int32?
   /// How prompts and answers speak of places in an image; `nil`: this system does not.
-  package let coordinates: CoordinateForm?
-  /// The token that a region's vector stands in for, where there is a region encoder.
-  package let regionToken: RegionToken?
+  package let regionMarks: RegionMarks?
 
   /// Builds the system that `general.system` names.
   package init(_ w: Weights, _ m: Metadata) throws(FoveaError) {
@@ -43,40 +42,59 @@ package struct LoadedSystem {
 
     let vocabulary = decoder.vocabSize
     guard tokenizer.vocabularySize <= vocabulary else {
-      throw FoveaError(.format, "tokenizer: \(tokenizer.vocabularySize) tokens, but language.vocabSize is \(vocabulary)")
+      throw FoveaError.system("tokenizer", "\(tokenizer.vocabularySize) tokens, but language.vocabSize is \(vocabulary)")
     }
     guard text.endIds.allSatisfy({ $0 < vocabulary }) else {
-      throw FoveaError(.format, "tokenizer: an end id outside 0..<\(vocabulary), which language.vocabSize allows")
+      throw FoveaError.system("tokenizer", "an end id outside 0..<\(vocabulary), which language.vocabSize allows")
     }
     endIds = text.endIds.map { Int32($0) }
     beginId = text.bos.flatMap { text.addBos && $0 < vocabulary ? Int32($0) : nil }
-    coordinates = CoordinateForm(prompt.coordinates, tokenizer)
-    regionToken = vision.regionEncoder == nil ? nil : try RegionToken(m, tokenizer)
+    regionMarks = try RegionMarks(prompt.coordinates, m, tokenizer, hasVectors: vision.regionEncoder != nil)
     imageId = template.splitsText ? nil : tokenizer.id(of: PromptTemplate.imageMark)
     if !template.splitsText, imageId == nil {
-      throw FoveaError(.format, "tokenizer: no <image> token, but prompt.imageTokenSplitsText is false")
+      throw FoveaError.system("tokenizer", "no <image> token, but prompt.imageTokenSplitsText is false")
     }
   }
 
   /// A prompt as token ids, in parts: image `i` stands between part `i` and part `i + 1`. The begin-of-sequence id comes
   /// first where the model has one.
-  /// - Parameter images: how many images the prompt must have marks for.
-  package func tokenize(prompt: [UInt8], images: Int) throws(FoveaError) -> [[Int32]] {
+  /// - Parameters:
+  ///   - images: how many images the prompt must have marks for.
+  ///   - limit: tokens that have room; more are an error as soon as they are known.
+  package func tokenize(prompt: [UInt8], images: Int, limit: Int = .max, stop: StopSignal = StopSignal()) throws(FoveaError) -> [[Int32]] {
     var parts: [[Int32]] = []
-    do {
-      if let imageId {
-        let ids = try tokenizer.encode(prompt, addBOS: false, parseSpecials: true)
-        parts = ids.split(separator: imageId, omittingEmptySubsequences: false).map { Array($0) }
-      } else {
-        for text in PromptTemplate.split(prompt) {
-          parts.append(try tokenizer.encode(text, addBOS: false, parseSpecials: true))
-        }
+    if let imageId {
+      let ids = try tokenize(prompt, "prompt", limit: limit, stop: stop)
+      parts = ids.split(separator: imageId, omittingEmptySubsequences: false).map { Array($0) }
+    } else {
+      var left = limit
+      for text in PromptTemplate.split(prompt) {
+        parts.append(try tokenize(text, "prompt", limit: left, of: limit, stop: stop))
+        left -= parts[parts.count - 1].count
       }
-    } catch { throw FoveaError(error) }
+    }
     guard parts.count - 1 == images else {
-      throw FoveaError(.argument, "prompt: \(parts.count - 1) <image> marks, but \(images) images were given")
+      throw FoveaError.imageMarks(found: parts.count - 1, images: images)
     }
     if let beginId { parts[0].insert(beginId, at: 0) }
     return parts
+  }
+
+  /// Ids of a text as it is.
+  /// - Parameters:
+  ///   - name: what errors call the text.
+  ///   - limit: tokens that have room; more are an error as soon as they are known, which names `whole`.
+  package func tokenize(
+    _ text: [UInt8], _ name: String, limit: Int, of whole: Int? = nil, stop: StopSignal
+  ) throws(FoveaError) -> [Int32] {
+    do throws(TokenizerError) {
+      return try tokenizer.encode(text, addBOS: false, parseSpecials: true, limit: limit) { stop.isStopped }
+    } catch {
+      switch error {
+      case .tooManyIds: throw .context(name, positions: whole ?? limit, isLeast: true, capacity: whole ?? limit)
+      case .stopped: throw FoveaError(stop.isCancelled ? RuntimeError.cancelled : RuntimeError.deadlineExceeded)
+      default: throw FoveaError(error)
+      }
+    }
   }
 }

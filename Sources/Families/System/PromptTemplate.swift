@@ -42,11 +42,10 @@ package struct PromptTemplate {
     guard let task = tasks.first(where: { $0.name == name }) else {
       var known = ""
       for task in tasks { known += (known.isEmpty ? "" : ", ") + String(decoding: task.name, as: UTF8.self) }
-      throw FoveaError(
-        .argument, "task: the model has no task \(String(decoding: name, as: UTF8.self)); it has \(known.isEmpty ? "none" : known)")
+      throw FoveaError.argument("task", "the model has no task \(String(decoding: name, as: UTF8.self)); it has \(known.isEmpty ? "none" : known)")
     }
     guard question.isEmpty || !Self.occurrences(of: Self.questionMark, in: task.template).isEmpty else {
-      throw FoveaError(.argument, "task: \(String(decoding: name, as: UTF8.self)) asks by itself and takes no question")
+      throw FoveaError.argument("task", "\(String(decoding: name, as: UTF8.self)) asks by itself and takes no question")
     }
     return prompt(question: question, images: images, template: task.template)
   }

@@ -5,11 +5,11 @@ import Runtime
 /// Makes vectors of regions. Immutable and shared by threads.
 package protocol RegionEncoder: AnyObject {
   /// Points that each of its stages gets; a region begins with the first number.
-  var stageInputs: [Int] { get }
+  var stageInputs: (Int, Int) { get }
 
   /// - Parameters:
   ///   - map: what the system's `encode` left in `EncodedImage.map`.
-  ///   - start: `stageInputs[0]` places.
+  ///   - start: `stageInputs.0` places.
   /// - Returns: `[1, decoder's hiddenSize]`.
   func callAsFunction(_ map: FeatureMap, _ start: RegionPoints, _ ctx: Context) throws(RuntimeError) -> Tensor
 }

@@ -39,6 +39,9 @@ struct Bench {
     attention("prefill", queries: 1024, keys: 1024, headSize: 128, heads: 4, causal: 0, isHalf: true)
     attention("decode", queries: 1, keys: 2048, headSize: 128, heads: 32, causal: 2047, isHalf: true)
     rows()
+    #if canImport(Generation)
+      sampling()
+    #endif
   }
 
   /// The converter's.

@@ -9,6 +9,8 @@ package struct Region {
       self.x = x
       self.y = y
     }
+
+    var isFinite: Bool { x.isFinite && y.isFinite }
   }
 
   package enum Shape {

@@ -1,33 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
-import Families
 import Foundation
-import Generation
 import Images
 import WeightFile
 
 /// Deterministic numbers, the same on every machine (Knuth's MMIX generator).
-struct Numbers {
+package struct Numbers {
   private var state: UInt64
 
-  init(seed: UInt64) { state = seed }
+  package init(seed: UInt64) { state = seed }
 
-  mutating func bits() -> UInt32 {
+  package mutating func bits() -> UInt32 {
     state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
     return UInt32(truncatingIfNeeded: state >> 33)
   }
   /// In −scale ..< scale.
-  mutating func float(_ scale: Float) -> Float { (Float(bits()) / Float(1 << 30) - 1) * scale }
+  package mutating func float(_ scale: Float) -> Float { (Float(bits()) / Float(1 << 30) - 1) * scale }
 }
 
 /// A HiRes-LLaVA of a few thousand random f32 weights: 32-pixel slices of 4 × 4 patches, 4 tokens a view.
-struct TinyModel {
-  static let hidden = 32, intermediate = 64, vocabulary = 300, context = 256
-  let path: String
+package struct TinyModel {
+  package static let hidden = 32, intermediate = 64, vocabulary = 300, context = 256
+  package let path: String
 
   /// - Parameters:
   ///   - trained: nil: plain positions; else Qwen v1's, trained with that many.
   ///   - change: gets each tensor's values before they are written.
-  init(seed: UInt64 = 7, maxSlices: Int = 9, trained: Int? = nil, _ change: (String, inout [Float]) -> Void = { _, _ in }) throws {
+  package init(seed: UInt64 = 7, maxSlices: Int = 9, trained: Int? = nil, _ change: (String, inout [Float]) -> Void = { _, _ in }) throws {
     path = NSTemporaryDirectory() + "fovea-tiny-\(UUID().uuidString).fovea"
     let w = try WeightFileWriter(path: path, compression: .none)
     TinyModel.setMetadata(w, maxSlices: maxSlices)
@@ -99,7 +97,7 @@ struct TinyModel {
     try w.finish()
   }
 
-  func delete() { unlink(path) }
+  package func delete() { unlink(path) }
 
   private static func setMetadata(_ w: WeightFileWriter, maxSlices: Int) {
     for (key, value) in [
@@ -144,7 +142,7 @@ struct TinyModel {
   }
 
   /// An image of random pixels.
-  static func image(width: Int, height: Int, seed: UInt64 = 3) throws -> RGBImage {
+  package static func image(width: Int, height: Int, seed: UInt64 = 3) throws -> RGBImage {
     var numbers = Numbers(seed: seed)
     let bytes = (0..<3 * width * height).map { _ in UInt8(truncatingIfNeeded: numbers.bits()) }
     return try bytes.withUnsafeBufferPointer {

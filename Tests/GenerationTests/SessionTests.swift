@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import Families
+import Fovea
 import Generation
 import Images
+import TestSupport
 import Testing
 
 @Suite struct SessionTests {
@@ -68,7 +70,7 @@ import Testing
     var o = twelve
     o.isRaw = true
     let ids = try ask(session, "<image>abc", [e], o).ids
-    try session.logits(prompt: Array("<image>abc".utf8), images: [e], isRaw: true) { values, rows in
+    try session.logits(prompt: Array("<image>abc".utf8), images: [e], options: o) { values, rows in
       let vocabulary = values.count / rows
       #expect(vocabulary == TinyModel.vocabulary)
       let last = values.suffix(vocabulary)

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import Families
+import Fovea
 import Foundation
 import Generation
+import TestSupport
 import Testing
 
 @Suite struct ScoringTests {
@@ -28,7 +30,7 @@ import Testing
       let ids = try model.tokenize(Array(text.utf8))
       #expect(ids.count == text.utf8.count + 1)
       var expected = 0.0
-      try session.logits(prompt: Array("<image>abc \(text)".utf8), images: [e], isRaw: true) { values, rows in
+      try session.logits(prompt: Array("<image>abc \(text)".utf8), images: [e], options: raw) { values, rows in
         let vocabulary = values.count / rows
         for (i, id) in ids.enumerated() {
           let row = values[((rows - ids.count + i - 1) * vocabulary)..<((rows - ids.count + i) * vocabulary)].map { Double($0) }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import Generation
+import TestSupport
 import Testing
 
-@Suite struct CopyDraftTests {
+@Suite struct PromptLookupTests {
   private func answer(_ session: Session, _ prompt: String, drafts: Int, _ change: (inout GenerateOptions) -> Void) throws -> GenerateResult {
     var o = GenerateOptions()
     o.isRaw = true

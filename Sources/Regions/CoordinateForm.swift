@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-import Schema
-import Tokenizers
 
 /// How a family of models writes places in an image. Both count in thousandths of the image's sides, rounded down, 0 … 999.
 package enum CoordinateForm {
@@ -8,17 +6,6 @@ package enum CoordinateForm {
   case ferret
   /// `<box>(x1,y1),(x2,y2)</box>`, after `<ref>phrase</ref>` in answers (arXiv:2308.12966 §2.2).
   case qwen
-
-  /// What the file says; where it is silent, Qwen's if the vocabulary has its marks, else none.
-  init?(_ choice: PromptSettings.Coordinates?, _ tokenizer: Tokenizer) {
-    switch choice {
-    case .ferret: self = .ferret
-    case .qwen: self = .qwen
-    case nil:
-      guard tokenizer.id(of: Array("<box>".utf8)) != nil, tokenizer.id(of: Array("</box>".utf8)) != nil else { return nil }
-      self = .qwen
-    }
-  }
 
   /// The text that names a region's place.
   package func text(_ area: RegionArea) -> [UInt8] {

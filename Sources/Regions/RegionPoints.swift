@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Where a region sampler begins.
+/// Where a region sampler begins: places on a region, and the anchors its stages start from.
 package struct RegionPoints {
   /// A place in the image, both parts 0 … 1: pixel / image size.
   package struct Place: Equatable {
@@ -12,7 +12,7 @@ package struct RegionPoints {
     }
   }
 
-  /// `RegionSampler.points` places.
+  /// As many as the sampler's first stage gets.
   package let places: [Place]
   /// Index of each stage's first anchor among the points it gets.
   package let first: (Int, Int)

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-import Encoders
-import Families
+import Regions
+import TestSupport
 import Testing
 
 @Suite struct RegionTests {
-  private func area(_ shape: Region.Shape, _ width: Int = 100, _ height: Int = 80) throws(FoveaError) -> RegionArea {
+  private func area(_ shape: Region.Shape, _ width: Int = 100, _ height: Int = 80) throws(RegionError) -> RegionArea {
     try RegionArea(Region(shape), width: width, height: height, name: "regions[3]")
   }
 
@@ -19,7 +19,7 @@ import Testing
   private func bitmap(_ width: Int, _ height: Int, _ set: [(Int, Int)]) throws -> Bitmap {
     var bytes = [UInt8](repeating: 0, count: width * height)
     for (x, y) in set { bytes[y * width + x] = 200 }
-    return try #require(Bitmap(rows: bytes, width: width, height: height, stride: width))
+    return try Bitmap(rows: bytes, width: width, height: height, stride: width)
   }
 
   @Test func coordinatesAreThousandthsRoundedDown() throws {
@@ -50,7 +50,7 @@ import Testing
     let triangle = [(10.0, 10.0), (20.2, 10.0), (10.0, 20.2)].map { Region.Vertex(x: $0.0, y: $0.1) }
     #expect(try area(.polygon(triangle)).count == 55)
     // Traced twice, every place is inside twice: even, so outside.
-    #expect(throws: FoveaError.self) { try area(.polygon(square + square)) }
+    #expect(throws: RegionError.self) { try area(.polygon(square + square)) }
   }
 
   @Test func aScribbleHoldsThePixelsAlongItsLine() throws {
@@ -91,22 +91,21 @@ import Testing
       (.scribble([.init(x: -50, y: 5)], radius: 3), "no pixel"),
     ]
     for (shape, words) in cases {
-      let error = #expect(throws: FoveaError.self) { try area(shape) }
-      #expect(error?.status == .argument)
-      #expect(error?.message.contains("regions[3]") == true && error?.message.contains(words) == true, "\(error?.message ?? "")")
+      let error = #expect(throws: RegionError.self) { try area(shape) }
+      #expect(error?.description.contains("regions[3]") == true && error?.description.contains(words) == true, "\(error?.description ?? "")")
     }
   }
 
   @Test func aMaskMustBeOfTheImagesSizeAndNotEmpty() throws {
-    let empty = #expect(throws: FoveaError.self) { try area(.mask(try bitmap(100, 80, []))) }
-    #expect(empty?.message.contains("the mask is empty") == true)
-    let small = #expect(throws: FoveaError.self) { try area(.mask(try bitmap(50, 80, [(1, 1)]))) }
-    #expect(small?.message.contains("50 × 80") == true)
+    let empty = #expect(throws: RegionError.self) { try area(.mask(try bitmap(100, 80, []))) }
+    #expect(empty?.description.contains("the mask is empty") == true)
+    let small = #expect(throws: RegionError.self) { try area(.mask(try bitmap(50, 80, [(1, 1)]))) }
+    #expect(small?.description.contains("50 × 80") == true)
   }
 
   @Test func samplePointsAreSpreadEvenlyInColumnOrder() throws {
     let region = Region(box(10, 20, 49, 59))
-    let points = try RegionArea(region, width: 100, height: 80, name: "r").samplePoints(region, name: "r")
+    let points = try RegionArea(region, width: 100, height: 80, name: "r").samplePoints(region, stages: (512, 128), name: "r")
     #expect(points.places.count == 512 && points.first == (0, 0))
     #expect(points.places[0] == .init(x: 0.1, y: 0.25))
     // 1600 pixels: every 3.125th, counted down the columns.
@@ -119,22 +118,22 @@ import Testing
   @Test func fewPixelsAreRepeatedAndManyDrawnOnce() throws {
     let mask = try bitmap(100, 80, [(3, 5), (3, 6), (7, 1)])
     let few = try RegionArea(Region(.mask(mask)), width: 100, height: 80, name: "r")
-    let points = try few.samplePoints(Region(.mask(mask)), name: "r").places
+    let points = try few.samplePoints(Region(.mask(mask)), stages: (512, 128), name: "r").places
     #expect(points.prefix(4) == [.init(x: 0.03, y: 0.0625), .init(x: 0.03, y: 0.075), .init(x: 0.07, y: 0.0125), .init(x: 0.03, y: 0.0625)])
 
     let seeded = Region(box(0, 0, 99, 79), seed: 9)
     let many = try RegionArea(seeded, width: 100, height: 80, name: "r")
-    let a = try many.samplePoints(seeded, name: "r")
-    let b = try many.samplePoints(seeded, name: "r")
+    let a = try many.samplePoints(seeded, stages: (512, 128), name: "r")
+    let b = try many.samplePoints(seeded, stages: (512, 128), name: "r")
     #expect(a.places == b.places && a.first == b.first)
     #expect(Set(a.places.map { $0.x * 1000 + $0.y }).count == 512)
-    #expect(try many.samplePoints(Region(box(0, 0, 99, 79), seed: 10), name: "r").places != a.places)
+    #expect(try many.samplePoints(Region(box(0, 0, 99, 79), seed: 10), stages: (512, 128), name: "r").places != a.places)
   }
 
   @Test func givenPointsAreCheckedAndUsed() throws {
-    func points(_ start: Region.Start) throws(FoveaError) -> RegionPoints {
+    func points(_ start: Region.Start) throws(RegionError) -> RegionPoints {
       let region = Region(.point(.init(x: 5, y: 5)), start: start)
-      return try RegionArea(region, width: 100, height: 80, name: "r").samplePoints(region, name: "r")
+      return try RegionArea(region, width: 100, height: 80, name: "r").samplePoints(region, stages: (512, 128), name: "r")
     }
     let good = (0..<512).map { (x: $0 % 100, y: $0 % 80) }
     let used = try points(.init(points: good, first: (511, 127)))
@@ -144,8 +143,8 @@ import Testing
       (.init(points: [(100, 0)] + good.dropFirst(), first: (0, 0)), "outside the image"),
       (.init(points: good, first: (512, 0)), "starts"), (.init(points: good, first: (0, -1)), "starts"),
     ] {
-      let error = #expect(throws: FoveaError.self) { try points(bad) }
-      #expect(error?.message.contains(words) == true)
+      let error = #expect(throws: RegionError.self) { try points(bad) }
+      #expect(error?.description.contains(words) == true)
     }
   }
 

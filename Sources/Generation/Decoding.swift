@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+import Tokenizers
+
+/// One answer while it is made. It knows no decoder: whoever has one asks for the next token of a row of logits and is told what to pass next, so
+/// that several answers can take turns over one pass.
+package struct Decoding {
+  /// What follows on a token.
+  package enum Step: Equatable {
+    /// The answer is complete.
+    case ended
+    /// The token was guessed: the logits behind it are there, in row `row`.
+    case guessed
+    /// The token, and guesses after it, must pass the decoder.
+    case pass(Int32)
+  }
+
+  private let pipeline: GenerationPipeline
+  private var text: StreamingDecoder
+  package private(set) var result: GenerateResult
+  /// Guesses of the last pass, of which the first `row` were right.
+  private var guesses: [Int32] = []
+  package private(set) var row = 0
+
+  package init(_ pipeline: GenerationPipeline, _ tokenizer: Tokenizer, _ result: GenerateResult = GenerateResult()) {
+    self.pipeline = pipeline
+    self.result = result
+    text = tokenizer.streamingDecoder()
+  }
+
+  /// Positions at the end of the sequence that hold guesses which are no part of the answer: to be forgotten.
+  package var wrongGuesses: Int { guesses.count - row }
+
+  /// Whether no token has room: `maxTokens` is 0.
+  package var isFull: Bool { result.ids.count >= pipeline.maxTokens }
+
+  /// Chooses the next token.
+  /// - Parameter logits: `[vocabSize]`, row `row` of the last pass; they are changed.
+  package mutating func choose(_ logits: UnsafeMutableBufferPointer<Float>) -> Step {
+    if pipeline.processors.contains(where: { $0.isComplete }) { return end(.endOfSequence) }
+    pipeline.logProbabilities?.observe(logits)
+    for processor in pipeline.processors { processor.process(logits) }
+    let id = pipeline.sampler.next(logits)
+    for rule in pipeline.rules {
+      if let reason = rule.endsBefore(id) { return end(reason) }
+    }
+    accept(id)
+    let piece = pipeline.stops.append(text.append(id))
+    for rule in pipeline.rules {
+      if let reason = rule.endsAfter(id, piece) { return end(reason) }
+    }
+    if isFull { return end(.maxTokens) }
+    guard row < guesses.count, guesses[row] == id else { return .pass(id) }
+    row += 1
+    result.acceptedTokens += 1
+    return .guessed
+  }
+
+  private mutating func accept(_ id: Int32) {
+    result.ids.append(id)
+    pipeline.logProbabilities?.append(id)
+    pipeline.drafter?.accept(id)
+    for processor in pipeline.processors { processor.accept(id) }
+  }
+
+  /// Ends the answer for a reason.
+  @discardableResult
+  package mutating func end(_ reason: StopReason) -> Step {
+    result.stopReason = reason
+    return .ended
+  }
+
+  /// Closes the last pass: its wrong guesses have been forgotten.
+  package mutating func closePass() {
+    pipeline.drafter?.learn(guessed: guesses.count, right: row)
+    (guesses, row) = ([], 0)
+  }
+
+  /// Tokens to pass after the newest one: what must come, or what a drafter guesses.
+  /// - Parameter room: positions left behind the newest token's.
+  package func draft(room: Int) -> [Int32] {
+    guard let drafter = pipeline.drafter else { return [] }
+    let room = min(room, pipeline.maxTokens - result.ids.count - 1)
+    for processor in pipeline.processors where !processor.forced.isEmpty {
+      return Array(processor.forced.prefix(max(min(room, drafter.largest), 0)))
+    }
+    return drafter.next(room: room)
+  }
+
+  /// Takes note of what has passed after the newest token.
+  package mutating func passed(_ drafted: [Int32]) {
+    guesses = drafted
+    result.draftedTokens += drafted.count
+  }
+
+  /// The answer's text, complete; gives the caller what was held back of it.
+  package mutating func finish(onToken: (Int32, [UInt8]) -> Bool) -> GenerateResult {
+    var rest: [UInt8] = []
+    if !pipeline.stops.isFound { rest = pipeline.stops.append(text.finish()) + pipeline.stops.finish() }
+    if !rest.isEmpty, let last = result.ids.last, result.stopReason != .callback { _ = onToken(last, rest) }
+    result.text = pipeline.stops.text
+    result.logProbabilities = pipeline.logProbabilities?.values ?? []
+    return result
+  }
+}

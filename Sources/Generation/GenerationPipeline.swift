@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+import Families
+import Runtime
+
+/// What one answer is made with: every step is a type of its own, chosen for the call by its options and the checkpoint's template.
+package struct GenerationPipeline {
+  let processors: [LogitsProcessor]
+  let sampler: Sampler
+  let rules: [StopRule]
+  let drafter: Drafter?
+  /// Where log-probabilities are read.
+  let logProbabilities: LogProbabilities?
+  /// Also one of the rules.
+  let stops: StopTexts
+  let maxTokens: Int
+
+  package init(
+    processors: [LogitsProcessor] = [], sampler: Sampler, rules: [StopRule] = [], drafter: Drafter? = nil,
+    logProbabilities: LogProbabilities? = nil, stops: StopTexts = StopTexts([]), maxTokens: Int
+  ) {
+    self.processors = processors
+    self.sampler = sampler
+    self.rules = rules
+    self.drafter = drafter
+    self.logProbabilities = logProbabilities
+    self.stops = stops
+    self.maxTokens = maxTokens
+  }
+
+  /// The pipeline of a call.
+  /// - Parameters:
+  ///   - prompt: its tokens, −1 for rows of images and regions.
+  ///   - context: its arena's memory is used as long as the pipeline is.
+  ///   - onToken: see `Session.answer`.
+  init(
+    _ o: GenerateOptions, _ system: LoadedSystem, prompt: [Int32], contextLength: Int, _ context: Context,
+    onToken: @escaping (Int32, [UInt8]) -> Bool
+  ) throws(RuntimeError) {
+    let template = system.template
+    let vocabulary = system.decoder.vocabSize
+    func scratch(_ rows: Int) throws(RuntimeError) -> UnsafeMutableBufferPointer<Float> {
+      UnsafeMutableBufferPointer(start: try context.arena.array(of: Float.self, rows * vocabulary), count: rows * vocabulary)
+    }
+
+    var processors: [LogitsProcessor] = []
+    let least = min(o.ignoresEnd ? 0 : o.minTokens ?? (o.isRaw ? 0 : template.minTokens), contextLength)
+    if least > 0 { processors.append(MinimumLength(least, endIds: system.endIds)) }
+    let ngram = min(o.ngramBan ?? (o.isRaw ? 0 : template.ngramBan), contextLength)
+    if ngram >= 2 { processors.append(NGramBan(ngram, window: min(o.ngramWindow, contextLength), prompt: prompt)) }
+    if !o.logitBias.isEmpty { processors.append(LogitBias(o.logitBias)) }
+    if o.repetitionPenalty != 1 { processors.append(RepetitionPenalty(o.repetitionPenalty)) }
+    self.processors = processors
+
+    sampler = Sampler(o, context.kernels, scratch: try scratch(o.temperature > 0 ? 1 : 0))
+    logProbabilities = system.regionMarks == nil ? nil : LogProbabilities(context.kernels, scratch: try scratch(2))
+
+    stops = StopTexts(o.stops + (o.isRaw ? [] : template.stops))
+    var rules: [StopRule] = []
+    if !o.ignoresEnd { rules.append(EndTokens(system.endIds)) }
+    rules += [TokenCallback(onToken), stops]
+    if o.loopTokens > 0 { rules.append(LoopDetector(min(o.loopTokens, contextLength))) }
+    self.rules = rules
+
+    drafter = o.draftTokens > 0 ? PromptLookup(limit: o.draftTokens, prompt: prompt) : nil
+    maxTokens = o.maxTokens
+  }
+
+  /// Rows of logits that a pass may have: the newest token's and its guesses'.
+  var mostRows: Int { 1 + (drafter?.largest ?? 0) }
+}

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Index of the largest value; the first of equals, 0 where there is no number. NaN never wins.
+func largestIndex(_ x: UnsafeMutableBufferPointer<Float>) -> Int {
+  guard let first = x.firstIndex(where: { !$0.isNaN }) else { return 0 }
+  var (best, bar) = (first, x[first])
+  forEachBlock(of: x, above: { bar }) { i in
+    if x[i] > bar { (best, bar) = (i, x[i]) }
+  }
+  return best
+}
+
+/// Calls `body` with the indices, ascending, of all blocks that hold a value above `bar`; nil: of all blocks.
+@inline(__always)
+func forEachBlock(of x: UnsafeMutableBufferPointer<Float>, above bar: () -> Float?, _ body: (Int) -> Void) {
+  guard let base = x.baseAddress else { return }
+  var start = 0
+  while start < x.count {
+    let end = min(start &+ Block.size, x.count)
+    if let bar = bar(), end == start &+ Block.size, !Block.contains(base + start, where: { $0 .> bar }) {
+      start = end
+      continue
+    }
+    for i in start..<end { body(i) }
+    start = end
+  }
+}
+
+/// Values that are looked at together.
+enum Block {
+  @inline(__always) static var size: Int { 64 }
+
+  /// Whether a test holds for one of `size` values.
+  @inline(__always)
+  static func contains(_ base: UnsafeMutablePointer<Float>, where test: (SIMD8<Float>) -> SIMDMask<SIMD8<Int32>>) -> Bool {
+    let memory = UnsafeRawPointer(base)
+    var found = SIMD8<Int32>(repeating: 0)
+    var offset = 0
+    while offset < 4 &* size {
+      let x = memory.loadUnaligned(fromByteOffset: offset, as: SIMD8<Float>.self)
+      found.replace(with: SIMD8(repeating: 1), where: test(x))
+      offset &+= 32
+    }
+    let four = found.lowHalf | found.highHalf
+    let two = four.lowHalf | four.highHalf
+    return two.x | two.y != 0
+  }
+}

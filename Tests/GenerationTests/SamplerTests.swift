@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import Generation
+import Kernels
+import TestSupport
+import Testing
+
+@Suite struct SamplerTests {
+  /// A sampler with memory of its own.
+  private final class Owned {
+    let sampler: Sampler
+    private let scratch: UnsafeMutableBufferPointer<Float>
+
+    init(vocabulary: Int, _ change: (inout GenerateOptions) -> Void = { _ in }) {
+      var o = GenerateOptions()
+      change(&o)
+      scratch = .allocate(capacity: vocabulary)
+      sampler = Sampler(o, KernelTable.choose(), scratch: scratch)
+    }
+
+    deinit { scratch.deallocate() }
+
+    func next(_ logits: [Float]) -> Int32 {
+      var copy = logits
+      return copy.withUnsafeMutableBufferPointer { sampler.next($0) }
+    }
+  }
+
+  @Test func greedyTakesTheFirstOfTheLargest() {
+    #expect(Owned(vocabulary: 4).next([1, 3, 3, 2]) == 1)
+    #expect(Owned(vocabulary: 3).next([.nan, -5, -4]) == 2)
+    #expect(Owned(vocabulary: 2).next([.nan, .nan]) >= 0)
+    for place in [0, 1, 15, 16, 17, 40, 99] {
+      var logits = [Float](repeating: -2, count: 100)
+      logits[place] = -1
+      logits[99] = -1
+      #expect(Owned(vocabulary: 100).next(logits) == Int32(place))
+    }
+  }
+
+  @Test func topKOfOneIsGreedy() {
+    let s = Owned(vocabulary: 3) { ($0.temperature, $0.topK) = (5, 1) }
+    for _ in 0..<50 { #expect(s.next([0, 1, 0.5]) == 1) }
+  }
+
+  @Test func frequenciesFollowTheSoftmax() {
+    let s = Owned(vocabulary: 3) { ($0.temperature, $0.seed) = (1, 11) }
+    var counts = [0, 0, 0]
+    for _ in 0..<20000 { counts[Int(s.next([0, log(2), log(5)]))] += 1 }
+    // Expected shares 1/8, 2/8, 5/8; four standard deviations are below 0.014.
+    #expect(abs(Double(counts[0]) / 20000 - 0.125) < 0.014)
+    #expect(abs(Double(counts[1]) / 20000 - 0.25) < 0.014)
+  }
+
+  @Test func topPLeavesTheTailOut() {
+    let s = Owned(vocabulary: 3) { ($0.temperature, $0.topP) = (1, 0.6) }
+    for _ in 0..<200 { #expect(s.next([0, log(2), log(5)]) == 2) }
+  }
+
+  @Test func bannedTokensAndNaNAreNeverChosen() {
+    for topK in [0, 2] {
+      let s = Owned(vocabulary: 5) { ($0.temperature, $0.topK) = (3, topK) }
+      for _ in 0..<300 { #expect([1, 3].contains(s.next([-.infinity, 0, .nan, 0.1, -.infinity]))) }
+    }
+    let s = Owned(vocabulary: 2) { $0.temperature = 1 }
+    #expect(s.next([-.infinity, -.infinity]) >= 0)
+  }
+
+  /// The whole vocabulary sorted and summed in f64: what the sampler did before it selected.
+  private func reference(_ logits: [Float], _ o: GenerateOptions, _ uniform: Double) -> Int32 {
+    var c = logits.indices.filter { !logits[$0].isNaN }.sorted { (logits[$0], $1) > (logits[$1], $0) }
+    if o.topK > 0, o.topK < c.count { c.removeLast(c.count - o.topK) }
+    let weights = c.map { exp((Double(logits[$0]) - Double(logits[c[0]])) / Double(o.temperature)) }
+    let total = weights.reduce(0, +)
+    var (kept, count) = (0.0, 0)
+    for w in weights {
+      kept += w
+      count += 1
+      if kept >= Double(o.topP) * total { break }
+    }
+    var left = uniform * kept
+    for i in 0..<count {
+      left -= weights[i]
+      if left < 0 { return Int32(c[i]) }
+    }
+    return Int32(c[count - 1])
+  }
+
+  /// Peaked, middling, flat and equal logits, with and without top-k and top-p: the same tokens for the same seeds.
+  @Test func tokensAreThoseOfTheSortedVocabulary() {
+    var numbers = Numbers(seed: 4)
+    for (spread, vocabulary) in [(12, 3000), (3, 3000), (0.2, 20_000), (0.002, 5000), (0, 700)] as [(Float, Int)] {
+      let logits = (0..<vocabulary).map { _ in (0..<4).reduce(Float(0)) { s, _ in s + numbers.float(spread) } }
+      for (topK, topP) in [(0, 1), (0, 0.9), (0, 0.3), (40, 1), (40, 0.9), (1000, 0.95)] as [(Int, Float)] {
+        for temperature in [0.3, 1, 1.7] as [Float] {
+          for seed in 0..<6 as Range<UInt64> {
+            var o = GenerateOptions()
+            (o.temperature, o.topK, o.topP, o.seed) = (temperature, topK, topP, seed)
+            let found = Owned(vocabulary: vocabulary) { $0 = o }.next(logits)
+            var state = seed &+ 0x9E37_79B9_7F4A_7C15
+            state = (state ^ (state >> 30)) &* 0xBF58_476D_1CE4_E5B9
+            state = (state ^ (state >> 27)) &* 0x94D0_49BB_1331_11EB
+            let expected = reference(logits, o, Double((state ^ (state >> 31)) >> 11) * 0x1p-53)
+            #expect(found == expected, "spread \(spread), top-k \(topK), top-p \(topP), temperature \(temperature), seed \(seed)")
+          }
+        }
+      }
+    }
+  }
+}
