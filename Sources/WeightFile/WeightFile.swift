@@ -18,6 +18,8 @@ package final class WeightFile: @unchecked Sendable {
   /// Bytes of the file.
   package var byteCount: Int { source.count }
   package let formatVersion: Int
+  /// What tells this file's contents from another's.
+  package let identity: Identity
 
   let source: ByteSource
   let frames: [Frame]
@@ -46,6 +48,7 @@ package final class WeightFile: @unchecked Sendable {
     formatVersion = Int(contents.header.version)
     metadataSection = contents.header.metadata.range
     tableSection = contents.header.tensorTable.range
+    identity = Identity(metadata: contents.header.metadata.checksum, table: contents.header.tensorTable.checksum)
     metadata = contents.metadata
     records = contents.tensors.records
     frames = contents.tensors.frames
@@ -95,5 +98,12 @@ package final class WeightFile: @unchecked Sendable {
     let first = frames[record.frames.lowerBound]
     let last = frames[record.frames.upperBound - 1]
     source.advise(offset: first.offset, count: last.offset + last.storedSize - first.offset, isNeeded: isNeeded)
+  }
+}
+
+extension WeightFile {
+  /// The checksums of the metadata and of the tensor table, which holds those of all data.
+  package struct Identity: Equatable {
+    package let metadata, table: UInt64
   }
 }

@@ -39,6 +39,14 @@ package struct FoveaError: Error {
     }
   }
 
+  package init(_ e: EmbeddingBytesError) {
+    switch e {
+    case .outOfMemory: self.init(.memory, "embedding: \(e.description)")
+    case .otherModel: self.init(.argument, "embedding: \(e.description)")
+    default: self.init(.format, "embedding: \(e.description)")
+    }
+  }
+
   package init(_ e: RuntimeError) {
     switch e {
     case .outOfMemory: self.init(.memory, e.description)
