@@ -198,7 +198,8 @@ fovea_status fovea_model_metadata_json(
 fovea_status fovea_tokenize(
     const fovea_model *model, const char *text, size_t length, int32_t *ids, size_t capacity, size_t *count);
 
-/** For fovea_detokenize: special tokens (`</s>`, `<|im_end|>`) are written as fovea_tokenize reads them, so that ids go round trip. */
+/** For fovea_detokenize: special tokens (`</s>`, `<|im_end|>`) are written as fovea_tokenize reads them. The blank that some tokenizers
+ *  put in front of the text behind one stands there too. */
 enum { FOVEA_DETOKENIZE_SPECIALS = 1 };
 
 /** The text of token ids, written with a NUL to `buffer`; `*length` is its length without the NUL. With `buffer` NULL only
