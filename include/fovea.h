@@ -7,9 +7,9 @@
  *     fovea_session *session = NULL;
  *     char *answer = NULL;
  *     if (fovea_load(NULL, NULL, &model) == FOVEA_OK &&
- *         fovea_encode_image(model, "receipt.png", NULL, &image) == FOVEA_OK &&
+ *         fovea_encode_image(model, "photo.jpg", NULL, &image) == FOVEA_OK &&
  *         fovea_session_create(model, NULL, &session) == FOVEA_OK &&
- *         fovea_generate(session, "What is the total?", &image, 1, NULL, NULL, &answer) == FOVEA_OK)
+ *         fovea_generate(session, "What is in the picture?", &image, 1, NULL, NULL, &answer) == FOVEA_OK)
  *       puts(answer);
  *     else
  *       fprintf(stderr, "%s\n", fovea_last_error(NULL));
@@ -206,11 +206,16 @@ fovea_status fovea_model_metadata_json(
 fovea_status fovea_tokenize(
     const fovea_model *model, const char *text, size_t length, int32_t *ids, size_t capacity, size_t *count);
 
+/** For fovea_detokenize: special tokens (`</s>`, `<|im_end|>`) are written as fovea_tokenize reads them. The blank that some tokenizers
+ *  put in front of the text behind one stands there too. */
+enum { FOVEA_DETOKENIZE_SPECIALS = 1 };
+
 /** The text of token ids, written with a NUL to `buffer`; `*length` is its length without the NUL. With `buffer` NULL only
- *  `*length` is written. The bytes are those of the tokens, so cutting a sequence may cut a UTF-8 character.
+ *  `*length` is written. `flags` is 0 or FOVEA_DETOKENIZE_SPECIALS; without it special tokens are left out. The text is always UTF-8:
+ *  bytes that are none, as where a sequence was cut inside a character, become U+FFFD.
  *  Returns FOVEA_OK, _ARGUMENT (also for an id outside the vocabulary), _MEMORY, or _BUFFER with the length needed. */
 fovea_status fovea_detokenize(
-    const fovea_model *model, const int32_t *ids, size_t count, char *buffer, size_t capacity, size_t *length);
+    const fovea_model *model, const int32_t *ids, size_t count, int32_t flags, char *buffer, size_t capacity, size_t *length);
 
 /* ---- Images ------------------------------------------------------------------------------------------------------- */
 
@@ -276,6 +281,17 @@ fovea_status fovea_image_embedding_get_view(
 /** The vectors: float32 [tokens, hidden_size], row-major, in the order the decoder gets them. Belongs to the embedding. NULL for
  *  NULL. */
 const float *fovea_image_embedding_data(const fovea_image_embedding *embedding);
+
+/** Writes all of an embedding, what regions are read from included, to the `capacity` bytes of `buffer`, for another process or another
+ *  time; `*size` is the bytes it takes. With `buffer` NULL only `*size` is written. Returns FOVEA_OK, _ARGUMENT, or _BUFFER. */
+fovea_status fovea_image_embedding_serialize(
+    const fovea_image_embedding *embedding, void *buffer, size_t capacity, size_t *size);
+
+/** The embedding again, from the `size` bytes that fovea_image_embedding_serialize wrote. They may come from anywhere: damaged ones are
+ *  FOVEA_ERROR_FORMAT, those of another weight file than `model`'s FOVEA_ERROR_ARGUMENT. `*out` is released with
+ *  fovea_image_embedding_release. Returns FOVEA_OK, _ARGUMENT, _FORMAT or _MEMORY. */
+fovea_status fovea_image_embedding_deserialize(
+    const fovea_model *model, const void *bytes, size_t size, fovea_image_embedding **out);
 
 /* ---- Sessions ----------------------------------------------------------------------------------------------------- */
 
@@ -425,7 +441,8 @@ fovea_status fovea_logits(
 
 /** How likely the model finds each of `count` texts as the beginning of its answer: `scores[i]` is the sum of ln p over the tokens of
  *  `continuations[i]`, which is tokenised by itself and must not be empty. Two texts' probabilities p and q as a choice between the
- *  two: p / (p + q) = 1 / (1 + exp(scores[1] - scores[0])). Of the options `task`, `raw`, `deadline_seconds` and `progress` matter.
+ *  two: p / (p + q) = 1 / (1 + exp(scores[1] - scores[0])). Of the options `task`, `raw`, `regions`, `deadline_seconds` and
+ *  `progress` matter.
  *  Returns as fovea_generate. */
 fovea_status fovea_score(
     fovea_session *session, const char *prompt, fovea_image_embedding *const *images, size_t image_count,

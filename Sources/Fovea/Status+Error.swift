@@ -28,7 +28,7 @@ extension FoveaError {
   package var status: Status {
     switch self {
     case .argument, .imageMarks: .argument
-    case .unsupported: .unsupported
+    case .unsupported, .instructionSet: .unsupported
     case .buffer: .buffer
     case .context, .noRoom: .context
     case .busy: .busy
@@ -41,6 +41,7 @@ extension FoveaError {
     case .image(let e): e.status
     case .tokenizer(let e): e.status
     case .region(let e): e.status
+    case .embedding(let e): e.status
     }
   }
 }
@@ -93,6 +94,16 @@ extension RegionError {
     case .outOfMemory: .memory
     case .stopped(let error): error.status
     default: .argument
+    }
+  }
+}
+
+extension EmbeddingBytesError {
+  fileprivate var status: Status {
+    switch self {
+    case .outOfMemory: .memory
+    case .otherModel: .argument
+    default: .format
     }
   }
 }

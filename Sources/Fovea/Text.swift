@@ -21,14 +21,15 @@ public func fovea_tokenize(
 
 @c @implementation
 public func fovea_detokenize(
-  _ model: OpaquePointer?, _ ids: UnsafePointer<Int32>?, _ count: Int, _ buffer: UnsafeMutablePointer<CChar>?, _ capacity: Int,
-  _ length: UnsafeMutablePointer<Int>?
+  _ model: OpaquePointer?, _ ids: UnsafePointer<Int32>?, _ count: Int, _ flags: Int32, _ buffer: UnsafeMutablePointer<CChar>?,
+  _ capacity: Int, _ length: UnsafeMutablePointer<Int>?
 ) -> fovea_status {
   length?.pointee = 0
   return status { () throws(FoveaError) in
     let handle: ModelHandle = try object(model, "model")
     let length = try required(length, "length")
-    let text = try detokenize(handle, ids, count)
+    guard flags == 0 || Int(flags) == FOVEA_DETOKENIZE_SPECIALS else { throw .argument("flags: is \(flags), has bits without a meaning.") }
+    let text = try detokenize(handle, ids, count, showsSpecials: flags != 0)
     length.pointee = text.count
     try deliver(text: text, into: buffer, capacity: capacity, "buffer")
   }
@@ -48,7 +49,7 @@ private func tokenize(
 
 @inline(never)
 private func detokenize(
-  _ handle: ModelHandle, _ ids: UnsafePointer<Int32>?, _ count: Int
+  _ handle: ModelHandle, _ ids: UnsafePointer<Int32>?, _ count: Int, showsSpecials: Bool
 ) throws(FoveaError) -> [UInt8] {
-  try handle.model.detokenize(Array(try buffer(ids, count: count, "ids")))
+  try handle.model.detokenize(Array(try buffer(ids, count: count, "ids")), showsSpecials: showsSpecials)
 }

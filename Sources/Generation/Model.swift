@@ -39,10 +39,17 @@ package final class Model {
   /// What loading the file would take, without loading it.
   package static func plan(path: UnsafePointer<CChar>, options: LoadOptions) throws(FoveaError) -> MemoryPlan {
     let file: WeightFile
-    do {
-      file = try WeightFile(path: path, maps: options.maps)
-    } catch { throw FoveaError(error) }
-    return try MemoryPlan(file, options)
+    do { file = try WeightFile(path: path, maps: options.maps) } catch { throw FoveaError(error) }
+    return try plan(file, options)
+  }
+
+  /// The plan of an open file; a context longer than the checkpoint's is refused.
+  private static func plan(_ file: WeightFile, _ options: LoadOptions) throws(FoveaError) -> MemoryPlan {
+    let plan = try MemoryPlan(file, options)
+    if let asked = options.contextLength, asked != plan.contextLength {
+      throw .argument("context_length", "is \(asked), \(file.name) takes at most \(plan.contextLength)")
+    }
+    return plan
   }
 
   private init(_ file: WeightFile, _ options: LoadOptions) throws(FoveaError) {
@@ -50,7 +57,7 @@ package final class Model {
       throw FoveaError.argument("threads", "\(threads), must be 1…1024")
     }
     self.file = file
-    plan = try MemoryPlan(file, options)
+    plan = try Self.plan(file, options)
     if let budget = options.memoryBudget, plan.total > budget {
       throw .overBudget(
         file: file.name, weights: plan.weights, context: plan.cache, scratch: plan.scratch, tables: plan.tables, budget: budget)
@@ -58,7 +65,7 @@ package final class Model {
     contextLength = plan.contextLength
     cacheType = options.cacheType
     statistics = options.statistics
-    do { kernels = try KernelTable.choose() } catch { throw FoveaError(.unsupported, error.description) }
+    do { kernels = try KernelTable.choose() } catch { throw .instructionSet(error) }
     pool = ThreadPool(threads: options.threads)
     do { if options.verify { try file.verify() } } catch { throw FoveaError(error) }
     do {
@@ -101,6 +108,15 @@ package final class Model {
     } catch { throw FoveaError(error) }
   }
 
+  /// The embedding that `ImageEmbedding.write` wrote, for this weight file. The bytes may be anything.
+  package func embedding(from bytes: UnsafeRawBufferPointer) throws(FoveaError) -> ImageEmbedding {
+    do {
+      return try ImageEmbedding.read(
+        bytes, model: file.identity, hiddenSize: system.decoder.hiddenSize, maximumTokens: system.vision.maximumTokens,
+        mapChannels: system.vision.regionSampler?.featureSize, identity: identities.next())
+    } catch { throw FoveaError(error) }
+  }
+
   /// Ids of a text, as it would stand inside a prompt; no begin-of-sequence id.
   package func tokenize(_ text: [UInt8], parseSpecials: Bool = true) throws(FoveaError) -> [Int32] {
     do { return try system.tokenizer.encode(text, addBOS: false, parseSpecials: parseSpecials) } catch {
@@ -109,11 +125,12 @@ package final class Model {
   }
 
   /// The text of ids, UTF-8; special tokens give nothing.
-  package func detokenize(_ ids: [Int32]) throws(FoveaError) -> [UInt8] {
+  /// - Parameter showsSpecials: writes special tokens out instead of leaving them away.
+  package func detokenize(_ ids: [Int32], showsSpecials: Bool = false) throws(FoveaError) -> [UInt8] {
     let count = system.decoder.vocabSize
     for id in ids where id < 0 || id >= count {
       throw FoveaError.argument("ids", "\(id) is outside the vocabulary of \(count)")
     }
-    return system.tokenizer.decode(ids)
+    return system.tokenizer.decode(ids, showsSpecials: showsSpecials)
   }
 }

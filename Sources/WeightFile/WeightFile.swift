@@ -18,6 +18,8 @@ package final class WeightFile: @unchecked Sendable {
   /// Bytes of the file.
   package var byteCount: Int { source.count }
   package let formatVersion: Int
+  /// What tells this file's contents from another's.
+  package let identity: Identity
 
   let source: ByteSource
   let frames: [Frame]
@@ -51,6 +53,7 @@ package final class WeightFile: @unchecked Sendable {
     formatVersion = Int(contents.header.version)
     metadataSection = contents.header.metadata.range
     tableSection = contents.header.tensorTable.range
+    identity = Identity(metadata: contents.header.metadata.checksum, table: contents.header.tensorTable.checksum)
     metadata = contents.metadata
     records = contents.tensors.records
     frames = contents.tensors.frames
@@ -95,4 +98,11 @@ package final class WeightFile: @unchecked Sendable {
 
   /// Frees the contexts and scratch memory (a few MiB for each thread that decoded) kept for further frames.
   package func releaseDecoders() { decoders.empty() }
+}
+
+extension WeightFile {
+  /// The checksums of the metadata and of the tensor table, which holds those of all data.
+  package struct Identity: Equatable {
+    package let metadata, table: UInt64
+  }
 }

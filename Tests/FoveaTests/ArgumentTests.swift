@@ -37,9 +37,10 @@ struct ArgumentTests {
       ("model", { fovea_tokenize(nil, "a", 1, nil, 0, &size) }),
       ("text", { fovea_tokenize(m, nil, 1, nil, 0, &size) }),
       ("count", { fovea_tokenize(m, "a", 1, nil, 0, nil) }),
-      ("model", { fovea_detokenize(nil, &id, 1, nil, 0, &size) }),
-      ("ids", { fovea_detokenize(m, nil, 1, nil, 0, &size) }),
-      ("length", { fovea_detokenize(m, &id, 1, nil, 0, nil) }),
+      ("model", { fovea_detokenize(nil, &id, 1, 0, nil, 0, &size) }),
+      ("ids", { fovea_detokenize(m, nil, 1, 0, nil, 0, &size) }),
+      ("length", { fovea_detokenize(m, &id, 1, 0, nil, 0, nil) }),
+      ("flags", { fovea_detokenize(m, &id, 1, 2, nil, 0, &size) }),
       ("model", { fovea_encode_image(nil, "x", nil, &out) }),
       ("path", { fovea_encode_image(m, nil, nil, &out) }),
       ("path", { fovea_encode_image(m, "", nil, &out) }),
@@ -50,6 +51,12 @@ struct ArgumentTests {
       ("info", { fovea_image_embedding_get_info(image, nil) }),
       ("embedding", { fovea_image_embedding_get_view(nil, 0, nil) }),
       ("view", { fovea_image_embedding_get_view(image, 0, nil) }),
+      ("embedding", { fovea_image_embedding_serialize(nil, nil, 0, &size) }),
+      ("size", { fovea_image_embedding_serialize(image, nil, 0, nil) }),
+      ("model", { fovea_image_embedding_deserialize(nil, byte, 3, &out) }),
+      ("bytes", { fovea_image_embedding_deserialize(m, nil, 3, &out) }),
+      ("size", { fovea_image_embedding_deserialize(m, byte, -1, &out) }),
+      ("out", { fovea_image_embedding_deserialize(m, byte, 3, nil) }),
       ("model", { fovea_session_create(nil, nil, &out) }),
       ("out", { fovea_session_create(m, nil, nil) }),
       ("session", { fovea_session_reset(nil) }),
@@ -226,10 +233,10 @@ struct ArgumentTests {
     var count = 0
     #expect(fovea_tokenize(model.handle, "a", -1, nil, 0, &count) == FOVEA_ERROR_ARGUMENT)
     var id: Int32 = 5
-    #expect(fovea_detokenize(model.handle, &id, Int.max, nil, 0, &count) == FOVEA_ERROR_ARGUMENT)
+    #expect(fovea_detokenize(model.handle, &id, Int.max, 0, nil, 0, &count) == FOVEA_ERROR_ARGUMENT)
     for wrong in [-1, Int32(TinyModel.vocabulary), Int32.max] as [Int32] {
       id = wrong
-      #expect(fovea_detokenize(model.handle, &id, 1, nil, 0, &count) == FOVEA_ERROR_ARGUMENT)
+      #expect(fovea_detokenize(model.handle, &id, 1, 0, nil, 0, &count) == FOVEA_ERROR_ARGUMENT)
     }
     let session = try model.session()
     defer { fovea_session_free(session) }

@@ -58,11 +58,11 @@ struct ModelTests {
     #expect(fovea_tokenize(model.handle, text, text.utf8.count, &ids, ids.count, &count) == FOVEA_OK)
     #expect(ids.allSatisfy { $0 >= 3 && $0 < 264 })
     var length = 0
-    #expect(fovea_detokenize(model.handle, ids, ids.count, nil, 0, &length) == FOVEA_OK)
+    #expect(fovea_detokenize(model.handle, ids, ids.count, 0, nil, 0, &length) == FOVEA_OK)
     #expect(length == text.utf8.count)
     var buffer = [CChar](repeating: 1, count: length + 1)
-    #expect(fovea_detokenize(model.handle, ids, ids.count, &buffer, length, &length) == FOVEA_ERROR_BUFFER)
-    #expect(fovea_detokenize(model.handle, ids, ids.count, &buffer, length + 1, &length) == FOVEA_OK)
+    #expect(fovea_detokenize(model.handle, ids, ids.count, 0, &buffer, length, &length) == FOVEA_ERROR_BUFFER)
+    #expect(fovea_detokenize(model.handle, ids, ids.count, 0, &buffer, length + 1, &length) == FOVEA_OK)
     #expect(String(decoding: buffer.prefix(length).map { UInt8(bitPattern: $0) }, as: UTF8.self) == text)
   }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Images
+import Kernels
 import Regions
 import Runtime
 import Tokenizers
@@ -31,17 +32,22 @@ package enum FoveaError: Error {
   case noBuiltinModel(folder: String?)
   /// Parts of a weight file that do not fit each other: which, and how.
   case system(String, String)
+  /// The environment asks for an instruction set that is not there.
+  case instructionSet(UnknownInstructionSet)
   case weights(WeightFileError)
   case runtime(RuntimeError)
   case image(ImageError)
   case tokenizer(TokenizerError)
   case region(RegionError)
+  /// Bytes that are no image embedding of this model.
+  case embedding(EmbeddingBytesError)
 
   package init(_ e: WeightFileError) { self = .weights(e) }
   package init(_ e: RuntimeError) { self = .runtime(e) }
   package init(_ e: ImageError) { self = .image(e) }
   package init(_ e: TokenizerError) { self = .tokenizer(e) }
   package init(_ e: RegionError) { self = .region(e) }
+  package init(_ e: EmbeddingBytesError) { self = .embedding(e) }
 
   /// One sentence that names the file, tensor, offset or argument.
   package var message: String {
@@ -68,6 +74,8 @@ package enum FoveaError: Error {
     case .image(let e): e.description
     case .tokenizer(let e): e.description
     case .region(let e): e.description
+    case .embedding(let e): "embedding: \(e.description)"
+    case .instructionSet(let e): e.description
     }
   }
 }

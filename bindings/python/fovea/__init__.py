@@ -2,12 +2,13 @@
 """Fovea answers questions about images on a plain CPU.
 
     model = fovea.load("model.fovea")            # without a path: the built-in model
-    image = model.encode_image("receipt.png")    # encode once, ask many times
+    image = model.encode_image("photo.jpg")      # encode once, ask many times
     session = model.session()
-    answer = session.generate("What is the total?", images=[image], max_tokens=64)
+    answer = session.generate("What is in the picture?", images=image, max_tokens=64)
 
 A `Model` and an `ImageEmbedding` are immutable and may be used by any number of threads. A `Session` serves one call at a
 time; a second one at the same moment raises `BusyError`. Every failure is an `Error` whose text says what was wrong and where.
+Ctrl-C stops every call. NumPy is needed for arrays, in and out, and Pillow for pictures that are neither PNG nor JPEG.
 """
 from ._errors import (
     ArgumentError,
@@ -27,14 +28,17 @@ from ._errors import (
 from ._images import ImageEmbedding, View
 from ._library import version
 from ._model import Model, builtin_model, load, load_bytes, plan
+from ._options import Options
 from ._places import Place
 from ._regions import Box, Mask, Point, Polygon, Scribble
-from ._session import GenerateResult, Session, Stream
+from ._session import GenerateResult, Session
+from ._stream import AsyncStream, Stream
 
 __version__ = "1.0.0"
 
 __all__ = [
     "ArgumentError",
+    "AsyncStream",
     "Box",
     "BufferError",
     "BusyError",
@@ -50,6 +54,7 @@ __all__ = [
     "InternalError",
     "Mask",
     "Model",
+    "Options",
     "OutOfMemory",
     "Place",
     "Point",

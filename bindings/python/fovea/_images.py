@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import ctypes
 import os
-import weakref
+import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, List, Tuple, Union
+from typing import TYPE_CHECKING, Any, List, Optional, Sequence, Tuple, Union
 
 from . import _library as c
 from ._errors import ArgumentError, check
+from ._handles import Handle, Owner
+from ._numbers import filled, number, seconds
+from ._pictures import Pixels, picture
+from ._work import Progress, Work
 
 if TYPE_CHECKING:
     import numpy
-    import PIL.Image
 
-    Image = Union[str, "os.PathLike[str]", bytes, bytearray, memoryview, "PIL.Image.Image", "numpy.ndarray"]
+    from ._model import Model
+    from ._pictures import Image
+
+    Images = Union["ImageEmbedding", Image, Sequence[Union["ImageEmbedding", Image]]]
 
 
 @dataclass(frozen=True)
@@ -33,12 +39,15 @@ class View:
     tokens: int
 
 
-class ImageEmbedding:
-    """The vectors a model makes of one image. Made by `Model.encode_image`; usable in any session of that model."""
+class ImageEmbedding(Owner):
+    """The vectors a model makes of one image. Made by `Model.encode_image`; usable in any session of that model.
 
-    def __init__(self, handle: int) -> None:
-        self._handle = handle
-        weakref.finalize(self, c.library().fovea_image_embedding_release, handle)
+    Immutable, so a copy is the object itself. A pickle holds the vectors, and how to open the model again (see `Model`).
+    """
+
+    def __init__(self, handle: Handle, model: "Model") -> None:
+        super().__init__(handle)
+        self._model = model
         info = c.fovea_image_info()
         check(c.library().fovea_image_embedding_get_info(handle, info))
         #: Width and height of the original image in pixels.
@@ -52,39 +61,100 @@ class ImageEmbedding:
     @property
     def views(self) -> List[View]:
         """What the model looked at, in its order: the whole image and its slices."""
+        handle = self._handle
         found = []
         for index in range(self._views):
             v = c.fovea_image_view()
-            check(c.library().fovea_image_embedding_get_view(self._handle, index, v))
+            check(c.library().fovea_image_embedding_get_view(handle, index, v))
             found.append(View(v.x, v.y, v.width, v.height, v.row, v.column, v.first_token, v.tokens))
         return found
 
-    def numpy(self) -> "numpy.ndarray":
-        """float32 [tokens, hidden_size]: the vectors the decoder gets, in their order. A copy."""
-        import numpy
+    def numpy(self) -> "numpy.ndarray[Any, Any]":
+        """float32 [tokens, hidden_size]: the vectors the decoder gets, in their order. A copy. Needs NumPy."""
+        np = numpy_module("ImageEmbedding.numpy")
+        handle = self._handle
+        data = c.library().fovea_image_embedding_data(handle)
+        return np.ctypeslib.as_array(data, (self.tokens, self.hidden_size)).copy()  # type: ignore[no-any-return]
 
-        data = c.library().fovea_image_embedding_data(self._handle)
-        return numpy.ctypeslib.as_array(data, (self.tokens, self.hidden_size)).copy()
+    def to_bytes(self) -> bytes:
+        """All of it as bytes, for `Model.embedding_from_bytes` of the same weight file, now or in another process."""
+        handle = self._handle
+        size = ctypes.c_size_t()
+        check(c.library().fovea_image_embedding_serialize(handle, None, 0, size))
+        buffer = ctypes.create_string_buffer(size.value)
+        check(c.library().fovea_image_embedding_serialize(handle, buffer, size.value, size))
+        return buffer.raw
+
+    def __copy__(self) -> "ImageEmbedding":
+        return self
+
+    def __deepcopy__(self, memo: Any) -> "ImageEmbedding":
+        return self
+
+    def __reduce__(self) -> Any:
+        return _unpickled, (self._model, self.to_bytes())
 
     def __repr__(self) -> str:
         return f"<fovea.ImageEmbedding {self.size[0]}x{self.size[1]}, {self.tokens} tokens of {self.hidden_size}>"
 
 
-def encode(model: int, image: "Image", options: c.fovea_encode_options) -> int:
-    """Calls the entry point that fits the kind of `image`; returns the embedding's handle."""
-    handle = ctypes.c_void_p()
-    lib = c.library()
-    if isinstance(image, (str, os.PathLike)):
-        check(lib.fovea_encode_image(model, encoded_path(image), options, handle))
-    elif isinstance(image, (bytes, bytearray, memoryview)):
-        data = bytes(image)
-        check(lib.fovea_encode_image_bytes(model, data, len(data), options, handle))
-    else:
-        pixels, width, height = _pixels(image)
-        pointer = ctypes.cast(ctypes.c_char_p(pixels), ctypes.POINTER(ctypes.c_uint8))
-        check(lib.fovea_encode_image_pixels(model, pointer, width, height, 0, options, handle))
-    assert handle.value is not None
-    return handle.value
+def _unpickled(model: "Model", data: bytes) -> ImageEmbedding:
+    return model.embedding_from_bytes(data)
+
+
+def encode(
+    model: "Model",
+    work: Work,
+    image: "Image",
+    *,
+    apply_orientation: bool = False,
+    tiles: int = 0,
+    deadline: Optional[float] = None,
+    progress: Optional[Progress] = None,
+) -> ImageEmbedding:
+    """Calls the entry point that fits the kind of `image`."""
+    handle = model._handle
+    options = filled(
+        c.fovea_encode_options,
+        apply_orientation=bool(apply_orientation),
+        tiles=tiles,
+        deadline_seconds=seconds(deadline),
+        progress=work.progress(progress),
+    )
+    source = picture(image, bool(apply_orientation))
+
+    def body() -> ImageEmbedding:
+        lib = c.library()
+        out = ctypes.c_void_p()
+        if isinstance(source, Pixels):
+            width, height = number(ctypes.c_int32, source.width, "width"), number(ctypes.c_int32, source.height, "height")
+            pixels = ctypes.cast(ctypes.c_char_p(source.data), ctypes.POINTER(ctypes.c_uint8))
+            check(lib.fovea_encode_image_pixels(handle, pixels, width, height, 0, options, out))
+        elif isinstance(source, bytes):
+            check(lib.fovea_encode_image_bytes(handle, source, len(source), options, out))
+        else:
+            check(lib.fovea_encode_image(handle, encoded_path(source), options, out))
+        return ImageEmbedding(Handle(out.value, lib.fovea_image_embedding_release, handle), model)
+
+    return work.run(body)
+
+
+def embeddings(model: "Model", work: Work, images: "Images", deadline: Optional[float]) -> List[ImageEmbedding]:
+    """The images of a call: an embedding or what `Model.encode_image` takes, or a list of these; all within `deadline` seconds."""
+    is_list = isinstance(images, (list, tuple)) or getattr(images, "ndim", 0) == 4
+    items: Any = images if is_list else [images]
+    started = time.monotonic()
+    found = []
+    for item in items:
+        if not isinstance(item, ImageEmbedding):
+            item = encode(model, work, item, deadline=remaining(deadline, started))
+        found.append(item)
+    return found
+
+
+def remaining(deadline: Optional[float], started: float) -> Optional[float]:
+    """What is left of the seconds allowed; never 0, which the library takes for no limit."""
+    return None if deadline is None else max(seconds(deadline) - (time.monotonic() - started), 1e-9)
 
 
 def encoded_path(path: Union[str, "os.PathLike[str]"]) -> bytes:
@@ -95,14 +165,9 @@ def encoded_path(path: Union[str, "os.PathLike[str]"]) -> bytes:
     return encoded
 
 
-def _pixels(image: Any) -> Tuple[bytes, int, int]:
-    """RGB rows without gaps, width and height, of a PIL image or an array."""
-    if hasattr(image, "convert") and hasattr(image, "tobytes") and hasattr(image, "size"):
-        rgb = image.convert("RGB")
-        return rgb.tobytes(), rgb.size[0], rgb.size[1]
-    shape = getattr(image, "shape", None)
-    if shape is None:
-        raise TypeError(f"image: a path, bytes, a PIL image or an array is needed, not {type(image).__name__}")
-    if len(shape) != 3 or shape[2] != 3 or str(image.dtype) != "uint8":
-        raise ArgumentError(f"image: the array must be uint8 [height, width, 3], not {image.dtype} {list(shape)}.")
-    return image.tobytes(), shape[1], shape[0]
+def numpy_module(what: str) -> Any:
+    try:
+        import numpy
+    except ImportError:
+        raise ImportError(f"{what} needs NumPy: pip install numpy") from None
+    return numpy

@@ -52,6 +52,8 @@ FOVEA_STOP_CALLBACK = 3
 FOVEA_STOP_CONTEXT = 4
 FOVEA_STOP_LOOP = 5
 
+FOVEA_DETOKENIZE_SPECIALS = 1
+
 FOVEA_REGION_POINT = 0
 FOVEA_REGION_BOX = 1
 FOVEA_REGION_POLYGON = 2
@@ -265,7 +267,7 @@ PROTOTYPES: Dict[str, Tuple[Any, List[Any]]] = {
     "fovea_tokenize": (c_int32, [c_void_p, c_char_p, c_size_t, POINTER(c_int32), c_size_t, POINTER(c_size_t)]),
     "fovea_detokenize": (
         c_int32,
-        [c_void_p, POINTER(c_int32), c_size_t, POINTER(c_char), c_size_t, POINTER(c_size_t)],
+        [c_void_p, POINTER(c_int32), c_size_t, c_int32, POINTER(c_char), c_size_t, POINTER(c_size_t)],
     ),
     "fovea_encode_image": (c_int32, [c_void_p, c_char_p, POINTER(fovea_encode_options), POINTER(c_void_p)]),
     "fovea_encode_image_bytes": (
@@ -281,6 +283,8 @@ PROTOTYPES: Dict[str, Tuple[Any, List[Any]]] = {
     "fovea_image_embedding_get_info": (c_int32, [c_void_p, POINTER(fovea_image_info)]),
     "fovea_image_embedding_get_view": (c_int32, [c_void_p, c_size_t, POINTER(fovea_image_view)]),
     "fovea_image_embedding_data": (POINTER(c_float), [c_void_p]),
+    "fovea_image_embedding_serialize": (c_int32, [c_void_p, c_void_p, c_size_t, POINTER(c_size_t)]),
+    "fovea_image_embedding_deserialize": (c_int32, [c_void_p, c_void_p, c_size_t, POINTER(c_void_p)]),
     "fovea_session_create": (c_int32, [c_void_p, POINTER(fovea_session_options), POINTER(c_void_p)]),
     "fovea_session_free": (None, [c_void_p]),
     "fovea_session_cancel": (None, [c_void_p]),
@@ -372,7 +376,9 @@ def _load() -> ctypes.CDLL:
             tried.append(f"{candidate}: {error}")
             continue
         for name, (result, arguments) in PROTOTYPES.items():
-            function = getattr(found, name)
+            function = getattr(found, name, None)
+            if function is None:
+                raise ImportError(f"{candidate} has no {name}: it is older than this package.")
             function.restype = result
             function.argtypes = arguments
         if found.fovea_version_number() // 10000 != VERSION_MAJOR:

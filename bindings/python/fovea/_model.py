@@ -6,26 +6,32 @@ import ctypes
 import json
 import os
 import weakref
-from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Union
+from typing import TYPE_CHECKING, Any, Awaitable, Dict, List, Optional, Sequence, Tuple, Union
 
 from . import _library as c
-from ._callbacks import Progress, progress_callback
 from ._errors import ArgumentError, check
+from ._handles import Handle, Owner
 from ._images import ImageEmbedding, encode, encoded_path
-from ._regions import Region
+from ._numbers import at_least, filled, numbers
 from ._session import Session
+from ._stream import in_background
+from ._work import Progress, Work
 
 if TYPE_CHECKING:
     import numpy
+    from typing_extensions import Unpack
 
-    from ._images import Image
+    from ._images import Images
+    from ._options import Options
+    from ._pictures import Image
 
+    Path = Union[str, "os.PathLike[str]"]
 
 CACHE_TYPES = {"default": c.FOVEA_CACHE_DEFAULT, "f32": c.FOVEA_CACHE_F32, "f16": c.FOVEA_CACHE_F16, "int8": c.FOVEA_CACHE_INT8}
 
 
 def load(
-    path: Optional[Union[str, "os.PathLike[str]"]] = None,
+    path: "Optional[Path]" = None,
     *,
     threads: Optional[int] = None,
     memory_budget: Optional[int] = None,
@@ -40,7 +46,7 @@ def load(
     path: a `.fovea` file; None: the built-in model.
     threads: threads that share the work of one call; None: what cores, affinity and cgroup limits allow.
     memory_budget: bytes the library may hold resident; None: no limit.
-    context_length: tokens a session can hold; None: the model's own length.
+    context_length: tokens a session can hold; None: the model's own length, which is also the most.
     cache_type: what sessions keep keys and values as: "f32", "f16", "int8" (half the memory of f16; answers may differ in rare words),
         or "default": f32 for weight files of f32, else f16.
     map: False reads the weights into memory instead of mapping the file, which may then be changed, cut or removed once the model is
@@ -48,15 +54,24 @@ def load(
     verify: check every checksum of the file first.
     progress: called with steps done and steps in all; a true result stops the loading with `Cancelled`.
     """
-    options, guard = _load_options(threads, memory_budget, context_length, cache_type, map, verify, progress)
-    handle = ctypes.c_void_p()
-    with guard:
-        check(c.library().fovea_load(None if path is None else encoded_path(path), options, handle))
-    return Model(handle.value)
+    where = os.path.abspath(os.fsdecode(encoded_path(path) if path is not None else builtin_model()))
+    # In this order for a pickle.
+    settings = (threads, memory_budget, context_length, cache_type, map, verify)
+    work = Work()
+    options = _options(*settings, work=work, progress=progress)
+
+    def body() -> Model:
+        out = ctypes.c_void_p()
+        check(c.library().fovea_load(encoded_path(where if path is None else path), options, out))
+        return Model(Handle(out.value, c.library().fovea_model_free), (where, *settings))
+
+    model = work.run(body)
+    _opened[(where, *settings)] = model
+    return model
 
 
 def load_bytes(
-    data: Any,
+    data: "Union[bytes, bytearray, memoryview]",
     *,
     threads: Optional[int] = None,
     memory_budget: Optional[int] = None,
@@ -65,20 +80,28 @@ def load_bytes(
     verify: bool = False,
     progress: Optional[Progress] = None,
 ) -> "Model":
-    """The same from the contents of a weight file.
+    """The same from the contents of a weight file. Such a model cannot be pickled.
 
-    data: bytes, or any writable buffer (a `bytearray`, an array, an `mmap` with `ACCESS_COPY`). Where its memory starts at a multiple of
-        64, uncompressed weights are used in place: the model keeps the buffer, which must not be changed. Otherwise (`bytes` nearly
-        always) weights are copied, and the model does not keep it.
+    data: bytes, or any buffer. Where its memory starts at a multiple of 64 and may be written (a `bytearray`, an array, an `mmap` with
+        `ACCESS_COPY`), uncompressed weights are used in place: the model keeps the buffer, which must not be changed. Otherwise weights
+        are copied.
     """
-    options, guard = _load_options(threads, memory_budget, context_length, cache_type, True, verify, progress)
-    handle = ctypes.c_void_p()
+    held: Any = data
     size = memoryview(data).nbytes
-    source = data if isinstance(data, bytes) else (ctypes.c_char * size).from_buffer(data)
-    address = ctypes.cast(source, ctypes.c_void_p).value or 0
-    with guard:
-        check(c.library().fovea_load_memory(source, size, options, handle))
-    return Model(handle.value, source if address % 64 == 0 else None)
+    if not isinstance(data, bytes):
+        try:
+            held = (ctypes.c_char * size).from_buffer(data)
+        except TypeError:  # a buffer that may only be read
+            held = bytes(data)
+    work = Work()
+    options = _options(threads, memory_budget, context_length, cache_type, True, verify, work=work, progress=progress)
+
+    def body() -> Model:
+        out = ctypes.c_void_p()
+        check(c.library().fovea_load_memory(held, size, options, out))
+        return Model(Handle(out.value, c.library().fovea_model_free, held), None)
+
+    return work.run(body)
 
 
 def builtin_model() -> str:
@@ -91,63 +114,79 @@ def builtin_model() -> str:
 
 
 def plan(
-    path: Optional[Union[str, "os.PathLike[str]"]] = None,
-    *,
-    context_length: Optional[int] = None,
-    cache_type: str = "default",
-    map: bool = True,
+    path: "Optional[Path]" = None, *, context_length: Optional[int] = None, cache_type: str = "default", map: bool = True
 ) -> Dict[str, int]:
     """What loading and using a weight file takes, in bytes, from its header alone: `file_bytes`, `mapped_bytes` (weights used in
     place from the file), `weight_bytes` (weights in memory), `session_bytes`, `scratch_bytes`, `table_bytes`, `total_bytes`."""
-    options, _ = _load_options(None, None, context_length, cache_type, map, False, None)
+    options = _options(None, None, context_length, cache_type, map, False, work=Work(), progress=None)
     out = c.fovea_memory_plan()
     check(c.library().fovea_plan(None if path is None else encoded_path(path), options, out))
     return {field[0]: getattr(out, field[0]) for field in out._fields_ if field[0] != "struct_size"}
 
 
-def _load_options(
+def _options(
     threads: Optional[int],
     memory_budget: Optional[int],
     context_length: Optional[int],
     cache_type: str,
     map: bool,
     verify: bool,
+    *,
+    work: Work,
     progress: Optional[Progress],
 ) -> Any:
-    if threads is not None and threads < 1:
-        raise ArgumentError(f"threads: is {threads}, must be at least 1.")
-    if memory_budget is not None and memory_budget < 1:
-        raise ArgumentError(f"memory_budget: is {memory_budget}, must be at least 1.")
     if cache_type not in CACHE_TYPES:
         raise ArgumentError(f"cache_type: is {cache_type!r}, must be one of {', '.join(CACHE_TYPES)}.")
-    callback, guard = progress_callback(progress)
-    options = c.fovea_load_options(
-        threads=threads or 0,
-        memory_budget=memory_budget or 0,
-        context_length=context_length or 0,
-        no_mapping=int(not map),
-        verify=int(verify),
+    return filled(
+        c.fovea_load_options,
+        threads=at_least(1, threads, "threads"),
+        memory_budget=at_least(1, memory_budget, "memory_budget"),
+        context_length=at_least(1, context_length, "context_length"),
+        no_mapping=not map,
+        verify=bool(verify),
         cache_type=CACHE_TYPES[cache_type],
-        progress=callback,
+        progress=work.progress(progress),
     )
-    return options, guard
 
 
-class Model:
-    """A loaded weight file. Made by `load`. Immutable; any thread may use it."""
+#: Models loaded from a path with some settings, while they are in use: a pickle of one comes back as it.
+_opened: "weakref.WeakValueDictionary[Tuple[Any, ...], Model]" = weakref.WeakValueDictionary()
 
-    def __init__(self, handle: Optional[int], data: Any = None) -> None:
-        assert handle is not None
-        self._handle = handle
-        self._data = data  # memory that the library reads weights from in place
-        weakref.finalize(self, c.library().fovea_model_free, handle)
+
+def _reopened(*source: Any) -> "Model":
+    model = _opened.get(source)
+    if model is not None and model._owned is not None:
+        return model
+    path, threads, memory_budget, context_length, cache_type, map, verify = source
+    return load(
+        path,
+        threads=threads,
+        memory_budget=memory_budget,
+        context_length=context_length,
+        cache_type=cache_type,
+        map=map,
+        verify=verify,
+    )
+
+
+class Model(Owner):
+    """A loaded weight file. Made by `load`. Immutable; any thread may use it, and a copy is the model itself.
+
+    A pickle holds the path and the options, and opens the file again where it is read, once for each process; a model from
+    `load_bytes` raises TypeError.
+    """
+
+    def __init__(self, handle: Handle, source: Optional[Tuple[Any, ...]]) -> None:
+        super().__init__(handle)
+        self._source = source
 
     @property
     def info(self) -> Dict[str, Any]:
         """Facts of the model: `system`, `name`, `weight_type`, `instruction_set` (texts); `weight_bytes`, `resident_bytes`,
         `bytes_per_token`, `context_length`, `image_tokens`, `hidden_size`, `vocab_size`, `threads` (numbers)."""
         info = c.fovea_model_info()
-        check(c.library().fovea_model_get_info(self._handle, info))
+        handle = self._handle  # the texts belong to the model
+        check(c.library().fovea_model_get_info(handle, info))
         facts: Dict[str, Any] = {}
         for field in info._fields_:
             name = field[0]
@@ -159,15 +198,15 @@ class Model:
     @property
     def metadata(self) -> Dict[str, Any]:
         """All metadata of the weight file; bytes come as text in hexadecimal."""
-        lib = c.library()
-        keys = [lib.fovea_model_metadata_key(self._handle, i) for i in range(lib.fovea_model_metadata_count(self._handle))]
-        return {key.decode(): self._metadata_value(key) for key in keys}
+        lib, handle = c.library(), self._handle
+        keys = [lib.fovea_model_metadata_key(handle, i) for i in range(lib.fovea_model_metadata_count(handle))]
+        return {key.decode(): self._metadata_value(handle, key) for key in keys}
 
-    def _metadata_value(self, key: bytes) -> Any:
+    def _metadata_value(self, handle: Handle, key: bytes) -> Any:
         length = ctypes.c_size_t()
-        check(c.library().fovea_model_metadata_json(self._handle, key, None, 0, length))
+        check(c.library().fovea_model_metadata_json(handle, key, None, 0, length))
         buffer = ctypes.create_string_buffer(length.value + 1)
-        check(c.library().fovea_model_metadata_json(self._handle, key, buffer, len(buffer), length))
+        check(c.library().fovea_model_metadata_json(handle, key, buffer, len(buffer), length))
         return json.loads(buffer.raw[: length.value].decode())
 
     def encode_image(
@@ -181,63 +220,82 @@ class Model:
     ) -> ImageEmbedding:
         """Encodes an image, for any number of prompts.
 
-        image: a path, the bytes of a PNG or JPEG file, a PIL image, or an array uint8 [height, width, 3].
+        image: a path, an open file, the bytes of a file, a data URL, a PIL image, or an array [height, width] or
+            [height, width, channels]: uint8, uint16 (its high byte), bool, 0 to 255 of another type, or fractions of 255 where all
+            values of a float array are within 0 to 1. One or two channels are grey, and grey with alpha; what is transparent is
+            painted on white. Files that are neither PNG nor JPEG are read by Pillow, where it is installed.
         apply_orientation: turn a file's picture upright as its EXIF orientation says (the reference systems do not).
         tiles: most tiles to cut the image into, for systems that cut on request (GOT-OCR2, trained with up to 6); 0: as usual.
         deadline: seconds allowed, then `DeadlineExceeded`.
         progress: called with steps done and steps in all; a true result stops the work with `Cancelled`.
         """
-        callback, guard = progress_callback(progress)
-        options = c.fovea_encode_options(
-            apply_orientation=int(apply_orientation), tiles=tiles, deadline_seconds=deadline or 0.0, progress=callback
-        )
-        with guard:
-            handle = encode(self._handle, image, options)
-        return ImageEmbedding(handle)
+        options = {"apply_orientation": apply_orientation, "tiles": tiles, "deadline": deadline, "progress": progress}
+        return encode(self, Work(), image, **options)  # type: ignore[arg-type]
+
+    def aencode_image(self, image: "Image", **options: Any) -> Awaitable[ImageEmbedding]:
+        """`encode_image` for asyncio, on another thread; cancelling the task stops the work."""
+        work = Work()
+        return in_background(work, lambda: encode(self, work, image, **options))
+
+    def embedding_from_bytes(self, data: bytes) -> ImageEmbedding:
+        """The embedding that `ImageEmbedding.to_bytes` wrote, of this weight file; `FormatError` where the bytes are damaged."""
+        held, out, handle = bytes(data), ctypes.c_void_p(), self._handle
+        check(c.library().fovea_image_embedding_deserialize(handle, held, len(held), out))
+        return ImageEmbedding(Handle(out.value, c.library().fovea_image_embedding_release, handle), self)
 
     def session(self, *, context_length: Optional[int] = None) -> Session:
-        """A new session of at most `context_length` tokens (None: as loaded)."""
-        options = c.fovea_session_options(context_length=context_length or 0)
-        handle = ctypes.c_void_p()
-        check(c.library().fovea_session_create(self._handle, options, handle))
-        assert handle.value is not None
-        return Session(handle.value, self._data)
+        """A new session of at most `context_length` tokens (None: as loaded, which is also the most)."""
+        options = filled(c.fovea_session_options, context_length=at_least(1, context_length, "context_length"))
+        out, handle = ctypes.c_void_p(), self._handle
+        check(c.library().fovea_session_create(handle, options, out))
+        length = context_length or self.info["context_length"]
+        return Session(Handle(out.value, c.library().fovea_session_free, handle), self, length)
 
-    def logits(
-        self,
-        prompt: str,
-        images: Sequence[ImageEmbedding] = (),
-        *,
-        raw: bool = False,
-        regions: Sequence[Region] = (),
-    ) -> "numpy.ndarray":
-        """float32 [positions, vocabulary]: the scores for the next token at every position of the assembled prompt."""
-        return self.session().logits(prompt, images, raw=raw, regions=regions)
+    def logits(self, prompt: str, images: "Images" = (), **options: "Unpack[Options]") -> "numpy.ndarray[Any, Any]":
+        """`Session.logits` in a session of its own."""
+        with self.session() as session:
+            return session.logits(prompt, images, **options)  # type: ignore[no-any-return]
 
     def tokenize(self, text: str) -> List[int]:
         """The ids of a text as it is: no template, no beginning-of-sequence token, no image marks."""
         data = text.encode("utf-8", "surrogatepass")
-        count = ctypes.c_size_t()
+        count, handle = ctypes.c_size_t(), self._handle
         ids = (ctypes.c_int32 * (len(data) + 16))()
-        status = c.library().fovea_tokenize(self._handle, data, len(data), ids, len(ids), count)
+        status = c.library().fovea_tokenize(handle, data, len(data), ids, len(ids), count)
         if status == c.FOVEA_ERROR_BUFFER:
             ids = (ctypes.c_int32 * count.value)()
-            status = c.library().fovea_tokenize(self._handle, data, len(data), ids, len(ids), count)
+            status = c.library().fovea_tokenize(handle, data, len(data), ids, len(ids), count)
         check(status)
         return list(ids[: count.value])
 
-    def detokenize(self, ids: Sequence[int]) -> str:
-        """The text of ids. Bytes that are no UTF-8, as where a sequence was cut inside a character, become U+FFFD."""
-        try:
-            array = (ctypes.c_int32 * len(ids))(*ids)
-        except TypeError as error:
-            raise ArgumentError(f"ids: {error}.") from None
-        length = ctypes.c_size_t()
-        check(c.library().fovea_detokenize(self._handle, array, len(ids), None, 0, length))
+    def detokenize(self, ids: Sequence[int], *, specials: bool = False) -> str:
+        """The text of ids. Bytes that are no UTF-8, as where a sequence was cut inside a character, become U+FFFD.
+
+        specials: write special tokens (`</s>`, `<|im_end|>`) as `tokenize` reads them, instead of leaving them out.
+        """
+        array = numbers(ctypes.c_int32, ids, "ids")
+        length, handle = ctypes.c_size_t(), self._handle
+        function = c.library().fovea_detokenize
+        flags = c.FOVEA_DETOKENIZE_SPECIALS if specials else 0
+        check(function(handle, array, len(array), flags, None, 0, length))
         buffer = ctypes.create_string_buffer(length.value + 1)
-        check(c.library().fovea_detokenize(self._handle, array, len(ids), buffer, len(buffer), length))
+        check(function(handle, array, len(array), flags, buffer, len(buffer), length))
         return buffer.raw[: length.value].decode("utf-8", "replace")
 
+    def __copy__(self) -> "Model":
+        return self
+
+    def __deepcopy__(self, memo: Any) -> "Model":
+        return self
+
+    def __reduce__(self) -> Any:
+        if self._source is None:
+            raise TypeError("a fovea.Model loaded from bytes cannot be pickled; load it from a path")
+        self._handle  # raises where it is closed
+        return _reopened, self._source
+
     def __repr__(self) -> str:
+        if self._owned is None:
+            return "<fovea.Model, closed>"
         info = self.info
         return f"<fovea.Model {info['name'] or info['system']}, {info['weight_type']}>"

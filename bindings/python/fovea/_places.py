@@ -8,6 +8,7 @@ from typing import List
 
 from . import _library as c
 from ._errors import check
+from ._handles import Handle
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Place:
     log_probabilities: List[float]
 
 
-def places(session: int) -> List[Place]:
+def places(session: Handle) -> List[Place]:
     """The places that the session's last answer names."""
     lib = c.library()
     count = ctypes.c_size_t()

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Regions of an image, in original image pixels. Each `<region>` mark of a prompt takes the next one.
+"""Regions of an image, in original image pixels, or in fractions of its width and height. Each `<region>` mark of a prompt takes the
+next one.
 
 All kinds share these fields:
 
@@ -7,18 +8,25 @@ image: index of the call's image that the region lies in.
 seed: 0: the sampler's points are spread evenly over the region; else they are drawn at random, the same for the same seed.
 points: the region sampler's first points in place of chosen ones, int [512, 2], x and y of each: repeats any other implementation.
 starts: with `points`: the index of the point that each of the two farthest-point samplings starts from.
+
+Box, Point and Polygon also have:
+
+normalised: the coordinates are fractions, 0 to 1, of the image's width and height.
 """
 from __future__ import annotations
 
 import ctypes
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, List, Optional, Sequence, Tuple, Union
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Tuple, Union
 
 from . import _library as c
 from ._errors import ArgumentError
+from ._numbers import filled, numbers
 
 if TYPE_CHECKING:
     import numpy
+
+    from ._images import ImageEmbedding
 
 
 @dataclass(frozen=True)
@@ -33,6 +41,7 @@ class Box:
     seed: int = 0
     points: "Optional[numpy.ndarray]" = field(default=None, compare=False)
     starts: Tuple[int, int] = (0, 0)
+    normalised: bool = False
 
 
 @dataclass(frozen=True)
@@ -45,6 +54,7 @@ class Point:
     seed: int = 0
     points: "Optional[numpy.ndarray]" = field(default=None, compare=False)
     starts: Tuple[int, int] = (0, 0)
+    normalised: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +77,7 @@ class Polygon:
     seed: int = 0
     points: "Optional[numpy.ndarray]" = field(default=None, compare=False)
     starts: Tuple[int, int] = (0, 0)
+    normalised: bool = False
 
 
 @dataclass(frozen=True)
@@ -87,46 +98,64 @@ Region = Union[Box, Point, Mask, Polygon, Scribble]
 class Structures:
     """Regions as the library takes them, with the memory they point to."""
 
-    def __init__(self, regions: Sequence[Region]) -> None:
+    def __init__(self, regions: Union[Region, Sequence[Region]], images: "Sequence[ImageEmbedding]") -> None:
+        self._images = images
         self._kept: List[Any] = []
+        if isinstance(regions, (Box, Point, Mask, Polygon, Scribble)):
+            regions = (regions,)
         self.count = len(regions)
         self.array = (c.fovea_region * self.count)(*(self._structure(region) for region in regions))
 
     def _structure(self, region: Region) -> c.fovea_region:
-        if not isinstance(region, (Box, Point, Mask, Polygon, Scribble)):
-            raise TypeError(f"regions: Box, Point, Mask, Polygon or Scribble is needed, not {type(region).__name__}")
-        s = c.fovea_region(image=region.image, seed=region.seed)
+        fields: Dict[str, Any]
         if isinstance(region, Point):
-            s.kind, s.x1, s.y1 = c.FOVEA_REGION_POINT, region.x, region.y
+            (x, y), = self._pixels(region, [(region.x, region.y)])
+            fields = {"kind": c.FOVEA_REGION_POINT, "x1": x, "y1": y}
         elif isinstance(region, Box):
-            s.kind, s.x1, s.y1, s.x2, s.y2 = c.FOVEA_REGION_BOX, region.x1, region.y1, region.x2, region.y2
+            (x1, y1), (x2, y2) = self._pixels(region, [(region.x1, region.y1), (region.x2, region.y2)])
+            fields = {"kind": c.FOVEA_REGION_BOX, "x1": x1, "y1": y1, "x2": x2, "y2": y2}
         elif isinstance(region, Mask):
-            self._mask(region, s)
+            fields = self._mask(region)
+        elif isinstance(region, Polygon):
+            fields = {"kind": c.FOVEA_REGION_POLYGON, **self._vertices(self._pixels(region, region.vertices))}
+        elif isinstance(region, Scribble):
+            fields = {"kind": c.FOVEA_REGION_SCRIBBLE, "radius": region.radius, **self._vertices(region.vertices)}
         else:
-            s.kind = c.FOVEA_REGION_POLYGON if isinstance(region, Polygon) else c.FOVEA_REGION_SCRIBBLE
-            s.radius = getattr(region, "radius", 0.0)
-            numbers = [float(v) for vertex in region.vertices for v in _pair(vertex, "vertices")]
-            s.vertices = self._keep((ctypes.c_double * len(numbers))(*numbers))
-            s.vertex_count = len(numbers) // 2
+            raise TypeError(f"regions: Box, Point, Mask, Polygon or Scribble is needed, not {type(region).__name__}")
         if region.points is not None:
-            points = [int(v) for point in region.points for v in _pair(point, "points")]
-            s.points = self._keep((ctypes.c_int32 * len(points))(*points))
-            s.point_count = len(points) // 2
-        s.start1, s.start2 = region.starts
-        return s
+            points = [v for point in region.points for v in _pair(point, "points")]
+            fields.update(points=self._keep(numbers(ctypes.c_int32, points, "points")), point_count=len(points) // 2)
+        start1, start2 = _pair(region.starts, "starts")
+        return filled(c.fovea_region, image=region.image, seed=region.seed, start1=start1, start2=start2, **fields)
 
-    def _mask(self, region: Mask, s: c.fovea_region) -> None:
+    def _pixels(self, region: Union[Box, Point, Polygon], vertices: Sequence[Tuple[float, float]]) -> Sequence[Tuple[float, float]]:
+        if not region.normalised:
+            return vertices
+        if not 0 <= region.image < len(self._images):
+            raise ArgumentError(f"regions: one lies in image {region.image}, but {len(self._images)} images were given.")
+        width, height = self._images[region.image].size
+        found = []
+        for x, y in vertices:
+            if not (0 <= x <= 1 and 0 <= y <= 1):
+                raise ArgumentError(f"regions: ({x}, {y}) is normalised, must be from 0 to 1.")
+            found.append((x * width, y * height))
+        return found
+
+    def _vertices(self, vertices: Sequence[Tuple[float, float]]) -> Dict[str, Any]:
+        values = [v for vertex in vertices for v in _pair(vertex, "vertices")]
+        return {"vertices": self._keep(numbers(ctypes.c_double, values, "vertices")), "vertex_count": len(values) // 2}
+
+    def _mask(self, region: Mask) -> Dict[str, Any]:
         shape = getattr(region.pixels, "shape", None)
         if shape is None or len(shape) != 2:
             raise ArgumentError("mask: an array [height, width] is needed.")
-        data = (region.pixels != 0).astype("uint8").tobytes()
-        s.kind, s.mask_height, s.mask_width = c.FOVEA_REGION_MASK, shape[0], shape[1]
-        self._kept.append(data)
-        s.mask = ctypes.cast(ctypes.c_char_p(data), ctypes.POINTER(ctypes.c_uint8))
+        data = self._keep((region.pixels != 0).astype("uint8").tobytes())
+        mask = ctypes.cast(ctypes.c_char_p(data), ctypes.POINTER(ctypes.c_uint8))
+        return {"kind": c.FOVEA_REGION_MASK, "mask_height": shape[0], "mask_width": shape[1], "mask": mask}
 
-    def _keep(self, array: Any) -> Any:
-        self._kept.append(array)
-        return array
+    def _keep(self, memory: Any) -> Any:
+        self._kept.append(memory)
+        return memory
 
 
 def _pair(values: Any, name: str) -> Any:

@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import ctypes
-import queue
 import threading
+import time
 import weakref
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Callable, Iterator, List, Optional, Sequence, Tuple, Union, overload
+from typing import TYPE_CHECKING, Any, Awaitable, Callable, Dict, Iterator, List, Optional, Sequence, Union, overload
 
 from . import _library as c
-from ._callbacks import Guard, Progress, progress_callback
-from ._errors import ArgumentError, check
-from ._images import ImageEmbedding
+from ._errors import ArgumentError, BusyError, check
+from ._handles import Handle, Owner
+from ._images import embeddings, numpy_module, remaining
+from ._numbers import at_least
+from ._options import Structure, text_bytes
 from ._places import Place, places
-from ._regions import Region, Structures
+from ._stream import AsyncStream, Stream, in_background
+from ._work import Work
 
 if TYPE_CHECKING:
     from typing import Literal
 
     import numpy
+    from typing_extensions import Unpack
+
+    from ._images import ImageEmbedding, Images
+    from ._model import Model
+    from ._options import Options
 
 #: Why an answer ended: the names of FOVEA_STOP_….
 STOP_REASONS = {
@@ -34,8 +43,9 @@ STOP_REASONS = {
 
 @dataclass(frozen=True)
 class GenerateResult:
-    """Figures of one answer. `stop_reason` is "end" (the model ended it), "length", "text" (a stop text appeared), "callback" or
-    "context" (the context is full). Of `drafted_tokens` guessed ahead, `accepted_tokens` were right."""
+    """Figures of one answer. `stop_reason` is "end" (the model ended it), "length", "text" (a stop text appeared), "callback" (its
+    stream was closed), "context" (the context is full) or "loop" (see option `loop_tokens`). Of `drafted_tokens` guessed ahead,
+    `accepted_tokens` were right."""
 
     stop_reason: str
     prompt_tokens: int
@@ -47,247 +57,225 @@ class GenerateResult:
     accepted_tokens: int
 
 
-class Session:
-    """One line of work with a model. Made by `Model.session`. One call at a time; `cancel` from any thread."""
+class Session(Owner):
+    """One line of work with a model. Made by `Model.session`. One call at a time, a second one at the same moment raises `BusyError`;
+    `cancel` from any thread. Cannot be copied or pickled.
 
-    def __init__(self, handle: int, data: Any) -> None:
-        self._handle = handle
-        self._data = data
+    Ctrl-C stops every call. Where `images` stand, an embedding, anything that `Model.encode_image` takes, or a list of these will do.
+    """
+
+    def __init__(self, handle: Handle, model: "Model", context_length: int) -> None:
+        super().__init__(handle)
+        self._model = model
+        #: Tokens the session can hold.
+        self.context_length = context_length
         #: Figures of the last answer; None before the first.
         self.last: Optional[GenerateResult] = None
-        weakref.finalize(self, c.library().fovea_session_free, handle)
+        self._lock = threading.Lock()
+        self._stream: "Callable[[], Any]" = lambda: None
 
     @overload
     def generate(
-        self,
-        prompt: str,
-        images: Sequence[ImageEmbedding] = (),
-        *,
-        regions: Sequence[Region] = (),
-        raw: bool = False,
-        task: Optional[str] = None,
-        max_tokens: Optional[int] = None,
-        min_tokens: int = 0,
-        draft_tokens: int = 0,
-        temperature: float = 0.0,
-        top_k: int = 0,
-        top_p: float = 1.0,
-        repetition_penalty: float = 1.0,
-        ngram_ban: Optional[int] = None,
-        ngram_window: int = 0,
-        loop_tokens: int = 0,
-        seed: int = 0,
-        stop: Sequence[str] = (),
-        ignore_eos: bool = False,
-        deadline: Optional[float] = None,
-        progress: Optional[Progress] = None,
-        stream: "Literal[False]" = False,
+        self, prompt: str, images: "Images" = (), *, stream: "Literal[False]" = False, **options: "Unpack[Options]"
     ) -> str: ...
 
     @overload
     def generate(
-        self,
-        prompt: str,
-        images: Sequence[ImageEmbedding] = (),
-        *,
-        regions: Sequence[Region] = (),
-        raw: bool = False,
-        task: Optional[str] = None,
-        max_tokens: Optional[int] = None,
-        min_tokens: int = 0,
-        draft_tokens: int = 0,
-        temperature: float = 0.0,
-        top_k: int = 0,
-        top_p: float = 1.0,
-        repetition_penalty: float = 1.0,
-        ngram_ban: Optional[int] = None,
-        ngram_window: int = 0,
-        loop_tokens: int = 0,
-        seed: int = 0,
-        stop: Sequence[str] = (),
-        ignore_eos: bool = False,
-        deadline: Optional[float] = None,
-        progress: Optional[Progress] = None,
-        stream: "Literal[True]",
-    ) -> "Stream": ...
+        self, prompt: str, images: "Images" = (), *, stream: "Literal[True]", **options: "Unpack[Options]"
+    ) -> Stream: ...
 
+    @overload
     def generate(
-        self,
-        prompt: str,
-        images: Sequence[ImageEmbedding] = (),
-        *,
-        regions: Sequence[Region] = (),
-        raw: bool = False,
-        stream: bool = False,
-        **options: Any,
-    ) -> Union[str, "Stream"]:
+        self, prompt: str, images: "Images" = (), *, stream: bool, **options: "Unpack[Options]"
+    ) -> Union[str, Stream]: ...
+
+    def generate(self, prompt: str, images: "Images" = (), *, stream: bool = False, **options: Any) -> Union[str, Stream]:
         """Answers a prompt about images.
 
         The prompt is put into the model's own chat template. Where it holds `<image>` marks, each takes the next image; where it
         holds none, the images stand where the template puts them. With raw=True nothing is added but a beginning-of-sequence token
         where the model needs one, and each `<image>` stands for one whole image block.
 
-        regions: one for each `<region>` mark, which becomes the region's coordinates and, where the system has a region sampler, its
-            vector; see `fovea_generate` in fovea.h.
-        task: one of the model's own forms of a prompt, a name of info["prompt.tasks"]; some of them take an empty prompt.
-        max_tokens: most tokens to make; None: until the context is full.
-        min_tokens: tokens before the answer may end; 0: as the model's template says, none with raw=True.
-        draft_tokens: tokens guessed ahead at most where the text repeats itself or the prompt, which saves time and never changes the
-            answer; 0: as many as pay, negative: none.
-        temperature: 0: always the likeliest token; above: random choice, among the `top_k` likeliest (0: all) and those that
-            together have probability `top_p`, by `seed`.
-        repetition_penalty: above 1 makes tokens that already occurred less likely.
-        ngram_ban: no run of this many tokens may occur twice in prompt and answer; 0: any may; None: as the model's template says, any
-            may with raw=True. ngram_window: only runs within the last so many tokens count; 0: all.
-        loop_tokens: end the answer, with stop reason "loop", when its last so many tokens are one piece four times or more; 0: never.
-        stop: texts before which the answer ends.
-        ignore_eos: go on past the end-of-answer token.
-        deadline: seconds allowed, then `DeadlineExceeded`.
-        progress: called with tokens of the prompt read and in all; a true result stops the work with `Cancelled`.
-        stream: give an iterator over pieces of the answer as they are made. Leaving it early ends the answer.
+        options: see `fovea.Options`.
+        stream: give an iterator over pieces of the answer as they are made. Leaving it early ends the answer, see `Stream`.
         """
+        work = Work(self.cancel)
         if stream:
-            return Stream(self, lambda sink: self._generate(prompt, images, regions, raw, options, sink))
-        return self._generate(prompt, images, regions, raw, options, None)
+            made = Stream(work, self._prepared(work, prompt, images, options).generate)
+            self._stream = weakref.ref(made)
+            return made
+        return work.run(self._prepared(work, prompt, images, options).generate)
 
-    def generate_ids(
-        self,
-        prompt: str,
-        images: Sequence[ImageEmbedding] = (),
-        *,
-        max_tokens: int,
-        regions: Sequence[Region] = (),
-        raw: bool = False,
-        **options: Any,
-    ) -> List[int]:
-        """The same as token ids, at most `max_tokens`; takes the options of `generate`. The id that ended the answer is among them
-        only with ignore_eos=True."""
-        call = _Call(self, prompt, images, regions, raw, {"max_tokens": max_tokens, **options}, None)
-        ids = (ctypes.c_int32 * max_tokens)()
-        count = ctypes.c_size_t()
-        with call.guard:
-            status = c.library().fovea_generate_ids(*call.arguments, call.options, call.result, ids, max_tokens, count)
-        check(status)
-        self.last = call.figures()
-        return list(ids[: count.value])
+    @overload
+    def agenerate(
+        self, prompt: str, images: "Images" = (), *, stream: "Literal[False]" = False, **options: "Unpack[Options]"
+    ) -> Awaitable[str]: ...
 
-    def logits(
-        self,
-        prompt: str,
-        images: Sequence[ImageEmbedding] = (),
-        *,
-        raw: bool = False,
-        regions: Sequence[Region] = (),
-    ) -> "numpy.ndarray":
-        """float32 [positions, vocabulary]: the scores for the next token at every position of the assembled prompt."""
-        import numpy
+    @overload
+    def agenerate(
+        self, prompt: str, images: "Images" = (), *, stream: "Literal[True]", **options: "Unpack[Options]"
+    ) -> AsyncStream: ...
 
-        call = _Call(self, prompt, images, regions, raw, {}, None)
-        data = ctypes.POINTER(ctypes.c_float)()
-        rows, columns = ctypes.c_size_t(), ctypes.c_size_t()
-        with call.guard:
-            status = c.library().fovea_logits(*call.arguments, call.options, data, rows, columns)
-        check(status)
-        return numpy.ctypeslib.as_array(data, (rows.value, columns.value)).copy()
+    @overload
+    def agenerate(
+        self, prompt: str, images: "Images" = (), *, stream: bool, **options: "Unpack[Options]"
+    ) -> Union[Awaitable[str], AsyncStream]: ...
+
+    def agenerate(
+        self, prompt: str, images: "Images" = (), *, stream: bool = False, **options: Any
+    ) -> Union[Awaitable[str], AsyncStream]:
+        """`generate` for asyncio: `await session.agenerate(…)`, or with stream=True `async for piece in session.agenerate(…)`. The work
+        is done on another thread. Cancelling the task stops it, and the task ends when the session is free again."""
+        work = Work(self.cancel)
+        if stream:
+            return AsyncStream(work, lambda sink: self._prepared(work, prompt, images, options).generate(sink))
+        return in_background(work, lambda: self._prepared(work, prompt, images, options).generate())
+
+    def generate_ids(self, prompt: str, images: "Images" = (), *, max_tokens: int, **options: "Unpack[Options]") -> List[int]:  # type: ignore[misc]
+        """The same as token ids, at most `max_tokens`. The id that ended the answer is among them only with ignore_eos=True."""
+        work = Work(self.cancel)
+        at_least(1, max_tokens, "max_tokens")
+        call = self._prepared(work, prompt, images, {**options, "max_tokens": max_tokens})
+        return work.run(lambda: call.generate_ids(min(max_tokens, self.context_length)))
+
+    def logits(self, prompt: str, images: "Images" = (), **options: "Unpack[Options]") -> "numpy.ndarray[Any, Any]":
+        """float32 [positions, vocabulary]: the scores for the next token at every position of the assembled prompt. Of the options
+        `raw`, `regions` and `deadline` matter. Needs NumPy."""
+        work = Work(self.cancel)
+        return work.run(self._prepared(work, prompt, images, options).logits)
 
     def score(
-        self,
-        prompt: str,
-        continuations: Sequence[str],
-        images: Sequence[ImageEmbedding] = (),
-        *,
-        raw: bool = False,
-        regions: Sequence[Region] = (),
-        **options: Any,
+        self, prompt: str, continuations: Sequence[str], images: "Images" = (), **options: "Unpack[Options]"
     ) -> List[float]:
-        """How likely the model finds each text as the beginning of its answer: the sum of ln p over its tokens. Of the options of
-        `generate`, `task`, `deadline` and `progress` matter."""
+        """How likely the model finds each text as the beginning of its answer: the sum of ln p over its tokens. Of the options
+        `raw`, `task`, `regions`, `deadline` and `progress` matter."""
         if isinstance(continuations, str):
             raise ArgumentError("continuations: is a text, must be a list of texts.")
-        call = _Call(self, prompt, images, regions, raw, options, None)
-        texts = [_text(text, "continuations") for text in continuations]
-        scores = (ctypes.c_double * len(texts))()
-        with call.guard:
-            status = c.library().fovea_score(
-                *call.arguments, call.options, (ctypes.c_char_p * len(texts))(*texts), len(texts), scores
-            )
-        check(status)
-        return list(scores)
+        texts = [text_bytes(text, "continuations") for text in continuations]
+        work = Work(self.cancel)
+        call = self._prepared(work, prompt, images, options)
+        return work.run(lambda: call.score(texts))
 
     @property
     def places(self) -> List[Place]:
         """The places that the last answer names, for models that name any (`[x1, y1, x2, y2]`, `<box>`), in pixels of the first image."""
-        return places(self._handle)
+        with self._alone():
+            return places(self._handle)
 
-    def find(self, what: str, image: ImageEmbedding, **options: Any) -> List[Place]:
-        """All places where the image shows `what`, by the model's own form of that question (task "find"); takes the options of
-        `generate`."""
-        self.generate(what, [image], **{"task": "find", **options})
-        return self.places
+    def find(self, what: str, image: "Images", **options: "Unpack[Options]") -> List[Place]:
+        """All places where the image shows `what`, by the model's own form of that question (task "find")."""
+        return self._places_of(what, image, {"task": "find", **options})
 
-    def detect(self, image: ImageEmbedding, **options: Any) -> List[Place]:
-        """Everything that the model finds in the image, in raster order (task "detect"); takes the options of `generate`."""
-        self.generate("", [image], **{"task": "detect", **options})
-        return self.places
+    def detect(self, image: "Images", **options: "Unpack[Options]") -> List[Place]:
+        """Everything that the model finds in the image, in raster order (task "detect")."""
+        return self._places_of("", image, {"task": "detect", **options})
 
     def cancel(self) -> None:
         """Stops the call that is using the session, which raises `Cancelled` soon. From any thread."""
-        c.library().fovea_session_cancel(self._handle)
+        handle = self._owned
+        if handle is not None:
+            c.library().fovea_session_cancel(handle)
+
+    def close(self) -> None:
+        """Stops what the session is doing and releases it; a second time does nothing."""
+        self.cancel()
+        super().close()
 
     def reset(self) -> None:
         """Forgets what the session remembers of earlier prompts. Never changes an answer, only the time to it."""
-        check(c.library().fovea_session_reset(self._handle))
+        with self._alone():
+            check(c.library().fovea_session_reset(self._handle))
 
-    def _generate(
-        self,
-        prompt: str,
-        images: Sequence[ImageEmbedding],
-        regions: Sequence[Region],
-        raw: bool,
-        options: Any,
-        sink: Optional[Callable[[str], bool]],
-    ) -> str:
-        call = _Call(self, prompt, images, regions, raw, options, sink)
-        text = ctypes.c_void_p()
-        with call.guard:
-            status = c.library().fovea_generate(*call.arguments, call.options, call.result, text)
-        check(status)
+    def _places_of(self, prompt: str, images: "Images", options: Any) -> List[Place]:
+        work = Work(self.cancel)
+        return work.run(self._prepared(work, prompt, images, options).places)
+
+    def _prepared(self, work: Work, prompt: str, images: "Images", options: Any) -> "_Call":
+        """A call with its arguments checked and its images encoded."""
+        handle, prompt_bytes = self._handle, text_bytes(prompt, "prompt")
+        started = time.monotonic()
+        found = embeddings(self._model, work, images, options.get("deadline"))
+        if options.get("deadline") is not None:
+            options = {**options, "deadline": remaining(options["deadline"], started)}
+        return _Call(self, handle, work, prompt_bytes, found, options)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Holds the session for one call and the copying of its results; the library's own gate opens between the two."""
+        if not self._lock.acquire(blocking=False):
+            is_open = self._stream() is not None
+            raise BusyError("session: in use by another call" + ("; a stream of it is open, close it first." if is_open else "."))
         try:
-            answer = ctypes.string_at(text.value or 0, call.result.text_length).decode("utf-8", "replace")
+            yield
         finally:
-            c.library().fovea_string_free(text)
-        self.last = call.figures()
-        return answer
+            self._lock.release()
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a fovea.Session cannot be copied or pickled: it is the memory of one line of work; make one where it is needed")
+
+    def __copy__(self) -> Any:
+        return self.__reduce__()
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        return self.__reduce__()
 
 
 class _Call:
-    """The arguments of one call, kept alive as long as it lasts.
-
-    sink: gets each piece of text; true stops.
-    """
+    """The arguments of one call, kept alive as long as it lasts. Its methods make the call, in whatever thread."""
 
     def __init__(
-        self,
-        session: Session,
-        prompt: str,
-        images: Sequence[ImageEmbedding],
-        regions: Sequence[Region],
-        raw: bool,
-        options: Any,
-        sink: Optional[Callable[[str], bool]],
+        self, session: Session, handle: Handle, work: Work, prompt: bytes, images: "Sequence[ImageEmbedding]", options: Dict[str, Any]
     ) -> None:
-        self.guard = Guard()
-        self._images = list(images)
-        handles = (ctypes.c_void_p * len(self._images))(*(image._handle for image in self._images))
-        self.arguments: Tuple[Any, ...] = (session._handle, _text(prompt, "prompt"), handles, len(self._images))
-        self.result = c.fovea_generate_result()
-        self.options = _generate_options(raw=raw, guard=self.guard, sink=sink, **options)
-        self._regions = Structures(regions)
-        self.options.regions, self.options.region_count = self._regions.array, self._regions.count
+        self._session, self._handle, self._work, self._prompt = session, handle, work, prompt
+        self._held = [image._handle for image in images]
+        self._structure = Structure(options, work, images)
 
-    def figures(self) -> GenerateResult:
-        r = self.result
-        return GenerateResult(
+    def generate(self, sink: Optional[Callable[[str], Any]] = None) -> str:
+        """sink: gets each piece of text; a true result ends the answer."""
+        self._work.sink = sink
+        text = ctypes.c_void_p()
+        with self._session._alone():
+            result = self._answered(c.library().fovea_generate, text)
+            try:
+                return ctypes.string_at(text.value or 0, result.text_length).decode("utf-8", "replace")
+            finally:
+                c.library().fovea_string_free(text)
+
+    def generate_ids(self, capacity: int) -> List[int]:
+        ids = (ctypes.c_int32 * capacity)()
+        count = ctypes.c_size_t()
+        with self._session._alone():
+            self._answered(c.library().fovea_generate_ids, ids, capacity, count)
+        return list(ids[: count.value])
+
+    def places(self) -> List[Place]:
+        with self._session._alone():
+            self._answered(c.library().fovea_generate, None)
+            return places(self._handle)
+
+    def logits(self) -> Any:
+        numpy = numpy_module("logits")
+        data = ctypes.POINTER(ctypes.c_float)()
+        rows, columns = ctypes.c_size_t(), ctypes.c_size_t()
+        with self._session._alone():
+            check(c.library().fovea_logits(*self._arguments(), self._structure.value, data, rows, columns))
+            return numpy.ctypeslib.as_array(data, (rows.value, columns.value)).copy()
+
+    def score(self, texts: Sequence[bytes]) -> List[float]:
+        scores = (ctypes.c_double * len(texts))()
+        array = (ctypes.c_char_p * len(texts))(*texts)
+        with self._session._alone():
+            check(c.library().fovea_score(*self._arguments(), self._structure.value, array, len(texts), scores))
+        return list(scores)
+
+    def _arguments(self) -> Any:
+        handles = (ctypes.c_void_p * len(self._held))(*(handle.pointer for handle in self._held))
+        return self._handle, self._prompt, handles, len(self._held)
+
+    def _answered(self, function: Any, *out: Any) -> c.fovea_generate_result:
+        r = c.fovea_generate_result()
+        check(function(*self._arguments(), self._structure.value, r, *out))
+        self._session.last = GenerateResult(
             STOP_REASONS.get(r.stop_reason, str(r.stop_reason)),
             r.prompt_tokens,
             r.reused_tokens,
@@ -297,126 +285,4 @@ class _Call:
             r.drafted_tokens,
             r.accepted_tokens,
         )
-
-
-def _generate_options(
-    *,
-    raw: bool,
-    guard: Guard,
-    sink: Optional[Callable[[str], bool]],
-    task: Optional[str] = None,
-    max_tokens: Optional[int] = None,
-    min_tokens: int = 0,
-    draft_tokens: int = 0,
-    temperature: float = 0.0,
-    top_k: int = 0,
-    top_p: float = 1.0,
-    repetition_penalty: float = 1.0,
-    ngram_ban: Optional[int] = None,
-    ngram_window: int = 0,
-    loop_tokens: int = 0,
-    seed: int = 0,
-    stop: Sequence[str] = (),
-    ignore_eos: bool = False,
-    deadline: Optional[float] = None,
-    progress: Optional[Progress] = None,
-) -> c.fovea_generate_options:
-    if max_tokens is not None and max_tokens < 1:
-        raise ArgumentError(f"max_tokens: is {max_tokens}, must be at least 1.")
-    if isinstance(stop, str):
-        raise ArgumentError("stop: is a text, must be a list of texts.")
-    stops = [_text(text, "stop") for text in stop]
-
-    # Set even without a sink: Python looks for Ctrl-C while it runs.
-    def on_token(_: Any, id: int, text: Any, length: int) -> int:
-        return guard.run(lambda: sink(ctypes.string_at(text, length).decode("utf-8", "replace")) if sink else False)
-
-    return c.fovea_generate_options(
-        max_tokens=max_tokens or 0,
-        temperature=temperature,
-        top_k=top_k,
-        top_p=top_p,
-        repetition_penalty=repetition_penalty,
-        ngram_ban=0 if ngram_ban is None else ngram_ban or -1,
-        ngram_window=ngram_window,
-        loop_tokens=loop_tokens,
-        ignore_eos=int(ignore_eos),
-        raw=int(raw),
-        seed=seed,
-        stop_texts=(ctypes.c_char_p * len(stops))(*stops),
-        stop_text_count=len(stops),
-        deadline_seconds=deadline or 0.0,
-        on_token=c.fovea_token_callback(on_token),
-        progress=progress_callback(progress, guard)[0],
-        task=None if task is None else _text(task, "task"),
-        min_tokens=min_tokens,
-        draft_tokens=draft_tokens,
-    )
-
-
-def _text(text: str, name: str) -> bytes:
-    """UTF-8 for the library; an embedded NUL would cut it short. Lone surrogates are passed on for the library to refuse."""
-    encoded = text.encode("utf-8", "surrogatepass")
-    if b"\0" in encoded:
-        raise ArgumentError(f"{name}: contains a NUL character.")
-    return encoded
-
-
-class Stream(Iterator[str]):
-    """The pieces of an answer, as they are made. Made by `Session.generate(…, stream=True)`.
-
-    A failure is raised by `next`. `close`, leaving a `with` block, or letting the iterator go ends the answer early.
-    """
-
-    def __init__(self, session: Session, run: Callable[[Callable[[str], bool]], str]) -> None:
-        self._session = session
-        self._pieces: "queue.SimpleQueue[Union[str, BaseException, None]]" = queue.SimpleQueue()
-        closed = self._closed = threading.Event()
-        pieces = self._pieces
-        self._done = False
-
-        def sink(piece: str) -> bool:
-            if piece:
-                pieces.put(piece)
-            return closed.is_set()
-
-        # Must not hold the stream itself: letting it go is what closes it.
-        def work() -> None:
-            try:
-                run(sink)
-                pieces.put(None)
-            except BaseException as error:
-                pieces.put(error)
-
-        self._thread = threading.Thread(target=work, name="fovea-stream", daemon=True)
-        weakref.finalize(self, closed.set)
-        self._thread.start()
-
-    def __iter__(self) -> "Stream":
-        return self
-
-    def __next__(self) -> str:
-        if self._done:
-            raise StopIteration
-        piece = self._pieces.get()
-        if isinstance(piece, str):
-            return piece
-        self._done = True
-        self._thread.join()
-        if piece is not None:
-            raise piece
-        raise StopIteration
-
-    def close(self) -> None:
-        """Ends the answer early and waits until the session is free again."""
-        self._closed.set()
-        if self._thread.is_alive() and not self._done:
-            self._session.cancel()
-        self._done = True
-        self._thread.join()
-
-    def __enter__(self) -> "Stream":
-        return self
-
-    def __exit__(self, *_: Any) -> None:
-        self.close()
+        return r

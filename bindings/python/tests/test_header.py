@@ -117,9 +117,9 @@ def test_every_structure_has_the_headers_fields(header):
 
 
 def test_every_constant_has_the_headers_number(header):
-    declared = {name: int(value) for name, value in re.findall(r"(FOVEA_(?:OK|ERROR_\w+|STOP_\w+|REGION_\w+|CACHE_\w+)) = (\d+)", header)}
-    assert len(declared) == 28
-    assert declared == {name: value for name, value in vars(c).items() if re.match(r"FOVEA_(OK|ERROR_|STOP_|REGION_|CACHE_)", name)}
+    declared = {name: int(value) for name, value in re.findall(r"(FOVEA_(?:OK|ERROR_\w+|STOP_\w+|REGION_\w+|CACHE_\w+|DETOKENIZE_\w+)) = (\d+)", header)}
+    assert len(declared) == 29
+    assert declared == {name: value for name, value in vars(c).items() if re.match(r"FOVEA_(OK|ERROR_|STOP_|REGION_|CACHE_|DETOKENIZE_)", name)}
 
 
 def test_every_status_has_an_exception():

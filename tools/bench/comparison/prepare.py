@@ -9,7 +9,7 @@ import tarfile
 
 from comparison.workplace import HERE
 
-PACKAGES = ("torch", "transformers", "openvino", "nncf", "optimum-intel", "gguf")
+PACKAGES = ("torch", "transformers", "pillow", "openvino", "nncf", "optimum-intel", "gguf")
 OPTIONS = (
     "-DCMAKE_BUILD_TYPE=Release", "-DBUILD_SHARED_LIBS=OFF", "-DLLAMA_BUILD_TESTS=OFF", "-DLLAMA_BUILD_EXAMPLES=OFF",
     "-DLLAMA_BUILD_SERVER=OFF", "-DLLAMA_BUILD_APP=OFF", "-DLLAMA_BUILD_UI=OFF", "-DLLAMA_USE_PREBUILT_UI=OFF",

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Ownership of the library's objects."""
+from __future__ import annotations
+
+import ctypes
+import weakref
+from typing import Any, Callable, Optional
+
+from ._errors import ArgumentError
+
+
+class Handle:
+    """Owns one object of the library and frees it with the last reference.
+
+    A call holds its handles until it returns, so that closing an object while another thread uses it frees it after that call.
+    """
+
+    def __init__(self, pointer: Optional[int], free: Callable[[int], Any], keeps: Any = None) -> None:
+        assert pointer
+        self.pointer: int = pointer
+        #: What ctypes passes in place of this.
+        self._as_parameter_ = ctypes.c_void_p(pointer)
+        #: Must outlive the object: the handle it was made from, or the memory it reads.
+        self._keeps = keeps
+        weakref.finalize(self, free, pointer)
+
+
+class Owner:
+    """A Python object with a handle, which can be closed early."""
+
+    def __init__(self, handle: Handle) -> None:
+        self._owned: Optional[Handle] = handle
+
+    @property
+    def _handle(self) -> Handle:
+        handle = self._owned
+        if handle is None:
+            raise ArgumentError(f"{type(self).__name__}: is closed.")
+        return handle
+
+    def close(self) -> None:
+        """Releases what this holds; a second time does nothing. What was made from it stays usable."""
+        self._owned = None
+
+    def __enter__(self) -> Any:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.close()

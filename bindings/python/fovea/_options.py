@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The options of an answer, which every way of asking for one takes."""
+from __future__ import annotations
+
+import ctypes
+from typing import TYPE_CHECKING, Any, Dict, Iterable, Optional, Sequence, TypedDict, Union
+
+from . import _library as c
+from ._errors import ArgumentError
+from ._numbers import at_least, filled, seconds
+from ._regions import Region, Structures
+from ._work import Progress, Work
+
+if TYPE_CHECKING:
+    from ._images import ImageEmbedding
+
+
+class Options(TypedDict, total=False):
+    """Options of `Session.generate` and of what is like it. All are optional.
+
+    regions: one for each `<region>` mark, which becomes the region's coordinates and, where the system has a region sampler, its
+        vector; see `fovea_generate` in fovea.h.
+    raw: nothing is added to the prompt but a beginning-of-sequence token where the model needs one.
+    task: one of the model's own forms of a prompt, a name of `model.metadata["prompt.tasks"]`; some of them take an empty prompt.
+    max_tokens: most tokens to make; None: until the context is full.
+    min_tokens: tokens before the answer may end; 0: as the model's template says, none with raw=True.
+    draft_tokens: tokens guessed ahead at most where the text repeats itself or the prompt, which saves time and never changes the
+        answer; 0: as many as pay, negative: none.
+    temperature: 0: always the likeliest token; above: random choice, among the `top_k` likeliest (0: all) and those that
+        together have probability `top_p`, by `seed`.
+    repetition_penalty: above 1 makes tokens that already occurred less likely.
+    ngram_ban: no run of this many tokens may occur twice in prompt and answer; 0: any may; None: as the model's template says, any
+        may with raw=True. ngram_window: only runs within the last so many tokens count; 0: all.
+    loop_tokens: end the answer, with stop reason "loop", when its last so many tokens are one piece four times or more; 0: never.
+    stop: texts before which the answer ends.
+    ignore_eos: go on past the end-of-answer token.
+    deadline: seconds allowed, then `DeadlineExceeded`; None: no limit.
+    progress: called with tokens of the prompt read and in all; a true result stops the work with `Cancelled`.
+    """
+
+    regions: Union[Region, Sequence[Region]]
+    raw: bool
+    task: Optional[str]
+    max_tokens: Optional[int]
+    min_tokens: int
+    draft_tokens: int
+    temperature: float
+    top_k: int
+    top_p: float
+    repetition_penalty: float
+    ngram_ban: Optional[int]
+    ngram_window: int
+    loop_tokens: int
+    seed: int
+    stop: Iterable[str]
+    ignore_eos: bool
+    deadline: Optional[float]
+    progress: Optional[Progress]
+
+
+class Structure:
+    """Options as the library takes them, with the memory they point to."""
+
+    def __init__(self, options: Dict[str, Any], work: Work, images: "Sequence[ImageEmbedding]") -> None:
+        unknown = sorted(set(options) - set(Options.__annotations__))
+        if unknown:
+            raise TypeError(f"unknown option {unknown[0]!r}; there are {', '.join(Options.__annotations__)}")
+        given = options.get
+        self.regions = Structures(given("regions") or (), images)
+        stop = given("stop") or ()
+        if isinstance(stop, str):
+            raise ArgumentError("stop: is a text, must be a list of texts.")
+        stops = [text_bytes(text, "stop") for text in stop]
+        ban, task = given("ngram_ban"), given("task")
+
+        def on_token(_: Any, id: int, text: Any, length: int) -> int:
+            piece = ctypes.string_at(text, length).decode("utf-8", "replace") if work.sink else ""
+            return work.callback(work.sink, piece)
+
+        self.value = filled(
+            c.fovea_generate_options,
+            max_tokens=at_least(1, given("max_tokens"), "max_tokens"),
+            temperature=given("temperature", 0.0),
+            top_k=given("top_k", 0),
+            top_p=given("top_p", 1.0),
+            repetition_penalty=given("repetition_penalty", 1.0),
+            ngram_ban=0 if ban is None else -1 if ban == 0 else ban,
+            ngram_window=given("ngram_window", 0),
+            loop_tokens=given("loop_tokens", 0),
+            ignore_eos=bool(given("ignore_eos", False)),
+            raw=bool(given("raw", False)),
+            seed=given("seed", 0),
+            stop_texts=(ctypes.c_char_p * len(stops))(*stops),
+            stop_text_count=len(stops),
+            deadline_seconds=seconds(given("deadline")),
+            on_token=c.fovea_token_callback(on_token),
+            progress=work.progress(given("progress")),
+            task=None if task is None else text_bytes(task, "task"),
+            min_tokens=given("min_tokens", 0),
+            draft_tokens=given("draft_tokens", 0),
+            regions=self.regions.array,
+            region_count=self.regions.count,
+        )
+
+
+def text_bytes(text: str, name: str) -> bytes:
+    """UTF-8 for the library; an embedded NUL would cut it short. Lone surrogates are passed on for the library to refuse."""
+    if not isinstance(text, str):
+        raise TypeError(f"{name}: a text is needed, not {type(text).__name__}")
+    encoded = text.encode("utf-8", "surrogatepass")
+    if b"\0" in encoded:
+        raise ArgumentError(f"{name}: contains a NUL character.")
+    return encoded

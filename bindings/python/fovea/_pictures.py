@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What people call an image, as what the library takes: a path, the bytes of a PNG or JPEG file, or RGB pixels.
+
+Arrays are [height, width] (grey) or [height, width, 1 to 4] (grey, grey and alpha, RGB, RGBA), channels last:
+
+uint8: as it is.   bool: black and white.   uint16: its high byte.   Other integers: 0 to 255.
+float: fractions of 255 where all values are within 0 to 1, else 0 to 255, rounded.
+
+Transparent pixels of arrays and PIL images are painted on white.
+"""
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+import os
+import re
+import urllib.parse
+from typing import IO, TYPE_CHECKING, Any, NamedTuple, Optional, Union
+
+from ._errors import ArgumentError
+
+if TYPE_CHECKING:
+    import numpy
+    import PIL.Image
+
+    Image = Union[
+        str, "os.PathLike[str]", bytes, bytearray, memoryview, IO[bytes], "PIL.Image.Image", "numpy.ndarray[Any, Any]"
+    ]
+
+
+class Pixels(NamedTuple):
+    """RGB rows without gaps."""
+
+    data: bytes
+    width: int
+    height: int
+
+
+def picture(image: Any, upright: bool) -> Any:
+    """`image`, an Image, as a path (str or PathLike), the bytes of a file, or Pixels.
+
+    upright: whether to turn what Pillow reads as its EXIF orientation says; the library does that for what it reads itself.
+    """
+    if isinstance(image, str) and image[:5].lower() == "data:":
+        return _file(_data_url(image), upright)
+    if isinstance(image, str) and re.match(r"https?://", image, re.I):
+        raise ArgumentError("image: is a web address; nothing is fetched, give the picture's bytes.")
+    if isinstance(image, (str, os.PathLike)):
+        return _path(image, upright)
+    if isinstance(image, (bytes, bytearray)) or (isinstance(image, memoryview) and image.ndim == 1):
+        return _file(bytes(image), upright)
+    if callable(getattr(image, "read", None)):
+        return _file(_read(image), upright)
+    if callable(getattr(image, "convert", None)) and hasattr(image, "mode"):
+        return _pillow(image, upright)
+    if hasattr(image, "shape"):
+        return _array(image)
+    raise TypeError(f"image: a path, bytes, an open file, a PIL image or an array is needed, not {type(image).__name__}")
+
+
+def _is_native(start: bytes) -> bool:
+    """Whether a file that begins so is for the library: PNG or JPEG."""
+    return start.startswith((b"\x89PNG", b"\xff\xd8"))
+
+
+def _path(path: Any, upright: bool) -> Any:
+    try:
+        with open(path, "rb") as file:
+            native = _is_native(file.read(4))
+    except (OSError, ValueError):
+        return path  # the library says what is wrong
+    return path if native else _by_pillow(path, upright) or path
+
+
+def _file(data: bytes, upright: bool) -> Union[bytes, Pixels]:
+    if _is_native(data) or not data:
+        return data
+    return _by_pillow(io.BytesIO(data), upright) or data
+
+
+def _by_pillow(source: Any, upright: bool) -> Optional[Pixels]:
+    """The first picture of a file of another kind; None without Pillow, or where Pillow does not know the file either."""
+    try:
+        import PIL
+        import PIL.Image
+    except ImportError:
+        return None
+    try:
+        with PIL.Image.open(source) as opened:
+            opened.load()
+            return _pillow(opened, upright)
+    except PIL.UnidentifiedImageError:
+        return None
+    except (OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError) as error:
+        raise _image_error(f"image: Pillow cannot read it: {error}") from error
+
+
+def _image_error(message: str) -> Exception:
+    from ._errors import ImageError
+
+    return ImageError(message)
+
+
+def _data_url(url: str) -> bytes:
+    head, comma, body = url[5:].partition(",")
+    if not comma:
+        raise ArgumentError("image: the data URL has no comma.")
+    data = urllib.parse.unquote_to_bytes(body)
+    if not head.lower().endswith(";base64"):
+        return data
+    try:
+        return base64.b64decode(re.sub(rb"\s", b"", data), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise ArgumentError(f"image: the data URL is damaged: {error}.") from None
+
+
+def _read(file: Any) -> bytes:
+    """What an open file holds from its position on; all of it where it stands at its end, as after writing."""
+    data = file.read()
+    if not data and callable(getattr(file, "seek", None)):
+        try:
+            file.seek(0)
+        except (OSError, ValueError):
+            return b""
+        data = file.read()
+    if not isinstance(data, (bytes, bytearray, memoryview)):
+        raise TypeError("image: the file is open as text; open it with mode 'rb'")
+    return bytes(data)
+
+
+def _pillow(image: Any, upright: bool) -> Pixels:
+    import PIL.Image
+    import PIL.ImageOps
+
+    if upright:
+        image = PIL.ImageOps.exif_transpose(image)
+    if image.mode.startswith("I"):  # 16 bits a pixel: the high byte, as for 16-bit RGB
+        wide = image.convert("I")
+        low, high = wide.getextrema()
+        if low < 0 or high > 65535:
+            raise ArgumentError(f"image: grey values from {low} to {high}, must be of 16 bits.")
+        image = (wide.point(lambda v: v * (1 / 256) + 0) if image.mode != "I" or high > 255 else wide).convert("L")
+    elif image.mode == "F":
+        return _array(image)
+    if "transparency" in image.info or image.mode in ("RGBA", "LA", "PA", "RGBa", "La"):
+        rgba = (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
+        image = PIL.Image.alpha_composite(PIL.Image.new("RGBA", rgba.size, "white"), rgba)
+    rgb = image.convert("RGB")
+    return Pixels(rgb.tobytes(), rgb.size[0], rgb.size[1])
+
+
+def _array(image: Any) -> Pixels:
+    try:
+        import numpy
+    except ImportError:
+        raise ImportError("image: an array needs NumPy: pip install numpy") from None
+    a = numpy.asarray(image)
+    shape = list(a.shape)
+    if len(shape) == 2:
+        a = a[:, :, None]
+    if a.ndim != 3 or not 1 <= a.shape[2] <= 4:
+        turn = "; its channels come first, give it transposed (1, 2, 0)" if len(shape) == 3 and 1 <= shape[0] <= 4 else ""
+        raise ArgumentError(f"image: the array must be [height, width] or [height, width, 1 to 4], not {shape}{turn}.")
+    if a.size == 0:
+        raise ArgumentError(f"image: the array is empty, {shape}.")
+    a = _bytes(a, numpy)
+    if a.shape[2] in (2, 4):
+        alpha = a[:, :, -1:].astype(numpy.uint32)
+        a = ((a[:, :, :-1] * alpha + 255 * (255 - alpha) + 127) // 255).astype(numpy.uint8)
+    if a.shape[2] == 1:
+        a = numpy.repeat(a, 3, axis=2)
+    return Pixels(a.tobytes(), a.shape[1], a.shape[0])
+
+
+def _bytes(a: Any, numpy: Any) -> Any:
+    """uint8 values, by what the array's own type says of its range."""
+    if a.dtype == numpy.uint8:
+        return a
+    if a.dtype.kind == "b":
+        return a.astype(numpy.uint8) * numpy.uint8(255)
+    if a.dtype == numpy.uint16:
+        return (a >> 8).astype(numpy.uint8)
+    if a.dtype.kind not in "iuf":
+        raise ArgumentError(f"image: an array of {a.dtype} is no picture.")
+    low, high = a.min(), a.max()
+    if not (low >= 0 and high <= 255):  # also where one is no number
+        raise ArgumentError(f"image: the array has values from {low} to {high}, must be 0 to 1 or 0 to 255.")
+    if a.dtype.kind == "f":
+        a = numpy.rint(a.astype(numpy.float64) * (255 if high <= 1 else 1))
+    return a.astype(numpy.uint8)

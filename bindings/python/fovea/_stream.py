@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Answers in pieces, and answers for asyncio: the library works on a thread of its own."""
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+from typing import Any, AsyncIterator, Callable, Iterator, TypeVar
+
+from ._work import INTERVAL, Outcome, Work
+
+T = TypeVar("T")
+
+#: Calls the library, giving each piece of the answer to a function of one text, whose true result ends the answer.
+Answer = Callable[[Callable[[str], Any]], Any]
+
+
+def _start(name: str, work: Callable[[], None]) -> threading.Thread:
+    thread = threading.Thread(target=work, name=name, daemon=True)
+    thread.start()
+    return thread
+
+
+class Stream(Iterator[str]):
+    """The pieces of an answer, as they are made. Made by `Session.generate(…, stream=True)`.
+
+    A failure is raised by `next`. `close`, leaving a `with` block, an exception in `next` (Ctrl-C), and the end of the last reference
+    to the stream, as where a `for` loop over `session.generate(…, stream=True)` is left, end the answer early and wait until the
+    session is free again.
+    """
+
+    def __init__(self, work: Work, answer: Answer) -> None:
+        pieces: "queue.SimpleQueue[Any]" = queue.SimpleQueue()
+        outcome: Outcome[Any] = Outcome()
+        self._work, self._pieces, self._outcome = work, pieces, outcome
+        self._is_open = True
+
+        # Must not hold the stream itself: letting it go is what closes it.
+        def sink(piece: str) -> None:
+            if piece:
+                pieces.put(piece)
+
+        def body() -> None:
+            outcome.of(lambda: work.run(lambda: answer(sink)))
+            pieces.put(None)
+
+        self._thread = _start("fovea-stream", body)
+
+    def __iter__(self) -> "Stream":
+        return self
+
+    def __next__(self) -> str:
+        if not self._is_open:
+            raise StopIteration
+        try:
+            piece = self._pieces.get()
+            if piece is not None:
+                return piece  # type: ignore[no-any-return]
+            self._is_open = False
+            self._outcome.result()
+        except BaseException:
+            self.close()
+            raise
+        raise StopIteration
+
+    def close(self) -> None:
+        """Ends the answer early and waits until the session is free again."""
+        self._is_open = False
+        if threading.current_thread() is not getattr(self, "_thread", None):
+            self._work.stop(self._outcome)
+
+    def __enter__(self) -> "Stream":
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if hasattr(self, "_outcome"):
+            self.close()
+
+
+class AsyncStream(AsyncIterator[str]):
+    """The pieces of an answer, for `async for`. Made by `Session.agenerate(…, stream=True)` inside a running event loop.
+
+    `aclose`, leaving an `async with` block, cancelling the task that waits for a piece, and the end of the last reference end the
+    answer early and wait until the session is free again.
+    """
+
+    def __init__(self, work: Work, answer: Answer) -> None:
+        loop = asyncio.get_running_loop()
+        pieces: "asyncio.Queue[Any]" = asyncio.Queue()
+        outcome: Outcome[Any] = Outcome()
+        self._work, self._pieces, self._outcome = work, pieces, outcome
+        self._is_open = True
+
+        def put(piece: Any) -> None:
+            try:
+                loop.call_soon_threadsafe(pieces.put_nowait, piece)
+            except RuntimeError:  # the loop is closed
+                work.is_stopping = True
+
+        def body() -> None:
+            outcome.of(lambda: work.run(lambda: answer(lambda piece: put(piece) if piece else None)))
+            put(None)
+
+        self._thread = _start("fovea-stream", body)
+
+    def __aiter__(self) -> "AsyncStream":
+        return self
+
+    async def __anext__(self) -> str:
+        if not self._is_open:
+            raise StopAsyncIteration
+        try:
+            piece = await self._pieces.get()
+        except BaseException:
+            await self.aclose()
+            raise
+        if piece is not None:
+            return piece  # type: ignore[no-any-return]
+        self._is_open = False
+        self._outcome.result()
+        raise StopAsyncIteration
+
+    async def aclose(self) -> None:
+        """Ends the answer early and waits until the session is free again."""
+        self._is_open = False
+        await _stopped(self._work, self._outcome)
+
+    async def __aenter__(self) -> "AsyncStream":
+        return self
+
+    async def __aexit__(self, *_: Any) -> None:
+        await self.aclose()
+
+    def __del__(self) -> None:
+        if hasattr(self, "_outcome") and threading.current_thread() is not getattr(self, "_thread", None):
+            self._work.stop(self._outcome)
+
+
+async def in_background(work: Work, body: Callable[[], T]) -> T:
+    """The result of `body`, on a thread of its own. Cancelling stops the work, and is over when the work has ended."""
+    loop = asyncio.get_running_loop()
+    outcome: Outcome[T] = Outcome()
+    ended = asyncio.Event()
+
+    def run() -> None:
+        outcome.of(lambda: work.run(body))
+        try:
+            loop.call_soon_threadsafe(ended.set)
+        except RuntimeError:  # the loop is closed
+            pass
+
+    _start("fovea-call", run)
+    try:
+        await ended.wait()
+    except BaseException:
+        await _stopped(work, outcome)
+        raise
+    return outcome.result()
+
+
+async def _stopped(work: Work, outcome: "Outcome[Any]") -> None:
+    outcome.give_up()
+    while not outcome.ended.is_set():
+        work.cancel()
+        await asyncio.sleep(INTERVAL)

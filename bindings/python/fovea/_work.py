@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Calls that take long: how an interrupt, an exception in a callback, or another thread stops one.
+
+Python runs signal handlers in the main thread between two of its instructions. While the main thread is inside the library there are
+none but those of a callback, and an exception that a handler raises on entering a callback is lost in ctypes. So a call from the main
+thread is made on a thread of its own, and the main thread waits for it in Python, running the caller's callbacks meanwhile: whatever
+is raised there stops the work, is held until the work has ended, and comes out of the call.
+"""
+from __future__ import annotations
+
+import queue
+import sys
+import threading
+from typing import Any, Callable, Generic, Optional, TypeVar
+
+from . import _library as c
+
+T = TypeVar("T")
+Progress = Callable[[int, int], Any]
+
+#: Seconds between two looks at whether work that was told to stop has ended.
+INTERVAL = 0.02
+
+
+class _Question:
+    """A callback for the main thread to run; its answer, 1 for stop, comes back to the thread of the library's call."""
+
+    def __init__(self, function: Callable[..., Any], arguments: Any) -> None:
+        self.function, self.arguments = function, arguments
+        self.answer: "queue.SimpleQueue[int]" = queue.SimpleQueue()
+
+
+class Work:
+    """One call into the library, or several in a row, that stop together.
+
+    cancel: stops what the library is doing, beside the callbacks; called again and again until it has ended, since a call that is
+        only about to begin does not notice.
+    """
+
+    def __init__(self, cancel: Optional[Callable[[], Any]] = None) -> None:
+        self._cancel = cancel
+        #: Seen by every callback.
+        self.is_stopping = False
+        #: Gets each piece of an answer's text; a true result ends the answer. None: nobody listens.
+        self.sink: Optional[Callable[[str], Any]] = None
+        self._raised: Optional[BaseException] = None
+        self._questions: "Optional[queue.SimpleQueue[Optional[_Question]]]" = None
+
+    def callback(self, function: Optional[Callable[..., Any]], *arguments: Any) -> int:
+        """What a callback of the library returns after running the caller's: 0 to go on, 1 to stop."""
+        if self.is_stopping:
+            return 1
+        if function is None:
+            return 0
+        questions = self._questions
+        if questions is not None:
+            return self._ask(questions, _Question(function, arguments))
+        try:
+            return 1 if function(*arguments) else 0
+        except BaseException as error:
+            self._raised = error
+            self.is_stopping = True
+            return 1
+
+    def progress(self, function: Optional[Progress]) -> Any:
+        """The library's progress callback for a function of (done, total), or for none: it stops the work too."""
+        return c.fovea_progress_callback(lambda _, done, total: self.callback(function, done, total))
+
+    def run(self, body: Callable[[], T]) -> T:
+        """The result of `body`, which calls the library. An exception of a callback takes the place of the body's own."""
+        if threading.current_thread() is not threading.main_thread():
+            return self._direct(body)
+        questions: "queue.SimpleQueue[Optional[_Question]]" = queue.SimpleQueue()
+        self._questions = questions
+        outcome: Outcome[T] = Outcome()
+
+        def work() -> None:
+            outcome.of(body)
+            questions.put(None)
+
+        try:
+            try:
+                threading.Thread(target=work, name="fovea-call", daemon=True).start()
+            except RuntimeError:  # no thread can be had, as while the interpreter ends
+                self._questions = None
+                return self._direct(body)
+            for question in iter(questions.get, None):
+                question.answer.put(1 if question.function(*question.arguments) else 0)
+        except BaseException:
+            self.stop(outcome)
+            raise
+        finally:
+            self._questions = None
+        return outcome.result()
+
+    def stop(self, outcome: "Outcome[Any]") -> None:
+        """Stops the work of another thread and waits until it has ended; an interrupt meanwhile does not cut this short."""
+        while True:
+            try:
+                self.is_stopping = True
+                outcome.give_up()
+                # Once the interpreter ends, other threads of it run no more.
+                while not outcome.ended.is_set() and not sys.is_finalizing():
+                    self.cancel()
+                    outcome.ended.wait(INTERVAL)
+                return
+            except KeyboardInterrupt:
+                continue
+
+    def cancel(self) -> None:
+        self.is_stopping = True
+        if self._cancel is not None:
+            self._cancel()
+
+    def _direct(self, body: Callable[[], T]) -> T:
+        try:
+            return body()
+        finally:
+            raised, self._raised = self._raised, None
+            if raised is not None:
+                raise raised from None
+
+    def _ask(self, questions: "queue.SimpleQueue[Optional[_Question]]", question: _Question) -> int:
+        questions.put(question)
+        while True:
+            try:
+                return question.answer.get(timeout=INTERVAL)
+            except queue.Empty:  # an interrupt may have taken the question with it
+                if self.is_stopping:
+                    return 1
+
+
+class Outcome(Generic[T]):
+    """What a thread's work came to. Where nobody fetches it, what was made is freed with this."""
+
+    def __init__(self) -> None:
+        self.ended = threading.Event()
+        self._value: Optional[T] = None
+        self._error: Optional[BaseException] = None
+        #: Whoever takes the one element decides whether the work begins.
+        self._claim = [True]
+
+    def of(self, body: Callable[[], T]) -> None:
+        """Runs the work, unless it was given up before it began."""
+        try:
+            self._claim.pop()
+        except IndexError:
+            return
+        try:
+            self._value = body()
+        except BaseException as error:
+            self._error = error
+        finally:
+            self.ended.set()
+
+    def give_up(self) -> None:
+        """Work that has not begun never will, and counts as ended: its thread may never have started."""
+        try:
+            self._claim.pop()
+        except IndexError:
+            return
+        self.ended.set()
+
+    def result(self) -> T:
+        try:
+            if self._error is not None:
+                raise self._error
+            return self._value  # type: ignore[return-value]
+        finally:
+            self._error = self._value = None  # a traceback would hold them

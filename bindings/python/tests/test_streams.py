@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Leaving a stream, however, frees its session; asyncio is served, and cancelling stops the work."""
+from __future__ import annotations
+
+import asyncio
+import copy
+import gc
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+import fovea
+
+LONG = {"ignore_eos": True, "temperature": 3.0, "seed": 11}
+
+
+def test_break_frees_the_session_for_the_next_call(model, image):
+    session = model.session()
+    expected = session.generate("Describe.", image, max_tokens=8)
+    for _ in range(10):
+        for _ in session.generate("Describe.", image, stream=True, **LONG):
+            break
+        assert session.generate("Describe.", image, max_tokens=8) == expected
+
+
+def test_an_open_stream_is_named_and_close_with_and_collection_free(model, image):
+    session = model.session()
+    stream = session.generate("Describe.", image, stream=True, **LONG)
+    next(stream)
+    with pytest.raises(fovea.BusyError, match="close"):
+        session.generate("abc", max_tokens=1)
+    stream.close()
+    session.generate("abc", max_tokens=1)
+    with session.generate("Describe.", image, stream=True, **LONG) as stream:
+        next(stream)
+    session.generate("abc", max_tokens=1)
+    stream = session.generate("Describe.", image, stream=True, **LONG)
+    cycle = [stream]
+    cycle.append(cycle)
+    del stream, cycle
+    gc.collect()
+    session.generate("abc", max_tokens=1)
+
+
+def test_an_exception_in_the_loop_frees_the_session(model, image):
+    session = model.session()
+
+    def read():
+        for _ in session.generate("Describe.", image, stream=True, **LONG):
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        read()
+    session.generate("abc", max_tokens=1)
+
+
+def test_asyncio_answers_alike(model, image, picture):
+    session = model.session()
+    whole = session.generate("Describe.", image, max_tokens=16, **LONG)
+
+    async def ask():
+        encoded = await model.aencode_image(picture)
+        first = await session.agenerate("Describe.", encoded, max_tokens=16, **LONG)
+        pieces = [piece async for piece in session.agenerate("Describe.", encoded, max_tokens=16, stream=True, **LONG)]
+        with pytest.raises(fovea.ArgumentError):
+            await session.agenerate("<image>")
+        with pytest.raises(fovea.ArgumentError):
+            async for _ in session.agenerate("<image>", stream=True):
+                pass
+        return first, "".join(pieces)
+
+    assert asyncio.run(ask()) == (whole, whole)
+
+
+def test_the_event_loop_runs_on_during_a_call(model, image):
+    async def ask():
+        ticks = 0
+        task = asyncio.ensure_future(model.session().agenerate("Describe.", image, max_tokens=400, **LONG))
+        while not task.done():
+            await asyncio.sleep(0.005)
+            ticks += 1
+        return ticks
+
+    assert asyncio.run(ask()) > 3
+
+
+def test_cancelling_a_task_stops_the_work_and_frees_the_session(model, image):
+    session = model.session()
+
+    async def ask():
+        for streaming in (False, True):
+
+            async def work():
+                if streaming:
+                    async for _ in session.agenerate("Describe.", image, stream=True, **LONG):
+                        pass
+                else:
+                    await session.agenerate("Describe.", image, **LONG)
+
+            task = asyncio.ensure_future(work())
+            await asyncio.sleep(0.05)
+            task.cancel()
+            started = time.monotonic()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert time.monotonic() - started < 2
+            session.generate("abc", max_tokens=1)
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(session.agenerate("Describe.", image, **LONG), 0.05)
+        session.generate("abc", max_tokens=1)
+
+    asyncio.run(ask())
+
+
+def test_leaving_async_for_frees_the_session(model, image):
+    session = model.session()
+
+    async def ask():
+        async for _ in session.agenerate("Describe.", image, stream=True, **LONG):
+            break
+        session.generate("abc", max_tokens=1)
+        async with session.agenerate("Describe.", image, stream=True, **LONG) as stream:
+            await stream.__anext__()
+        session.generate("abc", max_tokens=1)
+
+    asyncio.run(ask())
+
+
+def test_an_open_stream_does_not_hold_up_the_end_of_the_program(root):
+    code = """
+import fovea
+session = fovea.load(threads=1).session()
+stream = session.generate("Describe.", stream=True, ignore_eos=True, temperature=3.0)
+next(stream)
+"""
+    environment = {**os.environ, "PYTHONPATH": str(root / "bindings" / "python")}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, timeout=60, stderr=subprocess.PIPE)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_closed_objects_say_so(picture):
+    with fovea.load(threads=1) as model:
+        with model.encode_image(picture) as image, model.session() as session:
+            expected = session.generate("abc", image, max_tokens=2)
+            model.close()
+            model.close()
+            assert session.generate("abc", image, max_tokens=2) == expected
+        for call in (
+            lambda: session.generate("abc"),
+            lambda: image.numpy(),
+            lambda: model.session(),
+            lambda: model.info,
+            lambda: model.encode_image(picture),
+            lambda: session.places,
+            lambda: session.reset(),
+            lambda: copy.copy(model).tokenize("a"),
+        ):
+            with pytest.raises(fovea.ArgumentError, match="closed"):
+                call()
+        session.cancel()
+        assert "closed" in repr(model)
