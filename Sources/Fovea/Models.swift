@@ -131,7 +131,7 @@ private func loadOptions(
   if c.memory_budget != 0 { options.memoryBudget = Int(clamping: c.memory_budget) }
   options.verify = c.verify != 0
   options.maps = c.no_mapping == 0
-  if c.reserved != 0 { throw .argument("options.reserved: is \(c.reserved), must be 0.") }
+  if c.reserved != 0 { throw .argument("options.reserved", "is \(c.reserved), must be 0.") }
   let progress = Progress(c.progress, c.progress_user)
   options.progress = progress.closure
   return (options, progress)

@@ -28,7 +28,7 @@ public func fovea_detokenize(
   return status { () throws(FoveaError) in
     let handle: ModelHandle = try object(model, "model")
     let length = try required(length, "length")
-    guard flags == 0 || Int(flags) == FOVEA_DETOKENIZE_SPECIALS else { throw .argument("flags: is \(flags), has bits without a meaning.") }
+    guard flags == 0 || Int(flags) == FOVEA_DETOKENIZE_SPECIALS else { throw .argument("flags", "is \(flags), has bits without a meaning.") }
     let text = try detokenize(handle, ids, count, showsSpecials: flags != 0)
     length.pointee = text.count
     try deliver(text: text, into: buffer, capacity: capacity, "buffer")

@@ -67,7 +67,7 @@ private struct DryRun {
   let context: Context
 
   init(threads: Int) {
-    context = Context(kernels: KernelTable.choose(), pool: ThreadPool(idleWith: threads), arena: Arena(isSparse: true))
+    context = Context(kernels: KernelTable.best(), pool: ThreadPool(idleWith: threads), arena: Arena(isSparse: true))
   }
 
   /// Bytes that a session's arena takes for prompts and answers of any length, as `Session.run` goes about them.

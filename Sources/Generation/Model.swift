@@ -113,7 +113,7 @@ package final class Model {
     do {
       return try ImageEmbedding.read(
         bytes, model: file.identity, hiddenSize: system.decoder.hiddenSize, maximumTokens: system.vision.maximumTokens,
-        mapChannels: system.vision.regionSampler?.featureSize, identity: identities.next())
+        mapChannels: system.vision.regionEncoder?.featureSize, identity: identities.next())
     } catch { throw FoveaError(error) }
   }
 

@@ -29,4 +29,11 @@ final class DecoderPool {
     idle.append(decoder)
     pthread_mutex_unlock(mutex)
   }
+
+  /// Frees what is idle.
+  func empty() {
+    pthread_mutex_lock(mutex)
+    idle = []
+    pthread_mutex_unlock(mutex)
+  }
 }

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import Encoders
+import Regions
 import Runtime
 
 /// Makes vectors of regions. Immutable and shared by threads.
 package protocol RegionEncoder: AnyObject {
+  /// Channels of the map that it reads.
+  var featureSize: Int { get }
   /// Points that each of its stages gets; a region begins with the first number.
   var stageInputs: (Int, Int) { get }
 
