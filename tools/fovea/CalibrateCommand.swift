@@ -98,8 +98,8 @@ struct CalibrateCommand: ParsableCommand {
   }
 
   private func encoded(_ file: String, by model: Generation.Model) throws(FoveaError) -> ImageEmbedding {
-    let image: RGBImage
-    do { image = try RGBImage.decode(path: file) } catch { throw FoveaError(error) }
+    let image: EncodedRows
+    do { image = try EncodedRows(path: file) } catch { throw FoveaError(error) }
     return try model.encode(image)
   }
 

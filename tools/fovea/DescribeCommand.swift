@@ -58,8 +58,7 @@ struct DescribeCommand: ParsableCommand {
   var texts = true
   @Flag(inversion: .prefixedNo, help: "Write a summary.")
   var summary = true
-  @Flag(help: "Turn images upright as their EXIF orientation says.")
-  var upright = false
+  @OptionGroup var pictures: PictureOptions
 
   func validate() throws {
     if maxTokens < 1 { throw ValidationError("--max-tokens must be at least 1.") }
@@ -91,7 +90,7 @@ struct DescribeCommand: ParsableCommand {
       let place = folder.files.count - waiting.count + number
       describer.progress = { step, steps in progress.show("\(place + 1) of \(folder.files.count) images, step", step, steps) }
       do {
-        let image = try RGBImage.decode(path: file.path, options: DecodingOptions(applyOrientation: upright))
+        let image = try RGBImage.decode(path: file.path, options: pictures.decoding)
         let found = try describer.describe(image, name: file.name, boxes: given?[file.name] ?? [])
         progress.clear()
         if let records { try records.append(found.record, id: file.name) } else { writeToStandardOutput(found.text) }

@@ -44,7 +44,7 @@ final class MarkedRegion {
 
   init(mask path: String) throws {
     let image: RGBImage
-    do throws(ImageError) { image = try RGBImage.decode(path: path, options: DecodingOptions(applyOrientation: false)) } catch {
+    do throws(ImageError) { image = try RGBImage.decode(path: path, options: DecodingOptions(applyOrientation: false, background: nil)) } catch {
       throw LibraryError(status: fovea_status(FOVEA_ERROR_IMAGE), description: "--mask: \(error.description)")
     }
     let pixels = UnsafeMutableBufferPointer<UInt8>.allocate(capacity: image.width * image.height)

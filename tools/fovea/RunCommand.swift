@@ -43,8 +43,7 @@ struct RunCommand: ParsableCommand {
   @Flag(help: "Use the prompt as it is, without the model's chat template.")
   var raw = false
 
-  @Flag(help: "Turn images upright as their EXIF orientation says.")
-  var upright = false
+  @OptionGroup var pictures: PictureOptions
 
   @Option(help: "Most tokens to make; without it until the answer ends or the context is full.")
   var maxTokens: Int32?
@@ -179,7 +178,7 @@ struct RunCommand: ParsableCommand {
   ) throws -> EncodedImage {
     defer { progress.clear() }
     return try EncodedImage(
-      isUpright: upright, tiles: tiles, deadline: deadline ?? 0, progress: { progress.show(what, $0, $1) }, encode)
+      reading: pictures.decoding, tiles: tiles, deadline: deadline ?? 0, progress: { progress.show(what, $0, $1) }, encode)
   }
 
   func promptText() throws(LibraryError) -> String {
@@ -213,7 +212,7 @@ struct RunCommand: ParsableCommand {
   private func paint(_ places: [fovea_place], _ encoded: EncodedImage, to path: String) throws {
     let picture: RGBImage
     do throws(ImageError) {
-      picture = try RGBImage.decode(path: image[0], options: DecodingOptions(applyOrientation: upright))
+      picture = try RGBImage.decode(path: image[0], options: pictures.decoding)
     } catch { throw LibraryError(status: fovea_status(FOVEA_ERROR_IMAGE), description: error.description) }
     let drawing = Drawing(picture)
     for view in try encoded.views() { drawing.paint(view) }

@@ -37,32 +37,22 @@ package final class LLaVANeXT: VisionSystem {
     return grid * grid + pinpoints.reduce(0) { max($0, ($1.height / side * grid) * ($1.width / side * grid + 1)) }
   }
 
-  package func views(of image: RGBImage) throws(ImageError) -> ImageViews {
-    let side = vision.config.imageSize
+  package func views(of image: ImageSize) throws(ImageError) -> ViewsPlan {
+    let (side, grid) = (vision.config.imageSize, vision.config.grid)
     let best = try AnyResolution.select(width: image.width, height: image.height, pinpoints: pinpoints)
     let fit = try AnyResolution.fit(width: image.width, height: image.height, on: best)
-    let canvas = try image.resized(width: fit.width, height: fit.height, filter: .bicubic)
-      .pasted(onWidth: best.width, height: best.height, x: fit.x, y: fit.y, colour: .black)
-    let area = PixelRectangle(canvas: fit, of: image)
-
-    var pictures = [try image.resized(width: side, height: side, filter: .bicubic)]
-    var areas = [PixelRectangle(x: 0, y: 0, width: Double(image.width), height: Double(image.height))]
     let (rows, columns) = (best.height / side, best.width / side)
-    for row in 0..<rows {
-      for column in 0..<columns {
-        pictures.append(try canvas.cropped(x: column * side, y: row * side, width: side, height: side))
-        let (width, height) = (area.width / Double(columns), area.height / Double(rows))
-        areas.append(
-          PixelRectangle(
-            x: area.x + width * Double(column), y: area.y + height * Double(row), width: width, height: height))
-      }
-    }
-    let grid = vision.config.grid
-    let map = try AnyResolution.unpadded(
+    var plan = ViewsPlan(image)
+    plan.add(try .stretched(image, width: side, height: side), area: PixelRectangle(image))
+    plan.add(
+      tilesOf: try .fitted(image, fit, colour: .black), rows: rows, columns: columns, side: side,
+      area: PixelRectangle(canvas: fit, of: image))
+    (plan.mapRows, plan.mapColumns) = try AnyResolution.unpadded(
       width: image.width, height: image.height, current: .init(width: columns * grid, height: rows * grid))
-    return ImageViews(
-      pictures, rows: rows, columns: columns, mapRows: map.rows, mapColumns: map.columns, areas: areas, of: image)
+    return plan
   }
+
+  package func blocks(views: Int) -> Int { vision.config.layers }
 
   package func encode(
     _ views: ImageViews, progress: ((Int, Int) -> Void)?, _ ctx: Context
@@ -73,7 +63,7 @@ package final class LLaVANeXT: VisionSystem {
     let projected = try projector(features, ctx)
 
     // The tiles as one map, without the rows or columns that hold only padding.
-    let (rows, columns) = (views.mapRows, views.mapColumns)
+    let (rows, columns) = (views.plan.mapRows, views.plan.mapColumns)
     let tokens = try ctx.arena.tensor(c.patches + rows.count * (columns.count + 1), projected.columns)
     tokens[0].update(from: projected.data, count: c.patches * projected.columns)
     var plans = [ViewPlan(row: -1, column: -1, area: views.areas[0], firstToken: 0, tokens: c.patches)]

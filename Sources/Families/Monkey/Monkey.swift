@@ -31,9 +31,11 @@ package final class Monkey: VisionSystem {
 
   package var maximumTokens: Int { (vision.config.tiles + 1) * resampler.queries + 2 }
 
-  package func views(of image: RGBImage) throws(ImageError) -> ImageViews {
+  package func views(of image: ImageSize) throws(ImageError) -> ViewsPlan {
     try TileCutter(vision.config, statistics).views(of: image)
   }
+
+  package func blocks(views: Int) -> Int { vision.config.layers }
 
   package func encode(
     _ views: ImageViews, progress: ((Int, Int) -> Void)?, _ ctx: Context
@@ -47,16 +49,6 @@ package final class Monkey: VisionSystem {
     return try EncodedImage(
       tokens: marks.around(seen, ctx), views: tilePlans(views.areas, columns: c.columns, tokens: counts, first: 1))
   }
-}
-
-/// The parts of an image that tiles stretched over it show, row by row; the whole image last.
-func tileAreas(_ image: RGBImage, rows: Int, columns: Int) -> [PixelRectangle] {
-  let (width, height) = (Double(image.width) / Double(columns), Double(image.height) / Double(rows))
-  var areas = (0..<rows * columns).map {
-    PixelRectangle(x: width * Double($0 % columns), y: height * Double($0 / columns), width: width, height: height)
-  }
-  areas.append(PixelRectangle(x: 0, y: 0, width: Double(image.width), height: Double(image.height)))
-  return areas
 }
 
 /// The plan of tiles, the whole image last, that follow each other from token `first` on.

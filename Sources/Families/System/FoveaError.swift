@@ -60,10 +60,22 @@ package struct FoveaError: Error {
   package init(_ e: ImageError) {
     switch e {
     case .cannotRead, .notAFile: self.init(.io, e.description)
-    case .outOfMemory: self.init(.memory, e.description)
+    case .outOfMemory, .overBudget: self.init(.memory, e.description)
+    case .stopped: self.init(.cancelled, e.description)
     case .badArgument: self.init(.argument, e.description)
     default: self.init(.image, e.description)
     }
+  }
+
+  /// An error of work that `stop` could end: whether it was the deadline or somebody's wish.
+  package init(_ e: ImageError, _ stop: StopSignal) {
+    if case .stopped = e {
+      do throws(RuntimeError) { try stop.check() } catch {
+        self.init(error)
+        return
+      }
+    }
+    self.init(e)
   }
 
   package init(_ e: TokenizerError) {
