@@ -222,17 +222,39 @@ fovea_status fovea_detokenize(
 /** The vectors a model makes of one image. Immutable; any thread may use it; belongs to the model that made it. */
 typedef struct fovea_image_embedding fovea_image_embedding;
 
+/** Whether a file's picture is turned as its EXIF or XMP orientation says (as Pillow's exif_transpose). The reference systems leave
+ *  it as it is stored. */
+typedef int32_t fovea_orientation;
+enum {
+  FOVEA_ORIENTATION_DEFAULT = 0, /**< upright */
+  FOVEA_ORIENTATION_UPRIGHT = 1,
+  FOVEA_ORIENTATION_STORED = 2
+};
+
+/** What becomes of a file's transparent pixels. */
+typedef int32_t fovea_alpha;
+enum {
+  FOVEA_ALPHA_WHITE = 0,  /**< painted on white */
+  FOVEA_ALPHA_COLOUR = 1, /**< painted on `background` */
+  FOVEA_ALPHA_DROP = 2    /**< taken for opaque (Pillow's convert("RGB"), as the reference systems do) */
+};
+
 typedef struct fovea_encode_options {
   size_t struct_size;
-  int32_t apply_orientation; /**< not 0: turn the picture upright as its EXIF orientation says (the reference systems do not) */
+  fovea_orientation orientation;
   int32_t tiles;             /**< most tiles to cut the image into, for systems that cut on request (GOT-OCR2, trained with up to 6;
                                   for others FOVEA_ERROR_ARGUMENT); 0: as the system usually does */
   double deadline_seconds;   /**< time allowed, then FOVEA_ERROR_DEADLINE; 0: no limit */
   fovea_progress_callback progress; /**< NULL: none */
   void *progress_user;              /**< passed to `progress` */
+  fovea_alpha alpha;
+  uint32_t background; /**< 0xRRGGBB, for FOVEA_ALPHA_COLOUR */
 } fovea_encode_options;
 
-/** Encodes a PNG or JPEG file. `*out` is released with fovea_image_embedding_release.
+/** Encodes a PNG or JPEG file, read row by row: beside the file's own bytes no more of the picture is held than resizing needs. Only
+ *  interlaced PNG (4 bytes a pixel) and JPEG of several scans, progressive ones for instance (6 bytes a pixel, 8 of four colours), are held whole,
+ *  where the memory budget has room for it, without a budget up to 512 MiB; else FOVEA_ERROR_MEMORY. 16-bit samples keep their high
+ *  byte. The image may have 2^28 pixels and sides of 2^20. `*out` is released with fovea_image_embedding_release.
  *  Returns FOVEA_OK, _ARGUMENT, _IO, _IMAGE, _MEMORY, _CANCELLED or _DEADLINE. */
 fovea_status fovea_encode_image(
     const fovea_model *model, const char *path, const fovea_encode_options *options, fovea_image_embedding **out);
@@ -242,7 +264,7 @@ fovea_status fovea_encode_image_bytes(
     const fovea_model *model, const void *bytes, size_t size, const fovea_encode_options *options,
     fovea_image_embedding **out);
 
-/** The same from 8-bit RGB pixels: row y begins at `rgb + y * stride`; `stride` 0 means rows without gaps, `3 * width`. */
+/** The same from 8-bit RGB pixels, which are read in place; nothing is turned or painted. Row y begins at `rgb + y * stride`; `stride` 0 means rows without gaps, `3 * width`. */
 fovea_status fovea_encode_image_pixels(
     const fovea_model *model, const uint8_t *rgb, int32_t width, int32_t height, size_t stride,
     const fovea_encode_options *options, fovea_image_embedding **out);

@@ -10,11 +10,10 @@ public func fovea_encode_image(
   _ model: OpaquePointer?, _ path: UnsafePointer<CChar>?, _ options: UnsafePointer<fovea_encode_options>?,
   _ out: UnsafeMutablePointer<OpaquePointer?>?
 ) -> fovea_status {
-  encode(model, options, out) { (isUpright) throws(FoveaError) in
+  encode(model, options, out) { (options, stop) throws(FoveaError) in
     let path = try requiredPath(path, "path")
-    let options = DecodingOptions(applyOrientation: isUpright)
-    do throws(ImageError) { return try RGBImage.decode(path: path, options: options) } catch {
-      throw FoveaError(error)
+    do throws(ImageError) { return try EncodedRows(path: path, options: options, isStopped: { stop.isStopped }) } catch {
+      throw FoveaError(error, stop)
     }
   }
 }
@@ -24,11 +23,10 @@ public func fovea_encode_image_bytes(
   _ model: OpaquePointer?, _ bytes: UnsafeRawPointer?, _ size: Int, _ options: UnsafePointer<fovea_encode_options>?,
   _ out: UnsafeMutablePointer<OpaquePointer?>?
 ) -> fovea_status {
-  encode(model, options, out) { (isUpright) throws(FoveaError) in
+  encode(model, options, out) { (options, stop) throws(FoveaError) in
     let bytes = try buffer(try required(bytes, "bytes").assumingMemoryBound(to: UInt8.self), count: size, "size")
-    let options = DecodingOptions(applyOrientation: isUpright)
-    do throws(ImageError) { return try RGBImage.decode(encoded: UnsafeRawBufferPointer(bytes), options: options) } catch {
-      throw FoveaError(error)
+    do throws(ImageError) { return try EncodedRows(encoded: UnsafeRawBufferPointer(bytes), options: options) } catch {
+      throw FoveaError(error, stop)
     }
   }
 }
@@ -38,7 +36,7 @@ public func fovea_encode_image_pixels(
   _ model: OpaquePointer?, _ rgb: UnsafePointer<UInt8>?, _ width: Int32, _ height: Int32, _ stride: Int,
   _ options: UnsafePointer<fovea_encode_options>?, _ out: UnsafeMutablePointer<OpaquePointer?>?
 ) -> fovea_status {
-  encode(model, options, out) { (_) throws(FoveaError) in
+  encode(model, options, out) { (_, stop) throws(FoveaError) in
     let rgb = try required(rgb, "rgb")
     guard width > 0, height > 0 else { throw .argument("width, height", "\(width) × \(height) is no image size.") }
     let row = 3 * Int(width)
@@ -46,18 +44,18 @@ public func fovea_encode_image_pixels(
       throw .argument("stride", "\(stride) bytes are less than a row's \(row).")
     }
     do throws(ImageError) {
-      return try RGBImage(rgb: rgb, width: Int(width), height: Int(height), stride: stride)
-    } catch { throw FoveaError(error) }
+      return try PixelRows(rgb: rgb, width: Int(width), height: Int(height), stride: stride)
+    } catch { throw FoveaError(error, stop) }
   }
 }
 
 /// What the three ways in share.
 ///
-/// - Parameter image: the picture; its argument says whether to turn it as its Exif orientation says.
+/// - Parameter image: the picture, of which nothing but its header has been read.
 @inline(never)
 private func encode(
   _ model: OpaquePointer?, _ options: UnsafePointer<fovea_encode_options>?, _ out: UnsafeMutablePointer<OpaquePointer?>?,
-  _ image: (_ isUpright: Bool) throws(FoveaError) -> RGBImage
+  _ image: (DecodingOptions, StopSignal) throws(FoveaError) -> any RowSource
 ) -> fovea_status {
   out?.pointee = nil
   return status { () throws(FoveaError) in
@@ -66,14 +64,35 @@ private func encode(
     var c = fovea_encode_options()
     try read(options, into: &c, first: FirstSize.encodeOptions, "options")
     let tiles = try count(c.tiles, "options.tiles")
+    let decoding = try decodingOptions(c, room: model.model.readingRoom)
     let stop = StopSignal()
     if let seconds = try deadline(c.deadline_seconds) { stop.stop(after: seconds) }
-    let image = try image(c.apply_orientation != 0)
+    let image = try image(decoding, stop)
     let progress = Progress(c.progress, c.progress_user)
     let embedding = try model.model.encode(image, tiles: tiles == 0 ? nil : tiles, stop: stop, progress: progress.closure)
     try progress.finish()
     out.pointee = handle(owning: ImageHandle(model.model, embedding))
   }
+}
+
+private func decodingOptions(_ c: fovea_encode_options, room: Int?) throws(FoveaError) -> DecodingOptions {
+  var options = DecodingOptions(room: room)
+  switch Int(c.orientation) {
+  case FOVEA_ORIENTATION_DEFAULT, FOVEA_ORIENTATION_UPRIGHT: break
+  case FOVEA_ORIENTATION_STORED: options.applyOrientation = false
+  default: throw .argument("options.orientation: is \(c.orientation), must be one of FOVEA_ORIENTATION_…")
+  }
+  switch Int(c.alpha) {
+  case FOVEA_ALPHA_WHITE: break
+  case FOVEA_ALPHA_COLOUR:
+    guard c.background <= 0xFF_FFFF else { throw .argument("options.background: is \(c.background), must be 0xRRGGBB.") }
+    options.background = RGBColour(
+      UInt8(truncatingIfNeeded: c.background >> 16), UInt8(truncatingIfNeeded: c.background >> 8),
+      UInt8(truncatingIfNeeded: c.background))
+  case FOVEA_ALPHA_DROP: options.background = nil
+  default: throw .argument("options.alpha: is \(c.alpha), must be one of FOVEA_ALPHA_…")
+  }
+  return options
 }
 
 @c @implementation

@@ -72,7 +72,8 @@ extension ImageError {
   fileprivate var status: Status {
     switch self {
     case .cannotRead, .notAFile: .io
-    case .outOfMemory: .memory
+    case .outOfMemory, .overBudget: .memory
+    case .stopped: .cancelled
     case .badArgument: .argument
     default: .image
     }

@@ -20,6 +20,8 @@ package final class Model {
   private let store: WeightStore
   let identities = IdentitySource()
   private let statistics: InputStatistics?
+  /// Bytes that the memory budget leaves while nothing is computed but an image is read; nil: no budget.
+  package let readingRoom: Int?
 
   /// Maps and validates the file at `path` and prepares its system.
   package static func load(path: UnsafePointer<CChar>, options: LoadOptions) throws(FoveaError) -> Model {
@@ -57,7 +59,9 @@ package final class Model {
       throw FoveaError.argument("threads", "\(threads), must be 1…1024")
     }
     self.file = file
-    plan = try Self.plan(file, options)
+    let plan = try Self.plan(file, options)
+    self.plan = plan
+    readingRoom = options.memoryBudget.map { max(0, $0 - plan.weights - plan.cache) }
     if let budget = options.memoryBudget, plan.total > budget {
       throw .overBudget(
         file: file.name, weights: plan.weights, context: plan.cache, scratch: plan.scratch, tables: plan.tables, budget: budget)
@@ -85,17 +89,15 @@ package final class Model {
     Context(kernels: kernels, pool: pool, arena: arena, stop: stop, integerAttention: system.visionIsQuantized, statistics: statistics)
   }
 
-  /// Encodes an image into the vectors that stand for it in a prompt.
+  /// Encodes an image into the vectors that stand for it in a prompt. Its rows are read once; no more of them is held than resizing
+  /// needs, and nothing that `readingRoom` does not allow.
   /// - Parameters:
   ///   - tiles: most tiles to cut the image into, for systems that cut on request; nil: as the system usually does.
-  ///   - progress: called between encoder blocks with blocks done and in all; false stops the work.
+  ///   - progress: called while rows are read and between encoder blocks, with blocks done and in all; false stops the work.
   package func encode(
-    _ image: RGBImage, tiles: Int? = nil, stop: StopSignal = StopSignal(), progress: ((Int, Int) -> Bool)? = nil
+    _ image: any RowSource, tiles: Int? = nil, stop: StopSignal = StopSignal(), progress: ((Int, Int) -> Bool)? = nil
   ) throws(FoveaError) -> ImageEmbedding {
-    let views: ImageViews
-    do {
-      if let tiles { views = try system.vision.views(of: image, tiles: tiles) } else { views = try system.vision.views(of: image) }
-    } catch { throw FoveaError(error) }
+    let views = try read(image, tiles: tiles, stop, progress)
     let arena = Arena()
     // The tokens lie in the arena until they are copied.
     defer { withExtendedLifetime(arena) {} }
@@ -103,10 +105,41 @@ package final class Model {
       let encoded = try system.vision.encode(
         views, progress: { done, total in if progress?(done, total) == false { stop.cancel() } }, context(arena, stop))
       return try ImageEmbedding(
-        copying: encoded.tokens, map: encoded.map, width: image.width, height: image.height, views: encoded.views,
+        copying: encoded.tokens, map: encoded.map, width: image.size.width, height: image.size.height, views: encoded.views,
         identity: identities.next())
     } catch { throw FoveaError(error) }
   }
+
+  /// The same of an image in memory.
+  package func encode(
+    _ image: RGBImage, tiles: Int? = nil, stop: StopSignal = StopSignal(), progress: ((Int, Int) -> Bool)? = nil
+  ) throws(FoveaError) -> ImageEmbedding {
+    try encode(PixelRows(image), tiles: tiles, stop: stop, progress: progress)
+  }
+
+  private func read(
+    _ image: any RowSource, tiles: Int?, _ stop: StopSignal, _ progress: ((Int, Int) -> Bool)?
+  ) throws(FoveaError) -> ImageViews {
+    do throws(ImageError) {
+      let size = image.size
+      let plan: ViewsPlan
+      if let tiles { plan = try system.vision.views(of: size, tiles: tiles) } else { plan = try system.vision.views(of: size) }
+      let blocks = system.vision.blocks(views: plan.cuts.count)
+      // The callback hears of rows a hundred times a second, not millions of times.
+      var next = StopSignal.now &+ Self.callbackInterval
+      let pictures = try image.pictures(plan.pictures, room: readingRoom) {
+        if let progress, StopSignal.now >= next {
+          next = StopSignal.now &+ Self.callbackInterval
+          if !progress(0, blocks) { stop.cancel() }
+        }
+        return stop.isStopped
+      }
+      return try ImageViews(plan, pictures)
+    } catch { throw FoveaError(error, stop) }
+  }
+
+  /// Nanoseconds.
+  private static let callbackInterval: UInt64 = 10_000_000
 
   /// The embedding that `ImageEmbedding.write` wrote, for this weight file. The bytes may be anything.
   package func embedding(from bytes: UnsafeRawBufferPointer) throws(FoveaError) -> ImageEmbedding {

@@ -3,14 +3,7 @@
 /// LLaVA-NeXT's any-resolution rules, in floating point exactly as Python computes them.
 package enum AnyResolution {
   /// A size of `pinpoints` or of a part of an image.
-  package struct Size: Equatable {
-    package var width, height: Int
-
-    package init(width: Int, height: Int) {
-      self.width = width
-      self.height = height
-    }
-  }
+  package typealias Size = ImageSize
 
   /// The candidate on which the image, scaled to fit, has most pixels (never counted as more than it has itself); of equal ones
   /// the smallest, of equal ones the first. transformers: `select_best_resolution`.

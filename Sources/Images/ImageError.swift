@@ -2,8 +2,8 @@
 
 import Shims
 
-/// What can be wrong with an image or with what was asked of it. `source` is the file's path, or "encoded image" for bytes
-/// in memory.
+/// What can be wrong with an image or with what was asked of it. `source` is the file's path, or what the image is called that
+/// came from memory.
 package enum ImageError: Error {
   /// The file could not be opened or read; `code` is errno.
   case cannotRead(source: String, code: Int32)
@@ -15,7 +15,13 @@ package enum ImageError: Error {
   /// `cause` is the decoding library's own text.
   case damaged(source: String, format: ImageFormat, cause: String)
   case tooManyPixels(source: String, width: Int, height: Int, limit: Int)
-  case outOfMemory(bytes: Int)
+  /// A side beyond `limit` pixels.
+  case tooLong(source: String, width: Int, height: Int, limit: Int)
+  /// Reading it takes more memory than there is room for; no size where the file alone does.
+  case overBudget(source: String, width: Int, height: Int, bytes: Int, room: Int)
+  case outOfMemory(source: String, bytes: Int)
+  /// The caller asked to stop.
+  case stopped
   /// A size, stride or rectangle that makes no sense; `what` is the whole sentence.
   case badArgument(what: String)
 
@@ -36,11 +42,27 @@ package enum ImageError: Error {
       return "\(source): the \(format.name) image is damaged: \(cause)."
     case .tooManyPixels(let source, let width, let height, let limit):
       return "\(source): has \(width) × \(height) pixels; \(limit) in all are allowed."
-    case .outOfMemory(let bytes):
-      return "No memory for \(bytes) bytes of image data."
+    case .tooLong(let source, let width, let height, let limit):
+      return "\(source): has \(width) × \(height) pixels; a side may have \(limit)."
+    case .overBudget(let source, 0, _, let bytes, let room):
+      return "\(source): has \(bytes) bytes; \(room) are left for it."
+    case .overBudget(let source, let width, let height, let bytes, let room):
+      return "\(source): reading \(width) × \(height) pixels of this kind takes \(bytes) bytes; \(room) are left for it."
+    case .outOfMemory(let source, let bytes):
+      return "\(source): no memory for \(bytes) bytes of image data."
+    case .stopped:
+      return "Reading the image was stopped."
     case .badArgument(let what):
       return what
     }
+  }
+}
+
+extension ImageError {
+  /// The same error, with the image's name where work on it ran out of memory.
+  func naming(_ source: String) -> ImageError {
+    guard case .outOfMemory(_, let bytes) = self else { return self }
+    return .outOfMemory(source: source, bytes: bytes)
   }
 }
 
@@ -66,4 +88,3 @@ package enum ImageFormat {
     }
   }
 }
-

@@ -31,10 +31,9 @@ extension RGBImage {
       for value in 0..<256 {
         table[value] = (Float(Double(value) * (1.0 / 255.0)) - mean) / std
       }
-      var from = pixels + channel
-      for i in 0..<width * height {
-        into[i] = table[Int(from[0])]
-        from += 3
+      for y in 0..<height {
+        let (from, line) = (pixels + y * stride + channel, into + y * width)
+        for x in 0..<width { line[x] = table[Int(from[3 * x])] }
       }
     }
   }

@@ -13,9 +13,10 @@ package struct RGBColour: Equatable {
   }
 
   package static let black = RGBColour(0, 0, 0)
+  package static let white = RGBColour(255, 255, 255)
 }
 
-/// An 8-bit RGB image: `height` rows of `width` pixels of 3 bytes, dense, owned, freed with the object.
+/// An 8-bit RGB image: `height` rows of `width` pixels of 3 bytes. Its memory is freed with it and with all parts of it.
 ///
 /// The operations make new images and leave this one alone, so threads may share it for reading.
 package final class RGBImage {
@@ -24,9 +25,10 @@ package final class RGBImage {
   /// Row y starts at `pixels + y * stride`.
   package let pixels: UnsafeMutablePointer<UInt8>
 
-  /// Bytes from one row to the next: 3 · width.
-  package var stride: Int { 3 * width }
-  package var byteCount: Int { stride * height }
+  /// Bytes from one row to the next: 3 · width, more in a part of a wider image.
+  package let stride: Int
+  /// The image that this is a part of.
+  private let whole: RGBImage?
 
   /// A decoded or given image with more pixels than this is refused unless the caller says otherwise: 2²⁸ are 768 MiB.
   package static let defaultMaximumPixels = 1 << 28
@@ -37,13 +39,30 @@ package final class RGBImage {
   init(unwrittenWidth width: Int, height: Int) throws(ImageError) {
     try RGBImage.checkArea(width, height)
     let bytes = 3 * width * height
-    guard let memory = malloc(bytes) else { throw .outOfMemory(bytes: bytes) }
+    guard let memory = malloc(bytes) else { throw .outOfMemory(source: "image", bytes: bytes) }
     self.width = width
     self.height = height
+    stride = 3 * width
+    whole = nil
     pixels = memory.bindMemory(to: UInt8.self, capacity: bytes)
   }
 
-  deinit { free(pixels) }
+  /// The rectangle of `width` × `height` pixels whose top left pixel is (x, y); it must lie inside. Shares the image's memory.
+  package init(partOf image: RGBImage, x: Int, y: Int, width: Int, height: Int) throws(ImageError) {
+    guard x >= 0, y >= 0, width > 0, height > 0, width <= image.width, height <= image.height,
+      x <= image.width - width, y <= image.height - height
+    else {
+      throw .badArgument(
+        what: "A part of \(width) × \(height) at (\(x), \(y)) does not lie inside an image of \(image.width) × \(image.height).")
+    }
+    self.width = width
+    self.height = height
+    stride = image.stride
+    whole = image
+    pixels = image.pixels + y * image.stride + 3 * x
+  }
+
+  deinit { if whole == nil { free(pixels) } }
 
   /// An image of one colour.
   package convenience init(width: Int, height: Int, colour: RGBColour) throws(ImageError) {
@@ -60,18 +79,9 @@ package final class RGBImage {
     rgb: UnsafePointer<UInt8>, width: Int, height: Int, stride: Int = 0,
     maximumPixels: Int = RGBImage.defaultMaximumPixels
   ) throws(ImageError) {
-    guard width > 0, height > 0 else {
-      throw .badArgument(what: "The pixels are said to be \(width) × \(height); both sides must be at least 1.")
-    }
-    try RGBImage.check(width: width, height: height, limit: maximumPixels, source: "pixels")
-    let (row, rowOverflows) = width.multipliedReportingOverflow(by: 3)
-    let step = stride == 0 ? row : stride
-    let (_, extentOverflows) = step.multipliedReportingOverflow(by: height)
-    guard !rowOverflows, step >= row, !extentOverflows else {
-      throw .badArgument(what: "A stride of \(stride) bytes does not suit rows of \(width) pixels of 3 bytes.")
-    }
+    let rows = try PixelRows(rgb: rgb, width: width, height: height, stride: stride, maximumPixels: maximumPixels)
     try self.init(unwrittenWidth: width, height: height)
-    for y in 0..<height { memcpy(pixels + y * row, rgb + y * step, row) }
+    for y in 0..<height { memcpy(pixels + y * self.stride, try rows.next(), self.stride) }
   }
 
   package subscript(x: Int, y: Int) -> RGBColour {

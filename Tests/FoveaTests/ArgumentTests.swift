@@ -228,6 +228,21 @@ struct ArgumentTests {
     #expect(out == nil && !lastError().isEmpty)
   }
 
+  @Test func waysToReadAPictureThatDoNotExistAreRefused() throws {
+    let model = try Loaded()
+    for change in [
+      { $0.orientation = 3 }, { $0.orientation = -1 }, { $0.alpha = 3 }, { $0.alpha = -1 },
+      { ($0.alpha, $0.background) = (Int32(FOVEA_ALPHA_COLOUR), 0x100_0000) },
+    ] as [(inout fovea_encode_options) -> Void] {
+      var options = fovea_encode_options()
+      options.struct_size = MemoryLayout<fovea_encode_options>.size
+      change(&options)
+      var out: OpaquePointer?
+      #expect(fovea_encode_image_pixels(model.handle, [1, 2, 3], 1, 1, 0, &options, &out) == FOVEA_ERROR_ARGUMENT)
+      #expect(lastError().contains("options.") && out == nil)
+    }
+  }
+
   @Test func sizesAndIdsOutsideEveryRangeAreRefused() throws {
     let model = try Loaded()
     var count = 0

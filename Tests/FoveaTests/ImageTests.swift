@@ -89,6 +89,37 @@ struct ImageTests {
     fovea_image_embedding_release(out)
   }
 
+  @Test func picturesAreTurnedAndPaintedUnlessToldOtherwise() throws {
+    let model = try Loaded()
+    func encoded(_ file: [UInt8], _ change: (inout fovea_encode_options) -> Void = { _ in }) throws -> (size: [Int32], [Float]) {
+      var options = fovea_encode_options()
+      options.struct_size = MemoryLayout<fovea_encode_options>.size
+      change(&options)
+      var out: OpaquePointer?
+      try #require(fovea_encode_image_bytes(model.handle, file, file.count, &options, &out) == FOVEA_OK, "\(lastError())")
+      defer { fovea_image_embedding_release(out) }
+      var info = fovea_image_info()
+      info.struct_size = MemoryLayout<fovea_image_info>.size
+      try #require(fovea_image_embedding_get_info(out, &info) == FOVEA_OK)
+      return ([info.width, info.height], vectorsOf(out))
+    }
+    let images = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+      .appendingPathComponent("ImagesTests/Fixtures")
+    let turned = [UInt8](try Data(contentsOf: images.appendingPathComponent("exif_orientation6.png")))
+    let upright = try encoded(turned), stored = try encoded(turned) { $0.orientation = Int32(FOVEA_ORIENTATION_STORED) }
+    #expect(upright.size == stored.size.reversed() && upright.1 != stored.1)
+    #expect(try encoded(turned) { $0.orientation = Int32(FOVEA_ORIENTATION_UPRIGHT) }.1 == upright.1)
+
+    let transparent = [UInt8](try Data(contentsOf: images.appendingPathComponent("colour6_depth8.png")))
+    let white = try encoded(transparent).1
+    func on(_ colour: UInt32) throws -> [Float] {
+      try encoded(transparent) { ($0.alpha, $0.background) = (Int32(FOVEA_ALPHA_COLOUR), colour) }.1
+    }
+    #expect(try on(0xFF_FFFF) == white)
+    let dropped = try encoded(transparent) { $0.alpha = Int32(FOVEA_ALPHA_DROP) }.1
+    #expect(try Set([white, on(0xFF), on(0xFF_0000), dropped]).count == 4)
+  }
+
   @Test func badImagesAreNamed() throws {
     let model = try Loaded()
     var out: OpaquePointer?

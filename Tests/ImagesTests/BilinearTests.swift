@@ -10,15 +10,15 @@ import Testing
     for row in rows {
       let size = try [1, 2, 3, 4].map { try #require(Int(row[$0])) }
       let image = try RGBImage.picture(width: size[0], height: size[1], binary: row[0] == "binary")
-      let resized = try image.resizedBilinear(width: size[2], height: size[3])
+      let resized = try image.picture(.stretchedLinear(width: size[2], height: size[3]))
       #expect(resized.hash == row[5], "\(row.joined(separator: " "))")
     }
   }
 
   @Test func refusesImpossibleSizes() throws {
     let image = try RGBImage(width: 2, height: 2, colour: .black)
-    for (w, h) in [(0, 5), (5, -1), (1 << 25, 1)] {
-      #expect(throws: ImageError.self) { try image.resizedBilinear(width: w, height: h) }
+    for (w, h) in [(0, 5), (5, -1), (1 << 31, 1)] {
+      #expect(throws: ImageError.self) { try image.picture(.stretchedLinear(width: w, height: h)) }
     }
   }
 }

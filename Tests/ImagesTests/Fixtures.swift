@@ -35,7 +35,9 @@ func fnv(_ bytes: UnsafeRawBufferPointer) -> String {
 }
 
 extension RGBImage {
-  var hash: String { fnv(UnsafeRawBufferPointer(start: pixels, count: byteCount)) }
+  /// Of an image that is no part of another one.
+  var hash: String { fnv(UnsafeRawBufferPointer(start: pixels, count: stride * height)) }
+  var size: ImageSize { ImageSize(width: width, height: height) }
 
   /// Noise of a linear congruential generator, or its bytes above the middle as 255 and the others as 0: the same pixels as
   /// `picture` in the script makes.

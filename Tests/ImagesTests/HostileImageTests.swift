@@ -19,9 +19,13 @@ struct SeededGenerator: RandomNumberGenerator {
 @Suite struct HostileImageTests {
   static let files = ["colour6_depth16_interlaced.png", "colour3_depth2.png", "colour_420_37x29_progressive.jpg", "cmyk_adobe.jpg", "exif_orientation6.jpg"]
 
-  @Test(arguments: files) func everyTruncationIsAnError(_ name: String) throws {
-    let whole = try Fixture.bytes(name)
+  @Test(arguments: files) func everyTruncationIsAnErrorUnlessAllRowsAreThere(_ name: String) throws {
+    let whole = try Fixture.bytes(name), pixels = try decode(whole).hash
     for count in 0..<whole.count {
+      if count > whole.count - 24, let read = try? decode(Array(whole[..<count])) {
+        #expect(read.hash == pixels, "\(count) of \(whole.count) bytes")
+        continue
+      }
       let error = #expect(throws: ImageError.self) { try decode(Array(whole[..<count])) }
       // Once the kind of file is clear, the message says what is wrong.
       if case .truncated? = error { continue }
@@ -137,7 +141,7 @@ struct SeededGenerator: RandomNumberGenerator {
 }
 
 /// Gives every chunk of a PNG its right CRC-32, as far as the chunks can be followed.
-private func repairChecksums(_ png: inout [UInt8]) {
+func repairChecksums(_ png: inout [UInt8]) {
   var offset = 8
   while offset + 12 <= png.count {
     let length = png[offset..<offset + 4].reduce(0) { $0 << 8 | Int($1) }

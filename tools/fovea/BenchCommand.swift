@@ -111,7 +111,7 @@ struct BenchCommand: ParsableCommand {
 
   private func encode(_ model: Model) throws -> EncodedImage {
     if let image {
-      return try EncodedImage(isUpright: false, deadline: 0, progress: { _, _ in }) {
+      return try EncodedImage(deadline: 0, progress: { _, _ in }) {
         fovea_encode_image(model.handle, image.cString, $0, $1)
       }
     }
@@ -120,7 +120,7 @@ struct BenchCommand: ParsableCommand {
       state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
       return UInt8(truncatingIfNeeded: state >> 56)
     }
-    return try EncodedImage(isUpright: false, deadline: 0, progress: { _, _ in }) {
+    return try EncodedImage(deadline: 0, progress: { _, _ in }) {
       fovea_encode_image_pixels(model.handle, pixels, Int32(size), Int32(size), 0, $0, $1)
     }
   }

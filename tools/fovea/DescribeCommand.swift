@@ -59,8 +59,7 @@ struct DescribeCommand: ParsableCommand {
   var texts = true
   @Flag(inversion: .prefixedNo, help: "Write a summary.")
   var summary = true
-  @Flag(help: "Turn images upright as their EXIF orientation says.")
-  var upright = false
+  @OptionGroup var pictures: PictureOptions
 
   func validate() throws {
     if maxTokens < 1 { throw ValidationError("--max-tokens must be at least 1.") }
@@ -89,7 +88,7 @@ struct DescribeCommand: ParsableCommand {
       let place = list.pictures.count - waiting.count + number
       describer.progress = { step, steps in progress.show("\(place + 1) of \(list.pictures.count) images, step", step, steps) }
       do {
-        let image = try picture.decoded(upright: upright)
+        let image = try picture.decoded(pictures.decoding)
         let found = try describer.describe(image, name: picture.name, boxes: given?[picture.name] ?? [])
         progress.clear()
         if let records {
@@ -126,7 +125,7 @@ struct DescribeCommand: ParsableCommand {
       ("weight_bytes", .int(model.info.weight_bytes)), ("grid", .string("\(grid.rows)x\(grid.columns)")),
       ("ground", .bool(ground || groundPrompt != nil)),
       ("thresholds", .array([cellThreshold, boxThreshold, textThreshold].map { .double($0) })), ("max_tokens", .int(maxTokens)),
-      ("texts", .bool(texts)), ("summary", .bool(summary)), ("upright", .bool(upright)),
+      ("texts", .bool(texts)), ("summary", .bool(summary)), ("pictures", .string(pictures.description)),
     ]
     for (name, prompt) in [
       ("caption_prompt", captionPrompt), ("region_prompt", regionPrompt), ("text_prompt", textPrompt), ("ground_prompt", groundPrompt),

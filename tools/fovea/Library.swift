@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import CFovea
 import Conversion
+import Images
 import Shims
 
 /// The C library as the command uses it: each class owns a handle, a status other than FOVEA_OK is thrown.
@@ -81,7 +82,7 @@ final class EncodedImage {
 
   /// - Parameter encode: calls one of the encode functions.
   init(
-    isUpright: Bool, tiles: Int32 = 0, deadline: Double, progress: @escaping (Int, Int) -> Void,
+    reading: DecodingOptions = DecodingOptions(), tiles: Int32 = 0, deadline: Double, progress: @escaping (Int, Int) -> Void,
     _ encode: (UnsafePointer<fovea_encode_options>, UnsafeMutablePointer<OpaquePointer?>) -> fovea_status
   ) throws(LibraryError) {
     var handle: OpaquePointer?
@@ -89,7 +90,13 @@ final class EncodedImage {
     let status = withUnsafeMutablePointer(to: &report) { report in
       var options = fovea_encode_options()
       options.struct_size = MemoryLayout<fovea_encode_options>.size
-      options.apply_orientation = isUpright ? 1 : 0
+      if !reading.applyOrientation { options.orientation = fovea_orientation(FOVEA_ORIENTATION_STORED) }
+      if let ground = reading.background {
+        options.alpha = fovea_alpha(FOVEA_ALPHA_COLOUR)
+        options.background = UInt32(ground.red) << 16 | UInt32(ground.green) << 8 | UInt32(ground.blue)
+      } else {
+        options.alpha = fovea_alpha(FOVEA_ALPHA_DROP)
+      }
       options.tiles = tiles
       options.deadline_seconds = deadline
       options.progress = ProgressReport.callback

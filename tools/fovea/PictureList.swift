@@ -140,13 +140,12 @@ struct Picture {
   /// The same with the path as it was given.
   let path: String
 
-  func decoded(upright: Bool) throws(LibraryError) -> RGBImage {
-    let options = DecodingOptions(applyOrientation: upright)
+  func decoded(_ options: DecodingOptions) throws(LibraryError) -> RGBImage {
     do throws(ImageError) {
       if case .file(let file) = source { return try RGBImage.decode(path: file.cString, options: options) }
     } catch { throw LibraryError(error) }
     let bytes = try encodedBytes()
-    var result: Result<RGBImage, ImageError> = .failure(.outOfMemory(bytes: 0))
+    var result: Result<RGBImage, ImageError> = .failure(.outOfMemory(source: path, bytes: 0))
     bytes.withUnsafeBytes { bytes in
       do throws(ImageError) { result = .success(try RGBImage.decode(encoded: bytes, source: path, options: options)) } catch {
         result = .failure(error)
@@ -157,16 +156,16 @@ struct Picture {
 
   /// The model's vectors of the picture; errors name it.
   func encoded(
-    by model: Model, upright: Bool, tiles: Int32 = 0, deadline: Double = 0, progress: @escaping (Int, Int) -> Void = { _, _ in }
+    by model: Model, _ options: DecodingOptions, tiles: Int32 = 0, deadline: Double = 0, progress: @escaping (Int, Int) -> Void = { _, _ in }
   ) throws(LibraryError) -> EncodedImage {
     if case .file(let file) = source {
-      return try EncodedImage(isUpright: upright, tiles: tiles, deadline: deadline, progress: progress) {
+      return try EncodedImage(reading: options, tiles: tiles, deadline: deadline, progress: progress) {
         fovea_encode_image(model.handle, file.cString, $0, $1)
       }
     }
     let bytes = try encodedBytes()
     do throws(LibraryError) {
-      return try EncodedImage(isUpright: upright, tiles: tiles, deadline: deadline, progress: progress) {
+      return try EncodedImage(reading: options, tiles: tiles, deadline: deadline, progress: progress) {
         fovea_encode_image_bytes(model.handle, bytes, bytes.count, $0, $1)
       }
     } catch {

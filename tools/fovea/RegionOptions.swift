@@ -44,7 +44,9 @@ final class MarkedRegion {
 
   init(mask path: FilePath) throws {
     let image: RGBImage
-    do throws(ImageError) { image = try RGBImage.decode(path: path.cString, options: DecodingOptions(applyOrientation: false)) } catch {
+    do throws(ImageError) {
+      image = try RGBImage.decode(path: path.cString, options: DecodingOptions(applyOrientation: false, background: nil))
+    } catch {
       throw CommandFailure(ExitStatus(LibraryError(error).status), "--mask: \(error.description)")
     }
     let pixels = UnsafeMutableBufferPointer<UInt8>.allocate(capacity: image.width * image.height)

@@ -51,8 +51,7 @@ struct RunCommand: ParsableCommand {
   @Flag(help: "Use the prompt as it is, without the model's chat template.")
   var raw = false
 
-  @Flag(help: "Turn images upright as their EXIF orientation says.")
-  var upright = false
+  @OptionGroup var pictures: PictureOptions
 
   @Option(help: "Most tokens to make; without it until the answer ends or the context is full.")
   var maxTokens: Int32?
@@ -180,7 +179,7 @@ struct RunCommand: ParsableCommand {
 
   func encode(_ picture: Picture, _ what: String, _ model: Model, _ progress: ProgressLine) throws(LibraryError) -> EncodedImage {
     defer { progress.clear() }
-    return try picture.encoded(by: model, upright: upright, tiles: tiles, deadline: deadline ?? 0) { progress.show(what, $0, $1) }
+    return try picture.encoded(by: model, pictures.decoding, tiles: tiles, deadline: deadline ?? 0) { progress.show(what, $0, $1) }
   }
 
   private func promptText() throws -> String {
@@ -214,7 +213,7 @@ struct RunCommand: ParsableCommand {
   private func paint(
     _ places: [fovea_place], _ regions: [MarkedRegion], _ picture: Picture, _ encoded: EncodedImage, to path: FilePath
   ) throws {
-    let drawing = Drawing(try picture.decoded(upright: upright))
+    let drawing = Drawing(try picture.decoded(pictures.decoding))
     for view in try encoded.views() { drawing.paint(view) }
     for (i, place) in places.enumerated() { drawing.paint(place, colour: Drawing.palette[i % Drawing.palette.count].colour) }
     for region in regions where region.structure.image == 0 { drawing.paint(region.structure) }

@@ -214,18 +214,39 @@ def jpeg_files() -> dict[str, bytes]:
     return files
 
 
+def flat(image: Image.Image) -> Image.Image:
+    """RGB, alpha dropped; of 16-bit grey the high byte, where Pillow's own conversion saturates."""
+    if image.mode == "I;16":
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    return image.convert("RGB")
+
+
+def painted(image: Image.Image, colour: tuple[int, int, int]) -> Image.Image:
+    layers = image.convert("RGBA")
+    ground = Image.new("RGB", image.size, colour)
+    ground.paste(layers, mask=layers.getchannel("A"))
+    return ground
+
+
 def record_files():
     rows = []
     for name, data in sorted((png_files() | jpeg_files()).items()):
         (OUT / name).write_bytes(data)
         image = Image.open(io.BytesIO(data))
-        plain = image.convert("RGB")
+        plain = flat(image)
         try:
-            turned = ImageOps.exif_transpose(image).convert("RGB")
+            turned = flat(ImageOps.exif_transpose(image))
         except Exception:
             turned = plain
         rows.append((name, plain.width, plain.height, fnv(plain.tobytes()), turned.width, turned.height, fnv(turned.tobytes())))
     table("decode.txt", "file width height hash turnedWidth turnedHeight turnedHash", rows)
+    rows = []
+    for name in sorted(p.name for p in OUT.glob("*.png")):
+        with Image.open(OUT / name) as image:
+            if image.mode in ("RGBA", "LA") or "transparency" in image.info:
+                hashes = [fnv(painted(image, colour).tobytes()) for colour in ((255, 255, 255), (12, 130, 200))]
+                rows.append((name, *hashes))
+    table("painted.txt", "file onWhite on(12,130,200)", rows)
 
 
 def table(name: str, columns: str, rows: list[tuple]):
@@ -237,7 +258,6 @@ def table(name: str, columns: str, rows: list[tuple]):
 
 
 FILTERS = {
-    "nearest": Image.Resampling.NEAREST,
     "box": Image.Resampling.BOX,
     "bilinear": Image.Resampling.BILINEAR,
     "bicubic": Image.Resampling.BICUBIC,

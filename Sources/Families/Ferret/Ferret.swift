@@ -79,22 +79,21 @@ package final class Ferret: VisionSystem {
     return vision.config.patches + pinpoints.reduce(0) { max($0, ($1.width / side) * ($1.height / side) * grid * grid) }
   }
 
-  package func views(of image: RGBImage) throws(ImageError) -> ImageViews {
+  package func views(of image: ImageSize) throws(ImageError) -> ViewsPlan {
     let whole = vision.config.imageSize
-    var pictures = [try image.resized(width: whole, height: whole, filter: .bicubic)]
-    var areas = [PixelRectangle(x: 0, y: 0, width: Double(image.width), height: Double(image.height))]
-    guard !pinpoints.isEmpty else { return ImageViews(pictures, rows: 0, columns: 0, areas: areas, of: image) }
+    var plan = ViewsPlan(image)
+    plan.add(try .stretched(image, width: whole, height: whole), area: PixelRectangle(image))
+    guard !pinpoints.isEmpty else { return plan }
     let side = tile.side
     let best = try AnyResolution.select(width: image.width, height: image.height, pinpoints: pinpoints)
-    let canvas = try image.resized(width: best.width, height: best.height, filter: .bicubic)
-    let (rows, columns) = (best.height / side, best.width / side)
-    let (width, height) = (Double(image.width) / Double(columns), Double(image.height) / Double(rows))
-    for row in 0..<rows {
-      for column in 0..<columns {
-        pictures.append(try canvas.cropped(x: column * side, y: row * side, width: side, height: side))
-        areas.append(PixelRectangle(x: width * Double(column), y: height * Double(row), width: width, height: height))
-      }
-    }
-    return ImageViews(pictures, rows: rows, columns: columns, areas: areas, of: image)
+    plan.add(
+      tilesOf: try .stretched(image, width: best.width, height: best.height), rows: best.height / side,
+      columns: best.width / side, side: side, area: PixelRectangle(image))
+    return plan
+  }
+
+  package func blocks(views: Int) -> Int {
+    guard case .own(let dino, _, _) = local else { return vision.config.layers }
+    return vision.config.layers + dino.config.layers
   }
 }

@@ -21,24 +21,26 @@ package final class GOTOCR2: VisionSystem {
 
   package var maximumTokens: Int { vocabulary.model.config.tokens + 2 }
 
-  package func views(of image: RGBImage) throws(ImageError) -> ImageViews {
-    ImageViews([try vocabulary.picture(image)], rows: 0, columns: 0, areas: [whole(image)], of: image)
+  package func views(of image: ImageSize) throws(ImageError) -> ViewsPlan {
+    var plan = ViewsPlan(image)
+    plan.add(try vocabulary.picture(image), area: PixelRectangle(image))
+    return plan
   }
 
-  package func views(of image: RGBImage, tiles: Int) throws(ImageError) -> ImageViews {
+  package func views(of image: ImageSize, tiles: Int) throws(ImageError) -> ViewsPlan {
     let side = vocabulary.model.config.imageSize
     let grid = try TileGrid(width: image.width, height: image.height, mostTiles: tiles, tile: side)
     guard grid.tiles > 1 else { return try views(of: image) }
+    var plan = ViewsPlan(image)
     // The tiles are cut from Pillow's bicubic resize, whatever the single view uses.
-    let canvas = try image.resized(width: grid.columns * side, height: grid.rows * side, filter: .bicubic)
-    var pictures: [RGBImage] = []
-    for i in 0..<grid.tiles {
-      pictures.append(try canvas.cropped(x: i % grid.columns * side, y: i / grid.columns * side, width: side, height: side))
-    }
-    pictures.append(try vocabulary.picture(image))
-    return ImageViews(
-      pictures, rows: grid.rows, columns: grid.columns, areas: tileAreas(image, rows: grid.rows, columns: grid.columns), of: image)
+    plan.add(
+      tilesOf: try .stretched(image, width: grid.columns * side, height: grid.rows * side), rows: grid.rows,
+      columns: grid.columns, side: side, area: PixelRectangle(image))
+    plan.add(try vocabulary.picture(image), area: PixelRectangle(image))
+    return plan
   }
+
+  package func blocks(views: Int) -> Int { views * vocabulary.model.config.layers }
 
   package func encode(
     _ views: ImageViews, progress: ((Int, Int) -> Void)?, _ ctx: Context
@@ -50,9 +52,5 @@ package final class GOTOCR2: VisionSystem {
     return EncodedImage(
       tokens: try marks.around(tokens, ctx),
       views: tilePlans(views.areas, columns: max(views.columns, 1), tokens: counts, first: 1))
-  }
-
-  private func whole(_ image: RGBImage) -> PixelRectangle {
-    PixelRectangle(x: 0, y: 0, width: Double(image.width), height: Double(image.height))
   }
 }

@@ -50,26 +50,24 @@ package final class HiResLLaVA: VisionSystem {
   /// Every slice is followed by one separator, the whole view too.
   package var maximumTokens: Int { (1 + maxSlices) * (tokensPerView + 1) }
 
-  package func views(of image: RGBImage) throws(ImageError) -> ImageViews {
+  package func views(of image: ImageSize) throws(ImageError) -> ViewsPlan {
     let side = vision.config.imageSize
     let slicing = try HiResSlicing(
       width: image.width, height: image.height, resolution: side, maxSlices: maxSlices, quadruple: quadruples)
-    let (whole, wholeArea) = try paint(
-      image, CanvasFit(width: image.width, height: image.height, canvasWidth: side, canvasHeight: side))
-    let (canvas, area) = stretches ? try stretch(image, slicing) : try paint(image, slicing.fit)
-    var pictures = [whole]
-    var areas = [wholeArea]
-    let (width, height) = (area.width / Double(slicing.columns), area.height / Double(slicing.rows))
-    for i in 0..<slicing.slices {
-      let origin = slicing.origin(ofSlice: i)
-      pictures.append(try canvas.cropped(x: origin.x, y: origin.y, width: side, height: side))
-      areas.append(
-        PixelRectangle(
-          x: area.x + width * Double(i % slicing.columns), y: area.y + height * Double(i / slicing.columns),
-          width: width, height: height))
-    }
-    return ImageViews(pictures, rows: slicing.rows, columns: slicing.columns, areas: areas, of: image)
+    let whole = try CanvasFit(width: image.width, height: image.height, canvasWidth: side, canvasHeight: side)
+    var plan = ViewsPlan(image)
+    plan.add(try .fitted(image, whole, colour: padColour), area: PixelRectangle(canvas: whole, of: image))
+    let canvas: PicturePlan =
+      stretches
+      ? try .stretched(image, width: slicing.fit.canvasWidth, height: slicing.fit.canvasHeight)
+      : try .fitted(image, slicing.fit, colour: padColour)
+    plan.add(
+      tilesOf: canvas, rows: slicing.rows, columns: slicing.columns, side: side,
+      area: stretches ? PixelRectangle(image) : PixelRectangle(canvas: slicing.fit, of: image))
+    return plan
   }
+
+  package func blocks(views: Int) -> Int { vision.config.layers }
 
   package func encode(
     _ views: ImageViews, progress: ((Int, Int) -> Void)?, _ ctx: Context
@@ -95,17 +93,5 @@ package final class HiResLLaVA: VisionSystem {
       plans.append(ViewPlan(row: row, column: column, area: views.areas[view], firstToken: first, tokens: perView))
     }
     return EncodedImage(tokens: tokens, views: plans)
-  }
-
-  /// The image on a canvas, and the part of the original (padding included) that the canvas shows.
-  private func paint(_ image: RGBImage, _ f: CanvasFit) throws(ImageError) -> (RGBImage, PixelRectangle) {
-    let canvas = try image.resized(width: f.width, height: f.height, filter: .bicubic)
-      .pasted(onWidth: f.canvasWidth, height: f.canvasHeight, x: f.x, y: f.y, colour: padColour)
-    return (canvas, PixelRectangle(canvas: f, of: image))
-  }
-
-  private func stretch(_ image: RGBImage, _ s: HiResSlicing) throws(ImageError) -> (RGBImage, PixelRectangle) {
-    let canvas = try image.resized(width: s.fit.canvasWidth, height: s.fit.canvasHeight, filter: .bicubic)
-    return (canvas, PixelRectangle(x: 0, y: 0, width: Double(image.width), height: Double(image.height)))
   }
 }

@@ -22,10 +22,14 @@ package final class LLaVA: VisionSystem {
 
   package var maximumTokens: Int { vision.config.tokensPerView }
 
-  package func views(of image: RGBImage) throws(ImageError) -> ImageViews {
+  package func views(of image: ImageSize) throws(ImageError) -> ViewsPlan {
     let (picture, area) = try fit(image, side: vision.config.imageSize)
-    return ImageViews([picture], rows: 0, columns: 0, areas: [area], of: image)
+    var plan = ViewsPlan(image)
+    plan.add(picture, area: area)
+    return plan
   }
+
+  package func blocks(views: Int) -> Int { vision.config.layers }
 
   package func encode(
     _ views: ImageViews, progress: ((Int, Int) -> Void)?, _ ctx: Context

@@ -37,28 +37,20 @@ package final class LLaVANeXT: VisionSystem {
     return grid * grid + pinpoints.reduce(0) { max($0, ($1.height / side * grid) * ($1.width / side * grid + 1)) }
   }
 
-  package func views(of image: RGBImage) throws(ImageError) -> ImageViews {
+  package func views(of image: ImageSize) throws(ImageError) -> ViewsPlan {
     let side = vision.config.imageSize
     let best = try AnyResolution.select(width: image.width, height: image.height, pinpoints: pinpoints)
     let fit = try AnyResolution.fit(width: image.width, height: image.height, on: best)
-    let canvas = try image.resized(width: fit.width, height: fit.height, filter: .bicubic)
-      .pasted(onWidth: best.width, height: best.height, x: fit.x, y: fit.y, colour: .black)
-    let area = PixelRectangle(canvas: fit, of: image)
-
-    var pictures = [try image.resized(width: side, height: side, filter: .bicubic)]
-    var areas = [PixelRectangle(x: 0, y: 0, width: Double(image.width), height: Double(image.height))]
     let (rows, columns) = (best.height / side, best.width / side)
-    for row in 0..<rows {
-      for column in 0..<columns {
-        pictures.append(try canvas.cropped(x: column * side, y: row * side, width: side, height: side))
-        let (width, height) = (area.width / Double(columns), area.height / Double(rows))
-        areas.append(
-          PixelRectangle(
-            x: area.x + width * Double(column), y: area.y + height * Double(row), width: width, height: height))
-      }
-    }
-    return ImageViews(pictures, rows: rows, columns: columns, areas: areas, of: image)
+    var plan = ViewsPlan(image)
+    plan.add(try .stretched(image, width: side, height: side), area: PixelRectangle(image))
+    plan.add(
+      tilesOf: try .fitted(image, fit, colour: .black), rows: rows, columns: columns, side: side,
+      area: PixelRectangle(canvas: fit, of: image))
+    return plan
   }
+
+  package func blocks(views: Int) -> Int { vision.config.layers }
 
   package func encode(
     _ views: ImageViews, progress: ((Int, Int) -> Void)?, _ ctx: Context
@@ -97,7 +89,7 @@ package final class LLaVANeXT: VisionSystem {
     let grid = vision.config.grid
     do {
       return try AnyResolution.unpadded(
-        width: views.width, height: views.height, current: .init(width: views.columns * grid, height: views.rows * grid))
+        width: views.plan.image.width, height: views.plan.image.height, current: .init(width: views.columns * grid, height: views.rows * grid))
     } catch {
       throw .shape(operation: "map of tiles", expected: 1, found: views.rows * views.columns)
     }

@@ -46,9 +46,11 @@ package final class TextMonkey: VisionSystem {
   }
   package var maximumTokens: Int { tileTokens + (seesWhole ? resampler.queries : 0) + 2 }
 
-  package func views(of image: RGBImage) throws(ImageError) -> ImageViews {
+  package func views(of image: ImageSize) throws(ImageError) -> ViewsPlan {
     try TileCutter(layout, statistics).views(of: image)
   }
+
+  package func blocks(views: Int) -> Int { vision.config.layers }
 
   package func encode(
     _ views: ImageViews, progress: ((Int, Int) -> Void)?, _ ctx: Context

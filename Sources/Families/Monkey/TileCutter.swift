@@ -13,11 +13,16 @@ struct TileCutter {
     self.statistics = statistics
   }
 
-  /// The image stretched to a canvas of whole tiles, and the part of it that each tile shows.
-  func views(of image: RGBImage) throws(ImageError) -> ImageViews {
+  /// The image stretched to a canvas of whole tiles, and the part of it that each tile shows; the whole image last.
+  func views(of image: ImageSize) throws(ImageError) -> ViewsPlan {
     let (rows, columns, side) = (layout.rows, layout.columns, layout.side)
-    let canvas = try image.resized(width: columns * side, height: rows * side, filter: .bicubic)
-    return ImageViews([canvas], rows: rows, columns: columns, areas: tileAreas(image, rows: rows, columns: columns), of: image)
+    var plan = ViewsPlan(image)
+    plan.pictures = [try .stretched(image, width: columns * side, height: rows * side)]
+    plan.cuts = [.picture(0)]
+    let whole = PixelRectangle(image)
+    plan.areas = (0..<rows * columns).map { whole.cell($0, rows: rows, columns: columns) } + [whole]
+    (plan.rows, plan.columns) = (rows, columns)
+    return plan
   }
 
   /// - Parameter canvas: columns·side × rows·side pixels.

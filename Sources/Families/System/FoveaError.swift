@@ -45,6 +45,13 @@ package enum FoveaError: Error {
   package init(_ e: WeightFileError) { self = .weights(e) }
   package init(_ e: RuntimeError) { self = .runtime(e) }
   package init(_ e: ImageError) { self = .image(e) }
+  /// An error of work that `stop` could end: whether it was the deadline or somebody's wish.
+  package init(_ e: ImageError, _ stop: StopSignal) {
+    self = .image(e)
+    guard case .stopped = e else { return }
+    do throws(RuntimeError) { try stop.check() } catch { self = .runtime(error) }
+  }
+
   package init(_ e: TokenizerError) { self = .tokenizer(e) }
   package init(_ e: RegionError) { self = .region(e) }
   package init(_ e: EmbeddingBytesError) { self = .embedding(e) }

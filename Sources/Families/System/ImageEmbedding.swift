@@ -15,8 +15,19 @@ package struct PixelRectangle: Equatable {
     self.height = height
   }
 
+  /// A whole image.
+  init(_ image: ImageSize) {
+    self.init(x: 0, y: 0, width: Double(image.width), height: Double(image.height))
+  }
+
+  /// One cell of a grid over this rectangle, counted row by row.
+  func cell(_ i: Int, rows: Int, columns: Int) -> PixelRectangle {
+    let (w, h) = (width / Double(columns), height / Double(rows))
+    return PixelRectangle(x: x + w * Double(i % columns), y: y + h * Double(i / columns), width: w, height: h)
+  }
+
   /// What a whole canvas shows of the image painted on it: more than the image where the canvas has margins.
-  init(canvas f: CanvasFit, of image: RGBImage) {
+  init(canvas f: CanvasFit, of image: ImageSize) {
     let (scaleX, scaleY) = (Double(image.width) / Double(f.width), Double(image.height) / Double(f.height))
     x = -Double(f.x) * scaleX
     y = -Double(f.y) * scaleY

@@ -23,29 +23,25 @@ enum SquareFit {
     }
   }
 
-  /// The picture, `side × side`, and the part of the original that it shows.
-  func callAsFunction(_ image: RGBImage, side: Int) throws(ImageError) -> (RGBImage, PixelRectangle) {
+  /// The picture of `side × side`, and the part of the original that it shows.
+  func callAsFunction(_ image: ImageSize, side: Int) throws(ImageError) -> (PicturePlan, PixelRectangle) {
     let (w, h) = (Double(image.width), Double(image.height))
     switch self {
     case .pad(let colour):
       let edge = max(w, h)
-      let square = try image.paddedToSquare(colour: colour)
       let (x, y) = ((image.height - image.width) / 2, (image.width - image.height) / 2)
       return (
-        try square.resized(width: side, height: side, filter: .bicubic),
+        try .paddedToSquare(image, side: side, colour: colour),
         PixelRectangle(x: -Double(max(x, 0)), y: -Double(max(y, 0)), width: edge, height: edge)
       )
     case .crop:
       let edge = min(w, h)
       return (
-        try image.resizedShortestEdge(side, filter: .bicubic).centreCropped(width: side, height: side),
+        try .shortestEdge(image, edge: side, width: side, height: side),
         PixelRectangle(x: (w - edge) / 2, y: (h - edge) / 2, width: edge, height: edge)
       )
     case .stretch:
-      return (
-        try image.resized(width: side, height: side, filter: .bicubic),
-        PixelRectangle(x: 0, y: 0, width: w, height: h)
-      )
+      return (try .stretched(image, width: side, height: side), PixelRectangle(image))
     }
   }
 }

@@ -50,13 +50,17 @@ package final class Vary: VisionSystem {
 
   package var maximumTokens: Int { vocabulary.model.config.tokens + 2 }
 
-  package func views(of image: RGBImage) throws(ImageError) -> ImageViews {
-    let area = PixelRectangle(x: 0, y: 0, width: Double(image.width), height: Double(image.height))
-    let squashed = try vocabulary.picture(image)
-    guard let clip else { return ImageViews([squashed], rows: 0, columns: 0, areas: [area], of: image) }
-    let (small, seen) = try clip.fit(image, side: clip.model.config.imageSize)
-    return ImageViews([squashed, small], rows: 0, columns: 0, areas: [area, seen], of: image)
+  package func views(of image: ImageSize) throws(ImageError) -> ViewsPlan {
+    var plan = ViewsPlan(image)
+    plan.add(try vocabulary.picture(image), area: PixelRectangle(image))
+    if let clip {
+      let (small, seen) = try clip.fit(image, side: clip.model.config.imageSize)
+      plan.add(small, area: seen)
+    }
+    return plan
   }
+
+  package func blocks(views: Int) -> Int { vocabulary.model.config.layers + (clip?.model.config.layers ?? 0) }
 
   package func encode(
     _ views: ImageViews, progress: ((Int, Int) -> Void)?, _ ctx: Context

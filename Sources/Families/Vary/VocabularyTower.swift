@@ -21,10 +21,9 @@ struct VocabularyTower {
     }
   }
 
-  func picture(_ image: RGBImage) throws(ImageError) -> RGBImage {
+  func picture(_ image: ImageSize) throws(ImageError) -> PicturePlan {
     let side = model.config.imageSize
-    return isBilinear
-      ? try image.resizedBilinear(width: side, height: side) : try image.resized(width: side, height: side, filter: .bicubic)
+    return isBilinear ? try .stretchedLinear(width: side, height: side) : try .stretched(image, width: side, height: side)
   }
 
   /// `[pictures · tokens, outputSize]`. One picture after the other: each is large enough to fill the machine.

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* libpng and libjpeg behind one small interface that Swift can call: their errors leave by longjmp, which must not cross
-   Swift frames, so every call into them stays inside these functions. They never abort, never print, and a decoder
-   that failed only needs to be closed. */
+/* libpng and libjpeg behind one small interface that Swift can call, a row at a time: their errors leave by longjmp, which
+   must not cross Swift frames, so every call into them stays inside these functions. They never abort, never print, make no
+   temporary files, and a decoder that failed only needs to be closed. */
 #ifndef FOVEA_IMAGE_CODECS_H
 #define FOVEA_IMAGE_CODECS_H
 #include <stddef.h>
@@ -11,8 +11,26 @@ typedef enum {
   CODEC_OK = 0,
   CODEC_DAMAGED,    ///< the bytes break the format's rules
   CODEC_TRUNCATED,  ///< the bytes end before the image does
-  CODEC_MEMORY      ///< no memory for the decoder itself
+  CODEC_MEMORY,     ///< no memory for the decoder itself
+  CODEC_STOPPED     ///< `CodecStop` said so
 } CodecStatus;
+
+/// What a header says.
+typedef struct {
+  uint32_t width, height;
+  int passes;       ///< how often each row is read: 1, or 7 for an interlaced PNG
+  int isBuffered;   ///< not 0: the decoder keeps the whole image (JPEG of several scans)
+  uint64_t memory;  ///< bytes the decoder takes for itself, at most
+} CodecFacts;
+
+/// What becomes of transparent pixels: painted on a colour, or as if they were opaque (`drop` not 0).
+typedef struct {
+  int drop;
+  uint8_t colour[3];
+} CodecAlpha;
+
+/// Not 0: stop.
+typedef int (*CodecStop)(void *user);
 
 /// One image being decoded. Opaque; used by one thread at a time.
 typedef struct CodecPNG CodecPNG;
@@ -22,13 +40,22 @@ typedef struct CodecJPEG CodecJPEG;
 CodecPNG *codecPNGOpen(const uint8_t *bytes, size_t count);
 CodecJPEG *codecJPEGOpen(const uint8_t *bytes, size_t count);
 
-/// Reads everything before the pixels and gives the size. To be called once, first.
-CodecStatus codecPNGHeader(CodecPNG *png, uint32_t *width, uint32_t *height);
-CodecStatus codecJPEGHeader(CodecJPEG *jpeg, uint32_t *width, uint32_t *height);
+/// Reads everything before the pixels. To be called once, first.
+CodecStatus codecPNGHeader(CodecPNG *png, CodecFacts *facts);
+CodecStatus codecJPEGHeader(CodecJPEG *jpeg, CodecFacts *facts);
 
-/// Decodes to `height` rows of 3·`width` bytes, one after another. To be called once, after the header.
-CodecStatus codecPNGRead(CodecPNG *png, uint8_t *rgb);
-CodecStatus codecJPEGRead(CodecJPEG *jpeg, uint8_t *rgb);
+/// Prepares the rows; to be called once, after the header. `*pixelBytes`: bytes a pixel has in the rows of codecPNGRow, at
+/// most 4. A JPEG of several scans is read as a whole here, and asks `stop` between rows of blocks.
+CodecStatus codecPNGStart(CodecPNG *png, CodecAlpha alpha, int *pixelBytes);
+CodecStatus codecJPEGStart(CodecJPEG *jpeg, CodecStop stop, void *user);
+
+/// Reads the next row. PNG: `pixelBytes` · width bytes in the file's own colours, each row once a pass, and in every pass into
+/// the memory it was read into before. JPEG: 3 · width bytes of RGB.
+CodecStatus codecPNGRow(CodecPNG *png, uint8_t *row);
+CodecStatus codecJPEGRow(CodecJPEG *jpeg, uint8_t *rgb);
+
+/// Makes 3 · width bytes of RGB from a row that all passes have gone through. The two may be the same memory.
+void codecPNGColours(const CodecPNG *png, const uint8_t *row, uint8_t *rgb);
 
 /// What the library said when a call failed, e.g. "IDAT: CRC error"; valid until the decoder is closed.
 const char *codecPNGMessage(const CodecPNG *png);
@@ -40,5 +67,9 @@ uint8_t *codecPNGEncode(const uint8_t *rgb, uint32_t width, uint32_t height, siz
 /// Frees the decoder. NULL is fine.
 void codecPNGClose(CodecPNG *png);
 void codecJPEGClose(CodecJPEG *jpeg);
+
+/// The text of a tEXt, zTXt or iTXt chunk (`count` bytes: length, type, data and checksum), decompressed where it has to be, in
+/// memory to be freed; NULL when it has none, is damaged, or is longer than a megabyte.
+char *codecPNGText(const uint8_t *chunk, size_t count, size_t *length);
 
 #endif

@@ -12,7 +12,7 @@ from . import _library as c
 from ._errors import ArgumentError, check
 from ._handles import Handle, Owner
 from ._numbers import filled, number, seconds
-from ._pictures import Pixels, picture
+from ._pictures import Pixels, Reading, picture
 from ._work import Progress, Work
 
 if TYPE_CHECKING:
@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     from ._pictures import Image
 
     Images = Union["ImageEmbedding", Image, Sequence[Union["ImageEmbedding", Image]]]
+
+
+#: Codes of fovea_encode_options.
+ORIENTATION_STORED = 2
+ALPHA_COLOUR, ALPHA_DROP = 1, 2
 
 
 @dataclass(frozen=True)
@@ -107,7 +112,8 @@ def encode(
     work: Work,
     image: "Image",
     *,
-    apply_orientation: bool = False,
+    apply_orientation: bool = True,
+    background: Optional[Tuple[int, int, int]] = (255, 255, 255),
     tiles: int = 0,
     deadline: Optional[float] = None,
     progress: Optional[Progress] = None,
@@ -116,12 +122,14 @@ def encode(
     handle = model._handle
     options = filled(
         c.fovea_encode_options,
-        apply_orientation=bool(apply_orientation),
+        orientation=0 if apply_orientation else ORIENTATION_STORED,
+        alpha=ALPHA_DROP if background is None else ALPHA_COLOUR,
+        background=0 if background is None else colour_code(background),
         tiles=tiles,
         deadline_seconds=seconds(deadline),
         progress=work.progress(progress),
     )
-    source = picture(image, bool(apply_orientation))
+    source = picture(image, Reading(bool(apply_orientation), background))
 
     def body() -> ImageEmbedding:
         lib = c.library()
@@ -155,6 +163,13 @@ def embeddings(model: "Model", work: Work, images: "Images", deadline: Optional[
 def remaining(deadline: Optional[float], started: float) -> Optional[float]:
     """What is left of the seconds allowed; never 0, which the library takes for no limit."""
     return None if deadline is None else max(seconds(deadline) - (time.monotonic() - started), 1e-9)
+
+
+def colour_code(colour: Tuple[int, int, int]) -> int:
+    """0xRRGGBB."""
+    if len(colour) != 3 or not all(isinstance(part, int) and 0 <= part <= 255 for part in colour):
+        raise ArgumentError(f"background: three numbers from 0 to 255 are needed, not {colour!r}.")
+    return colour[0] << 16 | colour[1] << 8 | colour[2]
 
 
 def encoded_path(path: Union[str, "os.PathLike[str]"]) -> bytes:

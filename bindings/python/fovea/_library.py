@@ -18,6 +18,7 @@ from ctypes import (
     c_int32,
     c_size_t,
     c_uint8,
+    c_uint32,
     c_uint64,
     c_void_p,
 )
@@ -121,11 +122,13 @@ class fovea_model_info(_Sized):
 class fovea_encode_options(_Sized):
     _fields_ = [
         ("struct_size", c_size_t),
-        ("apply_orientation", c_int32),
+        ("orientation", c_int32),
         ("tiles", c_int32),
         ("deadline_seconds", c_double),
         ("progress", fovea_progress_callback),
         ("progress_user", c_void_p),
+        ("alpha", c_int32),
+        ("background", c_uint32),
     ]
 
 

@@ -213,7 +213,8 @@ class Model(Owner):
         self,
         image: "Image",
         *,
-        apply_orientation: bool = False,
+        apply_orientation: bool = True,
+        background: Optional[Tuple[int, int, int]] = (255, 255, 255),
         tiles: int = 0,
         deadline: Optional[float] = None,
         progress: Optional[Progress] = None,
@@ -222,15 +223,19 @@ class Model(Owner):
 
         image: a path, an open file, the bytes of a file, a data URL, a PIL image, or an array [height, width] or
             [height, width, channels]: uint8, uint16 (its high byte), bool, 0 to 255 of another type, or fractions of 255 where all
-            values of a float array are within 0 to 1. One or two channels are grey, and grey with alpha; what is transparent is
-            painted on white. Files that are neither PNG nor JPEG are read by Pillow, where it is installed.
-        apply_orientation: turn a file's picture upright as its EXIF orientation says (the reference systems do not).
+            values of a float array are within 0 to 1. One or two channels are grey, and grey with alpha. Files that are neither PNG nor JPEG are read by Pillow, where it is installed.
+        apply_orientation: turn the picture of a file or a PIL image upright as its EXIF orientation says (the reference systems do
+            not).
+        background: the colour that transparent pixels are painted on; None takes them for opaque (as PIL's convert("RGB") and
+            the reference systems do).
         tiles: most tiles to cut the image into, for systems that cut on request (GOT-OCR2, trained with up to 6); 0: as usual.
         deadline: seconds allowed, then `DeadlineExceeded`.
         progress: called with steps done and steps in all; a true result stops the work with `Cancelled`.
         """
-        options = {"apply_orientation": apply_orientation, "tiles": tiles, "deadline": deadline, "progress": progress}
-        return encode(self, Work(), image, **options)  # type: ignore[arg-type]
+        return encode(
+            self, Work(), image, apply_orientation=apply_orientation, background=background, tiles=tiles, deadline=deadline,
+            progress=progress,
+        )
 
     def aencode_image(self, image: "Image", **options: Any) -> Awaitable[ImageEmbedding]:
         """`encode_image` for asyncio, on another thread; cancelling the task stops the work."""

@@ -12,6 +12,7 @@ from ._errors import ArgumentError
 _RANGES = {
     ctypes.c_int: (-(2**31), 2**31 - 1),
     ctypes.c_int32: (-(2**31), 2**31 - 1),
+    ctypes.c_uint32: (0, 2**32 - 1),
     ctypes.c_uint64: (0, 2**64 - 1),
     ctypes.c_size_t: (0, 2**64 - 1),
 }

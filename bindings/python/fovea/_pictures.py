@@ -6,7 +6,7 @@ Arrays are [height, width] (grey) or [height, width, 1 to 4] (grey, grey and alp
 uint8: as it is.   bool: black and white.   uint16: its high byte.   Other integers: 0 to 255.
 float: fractions of 255 where all values are within 0 to 1, else 0 to 255, rounded.
 
-Transparent pixels of arrays and PIL images are painted on white.
+Transparent pixels of arrays and PIL images are painted, turned PIL images made upright, as the library does it for files.
 """
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ import binascii
 import io
 import os
 import re
+import struct
 import urllib.parse
-from typing import IO, TYPE_CHECKING, Any, NamedTuple, Optional, Union
+from typing import IO, TYPE_CHECKING, Any, NamedTuple, Optional, Tuple, Union
 
 from ._errors import ArgumentError
 
@@ -37,25 +38,34 @@ class Pixels(NamedTuple):
     height: int
 
 
-def picture(image: Any, upright: bool) -> Any:
+class Reading(NamedTuple):
+    """How pictures are read."""
+
+    #: Whether to turn them as their EXIF orientation says.
+    upright: bool
+    #: What transparent pixels are painted on; None: they count as opaque.
+    background: Optional[Tuple[int, int, int]]
+
+
+def picture(image: Any, reading: Reading) -> Any:
     """`image`, an Image, as a path (str or PathLike), the bytes of a file, or Pixels.
 
-    upright: whether to turn what Pillow reads as its EXIF orientation says; the library does that for what it reads itself.
+    reading: for arrays and for what Pillow reads; the library does the same with what it reads itself.
     """
     if isinstance(image, str) and image[:5].lower() == "data:":
-        return _file(_data_url(image), upright)
+        return _file(_data_url(image), reading)
     if isinstance(image, str) and re.match(r"https?://", image, re.I):
         raise ArgumentError("image: is a web address; nothing is fetched, give the picture's bytes.")
     if isinstance(image, (str, os.PathLike)):
-        return _path(image, upright)
+        return _path(image, reading)
     if isinstance(image, (bytes, bytearray)) or (isinstance(image, memoryview) and image.ndim == 1):
-        return _file(bytes(image), upright)
+        return _file(bytes(image), reading)
     if callable(getattr(image, "read", None)):
-        return _file(_read(image), upright)
+        return _file(_read(image), reading)
     if callable(getattr(image, "convert", None)) and hasattr(image, "mode"):
-        return _pillow(image, upright)
+        return _pillow(image, reading)
     if hasattr(image, "shape"):
-        return _array(image)
+        return _array(image, reading)
     raise TypeError(f"image: a path, bytes, an open file, a PIL image or an array is needed, not {type(image).__name__}")
 
 
@@ -64,22 +74,22 @@ def _is_native(start: bytes) -> bool:
     return start.startswith((b"\x89PNG", b"\xff\xd8"))
 
 
-def _path(path: Any, upright: bool) -> Any:
+def _path(path: Any, reading: Reading) -> Any:
     try:
         with open(path, "rb") as file:
             native = _is_native(file.read(4))
     except (OSError, ValueError):
         return path  # the library says what is wrong
-    return path if native else _by_pillow(path, upright) or path
+    return path if native else _by_pillow(path, reading) or path
 
 
-def _file(data: bytes, upright: bool) -> Union[bytes, Pixels]:
+def _file(data: bytes, reading: Reading) -> Union[bytes, Pixels]:
     if _is_native(data) or not data:
         return data
-    return _by_pillow(io.BytesIO(data), upright) or data
+    return _by_pillow(io.BytesIO(data), reading) or data
 
 
-def _by_pillow(source: Any, upright: bool) -> Optional[Pixels]:
+def _by_pillow(source: Any, reading: Reading) -> Optional[Pixels]:
     """The first picture of a file of another kind; None without Pillow, or where Pillow does not know the file either."""
     try:
         import PIL
@@ -89,7 +99,7 @@ def _by_pillow(source: Any, upright: bool) -> Optional[Pixels]:
     try:
         with PIL.Image.open(source) as opened:
             opened.load()
-            return _pillow(opened, upright)
+            return _pillow(opened, reading)
     except PIL.UnidentifiedImageError:
         return None
     except (OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError) as error:
@@ -129,12 +139,15 @@ def _read(file: Any) -> bytes:
     return bytes(data)
 
 
-def _pillow(image: Any, upright: bool) -> Pixels:
+def _pillow(image: Any, reading: Reading) -> Pixels:
     import PIL.Image
     import PIL.ImageOps
 
-    if upright:
-        image = PIL.ImageOps.exif_transpose(image)
+    if reading.upright:
+        try:
+            image = PIL.ImageOps.exif_transpose(image)
+        except (SyntaxError, ValueError, struct.error):
+            pass  # damaged EXIF turns nothing, as in files
     if image.mode.startswith("I"):  # 16 bits a pixel: the high byte, as for 16-bit RGB
         wide = image.convert("I")
         low, high = wide.getextrema()
@@ -142,15 +155,22 @@ def _pillow(image: Any, upright: bool) -> Pixels:
             raise ArgumentError(f"image: grey values from {low} to {high}, must be of 16 bits.")
         image = (wide.point(lambda v: v * (1 / 256) + 0) if image.mode != "I" or high > 255 else wide).convert("L")
     elif image.mode == "F":
-        return _array(image)
-    if "transparency" in image.info or image.mode in ("RGBA", "LA", "PA", "RGBa", "La"):
+        return _array(image, reading)
+    if reading.background is not None and _has_alpha(image):
         rgba = (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
-        image = PIL.Image.alpha_composite(PIL.Image.new("RGBA", rgba.size, "white"), rgba)
+        image = PIL.Image.new("RGB", rgba.size, reading.background)
+        image.paste(rgba, mask=rgba.getchannel("A"))
     rgb = image.convert("RGB")
     return Pixels(rgb.tobytes(), rgb.size[0], rgb.size[1])
 
 
-def _array(image: Any) -> Pixels:
+def _has_alpha(image: Any) -> bool:
+    if "transparency" in image.info or image.mode in ("RGBA", "LA", "PA", "RGBa", "La"):
+        return True
+    return image.mode == "P" and getattr(image.palette, "mode", "") in ("RGBA", "RGBa")
+
+
+def _array(image: Any, reading: Reading) -> Pixels:
     try:
         import numpy
     except ImportError:
@@ -166,8 +186,10 @@ def _array(image: Any) -> Pixels:
         raise ArgumentError(f"image: the array is empty, {shape}.")
     a = _bytes(a, numpy)
     if a.shape[2] in (2, 4):
-        alpha = a[:, :, -1:].astype(numpy.uint32)
-        a = ((a[:, :, :-1] * alpha + 255 * (255 - alpha) + 127) // 255).astype(numpy.uint8)
+        colours, alpha = a[:, :, :-1], a[:, :, -1:].astype(numpy.uint32)
+        a = numpy.repeat(colours, 3, axis=2) if colours.shape[2] == 1 else colours
+        if reading.background is not None:
+            a = ((a * alpha + numpy.array(reading.background, numpy.uint32) * (255 - alpha) + 127) // 255).astype(numpy.uint8)
     if a.shape[2] == 1:
         a = numpy.repeat(a, 3, axis=2)
     return Pixels(a.tobytes(), a.shape[1], a.shape[0])

@@ -54,6 +54,9 @@ NUMBERS = {
     "double": ctypes.c_double,
     "fovea_status": ctypes.c_int32,
     "fovea_cache_type": ctypes.c_int32,
+    "uint32_t": ctypes.c_uint32,
+    "fovea_orientation": ctypes.c_int32,
+    "fovea_alpha": ctypes.c_int32,
     "fovea_progress_callback": c.fovea_progress_callback,
     "fovea_token_callback": c.fovea_token_callback,
 }

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-import io
-
 import numpy
 import pytest
 
@@ -50,23 +48,6 @@ def test_the_views_cover_the_image(image):
     assert len(views) == 1 or covered.mean() > 0.9
     tokens = [range(v.first_token, v.first_token + v.tokens) for v in views]
     assert sum(len(t) for t in tokens) == len(set().union(*tokens)) <= image.tokens
-
-
-def test_orientation_is_applied_when_asked(model):
-    from PIL import Image
-
-    pixels = numpy.zeros((40, 90, 3), numpy.uint8)
-    pixels[:, :30] = (255, 0, 0)
-    picture = Image.fromarray(pixels)
-    exif = picture.getexif()
-    exif[0x0112] = 6  # stored turned by a quarter
-    stored = io.BytesIO()
-    picture.save(stored, "PNG", exif=exif)
-    turned = numpy.asarray(picture.transpose(Image.Transpose.ROTATE_270))
-    assert numpy.array_equal(
-        model.encode_image(stored.getvalue(), apply_orientation=True).numpy(), model.encode_image(turned).numpy()
-    )
-    assert numpy.array_equal(model.encode_image(stored.getvalue()).numpy(), model.encode_image(pixels).numpy())
 
 
 def test_bad_images_raise(model, tmp_path):

@@ -153,7 +153,7 @@ struct Describer {
   }
 
   private func encode(_ image: RGBImage) throws -> EncodedImage {
-    try EncodedImage(isUpright: false, deadline: 0, progress: { _, _ in }) { options, out in
+    try EncodedImage(deadline: 0, progress: { _, _ in }) { options, out in
       fovea_encode_image_pixels(
         model.handle, image.pixels, Int32(image.width), Int32(image.height), image.stride, options, out)
     }

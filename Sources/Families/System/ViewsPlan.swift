@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+import Images
+
+/// What a system wants to see of an image, from the image's size alone: the pictures to make of it while its rows come in, and how
+/// they are cut into views.
+package struct ViewsPlan {
+  /// Where the pixels of one view come from.
+  package enum Cut {
+    /// A picture as it is; its index.
+    case picture(Int)
+    /// The square of `side` pixels whose top left pixel is (x, y) in picture `of`.
+    case tile(of: Int, x: Int, y: Int, side: Int)
+  }
+
+  package var pictures: [PicturePlan] = []
+  /// In the order the system encodes them.
+  package var cuts: [Cut] = []
+  /// The part of the original image that each view shows.
+  package var areas: [PixelRectangle] = []
+  /// Rows and columns of the tiles among the views; 0 × 0 where the image is not cut.
+  package var rows = 0, columns = 0
+  package let image: ImageSize
+
+  package init(_ image: ImageSize) { self.image = image }
+
+  /// Adds a picture that is one view.
+  mutating func add(_ picture: PicturePlan, area: PixelRectangle) {
+    cuts.append(.picture(pictures.count))
+    pictures.append(picture)
+    areas.append(area)
+  }
+
+  /// Adds a canvas, which shows `area`, cut into rows × columns tiles, row by row.
+  mutating func add(tilesOf canvas: PicturePlan, rows: Int, columns: Int, side: Int, area: PixelRectangle) {
+    for i in 0..<rows * columns {
+      cuts.append(.tile(of: pictures.count, x: i % columns * side, y: i / columns * side, side: side))
+      areas.append(area.cell(i, rows: rows, columns: columns))
+    }
+    pictures.append(canvas)
+    (self.rows, self.columns) = (rows, columns)
+  }
+
+  /// Bytes of all pictures; nil: more than pictures may have.
+  package var pictureBytes: Int? {
+    pictures.reduce(0) { sum, picture in sum.flatMap { sum in picture.pictureBytes.map { sum + $0 } } }
+  }
+}
+
+/// The pictures that a system's `encode` gets for one image, and where they come from.
+package struct ImageViews {
+  /// As the system that planned them cuts and orders them.
+  package let pictures: [RGBImage]
+  package let plan: ViewsPlan
+
+  package var rows: Int { plan.rows }
+  package var columns: Int { plan.columns }
+  package var areas: [PixelRectangle] { plan.areas }
+
+  /// Cuts the plan's pictures, without copying their pixels.
+  package init(_ plan: ViewsPlan, _ made: [RGBImage]) throws(ImageError) {
+    var pictures: [RGBImage] = []
+    for cut in plan.cuts {
+      switch cut {
+      case .picture(let i): pictures.append(made[i])
+      case .tile(let of, let x, let y, let side):
+        pictures.append(try RGBImage(partOf: made[of], x: x, y: y, width: side, height: side))
+      }
+    }
+    self.plan = plan
+    self.pictures = pictures
+  }
+}

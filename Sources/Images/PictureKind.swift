@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// A kind of picture, by what has to be held while it is read.
+package enum PictureKind {
+  case pixels, png, interlacedPNG, jpeg
+  /// Progressive ones, and others of several scans.
+  case scannedJPEG
+
+  /// Bytes that reading a picture takes at most, its file and what becomes of its rows not counted: a bound, for plans made before there
+  /// is a file. `RowSource.workingBytes` says what one picture takes.
+  /// - Parameters:
+  ///   - width, height: pixels as stored, up to the limits of `EncodedRows`.
+  package func workingBytes(width: Int, height: Int) -> Int {
+    // A row as it is stored and one as it is given out.
+    let rows = 4 * width + 3 * width
+    switch self {
+    case .pixels: return 0
+    case .png: return rows + pngBytes(width)
+    case .interlacedPNG: return rows + pngBytes(width) + 4 * width * height
+    case .jpeg: return rows + jpegBytes(width)
+    // Four components at most, 2 bytes a coefficient, whole groups of blocks.
+    case .scannedJPEG: return rows + jpegBytes(width) + 8 * (width + 64) * (height + 64)
+    }
+  }
+
+  private func pngBytes(_ width: Int) -> Int { 16 * width + (128 << 10) }
+
+  /// Of each component 12 groups of up to 4 lines, and 4 lines upsampled.
+  private func jpegBytes(_ width: Int) -> Int { (128 << 10) + 8 * width + 4 * 52 * (width + 64) }
+}

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import Images
+
+/// How the pictures of files are read.
+struct PictureOptions: ParsableArguments {
+  @Flag(help: "Leave images as they are stored instead of turning them as EXIF says.")
+  var asStored = false
+
+  @Option(help: ArgumentHelp("Paint transparent pixels on this colour; white without it.", valueName: "RRGGBB"))
+  var background: String?
+
+  @Flag(help: "Take transparent pixels for opaque, as the reference systems do.")
+  var dropAlpha = false
+
+  func validate() throws {
+    if background != nil, colour == nil { throw ValidationError("--background: six hexadecimal digits are needed, RRGGBB.") }
+    if background != nil, dropAlpha { throw ValidationError("--background and --drop-alpha exclude each other.") }
+  }
+
+  private var colour: RGBColour? {
+    guard let background, background.utf8.count == 6, let value = UInt32(background, radix: 16) else { return nil }
+    return RGBColour(UInt8(value >> 16), UInt8(value >> 8 & 255), UInt8(value & 255))
+  }
+
+  /// How pictures are read, for records.
+  var description: String { "\(asStored ? "as stored" : "upright"), \(dropAlpha ? "alpha dropped" : "on \(background ?? "FFFFFF")")" }
+
+  var decoding: DecodingOptions {
+    DecodingOptions(applyOrientation: !asStored, background: dropAlpha ? nil : colour ?? .white)
+  }
+}
