@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Runtime
+import Schema
 import WeightFile
 
 /// A projector from vision features to the decoder's width: one linear layer (`linear`), or two with an exact GELU
@@ -14,14 +15,9 @@ package struct MLPProjector {
     second = layers == 2 ? try Linear(w["2"], from: outputSize, to: outputSize) : nil
   }
 
-  /// The projector that the file's `projector.kind` names.
-  package init(_ w: Weights, _ m: Metadata, from inputSize: Int, to outputSize: Int) throws(WeightFileError) {
-    let kind = try m.requireString("projector.kind")
-    let isLinear = kind.utf8.elementsEqual("linear".utf8)
-    guard isLinear || kind.utf8.elementsEqual("mlp2x_gelu".utf8) else {
-      throw m.mismatch("projector.kind", found: kind, expected: "linear or mlp2x_gelu")
-    }
-    try self.init(w, from: inputSize, to: outputSize, layers: isLinear ? 1 : 2)
+  /// The projector that the file names.
+  package init(_ w: Weights, _ s: ProjectorSettings, from inputSize: Int, to outputSize: Int) throws(WeightFileError) {
+    try self.init(w, from: inputSize, to: outputSize, layers: s.kind == .linear ? 1 : 2)
   }
 
   /// `[tokens, inputSize]` → `[tokens, outputSize]`.

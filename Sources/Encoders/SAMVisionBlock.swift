@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Runtime
+import Schema
 import WeightFile
 
 /// One block of SAM's image encoder (arXiv:2304.02643 §A; ViTDet, arXiv:2203.16527 §3): pre-norm attention within windows or over the
@@ -16,9 +17,9 @@ struct SAMVisionBlock {
   /// Rows that pass the MLP together, which bounds its memory.
   static var chunk: Int { 1024 }
 
-  init(_ w: Weights, _ c: SAMVisionConfig, isGlobal: Bool) throws(WeightFileError) {
-    norm1 = try LayerNorm(w["norm1"], size: c.hiddenSize, epsilon: c.normEpsilon)
-    norm2 = try LayerNorm(w["norm2"], size: c.hiddenSize, epsilon: c.normEpsilon)
+  init(_ w: Weights, _ c: SAMSettings, isGlobal: Bool) throws(WeightFileError) {
+    norm1 = try LayerNorm(w["norm1"], size: c.hiddenSize, epsilon: Float(c.normEpsilon))
+    norm2 = try LayerNorm(w["norm2"], size: c.hiddenSize, epsilon: Float(c.normEpsilon))
     qkv = try Linear(w["attn.qkv"], from: c.hiddenSize, to: 3 * c.hiddenSize)
     output = try Linear(w["attn.out"], from: c.hiddenSize, to: c.hiddenSize)
     expand = try Linear(w["mlp.expand"], from: c.hiddenSize, to: c.intermediateSize)

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import Runtime
+import Schema
 import WeightFile
 
 /// SAM's image encoder with its neck (arXiv:2304.02643 §A), then two convolutions of stride 2 that leave a sixteenth of the patches
 /// (arXiv:2312.06109 §3.2).
 package struct SAMVisionModel {
-  package let config: SAMVisionConfig
+  package let config: SAMSettings
   let patch: PatchEmbedding
   let position: TensorView  // [grid², hiddenSize]
   let blocks: [SAMVisionBlock]
@@ -14,7 +15,7 @@ package struct SAMVisionModel {
   let norm1, norm2: LayerNorm
   let down1, down2: Convolution3x3  // neckSize → middleSize → outputSize
 
-  package init(_ w: Weights, _ c: SAMVisionConfig) throws(WeightFileError) {
+  package init(_ w: Weights, _ c: SAMSettings) throws(WeightFileError) {
     config = c
     patch = try PatchEmbedding(w["patch"], channels: 3, patchSize: c.patchSize, size: c.hiddenSize)
     position = try w.view("position", rows: c.grid * c.grid, columns: c.hiddenSize)
@@ -22,9 +23,9 @@ package struct SAMVisionModel {
     for i in 0..<c.layers { blocks.append(try SAMVisionBlock(w["layers"][i], c, isGlobal: c.globalLayers.contains(i))) }
     self.blocks = blocks
     reduce = try Linear(w["neck.reduce"], from: c.hiddenSize, to: c.neckSize)
-    norm1 = try LayerNorm(w["neck.norm1"], size: c.neckSize, epsilon: c.normEpsilon)
+    norm1 = try LayerNorm(w["neck.norm1"], size: c.neckSize, epsilon: Float(c.normEpsilon))
     mix = try Convolution3x3(w["neck.mix"], from: c.neckSize, to: c.neckSize)
-    norm2 = try LayerNorm(w["neck.norm2"], size: c.neckSize, epsilon: c.normEpsilon)
+    norm2 = try LayerNorm(w["neck.norm2"], size: c.neckSize, epsilon: Float(c.normEpsilon))
     down1 = try Convolution3x3(w["down1"], from: c.neckSize, to: c.middleSize, stride: 2)
     down2 = try Convolution3x3(w["down2"], from: c.middleSize, to: c.outputSize, stride: 2)
   }
@@ -55,5 +56,14 @@ package struct SAMVisionModel {
     let z = try down2(down1(h, height: c.grid, width: c.grid, ctx), height: half, width: half, ctx)
     copy(z, to: y, ctx)
     return y
+  }
+}
+
+extension SAMSettings {
+  /// Bytes of scratch memory for encoding one image, about: pixels, the residual stream, one block's q|k|v, biases and MLP.
+  package var scratchBytes: Int {
+    let padded = windows * windowSize * windows * windowSize
+    let floats = 3 * imageSize * imageSize + padded * 10 * hiddenSize + SAMVisionBlock.chunk * intermediateSize
+    return floats * MemoryLayout<Float>.stride + (24 << 20)
   }
 }

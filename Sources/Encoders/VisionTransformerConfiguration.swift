@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Runtime
-import WeightFile
+import Schema
 
 /// What distinguishes one pre-norm vision transformer (arXiv:2010.11929) from another. Biases are not listed: a product has one where
 /// the file holds one.
@@ -70,36 +70,13 @@ package struct VisionTransformerConfiguration {
   }
 }
 
-extension VisionTransformerConfiguration {
-  /// Reads what all towers have from the metadata under `scope`. The rest is that of a tower without class token, norms and LayerScale,
-  /// its positions as many as its patches.
-  /// - Parameter side: the key's last part for the side of the input.
-  package init(_ m: Metadata, scope: String, side: String = "imageSize") throws(WeightFileError) {
-    hiddenSize = try m.requireInt("\(scope).hiddenSize", in: 1...16384)
-    intermediateSize = try m.requireInt("\(scope).intermediateSize", in: 1...65536)
-    layers = try m.requireInt("\(scope).layers", in: 1...256)
-    heads = try m.requireDivisor("\(scope).heads", of: hiddenSize, in: 1...1024)
-    imageSize = try m.requireInt("\(scope).\(side)", in: 1...4096)
-    patchSize = try m.requireDivisor("\(scope).patchSize", of: imageSize, in: 1...256)
-    positionSide = imageSize / patchSize
-    normEpsilon = Float(try m.requireDouble("\(scope).normEpsilon"))
-    activation = .gelu
-    classToken = .none
-    (normsInput, normsOutput, hasLayerScale) = (false, false, false)
-    guard hiddenSize / heads <= 256 else {
-      throw m.mismatch("\(scope).heads", found: "\(heads)", expected: "head size of at most 256")
+extension Activation {
+  init(_ name: ActivationName) {
+    switch name {
+    case .quickGELU: self = .quickGELU
+    case .gelu: self = .gelu
+    case .geluTanh: self = .geluTanh
+    case .relu: self = .relu
     }
-  }
-}
-
-extension Metadata {
-  /// The activation that `key` names, spelled as in Hugging Face configurations.
-  package func activation(_ key: String) throws(WeightFileError) -> Activation {
-    let name = try requireString(key)
-    if name.utf8.elementsEqual("quick_gelu".utf8) { return .quickGELU }
-    if name.utf8.elementsEqual("gelu".utf8) { return .gelu }
-    if name.utf8.elementsEqual("gelu_pytorch_tanh".utf8) { return .geluTanh }
-    if name.utf8.elementsEqual("relu".utf8) { return .relu }
-    throw mismatch(key, found: name, expected: "quick_gelu, gelu, gelu_pytorch_tanh or relu")
   }
 }

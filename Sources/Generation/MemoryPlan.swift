@@ -35,10 +35,12 @@ package struct MemoryPlan {
       let store = try WeightStore(planning: file)
       (decodedWeights, mappedWeights) = (store.residentBytes, store.mappedBytes)
       let dry = DryRun(threads: ThreadPool.count(options.threads))
+      let m = file.metadata
+      let (general, settings): (GeneralSettings, DecoderSettings)
       let decoder: Decoder
       do throws(WeightFileError) {
-        let m = file.metadata
-        decoder = try DecoderSettings(m).decoder(store.root["language"], cacheType: CacheType(GeneralSettings(m)))
+        (general, settings) = (try GeneralSettings(m), try DecoderSettings(m))
+        decoder = try settings.decoder(store.root["language"], cacheType: CacheType(general))
       } catch {
         throw .weights(error)
       }
@@ -48,11 +50,10 @@ package struct MemoryPlan {
       let answer = try dry.answer(decoder, cache)
       let (encoding, embedding): (Int, Int)
       do throws(WeightFileError) {
-        let kind = try SystemKind(file.metadata)
-        encoding = try kind.scratchBytes(file.metadata)
+        let kind = try SystemKind.named(general.system, in: m)
+        encoding = try kind.scratchBytes(m, DecoderSizes(settings))
         embedding =
-          try kind.vision(store.root, file.metadata, outputSize: decoder.hiddenSize).maximumTokens * decoder.hiddenSize
-          * MemoryLayout<Float>.stride
+          try kind.build(store.root, m, DecoderSizes(settings)).maximumTokens * decoder.hiddenSize * MemoryLayout<Float>.stride
       } catch { throw .weights(error) }
       scratch = max(answer, encoding) + embedding
       tables =

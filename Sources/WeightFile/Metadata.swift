@@ -2,7 +2,7 @@
 
 /// The typed key → value pairs of a weight file. Checked as a whole when the file is opened; values are decoded when asked for.
 ///
-/// The plain getters give nil for a key that is absent or has another type; the `require…` ones say which in their error.
+/// The getters give nil for a key that is absent or has another type. Settings are read through `Schema`, which tells the two apart.
 package final class Metadata: @unchecked Sendable {
   package let file: String
   private let section: OwnedBytes
@@ -105,31 +105,6 @@ package final class Metadata: @unchecked Sendable {
   package func byteStrings(_ key: String) -> [[UInt8]]? {
     guard let entry = entry(key), entry.kind == .strings || entry.kind == .byteStrings else { return nil }
     return Metadata.items(entry.value) { [UInt8]($0) }
-  }
-
-  package func requireBool(_ key: String) throws(WeightFileError) -> Bool { try require(key, .bool, bool(key)) }
-  /// - Parameter range: what the value must be in; a value outside throws `.metadataOutOfRange`.
-  package func requireInt(_ key: String, in range: ClosedRange<Int> = Int.min...Int.max) throws(WeightFileError) -> Int {
-    let value = try require(key, .int, int(key))
-    guard range.contains(value) else {
-      throw .metadataOutOfRange(file: file, key: key, value: value, low: range.lowerBound, high: range.upperBound)
-    }
-    return value
-  }
-  package func requireDouble(_ key: String) throws(WeightFileError) -> Double { try require(key, .double, double(key)) }
-  package func requireString(_ key: String) throws(WeightFileError) -> String { try require(key, .string, string(key)) }
-  package func requireBytes(_ key: String) throws(WeightFileError) -> [UInt8] { try require(key, .bytes, bytes(key)) }
-  package func requireInts(_ key: String) throws(WeightFileError) -> [Int] { try require(key, .ints, ints(key)) }
-  package func requireDoubles(_ key: String) throws(WeightFileError) -> [Double] { try require(key, .doubles, doubles(key)) }
-  package func requireStrings(_ key: String) throws(WeightFileError) -> [String] { try require(key, .strings, strings(key)) }
-  package func requireByteStrings(_ key: String) throws(WeightFileError) -> [[UInt8]] {
-    try require(key, .byteStrings, byteStrings(key))
-  }
-
-  private func require<T>(_ key: String, _ kind: MetadataValue.Kind, _ value: T?) throws(WeightFileError) -> T {
-    if let value { return value }
-    guard let found = entry(key) else { throw .missingMetadata(file: file, key: key) }
-    throw .wrongMetadataType(file: file, key: key, expected: kind.name, found: found.kind.name)
   }
 
   private func entry(_ key: String) -> Entry? {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Families
 import Foundation
 import Schema
 import Testing
@@ -9,12 +10,7 @@ enum KeyTable {
   /// Settings with the systems whose files have them; none: every file.
   static let parts: [(systems: [String], keys: [Key])] = [
     ([], GeneralSettings().keys()), ([], DecoderSettings().keys()), ([], PromptSettings().keys()), ([], TokenizerSettings().keys()),
-    (["llava"], LLaVASettings().keys()), (["llava_next"], LLaVANeXTSettings().keys()),
-    (["hires_llava"], HiResLLaVASettings().keys()), (["monkey"], MonkeySettings().keys()),
-    (["text_monkey"], TextMonkeySettings().keys()), (["vary"], VarySettings().keys()), (["got"], GOTSettings().keys()),
-    (["ferret"], FerretSettings(.none).keys()), (["ferret_ui"], FerretSettings(.shared).keys()),
-    (["ferret_v2"], FerretSettings(.own).keys()),
-  ]
+  ] + SystemKind.all.map { ([$0.name.description], $0.keys()) }
 
   /// One line for each key, by name; a second where it means something else in another system.
   static func text() -> String {

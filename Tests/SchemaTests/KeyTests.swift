@@ -125,6 +125,15 @@ import WeightFile
     #expect(Set(declared().map(\.name)).subtracting(names) == [])
   }
 
+  @Test func messagesSayFileKeyAndRange() throws {
+    var settings = LlamaSettings()
+    let error = #expect(throws: WeightFileError.self) { try settings.read(metadata([("language.hiddenSize", .int(0))])) }
+    #expect(error?.description.hasSuffix(".fovea: metadata language.hiddenSize is 0, not in 1 … 65536") == true)
+    settings.heads = 2000
+    let refused = #expect(throws: WeightFileError.self) { _ = try settings.entries(file: "config.json") }
+    #expect(refused?.description == "config.json: metadata language.heads is 2000, not in 1 … 1024")
+  }
+
   private func wrongValues(_ key: Key, _ value: MetadataValue) -> [MetadataValue] {
     var wrong: [MetadataValue] = [key.kind == .bytes ? .int(1) : .bytes([1])]
     switch (value, key.limits) {

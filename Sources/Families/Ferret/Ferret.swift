@@ -2,13 +2,14 @@
 import Encoders
 import Images
 import Runtime
+import Schema
 import WeightFile
 
 /// Ferret (arXiv:2310.07704), Ferret-UI (arXiv:2404.05719) and Ferret-v2 (arXiv:2404.07973): a stretched view of the whole image through
 /// CLIP; the stretched image cut into the tiles of the best fitting grid, each through its own encoder and projector (DINOv2 in
 /// Ferret-v2, the same CLIP in Ferret-UI, no tiles in Ferret); and a map that fuses both, from which regions are read. Tokens: the whole
 /// view, then the tiles as one big map, row by row, nothing between.
-package final class Ferret: VisionSystem {
+package final class Ferret: DescribedSystem {
   /// What encodes the tiles.
   enum Local {
     case none
@@ -27,43 +28,31 @@ package final class Ferret: VisionSystem {
   /// True: regions are read from projected features, false: from the encoders'.
   let mapIsProjected: Bool
 
-  package init(_ w: Weights, _ m: Metadata, _ kind: SystemKind, outputSize: Int) throws(WeightFileError) {
-    let c = try VisionTransformerConfiguration.clip(m, scope: "vision")
-    guard c.classToken == .dropped else {
-      throw m.mismatch("vision.dropClass", found: "false", expected: "true: regions need a square map of patches")
-    }
-    vision = try VisionTransformer(w["vision"], c)
-    projector = try MLPProjector(w["projector"], m, from: c.hiddenSize, to: outputSize)
-    statistics = try Normalisation(m)
-    mapIsProjected = m.bool("region.projected") ?? false
-    sampler = try RegionSampler(
-      w["region"], m, featureSize: mapIsProjected ? outputSize : c.hiddenSize, outputSize: outputSize)
-    switch kind {
-    case .ferretV2:
-      let d = try VisionTransformerConfiguration.dinov2(m, scope: "local")
-      guard mapIsProjected || d.hiddenSize == c.hiddenSize else {
-        throw m.mismatch("local.hiddenSize", found: "\(d.hiddenSize)", expected: "\(c.hiddenSize), as the whole view's: their features are added")
-      }
+  package init(_ w: Weights, _ s: FerretSettings) throws(WeightFileError) {
+    let size = s.decoder.hiddenSize
+    vision = try VisionTransformer(w["vision"], VisionTransformerConfiguration(s.vision))
+    projector = try MLPProjector(w["projector"], s.projector, from: s.vision.hiddenSize, to: size)
+    statistics = Normalisation(s.statistics)
+    mapIsProjected = s.region.isProjected
+    sampler = try RegionSampler(w["region"], s.region, featureSize: s.featureSize, outputSize: size)
+    switch s.tiles {
+    case .none: local = .none
+    case .shared: local = .shared
+    case .own:
       local = .own(
-        try VisionTransformer(w["local"], d), try MLPProjector(w["localProjector"], m, from: d.hiddenSize, to: outputSize),
-        try Normalisation(m, scope: "local"))
-    case .ferretUI: local = .shared
-    default: local = .none
+        try VisionTransformer(w["local"], VisionTransformerConfiguration(s.local)),
+        try MLPProjector(w["localProjector"], s.projector, from: s.local.hiddenSize, to: size), Normalisation(s.localStatistics))
     }
-    pinpoints = kind == .ferret ? [] : try AnyResolution.pinpoints(m, side: Self.tileSide(m, kind))
+    pinpoints = AnyResolution.sizes(s.pinpoints)
   }
 
-  private static func tileSide(_ m: Metadata, _ kind: SystemKind) throws(WeightFileError) -> Int {
-    kind == .ferretV2 ? try VisionTransformerConfiguration.dinov2(m, scope: "local").imageSize : try VisionTransformerConfiguration.clip(m, scope: "vision").imageSize
-  }
-
-  static func scratchBytes(_ m: Metadata, _ kind: SystemKind) throws(WeightFileError) -> Int {
-    let c = try VisionTransformerConfiguration.clip(m, scope: "vision")
-    guard kind != .ferret else { return c.scratchBytes(views: 1) }
-    let side = try tileSide(m, kind)
-    let tiles = try AnyResolution.pinpoints(m, side: side).map { ($0.width / side) * ($0.height / side) }.max() ?? 0
-    guard kind == .ferretV2 else { return c.scratchBytes(views: 1 + tiles) }
-    return max(c.scratchBytes(views: 1), try VisionTransformerConfiguration.dinov2(m, scope: "local").scratchBytes(views: tiles))
+  package static func scratchBytes(_ s: FerretSettings) -> Int {
+    let c = VisionTransformerConfiguration(s.vision)
+    switch s.tiles {
+    case .none: return c.scratchBytes(views: 1)
+    case .shared: return c.scratchBytes(views: 1 + s.pinpoints.mostTiles)
+    case .own: return max(c.scratchBytes(views: 1), VisionTransformerConfiguration(s.local).scratchBytes(views: s.pinpoints.mostTiles))
+    }
   }
 
   package var regionEncoder: (any RegionEncoder)? { sampler }

@@ -2,6 +2,7 @@
 import Encoders
 import Regions
 import Runtime
+import Schema
 import WeightFile
 
 /// Ferret's spatial-aware visual sampler (arXiv:2310.07704 §3.2): 512 points of a region, thinned in two stages in which each anchor
@@ -29,13 +30,14 @@ package final class RegionSampler: RegionEncoder {
   package let featureSize: Int
   /// True: the map is read with x and y exchanged, as the published checkpoints were trained.
   let isTransposed: Bool
+  package let token: [UInt8]
   /// True: an anchor takes the mean of its neighbours, else the greatest of each channel.
   let takesMean: Bool
 
   /// - Parameters:
   ///   - w: scope with `stages.0`, `stages.1`, `flatten` and `output`.
   ///   - featureSize: channels of the map that regions are read from.
-  package init(_ w: Weights, _ m: Metadata, featureSize: Int, outputSize: Int) throws(WeightFileError) {
+  package init(_ w: Weights, _ s: RegionSamplerSettings, featureSize: Int, outputSize: Int) throws(WeightFileError) {
     var stages: [Stage] = []
     for i in 0..<2 {
       let stage = w["stages"][i]
@@ -49,12 +51,9 @@ package final class RegionSampler: RegionEncoder {
     flatten = try Linear(w["flatten"], from: 32 * featureSize, to: featureSize)
     output = try Linear(w["output"], from: featureSize, to: outputSize)
     self.featureSize = featureSize
-    isTransposed = m.bool("region.transposed") ?? true
-    let pooling = m.string("region.pooling") ?? "max"
-    takesMean = pooling.utf8.elementsEqual("mean".utf8)
-    guard takesMean || pooling.utf8.elementsEqual("max".utf8) else {
-      throw m.mismatch("region.pooling", found: pooling, expected: "max or mean")
-    }
+    isTransposed = s.isTransposed
+    takesMean = s.pooling == .mean
+    token = Array(s.token.utf8)
   }
 
   /// - Returns: `[1, outputSize]`.

@@ -2,22 +2,23 @@
 import Encoders
 import Images
 import Runtime
+import Schema
 import WeightFile
 
 /// GOT-OCR2 (arXiv:2409.01704): the vocabulary network of a page squashed to a square, or on request of the tiles that it is stretched
 /// over and then of the whole page again; all of them between one start and one end vector.
-package final class GOTOCR2: VisionSystem {
+package final class GOTOCR2: DescribedSystem {
   let vocabulary: VocabularyTower
   let projector: Linear
   let marks: ImageMarks
 
-  package init(_ w: Weights, _ m: Metadata, outputSize: Int) throws(WeightFileError) {
-    vocabulary = try VocabularyTower(w, m)
-    projector = try Linear(w["projector.vocabulary"], from: vocabulary.model.config.outputSize, to: outputSize)
-    marks = try ImageMarks(w, m, size: outputSize)
+  package init(_ w: Weights, _ s: GOTSettings) throws(WeightFileError) {
+    vocabulary = try VocabularyTower(w, s.vocabulary)
+    projector = try Linear(w["projector.vocabulary"], from: s.vocabulary.outputSize, to: s.decoder.hiddenSize)
+    marks = try ImageMarks(w, s.marks, size: s.decoder.hiddenSize)
   }
 
-  static func scratchBytes(_ m: Metadata) throws(WeightFileError) -> Int { try SAMVisionConfig(m, scope: "vocabulary").scratchBytes }
+  package static func scratchBytes(_ s: GOTSettings) -> Int { s.vocabulary.scratchBytes }
 
   package var maximumTokens: Int { vocabulary.model.config.tokens + 2 }
 

@@ -2,12 +2,13 @@
 import Encoders
 import Images
 import Runtime
+import Schema
 import WeightFile
 
 /// HiRes-LLaVA (arXiv:2407.08706): a small view of the whole image and up to `maxSlices` slices through one CLIP, slices
 /// joined by SliceRestore adapters, each view compressed by the Self-Mining Sampler; learned separators stand after the
 /// whole view, between slices and at the end of each row of slices.
-package final class HiResLLaVA: VisionSystem {
+package final class HiResLLaVA: DescribedSystem {
   let vision: VisionTransformer
   let restore: SliceRestoreLayers?
   let sampler: SelfMiningSampler
@@ -21,29 +22,24 @@ package final class HiResLLaVA: VisionSystem {
   /// True: the whole view passes the adapters too, as a one-slice image of its own.
   let restoresWhole: Bool
 
-  package init(_ w: Weights, _ m: Metadata, outputSize: Int) throws(WeightFileError) {
-    let c = try VisionTransformerConfiguration.clip(m, scope: "vision")
-    guard c.classToken == .dropped else {
-      throw m.mismatch("vision.dropClass", found: "false", expected: "true: the sampler needs a square map of patches")
-    }
+  package init(_ w: Weights, _ s: HiResLLaVASettings) throws(WeightFileError) {
+    let (c, size) = (VisionTransformerConfiguration(s.vision), s.decoder.hiddenSize)
     vision = try VisionTransformer(w["vision"], c)
-    restore = try SliceRestoreConfig.read(m, hiddenSize: c.hiddenSize).map { (config) throws(WeightFileError) in
-      try SliceRestoreLayers(w["vision.layers"], config, hiddenSize: c.hiddenSize, blocks: c.layers)
-    }
-    sampler = try SelfMiningSampler(w["sampler"], m, hiddenSize: c.hiddenSize, outputSize: outputSize, side: c.grid)
-    afterWhole = try w["separator"].row("global", count: outputSize)
-    betweenSlices = try w["separator"].row("slice", count: outputSize)
-    afterRow = try w["separator"].row("row", count: outputSize)
-    statistics = try Normalisation(m)
-    maxSlices = try m.requireInt("hires.maxSlices", in: 1...1024)
-    quadruples = m.bool("hires.quadruple") ?? false
-    padColour = try RGBColour(m)
-    stretches = (m.string("hires.fit") ?? "pad").utf8.elementsEqual("stretch".utf8)
-    restoresWhole = m.bool("hires.restoreOnLowResolution") ?? false
+    restore = s.restore.layers.isEmpty ? nil : try SliceRestoreLayers(w["vision.layers"], s.restore, hiddenSize: c.hiddenSize, blocks: c.layers)
+    sampler = try SelfMiningSampler(w["sampler"], s.sampler, hiddenSize: c.hiddenSize, outputSize: size)
+    afterWhole = try w["separator"].row("global", count: size)
+    betweenSlices = try w["separator"].row("slice", count: size)
+    afterRow = try w["separator"].row("row", count: size)
+    statistics = Normalisation(s.statistics)
+    maxSlices = s.maxSlices
+    quadruples = s.quadruple
+    padColour = RGBColour(s.padding)
+    stretches = s.fit == .stretch
+    restoresWhole = s.restoreOnLowResolution
   }
 
-  static func scratchBytes(_ m: Metadata) throws(WeightFileError) -> Int {
-    try VisionTransformerConfiguration.clip(m, scope: "vision").scratchBytes(views: 1 + m.requireInt("hires.maxSlices", in: 1...1024))
+  package static func scratchBytes(_ s: HiResLLaVASettings) -> Int {
+    VisionTransformerConfiguration(s.vision).scratchBytes(views: 1 + s.maxSlices)
   }
 
   private var tokensPerView: Int { sampler.tokens(side: vision.config.grid) }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Encoders
 import Runtime
+import Schema
 import WeightFile
 
 /// HiRes-LLaVA's Self-Mining Sampler (arXiv:2407.08706 §3.3): each token is an average-pooled cell of the feature map that
@@ -15,7 +16,7 @@ struct SelfMiningSampler {
   /// True: a token sees only its own cell; false: the whole view.
   let isLocal: Bool
 
-  init(_ w: Weights, _ m: Metadata, hiddenSize: Int, outputSize: Int, side: Int) throws(WeightFileError) {
+  init(_ w: Weights, _ s: SelfMiningSettings, hiddenSize: Int, outputSize: Int) throws(WeightFileError) {
     normQuery = try LayerNorm(w["normQuery"], size: hiddenSize, epsilon: 1e-5)
     normKeyValue = try LayerNorm(w["normKeyValue"], size: hiddenSize, epsilon: 1e-5)
     normOutput = try LayerNorm(w["normOutput"], size: hiddenSize, epsilon: 1e-5)
@@ -23,12 +24,9 @@ struct SelfMiningSampler {
     keyValue = try Linear(w["attn.kv"], from: hiddenSize, to: 2 * hiddenSize)
     output = try Linear(w["attn.out"], from: hiddenSize, to: hiddenSize)
     projector = try MLPProjector(w["mlp"], from: hiddenSize, to: outputSize, layers: 2)
-    heads = try m.requireDivisor("hires.samplerHeads", of: hiddenSize, in: 1...1024)
-    kernel = try m.requireDivisor("hires.samplerKernel", of: side, in: 1...64)
-    isLocal = m.bool("hires.samplerLocal") ?? false
-    guard hiddenSize / heads <= 256 else {
-      throw m.mismatch("hires.samplerHeads", found: "\(heads)", expected: "head size of at most 256")
-    }
+    heads = s.heads
+    kernel = s.kernel
+    isLocal = s.isLocal
   }
 
   /// Tokens of one view with `side × side` patches.

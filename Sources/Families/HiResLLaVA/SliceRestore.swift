@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Runtime
+import Schema
 import WeightFile
 
 /// SliceRestore adapter (arXiv:2407.08706 §3.2): merges the slices of an image into one map, lets neighbours across slice
@@ -9,17 +10,22 @@ struct SliceRestore {
   let local: DepthwiseConvolution3x3
   let qkv, output: Linear  // hiddenSize → 3·hiddenSize (q | k | v); hiddenSize → hiddenSize
   let heads, headSize: Int
-  let input: SliceRestoreConfig.Input
-  let down: SliceRestoreConfig.Down
+  let input: Input
+  let down: Down
 
-  init(_ w: Weights, _ c: SliceRestoreConfig, hiddenSize: Int) throws(WeightFileError) {
+  /// What the adapter reads: the block's normed input, its raw input, or its attention's output.
+  enum Input { case normed, residual, attended }
+  /// Size of the map that global attention sees.
+  enum Down { case grid(rows: Int, columns: Int), ratio(Int) }
+
+  init(_ w: Weights, _ c: SliceRestoreSettings, hiddenSize: Int) throws(WeightFileError) {
     local = try DepthwiseConvolution3x3(w["local"], channels: hiddenSize)
     qkv = try Linear(w["attn.qkv"], from: hiddenSize, to: 3 * hiddenSize)
     output = try Linear(w["attn.out"], from: hiddenSize, to: hiddenSize)
     heads = c.heads
     headSize = hiddenSize / c.heads
-    input = c.input
-    down = c.down
+    input = c.place == .sequential ? .attended : c.source == .residual ? .residual : .normed
+    down = c.downRatio.map { .ratio($0) } ?? .grid(rows: c.down[0], columns: c.down[1])
   }
 
   /// - Parameters:

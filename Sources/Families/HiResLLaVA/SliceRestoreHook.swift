@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Encoders
 import Runtime
+import Schema
 import WeightFile
 
 /// The SliceRestore adapters of a tower by block.
@@ -10,7 +11,7 @@ struct SliceRestoreLayers {
   /// - Parameters:
   ///   - w: scope of the tower's blocks; each holds its adapter as `restore`.
   ///   - blocks: how many the tower has; adapters of later ones are left out.
-  init(_ w: Weights, _ c: SliceRestoreConfig, hiddenSize: Int, blocks: Int) throws(WeightFileError) {
+  init(_ w: Weights, _ c: SliceRestoreSettings, hiddenSize: Int, blocks: Int) throws(WeightFileError) {
     var adapters: [SliceRestore?] = []
     for i in 0..<blocks {
       adapters.append(c.layers.contains(i) ? try SliceRestore(w[i]["restore"], c, hiddenSize: hiddenSize) : nil)

@@ -2,23 +2,24 @@
 import Encoders
 import Images
 import Runtime
+import Schema
 import WeightFile
 
 /// LLaVA-1.5 (arXiv:2310.03744): one square view through CLIP, a projector of one or two layers, no separators.
-package final class LLaVA: VisionSystem {
+package final class LLaVA: DescribedSystem {
   let vision: VisionTransformer
   let projector: MLPProjector
   let statistics: Normalisation
   let fit: SquareFit
 
-  package init(_ w: Weights, _ m: Metadata, outputSize: Int) throws(WeightFileError) {
-    vision = try VisionTransformer(w["vision"], VisionTransformerConfiguration.clip(m, scope: "vision"))
-    projector = try MLPProjector(w["projector"], m, from: vision.config.hiddenSize, to: outputSize)
-    statistics = try Normalisation(m)
-    fit = try SquareFit(m)
+  package init(_ w: Weights, _ s: LLaVASettings) throws(WeightFileError) {
+    vision = try VisionTransformer(w["vision"], VisionTransformerConfiguration(s.vision))
+    projector = try MLPProjector(w["projector"], s.projector, from: s.vision.hiddenSize, to: s.decoder.hiddenSize)
+    statistics = Normalisation(s.statistics)
+    fit = SquareFit(s.fit)
   }
 
-  static func scratchBytes(_ m: Metadata) throws(WeightFileError) -> Int { try VisionTransformerConfiguration.clip(m, scope: "vision").scratchBytes(views: 1) }
+  package static func scratchBytes(_ s: LLaVASettings) -> Int { VisionTransformerConfiguration(s.vision).scratchBytes(views: 1) }
 
   package var maximumTokens: Int { vision.config.tokensPerView }
 

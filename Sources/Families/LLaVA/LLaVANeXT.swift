@@ -2,11 +2,12 @@
 import Encoders
 import Images
 import Runtime
+import Schema
 import WeightFile
 
 /// LLaVA-NeXT (LLaVA-1.6): a stretched view of the whole image, then the tiles of the best fitting grid as one big map
 /// without its padding, a learned newline vector after each of its rows ("spatial_unpad").
-package final class LLaVANeXT: VisionSystem {
+package final class LLaVANeXT: DescribedSystem {
   let vision: VisionTransformer
   let projector: MLPProjector
   let newline: TensorView  // [1, outputSize]
@@ -14,22 +15,16 @@ package final class LLaVANeXT: VisionSystem {
   /// Candidate sizes in pixels, in the checkpoint's order.
   let pinpoints: [AnyResolution.Size]
 
-  package init(_ w: Weights, _ m: Metadata, outputSize: Int) throws(WeightFileError) {
-    let c = try VisionTransformerConfiguration.clip(m, scope: "vision")
-    guard c.classToken == .dropped else {
-      throw m.mismatch("vision.dropClass", found: "false", expected: "true: tiles need a square map of patches")
-    }
-    vision = try VisionTransformer(w["vision"], c)
-    projector = try MLPProjector(w["projector"], m, from: c.hiddenSize, to: outputSize)
-    newline = try w.row("imageNewline", count: outputSize)
-    statistics = try Normalisation(m)
-    pinpoints = try AnyResolution.pinpoints(m, side: c.imageSize)
+  package init(_ w: Weights, _ s: LLaVANeXTSettings) throws(WeightFileError) {
+    vision = try VisionTransformer(w["vision"], VisionTransformerConfiguration(s.vision))
+    projector = try MLPProjector(w["projector"], s.projector, from: s.vision.hiddenSize, to: s.decoder.hiddenSize)
+    newline = try w.row("imageNewline", count: s.decoder.hiddenSize)
+    statistics = Normalisation(s.statistics)
+    pinpoints = AnyResolution.sizes(s.pinpoints)
   }
 
-  static func scratchBytes(_ m: Metadata) throws(WeightFileError) -> Int {
-    let c = try VisionTransformerConfiguration.clip(m, scope: "vision")
-    let tiles = try AnyResolution.pinpoints(m, side: c.imageSize).map { ($0.width / c.imageSize) * ($0.height / c.imageSize) }
-    return c.scratchBytes(views: 1 + (tiles.max() ?? 0))
+  package static func scratchBytes(_ s: LLaVANeXTSettings) -> Int {
+    VisionTransformerConfiguration(s.vision).scratchBytes(views: 1 + s.pinpoints.mostTiles)
   }
 
   package var maximumTokens: Int {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Runtime
+import Schema
 import WeightFile
 
 /// TextMonkey's shifted window attention (arXiv:2403.04473 §3.1, after Swin, arXiv:2103.14030): tiles that the tower sees apart meet in
@@ -16,14 +17,14 @@ struct CrossWindowAttention {
   let windows: Windows
 
   /// - Parameter grid: side of the merged map in patches.
-  init(_ w: Weights, _ c: CrossWindowConfig, hiddenSize: Int, grid: Int) throws(WeightFileError) {
+  init(_ w: Weights, _ c: CrossWindowSettings, hiddenSize: Int, grid: Int) throws(WeightFileError) {
     windows = Windows(grid: grid, side: c.side, shift: c.shift)
     // Without shapes the errors of Linear and table name the missing tensors.
     let size = w["down"].shape("weight")?.first ?? 1
     position = try w.view("position", rows: grid * grid, columns: hiddenSize)
     down = try Linear(w["down"], from: hiddenSize, to: size)
-    norm1 = try LayerNorm(w["norm1"], size: size, epsilon: c.normEpsilon)
-    norm2 = try LayerNorm(w["norm2"], size: size, epsilon: c.normEpsilon)
+    norm1 = try LayerNorm(w["norm1"], size: size, epsilon: 1e-5)
+    norm2 = try LayerNorm(w["norm2"], size: size, epsilon: 1e-5)
     qkv = try Linear(w["attn.qkv"], from: size, to: 3 * size)
     output = try Linear(w["attn.out"], from: size, to: size)
     let differences = (2 * c.side - 1) * (2 * c.side - 1)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Runtime
+import Schema
 import WeightFile
 
 /// The cross-window modules of a tower, each before its block, and the map of all tiles that they work on.
@@ -8,7 +9,7 @@ struct CrossWindows {
   private let layout: TileLayout
 
   /// - Parameter w: scope with the modules by number, in the order of `windows.layers`.
-  init(_ w: Weights, _ windows: CrossWindowConfig, _ layout: TileLayout, hiddenSize: Int) throws(WeightFileError) {
+  init(_ w: Weights, _ windows: CrossWindowSettings, _ layout: TileLayout, hiddenSize: Int) throws(WeightFileError) {
     self.layout = layout
     var modules: [(layer: Int, module: CrossWindowAttention)] = []
     for (i, layer) in windows.layers.enumerated() {

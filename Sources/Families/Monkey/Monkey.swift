@@ -2,12 +2,13 @@
 import Encoders
 import Images
 import Runtime
+import Schema
 import WeightFile
 
 /// Monkey (arXiv:2311.06607): the image stretched over a canvas of rows × columns tiles, each through Qwen-VL's tower with adapters
 /// of its own; then the whole image, reduced to one tile, without adapters. Each view becomes the resampler's queries; a start and
 /// an end vector stand around them.
-package final class Monkey: VisionSystem {
+package final class Monkey: DescribedSystem {
   let vision: VisionTransformer
   let layout: TileLayout
   let hook: TileHook
@@ -15,23 +16,21 @@ package final class Monkey: VisionSystem {
   let marks: ImageMarks
   let statistics: Normalisation
 
-  package init(_ w: Weights, _ m: Metadata, outputSize: Int) throws(WeightFileError) {
-    let c = try VisionTransformerConfiguration.qwenVL(m, scope: "vision")
+  package init(_ w: Weights, _ s: MonkeySettings) throws(WeightFileError) {
+    let c = VisionTransformerConfiguration(s.vision)
     vision = try VisionTransformer(w["vision"], c)
-    layout = try TileLayout(m, c)
+    layout = TileLayout(s)
     hook = try TileHook(w["vision.layers"], c, layout)
-    resampler = try QueryResampler(w["resampler"], m, c, outputSize: outputSize)
-    marks = try ImageMarks(w, m, size: outputSize)
-    statistics = try Normalisation(m)
+    resampler = try QueryResampler(w["resampler"], s.resampler, c)
+    marks = try ImageMarks(w, s.marks, size: s.decoder.hiddenSize)
+    statistics = Normalisation(s.statistics)
   }
 
-  static func scratchBytes(_ m: Metadata) throws(WeightFileError) -> Int {
-    let c = try VisionTransformerConfiguration.qwenVL(m, scope: "vision")
-    let tiles = try TileLayout(m, c).tiles
-    let size = try m.requireInt("language.hiddenSize", in: 1...65536)
-    let views = tiles + 1
+  package static func scratchBytes(_ s: MonkeySettings) -> Int {
+    let c = VisionTransformerConfiguration(s.vision)
+    let views = s.tiles + 1
     return 3 * views * c.imageSize * c.imageSize * 4 + views * c.patches * c.hiddenSize * 4
-      + max(c.scratchBytes(views: views), QueryResampler.scratchBytes(c, outputSize: size, views: views))
+      + max(c.scratchBytes(views: views), QueryResampler.scratchBytes(c, outputSize: s.decoder.hiddenSize, views: views))
   }
 
   package var maximumTokens: Int { (layout.tiles + 1) * resampler.queries + 2 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Encoders
 import Runtime
+import Schema
 import WeightFile
 
 /// Qwen-VL's position-aware adapter (arXiv:2308.12966 §2.1): learned queries look once at all patches of a view, with two-dimensional
@@ -17,14 +18,9 @@ struct QueryResampler {
   let attentionQuery, attentionKey, attentionValue, attentionOutput: Linear  // outputSize → outputSize
   let projection: Linear  // outputSize → outputSize
 
-  init(_ w: Weights, _ m: Metadata, _ c: VisionTransformerConfiguration, outputSize: Int) throws(WeightFileError) {
-    side = try m.requireInt("resampler.side", in: 1...256)
-    queries = side * side
-    grid = c.grid
-    heads = try m.requireDivisor("resampler.heads", of: outputSize, in: 1...1024)
-    guard outputSize / heads <= 256 else {
-      throw m.mismatch("resampler.heads", found: "\(heads)", expected: "head size of at most 256")
-    }
+  init(_ w: Weights, _ s: QueryResamplerSettings, _ c: VisionTransformerConfiguration) throws(WeightFileError) {
+    let outputSize = s.outputSize
+    (side, queries, heads, grid) = (s.side, s.queries, s.heads, c.grid)
     self.outputSize = outputSize
     query = try w.view("query", rows: queries, columns: outputSize)
     position = PositionTable(try w.view("position", rows: queries, columns: outputSize), side: side)

@@ -2,11 +2,12 @@
 import Encoders
 import Images
 import Runtime
+import Schema
 import WeightFile
 
 /// TextMonkey (arXiv:2403.04473): Monkey's tiles meet in shifted windows inside the tower; of all their tokens the distinctive ones
 /// are kept; the view of the whole image stands behind them.
-package final class TextMonkey: VisionSystem {
+package final class TextMonkey: DescribedSystem {
   let vision: VisionTransformer
   let layout: TileLayout
   let hook: TileHook
@@ -17,27 +18,23 @@ package final class TextMonkey: VisionSystem {
   /// False: the view of the whole image is left out.
   let seesWhole: Bool
 
-  package init(_ w: Weights, _ m: Metadata, outputSize: Int) throws(WeightFileError) {
-    let c = try VisionTransformerConfiguration.qwenVL(m, scope: "vision")
-    let layout = try TileLayout(m, c)
+  package init(_ w: Weights, _ s: TextMonkeySettings) throws(WeightFileError) {
+    let (c, size) = (VisionTransformerConfiguration(s.monkey.vision), s.decoder.hiddenSize)
+    let layout = TileLayout(s.monkey)
     self.layout = layout
     vision = try VisionTransformer(w["vision"], c)
-    let windows = try CrossWindowConfig.read(m, c, layout).map { (config) throws(WeightFileError) in
-      try CrossWindows(w["vision.windows"], config, layout, hiddenSize: c.hiddenSize)
-    }
+    let windows = s.windows.layers.isEmpty ? nil : try CrossWindows(w["vision.windows"], s.windows, layout, hiddenSize: c.hiddenSize)
     hook = try TileHook(w["vision.layers"], c, layout, windows: windows)
-    resampler = try QueryResampler(w["resampler"], m, c, outputSize: outputSize)
-    tokenResampler =
-      m.value("monkey.keptTokens") == nil ? nil : try TokenResampler(w["tokenResampler"], m, hiddenSize: outputSize)
-    marks = try ImageMarks(w, m, size: outputSize)
-    statistics = try Normalisation(m)
-    seesWhole = m.bool("monkey.seesWhole") ?? true
+    resampler = try QueryResampler(w["resampler"], s.monkey.resampler, c)
+    tokenResampler = s.tokens.kept == nil ? nil : try TokenResampler(w["tokenResampler"], s.tokens, hiddenSize: size)
+    marks = try ImageMarks(w, s.monkey.marks, size: size)
+    statistics = Normalisation(s.monkey.statistics)
+    seesWhole = s.seesWhole
   }
 
-  static func scratchBytes(_ m: Metadata) throws(WeightFileError) -> Int {
-    let c = try VisionTransformerConfiguration.qwenVL(m, scope: "vision")
+  package static func scratchBytes(_ s: TextMonkeySettings) -> Int {
     // The merged map and its copy with positions.
-    return try Monkey.scratchBytes(m) + 2 * TileLayout(m, c).tiles * c.patches * c.hiddenSize * MemoryLayout<Float>.stride
+    Monkey.scratchBytes(s.monkey) + 2 * s.monkey.tiles * s.monkey.vision.patches * s.monkey.vision.hiddenSize * MemoryLayout<Float>.stride
   }
 
   private var tileTokens: Int {

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-import Encoders
-import WeightFile
+import Schema
 
-/// The tiles that an image is cut into, and which adapters they have; read from the `monkey.*` metadata.
+/// The tiles that an image is cut into, and which adapters they have; as `MonkeySettings` says it.
 struct TileLayout {
   let rows, columns: Int
   /// Side of a tile in pixels, and in patches.
@@ -15,14 +14,9 @@ struct TileLayout {
   /// Patches of a tile.
   var patches: Int { grid * grid }
 
-  init(_ m: Metadata, _ c: VisionTransformerConfiguration) throws(WeightFileError) {
-    (side, grid) = (c.imageSize, c.grid)
-    rows = try m.requireInt("monkey.rows", in: 1...16)
-    columns = try m.requireInt("monkey.columns", in: 1...16)
-    adapterSets = try m.requireInt("monkey.adapterSets", in: 0...256)
-    guard adapterSets <= 1 || adapterSets >= rows * columns else {
-      throw m.mismatch("monkey.adapterSets", found: "\(adapterSets)", expected: "0, 1, or one for each of \(rows * columns) tiles")
-    }
+  init(_ s: MonkeySettings) {
+    (side, grid) = (s.vision.imageSize, s.vision.grid)
+    (rows, columns, adapterSets) = (s.rows, s.columns, s.adapterSets)
   }
 
   /// The adapter set of a view, nil where there is none.

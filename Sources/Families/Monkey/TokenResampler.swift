@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Runtime
+import Schema
 import WeightFile
 
 /// TextMonkey's token resampler (arXiv:2403.04473 §3.2): of all tiles' tokens those are kept that resemble no later one, and they look
@@ -14,13 +15,11 @@ struct TokenResampler {
   let scale: Float
   let heads: Int
 
-  init(_ w: Weights, _ m: Metadata, hiddenSize: Int) throws(WeightFileError) {
-    kept = try m.requireInt("monkey.keptTokens", in: 1...1_048_576)
+  init(_ w: Weights, _ s: TokenResamplerSettings, hiddenSize: Int) throws(WeightFileError) {
+    kept = s.kept ?? 0
     let size = w["down"].shape("weight")?.first ?? 1
-    heads = try m.requireDivisor("monkey.tokenHeads", of: size, in: 1...1024)
-    guard size / heads <= 256 else {
-      throw m.mismatch("monkey.tokenHeads", found: "\(heads)", expected: "head size of at most 256")
-    }
+    heads = s.heads
+    try s.check(width: size, file: w.store.file.name)
     down = try Linear(w["down"], from: hiddenSize, to: size)
     normMedia = try LayerNorm(w["normMedia"], size: size, epsilon: 1e-5)
     normLatents = try LayerNorm(w["normLatents"], size: size, epsilon: 1e-5)

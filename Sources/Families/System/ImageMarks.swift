@@ -8,13 +8,6 @@ struct ImageMarks {
   private let embedding: Embedding
   private let ids: [Int32]
 
-  init(_ w: Weights, _ m: Metadata, size: Int) throws(WeightFileError) {
-    var settings = ImageMarkSettings()
-    settings.vocabSize = try DecoderSettings(m).vocabSize
-    try settings.read(m)
-    try self.init(w, settings, size: size)
-  }
-
   /// - Parameters:
   ///   - w: the file's root.
   ///   - size: the decoder's `hiddenSize`.

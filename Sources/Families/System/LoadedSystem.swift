@@ -30,10 +30,10 @@ package struct LoadedSystem {
     let text: TokenizerSettings
     do {
       general = try GeneralSettings(m)
-      let language = w["language"]
-      decoder = try DecoderSettings(m).decoder(language, cacheType: CacheType(general))
+      let (language, settings) = (w["language"], try DecoderSettings(m))
+      decoder = try settings.decoder(language, cacheType: CacheType(general))
       visionIsQuantized = w.isQuantized(outside: language)
-      vision = try SystemKind(m).vision(w, m, outputSize: decoder.hiddenSize)
+      vision = try SystemKind.named(general.system, in: m).build(w, m, DecoderSizes(settings))
       prompt = try PromptSettings(m)
       text = try TokenizerSettings(m)
     } catch { throw FoveaError(error) }
@@ -49,7 +49,7 @@ package struct LoadedSystem {
     }
     endIds = text.endIds.map { Int32($0) }
     beginId = text.bos.flatMap { text.addBos && $0 < vocabulary ? Int32($0) : nil }
-    regionMarks = try RegionMarks(prompt.coordinates, m, tokenizer, hasVectors: vision.regionEncoder != nil)
+    regionMarks = try RegionMarks(prompt.coordinates, vision.regionEncoder, tokenizer)
     imageId = template.splitsText ? nil : tokenizer.id(of: PromptTemplate.imageMark)
     if !template.splitsText, imageId == nil {
       throw FoveaError.system("tokenizer", "no <image> token, but prompt.imageTokenSplitsText is false")

@@ -2,13 +2,8 @@
 import Images
 import Runtime
 import Schema
-import WeightFile
 
 extension Normalisation {
-  init(_ m: Metadata, scope: String = NormalisationSettings.scope) throws(WeightFileError) {
-    self.init(try NormalisationSettings(m, scope: scope))
-  }
-
   /// The statistics that an encoder was trained with.
   init(_ s: NormalisationSettings) { self.init(mean: (s.mean[0], s.mean[1], s.mean[2]), std: (s.std[0], s.std[1], s.std[2])) }
 

@@ -5,6 +5,8 @@ import Runtime
 
 /// Makes vectors of regions. Immutable and shared by threads.
 package protocol RegionEncoder: AnyObject {
+  /// The token of the vocabulary that stands where a region's vector goes.
+  var token: [UInt8] { get }
   /// Channels of the map that it reads.
   var featureSize: Int { get }
   /// Points that each of its stages gets; a region begins with the first number.

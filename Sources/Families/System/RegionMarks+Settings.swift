@@ -2,13 +2,12 @@
 import Regions
 import Schema
 import Tokenizers
-import WeightFile
 
 extension RegionMarks {
   /// - Parameters:
   ///   - choice: what the file says; where it is silent, Qwen's if the vocabulary has its marks, else there are none.
-  ///   - hasVectors: regions become vectors, which stand in for the token `region.token`, by default `<region_fea>`.
-  init?(_ choice: PromptSettings.Coordinates?, _ m: Metadata, _ tokenizer: Tokenizer, hasVectors: Bool) throws(FoveaError) {
+  ///   - encoder: makes vectors of regions, which its token stands for; nil: there are none.
+  init?(_ choice: PromptSettings.Coordinates?, _ encoder: (any RegionEncoder)?, _ tokenizer: Tokenizer) throws(FoveaError) {
     let form: CoordinateForm
     switch choice {
     case .ferret: form = .ferret
@@ -17,16 +16,17 @@ extension RegionMarks {
       guard tokenizer.id(of: Array("<box>".utf8)) != nil, tokenizer.id(of: Array("</box>".utf8)) != nil else { return nil }
       form = .qwen
     }
-    self.init(form, token: hasVectors ? try RegionToken(m, tokenizer) : nil)
+    var token: RegionToken?
+    if let encoder { token = try RegionToken(encoder.token, tokenizer) }
+    self.init(form, token: token)
   }
 }
 
 extension RegionToken {
-  fileprivate init(_ m: Metadata, _ tokenizer: Tokenizer) throws(FoveaError) {
-    let name = m.string("region.token") ?? "<region_fea>"
-    guard !name.utf8.isEmpty, let id = tokenizer.id(of: Array(name.utf8)) else {
-      throw FoveaError.system("tokenizer", "no \(name) token, but the file has a region sampler")
+  fileprivate init(_ text: [UInt8], _ tokenizer: Tokenizer) throws(FoveaError) {
+    guard !text.isEmpty, let id = tokenizer.id(of: text) else {
+      throw FoveaError.system("tokenizer", "no \(String(decoding: text, as: UTF8.self)) token, but the file has a region sampler")
     }
-    self.init(text: Array(name.utf8), id: id)
+    self.init(text: text, id: id)
   }
 }

@@ -2,7 +2,6 @@
 import Images
 import Runtime
 import Schema
-import WeightFile
 
 /// How one image becomes one square picture.
 enum SquareFit {
@@ -12,8 +11,6 @@ enum SquareFit {
   case crop
   /// Both sides resized, the aspect ratio ignored.
   case stretch
-
-  init(_ m: Metadata) throws(WeightFileError) { self.init(try SquareFitSettings(m)) }
 
   init(_ s: SquareFitSettings) {
     switch s.fit {
@@ -47,7 +44,5 @@ enum SquareFit {
 }
 
 extension RGBColour {
-  init(_ m: Metadata) throws(WeightFileError) { self.init(try PadSettings(m)) }
-
   init(_ s: PadSettings) { self.init(UInt8(s.colour[0]), UInt8(s.colour[1]), UInt8(s.colour[2])) }
 }

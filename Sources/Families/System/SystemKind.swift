@@ -1,65 +1,67 @@
 // SPDX-License-Identifier: Apache-2.0
-import Encoders
 import Runtime
 import Schema
 import WeightFile
 
-/// The systems that a weight file can hold, named by `general.system`.
-package enum SystemKind: CaseIterable {
-  case hiResLLaVA, llava, llavaNeXT, monkey, textMonkey, vary, got
-  case ferret, ferretUI, ferretV2
+/// A vision system that is built from one structure of settings.
+package protocol DescribedSystem: VisionSystem, SendableMetatype {
+  associatedtype Description: VisionSettings
 
-  package var name: StaticString {
-    switch self {
-    case .hiResLLaVA: "hires_llava"
-    case .llava: "llava"
-    case .llavaNeXT: "llava_next"
-    case .monkey: "monkey"
-    case .textMonkey: "text_monkey"
-    case .vary: "vary"
-    case .got: "got"
-    case .ferret: "ferret"
-    case .ferretUI: "ferret_ui"
-    case .ferretV2: "ferret_v2"
-    }
-  }
+  /// - Parameter w: the file's root.
+  init(_ w: Weights, _ s: Description) throws(WeightFileError)
 
-  package init(_ m: Metadata) throws(WeightFileError) {
-    let name = try GeneralSettings(m).system
-    for kind in Self.allCases where name.utf8.elementsEqual(kind.name.description.utf8) {
-      self = kind
-      return
-    }
-    var known = ""
-    for kind in Self.allCases { known += (known.isEmpty ? "" : ", ") + kind.name.description }
-    throw m.mismatch("general.system", found: name, expected: known)
-  }
+  /// Bytes of scratch memory for encoding the largest image, about.
+  static func scratchBytes(_ s: Description) -> Int
+}
 
-  /// The seeing half, its output rows of `outputSize`.
-  package func vision(_ w: Weights, _ m: Metadata, outputSize: Int) throws(WeightFileError) -> VisionSystem {
-    switch self {
-    case .hiResLLaVA: try HiResLLaVA(w, m, outputSize: outputSize)
-    case .llava: try LLaVA(w, m, outputSize: outputSize)
-    case .llavaNeXT: try LLaVANeXT(w, m, outputSize: outputSize)
-    case .monkey: try Monkey(w, m, outputSize: outputSize)
-    case .textMonkey: try TextMonkey(w, m, outputSize: outputSize)
-    case .vary: try Vary(w, m, outputSize: outputSize)
-    case .got: try GOTOCR2(w, m, outputSize: outputSize)
-    case .ferret, .ferretUI, .ferretV2: try Ferret(w, m, self, outputSize: outputSize)
-    }
-  }
-
+/// A kind of system that a weight file can hold, named by `GeneralSettings.system`.
+package struct SystemKind: Sendable {
+  package let name: StaticString
+  /// The keys that its vision system reads.
+  package let keys: @Sendable () -> [Key]
+  /// The vision system over the file's root.
+  package let build: @Sendable (Weights, Metadata, DecoderSizes) throws(WeightFileError) -> VisionSystem
   /// Bytes of scratch memory for encoding the largest image, about, from the metadata alone.
-  package func scratchBytes(_ m: Metadata) throws(WeightFileError) -> Int {
-    switch self {
-    case .hiResLLaVA: try HiResLLaVA.scratchBytes(m)
-    case .llava: try LLaVA.scratchBytes(m)
-    case .llavaNeXT: try LLaVANeXT.scratchBytes(m)
-    case .monkey: try Monkey.scratchBytes(m)
-    case .textMonkey: try TextMonkey.scratchBytes(m)
-    case .vary: try Vary.scratchBytes(m)
-    case .got: try GOTOCR2.scratchBytes(m)
-    case .ferret, .ferretUI, .ferretV2: try Ferret.scratchBytes(m, self)
-    }
+  package let scratchBytes: @Sendable (Metadata, DecoderSizes) throws(WeightFileError) -> Int
+
+  /// Every system that this version knows.
+  package static let all: [SystemKind] = [
+    SystemKind("hires_llava", HiResLLaVA.self),
+    SystemKind("llava", LLaVA.self),
+    SystemKind("llava_next", LLaVANeXT.self),
+    SystemKind("monkey", Monkey.self),
+    SystemKind("text_monkey", TextMonkey.self),
+    SystemKind("vary", Vary.self),
+    SystemKind("got", GOTOCR2.self),
+    SystemKind("ferret", Ferret.self) { FerretSettings(.none) },
+    SystemKind("ferret_ui", Ferret.self) { FerretSettings(.shared) },
+    SystemKind("ferret_v2", Ferret.self) { FerretSettings(.own) },
+  ]
+
+  /// - Parameter blank: settings before anything is read, where the name says more than the file.
+  private init<System: DescribedSystem>(
+    _ name: StaticString, _ system: System.Type, blank: @escaping @Sendable () -> System.Description = { System.Description() }
+  ) {
+    self.name = name
+    keys = { blank().keys() }
+    build = { (w, m, decoder) throws(WeightFileError) in try System(w, Self.read(blank(), m, decoder)) }
+    scratchBytes = { (m, decoder) throws(WeightFileError) in System.scratchBytes(try Self.read(blank(), m, decoder)) }
+  }
+
+  private static func read<Description: VisionSettings>(
+    _ blank: Description, _ m: Metadata, _ decoder: DecoderSizes
+  ) throws(WeightFileError) -> Description {
+    var settings = blank
+    settings.decoder = decoder
+    try settings.read(m)
+    return settings
+  }
+
+  /// The kind that a file names.
+  package static func named(_ name: String, in m: Metadata) throws(WeightFileError) -> SystemKind {
+    for kind in all where name.utf8.elementsEqual(kind.name.description.utf8) { return kind }
+    var known = ""
+    for kind in all { known += (known.isEmpty ? "" : ", ") + kind.name.description }
+    throw GeneralSettings.unknownSystem(name, known: known, file: m.file)
   }
 }

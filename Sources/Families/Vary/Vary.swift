@@ -2,11 +2,12 @@
 import Encoders
 import Images
 import Runtime
+import Schema
 import WeightFile
 
 /// Vary (arXiv:2312.06109; Vary-toy, arXiv:2401.12503): the vocabulary network, alone (Vary-tiny) or beside CLIP, whose tokens of the
 /// same place stand in front along the channels. A start and an end vector stand around them.
-package final class Vary: VisionSystem {
+package final class Vary: DescribedSystem {
   let vocabulary: VocabularyTower
   let projector: Linear
   let clip: SecondTower?
@@ -20,32 +21,24 @@ package final class Vary: VisionSystem {
     let fit: SquareFit
   }
 
-  package init(_ w: Weights, _ m: Metadata, outputSize: Int) throws(WeightFileError) {
-    vocabulary = try VocabularyTower(w, m)
-    let c = vocabulary.model.config
-    marks = try ImageMarks(w, m, size: outputSize)
-    guard try Self.hasCLIP(m) else {
+  package init(_ w: Weights, _ s: VarySettings) throws(WeightFileError) {
+    vocabulary = try VocabularyTower(w, s.vocabulary)
+    let size = s.decoder.hiddenSize
+    marks = try ImageMarks(w, s.marks, size: size)
+    projector = try Linear(w["projector.vocabulary"], from: s.vocabulary.outputSize, to: s.hasCLIP ? size / 2 : size)
+    guard s.hasCLIP else {
       clip = nil
-      projector = try Linear(w["projector.vocabulary"], from: c.outputSize, to: outputSize)
       return
     }
-    let v = try VisionTransformerConfiguration.clip(m, scope: "vision")
-    guard v.tokensPerView == c.tokens else {
-      throw m.mismatch("vision.imageSize", found: "\(v.tokensPerView) tokens", expected: "\(c.tokens), as the vocabulary network gives")
-    }
-    guard outputSize % 2 == 0 else { throw m.mismatch("language.hiddenSize", found: "\(outputSize)", expected: "an even number") }
     clip = SecondTower(
-      model: try VisionTransformer(w["vision"], v),
-      projector: try Linear(w["projector.vision"], from: v.hiddenSize, to: outputSize / 2), statistics: try Normalisation(m),
-      fit: try SquareFit(m))
-    projector = try Linear(w["projector.vocabulary"], from: c.outputSize, to: outputSize / 2)
+      model: try VisionTransformer(w["vision"], VisionTransformerConfiguration(s.vision)),
+      projector: try Linear(w["projector.vision"], from: s.vision.hiddenSize, to: size / 2), statistics: Normalisation(s.statistics),
+      fit: SquareFit(s.fit))
   }
 
-  private static func hasCLIP(_ m: Metadata) throws(WeightFileError) -> Bool { try m.requireBool("vary.hasCLIP") }
-
-  static func scratchBytes(_ m: Metadata) throws(WeightFileError) -> Int {
-    let one = try SAMVisionConfig(m, scope: "vocabulary").scratchBytes
-    return try hasCLIP(m) ? max(one, VisionTransformerConfiguration.clip(m, scope: "vision").scratchBytes(views: 1)) : one
+  package static func scratchBytes(_ s: VarySettings) -> Int {
+    let one = s.vocabulary.scratchBytes
+    return s.hasCLIP ? max(one, VisionTransformerConfiguration(s.vision).scratchBytes(views: 1)) : one
   }
 
   package var maximumTokens: Int { vocabulary.model.config.tokens + 2 }

@@ -2,6 +2,7 @@
 import Encoders
 import Images
 import Runtime
+import Schema
 import WeightFile
 
 /// Vary's vocabulary network with its preprocessing, which differs between checkpoints: both sides squashed to the input's size,
@@ -11,14 +12,10 @@ struct VocabularyTower {
   let statistics: Normalisation
   let isBilinear: Bool
 
-  init(_ w: Weights, _ m: Metadata) throws(WeightFileError) {
-    model = try SAMVisionModel(w["vocabulary"], SAMVisionConfig(m, scope: "vocabulary"))
-    statistics = try Normalisation(m, scope: "vocabulary")
-    let name = try m.requireString("vocabulary.resize")
-    isBilinear = name.utf8.elementsEqual("bilinear".utf8)
-    guard isBilinear || name.utf8.elementsEqual("bicubic".utf8) else {
-      throw m.mismatch("vocabulary.resize", found: name, expected: "bicubic or bilinear")
-    }
+  init(_ w: Weights, _ s: SAMSettings) throws(WeightFileError) {
+    model = try SAMVisionModel(w["vocabulary"], s)
+    statistics = Normalisation(s.statistics)
+    isBilinear = s.resize == .bilinear
   }
 
   func picture(_ image: ImageSize) throws(ImageError) -> PicturePlan {

@@ -68,4 +68,12 @@ package struct TokenResamplerSettings: Settings {
       "tokenHeads", &heads, in: 1...1024, when: .when(kept != nil, "there is `monkey.keptTokens`"),
       "Heads of the resampler's attention; they divide its width into 256 or less.")
   }
+
+  /// Checks the heads against the width, which is that of the resampler's tensors.
+  package func check(width: Int, file: String) throws(WeightFileError) {
+    guard width % heads == 0, width / heads <= 256 else {
+      throw .metadataMismatch(
+        file: file, key: "\(Self.scope).tokenHeads", found: "\(heads)", expected: "a divisor of \(width) that makes heads of at most 256")
+    }
+  }
 }

@@ -4,6 +4,7 @@ import WeightFile
 /// One function for each type of value. A default is the value of an absent key; it is written nevertheless, so that a file says
 /// everything. Optional values are written where there are any.
 extension Fields {
+  @inline(never)
   package mutating func bool(
     _ name: StaticString, _ value: inout Bool, default fallback: Bool? = nil, when condition: Condition = .always,
     _ meaning: StaticString
@@ -12,6 +13,7 @@ extension Fields {
     if case .value(.bool(let x)) = found { value = x }
   }
 
+  @inline(never)
   package mutating func int(
     _ name: StaticString, _ value: inout Int, in range: ClosedRange<Int>, default fallback: Int? = nil,
     when condition: Condition = .always, _ meaning: StaticString
@@ -22,6 +24,7 @@ extension Fields {
   }
 
   /// nil: absent.
+  @inline(never)
   package mutating func int(
     _ name: StaticString, _ value: inout Int?, in range: ClosedRange<Int>, when condition: Condition = .always, _ meaning: StaticString
   ) throws(WeightFileError) {
@@ -33,6 +36,7 @@ extension Fields {
   }
 
   /// An integer that divides `whole` without rest.
+  @inline(never)
   package mutating func divisor(
     _ name: StaticString, _ value: inout Int, of whole: Int, in range: ClosedRange<Int>, when condition: Condition = .always,
     _ meaning: StaticString
@@ -42,6 +46,7 @@ extension Fields {
     try check(whole % value == 0, name, found: "\(value)", expected: "a divisor of \(whole)")
   }
 
+  @inline(never)
   package mutating func double(
     _ name: StaticString, _ value: inout Double, in range: ClosedRange<Double>, default fallback: Double? = nil,
     when condition: Condition = .always, _ meaning: StaticString
@@ -51,6 +56,7 @@ extension Fields {
     if case .value(.double(let x)) = found { value = x }
   }
 
+  @inline(never)
   package mutating func string(
     _ name: StaticString, _ value: inout String, default fallback: String? = nil, when condition: Condition = .always,
     _ meaning: StaticString
@@ -60,6 +66,7 @@ extension Fields {
     if case .value(.string(let x)) = found { value = x }
   }
 
+  @inline(never)
   package mutating func choice<Choice: Spelled>(
     _ name: StaticString, _ value: inout Choice, default fallback: Choice? = nil, when condition: Condition = .always,
     _ meaning: StaticString
@@ -71,6 +78,7 @@ extension Fields {
   }
 
   /// nil: absent.
+  @inline(never)
   package mutating func choice<Choice: Spelled>(
     _ name: StaticString, _ value: inout Choice?, when condition: Condition = .always, _ meaning: StaticString
   ) throws(WeightFileError) {
@@ -89,6 +97,7 @@ extension Fields {
   /// - Parameters:
   ///   - range: of each number.
   ///   - isOptional: absent means empty.
+  @inline(never)
   package mutating func ints(
     _ name: StaticString, _ value: inout [Int], in range: ClosedRange<Int>, count: ClosedRange<Int>? = nil, isOptional: Bool = false,
     when condition: Condition = .always, _ meaning: StaticString
@@ -103,6 +112,7 @@ extension Fields {
     }
   }
 
+  @inline(never)
   package mutating func doubles(
     _ name: StaticString, _ value: inout [Double], in range: ClosedRange<Double>, count: ClosedRange<Int>? = nil,
     when condition: Condition = .always, _ meaning: StaticString
@@ -112,6 +122,7 @@ extension Fields {
   }
 
   /// Bytes; absent means empty.
+  @inline(never)
   package mutating func bytes(
     _ name: StaticString, _ value: inout [UInt8], when condition: Condition = .always, _ meaning: StaticString
   ) throws(WeightFileError) {
@@ -124,6 +135,7 @@ extension Fields {
 
   /// Texts as UTF-8; byte strings are read too.
   /// - Parameter isOptional: absent means empty.
+  @inline(never)
   package mutating func texts(
     _ name: StaticString, _ value: inout [[UInt8]], isOptional: Bool = false, when condition: Condition = .always,
     _ meaning: StaticString
@@ -134,6 +146,7 @@ extension Fields {
   }
 
   /// nil: absent.
+  @inline(never)
   package mutating func texts(
     _ name: StaticString, _ value: inout [[UInt8]]?, when condition: Condition = .always, _ meaning: StaticString
   ) throws(WeightFileError) {
@@ -147,6 +160,7 @@ extension Fields {
   }
 
   /// Strings of any bytes; texts are read too.
+  @inline(never)
   package mutating func byteStrings(
     _ name: StaticString, _ value: inout [[UInt8]], isOptional: Bool = false, when condition: Condition = .always,
     _ meaning: StaticString

@@ -68,6 +68,7 @@ package struct Fields {
 
   /// Reads, writes or lists one key.
   /// - Parameter current: what to write; nil: nothing.
+  @inline(never)
   mutating func field(
     _ name: StaticString, _ kind: MetadataValue.Kind, _ presence: Key.Presence, _ limits: Key.Limits, count: ClosedRange<Int>? = nil,
     _ condition: Condition, _ meaning: StaticString, current: MetadataValue?

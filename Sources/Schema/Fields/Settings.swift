@@ -3,7 +3,7 @@ import WeightFile
 
 /// One part of a weight file's metadata. `visit` declares each key once: by that declaration the converter writes, the library reads,
 /// and `FORMAT.md` lists.
-package protocol Settings {
+package protocol Settings: SendableMetatype {
   /// What the part's keys begin with, up to their last dot, where nothing else is said.
   static var scope: String { get }
 

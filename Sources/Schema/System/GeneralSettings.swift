@@ -19,6 +19,11 @@ package struct GeneralSettings: Settings {
     try f.string("type", &type, default: "", "What most weights are: `f32`, `f16`, `int8` or `int4`. With `f32`, keys and values are kept as f32 too.")
   }
 
+  /// The error for a system that is none of `known`.
+  package static func unknownSystem(_ name: String, known: String, file: String) -> WeightFileError {
+    .metadataMismatch(file: file, key: "\(scope).system", found: name, expected: known)
+  }
+
   /// Whether the weights are exact.
   package var isFloat32: Bool { type.utf8.elementsEqual("f32".utf8) }
 }
