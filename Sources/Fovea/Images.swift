@@ -80,17 +80,17 @@ private func decodingOptions(_ c: fovea_encode_options, room: Int?) throws(Fovea
   switch Int(c.orientation) {
   case FOVEA_ORIENTATION_DEFAULT, FOVEA_ORIENTATION_UPRIGHT: break
   case FOVEA_ORIENTATION_STORED: options.applyOrientation = false
-  default: throw .argument("options.orientation: is \(c.orientation), must be one of FOVEA_ORIENTATION_…")
+  default: throw .argument("options.orientation", "is \(c.orientation), must be one of FOVEA_ORIENTATION_…")
   }
   switch Int(c.alpha) {
   case FOVEA_ALPHA_WHITE: break
   case FOVEA_ALPHA_COLOUR:
-    guard c.background <= 0xFF_FFFF else { throw .argument("options.background: is \(c.background), must be 0xRRGGBB.") }
+    guard c.background <= 0xFF_FFFF else { throw .argument("options.background", "is \(c.background), must be 0xRRGGBB.") }
     options.background = RGBColour(
       UInt8(truncatingIfNeeded: c.background >> 16), UInt8(truncatingIfNeeded: c.background >> 8),
       UInt8(truncatingIfNeeded: c.background))
   case FOVEA_ALPHA_DROP: options.background = nil
-  default: throw .argument("options.alpha: is \(c.alpha), must be one of FOVEA_ALPHA_…")
+  default: throw .argument("options.alpha", "is \(c.alpha), must be one of FOVEA_ALPHA_…")
   }
   return options
 }
