@@ -8,7 +8,7 @@ extension GroundedPlace {
   ///   - ids: the answer.
   ///   - logProbabilities: one for each id.
   ///   - image: the image that its coordinates count in.
-  static func places(
+  package static func places(
     in ids: [Int32], _ logProbabilities: [Float], _ system: LoadedSystem, _ image: ImageEmbedding
   ) -> [GroundedPlace] {
     guard let form = system.regionMarks?.form else { return [] }

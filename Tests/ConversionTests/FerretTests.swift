@@ -136,17 +136,21 @@ import WeightFile
     let c = try Case("ferret_v1")
     let system = c.model.system
     let ids = try c.model.tokenize(Array("Yes: a red car [100, 150, 300, 200] on it.".utf8))
-    var reader = try #require(PlaceReader(system))
     var logits = [Float](repeating: 0, count: system.decoder.vocabSize)
-    for id in ids {
-      // The chosen token has e times the weight of every other.
-      for i in logits.indices { logits[i] = i == Int(id) ? 1 : 0 }
-      logits.withUnsafeMutableBufferPointer { reader.observe($0) }
-      reader.append(id)
+    var scratch = [Float](repeating: 0, count: 2 * logits.count)
+    let found = scratch.withUnsafeMutableBufferPointer { scratch in
+      let reader = LogProbabilities(KernelTable.best(), scratch: scratch)
+      for id in ids {
+        // The chosen token has e times the weight of every other.
+        for i in logits.indices { logits[i] = i == Int(id) ? 1 : 0 }
+        logits.withUnsafeMutableBufferPointer { reader.observe($0) }
+        reader.append(id)
+      }
+      return reader.values
     }
     let each = 1 - log(exp(1) + Double(logits.count - 1))
-    #expect(reader.logProbabilities.allSatisfy { abs(Double($0) - each) < 1e-5 })
-    let places = reader.places(ids, in: c.image)
+    #expect(found.allSatisfy { abs(Double($0) - each) < 1e-5 })
+    let places = GroundedPlace.places(in: ids, found, system, c.image)
     #expect(places.count == 1)
     let place = try #require(places.first)
     #expect(String(decoding: place.phrase, as: UTF8.self) == "a red car")

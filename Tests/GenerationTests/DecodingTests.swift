@@ -58,7 +58,7 @@ import Testing
     return (decoding.finish { _, _ in true }, passes)
   }
 
-  private func greedy() -> Sampler { Sampler(GenerateOptions(), KernelTable.choose(), scratch: .init(start: nil, count: 0)) }
+  private func greedy() -> Sampler { Sampler(GenerateOptions(), KernelTable.best(), scratch: .init(start: nil, count: 0)) }
 
   @Test func draftsSavePassesAndChangeNothing() throws {
     let tiny = try TinyModel()

@@ -15,7 +15,7 @@ import Testing
       var o = GenerateOptions()
       change(&o)
       scratch = .allocate(capacity: vocabulary)
-      sampler = Sampler(o, KernelTable.choose(), scratch: scratch)
+      sampler = Sampler(o, KernelTable.best(), scratch: scratch)
     }
 
     deinit { scratch.deallocate() }
