@@ -79,7 +79,7 @@ final class ByteSource {
 private func tooShort(_ fd: Int32, _ size: Int, _ name: String) -> WeightFileError {
   guard size > 0, let bytes = OwnedBytes(size) else { return .truncated(file: name, expected: Format.headerSize, found: size) }
   do throws(WeightFileError) { try readFully(fd, at: 0, count: size, into: bytes.base, name: name) } catch { return error }
-  guard let found = foreignFileKind(UnsafeRawBufferPointer(start: bytes.base, count: size)) else {
+  guard let found = ForeignFile(UnsafeRawBufferPointer(start: bytes.base, count: size))?.insteadOfWeightFile else {
     return .truncated(file: name, expected: Format.headerSize, found: size)
   }
   return .wrongMagic(file: name, found: found)

@@ -1,41 +1,83 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What a file that is no weight file is by its first bytes, for messages: "a GGUF model". Nil for what is not known.
-func foreignFileKind(_ bytes: UnsafeRawBufferPointer) -> StaticString? {
-  func begins(_ text: StaticString, at offset: Int = 0) -> Bool {
-    guard offset + text.utf8CodeUnitCount <= bytes.count else { return false }
-    return text.withUTF8Buffer { bytes[offset..<offset + $0.count].elementsEqual($0) }
-  }
-  func begins(bytes expected: [UInt8]) -> Bool { bytes.starts(with: expected) }
+/// What a file is by its first bytes that stands where another was expected.
+package enum ForeignFile {
+  case empty, gitLFSPointer, html, gguf, weightFile, safetensors, zip, pickle, program, picture, gzip, zstd, json
 
-  if bytes.isEmpty { return "an empty file" }
-  if begins("version https://git-lfs.github.com/") { return "a Git LFS pointer; the file itself is still to be fetched with git lfs pull" }
-  if begins("GGUF") { return "a GGUF model; convert the original checkpoint" }
-  if begins("PK\u{3}\u{4}") { return "a zip archive, as PyTorch saves checkpoints; make a weight file with fovea convert" }
-  // safetensors: the header's length in 8 bytes, then JSON.
-  if bytes.count > 9, bytes[8] == UInt8(ascii: "{"), bytes[6] == 0, bytes[7] == 0 {
-    return "a safetensors file; make a weight file with fovea convert"
-  }
-  // A pickle of protocol 2 or later, as PyTorch saved before 1.6.
-  if begins(bytes: [0x80, 2]) || begins(bytes: [0x80, 3]) || begins(bytes: [0x80, 4]) {
-    return "a pickle, as PyTorch saves checkpoints; make a weight file with fovea convert"
-  }
-  if begins("\u{7F}ELF") { return "a program" }
-  if begins(bytes: [0x89, 0x50, 0x4E, 0x47]) || begins(bytes: [0xFF, 0xD8, 0xFF]) { return "a picture" }
-  if begins(bytes: [0x1F, 0x8B]) { return "gzip data" }
-  if begins(bytes: [0x28, 0xB5, 0x2F, 0xFD]) { return "zstd data" }
-  if looksLikeHTML(bytes) { return "an HTML page, so a download may have failed" }
-  if begins("{") { return "a JSON file; fovea convert takes the folder that it lies in" }
-  return nil
-}
+  /// Nil for what is not known. 256 bytes are enough.
+  package init?(_ bytes: UnsafeRawBufferPointer) {
+    func begins(_ text: StaticString) -> Bool { text.withUTF8Buffer { bytes.starts(with: $0) } }
+    func begins(_ expected: [UInt8]) -> Bool { bytes.starts(with: expected) }
 
-/// Whether the first bytes, blanks left out, open an HTML page.
-private func looksLikeHTML(_ bytes: UnsafeRawBufferPointer) -> Bool {
-  let isBlank: (UInt8) -> Bool = { $0 == 0x20 || (0x09...0x0D).contains($0) }
-  let start = bytes.prefix(256).drop(while: isBlank)
-  for tag in ["<!doctype html", "<html"] as [StaticString] {
-    let isOne = tag.withUTF8Buffer { tag in start.count >= tag.count && zip(start, tag).allSatisfy { $0 | 0x20 == $1 | 0x20 } }
-    if isOne { return true }
+    if bytes.isEmpty {
+      self = .empty
+    } else if begins("version https://git-lfs.github.com/") {
+      self = .gitLFSPointer
+    } else if begins("GGUF") {
+      self = .gguf
+    } else if begins([0x89, 0x46, 0x4F, 0x56, 0x45, 0x41]) {
+      self = .weightFile
+    } else if begins("PK\u{3}\u{4}") {
+      self = .zip
+    } else if bytes.count > 9, bytes[8] == UInt8(ascii: "{"), bytes[6] == 0, bytes[7] == 0 {
+      // The header's length in 8 bytes, then JSON.
+      self = .safetensors
+    } else if begins([0x80, 2]) || begins([0x80, 3]) || begins([0x80, 4]) {
+      // Of protocol 2 or later, as PyTorch saved before 1.6.
+      self = .pickle
+    } else if begins("\u{7F}ELF") {
+      self = .program
+    } else if begins([0x89, 0x50, 0x4E, 0x47]) || begins([0xFF, 0xD8, 0xFF]) {
+      self = .picture
+    } else if begins([0x1F, 0x8B]) {
+      self = .gzip
+    } else if begins([0x28, 0xB5, 0x2F, 0xFD]) {
+      self = .zstd
+    } else if Self.opensHTML(bytes) {
+      self = .html
+    } else if begins("{") {
+      self = .json
+    } else {
+      return nil
+    }
   }
-  return false
+
+  /// Whether the first bytes, blanks left out, open an HTML page.
+  private static func opensHTML(_ bytes: UnsafeRawBufferPointer) -> Bool {
+    let start = bytes.prefix(256).drop { $0 == 0x20 || (0x09...0x0D).contains($0) }
+    return (["<!doctype html", "<html"] as [StaticString]).contains { tag in
+      tag.withUTF8Buffer { tag in start.count >= tag.count && Swift.zip(start, tag).allSatisfy { $0 | 0x20 == $1 | 0x20 } }
+    }
+  }
+
+  /// Whether it is what remains of a file that was not fetched, whatever its name says.
+  package var isUnfetched: Bool { self == .html || self == .gitLFSPointer }
+
+  /// With an article, and what to do where that is known, for somebody who wanted a weight file.
+  package var insteadOfWeightFile: StaticString {
+    switch self {
+    case .empty: "an empty file"
+    case .gitLFSPointer: "a Git LFS pointer; the file itself is still to be fetched with git lfs pull"
+    case .html: "an HTML page, so a download may have failed"
+    case .gguf: "a GGUF model; convert the original checkpoint"
+    case .weightFile: "a weight file"
+    case .safetensors: "a safetensors file; make a weight file with fovea convert"
+    case .zip: "a zip archive, as PyTorch saves checkpoints; make a weight file with fovea convert"
+    case .pickle: "a pickle, as PyTorch saves checkpoints; make a weight file with fovea convert"
+    case .program: "a program"
+    case .picture: "a picture"
+    case .gzip: "gzip data"
+    case .zstd: "zstd data"
+    case .json: "a JSON file; fovea convert takes the folder that it lies in"
+    }
+  }
+
+  /// The same for somebody who wanted a checkpoint, which is a folder.
+  package var insteadOfCheckpoint: StaticString {
+    switch self {
+    case .weightFile: "a weight file of Fovea already"
+    case .safetensors, .zip, .pickle, .json: "a file of one; give the folder that it lies in"
+    default: insteadOfWeightFile
+    }
+  }
 }

@@ -29,7 +29,7 @@ struct Header {
     func u64(_ at: Int) -> UInt64 { UInt64(littleEndian: base.loadUnaligned(fromByteOffset: at, as: UInt64.self)) }
 
     guard u64(0) == Format.magic else {
-      throw .wrongMagic(file: file, found: foreignFileKind(UnsafeRawBufferPointer(start: base, count: Format.headerSize)))
+      throw .wrongMagic(file: file, found: ForeignFile(UnsafeRawBufferPointer(start: base, count: Format.headerSize))?.insteadOfWeightFile)
     }
     version = u32(8)
     minReaderVersion = u32(12)

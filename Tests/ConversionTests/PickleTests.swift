@@ -91,7 +91,7 @@ import Testing
     #expect(try file.readAll(try #require(file.info("w"))) == [2, 3])
   }
 
-  @Test(arguments: ["I1x\n.", "I99999999999999999999\n.", "L5\n.", "Fx\n.", "S'a\n.", "S\n.", "Va\\u0041\n.", "p1\n.", "g1\n.", "N(d.", "(Nd."])
+  @Test(arguments: ["I1x\n.", "I99999999999999999999\n.", "L5\n.", "Fx\n.", "S'a\n.", "S\n.", "Va\\u0041\n.", "p1\n.", "g1\n.", "(Nd."])
   func brokenTextIsAnError(_ program: String) { #expect(throws: ConversionError.self) { try open(Array(program.utf8)) } }
 
   @Test func namesTheTypesThatItCannotRead() {

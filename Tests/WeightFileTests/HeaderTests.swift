@@ -30,13 +30,13 @@ import WeightFile
 
   @Test func rejectsAFileShorterThanAHeader() {
     expectError("truncated", "truncated: 127 bytes of 128") { _ = try open(Array(FileDraft().bytes().prefix(127))) }
-    expectError("truncated", "truncated: 0 bytes of 128") { _ = try open([]) }
+    expectError("truncated", "empty: 0 bytes of 128") { _ = try open([]) }
   }
 
   @Test func rejectsWrongMagic() {
     var draft = FileDraft.valid()
     draft.magic = Array("GGUF\u{3}\0\0\0".utf8)
-    expectRejection(draft, "wrongMagic", "not a Fovea weight file")
+    expectRejection(draft, "wrongMagic", "not a Fovea weight file: it is a GGUF model; convert the original checkpoint")
   }
 
   @Test func rejectsWrongHeaderChecksum() {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Shims
+import WeightFile
 
 /// A Hugging Face style folder: config.json, weights in one file or in shards, tokenizer and preprocessing files.
 package struct CheckpointDirectory {
@@ -18,7 +19,7 @@ package struct CheckpointDirectory {
     }
     guard status.st_mode & mode_t(S_IFMT) == mode_t(S_IFDIR) else {
       let kind = try MappedFile(path: path).withBytes { ForeignFile($0) }
-      throw ConversionError.cannotRead(path: path, reason: "not a folder of a checkpoint" + (kind.map { " but \($0.name)" } ?? ""))
+      throw ConversionError.cannotRead(path: path, reason: "not a folder of a checkpoint" + (kind.map { " but \($0.insteadOfCheckpoint)" } ?? ""))
     }
     self.path = try Self.snapshot(path) ?? path
   }
@@ -103,7 +104,7 @@ package struct CheckpointDirectory {
     let loose = looseShards()
     if !loose.isEmpty { return try Self.combined(try loose.map { try Self.open(path + "/" + $0) }) }
     if let gguf = names().first(where: { $0.hasSuffix(".gguf") }) {
-      throw ConversionError.unsupported("\(path)/\(gguf): \(ForeignFile.gguf.name)")
+      throw ConversionError.unsupported("\(path)/\(gguf): \(ForeignFile.gguf.insteadOfCheckpoint)")
     }
     throw ConversionError.missingFile(directory: path, looked: Self.single + Self.sharded)
   }

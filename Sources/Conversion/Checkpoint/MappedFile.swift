@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Shims
+import WeightFile
 
 /// A whole file mapped read-only; pages come when touched. Unmapped when the object goes: pointers into it are only good while the
 /// object is held, so they are used inside `withBytes` or by whoever stores the object.
@@ -28,7 +29,9 @@ package final class MappedFile: @unchecked Sendable {
       throw Self.failure(path)
     }
     bytes = UnsafeRawBufferPointer(start: base, count: size)
-    if let kind = ForeignFile(bytes), kind.isInPlaceOfAnother { throw ConversionError.cannotRead(path: path, reason: kind.name) }
+    if let kind = ForeignFile(bytes), kind.isUnfetched {
+      throw ConversionError.cannotRead(path: path, reason: kind.insteadOfCheckpoint.description)
+    }
   }
 
   /// The error that `errno` names.
