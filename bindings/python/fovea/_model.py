@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import uuid
 import weakref
 from typing import TYPE_CHECKING, Any, Awaitable, Dict, List, Optional, Sequence, Tuple, Union
 
@@ -63,11 +64,9 @@ def load(
     def body() -> Model:
         out = ctypes.c_void_p()
         check(c.library().fovea_load(encoded_path(where if path is None else path), options, out))
-        return Model(Handle(out.value, c.library().fovea_model_free), (where, *settings))
+        return Model(Handle(out.value, c.library().fovea_model_free), (uuid.uuid4().hex, where, *settings))
 
-    model = work.run(body)
-    _opened[(where, *settings)] = model
-    return model
+    return work.run(body)
 
 
 def load_bytes(
@@ -149,24 +148,26 @@ def _options(
     )
 
 
-#: Models loaded from a path with some settings, while they are in use: a pickle of one comes back as it.
-_opened: "weakref.WeakValueDictionary[Tuple[Any, ...], Model]" = weakref.WeakValueDictionary()
+#: Models in use by the name that their pickles know them by: one comes back as the model itself, and is opened once in another process.
+_opened: "weakref.WeakValueDictionary[str, Model]" = weakref.WeakValueDictionary()
 
 
 def _reopened(*source: Any) -> "Model":
-    model = _opened.get(source)
-    if model is not None and model._owned is not None:
-        return model
-    path, threads, memory_budget, context_length, cache_type, map, verify = source
-    return load(
-        path,
-        threads=threads,
-        memory_budget=memory_budget,
-        context_length=context_length,
-        cache_type=cache_type,
-        map=map,
-        verify=verify,
-    )
+    name, path, threads, memory_budget, context_length, cache_type, map, verify = source
+    model = _opened.get(name)
+    if model is None or model._owned is None:
+        model = load(
+            path,
+            threads=threads,
+            memory_budget=memory_budget,
+            context_length=context_length,
+            cache_type=cache_type,
+            map=map,
+            verify=verify,
+        )
+        model._source = source
+        _opened[name] = model
+    return model
 
 
 class Model(Owner):
@@ -178,7 +179,10 @@ class Model(Owner):
 
     def __init__(self, handle: Handle, source: Optional[Tuple[Any, ...]]) -> None:
         super().__init__(handle)
+        #: What a pickle holds: a name of its own, the path, and the options in `_reopened`'s order.
         self._source = source
+        if source is not None:
+            _opened[source[0]] = self
 
     @property
     def info(self) -> Dict[str, Any]:
