@@ -10,7 +10,9 @@ public func fuzzImages(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
   do throws(ImageError) {
     let image = try RGBImage.decode(encoded: UnsafeRawBufferPointer(start: start, count: count), options: options)
     var sum: UInt8 = 0
-    for i in 0..<image.byteCount { sum &+= image.pixels[i] }
+    for y in 0..<image.height {
+      for x in 0..<3 * image.width { sum &+= image.pixels[y * image.stride + x] }
+    }
     withExtendedLifetime(sum) {}
   } catch {
     if error.description.utf8.isEmpty { fatalError("an error without words") }
