@@ -40,9 +40,6 @@ package struct GenerateOptions {
   /// Called during prefill with positions done and in all; false stops.
   package var progress: ((Int, Int) -> Bool)?
 
-  /// Toy: an answer has so many even ids; 0: off.
-  package var evenTokens = 0
-
   package init() {}
 
   /// Of a prompt that is taken as it stands.
@@ -96,9 +93,6 @@ package struct GenerateResult {
   /// ln of each token's probability under the model's own logits, and the places that the answer names: for systems that name places.
   package var logProbabilities: [Float] = []
   package var places: [GroundedPlace] = []
-
-  /// Toy: an answer has so many even ids; 0: off.
-  package var evenTokens = 0
 
   package init() {}
 }

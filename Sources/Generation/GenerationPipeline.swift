@@ -49,7 +49,6 @@ package struct GenerationPipeline {
     if ngram >= 2 { processors.append(NGramBan(ngram, window: min(o.ngramWindow, contextLength), prompt: prompt)) }
     if !o.logitBias.isEmpty { processors.append(LogitBias(o.logitBias)) }
     if o.repetitionPenalty != 1 { processors.append(RepetitionPenalty(o.repetitionPenalty)) }
-    if o.evenTokens > 0 { processors.append(EvenTokens(count: o.evenTokens)) }
     self.processors = processors
 
     sampler = Sampler(o, context.kernels, scratch: try scratch(o.temperature > 0 ? 1 : 0))
