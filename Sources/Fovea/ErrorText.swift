@@ -80,7 +80,7 @@ public func fovea_last_error(_ session: OpaquePointer?) -> UnsafePointer<CChar>?
   guard let session else { return UnsafePointer(threadErrorText()) }
   return Unmanaged<SessionHandle>.fromOpaque(UnsafeRawPointer(session))._withUnsafeGuaranteedRef { handle in
     // The text may be written while another call runs.
-    let text = try? handle.session.exclusively { () throws(FoveaError) in UnsafePointer(handle.errorText) }
+    let text = try? handle.session.exclusively(.look) { () throws(FoveaError) in UnsafePointer(handle.errorText) }
     return text ?? UnsafePointer(threadErrorText())
   }
 }

@@ -74,10 +74,10 @@ final class SessionHandle {
     if let base = values.baseAddress { memcpy(copy, base, byteCount) }
   }
 
-  /// Runs a call that has the session to itself: `busy` while another one does. A failure also becomes the session's last error, unless it is
-  /// that another call has the session.
-  func exclusively<Result>(_ body: () throws(FoveaError) -> Result) throws(FoveaError) -> Result {
-    try session.exclusively { () throws(FoveaError) in
+  /// Runs what has the session to itself: `busy` while a call does. A failure also becomes the session's last error, unless it is that a
+  /// call has the session.
+  func exclusively<Result>(_ access: Gate.Access = .call, _ body: () throws(FoveaError) -> Result) throws(FoveaError) -> Result {
+    try session.exclusively(access) { () throws(FoveaError) in
       do throws(FoveaError) { return try body() } catch {
         write(error.message, toErrorText: errorText)
         throw error

@@ -8,7 +8,7 @@ import Shims
 @c @implementation
 public func fovea_session_place_count(_ session: OpaquePointer?) -> Int {
   guard let handle: SessionHandle = try? object(session, "session") else { return 0 }
-  return (try? handle.session.exclusively { () throws(FoveaError) in handle.places.count }) ?? 0
+  return (try? handle.session.exclusively(.look) { () throws(FoveaError) in handle.places.count }) ?? 0
 }
 
 @c @implementation
@@ -18,7 +18,7 @@ public func fovea_session_get_place(
   status { () throws(FoveaError) in
     let handle: SessionHandle = try object(session, "session")
     let out = try required(place, "place")
-    let (place, phrase) = try handle.exclusively { () throws(FoveaError) in
+    let (place, phrase) = try handle.exclusively(.look) { () throws(FoveaError) in
       guard handle.places.indices.contains(index) else {
         throw .argument("index", "is \(index), the answer names \(handle.places.count) places.")
       }
@@ -43,7 +43,7 @@ public func fovea_session_log_probabilities(
   return status { () throws(FoveaError) in
     let handle: SessionHandle = try object(session, "session")
     let count = try required(count, "count")
-    let found = try handle.exclusively { () throws(FoveaError) in handle.logProbabilities }
+    let found = try handle.exclusively(.look) { () throws(FoveaError) in handle.logProbabilities }
     count.pointee = found.count
     guard let values else { return }
     guard capacity < 0 || capacity >= found.count else { throw .buffer("values", capacity: capacity, needed: found.count, unit: "") }

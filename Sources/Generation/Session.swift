@@ -246,12 +246,12 @@ package final class Session {
     if history.count > length { history.removeLast(history.count - length) }
   }
 
-  /// Runs a call for which the session must be the caller's alone; throws `busy` while another one runs.
-  package func exclusively<T>(_ body: () throws(FoveaError) -> T) throws(FoveaError) -> T {
-    guard gate.enter() else { throw .busy }
+  /// Runs what must have the session to itself, by default a call; throws `busy` while another call runs.
+  package func exclusively<T>(_ access: Gate.Access = .call, _ body: () throws(FoveaError) -> T) throws(FoveaError) -> T {
+    guard gate.enter(access) else { throw .busy }
     defer {
       // What a call took goes back to the system: an image that is encoded next may need as much.
-      arena.trim()
+      if access == .call { arena.trim() }
       gate.leave()
     }
     return try body()
