@@ -33,8 +33,14 @@
  *     fovea_generate_options options = {.struct_size = sizeof options, .max_tokens = 64};
  * so a program keeps working with a later library whose structures have grown. Fields named `reserved` must be 0.
  *
- * Texts are UTF-8; paths are any bytes but NUL. Sizes are in bytes unless a comment says otherwise. Callbacks run on the thread that made the call, must not
- * throw through the library, and must not call back into the session that is running them except for fovea_session_cancel.
+ * Texts are UTF-8; paths are any bytes but NUL. Sizes are in bytes unless a comment says otherwise. Callbacks run one at a
+ * time, on the thread that made the call (see Threads), must not throw through the library, and must not call back into the session that
+ * is running them except for fovea_session_cancel.
+ *
+ * Threads.  Any thread may make any call; 64 KiB of stack are enough. Where less than 512 KiB of it are left, or where the stack is not the
+ * thread's own (coroutines), the call is made on a thread with 2 MiB while the caller waits, and callbacks come from there.
+ * In a child made by fork() the model and image embeddings work as before, with one thread. So does a session, unless a call was using it at
+ * the moment of the fork: the child's calls on that session are FOVEA_ERROR_UNSUPPORTED.
  *
  * Environment.  FOVEA_MODEL names the weight file that is loaded when the path is NULL; FOVEA_ISA (scalar, avx2, avxvnni, avx512, neon) picks
  * the instruction set, which changes speed and never an answer. A name that is none of these, or one that this CPU lacks, makes loading

@@ -63,16 +63,53 @@ private func show(_ scalar: Unicode.Scalar, at text: UnsafeMutablePointer<CChar>
   return width
 }
 
-/// Runs the body of an entry point. A failure becomes its status, and its sentence the calling thread's last error.
+/// Runs the body of an entry point, on a stack that is large enough. A failure becomes its status, and its sentence the calling thread's
+/// last error.
 @inline(never)
 func status(of body: () throws(FoveaError) -> Void) -> fovea_status {
+  let text = threadErrorText()
+  if stack_left() >= callStack { return status(of: body, text) }
+  return withoutActuallyEscaping(body) { body in
+    var call = CallElsewhere(body: body, text: text)
+    return withUnsafeMutablePointer(to: &call) { call in
+      var thread = pthread_t()
+      guard thread_start(&thread, workStack, CallElsewhere.run, call) == 0 else {
+        copy("No memory for the stack of a thread.", toErrorText: text)
+        return Status.memory.rawValue
+      }
+      pthread_join(thread, nil)
+      return call.pointee.status
+    }
+  }
+}
+
+@inline(never)
+private func status(of body: () throws(FoveaError) -> Void, _ text: UnsafeMutablePointer<CChar>) -> fovea_status {
   do {
     try body()
     return Status.ok.rawValue
   } catch {
-    write(error.message, toErrorText: threadErrorText())
+    write(error.message, toErrorText: text)
     return error.status.rawValue
   }
+}
+
+/// A call that another thread makes while the calling one waits.
+private struct CallElsewhere {
+  let body: () throws(FoveaError) -> Void
+  let text: UnsafeMutablePointer<CChar>
+  var status: fovea_status = Status.ok.rawValue
+
+  static let run: @convention(c) (UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? = { argument in
+    guard let call = argument?.assumingMemoryBound(to: CallElsewhere.self) else { return nil }
+    call.pointee.status = Fovea.status(of: call.pointee.body, call.pointee.text)
+    return nil
+  }
+}
+
+private func copy(_ sentence: StaticString, toErrorText text: UnsafeMutablePointer<CChar>) {
+  // A static string ends in NUL.
+  memcpy(text, sentence.utf8Start, min(sentence.utf8CodeUnitCount + 1, threadErrorTextCapacity))
 }
 
 @c @implementation

@@ -5,17 +5,25 @@ import Synchronization
 /// Lets one caller in at a time. While a call is inside, others are turned away instead of being made to wait; a look, which takes no
 /// longer than it takes to copy what a call has left, is waited for.
 package final class Gate: Sendable {
-  package enum Access: UInt8 { case call = 1, look }
+  package enum Access { case call, look }
 
-  /// 0: nobody; else the `Access` that is inside.
-  private let inside = Atomic<UInt8>(0)
+  /// What became of a caller that wants in.
+  enum Entry {
+    case entered, busy
+    /// The process was forked while somebody was inside, whose thread, which would leave, is not in this process.
+    case abandoned
+  }
 
-  /// False while a call is inside.
-  func enter(_ access: Access) -> Bool {
+  /// 0: nobody; else the process whose call is inside, or less its number for a look.
+  private let inside = Atomic<Int32>(0)
+
+  func enter(_ access: Access) -> Entry {
+    let me = getpid()
     while true {
-      let (entered, found) = inside.compareExchange(expected: 0, desired: access.rawValue, ordering: .acquiring)
-      if entered { return true }
-      if found == Access.call.rawValue { return false }
+      let (entered, found) = inside.compareExchange(expected: 0, desired: access == .call ? me : -me, ordering: .acquiring)
+      if entered { return .entered }
+      if found == me { return .busy }
+      if found != -me { return .abandoned }
       sched_yield()
     }
   }

@@ -248,7 +248,11 @@ package final class Session {
 
   /// Runs what must have the session to itself, by default a call; throws `busy` while another call runs.
   package func exclusively<T>(_ access: Gate.Access = .call, _ body: () throws(FoveaError) -> T) throws(FoveaError) -> T {
-    guard gate.enter(access) else { throw .busy }
+    switch gate.enter(access) {
+    case .entered: break
+    case .busy: throw .busy
+    case .abandoned: throw .unsupported("session", "the process was forked during a call; a child makes a session of its own")
+    }
     defer {
       // What a call took goes back to the system: an image that is encoded next may need as much.
       if access == .call { arena.trim() }

@@ -10,8 +10,10 @@ struct LinearTiles {
   private static let tokenShare = 224 << 10
   /// Tokens that the widest kernel computes together; divisible by what the others take.
   static let registerTile = 12
+  /// Stack memory for the results of one tile.
+  private static let resultMemory = 192 << 10
   /// Blocks whose results for `registerTile` tokens fit on the stack.
-  static let mostBlocks = largestStackMemory / (registerTile * 64) & -2
+  static let mostBlocks = resultMemory / (registerTile * 64) & -2
   /// Weight bytes · tokens that a tile should have at least.
   private static let smallestWork = 32 << 10
 
@@ -36,7 +38,7 @@ struct LinearTiles {
     let inputBytes = layout.encoding.isQuantized ? layout.paddedInputs &+ layout.groups &* 8 : layout.inputs &* 4
     let tokenBytes = inputBytes &+ step &* halves &* 64
     // Equal parts in whole register tiles: a part-filled tile costs as much as a full one.
-    let fitting = min(LinearTiles.tokenShare / tokenBytes, largestStackMemory / (step &* halves &* 64))
+    let fitting = min(LinearTiles.tokenShare / tokenBytes, LinearTiles.resultMemory / (step &* halves &* 64))
     let tiles = max(fitting / LinearTiles.registerTile, 1)
     let wholeTiles = (tokens - 1) / LinearTiles.registerTile + 1
     let parts = (wholeTiles - 1) / tiles + 1

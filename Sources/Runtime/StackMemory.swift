@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Shims
 
-/// Stack memory that a product may take. A thread needs more for attention: see `KernelTable`.
-let largestStackMemory = 192 << 10
-
 /// Calls `body` with `count` floats of uninitialised stack memory, aligned to 64 bytes.
 // Not inlined: in a loop the memory would pile up.
 @inline(never)

@@ -8,7 +8,7 @@ import Shims
 /// whose indices are independent they never do.
 ///
 /// Several host threads may call `run`; they take turns. A `run` from inside a body is done by that thread alone.
-/// After a `fork` the child has no workers and computes everything in the calling thread.
+/// After a `fork`, also one during a loop, the child has no workers and computes everything in the calling thread.
 package final class ThreadPool: @unchecked Sendable {
   /// Threads that compute, the calling one included.
   package let threads: Int
@@ -17,10 +17,7 @@ package final class ThreadPool: @unchecked Sendable {
   private let isIdle: Bool
   private let job: Job
   private var workers: [pthread_t] = []
-  private let process = getpid()
-
-  /// Fixed, and enough for every kernel's scratch: the process's default (RLIMIT_STACK) may be too small.
-  private static let stackSize = 2 << 20
+  private let fork = ForkMark()
 
   /// Threads that a pool of `wanted` threads has, if the system gives them; nil: as many as `CPUBudget` finds useful.
   package static func count(_ wanted: Int?) -> Int { min(max(wanted ?? CPUBudget.current().threads, 1), 1024) }
@@ -35,14 +32,14 @@ package final class ThreadPool: @unchecked Sendable {
     for _ in 1..<max(count, 1) {
       var thread = pthread_t()
       let argument = Unmanaged.passUnretained(job).toOpaque()
-      guard thread_start(&thread, ThreadPool.stackSize, { ThreadPool.work($0) }, argument) == 0 else { break }
+      guard thread_start(&thread, workStack, { ThreadPool.work($0) }, argument) == 0 else { break }
       workers.append(thread)
     }
     self.threads = workers.count + 1
   }
 
   /// Bytes of stack that so many threads have touched, about, when each has run the kernels that take most.
-  package static func stackBytes(threads: Int) -> Int { (threads - 1) &* (largestStackMemory + (32 << 10)) }
+  package static func stackBytes(threads: Int) -> Int { (threads - 1) &* largestStackMemory }
 
   /// A pool that calls no body and says it had `threads` threads.
   package init(idleWith threads: Int) {
@@ -54,7 +51,7 @@ package final class ThreadPool: @unchecked Sendable {
   deinit {
     job.stop()
     // A forked child has only the thread that forked; joining the others would wait for ever.
-    if getpid() == process {
+    if !fork.isChild {
       for worker in workers { pthread_join(worker, nil) }
     }
   }
@@ -62,7 +59,8 @@ package final class ThreadPool: @unchecked Sendable {
   /// Calls `body` once with each of `0..<count`, on any of the threads, and returns when all calls have returned.
   package func run(_ count: Int, _ body: (Int) -> Void) {
     if isIdle { return }
-    guard count > 1, threads > 1, !isInside else {
+    // The job of a child may be held by a thread that it does not have.
+    guard count > 1, threads > 1, !fork.isChild, !isInside else {
       var i = 0
       while i < count {
         body(i)

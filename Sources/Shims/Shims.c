@@ -11,6 +11,24 @@ char *threadErrorText(void) {
   return text;
 }
 
+size_t stack_left(void) {
+  /* Asked once a thread: the answer costs a look into /proc for a program's first one. */
+  static _Thread_local uintptr_t low, high;
+  uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+  if (!high) {
+    pthread_attr_t attributes;
+    void *base;
+    size_t size;
+    if (pthread_getattr_np(pthread_self(), &attributes)) return 0;
+    if (!pthread_attr_getstack(&attributes, &base, &size)) {
+      low = (uintptr_t)base;
+      high = low + size;
+    }
+    pthread_attr_destroy(&attributes);
+  }
+  return here > low && here < high ? here - low : 0;
+}
+
 bool library_path(char *buffer, size_t capacity) {
   Dl_info info;
   struct link_map *map = NULL;

@@ -4,7 +4,7 @@ import Shims
 /// The kernels of one instruction set. Which table is used never changes a result: every variant is bit for bit the scalar one.
 ///
 /// Formulas and orders of operations stand at the functions of `ScalarKernels`. Kernels allocate nothing, throw nothing and are safe to call
-/// from several threads on disjoint outputs; the caller has checked every size. `attention` takes up to 264 KiB of stack.
+/// from several threads on disjoint outputs; the caller has checked every size. None takes more than `largestStackMemory` of stack.
 package struct KernelTable {
   package typealias Linear = (
     UnsafePointer<LinearArguments>, _ firstBlock: Int, _ endBlock: Int, _ firstToken: Int, _ endToken: Int

@@ -7,7 +7,7 @@ extension VectorKernels {
   /// ScalarKernels, exact to it.
   ///
   /// Some hundred queries walk the keys in blocks of 64, packed so that scores and outputs are register tiles of 6 queries × 16 or 64 columns.
-  /// Best given many queries a call, a multiple of 6: each call packs the keys it sees. Stack: 264 KiB at most.
+  /// Best given many queries a call, a multiple of 6: each call packs the keys it sees. Stack: `largestStackMemory` at most.
   @export(interface)
   package static func attention(
     _ arguments: UnsafePointer<AttentionArguments>, _ head: Int, _ firstQuery: Int, _ endQuery: Int

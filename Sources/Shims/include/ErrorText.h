@@ -6,6 +6,6 @@
 enum { threadErrorTextCapacity = 1024 };
 
 /// NUL-terminated text of `threadErrorTextCapacity` bytes, one per thread, empty at first; gone with the thread or the library.
-char *threadErrorText(void);
+char *_Nonnull threadErrorText(void);
 
 #endif

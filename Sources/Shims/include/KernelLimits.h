@@ -7,4 +7,7 @@
 /// 128 KiB at 256, half of `attention`'s stack. Sums of products of 12-bit integers fit int32 up to 512.
 enum { largestHeadSize = 256 };
 
+/// Bytes of stack that one kernel or one product takes at most, for its working memory. `attention` takes most.
+enum { largestStackMemory = 264 << 10 };
+
 #endif

@@ -20,6 +20,14 @@ static inline void pages_advise_huge(void *_Nonnull p, size_t bytes, bool wanted
   (void)madvise(p, bytes, wanted ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
 #endif
 }
+/// In a child made by fork the pages read as zeros. False where the system cannot do that.
+static inline bool pages_wipe_on_fork(void *_Nonnull p, size_t bytes) {
+#if defined(MADV_WIPEONFORK)
+  return madvise(p, bytes, MADV_WIPEONFORK) == 0;
+#else
+  return false;
+#endif
+}
 /// Gives the pages back; they read as zeros afterwards. `p` is page-aligned.
 static inline void pages_forget(void *_Nonnull p, size_t bytes) { (void)madvise(p, bytes, MADV_DONTNEED); }
 static inline size_t page_size(void) { long n = sysconf(_SC_PAGESIZE); return n > 0 ? (size_t)n : 4096; }

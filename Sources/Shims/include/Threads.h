@@ -21,6 +21,13 @@ static inline void futex_wake32(uint32_t *_Nonnull p, int32_t sleepers) {
 /// CPUs the calling thread may run on, as a bit mask. Returns the bytes of `mask` that were filled, or a negative number.
 static inline long affinity_mask(uint8_t *_Nonnull mask, size_t size) { return syscall(SYS_sched_getaffinity, 0, size, mask); }
 
+/// Bytes of stack of every thread that computes: `largestStackMemory`, and room for a host's callbacks.
+enum { workStack = 2 << 20 };
+/// Bytes of stack that a call needs below it; a thread with less has the call made on a thread with `workStack`.
+enum { callStack = 512 << 10 };
+/// Bytes of stack that the calling thread has left; 0 where it cannot be told, or where its stack is not the thread's own (coroutines).
+size_t stack_left(void);
+
 /// Starts a joinable thread that takes no signals of the host. Returns 0 or an error number.
 static inline int thread_start(
     pthread_t *_Nonnull thread, size_t stackSize, void *_Nullable (*_Nonnull body)(void *_Nullable), void *_Nullable argument) {

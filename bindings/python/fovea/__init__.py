@@ -8,7 +8,8 @@
 
 A `Model` and an `ImageEmbedding` are immutable and may be used by any number of threads. A `Session` serves one call at a
 time; a second one at the same moment raises `BusyError`. Every failure is an `Error` whose text says what was wrong and where.
-Ctrl-C stops every call. NumPy is needed for arrays, in and out, and Pillow for pictures that are neither PNG nor JPEG.
+Ctrl-C stops every call. In a child made by `os.fork` models and embeddings work as before, with one thread; a session that was in a
+call at the moment of the fork raises `UnsupportedError` there. NumPy is needed for arrays, in and out, and Pillow for pictures that are neither PNG nor JPEG.
 """
 from ._errors import (
     ArgumentError,
