@@ -85,7 +85,7 @@ let package = Package(
     .target(name: "FoveaShared", dependencies: library, linkerSettings: standAlone),
 
     // Tools around it; these may use Foundation.
-    .target(name: "Conversion", dependencies: runtime + ["Schema"]),
+    .target(name: "Conversion", dependencies: families),
     .target(name: "CArguments", path: "tools/fovea/CArguments"),
     .executableTarget(
       name: "FoveaCommand",

@@ -221,6 +221,21 @@ package final class CheckpointPlan {
     table(name + ".bias", [channels], from: module + ".bias")
   }
 
+  /// Whether the output head is the embedding: as the config says, except beside a head of its own that differs. transformers warns
+  /// of such a checkpoint and keeps the head.
+  func isTied(_ isSaid: Bool, embedding: String, head: String) throws -> Bool {
+    guard isSaid, let a = source.info(embedding), let b = source.info(head), a.type.isFloat, b.type.isFloat else { return isSaid }
+    guard a.shape == b.shape, a.shape.count == 2 else { return false }
+    let step = max(1, (1 << 20) / max(a.rowSize, 1))
+    for start in stride(from: 0, to: a.rows, by: step) {
+      let rows = start..<min(start + step, a.rows)
+      guard try source.read(TensorRows(a, rows)) == source.read(TensorRows(b, rows)) else { return false }
+    }
+    source.release(embedding)
+    source.release(head)
+    return true
+  }
+
   private func find(_ name: String, _ shape: [Int]) -> TensorInfo? {
     guard let info = source.info(name) else {
       missing.append(name)

@@ -66,7 +66,13 @@ package struct Converter {
     general.licence = try options.licence ?? ModelCard.licence(checkpoint) ?? "unknown"
     general.type = options.type.rawValue
     let parts: [any Settings] = [general, system.vision, system.decoder, system.prompt, tokenizer]
-    metadata = try parts.flatMap { try $0.entries(file: checkpoint.config.file) }
+    do {
+      metadata = try parts.flatMap { try $0.entries(file: checkpoint.config.file) }
+    } catch let error as WeightFileError {
+      throw ConversionError.malformed(file: checkpoint.config.file, detail: "no weight file can say this: \(error.description)")
+    }
+    try TokenizerMetadata.check(
+      tokenizer, vocabSize: system.decoder.vocabSize, needsImageToken: !system.prompt.imageTokenSplitsText, checkpoint)
   }
 
   /// Weights read over the whole conversion, the unit of progress.

@@ -50,7 +50,9 @@ package final class ByteLevelBPE: Sendable {
       if let byte = byteIds.firstIndex(of: -1) { throw .missingBytePiece(byte: byte) }
       rules = nil
     case .rules(let list):
-      rules = try PairTable(Self.parse(list, table))
+      let parsed = try PairTable.parse(
+        list, bytes: { ByteAlphabet.bytes(list.bytes, $0) }, find: { table.find($0, 0..<$0.count) })
+      rules = try PairTable(parsed)
     }
     if let id = v.unknownId, id < 0 || Int(id) >= count { throw .idOutOfRange(name: "unknown", id: Int(id), count: count) }
     self.pieces = pieces
@@ -61,27 +63,6 @@ package final class ByteLevelBPE: Sendable {
     prefersWholeWords = v.prefersWholeWords || rules == nil
     addsPrefixSpace = v.addsPrefixSpace
     unknownId = v.unknownId
-  }
-
-  private static func parse(
-    _ list: ByteStrings, _ table: ByteStringTable
-  ) throws(TokenizerError) -> [(left: Int32, right: Int32, id: Int32)] {
-    var rules: [(left: Int32, right: Int32, id: Int32)] = []
-    rules.reserveCapacity(list.count)
-    for rank in 0..<list.count {
-      let line = list.range(rank)
-      // The alphabet has no space, so the first one parts the two.
-      guard let space = list.bytes[line].firstIndex(of: 0x20),
-        let left = ByteAlphabet.bytes(list.bytes, line.lowerBound..<space),
-        let right = ByteAlphabet.bytes(list.bytes, space + 1..<line.upperBound)
-      else { throw .invalidMerge(rank: rank) }
-      let ids = (table.find(left, 0..<left.count), table.find(right, 0..<right.count))
-      let joined = left + right
-      let id = table.find(joined, 0..<joined.count)
-      guard ids.0 >= 0, ids.1 >= 0, id >= 0 else { throw .invalidMerge(rank: rank) }
-      rules.append((ids.0, ids.1, id))
-    }
-    return rules
   }
 
   func id(of piece: [UInt8]) -> Int32? {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Merge rules of a byte-level vocabulary: pair of ids → rank and id of the result. Open addressing, guarded like `ByteStringTable`.
+/// Merge rules of a vocabulary that lists them: pair of ids → rank and id of the result. Open addressing, guarded like `ByteStringTable`.
 struct PairTable {
   private struct Slot {
     var left, right: Int32
@@ -37,6 +37,27 @@ struct PairTable {
       slots[i] = Slot(left: rule.left, right: rule.right, rank: UInt32(rank), id: rule.id)
     }
     return true
+  }
+
+  /// The rules that lines "left right" say. A piece holds no blank, so the first one parts the two.
+  /// - Parameters:
+  ///   - bytes: the piece written in so many bytes of `list`, nil where that is none.
+  ///   - find: its id, or −1.
+  static func parse(
+    _ list: ByteStrings, bytes: (Range<Int>) -> [UInt8]?, find: ([UInt8]) -> Int32
+  ) throws(TokenizerError) -> [(left: Int32, right: Int32, id: Int32)] {
+    var rules: [(left: Int32, right: Int32, id: Int32)] = []
+    rules.reserveCapacity(list.count)
+    for rank in 0..<list.count {
+      let line = list.range(rank)
+      guard let space = list.bytes[line].firstIndex(of: 0x20), let left = bytes(line.lowerBound..<space),
+        let right = bytes(space + 1..<line.upperBound)
+      else { throw .invalidMerge(rank: rank) }
+      let ids = (left: find(left), right: find(right), id: find(left + right))
+      guard ids.left >= 0, ids.right >= 0, ids.id >= 0 else { throw .invalidMerge(rank: rank) }
+      rules.append(ids)
+    }
+    return rules
   }
 
   func find(_ left: Int32, _ right: Int32) -> (rank: UInt32, id: Int32)? {

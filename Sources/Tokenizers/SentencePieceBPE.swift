@@ -30,6 +30,8 @@ package final class SentencePieceBPE: Sendable {
   private let reserved: ByteStringTable
   /// Rank of each piece: 0 for the highest score, equal scores share one.
   private let ranks: [UInt32]
+  /// The listed merges; nil: by score.
+  private let pairs: PairTable?
   private let longestPiece: Int
   /// Number of each unused piece among the unused ones, else −1. Empty if there are none.
   private let unusedIndex: [Int32]
@@ -98,6 +100,16 @@ package final class SentencePieceBPE: Sendable {
     characterMap = v.characterMap.isEmpty ? nil : try CharacterMap(v.characterMap)
     symbols = PrefixMatcher(v.pieces, members: defined)
     ranks = Self.ranks(v.scores)
+    if let list = v.merges {
+      let (pieces, names) = (table, reserved)
+      let rules = try PairTable.parse(list, bytes: { Array(list.bytes[$0]) }) { piece in
+        let id = pieces.find(piece, 0..<piece.count)
+        return id >= 0 ? id : names.find(piece, 0..<piece.count)
+      }
+      pairs = try PairTable(rules)
+    } else {
+      pairs = nil
+    }
     pieces = v.pieces
     self.types = types
     self.byteIds = byteIds
@@ -144,7 +156,7 @@ package final class SentencePieceBPE: Sendable {
           i += length
         } else {
           let length = UTF8Scalars.next(normal, at: i).length
-          merger.append(i..<i + length, id: Symbol.unresolved)
+          append(i..<i + length, normal, to: &merger)
           i += length
         }
       } while i < normal.count && !(mergesWithinWords && isWordStart(normal, i))
@@ -153,6 +165,13 @@ package final class SentencePieceBPE: Sendable {
       try bounds.check(ids)
       start = i
     }
+  }
+
+  /// Adds a character: under the id of its piece, or of those of its bytes, where pairs of ids merge.
+  private func append(_ range: Range<Int>, _ text: [UInt8], to merger: inout PairMerger) {
+    let id = pairs == nil ? Symbol.unresolved : table.find(text, range)
+    guard pairs != nil, id < 0, !byteIds.isEmpty else { return merger.append(range, id: id) }
+    for i in range { merger.append(i..<i + 1, id: byteIds[Int(text[i])]) }
   }
 
   /// A space mark that follows something else.
@@ -193,7 +212,7 @@ package final class SentencePieceBPE: Sendable {
     }
   }
 
-  /// Neighbours merge when their joined text is a piece, in the order of its score.
+  /// Neighbours merge when their joined text is a piece, in the order of its score, or as the list of merges says.
   private struct Rules: MergeRules {
     let model: SentencePieceBPE
     /// For each unused piece the two symbols it was last proposed from; length 0: never.
@@ -207,6 +226,7 @@ package final class SentencePieceBPE: Sendable {
     }
 
     mutating func merge(_ l: Symbol, _ r: Symbol, in text: [UInt8]) -> (rank: UInt32, id: Int32)? {
+      if let pairs = model.pairs { return pairs.find(l.id, r.id) }
       let length = Int(l.length) + Int(r.length)
       guard length <= model.longestPiece else { return nil }
       let id = model.table.find(text, Int(l.start)..<Int(l.start) + length)

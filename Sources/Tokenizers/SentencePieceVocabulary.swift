@@ -8,6 +8,9 @@ package struct SentencePieceVocabulary {
   package var scores: [Float]
   /// One per piece: 1 normal, 2 unknown, 3 control, 4 user-defined, 5 unused, 6 byte.
   package var types: [UInt8]
+  /// "left right", first one first: pairs of pieces merge in this order (HF tokenizers), and scores do not count. nil: whatever
+  /// joins to a piece merges, in the order of its score.
+  package var merges: ByteStrings?
   /// Compiled normaliser; empty means identity.
   package var characterMap: [UInt8] = []
   package var addsDummyPrefix = true

@@ -9,29 +9,38 @@ package enum SplitPattern {
   case qwen
   /// LLaMA 3 (and cl100k): as `qwen`, with `\p{N}{1,3}`.
   case llama3
+  /// Numbers are cut out first, each so many digits long, and GPT-2's pattern cuts each stretch between them: HF `Digits` before
+  /// `ByteLevel`. What stands before a number sees the end of the text there.
+  case gpt2Digits(atATime: Int)
 
   /// End of the word that begins at `start`; `start < end` and `text[..<end]` is UTF-8.
   func wordEnd(_ text: [UInt8], _ start: Int, _ end: Int) -> Int {
     switch self {
-    case .gpt2: gpt2End(text, start, end)
+    case .gpt2: gpt2End(text, start, end, endsAtNumber: false)
     case .qwen: modernEnd(text, start, end, digits: 1)
     case .llama3: modernEnd(text, start, end, digits: 3)
+    case .gpt2Digits(let digits):
+      next(text, start).kind == .number
+        ? numberEnd(text, start, end, digits: digits) : gpt2End(text, start, end, endsAtNumber: true)
     }
   }
 
-  private func gpt2End(_ text: [UInt8], _ start: Int, _ end: Int) -> Int {
+  private func gpt2End(_ text: [UInt8], _ start: Int, _ end: Int, endsAtNumber: Bool) -> Int {
     if let length = contraction(text, start, end, ignoresCase: false) { return start + length }
     let first = next(text, start)
     // An optional space, then a run of one class.
     var run = start
     var kind = first.kind
     if text[start] == 0x20, start + 1 < end {
-      run += 1
-      kind = next(text, run).kind
+      let following = next(text, start + 1).kind
+      if !(endsAtNumber && following == .number) {
+        run += 1
+        kind = following
+      }
     }
     switch kind {
     case .letter, .number, .other: return endOfRun(text, run, end) { $0 == kind }
-    case .space, .lineBreak: return blankEnd(text, start, end)
+    case .space, .lineBreak: return blankEnd(text, start, end, endsAtNumber: endsAtNumber)
     }
   }
 
@@ -42,15 +51,7 @@ package enum SplitPattern {
     switch first.kind {
     case .letter: return endOfRun(text, second, end) { $0 == .letter }
     case .number:
-      var i = second
-      var count = 1
-      while count < digits, i < end {
-        let c = next(text, i)
-        guard c.kind == .number else { break }
-        i += c.length
-        count += 1
-      }
-      return i
+      return numberEnd(text, start, end, digits: digits)
     case .space, .other:
       if second < end {
         let kind = next(text, second).kind
@@ -72,6 +73,19 @@ package enum SplitPattern {
     return lastBreak >= 0 ? lastBreak : blankEnd(text, start, end)
   }
 
+  /// `\p{N}{1,digits}`
+  private func numberEnd(_ text: [UInt8], _ start: Int, _ end: Int, digits: Int) -> Int {
+    var i = start
+    var count = 0
+    while count < digits, i < end {
+      let c = next(text, i)
+      guard c.kind == .number else { break }
+      i += c.length
+      count += 1
+    }
+    return i
+  }
+
   /// `[^\s\p{L}\p{N}]+[\r\n]*`
   private func symbolsEnd(_ text: [UInt8], _ start: Int, _ end: Int) -> Int {
     var i = endOfRun(text, start, end) { $0 == .other }
@@ -80,12 +94,15 @@ package enum SplitPattern {
   }
 
   /// `\s+(?!\S)|\s+`: white space without its last character, which goes with the word behind it.
-  private func blankEnd(_ text: [UInt8], _ start: Int, _ end: Int) -> Int {
+  private func blankEnd(_ text: [UInt8], _ start: Int, _ end: Int, endsAtNumber: Bool = false) -> Int {
     var i = start
     var last = start
     while i < end {
       let c = next(text, i)
-      guard c.kind.isWhitespace else { break }
+      guard c.kind.isWhitespace else {
+        if endsAtNumber, c.kind == .number { return i }
+        break
+      }
       last = i
       i += c.length
     }

@@ -7,10 +7,10 @@ import Testing
 import Tokenizers
 import WeightFile
 
-/// Published byte-level tokenizers through a weight file, against HF tokenizers and tiktoken. The folders, or those
+/// Published tokenizers through a weight file, against HF tokenizers and tiktoken. The folders, or those
 /// FOVEA_TOKENIZER_CHECKPOINTS names (more strings, another seed), are of tools/reference/make_tokenizer_checkpoints.py.
 @Suite struct ByteLevelConversionTests {
-  static let names = ["opt_files", "gpt2_json", "qwen2_json", "llama3_json", "qwen_tiktoken"]
+  static let names = ["opt_files", "gpt2_json", "qwen2_json", "llama3_json", "qwen_tiktoken", "digits_json", "number_json", "llama_json"]
   static let root = ProcessInfo.processInfo.environment["FOVEA_TOKENIZER_CHECKPOINTS"] ?? Fixture.path("tokenizers")
 
   private func read<T: Decodable>(_ path: String) throws -> T {

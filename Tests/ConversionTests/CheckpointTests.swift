@@ -1,6 +1,7 @@
 import Conversion
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
+import Generation
 import Testing
 import WeightFile
 
@@ -150,6 +151,9 @@ import WeightFile
           do {
             let converter = try Converter(OpenCheckpoint(path: folder.path))
             _ = try converter.write(to: output.path + "/model.fovea")
+            do { _ = try Model.load(path: output.path + "/model.fovea", options: LoadOptions()) } catch {
+              Issue.record("\(name)/\(file), \(number.output.1) as \(value), converts and does not load: \(error)")
+            }
           } catch is ConversionError {}
         }
       }

@@ -46,6 +46,7 @@ enum Samples {
     // Normalisers and unknown surfaces of SentencePiece models that are not LLaMA's.
     var piece = TokenizerSettings()
     (piece.sentencePiece.pieces, piece.sentencePiece.scores, piece.sentencePiece.types) = ([[0x61]], [0], [1])
+    piece.sentencePiece.merges = []
     (piece.sentencePiece.charsMap, piece.sentencePiece.unknownSurface) = ([1, 2], [0x3F])
     (piece.added, piece.addedIds, piece.addedSpecial, piece.addedStrips) = ([[0x62]], [1], [1], [3])
     // OPT's vocabulary names its unknown piece.

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Byte-level tokenizers in their published forms and what the reference libraries make of fuzzed strings, for Tests/ConversionTests.
+"""Tokenizers in their published forms and what the reference libraries make of fuzzed strings, for Tests/ConversionTests.
 
     make_tokenizer_checkpoints.py Tests/ConversionTests/Fixtures/tokenizers             # what is committed
     make_tokenizer_checkpoints.py DIR --count 10000 --seed 7                            # more, for FOVEA_TOKENIZER_CHECKPOINTS=DIR
 
-Needs tokenizers and tiktoken. The vocabularies are trained here on the synthetic corpus of make_tokenizer_fixtures.py.
+Needs tokenizers, tiktoken and sentencepiece. The vocabularies are trained here on the synthetic corpus of make_tokenizer_fixtures.py.
 Each folder is a checkpoint without tensors; expected.json holds one list of ids for each string of texts.json.
 """
 import argparse
@@ -16,8 +16,8 @@ import unicodedata
 from pathlib import Path
 
 import tiktoken
-from make_tokenizer_fixtures import QWEN, byte_characters, fast_byte_level, fuzz, lexicon, sentence, train_byte_level
-from tokenizers import processors
+from make_tokenizer_fixtures import QWEN, byte_characters, fast_byte_level, fuzz, lexicon, sentence, train_byte_level, train_sentencepiece
+from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers, processors
 
 QWEN_SPECIALS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"] + [f"<|extra_{i}|>" for i in range(205)] + [
     "<ref>", "</ref>", "<box>", "</box>", "<quad>", "</quad>", "<img>", "</img>", "<imgpad>"]
@@ -78,6 +78,45 @@ def fast(root, name, corpus, texts, pattern, begin=None, eos=None, **options):
     t.save(str(path / "tokenizer.json"), pretty=False)
 
 
+def digits(root, name, corpus, texts, single):
+    """GPT-2's pattern behind `Digits`, as SmolLM2 has it."""
+    vocab, merges = train_byte_level(corpus, "gpt2", 420)
+    n = len(vocab)
+    t = fast_byte_level("gpt2", False, False, vocab, merges, False, [("<|endoftext|>", n, 1)])
+    t.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Digits(individual_digits=single), pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)])
+    path = folder(root, name, n + 1, [t.encode(x).ids for x in texts], eos_token_id=n)
+    t.save(str(path / "tokenizer.json"), pretty=False)
+
+
+def llama_merges(root, corpus, texts):
+    """What transformers makes of a LLaMA's tokenizer.model: its pieces of blanks share one score, so their merges interleave; here
+    other pieces share one too, and some ways to join two pieces are no merge."""
+    from sentencepiece import sentencepiece_model_pb2 as pb
+
+    model = pb.ModelProto.FromString(train_sentencepiece(
+        corpus, vocab_size=900, byte_fallback=True, normalization_rule_name="identity", add_dummy_prefix=True, split_digits=True,
+        allow_whitespace_only_pieces=True, remove_extra_whitespaces=False, character_coverage=0.98))
+    pieces = [p.piece for p in model.pieces]
+    pieces += [p for p in ("▁" * n for n in range(2, 17)) if p not in pieces]
+    vocab = {p: i for i, p in enumerate(pieces)}
+    scores = {p.piece: p.score for p in model.pieces} | {p: 0.0 for p in pieces if set(p) == {"▁"}}
+    drop = random.Random(9)
+    merges = []
+    for piece in pieces[259:]:
+        score = scores[piece] // 3  # ties of three
+        for i in range(1, len(piece)):
+            left, right = piece[:i], piece[i:]
+            if left in vocab and right in vocab and drop.random() < 0.9:
+                merges.append((-score, vocab[left], vocab[right], left, right))
+    t = Tokenizer(models.BPE(
+        vocab=vocab, merges=[m[3:] for m in sorted(merges)], fuse_unk=True, byte_fallback=True))
+    t.pre_tokenizer = pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="always", split=False)
+    t.add_special_tokens([AddedToken(s, normalized=False, special=True) for s in ["<unk>", "<s>", "</s>", "<img>"]])
+    path = folder(root, "llama_json", len(vocab) + 1, [[1] + t.encode(x).ids for x in texts], eos_token_id=2)
+    t.save(str(path / "tokenizer.json"), pretty=False)
+
+
 def qwen_tiktoken(root, corpus, texts):
     vocab, _ = train_byte_level(corpus, "qwen", 420)
     alphabet = byte_characters()
@@ -108,6 +147,9 @@ def main():
     fast(a.output, "qwen2_json", corpus, texts, "qwen", compose=True)
     fast(a.output, "llama3_json", corpus, texts, "llama3", begin="<|begin_of_text|>", whole_words=True)
     qwen_tiktoken(a.output, corpus, texts)
+    digits(a.output, "digits_json", corpus, texts, True)
+    digits(a.output, "number_json", corpus, texts, False)
+    llama_merges(a.output, corpus, texts)
 
 
 if __name__ == "__main__":

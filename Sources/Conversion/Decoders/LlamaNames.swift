@@ -6,10 +6,12 @@ struct LlamaNames {
   let prefix, head: String
 
   /// The first of `layouts` under which an embedding is found, else the first.
-  init(_ plan: CheckpointPlan, layouts: [(prefix: String, head: String)]) {
+  /// - Parameter c: its head becomes untied where the checkpoint has one of its own.
+  init(_ plan: CheckpointPlan, layouts: [(prefix: String, head: String)], _ c: inout TextConfig) throws {
     let found = layouts.first { plan.has($0.prefix + "embed_tokens.weight") } ?? layouts.first
     prefix = found?.prefix ?? ""
     head = found?.head ?? ""
+    c.tiedHead = try plan.isTied(c.tiedHead, embedding: prefix + "embed_tokens.weight", head: head)
   }
 
   func plan(_ plan: CheckpointPlan, _ c: TextConfig) {

@@ -8,6 +8,7 @@ struct OPTNames {
   let hiddenSize, intermediateSize, layers, heads, vocabSize: Int
   /// Rows of the position table; two more than there are positions.
   let positionRows: Int
+  let tiedHead: Bool
 
   init(_ config: ConfigReader, _ plan: CheckpointPlan) throws {
     hiddenSize = try config.size("hidden_size", default: 768)
@@ -31,6 +32,9 @@ struct OPTNames {
         missing: ["embed_tokens.weight", "embed_positions.weight"].map { Self.prefix + $0 }.filter { !plan.has($0) }, unknown: [],
         misshapen: [])
     }
+    tiedHead = try plan.isTied(
+      try config.bool("tie_word_embeddings", default: true) || !plan.has("lm_head.weight"), embedding: Self.prefix + "embed_tokens.weight",
+      head: "lm_head.weight")
   }
 
   func plan(_ plan: CheckpointPlan) {
@@ -54,15 +58,17 @@ struct OPTNames {
         name + "mlp.contract", .decoder(layer: i, .mlpOut), inputs: intermediateSize, parts: [(source + "fc2", h)], bias: .required)
     }
     plan.norm("language.norm", h, from: Self.prefix + "final_layer_norm", hasBias: true)
+    if !tiedHead { plan.matrix("language.head.weight", .head, [vocabSize, h], from: "lm_head.weight") }
   }
 
-  /// The head is the embedding; some files carry a copy.
-  static func isIgnorable(_ name: String) -> Bool { name == "lm_head.weight" }
+  /// Where the head is the embedding, some files carry a copy.
+  func isIgnorable(_ name: String) -> Bool { tiedHead && name == "lm_head.weight" }
 
   var settings: OPTSettings {
     var s = OPTSettings()
     (s.hiddenSize, s.intermediateSize, s.layers, s.heads) = (hiddenSize, intermediateSize, layers, heads)
     (s.vocabSize, s.contextLength) = (vocabSize, positionRows - 2)
+    s.tiedHead = tiedHead
     return s
   }
 }

@@ -14,7 +14,7 @@ struct QwenV1Config {
   /// Whether the other products than q|k|v have biases.
   let hasBiases: Bool
 
-  init(_ config: ConfigReader) throws {
+  init(_ config: ConfigReader, _ plan: CheckpointPlan) throws {
     hiddenSize = try config.size("hidden_size", default: 4096)
     layers = try config.size("num_hidden_layers", default: 32)
     heads = try config.size("num_attention_heads", default: 32)
@@ -37,7 +37,8 @@ struct QwenV1Config {
     ropeTheta = try config.double("rotary_emb_base", default: 10000)
     dynamicNTK = try config.bool("use_dynamic_ntk", default: true)
     lognScaling = try config.bool("use_logn_attn", default: true)
-    tiedHead = try config.bool("tie_word_embeddings", default: false)
+    tiedHead = try plan.isTied(
+      try config.bool("tie_word_embeddings", default: false), embedding: "transformer.wte.weight", head: "lm_head.weight")
     hasBiases = try !config.bool("no_bias", default: true)
     guard sequenceLength >= 2, sequenceLength <= 1 << 20 else {
       throw config.fail("seq_length", "\(sequenceLength) is not between 2 and 1048576")

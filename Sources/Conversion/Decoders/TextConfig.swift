@@ -7,7 +7,7 @@ package struct TextConfig: Equatable {
   /// Longest sequence that is exact: a sliding window (Mistral) limits it, since within the window it changes nothing.
   package let contextLength: Int
   package let normEpsilon, ropeTheta: Double
-  package let tiedHead: Bool
+  package var tiedHead: Bool
   package let ropeScaling: RopeScaling?
 
   package struct RopeScaling: Equatable {

@@ -12,6 +12,8 @@ package struct SentencePieceModel: Equatable {
   package var pieces: [String] = []
   package var scores: [Double] = []
   package var kinds: [Int] = []
+  /// "left right", first one first, where no scores say the same.
+  package var merges: [String]?
   package var unknown = 0, bos = 1, eos = 2, pad = -1
   package var addDummyPrefix = true, removeExtraWhitespaces = true, escapeWhitespaces = true
   /// Precompiled map of the normaliser; empty is the identity.
@@ -100,6 +102,7 @@ extension SentencePieceModel {
   func settings(_ prefixRule: SentencePieceSettings.PrefixRule) -> SentencePieceSettings {
     var s = SentencePieceSettings()
     (s.pieces, s.scores, s.types, s.charsMap) = (pieces.map { Array($0.utf8) }, scores, kinds, charsMap)
+    s.merges = merges?.map { Array($0.utf8) }
     (s.addDummyPrefix, s.prefixRule) = (addDummyPrefix, prefixRule)
     (s.removeExtraWhitespaces, s.escapeWhitespaces) = (removeExtraWhitespaces, escapeWhitespaces)
     return s

@@ -48,6 +48,7 @@ extension TokenizerJSON {
   /// The pattern of `Split`, or GPT-2's, which `ByteLevel` brings along.
   private func byteLevelPattern() throws -> (ByteLevelModel.Pattern, addsPrefixSpace: Bool) {
     var regex: String?
+    var digits: Bool?  // whether they stand one by one
     var addsPrefixSpace = false
     for (i, step) in splitters.enumerated() {
       switch step["type"]?.string {
@@ -58,6 +59,7 @@ extension TokenizerJSON {
           throw ConversionError.unsupported("\(file): pre_tokenizer Split with behavior \(behavior ?? "?")")
         }
         regex = step["pattern"]?["Regex"]?.string ?? ""
+      case "Digits" where i == 0: digits = step["individual_digits"]?.bool ?? false
       case "ByteLevel" where i == splitters.count - 1:
         addsPrefixSpace = step["add_prefix_space"]?.bool ?? true
         guard step["use_regex"]?.bool ?? true else { break }
@@ -67,6 +69,12 @@ extension TokenizerJSON {
       }
     }
     let contractions = ["(?i:'s|'t|'re|'ve|'m|'ll|'d)|", "'(?i:[sdmt]|ll|ve|re)|"]
+    if let isSingle = digits {
+      guard regex == Self.gpt2Pattern, !addsPrefixSpace else {
+        throw ConversionError.unsupported("\(file): pre_tokenizer Digits with another pattern than GPT-2's, or with add_prefix_space")
+      }
+      return (isSingle ? .gpt2SingleDigits : .gpt2Digits, false)
+    }
     switch regex {
     case Self.gpt2Pattern: return (.gpt2, addsPrefixSpace)
     case let text? where contractions.contains { text == $0 + Self.modernPattern(digits: #"\p{N}"#) }: return (.qwen, addsPrefixSpace)

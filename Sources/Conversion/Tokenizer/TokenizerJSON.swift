@@ -4,7 +4,7 @@ import Schema
 /// A `tokenizer.json` of LLaMA type (BPE over whole texts, ▁ for blanks, bytes as fallback) as the SentencePiece model it came from.
 ///
 /// Such a file has merges where SentencePiece has scores. The two agree when every merge that gives a piece stands at one place of
-/// the order, and every way to split a piece into two others is a merge; both are checked.
+/// the order, and every way to split a piece into two others is a merge. Where they do not, the merges are kept as they are.
 package struct TokenizerJSON {
   package let json: JSONValue
   let file: String
@@ -114,44 +114,59 @@ package struct TokenizerJSON {
     result.bos = id("<s>")
     result.eos = id("</s>")
     result.pad = id("<pad>")
-    try addScores(&result, mergeList, ids)
+    try addMerges(&result, mergeList, ids)
     return result
   }
 
-  /// Turns the order of merges into scores, the earlier the higher.
-  private func addScores(_ result: inout SentencePieceModel, _ merges: [JSONValue], _ ids: [[UInt8]: Int]) throws {
+  /// Turns the order of merges into scores, the earlier the higher, or keeps the list where scores cannot say the same: merges that
+  /// give one piece stand at several places, or two pieces that make a third are no merge.
+  private func addMerges(_ result: inout SentencePieceModel, _ list: [JSONValue], _ ids: [[UInt8]: Int]) throws {
+    let normal = SentencePieceModel.Kind.normal.rawValue
+    var merges: [String] = []
     var splits: [Int: Set<Int>] = [:]  // piece → byte counts of its left parts
     var last: (piece: Int, done: Set<Int>) = (-1, [])
-    for (rank, merge) in merges.enumerated() {
+    var areScores = true
+    for (rank, merge) in list.enumerated() {
       let pair: [String]
       if let text = merge.string {
         pair = text.split(separator: " ", omittingEmptySubsequences: false).map(String.init)
       } else {
         pair = merge.array?.compactMap(\.string) ?? []
       }
-      guard pair.count == 2, ids[Array(pair[0].utf8)] != nil, ids[Array(pair[1].utf8)] != nil,
+      guard pair.count == 2, let left = ids[Array(pair[0].utf8)], let right = ids[Array(pair[1].utf8)],
         let piece = ids[Array((pair[0] + pair[1]).utf8)]
       else {
         throw malformed("merge \(rank) does not join two pieces to a third")
       }
+      // Blanks became ▁, so a merge of one is never used.
+      guard !pair[0].utf8.contains(0x20), !pair[1].utf8.contains(0x20) else { continue }
+      merges.append(pair[0] + " " + pair[1])
+      areScores = areScores && [left, right, piece].allSatisfy { result.kinds[$0] == normal }
       if piece != last.piece {
-        guard last.done.insert(piece).inserted else { throw unsupported("merges that give one piece stand at several places") }
+        areScores = areScores && last.done.insert(piece).inserted
         last.piece = piece
         result.scores[piece] = -Double(last.done.count)
       }
       splits[piece, default: []].insert(pair[0].utf8.count)
     }
-    let normal = SentencePieceModel.Kind.normal.rawValue
-    for (piece, found) in splits where result.kinds[piece] == normal {
+    for (piece, found) in splits where areScores {
       let bytes = Array(result.pieces[piece].utf8)
       for cut in 1..<max(bytes.count, 1) where !found.contains(cut) {
-        if let left = ids[Array(bytes[..<cut])], let right = ids[Array(bytes[cut...])], result.kinds[left] == normal,
-          result.kinds[right] == normal
-        {
-          throw unsupported("piece \(result.pieces[piece]) could be joined in a way that is not a merge")
-        }
+        guard let left = ids[Array(bytes[..<cut])], let right = ids[Array(bytes[cut...])] else { continue }
+        if result.kinds[left] == normal, result.kinds[right] == normal { areScores = false }
       }
     }
+    // A longer piece that no merge makes would be one by its score.
+    for (id, piece) in result.pieces.enumerated() where areScores && result.kinds[id] == normal && splits[id] == nil {
+      let bytes = Array(piece.utf8)
+      for cut in 1..<max(bytes.count, 1) {
+        guard let left = ids[Array(bytes[..<cut])], let right = ids[Array(bytes[cut...])] else { continue }
+        if result.kinds[left] == normal, result.kinds[right] == normal { areScores = false }
+      }
+    }
+    guard !areScores else { return }
+    result.scores = [Double](repeating: 0, count: result.pieces.count)
+    result.merges = merges
   }
 
   private static func isByte(_ piece: String) -> Bool {

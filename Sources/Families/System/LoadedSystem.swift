@@ -37,23 +37,13 @@ package struct LoadedSystem {
       prompt = try PromptSettings(m)
       text = try TokenizerSettings(m)
     } catch { throw FoveaError(error) }
-    do { tokenizer = try Tokenizer(text) } catch { throw FoveaError(error) }
     template = PromptTemplate(prompt)
-
     let vocabulary = decoder.vocabSize
-    guard tokenizer.vocabularySize <= vocabulary else {
-      throw FoveaError.system("tokenizer", "\(tokenizer.vocabularySize) tokens, but language.vocabSize is \(vocabulary)")
-    }
-    guard text.endIds.allSatisfy({ $0 < vocabulary }) else {
-      throw FoveaError.system("tokenizer", "an end id outside 0..<\(vocabulary), which language.vocabSize allows")
-    }
+    tokenizer = try Tokenizer(text, vocabSize: vocabulary, needsImageToken: !template.splitsText)
     endIds = text.endIds.map { Int32($0) }
     beginId = text.bos.flatMap { text.addBos && $0 < vocabulary ? Int32($0) : nil }
     regionMarks = try RegionMarks(prompt.coordinates, vision.regionEncoder, tokenizer)
     imageId = template.splitsText ? nil : tokenizer.id(of: PromptTemplate.imageMark)
-    if !template.splitsText, imageId == nil {
-      throw FoveaError.system("tokenizer", "no <image> token, but prompt.imageTokenSplitsText is false")
-    }
   }
 
   /// A prompt as token ids, in parts: image `i` stands between part `i` and part `i + 1`. The begin-of-sequence id comes

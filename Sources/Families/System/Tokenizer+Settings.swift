@@ -20,6 +20,23 @@ extension Tokenizer {
     }
     try self.init(model, added: added, bosId: s.bos.map { Int32($0) })
   }
+
+  /// The same, checked against what goes with it.
+  /// - Parameters:
+  ///   - vocabSize: rows of the decoder's embedding.
+  ///   - needsImageToken: `<image>` has to be a token.
+  package convenience init(_ s: TokenizerSettings, vocabSize: Int, needsImageToken: Bool) throws(FoveaError) {
+    do { try self.init(s) } catch { throw FoveaError(error) }
+    guard vocabularySize <= vocabSize else {
+      throw FoveaError.system("tokenizer", "\(vocabularySize) tokens, but language.vocabSize is \(vocabSize)")
+    }
+    guard s.endIds.allSatisfy({ $0 < vocabSize }) else {
+      throw FoveaError.system("tokenizer", "an end id outside 0..<\(vocabSize), which language.vocabSize allows")
+    }
+    if needsImageToken, id(of: PromptTemplate.imageMark) == nil {
+      throw FoveaError.system("tokenizer", "no <image> token, but prompt.imageTokenSplitsText is false")
+    }
+  }
 }
 
 extension ByteStrings {
@@ -52,6 +69,8 @@ extension SplitPattern {
     case .gpt2: self = .gpt2
     case .qwen: self = .qwen
     case .llama3: self = .llama3
+    case .gpt2SingleDigits: self = .gpt2Digits(atATime: 1)
+    case .gpt2Digits: self = .gpt2Digits(atATime: .max)
     }
   }
 }
@@ -59,6 +78,7 @@ extension SplitPattern {
 extension SentencePieceVocabulary {
   fileprivate init(_ s: SentencePieceSettings) {
     self.init(pieces: ByteStrings(s.pieces), scores: s.scores.map { Float($0) }, types: s.types.map { UInt8($0) })
+    merges = s.merges.map { ByteStrings($0) }
     characterMap = s.charsMap
     addsDummyPrefix = s.addDummyPrefix
     removesExtraWhitespaces = s.removeExtraWhitespaces

@@ -7,13 +7,15 @@ package struct ByteLevelSettings: Settings {
 
   /// What words are cut by.
   package enum Pattern: Spelled {
-    case gpt2, qwen, llama3
+    case gpt2, qwen, llama3, gpt2SingleDigits, gpt2Digits
 
     package var spelling: StaticString {
       switch self {
       case .gpt2: "gpt2"
       case .qwen: "qwen"
       case .llama3: "llama3"
+      case .gpt2SingleDigits: "gpt2_single_digits"
+      case .gpt2Digits: "gpt2_digits"
       }
     }
   }

@@ -23,6 +23,8 @@ package struct SentencePieceSettings: Settings {
   package var scores: [Double] = []
   /// 1 normal, 2 unknown, 3 control, 4 user-defined, 5 unused, 6 byte.
   package var types: [Int] = []
+  /// "left right", first one first; nil: scores decide.
+  package var merges: [[UInt8]]?
   package var charsMap: [UInt8] = []
   package var addDummyPrefix = true, removeExtraWhitespaces = false, escapeWhitespaces = true
   package var prefixRule = PrefixRule.every
@@ -36,6 +38,7 @@ package struct SentencePieceSettings: Settings {
     try f.texts("pieces", &pieces, "Pieces by id.")
     try f.doubles("scores", &scores, in: -limit...limit, "A score for each piece; higher merges first.")
     try f.ints("types", &types, in: 0...255, "A type for each piece: 1 normal, 2 unknown, 3 control, 4 user-defined, 5 unused, 6 byte.")
+    try f.texts("merges", &merges, "`left right`, pieces that merge, first one first; absent: by score, whatever joins to a piece.")
     try f.bytes("charsMap", &charsMap, "Compiled map of the normaliser; absent: identity.")
     try f.bool("addDummyPrefix", &addDummyPrefix, default: true, "Whether a blank is put in front of texts.")
     try f.choice("prefixRule", &prefixRule, default: .every, "Which segments between added tokens get that blank.")

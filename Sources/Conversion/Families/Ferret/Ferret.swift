@@ -19,7 +19,7 @@ enum Ferret {
     let config = checkpoint.config
     let kind = try kind(config)
     let plan = CheckpointPlan(kind == .v2 ? try localSource(checkpoint) : checkpoint.source)
-    let text = try TextConfig(config)
+    var text = try TextConfig(config)
     let vision = try checkpoint.visionConfig()
     let used = try vision.layersUsed(select: try config.int("mm_vision_select_layer", default: -2))
     guard try OriginalLlava.dropsClass(config) else { throw config.fail("mm_vision_select_feature", "only patch is supported") }
@@ -32,7 +32,7 @@ enum Ferret {
     let projector = try OriginalLlava.planProjector(plan, config, from: vision.hiddenSize, to: text.hiddenSize)
     let local = kind == .v2 ? try planLocal(plan, checkpoint, vision, text) : nil
     let region = try planSampler(plan, config, vision, text, local: local?.settings)
-    let decoder = LlamaNames(plan, layouts: OriginalLlava.language)
+    let decoder = try LlamaNames(plan, layouts: OriginalLlava.language, &text)
     decoder.plan(plan, text)
 
     let image = try ImagePreprocessing(try checkpoint.imageProcessor(includingTower: true), imageSize: vision.imageSize)

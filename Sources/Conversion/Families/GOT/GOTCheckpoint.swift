@@ -20,12 +20,12 @@ enum GOTCheckpoint {
     guard prefixes.contains(where: { checkpoint.source.info($0 + "pos_embed") != nil }) else { return nil }
     let plan = CheckpointPlan(checkpoint.source)
     let isNested = config.has("text_config")
-    let text = try textConfig(config)
+    var text = try textConfig(config)
     let network = try SAMNames(plan, prefixes: prefixes, config: config.has("vision_config") ? try config.object("vision_config") : nil)
     network.plan(plan)
     let projector = projectors.first { plan.has($0 + ".weight") } ?? projectors[0]
     plan.linear("projector.vocabulary", .projector, inputs: network.outputSize, parts: [(projector, text.hiddenSize)], bias: .required)
-    let decoder = LlamaNames(plan, layouts: language)
+    let decoder = try LlamaNames(plan, layouts: language, &text)
     decoder.plan(plan, text)
 
     // transformers names the filling token only; `<img>` and `</img>` stand before it.

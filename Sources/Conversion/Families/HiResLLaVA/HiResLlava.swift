@@ -6,7 +6,7 @@ enum HiResLlava {
   static func describe(_ checkpoint: OpenCheckpoint) throws -> SystemDescription {
     let config = checkpoint.config
     let plan = CheckpointPlan(checkpoint.source)
-    let text = try TextConfig(config)
+    var text = try TextConfig(config)
     let vision = try checkpoint.visionConfig()
     let used = try vision.layersUsed(select: try config.int("mm_vision_select_layer", default: -2))
     guard try OriginalLlava.dropsClass(config) else { throw config.fail("mm_vision_select_feature", "only patch is supported") }
@@ -20,7 +20,7 @@ enum HiResLlava {
     }
     planSampler(plan, from: vision.hiddenSize, to: text.hiddenSize)
     for kind in ["global", "slice", "row"] { plan.table("separator.\(kind)", [text.hiddenSize], from: "model.image_sep.\(kind)") }
-    let decoder = LlamaNames(plan, layouts: OriginalLlava.language)
+    let decoder = try LlamaNames(plan, layouts: OriginalLlava.language, &text)
     decoder.plan(plan, text)
 
     let image = try ImagePreprocessing(try checkpoint.imageProcessor(includingTower: true), imageSize: vision.imageSize)

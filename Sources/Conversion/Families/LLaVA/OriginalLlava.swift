@@ -8,7 +8,7 @@ enum OriginalLlava {
   static func describe(_ checkpoint: OpenCheckpoint) throws -> SystemDescription {
     let config = checkpoint.config
     let plan = CheckpointPlan(checkpoint.source)
-    let text = try TextConfig(config)
+    var text = try TextConfig(config)
     let vision = try checkpoint.visionConfig()
     let used = try vision.layersUsed(select: try config.int("mm_vision_select_layer", default: -2))
     let dropClass = try dropsClass(config)
@@ -38,7 +38,7 @@ enum OriginalLlava {
     default: throw config.fail("image_aspect_ratio", "\(aspect) is not supported")
     }
 
-    let decoder = LlamaNames(plan, layouts: language)
+    let decoder = try LlamaNames(plan, layouts: language, &text)
     decoder.plan(plan, text)
     let isMistral = try config.string("model_type", default: "") == "llava_mistral"
     let prompt = try (isMistral ? PromptFormat.mistral : .vicuna).overridden(by: config)

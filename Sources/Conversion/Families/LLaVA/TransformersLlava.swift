@@ -19,7 +19,7 @@ enum TransformersLlava {
     let config = checkpoint.config
     let plan = CheckpointPlan(checkpoint.source)
     let textReader = try config.object("text_config")
-    let text = try TextConfig(try withTiedHead(textReader, config))
+    var text = try TextConfig(try withTiedHead(textReader, config))
     let visionConfig = try VisionConfig(try config.object("vision_config"), defaults: .llava)
     guard config.value["vision_feature_layer"]?.array == nil else {
       throw config.fail("vision_feature_layer", "several layers are not supported")
@@ -63,7 +63,7 @@ enum TransformersLlava {
       fit = SquareFitSettings(crops ? .squareCrop : .stretch)
     }
 
-    let decoder = LlamaNames(plan, layouts: language)
+    let decoder = try LlamaNames(plan, layouts: language, &text)
     decoder.plan(plan, text)
     let isMistral = try textReader.string("model_type", default: "llama") == "mistral"
     let prompt = isMistral ? PromptFormat.mistral : isNext ? .vicunaHuman : .plainVicuna

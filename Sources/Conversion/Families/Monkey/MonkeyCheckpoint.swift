@@ -15,7 +15,7 @@ enum MonkeyCheckpoint {
   static func describe(_ checkpoint: OpenCheckpoint) throws -> SystemDescription {
     let config = checkpoint.config
     let plan = CheckpointPlan(checkpoint.source)
-    let text = try QwenV1Config(config)
+    let text = try QwenV1Config(config, plan)
     let visual = try QwenVisualConfig(try config.object("visual"), plan)
     guard visual.outputSize == text.hiddenSize else {
       throw config.fail("visual.output_dim", "\(visual.outputSize) is not the decoder's hidden_size \(text.hiddenSize)")

@@ -39,7 +39,7 @@ enum VaryCheckpoint {
     return try SystemDescription(
       system: "vary", plan: plan, decoder: DecoderSettings(text.settings), vision: settings,
       prompt: prompt.overridden(by: config).settings(imageTokenSplitsText: true), tokenizer: TokenizerNeeds(addsBegin: true)
-    ) { OPTNames.isIgnorable($0) }
+    ) { text.isIgnorable($0) }
   }
 
   /// Whether the tokenizer takes the blanks around `<img>` and `</img>` away, as transformers 4.32 did with tokens that were merely added.
@@ -62,7 +62,7 @@ enum VaryCheckpoint {
     clip.plan(plan, vision, used: used)
 
     let isQwen = root == "transformer."
-    let (text, planText, ignores) = isQwen ? try qwen(config) : try llama(config, plan)
+    let (text, planText, ignores) = isQwen ? try qwen(config, plan) : try llama(config, plan)
     let size = text.hiddenSize
     guard size % 2 == 0 else { throw config.fail("hidden_size", "\(size) is odd; each tower gives half of it") }
     let projected: [(String, Int, String)] = [
@@ -94,14 +94,15 @@ enum VaryCheckpoint {
 
   private typealias Text = (settings: LlamaSettings, plan: (CheckpointPlan) -> Void, isIgnorable: (String) -> Bool)
 
-  private static func qwen(_ config: ConfigReader) throws -> Text {
-    let c = try QwenV1Config(config)
+  private static func qwen(_ config: ConfigReader, _ plan: CheckpointPlan) throws -> Text {
+    let c = try QwenV1Config(config, plan)
     return (c.settings, { QwenV1Names.plan($0, c) }, { QwenV1Names.isIgnorable($0, c) })
   }
 
   private static func llama(_ config: ConfigReader, _ plan: CheckpointPlan) throws -> Text {
-    let c = try TextConfig(config.typed("llama"))
-    let names = LlamaNames(plan, layouts: OriginalLlava.language)
+    var text = try TextConfig(config.typed("llama"))
+    let names = try LlamaNames(plan, layouts: OriginalLlava.language, &text)
+    let c = text
     return (c.settings, { names.plan($0, c) }, { names.isIgnorable($0, c) })
   }
 
