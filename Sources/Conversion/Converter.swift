@@ -55,6 +55,9 @@ package struct Converter {
     self.checkpoint = checkpoint
     self.options = options
     system = try SystemDescription(checkpoint)
+    if checkpoint.chatTemplate != nil, !["llava", "llava_next"].contains(system.system) {
+      throw ConversionError.badOption("--chat-template is for LLaVA; \(system.system) has one form of its own")
+    }
     estimate = BlockEstimate(system)
     try options.importance?.check(against: system.tensors)
     let tokenizer = try TokenizerMetadata(checkpoint, system.tokenizer).settings(vocabSize: system.decoder.vocabSize)

@@ -2,7 +2,7 @@
 import Schema
 
 /// A conversation format: `{system}`, `<image>` and `{question}` are substituted in the template.
-package struct PromptFormat: Equatable {
+package struct PromptFormat: Equatable, Sendable {
   package var system: String
   package var template: String
   /// Text between an answer and the next turn.
@@ -17,7 +17,7 @@ package struct PromptFormat: Equatable {
   /// Images beside each other share one start and one end mark.
   package var joinsImages = false
 
-  package struct Task: Equatable {
+  package struct Task: Equatable, Sendable {
     package var name, template: String
 
     package init(_ name: String, _ template: String) {

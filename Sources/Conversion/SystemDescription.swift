@@ -31,6 +31,19 @@ package struct SystemDescription {
   /// Readers that know their checkpoints by tensors, whatever the config calls itself.
   private static let recognisers: [@Sendable (OpenCheckpoint) throws -> SystemDescription?] = [VaryCheckpoint.describe, GOTCheckpoint.describe]
 
+  /// Refuses what no reader could read whatever its tensors: said before weights are missed that would be of no use.
+  static func refuseUnknown(_ config: ConfigReader) throws {
+    let architectures = config.value["architectures"]?.array?.compactMap(\.string) ?? []
+    let name = try architectures.first ?? config.string("model_type", default: "")
+    let isRecognised = ["vary", "got"].contains { name.lowercased().contains($0) }
+    guard name.isEmpty || isRecognised || readers.contains(where: { $0.names.contains(name) }) else { throw unknown(name) }
+  }
+
+  private static func unknown(_ name: String) -> ConversionError {
+    .unsupported(
+      "architecture \(name.isEmpty ? "(none in config.json)" : name); LLaVA-1.5, LLaVA-NeXT, HiRes-LLaVA, Monkey, TextMonkey, Vary, GOT-OCR2 and Ferret are known")
+  }
+
   package init(_ checkpoint: OpenCheckpoint) throws {
     for recognise in Self.recognisers {
       if let found = try recognise(checkpoint) {
@@ -40,10 +53,7 @@ package struct SystemDescription {
     }
     let architectures = checkpoint.config.value["architectures"]?.array?.compactMap(\.string) ?? []
     let name = try architectures.first ?? checkpoint.config.string("model_type", default: "")
-    guard let reader = Self.readers.first(where: { $0.names.contains(name) }) else {
-      throw ConversionError.unsupported(
-        "architecture \(name.isEmpty ? "(none in config.json)" : name); LLaVA-1.5, LLaVA-NeXT, HiRes-LLaVA, Monkey, TextMonkey, Vary, GOT-OCR2 and Ferret are known")
-    }
+    guard let reader = Self.readers.first(where: { $0.names.contains(name) }) else { throw Self.unknown(name) }
     self = try reader.describe(checkpoint)
   }
 

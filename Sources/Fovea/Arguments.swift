@@ -113,8 +113,8 @@ func requiredPath(_ pointer: UnsafePointer<CChar>?, _ name: StaticString) throws
   return path
 }
 
-func requireZero(_ reserved: Int32) throws(FoveaError) {
-  if reserved != 0 { throw .argument("options.reserved", "is \(reserved), must be 0.") }
+func requireZero(_ reserved: Int32, _ name: StaticString = "options.reserved") throws(FoveaError) {
+  if reserved != 0 { throw .argument("\(name)", "is \(reserved), must be 0.") }
 }
 
 /// A count that must not be negative.

@@ -191,7 +191,7 @@ private func generateOptions(
   var c = fovea_generate_options()
   try read(given, into: &c, first: FirstSize.generateOptions, "options")
   try requireZero(c.reserved)
-  try requireZero(c.reserved2)
+  try requireZero(c.reserved2, "options.reserved2")
   return c
 }
 

@@ -40,7 +40,7 @@ func write<Structure>(
 func structSize(_ bytes: UnsafeRawPointer, first: Int, _ name: StaticString) throws(FoveaError) -> Int {
   let size = bytes.load(as: Int.self)
   guard size >= first, size <= largestStructure else {
-    throw .argument("\(name)", "struct_size is \(size); set it to the structure's sizeof, \(first) bytes or more.")
+    throw .argument("\(name)", "struct_size is \(UInt(bitPattern: size)); set it to the structure's sizeof, \(first) bytes or more.")
   }
   return size
 }

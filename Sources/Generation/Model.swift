@@ -75,7 +75,7 @@ package final class Model {
     do {
       store = try WeightStore(file, pool: pool, kernels: kernels, progress: options.progress)
     } catch { throw FoveaError(error) }
-    system = try LoadedSystem(store.root, file.metadata)
+    do { system = try LoadedSystem(store.root, file.metadata) } catch { throw error.named(file.name) }
   }
 
   package var metadata: Metadata { file.metadata }

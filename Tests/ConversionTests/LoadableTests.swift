@@ -56,6 +56,14 @@ import Testing
     expectFailure("tokenizer.model", "no") { try changed("llava", "tokenizer.model", replacing("<0x41>", "<0xZZ>")) }
   }
 
+  @Test func anUnknownArchitectureIsSaidBeforeMissingWeights() throws {
+    let folder = try TemporaryFolder()
+    try folder.write("config.json", #"{"architectures": ["BertModel"]}"#)
+    expectFailure("architecture BertModel") { _ = try OpenCheckpoint(path: folder.path) }
+    try folder.write("config.json", #"{"architectures": ["LlavaForConditionalGeneration"]}"#)
+    expectFailure("model.safetensors") { _ = try OpenCheckpoint(path: folder.path) }
+  }
+
   /// transformers warns of a tied head that the checkpoint has another of, and keeps the checkpoint's.
   @Test func keepsAHeadOfItsOwn() throws {
     let plain = try TemporaryFolder(copyOf: Fixture.checkpoint("llava"))

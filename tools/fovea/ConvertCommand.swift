@@ -45,6 +45,9 @@ struct ConvertCommand: ParsableCommand {
   @Option(help: "The vision tower's folder, if it is neither in nor beside the checkpoint.")
   var visionTower: FilePath?
 
+  @Option(help: "How questions are put, where not as the checkpoint's chat template says: a Jinja file, or \(PromptFormat.named.map(\.name).joined(separator: ", ")).")
+  var chatTemplate: FilePath?
+
   @Option(help: "The model's name in the file's metadata; the folder's name by default.", transform: validText)
   var name: String?
 
@@ -75,8 +78,13 @@ struct ConvertCommand: ParsableCommand {
   }
 
   func run() throws {
-    let opened = try OpenCheckpoint(
+    var opened = try OpenCheckpoint(
       path: checkpoint.utf8(), base: base?.utf8(), adapter: lora?.utf8(), vision: visionTower?.utf8())
+    if let chatTemplate {
+      let name = try chatTemplate.utf8()
+      let known = PromptFormat.named.first { $0.name == name }
+      opened.chatTemplate = if let known { .format(known.format) } else { .template(try ChatTemplate(path: name)) }
+    }
     var options = Converter.Options()
     options.type = type
     options.visionType = visionType

@@ -9,6 +9,14 @@ package struct OpenCheckpoint {
   /// The tower's own folder, if it has one.
   package let tower: CheckpointDirectory?
 
+  /// What was asked for instead of the checkpoint's own chat template.
+  package var chatTemplate: ChatChoice?
+
+  package enum ChatChoice: Sendable {
+    case format(PromptFormat)
+    case template(ChatTemplate)
+  }
+
   /// Where a tower beside the checkpoint is put among the checkpoint's tensors: where the original LLaVA keeps one inside.
   static let towerPrefix = "model.vision_tower.vision_tower.vision_model."
 
@@ -43,7 +51,11 @@ package struct OpenCheckpoint {
     try CheckpointDirectory.refuseQuantised(config)
     self.folders = folders
 
-    var source = try main.weights()
+    var source: any TensorSource
+    do { source = try main.weights() } catch let error as ConversionError {
+      if case .missingFile = error { try SystemDescription.refuseUnknown(config) }
+      throw error
+    }
     if let overlay, overlay.hasWeights {
       source = try DeltaSource(delta: try overlay.weights(), base: source)
     } else if let overlay {

@@ -52,6 +52,16 @@ package enum FoveaError: Error {
     do throws(RuntimeError) { try stop.check() } catch { self = .runtime(error) }
   }
 
+  /// What is wrong with a weight file, with its name: errors of its parts know only themselves.
+  package func named(_ file: String) -> FoveaError {
+    switch self {
+    case .system(let part, let problem): .system("\(file): \(part)", problem)
+    case .tokenizer(let e): .system("\(file): tokenizer", e.description)
+    case .region(let e): .system("\(file): regions", e.description)
+    default: self
+    }
+  }
+
   package init(_ e: TokenizerError) { self = .tokenizer(e) }
   package init(_ e: RegionError) { self = .region(e) }
   package init(_ e: EmbeddingBytesError) { self = .embedding(e) }

@@ -41,7 +41,9 @@ enum OriginalLlava {
     let decoder = try LlamaNames(plan, layouts: language, &text)
     decoder.plan(plan, text)
     let isMistral = try config.string("model_type", default: "") == "llava_mistral"
-    let prompt = try (isMistral ? PromptFormat.mistral : .vicuna).overridden(by: config)
+    // BakLLaVA, which is no NeXT, was trained with Vicuna's turns.
+    let known: PromptFormat = isMistral && pinpoints != nil ? .mistral : .vicuna
+    let prompt = try known.following(checkpoint, isOriginal: true).overridden(by: config)
     let clip = vision.settings(used: used, dropClass: dropClass)
     let parts = LLaVAParts(
       vision: clip, statistics: image.statistics, projector: projector, fit: fit, pinpoints: pinpoints, decoder: text,

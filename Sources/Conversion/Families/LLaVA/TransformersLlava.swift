@@ -66,7 +66,8 @@ enum TransformersLlava {
     let decoder = try LlamaNames(plan, layouts: language, &text)
     decoder.plan(plan, text)
     let isMistral = try textReader.string("model_type", default: "llama") == "mistral"
-    let prompt = isMistral ? PromptFormat.mistral : isNext ? .vicunaHuman : .plainVicuna
+    let known: PromptFormat = isMistral ? (isNext ? .mistral : .bakLLaVA) : isNext ? .vicunaHuman : .plainVicuna
+    let prompt = try known.following(checkpoint)
     let parts = LLaVAParts(
       vision: visionConfig.settings(used: used, dropClass: strategy == "default"), statistics: image.statistics,
       projector: ProjectorSettings(.mlp2xGELU), fit: fit, pinpoints: pinpoints, decoder: text,

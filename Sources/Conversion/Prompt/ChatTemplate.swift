@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// A checkpoint's chat template, turned into a prompt format by rendering a conversation with it.
+package struct ChatTemplate: Sendable {
+  let source: String
+  /// What errors name.
+  let file: String
+
+  package init(source: String, file: String) {
+    self.source = source
+    self.file = file
+  }
+
+  /// A file's text.
+  package init(path: String) throws {
+    guard (try? MappedFile(path: path)) != nil else {
+      throw ConversionError.badOption("\(path) is no file and none of the formats \(PromptFormat.named.map(\.name).joined(separator: ", "))")
+    }
+    guard let text = try MappedFile(path: path).withBytes({ String(validating: $0, as: UTF8.self) }) else {
+      throw ConversionError.malformed(file: path, detail: "not UTF-8")
+    }
+    self.init(source: text, file: path)
+  }
+
+  /// The template that the checkpoint ships: of the processor before that of the tokenizer, as transformers looks.
+  static func find(_ checkpoint: OpenCheckpoint) throws -> ChatTemplate? {
+    if let path = checkpoint.file("chat_template.jinja") { return try ChatTemplate(path: path) }
+    for name in ["chat_template.json", "processor_config.json", "tokenizer_config.json"] {
+      guard let value = try checkpoint.json(name)?.value["chat_template"] else { continue }
+      if let text = value.string { return ChatTemplate(source: text, file: name) }
+      let named = value.array?.compactMap { entry in
+        entry["template"]?.string.map { (name: entry["name"]?.string ?? "", template: $0) }
+      }
+      if let found = named?.first(where: { $0.name == "default" }) ?? named?.first { return ChatTemplate(source: found.template, file: name) }
+      if case .null = value { continue }
+      throw ConversionError.badConfig(file: name, key: "chat_template", detail: "should be a template, or a list of them")
+    }
+    return nil
+  }
+
+  private static let question = "⟦question⟧", answer = "⟦answer⟧", next = "⟦next⟧"
+
+  /// - Parameters:
+  ///   - known: the format of such checkpoints; it stays where the template says the same.
+  ///   - begin: the begin-of-sequence token, which the tokenizer puts in front by itself.
+  func format(known: PromptFormat, begin: String, end: String) throws -> PromptFormat {
+    var reason = ""
+    for isList in [true, false] {
+      do {
+        let template = try JinjaTemplate(source)
+        func render(_ turns: [(role: String, text: String, image: Bool)], prompt: Bool) throws(JinjaError) -> String {
+          let messages = turns.map { Self.message($0.role, $0.text, image: $0.image, isList: isList) }
+          var text = try template.render([
+            "messages": .list(messages), "add_generation_prompt": .bool(prompt), "bos_token": .string(begin), "eos_token": .string(end),
+          ])
+          if !begin.isEmpty, text.hasPrefix(begin) { text.removeFirst(begin.count) }
+          return text
+        }
+        let first = try render([("user", Self.question, true)], prompt: true)
+        guard first.ranges(of: "<image>").count == 1, first.ranges(of: Self.question).count == 1 else {
+          throw JinjaError("what it makes of a question about an image has no place for one of them")
+        }
+        let own = first.replacing(Self.question, with: "{question}")
+        if own == known.plainTemplate || own == known.template.replacing("{system} ", with: "") { return known }
+        var format = PromptFormat(system: "", template: own, turnSeparator: end, stop: end.isEmpty ? [] : [end])
+        // What stands behind an answer ends it.
+        if let whole = try? render(
+          [("user", Self.question, true), ("assistant", Self.answer, false), ("user", Self.next, false)], prompt: true),
+          let answer = whole.firstRange(of: Self.answer), let next = whole.firstRange(of: Self.next)
+        {
+          let lead = Self.lead(first)
+          var between = String(whole[answer.upperBound..<next.lowerBound])
+          if !lead.isEmpty, let start = between.ranges(of: lead).last?.lowerBound { between = String(between[..<start]) }
+          format.turnSeparator = between
+          if let mark = Self.special(between), !format.stop.contains(mark) { format.stop.insert(mark, at: 0) }
+        }
+        return format
+      } catch let error as JinjaError {
+        reason = error.reason
+      }
+    }
+    throw ConversionError.unsupported("\(file): a chat template with \(reason); name a format or give a file with --chat-template")
+  }
+
+  /// What opens a user's turn: the text before the image or the question, from the last special token's on.
+  private static func lead(_ rendered: String) -> String {
+    let place = min(
+      rendered.firstRange(of: "<image>")?.lowerBound ?? rendered.endIndex, rendered.firstRange(of: question)?.lowerBound ?? rendered.endIndex)
+    let before = rendered[..<place]
+    let start = before.ranges(of: /<\|[^|<>]*(start|begin)[^|<>]*\|>/).last?.lowerBound ?? before.startIndex
+    return String(before[start...])
+  }
+
+  /// A special token that `text` begins with.
+  private static func special(_ text: String) -> String? {
+    text.prefixMatch(of: /\s*(<[^<>\s]+>)/).map { String($0.output.1) }
+  }
+
+  private static func message(_ role: String, _ text: String, image: Bool, isList: Bool) -> JinjaValue {
+    let words = JinjaValue.object([("type", .string("text")), ("text", .string(text))])
+    let content: JinjaValue =
+      isList
+      ? .list((image ? [.object([("type", .string("image"))])] : []) + [words]) : .string(image ? "<image>\n" + text : text)
+    return .object([("role", .string(role)), ("content", content)])
+  }
+}

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+
+extension PromptFormat {
+  /// `conv_chatml_direct` of the original LLaVA: LLaVA-1.6-34b. No line breaks between turns.
+  package static let chatML = PromptFormat(
+    system: "Answer the questions.",
+    template: "<|im_start|>system\n{system}<|im_end|><|im_start|>user\n<image>\n{question}<|im_end|><|im_start|>assistant\n",
+    turnSeparator: "<|im_end|>", stop: ["<|im_end|>"])
+
+  /// `conv_qwen` of LLaVA-NeXT: LLaVA on Qwen1.5 and Qwen2.
+  package static let qwen = PromptFormat(
+    system: "You are a helpful assistant.",
+    template: "<|im_start|>system\n{system}<|im_end|>\n<|im_start|>user\n<image>\n{question}<|im_end|>\n<|im_start|>assistant\n",
+    turnSeparator: "<|im_end|>\n", stop: ["<|im_end|>"])
+
+  /// BakLLaVA, a LLaVA-1.5 on Mistral, as its transformers model card has it.
+  package static let bakLLaVA = PromptFormat(
+    system: "", template: "USER: <image>\n{question}\nASSISTANT:", turnSeparator: "</s>", stop: ["</s>"])
+
+  /// `conv_llava_llama_3` without the begin token, which the tokenizer sets.
+  package static let llama3 = PromptFormat(
+    system: "You are a helpful language and vision assistant. You are able to understand the visual content that the user provides, "
+      + "and assist the user with a variety of tasks using natural language.",
+    template: "<|start_header_id|>system<|end_header_id|>\n\n{system}<|eot_id|><|start_header_id|>user<|end_header_id|>\n\n"
+      + "<image>\n{question}<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n",
+    turnSeparator: "<|eot_id|>", stop: ["<|eot_id|>"])
+
+  /// Formats that `--chat-template` knows by name.
+  package static let named: [(name: String, format: PromptFormat)] = [
+    ("vicuna", vicuna), ("vicuna-human", vicunaHuman), ("plain-vicuna", plainVicuna), ("mistral", mistral), ("chatml", chatML), ("qwen", qwen), ("bakllava", bakLLaVA), ("llama3", llama3),
+    ("plain", PromptFormat(system: "", template: "<image>\n{question}", turnSeparator: "\n", stop: [])),
+  ]
+
+  /// The template with the system text in its place.
+  var plainTemplate: String { template.replacing("{system}", with: system) }
+
+  /// Whether the tokenizer has ChatML's marks: such a model was not trained with Vicuna's turns.
+  static func isChatML(_ checkpoint: OpenCheckpoint) throws -> Bool {
+    for name in ["tokenizer_config.json", "added_tokens.json", "tokenizer.json"] {
+      guard let value = try checkpoint.json(name)?.value else { continue }
+      if value["<|im_start|>"] != nil { return true }
+      let lists = [value["added_tokens_decoder"]?.members?.map(\.value), value["added_tokens"]?.array].compactMap { $0 }
+      if lists.joined().contains(where: { $0["content"]?.string == "<|im_start|>" }) { return true }
+    }
+    return false
+  }
+
+  /// The format that was asked for, the one the checkpoint's own chat template makes, or this one.
+  /// - Parameter isOriginal: in the original LLaVA's layout a chat template is the language model's. Its code has forms of its own for
+  ///   models with ChatML's marks, whatever that template says.
+  func following(_ checkpoint: OpenCheckpoint, isOriginal: Bool = false) throws -> PromptFormat {
+    switch checkpoint.chatTemplate {
+    case .format(let format)?: return format
+    case .template(let template)?: return try template.format(known: self, begin: Self.token("bos", checkpoint), end: Self.token("eos", checkpoint))
+    case nil:
+      let own = try ChatTemplate.find(checkpoint)
+      if try (isOriginal || own == nil) && Self.isChatML(checkpoint) {
+        let text = checkpoint.config.has("text_config") ? try checkpoint.config.object("text_config") : checkpoint.config
+        return try text.string("model_type", default: "").contains("qwen") ? .qwen : .chatML
+      }
+      guard let own else { return self }
+      return try own.format(known: self, begin: Self.token("bos", checkpoint), end: Self.token("eos", checkpoint))
+    }
+  }
+
+  private static func token(_ role: String, _ checkpoint: OpenCheckpoint) throws -> String {
+    let value = try checkpoint.json("tokenizer_config.json")?.value[role + "_token"]
+    return value?.string ?? value?["content"]?.string ?? ""
+  }
+}

@@ -1,0 +1,90 @@
+import Conversion
+// SPDX-License-Identifier: Apache-2.0
+import Schema
+import Testing
+
+/// A checkpoint's own chat template decides how questions are put.
+@Suite struct ChatTemplateTests {
+  private func prompt(_ name: String, _ files: [(name: String, text: String)], choice: OpenCheckpoint.ChatChoice? = nil) throws -> (
+    template: String, system: String, separator: String, stop: [String]
+  ) {
+    let folder = try TemporaryFolder(copyOf: Fixture.checkpoint(name))
+    for (name, text) in files { try folder.write(name, text) }
+    var checkpoint = try OpenCheckpoint(path: folder.path)
+    checkpoint.chatTemplate = choice
+    let s = try SystemDescription(checkpoint).prompt
+    return (s.template, s.system, s.turnSeparator, s.stop.map { String(decoding: $0, as: UTF8.self) })
+  }
+
+  /// What llava-hf's checkpoints ship.
+  private let vicuna = """
+    {% for message in messages %}{% if message['role'] != 'system' %}{{ message['role'].upper() + ': '}}{% endif %}{# Render all images first #}\
+    {% for content in message['content'] | selectattr('type', 'equalto', 'image') %}{{ '<image>\\n' }}{% endfor %}{# Render all text next #}\
+    {% if message['role'] != 'assistant' %}{% for content in message['content'] | selectattr('type', 'equalto', 'text') %}\
+    {{ content['text'] + ' '}}{% endfor %}{% else %}{% for content in message['content'] | selectattr('type', 'equalto', 'text') %}\
+    {% generation %}{{ content['text'] + ' '}}{% endgeneration %}{% endfor %}{% endif %}{% endfor %}\
+    {% if add_generation_prompt %}{{ 'ASSISTANT:' }}{% endif %}
+    """
+  private let chatML = """
+    {% for message in messages %}{{'<|im_start|>' + message['role'] + '\\n'}}{% for content in message['content'] | \
+    selectattr('type', 'equalto', 'image') %}{{ '<image>' }}{% endfor %}{% for content in message['content'] | \
+    selectattr('type', 'equalto', 'text') %}{{ '\\n' + content['text'] }}{% endfor %}{{'<|im_end|>'}}{% endfor %}\
+    {% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}
+    """
+  /// ChatML of a language model: texts only, a system text where none is given, blanks taken away around blocks.
+  private let qwen = """
+    {%- set ns = namespace(count=0) -%}
+    {%- for message in messages -%}
+      {%- if loop.first and messages[0]['role'] != 'system' -%}
+        {{- '<|im_start|>system\\nYou are a helpful assistant.<|im_end|>\\n' -}}
+      {%- endif -%}
+      {%- set ns.count = ns.count + 1 -%}
+      {{- '<|im_start|>' ~ message.role ~ '\\n' ~ (message.content | trim) ~ '<|im_end|>' ~ '\\n' -}}
+    {%- endfor -%}
+    {%- if add_generation_prompt is defined and add_generation_prompt -%}{{- '<|im_start|>assistant\\n' -}}{%- endif -%}
+    """
+
+  @Test func knownTemplatesChangeNothing() throws {
+    for name in ["llava_hf", "llava_next_hf_bin", "llava"] {
+      let before = try prompt(name, [])
+      #expect(try prompt(name, [("chat_template.jinja", vicuna)]) == before || name == "llava_next_hf_bin", "\(name)")
+    }
+    let mistral = """
+      {% for message in messages %}{% if message['role'] == 'user' %}{{ '[INST] ' }}{% for content in message['content'] | selectattr('type', \
+      'equalto', 'image') %}{{ '<image>\\n' }}{% endfor %}{% for content in message['content'] | selectattr('type', 'equalto', 'text') %}\
+      {{ content['text'] }}{% endfor %}{{' [/INST]' }}{% else %}{{ ' ' + message['content'][0]['text'] + '</s> ' }}{% endif %}{% endfor %}
+      """
+    let next = try prompt("llava_next_hf_bin", [])
+    let known = next.template.contains("[INST]") ? mistral : vicuna
+    #expect(try prompt("llava_next_hf_bin", [("chat_template.jinja", known)]) == next)
+  }
+
+  @Test func chatMLBecomesTheTemplate() throws {
+    let found = try prompt("llava_hf", [("chat_template.jinja", chatML)])
+    #expect(found.template == "<|im_start|>user\n<image>\n{question}<|im_end|><|im_start|>assistant\n")
+    #expect(found.separator == "<|im_end|>" && found.stop.first == "<|im_end|>")
+    let text = try prompt("llava_hf", [("chat_template.jinja", qwen)])
+    #expect(
+      text.template == "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n<|im_start|>user\n<image>\n{question}<|im_end|>\n<|im_start|>assistant\n")
+    #expect(text.separator == "<|im_end|>\n" && text.stop.first == "<|im_end|>")
+  }
+
+  @Test func otherTemplatesAreRefused() {
+    for source in ["{% macro a() %}{% endmacro %}", "{{ messages | tojson }}", "{{ strftime_now('%d') }}", "no place", "{{ 'x' ", "{% for x in %}"] {
+      expectFailure("--chat-template") { _ = try prompt("llava_hf", [("chat_template.jinja", source)]) }
+    }
+  }
+
+  @Test func whatIsAskedForComesFirst() throws {
+    let found = try prompt("llava_hf", [("chat_template.jinja", "no place")], choice: .format(.chatML))
+    #expect(found.template == PromptFormat.chatML.template && found.stop == ["<|im_end|>"])
+    let file = ChatTemplate(source: chatML, file: "mine.jinja")
+    #expect(try prompt("llava_hf", [], choice: .template(file)).template.hasPrefix("<|im_start|>user\n<image>\n{question}"))
+  }
+
+  /// Without a template, ChatML's marks in the vocabulary tell.
+  @Test func marksOfChatMLAreSeen() throws {
+    let marks = #"{"<|im_start|>": 321, "<|im_end|>": 320}"#
+    #expect(try prompt("llava", [("added_tokens.json", marks)]).template == PromptFormat.chatML.template)
+  }
+}
