@@ -364,7 +364,7 @@ typedef struct fovea_region {
   int32_t kind;           /**< FOVEA_REGION_... */
   int32_t image;          /**< index of the call's image it lies in */
   double x1, y1, x2, y2;  /**< point and box */
-  const double *vertices; /**< polygon and scribble: x, y of each vertex */
+  const double *vertices; /**< polygon and scribble: x, y of each vertex, at most 16384 vertices, each number within ±2^24 */
   size_t vertex_count;
   double radius;          /**< scribble: half the line's width; above 0 */
   const uint8_t *mask;    /**< mask: row y begins at `mask + y * mask_stride`; its size must be the image's */

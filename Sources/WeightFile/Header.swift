@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The first 128 bytes of a file (FORMAT.md §2).
+/// The first 128 bytes of a file (FORMAT.md §3).
 struct Header {
   var version = Format.oldestVersion
   var minReaderVersion = Format.oldestVersion

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What Swift cannot see by itself: libc as one importable module, C macros as functions, argument records of the kernels.
-   Header-only; the library's Swift code imports libc through here, so that it also compiles in Embedded mode. */
+   The library's Swift code imports libc through here, so that it also compiles in Embedded mode. */
 #ifndef FOVEA_SHIMS_H
 #define FOVEA_SHIMS_H
 
