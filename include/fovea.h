@@ -128,14 +128,17 @@ typedef struct fovea_load_options {
   size_t struct_size;
   int32_t threads;        /**< threads that share the work of one call; 0: what cores, affinity and cgroup limits allow */
   int32_t context_length; /**< tokens a session can hold; 0: the model's own length, which is also the most */
-  uint64_t memory_budget; /**< bytes the library may hold resident; 0: no limit. Too small a budget is FOVEA_ERROR_MEMORY */
+  uint64_t memory_budget; /**< bytes the library may hold resident; 0: no limit. A budget below the plan (see fovea_plan) is
+                               FOVEA_ERROR_MEMORY; so is later whatever needs more than is left, before any of it is taken: another
+                               session, an image beside those that are held, a call beside those that run */
   int32_t verify;         /**< not 0: read the whole file and check every checksum before returning */
   fovea_cache_type cache_type;
   fovea_progress_callback progress; /**< NULL: none */
   void *progress_user;              /**< passed to `progress` */
   int32_t no_mapping; /**< not 0: read the weights into memory instead of mapping the file, which may then be changed, cut or
                            removed once fovea_load has returned; while a file is mapped, cutting it ends the process by SIGBUS */
-  int32_t reserved;   /**< 0 */
+  int32_t sessions;   /**< sessions that the plan counts, all answering at one time; 0: one */
+  int32_t image_width, image_height; /**< upright pixels of the image that the plan counts; 0: whichever the model makes most of */
 } fovea_load_options;
 
 /** Maps a weight file and prepares the system in it. `path` NULL: the built-in model (see fovea_builtin_model).
@@ -163,8 +166,9 @@ typedef struct fovea_memory_plan {
   uint64_t mapped_bytes;  /**< weights used in place from the file: page cache that the system may drop and read again */
   uint64_t weight_bytes;  /**< memory for weights that are stored compressed or are converted on loading */
   uint64_t session_bytes; /**< memory of one session: its keys and values */
-  uint64_t scratch_bytes; /**< the most that encoding an image or reading a prompt needs beside all that, estimated */
-  uint64_t total_bytes;   /**< everything here except file_bytes, with one session */
+  uint64_t scratch_bytes; /**< an image's vectors, and what reading and encoding the image or all sessions' answers need, whichever is
+                               more; the image's file and fovea_logits are not counted */
+  uint64_t total_bytes;   /**< everything here except file_bytes, session_bytes once for each session of the options */
   uint64_t table_bytes;   /**< held beside weights as long as the model: the library itself, tables of file and tokenizer,
                                stacks of threads */
 } fovea_memory_plan;

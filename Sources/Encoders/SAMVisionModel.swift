@@ -58,12 +58,3 @@ package struct SAMVisionModel {
     return y
   }
 }
-
-extension SAMSettings {
-  /// Bytes of scratch memory for encoding one image, about: pixels, the residual stream, one block's q|k|v, biases and MLP.
-  package var scratchBytes: Int {
-    let padded = windows * windowSize * windows * windowSize
-    let floats = 3 * imageSize * imageSize + padded * 10 * hiddenSize + SAMVisionBlock.chunk * intermediateSize
-    return floats * MemoryLayout<Float>.stride + (24 << 20)
-  }
-}

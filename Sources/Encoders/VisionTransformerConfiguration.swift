@@ -61,13 +61,6 @@ package struct VisionTransformerConfiguration {
   package var headSize: Int { hiddenSize / heads }
   /// Feature rows that one view gives.
   package var tokensPerView: Int { classToken == .kept ? patches + 1 : patches }
-
-  /// Bytes of scratch memory for encoding `views` pictures together, about: pixels, the residual stream, and one block's
-  /// intermediate results.
-  package func scratchBytes(views: Int) -> Int {
-    let floats = 3 * imageSize * imageSize + tokens * (9 * hiddenSize + 2 * intermediateSize)
-    return views * floats * MemoryLayout<Float>.stride
-  }
 }
 
 extension Activation {

@@ -64,7 +64,7 @@ private func encode(
     var c = fovea_encode_options()
     try read(options, into: &c, first: FirstSize.encodeOptions, "options")
     let tiles = try count(c.tiles, "options.tiles")
-    let decoding = try decodingOptions(c, room: model.model.readingRoom)
+    let decoding = try decodingOptions(c, room: model.model.room)
     let stop = StopSignal()
     if let seconds = try deadline(c.deadline_seconds) { stop.stop(after: seconds) }
     let image = try image(decoding, stop)

@@ -4,6 +4,7 @@ import Decoders
 import Encoders
 import Families
 import Generation
+import Images
 import Runtime
 import Shims
 import WeightFile
@@ -131,7 +132,10 @@ private func loadOptions(
   if c.memory_budget != 0 { options.memoryBudget = Int(clamping: c.memory_budget) }
   options.verify = c.verify != 0
   options.maps = c.no_mapping == 0
-  if c.reserved != 0 { throw .argument("options.reserved", "is \(c.reserved), must be 0.") }
+  if c.sessions != 0 { options.sessions = try count(c.sessions, "options.sessions") }
+  let (width, height) = (try count(c.image_width, "options.image_width"), try count(c.image_height, "options.image_height"))
+  guard (width == 0) == (height == 0) else { throw .argument("options", "image_width and image_height: one of them is 0.") }
+  if width > 0 { options.imageSize = ImageSize(width: width, height: height) }
   let progress = Progress(c.progress, c.progress_user)
   options.progress = progress.closure
   return (options, progress)

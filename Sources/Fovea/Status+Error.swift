@@ -33,7 +33,7 @@ extension FoveaError {
     case .context, .noRoom: .context
     case .busy: .busy
     case .refused: .cancelled
-    case .outOfMemory, .overBudget: .memory
+    case .outOfMemory, .overBudget, .overRoom: .memory
     case .noBuiltinModel: .io
     case .system: .format
     case .weights(let e): e.status

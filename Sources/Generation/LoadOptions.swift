@@ -1,12 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
+import Images
 import Runtime
 
 /// How a model is loaded.
 package struct LoadOptions {
   /// Worker threads; `nil` takes what affinity, cgroup limits and physical cores allow.
   package var threads: Int?
-  /// Bytes the process may spend on this model with one session; loading is refused where the plan exceeds it.
+  /// Bytes the process may spend on this model; loading is refused where the plan exceeds it, and what is done with the model where it
+  /// needs more than is left.
   package var memoryBudget: Int?
+  /// Sessions that the plan counts, all answering at one time.
+  package var sessions = 1
+  /// The image that the plan counts; nil: whichever the system makes most of.
+  package var imageSize: ImageSize?
   /// Positions a session can hold; `nil` takes the checkpoint's context length.
   package var contextLength: Int?
   /// What sessions keep keys and values as; `nil`: f32 for files of f32 weights, else f16.

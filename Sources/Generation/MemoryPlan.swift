@@ -1,25 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 import Decoders
 import Families
-import Kernels
 import Runtime
 import Schema
 import Shims
 import Tokenizers
 import WeightFile
 
-/// Bytes that a model with one session takes, known before any weight is decoded.
+/// Bytes that a model with its sessions takes, known before any weight is decoded.
 ///
-/// What computing takes is found by a dry run: the model is built over a store whose weights are not there, and prefills and decodes in
-/// an arena of which nothing is touched, on a thread pool that calls no work. So the figures follow the code. (Encoding still goes by each
-/// system's `scratchBytes`.)
+/// What computing takes is found by a dry run: the model is built over a store whose weights are not there, encodes a blank image, and
+/// prefills and decodes. So the figures follow the code.
 package struct MemoryPlan {
   /// Compressed weights decoded into memory, and raw weights used in place (from a mapping they are shared with other processes, and
   /// dropped by the system under pressure).
   package let decodedWeights, mappedWeights: Int
-  /// Keys and values of a full context.
+  /// Keys and values of a full context, of one session.
   package let cache: Int
-  /// An image's vectors, and the scratch memory of encoding the largest image or of answering a prompt, whichever is more.
+  /// Sessions that may answer at one time.
+  package let sessions: Int
+  /// Scratch memory of one session's answer.
+  package let answer: Int
+  /// An image's vectors, and the scratch memory of encoding it or of all sessions' answers, whichever is more.
   package let scratch: Int
   /// What is held beside weights as long as the model: the library's own code and data, tables of the file, of the tokenizer and of
   /// positions, threads' stacks.
@@ -28,63 +30,46 @@ package struct MemoryPlan {
   package let contextLength: Int
 
   package var weights: Int { decodedWeights + mappedWeights }
-  package var total: Int { weights + cache + scratch + tables }
+  package var caches: Int { MemoryPlan.product(sessions, cache) }
+  package var total: Int { MemoryPlan.sum(caches, MemoryPlan.sum(scratch, weights + tables)) }
 
   package init(_ file: WeightFile, _ options: LoadOptions) throws(FoveaError) {
+    sessions = max(options.sessions, 1)
+    let (decoder, vision): (Decoder, any VisionSystem)
+    let dry: DryRun
+    let fixed: Int
     do throws(RuntimeError) {
       let store = try WeightStore(planning: file)
       (decodedWeights, mappedWeights) = (store.residentBytes, store.mappedBytes)
-      let dry = DryRun(threads: ThreadPool.count(options.threads))
-      let m = file.metadata
-      let (general, settings): (GeneralSettings, DecoderSettings)
-      let decoder: Decoder
+      let (m, language) = (file.metadata, store.root["language"])
+      dry = DryRun(threads: ThreadPool.count(options.threads), visionIsQuantized: store.root.isQuantized(outside: language))
       do throws(WeightFileError) {
-        (general, settings) = (try GeneralSettings(m), try DecoderSettings(m))
-        decoder = try settings.decoder(store.root["language"], cacheType: CacheType(general))
+        let (general, settings) = (try GeneralSettings(m), try DecoderSettings(m))
+        decoder = try settings.decoder(language, cacheType: CacheType(general))
+        vision = try SystemKind.named(general.system, in: m).build(store.root, m, DecoderSizes(settings))
       } catch {
         throw .weights(error)
       }
       contextLength = min(max(options.contextLength ?? decoder.contextLength, 1), decoder.contextLength)
       let cache = try decoder.makeCache(capacity: contextLength, type: options.cacheType)
       self.cache = cache.byteCount
-      let answer = try dry.answer(decoder, cache)
-      let (encoding, embedding): (Int, Int)
-      do throws(WeightFileError) {
-        let kind = try SystemKind.named(general.system, in: m)
-        encoding = try kind.scratchBytes(m, DecoderSizes(settings))
-        embedding =
-          try kind.build(store.root, m, DecoderSizes(settings)).maximumTokens * decoder.hiddenSize * MemoryLayout<Float>.stride
-      } catch { throw .weights(error) }
-      scratch = max(answer, encoding) + embedding
-      tables =
-        library_bytes() + file.tableBytes + Tokenizer.byteCount(pieces: decoder.vocabSize)
-        + decoder.tableBytes(positions: contextLength) + ThreadPool.stackBytes(threads: dry.context.pool.threads)
+      answer = try dry.answer(decoder, cache)
+      fixed = library_bytes() + file.tableBytes + ThreadPool.stackBytes(threads: dry.threads)
     } catch { throw FoveaError(error) }
-  }
-}
-
-/// Goes through a model's code without computing.
-private struct DryRun {
-  let context: Context
-
-  init(threads: Int) {
-    context = Context(kernels: KernelTable.best(), pool: ThreadPool(idleWith: threads), arena: Arena(isSparse: true))
+    tables = fixed + Tokenizer.byteCount(pieces: decoder.vocabSize) + decoder.tableBytes(positions: contextLength)
+    let image = try dry.encoding(vision, of: options.imageSize)
+    // Sessions keep a little between their calls.
+    let idle = MemoryPlan.product(sessions, Arena.kept(of: answer))
+    scratch = max(MemoryPlan.sum(image.peak, idle), MemoryPlan.sum(MemoryPlan.product(sessions, answer), image.embedding))
   }
 
-  /// Bytes that a session's arena takes for prompts and answers of any length, as `Session.run` goes about them.
-  func answer(_ decoder: Decoder, _ cache: KVCache) throws(RuntimeError) -> Int {
-    let arena = context.arena
-    let draft = GenerateOptions().draftTokens
-    let logits = try arena.tensor(1 + draft, decoder.vocabSize)
-    // The last chunk sees the most keys.
-    for rows in [min(Session.chunk, cache.capacity), min(1 + draft, cache.capacity)] {
-      let mark = arena.mark()
-      defer { arena.release(to: mark) }
-      let x = try arena.tensor(rows, decoder.hiddenSize)
-      let states = try decoder(x, cache: cache, progress: nil, context)
-      try decoder.logits(states.slice(rows: 0..<min(rows, logits.rows)), into: logits.slice(rows: 0..<min(rows, logits.rows)), context)
-      cache.truncate(to: 0)
-    }
-    return arena.peakResident
+  private static func product(_ a: Int, _ b: Int) -> Int {
+    let (result, overflows) = a.multipliedReportingOverflow(by: b)
+    return overflows ? .max : result
+  }
+
+  private static func sum(_ a: Int, _ b: Int) -> Int {
+    let (result, overflows) = a.addingReportingOverflow(b)
+    return overflows ? .max : result
   }
 }

@@ -20,8 +20,10 @@ package final class Model {
   private let store: WeightStore
   let identities = IdentitySource()
   private let statistics: InputStatistics?
-  /// Bytes that the memory budget leaves while nothing is computed but an image is read; nil: no budget.
-  package let readingRoom: Int?
+  /// nil: no limit.
+  let budget: Budget?
+  /// Bytes that the memory budget has left; nil: no budget.
+  package var room: Int? { budget?.left }
 
   /// Maps and validates the file at `path` and prepares its system.
   package static func load(path: UnsafePointer<CChar>, options: LoadOptions) throws(FoveaError) -> Model {
@@ -61,11 +63,7 @@ package final class Model {
     self.file = file
     let plan = try Self.plan(file, options)
     self.plan = plan
-    readingRoom = options.memoryBudget.map { max(0, $0 - plan.weights - plan.cache) }
-    if let budget = options.memoryBudget, plan.total > budget {
-      throw .overBudget(
-        file: file.name, weights: plan.weights, context: plan.cache, scratch: plan.scratch, tables: plan.tables, budget: budget)
-    }
+    if let bytes = options.memoryBudget { budget = try Budget(bytes, plan, file: file.name) } else { budget = nil }
     contextLength = plan.contextLength
     cacheType = options.cacheType
     statistics = options.statistics
@@ -90,23 +88,28 @@ package final class Model {
   }
 
   /// Encodes an image into the vectors that stand for it in a prompt. Its rows are read once; no more of them is held than resizing
-  /// needs, and nothing that `readingRoom` does not allow.
+  /// needs; what a memory budget has not left is an error before it is taken.
   /// - Parameters:
   ///   - tiles: most tiles to cut the image into, for systems that cut on request; nil: as the system usually does.
   ///   - progress: called while rows are read and between encoder blocks, with blocks done and in all; false stops the work.
   package func encode(
     _ image: any RowSource, tiles: Int? = nil, stop: StopSignal = StopSignal(), progress: ((Int, Int) -> Bool)? = nil
   ) throws(FoveaError) -> ImageEmbedding {
-    let views = try read(image, tiles: tiles, stop, progress)
+    let plan = try viewsPlan(image.size, tiles: tiles)
+    let holding = try hold(image, plan)
+    let views = try read(image, plan, stop, progress)
     let arena = Arena()
     // The tokens lie in the arena until they are copied.
     defer { withExtendedLifetime(arena) {} }
     do {
       let encoded = try system.vision.encode(
         views, progress: { done, total in if progress?(done, total) == false { stop.cancel() } }, context(arena, stop))
-      return try ImageEmbedding(
+      let embedding = try ImageEmbedding(
         copying: encoded.tokens, map: encoded.map, width: image.size.width, height: image.size.height, views: encoded.views,
         identity: identities.next())
+      holding?.shrink(to: embedding.heldBytes)
+      embedding.holding = holding
+      return embedding
     } catch { throw FoveaError(error) }
   }
 
@@ -117,17 +120,30 @@ package final class Model {
     try encode(PixelRows(image), tiles: tiles, stop: stop, progress: progress)
   }
 
+  private func viewsPlan(_ size: ImageSize, tiles: Int?) throws(FoveaError) -> ViewsPlan {
+    do throws(ImageError) {
+      if let tiles { return try system.vision.views(of: size, tiles: tiles) }
+      return try system.vision.views(of: size)
+    } catch { throw FoveaError(error) }
+  }
+
+  /// What encoding an image takes of the memory budget; nil: there is none.
+  private func hold(_ image: any RowSource, _ plan: ViewsPlan) throws(FoveaError) -> MemoryHolding? {
+    guard let budget else { return nil }
+    let reading = plan.readingBytes(source: image.workingBytes, storedWidth: image.storedWidth, image.orientation)
+    let dry = DryRun(threads: pool.threads, visionIsQuantized: system.visionIsQuantized)
+    let need = try dry.encoding(system.vision, plan, reading: reading).peak
+    return try budget.hold(need, "\(image.name): encoding \(image.size.width) × \(image.size.height) pixels")
+  }
+
   private func read(
-    _ image: any RowSource, tiles: Int?, _ stop: StopSignal, _ progress: ((Int, Int) -> Bool)?
+    _ image: any RowSource, _ plan: ViewsPlan, _ stop: StopSignal, _ progress: ((Int, Int) -> Bool)?
   ) throws(FoveaError) -> ImageViews {
     do throws(ImageError) {
-      let size = image.size
-      let plan: ViewsPlan
-      if let tiles { plan = try system.vision.views(of: size, tiles: tiles) } else { plan = try system.vision.views(of: size) }
       let blocks = system.vision.blocks(views: plan.cuts.count)
       // The callback hears of rows a hundred times a second, not millions of times.
       var next = StopSignal.now &+ Self.callbackInterval
-      let pictures = try image.pictures(plan.pictures, room: readingRoom) {
+      let pictures = try image.pictures(plan.pictures) {
         if let progress, StopSignal.now >= next {
           next = StopSignal.now &+ Self.callbackInterval
           if !progress(0, blocks) { stop.cancel() }
@@ -143,10 +159,15 @@ package final class Model {
 
   /// The embedding that `ImageEmbedding.write` wrote, for this weight file. The bytes may be anything.
   package func embedding(from bytes: UnsafeRawBufferPointer) throws(FoveaError) -> ImageEmbedding {
+    // The vectors are checked in a copy.
+    let holding = try budget?.hold(2 * min(bytes.count, Int.max / 4), "image embedding")
     do {
-      return try ImageEmbedding.read(
+      let embedding = try ImageEmbedding.read(
         bytes, model: file.identity, hiddenSize: system.decoder.hiddenSize, maximumTokens: system.vision.maximumTokens,
         mapChannels: system.vision.regionEncoder?.featureSize, identity: identities.next())
+      holding?.shrink(to: embedding.heldBytes)
+      embedding.holding = holding
+      return embedding
     } catch { throw FoveaError(error) }
   }
 

@@ -37,6 +37,8 @@ extension Session {
       }
       texts.append(ids)
     }
+    let holding = try model.budget?.answering()
+    defer { withExtendedLifetime(holding) {} }
     do throws(RuntimeError) { return try score(texts, after: sequence, options) } catch { throw FoveaError(error) }
   }
 

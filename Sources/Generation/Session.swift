@@ -24,12 +24,16 @@ package final class Session {
   /// What the cache holds, position by position.
   private var history: [SequenceElement] = []
   private let gate = Gate()
+  /// What it holds of a memory budget.
+  private let holdings: [MemoryHolding]
 
   /// - Parameter contextLength: positions to hold; `nil`: as many as the model was loaded for, which is also the most.
   package init(_ model: Model, contextLength: Int? = nil) throws(FoveaError) {
     self.model = model
     self.contextLength = min(max(contextLength ?? model.contextLength, 1), model.contextLength)
     do { cache = try model.system.decoder.makeCache(capacity: self.contextLength, type: model.cacheType) } catch { throw FoveaError(error) }
+    // Nothing of the cache has been touched yet.
+    holdings = try model.budget?.session(cache: cache.byteCount) ?? []
   }
 
   /// Forgets what the cache holds.
@@ -91,6 +95,8 @@ package final class Session {
     guard sequence.count <= contextLength else {
       throw .context("prompt", positions: sequence.count, isLeast: false, capacity: contextLength)
     }
+    let holdings = try (model.budget?.answering(), model.budget?.hold(logitBytes(sequence.count), "logits"))
+    defer { withExtendedLifetime(holdings) {} }
     forget(after: 0)
     model.system.decoder.prepare(cache, promptLength: sequence.count)
     let mark = arena.mark()
@@ -110,6 +116,12 @@ package final class Session {
       }
     } catch { throw FoveaError(error) }
     try body(UnsafeBufferPointer(start: all.data, count: all.rows * all.columns), all.rows)
+  }
+
+  /// Bytes of the logits of so many positions, and of the caller's copy.
+  private func logitBytes(_ rows: Int) -> Int {
+    let (bytes, overflows) = rows.multipliedReportingOverflow(by: 2 * MemoryLayout<Float>.stride * model.system.decoder.vocabSize)
+    return overflows ? .max : bytes
   }
 
   func arm(_ options: GenerateOptions) {
@@ -133,6 +145,8 @@ package final class Session {
   ) throws(FoveaError) -> GenerateResult {
     var result = GenerateResult()
     result.promptTokens = sequence.count
+    let holding = try model.budget?.answering()
+    defer { withExtendedLifetime(holding) {} }
     // The last position is always computed: its logits choose the first token.
     result.reusedTokens = reuse(sequence)
     let mark = arena.mark()
@@ -255,7 +269,7 @@ package final class Session {
     }
     defer {
       // What a call took goes back to the system: an image that is encoded next may need as much.
-      if access == .call { arena.trim() }
+      if access == .call { arena.trim(keepsFirst: true) }
       gate.leave()
     }
     return try body()

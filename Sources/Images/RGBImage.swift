@@ -36,7 +36,7 @@ package final class RGBImage {
   package static let maximumPixels = 1 << 30
 
   /// An image whose pixels hold anything; the caller writes every one.
-  init(unwrittenWidth width: Int, height: Int) throws(ImageError) {
+  package init(unwrittenWidth width: Int, height: Int) throws(ImageError) {
     try RGBImage.checkArea(width, height)
     let bytes = 3 * width * height
     guard let memory = malloc(bytes) else { throw .outOfMemory(source: "image", bytes: bytes) }

@@ -64,10 +64,16 @@ package final class Arena {
   }
 
   /// Gives chunks that hold nothing back to the system.
-  package func trim() {
-    let kept = used == 0 ? 0 : current + 1
+  /// - Parameter keepsFirst: a first chunk of the smallest size stays: taking its pages again would cost short computations more than
+  ///   they save others.
+  package func trim(keepsFirst: Bool = false) {
+    let least = keepsFirst && (chunks.first?.size ?? .max) <= Arena.smallestChunk ? 1 : 0
+    let kept = used == 0 ? least : current + 1
     while chunks.count > kept { unmapLast() }
   }
+
+  /// The most that `trim(keepsFirst:)` leaves of an empty arena that `bytes` were in use of.
+  package static func kept(of bytes: Int) -> Int { min(bytes, smallestChunk) }
 
   /// `[rows, columns]` floats with any content, 64-byte aligned.
   package func tensor(_ rows: Int, _ columns: Int) throws(RuntimeError) -> Tensor {

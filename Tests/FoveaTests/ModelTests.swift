@@ -147,6 +147,34 @@ struct ModelTests {
     #expect(out == nil && lastError().contains("10000"))
   }
 
+  @Test func sessionsAndTheImageCount() throws {
+    let file = try TinyModel()
+    var options = fovea_load_options()
+    options.struct_size = MemoryLayout<fovea_load_options>.size
+    var one = fovea_memory_plan()
+    one.struct_size = MemoryLayout<fovea_memory_plan>.size
+    var two = one
+    #expect(fovea_plan(file.path, &options, &one) == FOVEA_OK)
+    options.sessions = 2
+    #expect(fovea_plan(file.path, &options, &two) == FOVEA_OK)
+    #expect(two.session_bytes == one.session_bytes && two.total_bytes >= one.total_bytes + one.session_bytes)
+    for (sessions, width, height, word) in [(-1, 0, 0, "sessions"), (0, -5, 5, "image_width"), (0, 5, 0, "image_height")] {
+      (options.sessions, options.image_width, options.image_height) = (Int32(sessions), Int32(width), Int32(height))
+      #expect(fovea_plan(file.path, &options, &two) == FOVEA_ERROR_ARGUMENT)
+      #expect(lastError().contains(word))
+    }
+    (options.sessions, options.image_width, options.image_height) = (0, 30, 20)
+    options.memory_budget = one.total_bytes
+    var model: OpaquePointer?
+    #expect(fovea_load(file.path, &options, &model) == FOVEA_OK)
+    var first: OpaquePointer?, second: OpaquePointer?
+    #expect(fovea_session_create(model, nil, &first) == FOVEA_OK)
+    #expect(fovea_session_create(model, nil, &second) == FOVEA_ERROR_MEMORY)
+    #expect(second == nil && lastError().contains("session: takes"))
+    fovea_session_free(first)
+    fovea_model_free(model)
+  }
+
   @Test func progressCanStopLoading() throws {
     let file = try TinyModel()
     var options = fovea_load_options()

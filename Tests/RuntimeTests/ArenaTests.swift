@@ -55,6 +55,25 @@ import Testing
     #expect(arena.mapped == 0)
   }
 
+  @Test func trimmingCanLeaveASmallFirstChunk() throws {
+    let arena = Arena()
+    let start = arena.mark()
+    _ = try arena.allocate(bytes: 5000)
+    _ = try arena.allocate(bytes: 9 << 20)
+    arena.release(to: start)
+    arena.trim(keepsFirst: true)
+    #expect(arena.resident == 5056 && arena.resident <= Arena.kept(of: 9 << 20))
+    arena.trim()
+    #expect(arena.mapped == 0)
+    // A large first chunk goes.
+    let large = Arena()
+    let first = large.mark()
+    _ = try large.allocate(bytes: 9 << 20)
+    large.release(to: first)
+    large.trim(keepsFirst: true)
+    #expect(large.mapped == 0)
+  }
+
   @Test func marksAcrossChunksRestoreWhatWasUsed() throws {
     let arena = Arena()
     var random = SeededGenerator(2)

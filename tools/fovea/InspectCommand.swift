@@ -17,6 +17,12 @@ struct InspectCommand: ParsableCommand {
   @Flag(help: "Show only the memory that using it takes, with --context-length, --cache-type and --memory-budget as given.")
   var plan = false
 
+  @Option(help: "Sessions to count, all answering at one time.")
+  var sessions: Int32 = 1
+
+  @Option(help: "The image to count, WIDTHxHEIGHT in pixels; without it whichever the model makes most of.")
+  var imageSize: PixelSize?
+
   @Flag(help: "List every tensor.")
   var tensors = false
 
@@ -26,6 +32,7 @@ struct InspectCommand: ParsableCommand {
   func validate() throws {
     if options.model != nil, file != nil { throw ValidationError("The model was named twice.") }
     if plan, tensors { throw ValidationError("--plan and --tensors exclude each other.") }
+    if sessions < 1 { throw ValidationError("--sessions must be at least 1.") }
   }
 
   func run() throws {
@@ -39,7 +46,7 @@ struct InspectCommand: ParsableCommand {
     let contents = try WeightFile(path: path.cString)
     if options.verify { try contents.verify() }
     if plan {
-      let plan = try options.plan()
+      let plan = try memoryPlan(options)
       if json { return try writeToStandardOutput(members(plan).text() + "\n") }
       return try writeToStandardOutput(visible("\(path)\n\(lines(plan))"))
     }
@@ -49,9 +56,16 @@ struct InspectCommand: ParsableCommand {
 
   /// Nil for a sound file of a system this version does not know, which can still be looked at; wrong options are not passed over.
   private func planIfKnown(_ options: ModelOptions) throws -> fovea_memory_plan? {
-    do throws(LibraryError) { return try options.plan() } catch {
+    do throws(LibraryError) { return try memoryPlan(options) } catch {
       if error.status == FOVEA_ERROR_ARGUMENT { throw error }
       return nil
+    }
+  }
+
+  private func memoryPlan(_ options: ModelOptions) throws(LibraryError) -> fovea_memory_plan {
+    try options.plan { c in
+      c.sessions = sessions
+      if let imageSize { (c.image_width, c.image_height) = (imageSize.width, imageSize.height) }
     }
   }
 
@@ -90,7 +104,7 @@ struct InspectCommand: ParsableCommand {
 
   private func lines(_ plan: fovea_memory_plan) -> String {
     [
-      ("memory", "\(amount(plan.total_bytes)) with one session"), ("  in place", "\(amount(plan.mapped_bytes)) of weights, from the file"),
+      ("memory", "\(amount(plan.total_bytes)) with \(sessions == 1 ? "one session" : "\(sessions) sessions")"), ("  in place", "\(amount(plan.mapped_bytes)) of weights, from the file"),
       ("  weights", amount(plan.weight_bytes)), ("  session", amount(plan.session_bytes)),
       ("  scratch", amount(plan.scratch_bytes)), ("  tables", "\(amount(plan.table_bytes)), the library included"),
     ].map(row).joined()

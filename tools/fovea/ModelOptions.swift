@@ -56,10 +56,12 @@ struct ModelOptions: ParsableArguments {
 
 extension ModelOptions {
   /// The forecast of memory for the model with these options.
-  func plan() throws(LibraryError) -> fovea_memory_plan {
+  /// - Parameter change: sets what only the forecast asks for.
+  func plan(_ change: (inout fovea_load_options) -> Void = { _ in }) throws(LibraryError) -> fovea_memory_plan {
     var plan = fovea_memory_plan()
     plan.struct_size = MemoryLayout<fovea_memory_plan>.size
     var options = loadOptions
+    change(&options)
     let path = path()
     try LibraryError.check(path.map { fovea_plan($0.cString, &options, &plan) } ?? fovea_plan(nil, &options, &plan))
     return plan
@@ -75,6 +77,17 @@ enum CacheTypeName: String, ExpressibleByArgument, CaseIterable {
     case .f16: fovea_cache_type(FOVEA_CACHE_F16)
     case .int8: fovea_cache_type(FOVEA_CACHE_INT8)
     }
+  }
+}
+
+/// Pixels of an image: `4000x3000`.
+struct PixelSize: ExpressibleByArgument {
+  let width, height: Int32
+
+  init?(argument: String) {
+    let sides = argument.split(separator: "x", omittingEmptySubsequences: false).map { Int32($0) }
+    guard sides.count == 2, let width = sides[0], let height = sides[1], width > 0, height > 0 else { return nil }
+    (self.width, self.height) = (width, height)
   }
 }
 

@@ -46,15 +46,6 @@ package final class Ferret: DescribedSystem {
     pinpoints = AnyResolution.sizes(s.pinpoints)
   }
 
-  package static func scratchBytes(_ s: FerretSettings) -> Int {
-    let c = VisionTransformerConfiguration(s.vision)
-    switch s.tiles {
-    case .none: return c.scratchBytes(views: 1)
-    case .shared: return c.scratchBytes(views: 1 + s.pinpoints.mostTiles)
-    case .own: return max(c.scratchBytes(views: 1), VisionTransformerConfiguration(s.local).scratchBytes(views: s.pinpoints.mostTiles))
-    }
-  }
-
   package var regionEncoder: (any RegionEncoder)? { sampler }
 
   /// Side of a tile in pixels, and in patches.

@@ -18,8 +18,6 @@ package final class GOTOCR2: DescribedSystem {
     marks = try ImageMarks(w, s.marks, size: s.decoder.hiddenSize)
   }
 
-  package static func scratchBytes(_ s: GOTSettings) -> Int { s.vocabulary.scratchBytes }
-
   package var maximumTokens: Int { vocabulary.model.config.tokens + 2 }
 
   package func views(of image: ImageSize) throws(ImageError) -> ViewsPlan {

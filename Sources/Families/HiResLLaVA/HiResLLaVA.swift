@@ -38,10 +38,6 @@ package final class HiResLLaVA: DescribedSystem {
     restoresWhole = s.restoreOnLowResolution
   }
 
-  package static func scratchBytes(_ s: HiResLLaVASettings) -> Int {
-    VisionTransformerConfiguration(s.vision).scratchBytes(views: 1 + s.maxSlices)
-  }
-
   private var tokensPerView: Int { sampler.tokens(side: vision.config.grid) }
   /// Every slice is followed by one separator, the whole view too.
   package var maximumTokens: Int { (1 + maxSlices) * (tokensPerView + 1) }

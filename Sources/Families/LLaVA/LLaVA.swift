@@ -19,8 +19,6 @@ package final class LLaVA: DescribedSystem {
     fit = SquareFit(s.fit)
   }
 
-  package static func scratchBytes(_ s: LLaVASettings) -> Int { VisionTransformerConfiguration(s.vision).scratchBytes(views: 1) }
-
   package var maximumTokens: Int { vision.config.tokensPerView }
 
   package func views(of image: ImageSize) throws(ImageError) -> ViewsPlan {

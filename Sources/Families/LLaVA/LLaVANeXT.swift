@@ -23,10 +23,6 @@ package final class LLaVANeXT: DescribedSystem {
     pinpoints = AnyResolution.sizes(s.pinpoints)
   }
 
-  package static func scratchBytes(_ s: LLaVANeXTSettings) -> Int {
-    VisionTransformerConfiguration(s.vision).scratchBytes(views: 1 + s.pinpoints.mostTiles)
-  }
-
   package var maximumTokens: Int {
     let (side, grid) = (vision.config.imageSize, vision.config.grid)
     return grid * grid + pinpoints.reduce(0) { max($0, ($1.height / side * grid) * ($1.width / side * grid + 1)) }

@@ -26,13 +26,6 @@ package final class Monkey: DescribedSystem {
     statistics = Normalisation(s.statistics)
   }
 
-  package static func scratchBytes(_ s: MonkeySettings) -> Int {
-    let c = VisionTransformerConfiguration(s.vision)
-    let views = s.tiles + 1
-    return 3 * views * c.imageSize * c.imageSize * 4 + views * c.patches * c.hiddenSize * 4
-      + max(c.scratchBytes(views: views), QueryResampler.scratchBytes(c, outputSize: s.decoder.hiddenSize, views: views))
-  }
-
   package var maximumTokens: Int { (layout.tiles + 1) * resampler.queries + 2 }
 
   package func views(of image: ImageSize) throws(ImageError) -> ViewsPlan {

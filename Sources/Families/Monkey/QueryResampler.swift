@@ -61,9 +61,4 @@ struct QueryResampler {
     try projection(normOutput(z, ctx), into: result, ctx)
     return result
   }
-
-  /// Bytes of scratch memory, about.
-  static func scratchBytes(_ c: VisionTransformerConfiguration, outputSize: Int, views: Int) -> Int {
-    views * 6 * c.patches * outputSize * MemoryLayout<Float>.stride
-  }
 }

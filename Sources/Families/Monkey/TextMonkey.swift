@@ -32,11 +32,6 @@ package final class TextMonkey: DescribedSystem {
     seesWhole = s.seesWhole
   }
 
-  package static func scratchBytes(_ s: TextMonkeySettings) -> Int {
-    // The merged map and its copy with positions.
-    Monkey.scratchBytes(s.monkey) + 2 * s.monkey.tiles * s.monkey.vision.patches * s.monkey.vision.hiddenSize * MemoryLayout<Float>.stride
-  }
-
   private var tileTokens: Int {
     let all = layout.tiles * resampler.queries
     return min(all, tokenResampler?.kept ?? all)

@@ -28,6 +28,8 @@ package enum FoveaError: Error {
   case outOfMemory(String, bytes: Int)
   /// Needs more than the memory budget.
   case overBudget(file: String, weights: Int, context: Int, scratch: Int, tables: Int, budget: Int)
+  /// Something that needs more than a memory budget has left: what it is, and its bytes.
+  case overRoom(String, bytes: Int, left: Int)
   /// There is no built-in model; `folder` is the library's own, nil where it is unknown.
   case noBuiltinModel(folder: String?)
   /// Parts of a weight file that do not fit each other: which, and how.
@@ -80,6 +82,7 @@ package enum FoveaError: Error {
     case .outOfMemory(let what, let bytes): "No memory for \(bytes) bytes of \(what)."
     case .overBudget(let file, let weights, let context, let scratch, let tables, let budget):
       "\(file): needs about \(weights + context + scratch + tables) bytes (weights \(weights), context \(context), scratch \(scratch), tables \(tables)), the memory budget is \(budget)"
+    case .overRoom(let what, let bytes, let left): "\(what): takes \(bytes) bytes, \(left) are left of the memory budget"
     case .noBuiltinModel(nil): "No model was named, FOVEA_MODEL is not set, and the library's own folder is unknown."
     case .noBuiltinModel(let folder?):
       """

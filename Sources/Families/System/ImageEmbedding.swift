@@ -67,6 +67,8 @@ package final class ImageEmbedding {
   package let identity: UInt64
   /// What regions are read from, owned by this object.
   package let map: FeatureMap?
+  /// What it holds of a memory budget, for as long as it lives; set by who made it.
+  package var holding: MemoryHolding?
   private let memory: UnsafeMutableRawPointer
   private let mapMemory: UnsafeMutableRawPointer?
 
@@ -104,6 +106,9 @@ package final class ImageEmbedding {
     free(memory)
     free(mapMemory)
   }
+
+  /// Bytes of the vectors and the map.
+  package var heldBytes: Int { (tokens * hiddenSize + (map?.values.count ?? 0)) * MemoryLayout<Float>.stride }
 
   private static func copy(_ x: Tensor) throws(RuntimeError) -> UnsafeMutableRawPointer {
     let byteCount = x.count * MemoryLayout<Float>.stride

@@ -9,9 +9,6 @@ package protocol DescribedSystem: VisionSystem, SendableMetatype {
 
   /// - Parameter w: the file's root.
   init(_ w: Weights, _ s: Description) throws(WeightFileError)
-
-  /// Bytes of scratch memory for encoding the largest image, about.
-  static func scratchBytes(_ s: Description) -> Int
 }
 
 /// A kind of system that a weight file can hold, named by `GeneralSettings.system`.
@@ -21,8 +18,6 @@ package struct SystemKind: Sendable {
   package let keys: @Sendable () -> [Key]
   /// The vision system over the file's root.
   package let build: @Sendable (Weights, Metadata, DecoderSizes) throws(WeightFileError) -> VisionSystem
-  /// Bytes of scratch memory for encoding the largest image, about, from the metadata alone.
-  package let scratchBytes: @Sendable (Metadata, DecoderSizes) throws(WeightFileError) -> Int
 
   /// Every system that this version knows.
   package static let all: [SystemKind] = [
@@ -45,7 +40,6 @@ package struct SystemKind: Sendable {
     self.name = name
     keys = { blank().keys() }
     build = { (w, m, decoder) throws(WeightFileError) in try System(w, Self.read(blank(), m, decoder)) }
-    scratchBytes = { (m, decoder) throws(WeightFileError) in System.scratchBytes(try Self.read(blank(), m, decoder)) }
   }
 
   private static func read<Description: VisionSettings>(

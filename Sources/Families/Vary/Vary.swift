@@ -36,11 +36,6 @@ package final class Vary: DescribedSystem {
       fit: SquareFit(s.fit))
   }
 
-  package static func scratchBytes(_ s: VarySettings) -> Int {
-    let one = s.vocabulary.scratchBytes
-    return s.hasCLIP ? max(one, VisionTransformerConfiguration(s.vision).scratchBytes(views: 1)) : one
-  }
-
   package var maximumTokens: Int { vocabulary.model.config.tokens + 2 }
 
   package func views(of image: ImageSize) throws(ImageError) -> ViewsPlan {

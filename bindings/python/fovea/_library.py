@@ -83,7 +83,9 @@ class fovea_load_options(_Sized):
         ("progress", fovea_progress_callback),
         ("progress_user", c_void_p),
         ("no_mapping", c_int32),
-        ("reserved", c_int32),
+        ("sessions", c_int32),
+        ("image_width", c_int32),
+        ("image_height", c_int32),
     ]
 
 

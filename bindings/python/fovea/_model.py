@@ -113,11 +113,28 @@ def builtin_model() -> str:
 
 
 def plan(
-    path: "Optional[Path]" = None, *, context_length: Optional[int] = None, cache_type: str = "default", map: bool = True
+    path: "Optional[Path]" = None,
+    *,
+    threads: Optional[int] = None,
+    context_length: Optional[int] = None,
+    cache_type: str = "default",
+    map: bool = True,
+    sessions: int = 1,
+    image_size: Optional[Tuple[int, int]] = None,
 ) -> Dict[str, int]:
     """What loading and using a weight file takes, in bytes, from its header alone: `file_bytes`, `mapped_bytes` (weights used in
-    place from the file), `weight_bytes` (weights in memory), `session_bytes`, `scratch_bytes`, `table_bytes`, `total_bytes`."""
-    options = _options(None, None, context_length, cache_type, map, False, work=Work(), progress=None)
+    place from the file), `weight_bytes` (weights in memory), `session_bytes`, `scratch_bytes`, `table_bytes`, `total_bytes`.
+
+    sessions: sessions that answer at one time.
+    image_size: width and height of the image that is encoded; None: whichever the model makes most of.
+    """
+    width, height = (None, None) if image_size is None else image_size
+    counted = {
+        "sessions": at_least(1, sessions, "sessions"),
+        "image_width": at_least(1, width, "image_size"),
+        "image_height": at_least(1, height, "image_size"),
+    }
+    options = _options(threads, None, context_length, cache_type, map, False, work=Work(), progress=None, **counted)
     out = c.fovea_memory_plan()
     check(c.library().fovea_plan(None if path is None else encoded_path(path), options, out))
     return {field[0]: getattr(out, field[0]) for field in out._fields_ if field[0] != "struct_size"}
@@ -133,6 +150,7 @@ def _options(
     *,
     work: Work,
     progress: Optional[Progress],
+    **counted: int,
 ) -> Any:
     if cache_type not in CACHE_TYPES:
         raise ArgumentError(f"cache_type: is {cache_type!r}, must be one of {', '.join(CACHE_TYPES)}.")
@@ -145,6 +163,7 @@ def _options(
         verify=bool(verify),
         cache_type=CACHE_TYPES[cache_type],
         progress=work.progress(progress),
+        **counted,
     )
 
 

@@ -37,3 +37,12 @@ def picture():
 @pytest.fixture(scope="session")
 def image(model, picture) -> fovea.ImageEmbedding:
     return model.encode_image(picture)
+
+
+@pytest.fixture(scope="session")
+def hostile():
+    """Makers of small files that ask for much."""
+    sys.path.insert(0, str(ROOT / "tools"))
+    import hostile_pictures
+
+    return hostile_pictures

@@ -142,6 +142,10 @@ def test_the_plan_follows_the_options(command):
         return json.loads(done.stdout)
 
     assert plan("--context-length", "64")["session_bytes"] < plan()["session_bytes"]
+    assert plan("--sessions", "3")["total_bytes"] > plan()["total_bytes"] + plan()["session_bytes"]
+    assert plan("--image-size", "64x64")["scratch_bytes"] < plan()["scratch_bytes"]
+    for wrong in (["--sessions", "0"], ["--image-size", "64"], ["--image-size", "64x0"]):
+        assert run(command, "inspect", "--plan", *wrong).returncode == 64
     text = run(command, "inspect", "--plan").stdout
     assert b"memory" in text and b"metadata" not in text
 

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+import Families
+import Runtime
+
+/// What a memory budget leaves beside the model itself, and who holds it: sessions their keys and values as long as they live, images
+/// their vectors, and calls their scratch memory while they run.
+final class Budget: Sendable {
+  private let room: MemoryAccount
+  /// Sessions may hold so much that one computation always finds its scratch memory.
+  private let sessions: MemoryAccount
+  /// Scratch memory of an answer, and what of it a session keeps between calls.
+  private let answer, kept: Int
+
+  /// - Throws: `overBudget` where the plan takes more than `bytes`.
+  init(_ bytes: Int, _ plan: MemoryPlan, file: String) throws(FoveaError) {
+    guard plan.total <= bytes else {
+      throw .overBudget(
+        file: file, weights: plan.weights, context: plan.caches, scratch: plan.scratch, tables: plan.tables, budget: bytes)
+    }
+    room = MemoryAccount(limit: bytes - plan.weights - plan.tables)
+    sessions = MemoryAccount(limit: bytes - plan.weights - plan.tables - plan.scratch)
+    (answer, kept) = (plan.answer, Arena.kept(of: plan.answer))
+  }
+
+  /// Bytes that nobody holds.
+  var left: Int { room.left }
+
+  /// For as long as a session lives.
+  func session(cache bytes: Int) throws(FoveaError) -> [MemoryHolding] {
+    guard let place = sessions.hold(bytes) else { throw .overRoom("session", bytes: bytes, left: sessions.left) }
+    return [place, try hold(bytes + kept, "session")]
+  }
+
+  /// For as long as a session computes.
+  func answering() throws(FoveaError) -> MemoryHolding { try hold(answer - kept, "answer") }
+
+  func hold(_ bytes: Int, _ what: String) throws(FoveaError) -> MemoryHolding {
+    guard let holding = room.hold(bytes) else { throw .overRoom(what, bytes: bytes, left: room.left) }
+    return holding
+  }
+}
