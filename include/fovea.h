@@ -26,7 +26,8 @@
  *
  * Results.  Fallible functions return a `fovea_status` and give results through pointers, which are set to NULL or 0 on failure.
  * `fovea_last_error` then says in words what was wrong: which file, tensor, offset or argument. No input (file, image, prompt,
- * argument) ends the process; nothing is printed; nothing is global but the calling thread's last error text.
+ * argument) ends the process, nor does running out of memory (FOVEA_ERROR_MEMORY; the call can be made again); nothing is printed;
+ * nothing is global but the calling thread's last error text.
  *
  * Structures go by pointer and begin with `struct_size`, which the caller sets to `sizeof` of the structure as compiled. Zero in
  * every other field means the default, and a NULL options pointer means all defaults:
