@@ -11,28 +11,35 @@ func instructionSet(_ flags: [String], cpu: String) -> [SwiftSetting] {
 /// tools/check-avxvnni builds the AVX-VNNI kernels alone, with AVX-512's encoding of the same instructions, for CPUs that have only that.
 let asAVX512 = Context.environment["FOVEA_AVXVNNI_AS_AVX512"] != nil
 #if arch(x86_64)
-  let avx2 = instructionSet(["-mavx2", "-mfma", "-mf16c"], cpu: "haswell")
-  let avxvnni = instructionSet(
-    ["-mavx2", "-mfma", "-mf16c"] + (asAVX512 ? ["-mavx512vl", "-mavx512vnni"] : ["-mavxvnni"]), cpu: "haswell")
-  let avx512 = instructionSet(["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx512vnni"], cpu: "cascadelake")
+let avx2 = instructionSet(["-mavx2", "-mfma", "-mf16c"], cpu: "haswell")
+let avxvnni = instructionSet(
+  ["-mavx2", "-mfma", "-mf16c"] + (asAVX512 ? ["-mavx512vl", "-mavx512vnni"] : ["-mavxvnni"]), cpu: "haswell")
+let avx512 = instructionSet(["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx512vnni"], cpu: "cascadelake")
 #else
-  let (avx2, avxvnni, avx512): ([SwiftSetting], [SwiftSetting], [SwiftSetting]) = ([], [], [])
+let (avx2, avxvnni, avx512): ([SwiftSetting], [SwiftSetting], [SwiftSetting]) = ([], [], [])
 #endif
 #if arch(arm64)
-  let neon = instructionSet([], cpu: "armv8.2-a+dotprod")
+let neon = instructionSet([], cpu: "armv8.2-a+dotprod")
 #else
-  let neon: [SwiftSetting] = []
+let neon: [SwiftSetting] = []
 #endif
+
+/// The allocator's functions, which Sources/Reserve stands in for: Swift's runtime ends the process where they return nothing.
+let reserved = [
+  "malloc", "calloc", "realloc", "free", "malloc_usable_size", "strdup", "swift_slowAlloc", "swift_slowDealloc",
+  "_Znwm", "_ZnwmSt11align_val_t", "_ZdlPv", "_ZdlPvm", "_ZdlPvmSt11align_val_t",
+]
 
 /// libfovea.so carries the Swift runtime it needs and exports the symbols of include/fovea.map, nothing else.
 let standAlone: [LinkerSetting] = [
-  .unsafeFlags([
-    "-static-stdlib", "-use-ld=lld",
-    "-Xlinker", "--version-script=\(Context.packageDirectory)/include/fovea.map",
-    "-Xlinker", "-soname=libfovea.so.1",
-    "-Xlinker", "--gc-sections", "-Xlinker", "--as-needed",
-    "-Xlinker", "-z", "-Xlinker", "defs", "-Xlinker", "-z", "-Xlinker", "now", "-Xlinker", "-z", "-Xlinker", "relro",
-  ])
+  .unsafeFlags(
+    [
+      "-static-stdlib", "-use-ld=lld",
+      "-Xlinker", "--version-script=\(Context.packageDirectory)/include/fovea.map",
+      "-Xlinker", "-soname=libfovea.so.1",
+      "-Xlinker", "--gc-sections", "-Xlinker", "--as-needed",
+      "-Xlinker", "-z", "-Xlinker", "defs", "-Xlinker", "-z", "-Xlinker", "now", "-Xlinker", "-z", "-Xlinker", "relro",
+    ] + reserved.flatMap { ["-Xlinker", "--wrap=\($0)"] })
 ]
 
 // A target lists everything below it, not only what it imports. SwiftPM compiles a target again when one of its own dependencies
@@ -82,7 +89,8 @@ let package = Package(
     .target(name: "Generation", dependencies: families),
     .systemLibrary(name: "CFovea", path: "include"),
     .target(name: "Fovea", dependencies: Array(library.dropLast())),
-    .target(name: "FoveaShared", dependencies: library, linkerSettings: standAlone),
+    .target(name: "Reserve", dependencies: ["Shims"]),
+    .target(name: "FoveaShared", dependencies: library + ["Reserve"], linkerSettings: standAlone),
 
     // Tools around it; these may use Foundation.
     .target(name: "Conversion", dependencies: families),

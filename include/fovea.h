@@ -26,7 +26,8 @@
  *
  * Results.  Fallible functions return a `fovea_status` and give results through pointers, which are set to NULL or 0 on failure.
  * `fovea_last_error` then says in words what was wrong: which file, tensor, offset or argument. No input (file, image, prompt,
- * argument) ends the process; nothing is printed; nothing is global but the calling thread's last error text.
+ * argument) ends the process, nor does running out of memory (FOVEA_ERROR_MEMORY; the call can be made again); nothing is printed;
+ * nothing is global but the calling thread's last error text.
  *
  * Structures go by pointer and begin with `struct_size`, which the caller sets to `sizeof` of the structure as compiled. Zero in
  * every other field means the default, and a NULL options pointer means all defaults:
@@ -133,11 +134,11 @@ typedef struct fovea_load_options {
                                session, an image beside those that are held, a call beside those that run */
   int32_t verify;         /**< not 0: read the whole file and check every checksum before returning */
   fovea_cache_type cache_type;
-  fovea_progress_callback progress; /**< NULL: none */
-  void *progress_user;              /**< passed to `progress` */
-  int32_t no_mapping; /**< not 0: read the weights into memory instead of mapping the file, which may then be changed, cut or
+  fovea_progress_callback progress;  /**< NULL: none */
+  void *progress_user;               /**< passed to `progress` */
+  int32_t no_mapping;                /**< not 0: read the weights into memory instead of mapping the file, which may then be changed, cut or
                            removed once fovea_load has returned; while a file is mapped, cutting it ends the process by SIGBUS */
-  int32_t sessions;   /**< sessions that the plan counts, all answering at one time; 0: one */
+  int32_t sessions;                  /**< sessions that the plan counts, all answering at one time; 0: one */
   int32_t image_width, image_height; /**< upright pixels of the image that the plan counts; 0: whichever the model makes most of */
 } fovea_load_options;
 
@@ -180,7 +181,7 @@ fovea_status fovea_plan(const char *path, const fovea_load_options *options, fov
 /** Facts of a loaded model. The texts belong to the model and live as long as it. */
 typedef struct fovea_model_info {
   size_t struct_size;
-  const char *system;          /**< "hires_llava", "llava", "llava_next", "monkey", "text_monkey", … */
+  const char *system; /**< "hires_llava", "llava", "llava_next", "monkey", "text_monkey", … */
   const char *name;
   const char *weight_type;     /**< "f32", "f16", "int8", "int4" */
   const char *instruction_set; /**< "scalar", "avx2", "avxvnni", "avx512", "neon" */
@@ -207,14 +208,12 @@ const char *fovea_model_metadata_key(const fovea_model *model, size_t index);
 /** The value of an entry as JSON: `"text"`, `336`, `true`, `[0.5, 0.5, 0.5]`; bytes as text in hexadecimal. Written with a NUL to
  *  `buffer`; `*length` is the length without it. With `buffer` NULL only `*length` is written.
  *  Returns FOVEA_OK, _BUFFER, or _ARGUMENT (also when the file has no such key). */
-fovea_status fovea_model_metadata_json(
-    const fovea_model *model, const char *key, char *buffer, size_t capacity, size_t *length);
+fovea_status fovea_model_metadata_json(const fovea_model *model, const char *key, char *buffer, size_t capacity, size_t *length);
 
 /** The token ids of a text as it is: no template, no beginning-of-sequence token, no image marks. Up to `capacity` ids are
  *  written to `ids` and their number to `*count`. With `ids` NULL only `*count` is written. `text` need not end in NUL.
  *  Returns FOVEA_OK, _ARGUMENT (also for invalid UTF-8), _MEMORY, or _BUFFER with the number needed. */
-fovea_status fovea_tokenize(
-    const fovea_model *model, const char *text, size_t length, int32_t *ids, size_t capacity, size_t *count);
+fovea_status fovea_tokenize(const fovea_model *model, const char *text, size_t length, int32_t *ids, size_t capacity, size_t *count);
 
 /** For fovea_detokenize: special tokens (`</s>`, `<|im_end|>`) are written as fovea_tokenize reads them. The blank that some tokenizers
  *  put in front of the text behind one stands there too. */
@@ -224,8 +223,8 @@ enum { FOVEA_DETOKENIZE_SPECIALS = 1 };
  *  `*length` is written. `flags` is 0 or FOVEA_DETOKENIZE_SPECIALS; without it special tokens are left out. The text is always UTF-8:
  *  bytes that are none, as where a sequence was cut inside a character, become U+FFFD.
  *  Returns FOVEA_OK, _ARGUMENT (also for an id outside the vocabulary), _MEMORY, or _BUFFER with the length needed. */
-fovea_status fovea_detokenize(
-    const fovea_model *model, const int32_t *ids, size_t count, int32_t flags, char *buffer, size_t capacity, size_t *length);
+fovea_status fovea_detokenize(const fovea_model *model, const int32_t *ids, size_t count, int32_t flags, char *buffer, size_t capacity,
+                              size_t *length);
 
 /* ---- Images ------------------------------------------------------------------------------------------------------- */
 
@@ -252,9 +251,9 @@ enum {
 typedef struct fovea_encode_options {
   size_t struct_size;
   fovea_orientation orientation;
-  int32_t tiles;             /**< most tiles to cut the image into, for systems that cut on request (GOT-OCR2, trained with up to 6;
+  int32_t tiles;                    /**< most tiles to cut the image into, for systems that cut on request (GOT-OCR2, trained with up to 6;
                                   for others FOVEA_ERROR_ARGUMENT); 0: as the system usually does */
-  double deadline_seconds;   /**< time allowed, then FOVEA_ERROR_DEADLINE; 0: no limit */
+  double deadline_seconds;          /**< time allowed, then FOVEA_ERROR_DEADLINE; 0: no limit */
   fovea_progress_callback progress; /**< NULL: none */
   void *progress_user;              /**< passed to `progress` */
   fovea_alpha alpha;
@@ -266,18 +265,15 @@ typedef struct fovea_encode_options {
  *  where the memory budget has room for it, without a budget up to 512 MiB; else FOVEA_ERROR_MEMORY. 16-bit samples keep their high
  *  byte. The image may have 2^28 pixels and sides of 2^20. `*out` is released with fovea_image_embedding_release.
  *  Returns FOVEA_OK, _ARGUMENT, _IO, _IMAGE, _MEMORY, _CANCELLED or _DEADLINE. */
-fovea_status fovea_encode_image(
-    const fovea_model *model, const char *path, const fovea_encode_options *options, fovea_image_embedding **out);
+fovea_status fovea_encode_image(const fovea_model *model, const char *path, const fovea_encode_options *options, fovea_image_embedding **out);
 
 /** The same from the `size` bytes of a PNG or JPEG file. */
-fovea_status fovea_encode_image_bytes(
-    const fovea_model *model, const void *bytes, size_t size, const fovea_encode_options *options,
-    fovea_image_embedding **out);
+fovea_status fovea_encode_image_bytes(const fovea_model *model, const void *bytes, size_t size, const fovea_encode_options *options,
+                                      fovea_image_embedding **out);
 
 /** The same from 8-bit RGB pixels, which are read in place; nothing is turned or painted. Row y begins at `rgb + y * stride`; `stride` 0 means rows without gaps, `3 * width`. */
-fovea_status fovea_encode_image_pixels(
-    const fovea_model *model, const uint8_t *rgb, int32_t width, int32_t height, size_t stride,
-    const fovea_encode_options *options, fovea_image_embedding **out);
+fovea_status fovea_encode_image_pixels(const fovea_model *model, const uint8_t *rgb, int32_t width, int32_t height, size_t stride,
+                                       const fovea_encode_options *options, fovea_image_embedding **out);
 
 /** Adds a reference; returns its argument. NULL is fine. */
 fovea_image_embedding *fovea_image_embedding_retain(fovea_image_embedding *embedding);
@@ -287,10 +283,10 @@ void fovea_image_embedding_release(fovea_image_embedding *embedding);
 
 typedef struct fovea_image_info {
   size_t struct_size;
-  int32_t width, height;  /**< of the original image, in pixels */
-  int32_t tokens;         /**< vectors, each standing for one place in the model's context */
-  int32_t hidden_size;    /**< numbers in a vector */
-  int32_t views;          /**< pictures the model looked at: the whole image and its slices */
+  int32_t width, height; /**< of the original image, in pixels */
+  int32_t tokens;        /**< vectors, each standing for one place in the model's context */
+  int32_t hidden_size;   /**< numbers in a vector */
+  int32_t views;         /**< pictures the model looked at: the whole image and its slices */
   int32_t reserved;
 } fovea_image_info;
 
@@ -307,8 +303,7 @@ typedef struct fovea_image_view {
 } fovea_image_view;
 
 /** Fills `*view` for view `index`, in the order the model sees them. Returns FOVEA_OK or _ARGUMENT. */
-fovea_status fovea_image_embedding_get_view(
-    const fovea_image_embedding *embedding, size_t index, fovea_image_view *view);
+fovea_status fovea_image_embedding_get_view(const fovea_image_embedding *embedding, size_t index, fovea_image_view *view);
 
 /** The vectors: float32 [tokens, hidden_size], row-major, in the order the decoder gets them. Belongs to the embedding. NULL for
  *  NULL. */
@@ -316,14 +311,12 @@ const float *fovea_image_embedding_data(const fovea_image_embedding *embedding);
 
 /** Writes all of an embedding, what regions are read from included, to the `capacity` bytes of `buffer`, for another process or another
  *  time; `*size` is the bytes it takes. With `buffer` NULL only `*size` is written. Returns FOVEA_OK, _ARGUMENT, or _BUFFER. */
-fovea_status fovea_image_embedding_serialize(
-    const fovea_image_embedding *embedding, void *buffer, size_t capacity, size_t *size);
+fovea_status fovea_image_embedding_serialize(const fovea_image_embedding *embedding, void *buffer, size_t capacity, size_t *size);
 
 /** The embedding again, from the `size` bytes that fovea_image_embedding_serialize wrote. They may come from anywhere: damaged ones are
  *  FOVEA_ERROR_FORMAT, those of another weight file than `model`'s FOVEA_ERROR_ARGUMENT. `*out` is released with
  *  fovea_image_embedding_release. Returns FOVEA_OK, _ARGUMENT, _FORMAT or _MEMORY. */
-fovea_status fovea_image_embedding_deserialize(
-    const fovea_model *model, const void *bytes, size_t size, fovea_image_embedding **out);
+fovea_status fovea_image_embedding_deserialize(const fovea_model *model, const void *bytes, size_t size, fovea_image_embedding **out);
 
 /* ---- Sessions ----------------------------------------------------------------------------------------------------- */
 
@@ -337,8 +330,7 @@ typedef struct fovea_session_options {
 } fovea_session_options;
 
 /** A new session. `*out` is released with fovea_session_free. Returns FOVEA_OK, _ARGUMENT or _MEMORY. */
-fovea_status fovea_session_create(
-    const fovea_model *model, const fovea_session_options *options, fovea_session **out);
+fovea_status fovea_session_create(const fovea_model *model, const fovea_session_options *options, fovea_session **out);
 
 /** Cancels what the session is doing and releases it. NULL is fine. */
 void fovea_session_free(fovea_session *session);
@@ -370,9 +362,9 @@ typedef struct fovea_region {
   double x1, y1, x2, y2;  /**< point and box */
   const double *vertices; /**< polygon and scribble: x, y of each vertex, at most 16384 vertices, each number within ±2^24 */
   size_t vertex_count;
-  double radius;          /**< scribble: half the line's width; above 0 */
-  const uint8_t *mask;    /**< mask: row y begins at `mask + y * mask_stride`; its size must be the image's */
-  size_t mask_stride;     /**< 0: rows without gaps */
+  double radius;       /**< scribble: half the line's width; above 0 */
+  const uint8_t *mask; /**< mask: row y begins at `mask + y * mask_stride`; its size must be the image's */
+  size_t mask_stride;  /**< 0: rows without gaps */
   int32_t mask_width, mask_height;
   uint64_t seed;          /**< 0: points spread evenly over the region; else points drawn at random, the same for the same seed */
   const int32_t *points;  /**< the region sampler's first points, x, y of each, in place of chosen ones; NULL: it chooses */
@@ -383,27 +375,27 @@ typedef struct fovea_region {
 /** Numbers of tokens above the context length mean as many as the context holds. */
 typedef struct fovea_generate_options {
   size_t struct_size;
-  int32_t max_tokens;        /**< most tokens to make; 0: until the context is full */
-  float temperature;         /**< 0: always the likeliest token */
-  int32_t top_k;             /**< choose among the k likeliest tokens; 0, or more than there are: all */
-  float top_p;               /**< choose among the likeliest tokens that together have this probability; 0 and 1: all */
-  float repetition_penalty;  /**< above 1 makes tokens that already occurred less likely; 0 and 1: off */
-  int32_t ignore_eos;        /**< not 0: go on past the end-of-answer token */
-  int32_t raw;               /**< not 0: the prompt is used as it is, see fovea_generate */
+  int32_t max_tokens;       /**< most tokens to make; 0: until the context is full */
+  float temperature;        /**< 0: always the likeliest token */
+  int32_t top_k;            /**< choose among the k likeliest tokens; 0, or more than there are: all */
+  float top_p;              /**< choose among the likeliest tokens that together have this probability; 0 and 1: all */
+  float repetition_penalty; /**< above 1 makes tokens that already occurred less likely; 0 and 1: off */
+  int32_t ignore_eos;       /**< not 0: go on past the end-of-answer token */
+  int32_t raw;              /**< not 0: the prompt is used as it is, see fovea_generate */
   int32_t reserved;
-  uint64_t seed;             /**< of the random choices when temperature > 0; equal seeds give equal answers */
+  uint64_t seed;                 /**< of the random choices when temperature > 0; equal seeds give equal answers */
   const char *const *stop_texts; /**< the answer ends before the first of these that it contains */
   size_t stop_text_count;
-  double deadline_seconds;   /**< time allowed from the call on, then FOVEA_ERROR_DEADLINE; 0: no limit */
-  fovea_token_callback on_token; /**< NULL: none */
-  void *on_token_user;           /**< passed to `on_token` */
+  double deadline_seconds;          /**< time allowed from the call on, then FOVEA_ERROR_DEADLINE; 0: no limit */
+  fovea_token_callback on_token;    /**< NULL: none */
+  void *on_token_user;              /**< passed to `on_token` */
   fovea_progress_callback progress; /**< told how much of the prompt has been read; NULL: none */
   void *progress_user;              /**< passed to `progress` */
   const fovea_region *regions;      /**< for the `<region>` marks of the prompt, in order; all of one `struct_size` */
   size_t region_count;
-  const char *task;   /**< one of the model's own forms of a prompt, by its name in metadata `prompt.tasks`; NULL: the usual one */
-  int32_t min_tokens; /**< tokens before the answer may end; 0: as the model's template says, none for a raw prompt */
-  int32_t ngram_ban;  /**< no run of this many tokens may occur twice in prompt and answer (at least 2); 0: as the model's template
+  const char *task;     /**< one of the model's own forms of a prompt, by its name in metadata `prompt.tasks`; NULL: the usual one */
+  int32_t min_tokens;   /**< tokens before the answer may end; 0: as the model's template says, none for a raw prompt */
+  int32_t ngram_ban;    /**< no run of this many tokens may occur twice in prompt and answer (at least 2); 0: as the model's template
                            says, off for a raw prompt; -1: off */
   int32_t ngram_window; /**< only runs within the last so many tokens count; 0: all */
   int32_t loop_tokens;  /**< the answer ends with FOVEA_STOP_LOOP when its last so many tokens (at least 8) are one piece four times or
@@ -425,15 +417,15 @@ enum {
 
 typedef struct fovea_generate_result {
   size_t struct_size;
-  int32_t stop_reason;      /**< FOVEA_STOP_... */
-  int32_t prompt_tokens;    /**< text and image tokens of the prompt */
-  int32_t reused_tokens;    /**< of those, taken over from the session's previous call instead of read again */
+  int32_t stop_reason;   /**< FOVEA_STOP_... */
+  int32_t prompt_tokens; /**< text and image tokens of the prompt */
+  int32_t reused_tokens; /**< of those, taken over from the session's previous call instead of read again */
   int32_t generated_tokens;
-  double prefill_seconds;   /**< reading the prompt */
-  double decode_seconds;    /**< making the tokens after the first */
-  size_t text_length;       /**< bytes of the answer; strlen says less where the model made a NUL */
-  int32_t drafted_tokens;   /**< tokens guessed ahead, see `draft_tokens` */
-  int32_t accepted_tokens;  /**< of those, the ones that were right */
+  double prefill_seconds;  /**< reading the prompt */
+  double decode_seconds;   /**< making the tokens after the first */
+  size_t text_length;      /**< bytes of the answer; strlen says less where the model made a NUL */
+  int32_t drafted_tokens;  /**< tokens guessed ahead, see `draft_tokens` */
+  int32_t accepted_tokens; /**< of those, the ones that were right */
 } fovea_generate_result;
 
 /** Answers a prompt about `image_count` images.
@@ -453,38 +445,34 @@ typedef struct fovea_generate_result {
  *  stay empty on failure.
  *  Returns FOVEA_OK, _ARGUMENT (also an image of another model), _UNSUPPORTED, _CONTEXT, _MEMORY, _BUSY, _CANCELLED or
  *  _DEADLINE. */
-fovea_status fovea_generate(
-    fovea_session *session, const char *prompt, fovea_image_embedding *const *images, size_t image_count,
-    const fovea_generate_options *options, fovea_generate_result *result, char **text);
+fovea_status fovea_generate(fovea_session *session, const char *prompt, fovea_image_embedding *const *images, size_t image_count,
+                            const fovea_generate_options *options, fovea_generate_result *result, char **text);
 
 /** The same, giving token ids: at most `capacity` of them are made and written to `ids`, their number to `*count`. The id that
  *  ended the answer is among them only with ignore_eos. */
-fovea_status fovea_generate_ids(
-    fovea_session *session, const char *prompt, fovea_image_embedding *const *images, size_t image_count,
-    const fovea_generate_options *options, fovea_generate_result *result, int32_t *ids, size_t capacity, size_t *count);
+fovea_status fovea_generate_ids(fovea_session *session, const char *prompt, fovea_image_embedding *const *images, size_t image_count,
+                                const fovea_generate_options *options, fovea_generate_result *result, int32_t *ids, size_t capacity, size_t *count);
 
 /** The model's raw scores for the next token at every position of a prompt: `*logits` is float32 [`*positions`, `*vocab_size`],
  *  row-major, owned by the session and valid until its next fovea_logits or its release. Of the options `raw`, `task`, `regions`,
  *  `deadline_seconds` and `progress` matter.
  *  Returns as fovea_generate. */
-fovea_status fovea_logits(
-    fovea_session *session, const char *prompt, fovea_image_embedding *const *images, size_t image_count,
-    const fovea_generate_options *options, const float **logits, size_t *positions, size_t *vocab_size);
+fovea_status fovea_logits(fovea_session *session, const char *prompt, fovea_image_embedding *const *images, size_t image_count,
+                          const fovea_generate_options *options, const float **logits, size_t *positions, size_t *vocab_size);
 
 /** How likely the model finds each of `count` texts as the beginning of its answer: `scores[i]` is the sum of ln p over the tokens of
  *  `continuations[i]`, which is tokenised by itself and must not be empty. Two texts' probabilities p and q as a choice between the
  *  two: p / (p + q) = 1 / (1 + exp(scores[1] - scores[0])). Of the options `task`, `raw`, `regions`, `deadline_seconds` and
  *  `progress` matter.
  *  Returns as fovea_generate. */
-fovea_status fovea_score(
-    fovea_session *session, const char *prompt, fovea_image_embedding *const *images, size_t image_count,
-    const fovea_generate_options *options, const char *const *continuations, size_t count, double *scores);
+fovea_status fovea_score(fovea_session *session, const char *prompt, fovea_image_embedding *const *images, size_t image_count,
+                         const fovea_generate_options *options, const char *const *continuations, size_t count, double *scores);
 
 /** A place in an image that an answer names: `a dog [100, 150, 300, 200]` (Ferret), `<ref>a dog</ref><box>(100,150),(300,200)</box>`
  *  (Qwen-VL, Monkey). */
 typedef struct fovea_place {
   size_t struct_size;
-  double x1, y1, x2, y2;  /**< in pixels of the first image of the call; a point has the same corner twice */
+  double x1, y1, x2, y2; /**< in pixels of the first image of the call; a point has the same corner twice */
   int32_t is_point;
   int32_t first_token, tokens; /**< the answer's tokens that make the phrase and its coordinates */
   int32_t reserved;

@@ -3,6 +3,7 @@
 
 Works on the installation in build/. Exits with 1 where an answer is not the expected one or the three differ.
 """
+
 from __future__ import annotations
 
 import json
@@ -52,7 +53,7 @@ def main() -> int:
         return 1
     print(
         "Try your own:\n"
-        f"  build/bin/fovea run -i {SAMPLES.relative_to(ROOT)}/{questions[0]['image']} -p \"{questions[0]['question']}\"\n"
+        f'  build/bin/fovea run -i {SAMPLES.relative_to(ROOT)}/{questions[0]["image"]} -p "{questions[0]["question"]}"\n'
         "  build/bin/fovea bench"
     )
     return 0

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Small files that ask for much: made in memory, for tools/check-deadlines and the Python tests."""
+
 from __future__ import annotations
 
 import struct

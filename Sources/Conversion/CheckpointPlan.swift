@@ -243,7 +243,8 @@ package final class CheckpointPlan {
     }
     used.insert(name)
     guard info.type.isFloat else {
-      misshapen.append("\(name): numbers of type \(info.type.rawValue), which are codes and no weights; convert the checkpoint from before its quantisation")
+      misshapen.append(
+        "\(name): numbers of type \(info.type.rawValue), which are codes and no weights; convert the checkpoint from before its quantisation")
       return nil
     }
     guard info.shape == shape else {

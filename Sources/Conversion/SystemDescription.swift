@@ -41,7 +41,8 @@ package struct SystemDescription {
 
   private static func unknown(_ name: String) -> ConversionError {
     .unsupported(
-      "architecture \(name.isEmpty ? "(none in config.json)" : name); LLaVA-1.5, LLaVA-NeXT, HiRes-LLaVA, Monkey, TextMonkey, Vary, GOT-OCR2 and Ferret are known")
+      "architecture \(name.isEmpty ? "(none in config.json)" : name); LLaVA-1.5, LLaVA-NeXT, HiRes-LLaVA, Monkey, TextMonkey, Vary, GOT-OCR2 and Ferret are known"
+    )
   }
 
   package init(_ checkpoint: OpenCheckpoint) throws {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Families
+import Runtime
 import Shims
 
 /// The object behind a handle.
@@ -8,8 +9,17 @@ func object<Object: AnyObject>(_ handle: OpaquePointer?, _ name: StaticString) t
   return Unmanaged<Object>.fromOpaque(UnsafeRawPointer(handle)).takeUnretainedValue()
 }
 
-/// A handle that owns a reference to `object`; `release` takes it back.
-func handle(owning object: AnyObject) -> OpaquePointer { OpaquePointer(Unmanaged.passRetained(object).toOpaque()) }
+/// A handle that owns a reference to `object`; `release` takes it back. None when memory ran out on the way: parts of the object may lie in
+/// the reserve, which is there for calls.
+func handle(owning object: AnyObject) throws(FoveaError) -> OpaquePointer {
+  try requireMemory()
+  return OpaquePointer(Unmanaged.passRetained(object).toOpaque())
+}
+
+/// Throws when memory ran out since this thread's call began.
+func requireMemory() throws(FoveaError) {
+  do throws(RuntimeError) { try Runtime.requireMemory() } catch { throw FoveaError(error) }
+}
 
 func release<Object: AnyObject>(_ handle: OpaquePointer?, as _: Object.Type) {
   guard let handle else { return }

@@ -32,6 +32,6 @@ public func fovea_image_embedding_deserialize(
     let out = try required(out, "out")
     let bytes = try buffer(try required(bytes, "bytes").assumingMemoryBound(to: UInt8.self), count: size, "size")
     let embedding = try model.model.embedding(from: UnsafeRawBufferPointer(bytes))
-    out.pointee = handle(owning: ImageHandle(model.model, embedding))
+    out.pointee = try handle(owning: ImageHandle(model.model, embedding))
   }
 }

@@ -85,6 +85,8 @@ func status(of body: () throws(FoveaError) -> Void) -> fovea_status {
 
 @inline(never)
 private func status(of body: () throws(FoveaError) -> Void, _ text: UnsafeMutablePointer<CChar>) -> fovea_status {
+  let outer = memory_call_begin()
+  defer { memory_call_end(outer) }
   do {
     try body()
     return Status.ok.rawValue

@@ -111,8 +111,10 @@ private func run(_ request: Request, on handle: SessionHandle, most: Int) throws
       }
     }
   }
-  return try handle.session.answer(
+  let answer = try handle.session.answer(
     prompt: question.prompt, images: question.images, regions: question.regions, options: question.remaining(), onToken: onToken)
+  try requireMemory()
+  return answer
 }
 
 /// Fills `handle.logits`; returns its rows.
@@ -126,6 +128,7 @@ private func computeLogits(_ request: Request, on handle: SessionHandle) throws(
     try handle.keepLogits(values)
     rows = count
   }
+  try requireMemory()
   return rows
 }
 
@@ -136,8 +139,10 @@ private func score(
   let question = try Question(request, handle, most: 0)
   var texts: [[UInt8]] = []
   for continuation in continuations { texts.append(Array(try text(continuation, "continuations"))) }
-  return try handle.session.scores(
+  let scores = try handle.session.scores(
     prompt: question.prompt, images: question.images, regions: question.regions, continuations: texts, options: question.remaining())
+  try requireMemory()
+  return scores
 }
 
 /// The arguments that the calls share, checked and copied.

@@ -71,7 +71,7 @@ private func encode(
     let progress = Progress(c.progress, c.progress_user)
     let embedding = try model.model.encode(image, tiles: tiles == 0 ? nil : tiles, stop: stop, progress: progress.closure)
     try progress.finish()
-    out.pointee = handle(owning: ImageHandle(model.model, embedding))
+    out.pointee = try handle(owning: ImageHandle(model.model, embedding))
   }
 }
 

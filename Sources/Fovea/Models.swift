@@ -57,7 +57,7 @@ private func load(
   let (options, progress) = try loadOptions(options)
   let model = try Model.load(path: try modelPath(path), options: options)
   try progress.finish()
-  return handle(owning: ModelHandle(model))
+  return try handle(owning: ModelHandle(model))
 }
 
 @inline(never)
@@ -68,7 +68,7 @@ private func loadMemory(
   let bytes = try buffer(try required(bytes, "bytes").assumingMemoryBound(to: UInt8.self), count: size, "size")
   let model = try Model.load(bytes: UnsafeRawBufferPointer(bytes), options: options)
   try progress.finish()
-  return handle(owning: ModelHandle(model))
+  return try handle(owning: ModelHandle(model))
 }
 
 @inline(never)

@@ -20,7 +20,7 @@ public func fovea_session_create(
       throw .argument("options.context_length", "is \(contextLength), the model was loaded for \(model.model.contextLength).")
     }
     let session = try Session(model.model, contextLength: contextLength == 0 ? nil : contextLength)
-    out.pointee = handle(owning: SessionHandle(model.model, session))
+    out.pointee = try handle(owning: SessionHandle(model.model, session))
   }
 }
 

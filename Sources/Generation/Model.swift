@@ -67,12 +67,14 @@ package final class Model {
     contextLength = plan.contextLength
     cacheType = options.cacheType
     statistics = options.statistics
+    do { try requireMemory() } catch { throw FoveaError(error) }
     do { kernels = try KernelTable.choose() } catch { throw .instructionSet(error) }
     pool = ThreadPool(threads: options.threads)
     do { if options.verify { try file.verify() } } catch { throw FoveaError(error) }
     do {
       store = try WeightStore(file, pool: pool, kernels: kernels, progress: options.progress)
     } catch { throw FoveaError(error) }
+    do { try requireMemory() } catch { throw FoveaError(error) }
     do { system = try LoadedSystem(store.root, file.metadata) } catch { throw error.named(file.name) }
   }
 

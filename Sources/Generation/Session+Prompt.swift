@@ -10,7 +10,8 @@ extension Session {
     _ prompt: [UInt8], _ images: [ImageEmbedding], _ regions: [Region], _ options: GenerateOptions
   ) throws(FoveaError) -> PromptSequence {
     for (i, image) in images.enumerated() where image.hiddenSize != model.system.decoder.hiddenSize {
-      throw FoveaError.argument("images[\(i)]", "rows of \(image.hiddenSize), the model takes \(model.system.decoder.hiddenSize); it was encoded by another model")
+      throw FoveaError.argument(
+        "images[\(i)]", "rows of \(image.hiddenSize), the model takes \(model.system.decoder.hiddenSize); it was encoded by another model")
     }
     let areas = try regionAreas(regions, images)
     let question: [UInt8]

@@ -19,8 +19,8 @@ struct CodecJPEG {
   struct jpeg_progress_mgr progress;
   const uint8_t *bytes;
   size_t count;
-  int hasEnded;   // the bytes ran out, and an end mark was put behind them
-  uint8_t *inks;  // one row of CMYK
+  int hasEnded;  // the bytes ran out, and an end mark was put behind them
+  uint8_t *inks; // one row of CMYK
   CodecStop stop;
   void *user;
   CodecStatus status;

@@ -152,27 +152,27 @@ void codecPNGColours(const CodecPNG *self, const uint8_t *row, uint8_t *rgb) {
   const uint8_t *ground = self->alpha.colour;
   // Where pixels widen the last one goes first, so that nothing is overwritten unread.
   switch (self->layout) {
-    case COLOUR:
-      if (row != rgb) memcpy(rgb, row, 3 * (size_t)self->width);
-      break;
-    case COLOUR_ALPHA:
-      for (size_t x = 0; x < self->width; x++, row += 4, rgb += 3) {
-        unsigned alpha = row[3];
-        for (int c = 0; c < 3; c++) rgb[c] = painted(row[c], ground[c], alpha);
-      }
-      break;
-    case GREY:
-      for (size_t x = self->width; x-- > 0;) memset(rgb + 3 * x, row[x], 3);
-      break;
-    case GREY_ALPHA:
-      for (size_t x = self->width; x-- > 0;) {
-        unsigned grey = row[2 * x], alpha = row[2 * x + 1];
-        for (int c = 0; c < 3; c++) rgb[3 * x + c] = painted(grey, ground[c], alpha);
-      }
-      break;
-    case INDEX:
-      for (size_t x = self->width; x-- > 0;) memcpy(rgb + 3 * x, self->palette[row[x]], 3);
-      break;
+  case COLOUR:
+    if (row != rgb) memcpy(rgb, row, 3 * (size_t)self->width);
+    break;
+  case COLOUR_ALPHA:
+    for (size_t x = 0; x < self->width; x++, row += 4, rgb += 3) {
+      unsigned alpha = row[3];
+      for (int c = 0; c < 3; c++) rgb[c] = painted(row[c], ground[c], alpha);
+    }
+    break;
+  case GREY:
+    for (size_t x = self->width; x-- > 0;) memset(rgb + 3 * x, row[x], 3);
+    break;
+  case GREY_ALPHA:
+    for (size_t x = self->width; x-- > 0;) {
+      unsigned grey = row[2 * x], alpha = row[2 * x + 1];
+      for (int c = 0; c < 3; c++) rgb[3 * x + c] = painted(grey, ground[c], alpha);
+    }
+    break;
+  case INDEX:
+    for (size_t x = self->width; x-- > 0;) memcpy(rgb + 3 * x, self->palette[row[x]], 3);
+    break;
   }
 }
 
@@ -185,7 +185,7 @@ void codecPNGClose(CodecPNG *self) {
 }
 
 /// Signature and header of an image of one pixel: libpng decompresses text only inside an image.
-static const uint8_t onePixel[] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1A, '\n', 0, 0, 0, 13, 'I', 'H', 'D', 'R', 0,
+static const uint8_t onePixel[] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1A, '\n', 0, 0, 0, 13, 'I',  'H',  'D',  'R', 0,
                                    0,    0,   1,   0,   0,    0,    1,    8,    0, 0, 0, 0,  0x3A, 0x7E, 0x9B, 0x55};
 enum { MAXIMUM_TEXT = 1 << 20 };
 
@@ -198,7 +198,7 @@ char *codecPNGText(const uint8_t *chunk, size_t count, size_t *length) {
     memcpy(bytes + sizeof onePixel, chunk, count);
     if (!setjmp(self->escape) && create(self)) {
       png_set_chunk_malloc_max(self->png, MAXIMUM_TEXT);
-      png_read_info(self->png, self->info);  // ends by an error, for want of pixels
+      png_read_info(self->png, self->info); // ends by an error, for want of pixels
     }
     png_textp found = NULL;
     if (self->info && png_get_text(self->png, self->info, &found, NULL) == 1) {

@@ -24,7 +24,9 @@ package enum ForeignPicture {
       self = .tiff
     } else if begins("ftyp", at: 4) {
       // The brand of an ISO base media file (ISO/IEC 14496-12 §4.3).
-      if begins("avif", at: 8) || begins("avis", at: 8) { self = .avif } else {
+      if begins("avif", at: 8) || begins("avis", at: 8) {
+        self = .avif
+      } else {
         guard ["heic", "heix", "hevc", "hevx", "heim", "heis", "mif1", "msf1"].contains(where: { begins($0, at: 8) }) else { return nil }
         self = .heic
       }

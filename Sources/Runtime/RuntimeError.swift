@@ -3,7 +3,7 @@ import WeightFile
 
 /// What can go wrong while a model is loaded or run.
 package enum RuntimeError: Error {
-  /// The memory limit, or the machine, has no room for `bytes` more.
+  /// The memory limit, or the machine, has no room for `bytes` more; 0: it is not known how many.
   case outOfMemory(bytes: Int)
   /// `StopSignal.cancel()` was called.
   case cancelled
@@ -20,6 +20,7 @@ package enum RuntimeError: Error {
 
   package var description: String {
     switch self {
+    case .outOfMemory(0): "out of memory"
     case .outOfMemory(let bytes): "out of memory: \(bytes) bytes more were needed"
     case .cancelled: "cancelled"
     case .deadlineExceeded: "the deadline has passed"

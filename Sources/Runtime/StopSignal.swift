@@ -1,26 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
 import Shims
 
-/// Tells a running computation to stop: by `cancel()` from any thread, or when a deadline passes. Looked at between layers.
+/// Tells a running computation to stop: by `cancel()` from any thread, when a deadline passes, or when the system has refused memory since the
+/// call began. Looked at between layers.
 package final class StopSignal: @unchecked Sendable {
   private let flag = UnsafeMutablePointer<UInt32>.allocate(capacity: 1)
   private let end = UnsafeMutablePointer<UInt64>.allocate(capacity: 1)
+  /// `memory_shortages` before the call.
+  private let shortages = UnsafeMutablePointer<UInt32>.allocate(capacity: 1)
 
   package init() {
     flag.initialize(to: 0)
     end.initialize(to: 0)
+    shortages.initialize(to: memory_shortages_before_call())
   }
 
   deinit {
     flag.deallocate()
     end.deallocate()
+    shortages.deallocate()
   }
 
   /// Asks the computation to stop. Any thread, lock-free.
   package func cancel() { atomic_store32(flag, 1) }
 
-  /// Takes a cancellation back, and the deadline away.
+  /// Takes a cancellation back, and the deadline away. A call begins.
   package func reset() {
+    atomic_store32(shortages, memory_shortages_before_call())
     atomic_store32(flag, 0)
     atomic_store64(end, 0)
   }
@@ -56,11 +62,20 @@ package final class StopSignal: @unchecked Sendable {
     return StopSignal.now >= deadline
   }
 
-  package var isStopped: Bool { isCancelled || isLate }
+  private var isShort: Bool { memory_shortages() != atomic_load32(shortages) }
 
-  /// Throws `cancelled` or `deadlineExceeded` when the computation should stop.
+  package var isStopped: Bool { isCancelled || isLate || isShort }
+
+  /// Why a computation stopped that found `isStopped`.
+  package var reason: RuntimeError { isShort ? .outOfMemory(bytes: 0) : isCancelled ? .cancelled : .deadlineExceeded }
+
+  /// Throws `outOfMemory`, `cancelled` or `deadlineExceeded` when the computation should stop.
   package func check() throws(RuntimeError) {
-    if isCancelled { throw .cancelled }
-    if isLate { throw .deadlineExceeded }
+    if isStopped { throw reason }
   }
+}
+
+/// Throws when the system has refused memory since this thread's call began.
+package func requireMemory() throws(RuntimeError) {
+  if memory_shortages() != memory_shortages_before_call() { throw .outOfMemory(bytes: 0) }
 }

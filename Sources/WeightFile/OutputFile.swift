@@ -173,8 +173,7 @@ private enum Destination {
 private func streamNumber(_ name: String) -> Int32? {
   for (known, number) in [("/dev/stdout", 1), ("/dev/stderr", 2)] as [(StaticString, Int32)]
   where known.withUTF8Buffer({ name.utf8.elementsEqual($0) }) { return number }
-  for folder in ["/dev/fd/", "/proc/self/fd/"] as [StaticString] {
-    guard folder.withUTF8Buffer({ name.utf8.starts(with: $0) }) else { continue }
+  for folder in ["/dev/fd/", "/proc/self/fd/"] as [StaticString] where folder.withUTF8Buffer({ name.utf8.starts(with: $0) }) {
     return Int32(String(decoding: name.utf8.dropFirst(folder.utf8CodeUnitCount), as: UTF8.self))
   }
   return nil

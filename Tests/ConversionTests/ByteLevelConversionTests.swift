@@ -73,7 +73,8 @@ import WeightFile
     expectFailure("Lowercase") { try changed("qwen2_json", "tokenizer.json") { $0.replacing(#""NFC""#, with: #""Lowercase""#) } }
     expectFailure("Digits") {
       try changed("gpt2_json", "tokenizer.json") {
-        $0.replacing(#""pre_tokenizer":{"#, with: #""pre_tokenizer":{"type":"Sequence","pretokenizers":[{"type":"Digits"},{"type":"ByteLevel"}]},"x":{"#)
+        $0.replacing(
+          #""pre_tokenizer":{"#, with: #""pre_tokenizer":{"type":"Sequence","pretokenizers":[{"type":"Digits"},{"type":"ByteLevel"}]},"x":{"#)
       }
     }
   }

@@ -1,11 +1,13 @@
-import Conversion
 // SPDX-License-Identifier: Apache-2.0
+import Conversion
 import Schema
 import Testing
 
 /// A checkpoint's own chat template decides how questions are put.
 @Suite struct ChatTemplateTests {
-  private func prompt(_ name: String, _ files: [(name: String, text: String)], choice: OpenCheckpoint.ChatChoice? = nil) throws -> (
+  private func prompt(
+    _ name: String, _ files: [(name: String, text: String)], choice: OpenCheckpoint.ChatChoice? = nil
+  ) throws -> (
     template: String, system: String, separator: String, stop: [String]
   ) {
     let folder = try TemporaryFolder(copyOf: Fixture.checkpoint(name))
@@ -65,7 +67,8 @@ import Testing
     #expect(found.separator == "<|im_end|>" && found.stop.first == "<|im_end|>")
     let text = try prompt("llava_hf", [("chat_template.jinja", qwen)])
     #expect(
-      text.template == "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n<|im_start|>user\n<image>\n{question}<|im_end|>\n<|im_start|>assistant\n")
+      text.template
+        == "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n<|im_start|>user\n<image>\n{question}<|im_end|>\n<|im_start|>assistant\n")
     #expect(text.separator == "<|im_end|>\n" && text.stop.first == "<|im_end|>")
   }
 

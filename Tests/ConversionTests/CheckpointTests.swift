@@ -1,5 +1,5 @@
-import Conversion
 // SPDX-License-Identifier: Apache-2.0
+import Conversion
 import Foundation
 import Generation
 import Testing
@@ -136,7 +136,8 @@ import WeightFile
   }
 
   /// Every number of every JSON file, one at a time, becomes something it should not be.
-  @Test(arguments: ["hires", "llava_hf", "llava_next_hf_bin", "monkey", "text_monkey", "got", "got_hf", "vary_tiny", "vary_toy"]) func everyDamagedConfigIsReadOrRefused(_ name: String) throws {
+  @Test(arguments: ["hires", "llava_hf", "llava_next_hf_bin", "monkey", "text_monkey", "got", "got_hf", "vary_tiny", "vary_toy"])
+  func everyDamagedConfigIsReadOrRefused(_ name: String) throws {
     let source = Fixture.checkpoint(name)
     let output = try TemporaryFolder()
     for file in ["config.json", "generation_config.json", "preprocessor_config.json", "clip-tiny/config.json"] {

@@ -22,7 +22,9 @@ import WeightFile
   }
 
   /// What the library makes of the checkpoint's image and prompt, against what PyTorch made of them.
-  private func compare(_ name: String, _ type: ModelType) throws -> (
+  private func compare(
+    _ name: String, _ type: ModelType
+  ) throws -> (
     embeddings: Float, logits: Float, ids: [Int32], expected: [Int32]
   ) {
     let folder = try TemporaryFolder()
@@ -54,7 +56,9 @@ import WeightFile
     #expect(found.ids == found.expected)
   }
 
-  @Test(arguments: ["hires", "llava_next_hf_bin", "monkey", "text_monkey", "got", "vary_tiny", "vary_toy"], [(ModelType.f16, Float(1e-3)), (.int8, 0.06), (.int4, 0.3)])
+  @Test(
+    arguments: ["hires", "llava_next_hf_bin", "monkey", "text_monkey", "got", "vary_tiny", "vary_toy"],
+    [(ModelType.f16, Float(1e-3)), (.int8, 0.06), (.int4, 0.3)])
   func smallerTypesStayClose(_ name: String, _ type: (ModelType, Float)) throws {
     let found = try compare(name, type.0)
     // The checkpoints hold half precision numbers, so f16 weights lose nothing; the logits then differ by the f16 KV cache.

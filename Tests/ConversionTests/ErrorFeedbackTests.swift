@@ -30,7 +30,9 @@ import WeightFile
   }
 
   /// Relative error of the outputs over the samples, and what the packer says of it.
-  private func outputError(_ encoding: TensorEncoding, _ importance: InputImportance, _ samples: [[Float]]) throws -> (
+  private func outputError(
+    _ encoding: TensorEncoding, _ importance: InputImportance, _ samples: [[Float]]
+  ) throws -> (
     found: Double, reported: Double
   ) {
     let layout = try #require(PackedLayout(encoding: encoding, outputs: 16, inputs: inputs, group: 32))

@@ -37,18 +37,19 @@ import WeightFile
       let mask = try RGBImage.decode(path: path("mask.png"))
       let bits = (0..<mask.width * mask.height).map { mask.pixels[3 * $0] }
       let bitmap = try Bitmap(rows: bits, width: mask.width, height: mask.height, stride: mask.width)
-      regions = try JSONValue.read(path("regions.json")).array.map { list in
-        try list.enumerated().map { i, entry in
-          let n = entry["numbers"]?.array?.compactMap(\.double) ?? []
-          let shape: Region.Shape =
-            switch entry["kind"]?.string {
-            case "box": .box(.init(x: n[0], y: n[1]), .init(x: n[2], y: n[3]))
-            case "point": .point(.init(x: n[0], y: n[1]))
-            default: .mask(bitmap)
-            }
-          return Region(shape, start: try Case.start(recorded, i))
-        }
-      } ?? []
+      regions =
+        try JSONValue.read(path("regions.json")).array.map { list in
+          try list.enumerated().map { i, entry in
+            let n = entry["numbers"]?.array?.compactMap(\.double) ?? []
+            let shape: Region.Shape =
+              switch entry["kind"]?.string {
+              case "box": .box(.init(x: n[0], y: n[1]), .init(x: n[2], y: n[3]))
+              case "point": .point(.init(x: n[0], y: n[1]))
+              default: .mask(bitmap)
+              }
+            return Region(shape, start: try Case.start(recorded, i))
+          }
+        } ?? []
     }
 
     private static func start(_ r: SafetensorsFile, _ i: Int) throws -> Region.Start {
@@ -115,7 +116,8 @@ import WeightFile
       return found
     }
     let region = [c.regions[1]]
-    let place = String(decoding: CoordinateForm.ferret.text(try RegionArea(region[0], width: c.image.width, height: c.image.height, name: "r")), as: UTF8.self)
+    let place = String(
+      decoding: CoordinateForm.ferret.text(try RegionArea(region[0], width: c.image.width, height: c.image.height, name: "r")), as: UTF8.self)
     let short = try logits("<image> What is <region>?", region)
     #expect(try logits("<image> What is \(place) <region>?", region) == short)
     #expect(try logits("<image> What is \(place) <region_fea>?", region) == short)

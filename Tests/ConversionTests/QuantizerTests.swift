@@ -1,5 +1,5 @@
-import Conversion
 // SPDX-License-Identifier: Apache-2.0
+import Conversion
 import Testing
 import WeightFile
 
@@ -80,7 +80,9 @@ import WeightFile
   }
 
   /// Packs one block and reads its rows back through the weight file's own reader.
-  private func roundTrip(_ encoding: TensorEncoding, outputs: Int, inputs: Int, group: Int) throws -> (
+  private func roundTrip(
+    _ encoding: TensorEncoding, outputs: Int, inputs: Int, group: Int
+  ) throws -> (
     x: [Float], y: [Float], error: Double
   ) {
     let layout = try #require(PackedLayout(encoding: encoding, outputs: outputs, inputs: inputs, group: group))

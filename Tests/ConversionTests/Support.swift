@@ -1,5 +1,5 @@
-import Conversion
 // SPDX-License-Identifier: Apache-2.0
+import Conversion
 import Foundation
 import Testing
 

@@ -183,7 +183,8 @@ struct ArgumentTests {
       ("options.repetition_penalty", { $0.repetition_penalty = -1 }), ("options.reserved", { $0.reserved = 1 }),
       ("options.reserved2", { $0.reserved2 = 1 }),
       ("options.ngram_ban", { $0.ngram_ban = 1 }), ("options.ngram_ban", { $0.ngram_ban = -2 }), ("options.ngram_window", { $0.ngram_window = -1 }),
-      ("options.loop_tokens", { $0.loop_tokens = 7 }), ("options.loop_tokens", { $0.loop_tokens = -1 }), ("options.min_tokens", { $0.min_tokens = -1 }),
+      ("options.loop_tokens", { $0.loop_tokens = 7 }), ("options.loop_tokens", { $0.loop_tokens = -1 }),
+      ("options.min_tokens", { $0.min_tokens = -1 }),
       ("options.deadline_seconds", { $0.deadline_seconds = -1 }), ("options.deadline_seconds", { $0.deadline_seconds = .nan }),
       ("options.stop_texts", { $0.stop_text_count = 1 }), ("options.stop_texts", { $0.stop_text_count = -1 }),
     ]
@@ -217,9 +218,10 @@ struct ArgumentTests {
     #expect(fovea_session_create(model.handle, &create, &out) == FOVEA_ERROR_ARGUMENT)
   }
 
-  @Test(arguments: [
-    (0, 1, 0), (1, 0, 0), (-1, 5, 0), (5, -1, 0), (5, 5, 14), (5, 5, -1), (Int32.max, Int32.max, 0),
-  ] as [(Int32, Int32, Int)])
+  @Test(
+    arguments: [
+      (0, 1, 0), (1, 0, 0), (-1, 5, 0), (5, -1, 0), (5, 5, 14), (5, 5, -1), (Int32.max, Int32.max, 0),
+    ] as [(Int32, Int32, Int)])
   func impossiblePixelsAreRefused(_ width: Int32, _ height: Int32, _ stride: Int) throws {
     let model = try Loaded()
     var out: OpaquePointer?
@@ -260,9 +262,10 @@ struct ArgumentTests {
   }
 
   /// Overlong forms, lone surrogates, beyond U+10FFFF, cut and stray continuation bytes.
-  @Test(arguments: [
-    [0xC0, 0x80], [0xE0, 0x9F, 0x80], [0xED, 0xA0, 0x80], [0xF4, 0x90, 0x80, 0x80], [0xE2, 0x82], [0x80], [0xFF], [0xF8, 0x88],
-  ] as [[UInt8]])
+  @Test(
+    arguments: [
+      [0xC0, 0x80], [0xE0, 0x9F, 0x80], [0xED, 0xA0, 0x80], [0xF4, 0x90, 0x80, 0x80], [0xE2, 0x82], [0x80], [0xFF], [0xF8, 0x88],
+    ] as [[UInt8]])
   func invalidUTF8IsNamedWithItsPlace(_ bytes: [UInt8]) throws {
     let model = try Loaded()
     let session = try model.session()

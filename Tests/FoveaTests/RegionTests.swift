@@ -85,14 +85,20 @@ import Testing
           ("image 3", region(FOVEA_REGION_BOX) { $0.image = 3 }), ("mask", region(FOVEA_REGION_MASK)),
           ("mask is empty", region(FOVEA_REGION_MASK) { ($0.mask, $0.mask_width, $0.mask_height) = (mask.baseAddress, 40, 30) }),
           ("mask has 30", region(FOVEA_REGION_MASK) { ($0.mask, $0.mask_width, $0.mask_height) = (mask.baseAddress, 30, 30) }),
-          ("mask_stride", region(FOVEA_REGION_MASK) {
-            ($0.mask, $0.mask_width, $0.mask_height, $0.mask_stride) = (mask.baseAddress, 40, 30, 39)
-          }),
+          (
+            "mask_stride",
+            region(FOVEA_REGION_MASK) {
+              ($0.mask, $0.mask_width, $0.mask_height, $0.mask_stride) = (mask.baseAddress, 40, 30, 39)
+            }
+          ),
           ("vertices", region(FOVEA_REGION_POLYGON) { $0.vertex_count = 3 }), ("vertices", region(FOVEA_REGION_POLYGON)),
           ("vertex_count", region(FOVEA_REGION_POLYGON) { $0.vertex_count = -1 }),
-          ("radius", region(FOVEA_REGION_SCRIBBLE) {
-            ($0.vertices, $0.vertex_count) = (UnsafeRawPointer(mask.baseAddress!).assumingMemoryBound(to: Double.self), 1)
-          }),
+          (
+            "radius",
+            region(FOVEA_REGION_SCRIBBLE) {
+              ($0.vertices, $0.vertex_count) = (UnsafeRawPointer(mask.baseAddress!).assumingMemoryBound(to: Double.self), 1)
+            }
+          ),
           ("points", region(FOVEA_REGION_BOX) { $0.start1 = 1 }), ("points", region(FOVEA_REGION_BOX) { $0.point_count = 512 }),
           ("point_count", region(FOVEA_REGION_BOX) { ($0.points, $0.point_count) = (pixels.baseAddress, -1) }),
           ("struct_size", region(FOVEA_REGION_BOX) { $0.struct_size = 8 }),

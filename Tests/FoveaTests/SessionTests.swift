@@ -129,8 +129,14 @@ struct SessionTests {
     #expect(sample(1) != sample(2))
     // The likeliest token alone is left in each of these.
     let greedy = ids(session, "abc", tokens: 24).ids
-    #expect(ids(session, "abc", tokens: 24) { $0.temperature = 1; $0.top_k = 1 }.ids == greedy)
-    #expect(ids(session, "abc", tokens: 24) { $0.temperature = 1; $0.top_p = 1e-6 }.ids == greedy)
+    #expect(
+      ids(session, "abc", tokens: 24) {
+        $0.temperature = 1; $0.top_k = 1
+      }.ids == greedy)
+    #expect(
+      ids(session, "abc", tokens: 24) {
+        $0.temperature = 1; $0.top_p = 1e-6
+      }.ids == greedy)
   }
 
   @Test func idsStopAtTheirCapacity() throws {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Families
-import Fovea
 import Foundation
+import Fovea
 import Generation
 import TestSupport
 import Testing

@@ -17,7 +17,9 @@ struct SeededGenerator: RandomNumberGenerator {
 }
 
 @Suite struct HostileImageTests {
-  static let files = ["colour6_depth16_interlaced.png", "colour3_depth2.png", "colour_420_37x29_progressive.jpg", "cmyk_adobe.jpg", "exif_orientation6.jpg"]
+  static let files = [
+    "colour6_depth16_interlaced.png", "colour3_depth2.png", "colour_420_37x29_progressive.jpg", "cmyk_adobe.jpg", "exif_orientation6.jpg",
+  ]
 
   @Test(arguments: files) func everyTruncationIsAnErrorUnlessAllRowsAreThere(_ name: String) throws {
     let whole = try Fixture.bytes(name), pixels = try decode(whole).hash

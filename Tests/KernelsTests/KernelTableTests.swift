@@ -13,30 +13,30 @@ import Testing
   }
 
   #if os(Linux) && arch(x86_64)
-    @Test("AVX-VNNI is used where the system knows of it")
-    func productsOfTheCPU() throws {
-      let names = KernelTable.all().map { "\($0.name)" }
-      #if AVXVNNI_AS_AVX512
-        #expect(names.contains("avxvnni"))
-      #else
-        // Kernels before Linux 5.12 do not name it.
-        if cpuFlags().contains("avx_vnni") { #expect(names.contains("avxvnni")) }
-        if names.contains("avxvnni") { #expect(names.contains("avx2")) }
-      #endif
-    }
+  @Test("AVX-VNNI is used where the system knows of it")
+  func productsOfTheCPU() throws {
+    let names = KernelTable.all().map { "\($0.name)" }
+    #if AVXVNNI_AS_AVX512
+    #expect(names.contains("avxvnni"))
+    #else
+    // Kernels before Linux 5.12 do not name it.
+    if cpuFlags().contains("avx_vnni") { #expect(names.contains("avxvnni")) }
+    if names.contains("avxvnni") { #expect(names.contains("avx2")) }
+    #endif
+  }
 
-    private func cpuFlags() -> [Substring] {
-      guard let file = fopen("/proc/cpuinfo", "r") else { return [] }
-      defer { fclose(file) }
-      var line: UnsafeMutablePointer<CChar>?
-      var size = 0
-      defer { free(line) }
-      while getline(&line, &size, file) > 0, let line {
-        let text = String(cString: line)
-        if text.hasPrefix("flags") { return text.split { $0.isWhitespace } }
-      }
-      return []
+  private func cpuFlags() -> [Substring] {
+    guard let file = fopen("/proc/cpuinfo", "r") else { return [] }
+    defer { fclose(file) }
+    var line: UnsafeMutablePointer<CChar>?
+    var size = 0
+    defer { free(line) }
+    while getline(&line, &size, file) > 0, let line {
+      let text = String(cString: line)
+      if text.hasPrefix("flags") { return text.split { $0.isWhitespace } }
     }
+    return []
+  }
   #endif
 
   @Test("a name chooses its table, no name or an empty one the best; one that this CPU lacks is refused with those it has")

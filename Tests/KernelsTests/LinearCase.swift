@@ -32,12 +32,13 @@ final class LinearCase {
     paddedInputs = isQuantized ? (inputs + group - 1) / group * group : inputs
     let groups = isQuantized ? paddedInputs / group : 0
     payloadOffset = (groups * 32 + 63) / 64 * 64
-    let payload = switch layout {
+    let payload =
+      switch layout {
       case .f32: inputs * 64
       case .f16: inputs * 32
       case .q8: paddedInputs * 16
       case .q4: paddedInputs * 8
-    }
+      }
     blockStride = (payloadOffset + payload + 63) / 64 * 64
     packed = AlignedBytes(blocks * blockStride)
     weights = Array(repeating: [], count: outputs)
@@ -86,7 +87,8 @@ final class LinearCase {
         }
       }
     }
-    (quantized, xScales, xOffsets) = isQuantized
+    (quantized, xScales, xOffsets) =
+      isQuantized
       ? Self.quantize(self.x, tokens: tokens, inputs: inputs, padded: paddedInputs, group: group, zero: layout == .q8 ? 128 : 8) : ([], [], [])
   }
 

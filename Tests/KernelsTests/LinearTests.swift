@@ -54,7 +54,8 @@ import Testing
           var sum = Double(c.bias?[o] ?? 0)
           var magnitude = abs(sum)
           for k in 0..<inputs {
-            let x = isQuantized
+            let x =
+              isQuantized
               ? Double(c.quantized[t * c.paddedInputs + k]) * Double(c.xScales[t * groups + k / group]) : Double(c.x[t * inputs + k])
             sum += Double(c.weights[o][k]) * x
             magnitude += abs(Double(c.weights[o][k]) * x)

@@ -159,7 +159,9 @@ import Testing
   @Test("floats narrow to half as the compiler does it, in every variant", arguments: awkwardSizes)
   func floatToHalf(count: Int) {
     var random = SeededRandom(seed: 99)
-    let special: [Float] = [0, -0.0, 65504, 65519.9, 65520, 65536, -1e10, .infinity, 6.1e-5, 5.96e-8, 2.98e-8, 2.99e-8, 8.9e-8, 1e-10, 1.0004883, 2049, 2051]
+    let special: [Float] = [
+      0, -0.0, 65504, 65519.9, 65520, 65536, -1e10, .infinity, 6.1e-5, 5.96e-8, 2.98e-8, 2.99e-8, 8.9e-8, 1e-10, 1.0004883, 2049, 2051,
+    ]
     let x = (0..<count).map { i -> Float in
       i < special.count ? special[i] : Float(bitPattern: UInt32.random(in: 0x3300_0000...0x4790_0000, using: &random))
     }

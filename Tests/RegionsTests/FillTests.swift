@@ -22,7 +22,9 @@ import Testing
       }
       crossings.sort()
       for i in stride(from: 0, to: crossings.count - 1, by: 2) {
-        for x in max(firstCentre(crossings[i]), 0)..<max(min(firstCentre(crossings[i + 1]), width), max(firstCentre(crossings[i]), 0)) { map[x][y] = true }
+        for x in max(firstCentre(crossings[i]), 0)..<max(min(firstCentre(crossings[i + 1]), width), max(firstCentre(crossings[i]), 0)) {
+          map[x][y] = true
+        }
       }
     }
     return map

@@ -101,7 +101,9 @@ private func expectedAttention(
 
 @Suite struct KVCacheTests {
   /// One layer's pass: q | k | v rows of new tokens go in, attention comes out.
-  private func pass(_ qkv: [Float], tokens: Int, heads: Int, kvHeads: Int, headSize: Int, layer: Int = 0, _ cache: KVCache, _ ctx: Context) throws -> Tensor {
+  private func pass(
+    _ qkv: [Float], tokens: Int, heads: Int, kvHeads: Int, headSize: Int, layer: Int = 0, _ cache: KVCache, _ ctx: Context
+  ) throws -> Tensor {
     let x = try ctx.tensor(qkv, rows: tokens)
     try cache.append(
       layer: layer, key: x.data + heads * headSize, value: x.data + (heads + kvHeads) * headSize, tokens: tokens, stride: x.columns, ctx)
@@ -195,7 +197,9 @@ private func expectedAttention(
     }
   }
 
-  @Test(arguments: [(0, 1, 1, 1), (1, 0, 1, 1), (1, 1, 0, 1), (1, 1, 257, 1), (1, 1, 1, 0), (1, 1, 1, -1), (.max, 2, 64, 4096), (1 << 20, 1 << 20, 64, 4096)])
+  @Test(arguments: [
+    (0, 1, 1, 1), (1, 0, 1, 1), (1, 1, 0, 1), (1, 1, 257, 1), (1, 1, 1, 0), (1, 1, 1, -1), (.max, 2, 64, 4096), (1 << 20, 1 << 20, 64, 4096),
+  ])
   func sizesThatCannotBeAreErrors(layers: Int, kvHeads: Int, headSize: Int, capacity: Int) {
     #expect(throws: RuntimeError.self) {
       try KVCache(layers: layers, kvHeads: kvHeads, headSize: headSize, capacity: capacity, type: .float16)

@@ -28,7 +28,10 @@ import Testing
     #expect(CPUBudget(root: folder.path, affinity: [1, 5]).threads == 1)
   }
 
-  @Test(arguments: [("400000 100000", 4, 4), ("150000 100000", 2, 2), ("120000 100000", 1, 2), ("20000 100000", 1, 1), ("max 100000", 16, 16), ("-5 0", 16, 16), ("", 16, 16)])
+  @Test(arguments: [
+    ("400000 100000", 4, 4), ("150000 100000", 2, 2), ("120000 100000", 1, 2), ("20000 100000", 1, 1), ("max 100000", 16, 16), ("-5 0", 16, 16),
+    ("", 16, 16),
+  ])
   func quotaOfVersion2(text: String, threads: Int, processors: Int) throws {
     try folder.write("0::/box\n", to: "proc/self/cgroup")
     try folder.write("29 23 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw\n", to: "proc/self/mountinfo")

@@ -89,7 +89,9 @@ import WeightFile
     #expect(largestError(y, expected) < 2e-6)
   }
 
-  @Test(arguments: [(1, 1, 3), (1, 5, 8), (4, 1, 17), (7, 9, 40), (40, 40, 24)]) func depthwiseConvolution(height: Int, width: Int, channels: Int) throws {
+  @Test(arguments: [(1, 1, 3), (1, 5, 8), (4, 1, 17), (7, 9, 40), (40, 40, 24)]) func depthwiseConvolution(
+    height: Int, width: Int, channels: Int
+  ) throws {
     var random = SeededGenerator(11)
     let (weight, bias, x) = (random.floats(9 * channels), random.floats(channels), random.floats(height * width * channels))
     let w = try weights([TestTensor("c.weight", [9, channels], weight), TestTensor("c.bias", [channels], bias)])

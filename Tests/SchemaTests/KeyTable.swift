@@ -8,9 +8,10 @@ import WeightFile
 /// The table of keys in FORMAT.md.
 enum KeyTable {
   /// Settings with the systems whose files have them; none: every file.
-  static let parts: [(systems: [String], keys: [Key])] = [
-    ([], GeneralSettings().keys()), ([], DecoderSettings().keys()), ([], PromptSettings().keys()), ([], TokenizerSettings().keys()),
-  ] + SystemKind.all.map { ([$0.name.description], $0.keys()) }
+  static let parts: [(systems: [String], keys: [Key])] =
+    [
+      ([], GeneralSettings().keys()), ([], DecoderSettings().keys()), ([], PromptSettings().keys()), ([], TokenizerSettings().keys()),
+    ] + SystemKind.all.map { ([$0.name.description], $0.keys()) }
 
   /// One line for each key, by name; a second where it means something else in another system.
   static func text() -> String {

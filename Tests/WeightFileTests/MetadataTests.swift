@@ -33,14 +33,15 @@ import WeightFile
     reject(.init("a", 10, [0]), "unknownMetadataType", "metadata a has unknown type 10")
   }
 
-  @Test(arguments: [
-    (1, []), (1, [2]), (1, [0, 0]),  // bool
-    (2, [0, 0, 0, 0, 0, 0, 0]), (3, [0, 0, 0, 0, 0, 0, 0, 0, 0]),  // int, double
-    (4, [0x61, 0x80]), (4, [0xE0, 0x80, 0x80]),  // string
-    (6, [0, 0, 0, 0]), (7, [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),  // ints, doubles
-    (8, [1, 0, 0]), (8, [2, 0, 0, 0, 0x61]), (8, [1, 0, 0, 0, 0xFF]), (8, [255, 255, 255, 255, 0x61]),  // strings
-    (9, [2, 0, 0, 0, 0x61]), (9, [0, 0, 0, 0, 9]),  // byte strings
-  ] as [(UInt32, [UInt8])])
+  @Test(
+    arguments: [
+      (1, []), (1, [2]), (1, [0, 0]),  // bool
+      (2, [0, 0, 0, 0, 0, 0, 0]), (3, [0, 0, 0, 0, 0, 0, 0, 0, 0]),  // int, double
+      (4, [0x61, 0x80]), (4, [0xE0, 0x80, 0x80]),  // string
+      (6, [0, 0, 0, 0]), (7, [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),  // ints, doubles
+      (8, [1, 0, 0]), (8, [2, 0, 0, 0, 0x61]), (8, [1, 0, 0, 0, 0xFF]), (8, [255, 255, 255, 255, 0x61]),  // strings
+      (9, [2, 0, 0, 0, 0x61]), (9, [0, 0, 0, 0, 9]),  // byte strings
+    ] as [(UInt32, [UInt8])])
   func rejectsValuesThatAreNotOfTheirType(type: UInt32, value: [UInt8]) {
     reject(.init("a", type, value), "invalidMetadataValue", "metadata a has an invalid value at offset 465")
   }

@@ -34,10 +34,11 @@ import WeightFile
   }
 
   /// Packs by the words of FORMAT.md §5, one number at a time, and reads every row back.
-  @Test(arguments: [
-    (TensorEncoding.f32x16, 0, 19, 7), (.f16x16, 0, 19, 7), (.f16x16, 0, 1, 1), (.q8x16, 64, 21, 131), (.q8x16, 32, 16, 32), (.q8x16, 32, 5, 3),
-    (.q4x16, 32, 35, 100), (.q4x16, 128, 16, 256), (.q4x16, 64, 1, 13),
-  ] as [(TensorEncoding, Int, Int, Int)])
+  @Test(
+    arguments: [
+      (TensorEncoding.f32x16, 0, 19, 7), (.f16x16, 0, 19, 7), (.f16x16, 0, 1, 1), (.q8x16, 64, 21, 131), (.q8x16, 32, 16, 32), (.q8x16, 32, 5, 3),
+      (.q4x16, 32, 35, 100), (.q4x16, 128, 16, 256), (.q4x16, 64, 1, 13),
+    ] as [(TensorEncoding, Int, Int, Int)])
   func readsBackWhatWasPacked(encoding: TensorEncoding, group: Int, outputs: Int, inputs: Int) throws {
     let layout = try #require(PackedLayout(encoding: encoding, outputs: outputs, inputs: inputs, group: group))
     var random = SeededGenerator(UInt64(outputs * 1000 + inputs))

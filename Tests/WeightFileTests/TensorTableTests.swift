@@ -131,9 +131,10 @@ import WeightFile
     reject("overlappingFrame", "tensor far, frame 0 at offset 168 overlaps the frame ahead of it") { $0.tensors[1].frames[0].offset = 168 }
   }
 
-  @Test(arguments: [
-    (0, 128, 0), (128, 0, 0), (127, 128, 0), (128, 127, 0), (128, 64, 1), (0, 128, 1), (128, 256, 2), (100, 130, 3),
-  ] as [(UInt32, UInt32, UInt32)])
+  @Test(
+    arguments: [
+      (0, 128, 0), (128, 0, 0), (127, 128, 0), (128, 127, 0), (128, 64, 1), (0, 128, 1), (128, 256, 2), (100, 130, 3),
+    ] as [(UInt32, UInt32, UInt32)])
   func rejectsImpossibleFrameSizes(stored: UInt32, decoded: UInt32, codec: UInt32) {
     reject("invalidFrameSize", "tensor far, frame 1 has impossible sizes (\(stored) bytes for \(decoded))") {
       $0.tensors[1].frames[1].stored = stored

@@ -27,7 +27,9 @@ import WeightFile
   @Test func onlyStackedMatricesNeedVersion2() throws {
     let folder = try TemporaryFolder()
     let stacked = Sample("e", [3, 20, 40], .q4x16, group: 32)
-    for (samples, version) in [([Sample("q", [20, 40], .q4x16, group: 32)], 1), ([Sample("f", [2, 2, 2], .f32)], 1), ([stacked], 2)] as [([Sample], UInt8)] {
+    for (samples, version) in [([Sample("q", [20, 40], .q4x16, group: 32)], 1), ([Sample("f", [2, 2, 2], .f32)], 1), ([stacked], 2)]
+      as [([Sample], UInt8)]
+    {
       try write(samples, to: folder.file())
       #expect(try Array(bytes(of: folder.file())[8..<16]) == [version, 0, 0, 0, version, 0, 0, 0])
     }
@@ -193,7 +195,9 @@ import WeightFile
   @Test func rejectsWhatAReaderWould() throws {
     try reject("invalidTensorName", "tensor 0 has an invalid name at offset 128") { try $0.beginTensor(name: "", shape: [1], encoding: .f32) }
     try reject("invalidTensorName", "tensor 0 has an invalid name at offset 128") { try $0.beginTensor(name: "a\n", shape: [1], encoding: .f32) }
-    try reject("invalidRank", "tensor t has 0 dimensions, which its encoding does not allow") { try $0.beginTensor(name: "t", shape: [], encoding: .f32) }
+    try reject("invalidRank", "tensor t has 0 dimensions, which its encoding does not allow") {
+      try $0.beginTensor(name: "t", shape: [], encoding: .f32)
+    }
     try reject("invalidDimension", "tensor t has a dimension of 0") { try $0.beginTensor(name: "t", shape: [0], encoding: .f32) }
     try reject("shapeOverflow", "tensor t has a shape too large to address") { try $0.beginTensor(name: "t", shape: [.max, 4], encoding: .f16) }
     try reject("invalidGroup", "tensor t has quantization group 48, which its encoding does not allow") {

@@ -11,9 +11,8 @@ static fovea_status (*load)(const char *, const fovea_load_options *, fovea_mode
 static void (*model_free)(fovea_model *);
 static fovea_status (*session_create)(const fovea_model *, const fovea_session_options *, fovea_session **);
 static void (*session_free)(fovea_session *);
-static fovea_status (*generate)(
-    fovea_session *, const char *, fovea_image_embedding *const *, size_t, const fovea_generate_options *,
-    fovea_generate_result *, char **);
+static fovea_status (*generate)(fovea_session *, const char *, fovea_image_embedding *const *, size_t, const fovea_generate_options *,
+                                fovea_generate_result *, char **);
 static void (*string_free)(char *);
 
 /* ISO C has no conversion from an object pointer to a function pointer; POSIX says to write it like this. */
@@ -47,8 +46,8 @@ static int use(const char *path) {
     fprintf(stderr, "%s\n", dlerror());
     return 1;
   }
-  if (!FIND(version) || !FIND(last_error) || !FIND(load) || !FIND(model_free) || !FIND(session_create) ||
-      !FIND(session_free) || !FIND(generate) || !FIND(string_free))
+  if (!FIND(version) || !FIND(last_error) || !FIND(load) || !FIND(model_free) || !FIND(session_create) || !FIND(session_free) || !FIND(generate) ||
+      !FIND(string_free))
     return 2;
   if (strcmp(version(), FOVEA_VERSION) != 0) return 3;
   if (load("/nonexistent/model.fovea", NULL, &model) != FOVEA_ERROR_IO || model) return 4;

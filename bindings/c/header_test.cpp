@@ -12,8 +12,7 @@ extern "C" int ask_in_cxx(const char *path, const char *question) {
   fovea_generate_options options = fovea_generate_options();
   options.struct_size = sizeof options;
   options.max_tokens = 8;
-  const bool worked = fovea_load(nullptr, nullptr, &model) == FOVEA_OK &&
-                      fovea_encode_image(model, path, nullptr, &image) == FOVEA_OK &&
+  const bool worked = fovea_load(nullptr, nullptr, &model) == FOVEA_OK && fovea_encode_image(model, path, nullptr, &image) == FOVEA_OK &&
                       fovea_session_create(model, nullptr, &session) == FOVEA_OK &&
                       fovea_generate(session, question, &image, 1, &options, nullptr, &answer) == FOVEA_OK;
   fovea_string_free(answer);

@@ -4,6 +4,7 @@
 They are taken from the installation in FOVEA_PREFIX, else from `build/` of the checkout, where tools/install builds them now if they
 are not there. What is there is not built again: after a change run tools/install --prefix build.
 """
+
 import os
 import shutil
 import subprocess
@@ -31,8 +32,7 @@ def require_library() -> None:
         raise SystemExit(f"fovea-vlm: FOVEA_PREFIX is {PREFIX}, but lib/libfovea.so.1 or share/fovea/builtin.fovea is missing there.")
     if not install.exists():
         raise SystemExit(
-            "fovea-vlm: the source distribution holds no library. Set FOVEA_PREFIX to where tools/install has put Fovea, "
-            "or install from a checkout."
+            "fovea-vlm: the source distribution holds no library. Set FOVEA_PREFIX to where tools/install has put Fovea, or install from a checkout."
         )
     if shutil.which("swift") is None:
         raise SystemExit(

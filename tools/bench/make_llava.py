@@ -9,6 +9,7 @@ With --tiles it is a LLaVA of any resolution (the layout of LLaVA-1.6), which cu
 Weights are normal with the deviation 1/√inputs, so that activations neither die nor explode; values are written as f16,
 one tensor at a time. The tokenizer is the nano model's: timings do not depend on the text.
 """
+
 import argparse
 import json
 import os
@@ -59,10 +60,16 @@ def tower_tensors(hidden, inner, layers, heads, image, patch, output):
         yield at + norm + ".bias", (hidden,)
     for i in range(layers):
         block = f"{at}encoder.layers.{i}."
-        for name, shape in (("self_attn.q_proj", (hidden, hidden)), ("self_attn.k_proj", (hidden, hidden)),
-                            ("self_attn.v_proj", (hidden, hidden)), ("self_attn.out_proj", (hidden, hidden)),
-                            ("mlp.fc1", (inner, hidden)), ("mlp.fc2", (hidden, inner)),
-                            ("layer_norm1", (hidden,)), ("layer_norm2", (hidden,))):
+        for name, shape in (
+            ("self_attn.q_proj", (hidden, hidden)),
+            ("self_attn.k_proj", (hidden, hidden)),
+            ("self_attn.v_proj", (hidden, hidden)),
+            ("self_attn.out_proj", (hidden, hidden)),
+            ("mlp.fc1", (inner, hidden)),
+            ("mlp.fc2", (hidden, inner)),
+            ("layer_norm1", (hidden,)),
+            ("layer_norm2", (hidden,)),
+        ):
             yield f"{block}{name}.weight", shape
             yield f"{block}{name}.bias", shape[:1]
     yield "model.mm_projector.0.weight", (output, hidden)
@@ -108,20 +115,46 @@ def main():
     tower = TOWERS[a.vision]
     os.makedirs(os.path.join(a.directory, "vision_tower"), exist_ok=True)
     tower_config = {
-        "model_type": "clip_vision_model", "hidden_size": tower[0], "intermediate_size": tower[1],
-        "num_hidden_layers": tower[2], "num_attention_heads": tower[3], "image_size": tower[4], "patch_size": tower[5],
-        "hidden_act": "quick_gelu", "layer_norm_eps": 1e-5}
+        "model_type": "clip_vision_model",
+        "hidden_size": tower[0],
+        "intermediate_size": tower[1],
+        "num_hidden_layers": tower[2],
+        "num_attention_heads": tower[3],
+        "image_size": tower[4],
+        "patch_size": tower[5],
+        "hidden_act": "quick_gelu",
+        "layer_norm_eps": 1e-5,
+    }
     config = {
-        "architectures": ["LlavaLlamaForCausalLM"], "model_type": "llava", "hidden_size": hidden,
-        "intermediate_size": inner, "num_hidden_layers": layers, "num_attention_heads": heads,
-        "num_key_value_heads": kv_heads, "vocab_size": vocabulary, "hidden_act": "silu", "rms_norm_eps": 1e-5,
-        "rope_theta": 10000.0, "max_position_embeddings": 4096, "tie_word_embeddings": False, "bos_token_id": 1,
-        "eos_token_id": 2, "mm_vision_tower": "vision_tower", "mm_hidden_size": tower[0], "mm_vision_select_layer": -2,
-        "mm_vision_select_feature": "patch", "mm_projector_type": "mlp2x_gelu", "image_aspect_ratio": "pad",
-        "torch_dtype": "float16"}
+        "architectures": ["LlavaLlamaForCausalLM"],
+        "model_type": "llava",
+        "hidden_size": hidden,
+        "intermediate_size": inner,
+        "num_hidden_layers": layers,
+        "num_attention_heads": heads,
+        "num_key_value_heads": kv_heads,
+        "vocab_size": vocabulary,
+        "hidden_act": "silu",
+        "rms_norm_eps": 1e-5,
+        "rope_theta": 10000.0,
+        "max_position_embeddings": 4096,
+        "tie_word_embeddings": False,
+        "bos_token_id": 1,
+        "eos_token_id": 2,
+        "mm_vision_tower": "vision_tower",
+        "mm_hidden_size": tower[0],
+        "mm_vision_select_layer": -2,
+        "mm_vision_select_feature": "patch",
+        "mm_projector_type": "mlp2x_gelu",
+        "image_aspect_ratio": "pad",
+        "torch_dtype": "float16",
+    }
     if a.tiles:
-        config.update(image_aspect_ratio="anyres", mm_patch_merge_type="spatial_unpad",
-                      image_grid_pinpoints=[[n * tower[4], tower[4]] for n in range(1, a.tiles + 1)])
+        config.update(
+            image_aspect_ratio="anyres",
+            mm_patch_merge_type="spatial_unpad",
+            image_grid_pinpoints=[[n * tower[4], tower[4]] for n in range(1, a.tiles + 1)],
+        )
     for name, value in (("config.json", config), ("vision_tower/config.json", tower_config)):
         with open(os.path.join(a.directory, name), "w") as f:
             json.dump(value, f, indent=2)

@@ -5,6 +5,7 @@
 
 For conversion, memory and speed only: its answers mean nothing. Needs torch, about 1 GB of memory, and the room on disk.
 """
+
 import argparse
 import base64
 import collections
@@ -65,7 +66,7 @@ def pieces(name, shape):
     for extent in shape[1:]:
         fan *= extent
     is_norm = len(shape) == 1 and "ln_" in name and name.endswith("weight")
-    scale = 0.1 if len(shape) == 1 else 0.6 if name.endswith("wte.weight") else fan ** -0.5
+    scale = 0.1 if len(shape) == 1 else 0.6 if name.endswith("wte.weight") else fan**-0.5
     bytes = noise(scale, 1.0 if is_norm or name.endswith("lora_scale") else 0.0)
     start = zlib.crc32(name.encode()) % 1024
     for first in range(0, fan * shape[0], PIECE):
@@ -105,12 +106,36 @@ if __name__ == "__main__":
     a = p.parse_args()
     os.makedirs(a.directory, exist_ok=True)
     config = {
-        "architectures": ["MonkeyLMHeadModel"], "model_type": "monkey", "vocab_size": 151936, "hidden_size": 4096,
-        "num_hidden_layers": a.layers, "num_attention_heads": 32, "kv_channels": 128, "intermediate_size": 22016,
-        "layer_norm_epsilon": 1e-6, "max_position_embeddings": 8192, "seq_length": 2048, "rotary_emb_base": 10000, "rotary_pct": 1.0,
-        "use_dynamic_ntk": True, "use_logn_attn": True, "no_bias": True, "tie_word_embeddings": False, "torch_dtype": "bfloat16",
-        "visual": {"image_size": 896, "patch_size": 14, "width": 1664, "layers": a.blocks, "heads": 16, "mlp_ratio": 4.9231,
-                   "output_dim": 4096, "image_start_id": 151857, "lora_repeat_num": 4}}
+        "architectures": ["MonkeyLMHeadModel"],
+        "model_type": "monkey",
+        "vocab_size": 151936,
+        "hidden_size": 4096,
+        "num_hidden_layers": a.layers,
+        "num_attention_heads": 32,
+        "kv_channels": 128,
+        "intermediate_size": 22016,
+        "layer_norm_epsilon": 1e-6,
+        "max_position_embeddings": 8192,
+        "seq_length": 2048,
+        "rotary_emb_base": 10000,
+        "rotary_pct": 1.0,
+        "use_dynamic_ntk": True,
+        "use_logn_attn": True,
+        "no_bias": True,
+        "tie_word_embeddings": False,
+        "torch_dtype": "bfloat16",
+        "visual": {
+            "image_size": 896,
+            "patch_size": 14,
+            "width": 1664,
+            "layers": a.blocks,
+            "heads": 16,
+            "mlp_ratio": 4.9231,
+            "output_dim": 4096,
+            "image_start_id": 151857,
+            "lora_repeat_num": 4,
+        },
+    }
     with open(os.path.join(a.directory, "config.json"), "w") as f:
         json.dump(config, f, indent=2)
     with open(os.path.join(a.directory, "generation_config.json"), "w") as f:

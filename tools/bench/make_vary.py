@@ -7,6 +7,7 @@
 got: GOT-OCR2 (560 M weights) as transformers saves it, so that transformers can run it too. vary-toy: Qwen-1.8B behind CLIP-L/14 and the
 vocabulary network (2.3 G weights). Values are as in make_llava.py. The tokenizer knows single bytes: timings do not depend on the text.
 """
+
 import argparse
 import base64
 import json
@@ -15,12 +16,39 @@ import os
 import numpy as np
 from make_llava import write_safetensors
 
-VISION = {"model_type": "got_ocr2_vision", "hidden_size": 768, "output_channels": 256, "num_hidden_layers": 12, "num_attention_heads": 12,
-          "num_channels": 3, "image_size": 1024, "patch_size": 16, "hidden_act": "gelu", "layer_norm_eps": 1e-6, "qkv_bias": True,
-          "use_abs_pos": True, "use_rel_pos": True, "window_size": 14, "global_attn_indexes": [2, 5, 8, 11], "mlp_dim": 3072}
-TEXT = {"model_type": "qwen2", "vocab_size": 151860, "hidden_size": 1024, "intermediate_size": 2816, "num_hidden_layers": 24,
-        "num_attention_heads": 16, "num_key_value_heads": 16, "max_position_embeddings": 32768, "rms_norm_eps": 1e-6,
-        "rope_theta": 1e6, "tie_word_embeddings": True, "use_sliding_window": False, "hidden_act": "silu"}
+VISION = {
+    "model_type": "got_ocr2_vision",
+    "hidden_size": 768,
+    "output_channels": 256,
+    "num_hidden_layers": 12,
+    "num_attention_heads": 12,
+    "num_channels": 3,
+    "image_size": 1024,
+    "patch_size": 16,
+    "hidden_act": "gelu",
+    "layer_norm_eps": 1e-6,
+    "qkv_bias": True,
+    "use_abs_pos": True,
+    "use_rel_pos": True,
+    "window_size": 14,
+    "global_attn_indexes": [2, 5, 8, 11],
+    "mlp_dim": 3072,
+}
+TEXT = {
+    "model_type": "qwen2",
+    "vocab_size": 151860,
+    "hidden_size": 1024,
+    "intermediate_size": 2816,
+    "num_hidden_layers": 24,
+    "num_attention_heads": 16,
+    "num_key_value_heads": 16,
+    "max_position_embeddings": 32768,
+    "rms_norm_eps": 1e-6,
+    "rope_theta": 1e6,
+    "tie_word_embeddings": True,
+    "use_sliding_window": False,
+    "hidden_act": "silu",
+}
 
 
 def network(prefix, block, norm, patch, neck, down):
@@ -30,8 +58,14 @@ def network(prefix, block, norm, patch, neck, down):
     yield f"{prefix}{patch}.bias", (768,)
     for i in range(12):
         at, rows = f"{prefix}{block}.{i}.", 127 if i in (2, 5, 8, 11) else 27
-        for name, shape in ((norm + "1", (768,)), (norm + "2", (768,)), ("attn.qkv", (2304, 768)), ("attn.proj", (768, 768)),
-                            ("mlp.lin1", (3072, 768)), ("mlp.lin2", (768, 3072))):
+        for name, shape in (
+            (norm + "1", (768,)),
+            (norm + "2", (768,)),
+            ("attn.qkv", (2304, 768)),
+            ("attn.proj", (768, 768)),
+            ("mlp.lin1", (3072, 768)),
+            ("mlp.lin2", (768, 3072)),
+        ):
             yield f"{at}{name}.weight", shape
             yield f"{at}{name}.bias", shape[:1]
         yield at + "attn.rel_pos_h", (rows, 64)
@@ -72,16 +106,27 @@ def vary_toy():
     yield "transformer.wte.weight", (vocabulary, hidden)
     for i in range(24):
         at = f"transformer.h.{i}."
-        for name, shape in (("attn.c_attn", (3 * hidden, hidden)), ("attn.c_proj", (hidden, hidden)), ("mlp.w1", (inner, hidden)),
-                            ("mlp.w2", (inner, hidden)), ("mlp.c_proj", (hidden, inner))):
+        for name, shape in (
+            ("attn.c_attn", (3 * hidden, hidden)),
+            ("attn.c_proj", (hidden, hidden)),
+            ("mlp.w1", (inner, hidden)),
+            ("mlp.w2", (inner, hidden)),
+            ("mlp.c_proj", (hidden, inner)),
+        ):
             yield f"{at}{name}.weight", shape
         yield at + "attn.c_attn.bias", (3 * hidden,)
         yield at + "ln_1.weight", (hidden,)
         yield at + "ln_2.weight", (hidden,)
     yield "transformer.ln_f.weight", (hidden,)
     yield "lm_head.weight", (vocabulary, hidden)
-    yield from network("transformer.vision_tower_high.", "blocks", "norm", "patch_embed.proj", ["neck.0", "neck.1", "neck.2", "neck.3"],
-                       ["transformer.vision_tower_high.net_2", "transformer.vision_tower_high.net_3"])
+    yield from network(
+        "transformer.vision_tower_high.",
+        "blocks",
+        "norm",
+        "patch_embed.proj",
+        ["neck.0", "neck.1", "neck.2", "neck.3"],
+        ["transformer.vision_tower_high.net_2", "transformer.vision_tower_high.net_3"],
+    )
     at = "transformer.vision_tower.vision_model."
     yield at + "embeddings.class_embedding", (1024,)
     yield at + "embeddings.patch_embedding.weight", (1024, 3, 14, 14)
@@ -90,8 +135,10 @@ def vary_toy():
     for i in range(24):
         block = f"encoder.layers.{i}."
         norms += [block + "layer_norm1", block + "layer_norm2"]
-        for name, out, inputs in ([(f"self_attn.{x}_proj", 1024, 1024) for x in ("q", "k", "v", "out")]
-                                  + [("mlp.fc1", 4096, 1024), ("mlp.fc2", 1024, 4096)]):
+        for name, out, inputs in [(f"self_attn.{x}_proj", 1024, 1024) for x in ("q", "k", "v", "out")] + [
+            ("mlp.fc1", 4096, 1024),
+            ("mlp.fc2", 1024, 4096),
+        ]:
             yield f"{at}{block}{name}.weight", (out, inputs)
             yield f"{at}{block}{name}.bias", (out,)
     for name in norms:
@@ -103,11 +150,30 @@ def vary_toy():
 
 
 CONFIGS = {
-    "got": {"architectures": ["GotOcr2ForConditionalGeneration"], "model_type": "got_ocr2", "image_token_index": 151859, "eos_token_id": 256,
-            "text_config": TEXT, "vision_config": VISION, "torch_dtype": "float16"},
-    "vary-toy": {"architectures": ["MMGPTQwenForCausalLM"], "model_type": "mmgpt", "vocab_size": 151860, "hidden_size": 2048,
-                 "num_hidden_layers": 24, "num_attention_heads": 16, "kv_channels": 128, "intermediate_size": 11008, "seq_length": 8192,
-                 "max_position_embeddings": 8192, "layer_norm_epsilon": 1e-6, "vision_select_layer": -2, "eos_token_id": 256},
+    "got": {
+        "architectures": ["GotOcr2ForConditionalGeneration"],
+        "model_type": "got_ocr2",
+        "image_token_index": 151859,
+        "eos_token_id": 256,
+        "text_config": TEXT,
+        "vision_config": VISION,
+        "torch_dtype": "float16",
+    },
+    "vary-toy": {
+        "architectures": ["MMGPTQwenForCausalLM"],
+        "model_type": "mmgpt",
+        "vocab_size": 151860,
+        "hidden_size": 2048,
+        "num_hidden_layers": 24,
+        "num_attention_heads": 16,
+        "kv_channels": 128,
+        "intermediate_size": 11008,
+        "seq_length": 8192,
+        "max_position_embeddings": 8192,
+        "layer_norm_epsilon": 1e-6,
+        "vision_select_layer": -2,
+        "eos_token_id": 256,
+    },
 }
 
 

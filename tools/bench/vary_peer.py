@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """GOT-OCR2 in transformers on the CPU: seconds for the vision tower and projector, tokens a second, peak memory.
 
-    vary_peer.py DIRECTORY [--type float32|bfloat16] [--tokens N] [--threads N]
+vary_peer.py DIRECTORY [--type float32|bfloat16] [--tokens N] [--threads N]
 """
+
 import argparse
 import resource
 import time
@@ -36,5 +37,7 @@ with torch.no_grad():
     for _ in range(a.tokens):
         out = model(input_ids=out.logits[:, -1:].argmax(-1), past_key_values=out.past_key_values, use_cache=True)
     decode = time.perf_counter() - begin
-print(f"transformers {a.type}: encode {encode:.2f} s, {a.tokens / decode:.1f} tokens/s, "
-      f"peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1048576:.2f} GiB")
+print(
+    f"transformers {a.type}: encode {encode:.2f} s, {a.tokens / decode:.1f} tokens/s, "
+    f"peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1048576:.2f} GiB"
+)

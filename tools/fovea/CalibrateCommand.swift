@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
 import Conversion
+import Families
+import Fovea
 import Generation
 import Glibc
 import Images
 import Runtime
 import Shims
-import Families
-import Fovea
 import WeightFile
 
 struct CalibrateCommand: ParsableCommand {
@@ -34,7 +34,9 @@ struct CalibrateCommand: ParsableCommand {
   @Option(help: "A file of questions, one a line, asked about every image.")
   var prompts: FilePath?
 
-  @Option(help: "One of the model's own forms of a prompt; may be repeated. Without any question: all of them that ask by themselves.", transform: validText)
+  @Option(
+    help: "One of the model's own forms of a prompt; may be repeated. Without any question: all of them that ask by themselves.", transform: validText
+  )
   var task: [String] = []
 
   @Option(help: "Most tokens of an answer.")
@@ -101,7 +103,9 @@ struct CalibrateCommand: ParsableCommand {
     var texts = prompt
     if let prompts {
       let bytes = try MappedFile(path: prompts.utf8()).withBytes { Array($0) }
-      texts += String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isNewline).map { String($0) }.filter { $0.contains { !$0.isWhitespace } }
+      texts += String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isNewline).map { String($0) }.filter {
+        $0.contains { !$0.isWhitespace }
+      }
     }
     var asked = texts.map { (text: $0, options: options) }
     let names = task.isEmpty && asked.isEmpty ? ownTasks(model) : task

@@ -27,7 +27,8 @@ struct ConvertCommand: ParsableCommand {
   @Option(help: "auto stores a tensor compressed where that saves enough; zstd and none force it.")
   var compress = Compress.auto
 
-  @Option(help: "Weights that share a scale in int4: half as many in attention, twice as many in gate and up and in int8 where they divide the inputs.")
+  @Option(
+    help: "Weights that share a scale in int4: half as many in attention, twice as many in gate and up and in int8 where they divide the inputs.")
   var group = 64
 
   @Option(help: "Of an int4 model: bytes that all weights may take, with K, M or G. Errors then decide which matrices get 8 bits.")
@@ -45,7 +46,10 @@ struct ConvertCommand: ParsableCommand {
   @Option(help: "The vision tower's folder, if it is neither in nor beside the checkpoint.")
   var visionTower: FilePath?
 
-  @Option(help: "How questions are put, where not as the checkpoint's chat template says: a Jinja file, or \(PromptFormat.named.map(\.name).joined(separator: ", ")).")
+  @Option(
+    help:
+      "How questions are put, where not as the checkpoint's chat template says: a Jinja file, or \(PromptFormat.named.map(\.name).joined(separator: ", "))."
+  )
   var chatTemplate: FilePath?
 
   @Option(help: "The model's name in the file's metadata; the folder's name by default.", transform: validText)
@@ -57,7 +61,8 @@ struct ConvertCommand: ParsableCommand {
   @Option(help: "What `fovea calibrate` measured: errors then count by how much each input matters.")
   var importance: FilePath?
 
-  @Flag(inversion: .prefixedNo, help: "Round so that later inputs make up for the errors of earlier ones (GPTQ), where the importance file has moments.")
+  @Flag(
+    inversion: .prefixedNo, help: "Round so that later inputs make up for the errors of earlier ones (GPTQ), where the importance file has moments.")
   var feedback = true
 
   @Flag(help: "Print every tensor's encoding, size and error.")
@@ -106,7 +111,8 @@ struct ConvertCommand: ParsableCommand {
     }
     bar.clear()
     let listed = ConversionReport(tensors)
-    let say = output.output == "/dev/stdout" ? { writeToStandardError($0) } : { (text: String) throws(CommandFailure) in try writeToStandardOutput(text) }
+    let say =
+      output.output == "/dev/stdout" ? { writeToStandardError($0) } : { (text: String) throws(CommandFailure) in try writeToStandardOutput(text) }
     if report { try say(visible(listed.table) + "\n") }
     if let reportFile { try listed.write(to: reportFile) }
     if !quiet {

@@ -22,7 +22,9 @@ struct DescribeCommand: ParsableCommand {
   @Argument(help: "PNG and JPEG files, folders of them, PDF files, pipes, - for standard input.")
   var inputs: [FilePath]
 
-  @Option(name: [.short, .customLong("output")], help: "File of records to write or go on with, - for standard output; without it text goes to standard output.")
+  @Option(
+    name: [.short, .customLong("output")],
+    help: "File of records to write or go on with, - for standard output; without it text goes to standard output.")
   var output: FilePath?
 
   @Option(help: "Parts to look at, ROWSxCOLUMNS of equal cells; 0x0 for none.")

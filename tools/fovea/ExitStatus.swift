@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import CFovea
 import Conversion
-import Images
 import Families
+import Images
 import WeightFile
 
 /// What the program ends with, after sysexits.h: one table for all commands.

@@ -104,7 +104,8 @@ struct InspectCommand: ParsableCommand {
 
   private func lines(_ plan: fovea_memory_plan) -> String {
     [
-      ("memory", "\(amount(plan.total_bytes)) with \(sessions == 1 ? "one session" : "\(sessions) sessions")"), ("  in place", "\(amount(plan.mapped_bytes)) of weights, from the file"),
+      ("memory", "\(amount(plan.total_bytes)) with \(sessions == 1 ? "one session" : "\(sessions) sessions")"),
+      ("  in place", "\(amount(plan.mapped_bytes)) of weights, from the file"),
       ("  weights", amount(plan.weight_bytes)), ("  session", amount(plan.session_bytes)),
       ("  scratch", amount(plan.scratch_bytes)), ("  tables", "\(amount(plan.table_bytes)), the library included"),
     ].map(row).joined()

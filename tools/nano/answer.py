@@ -1,21 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """The answer stage: scenes with questions, their tokens, and the loss of the decoder on them."""
+
 import functools
 import os
 
-import numpy as np
-import torch
-import torch.nn.functional as F
-
 import data
-import entities as E
+import numpy as np
 import pages as P
 import qa
+import torch
+import torch.nn.functional as F
 from heads import accuracy, weighted
 from tokenizer import Tokenizer
 
-TOKENIZER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "models", "hires-llava-nano", "checkpoint",
-                         "tokenizer.model")
+TOKENIZER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "models", "hires-llava-nano", "checkpoint", "tokenizer.model")
 FREE, CHOICE = 4, 2  # questions per image
 SEEN_LAYER, ORDINAL_LAYER, CELLS_LAYER, MATCH_LAYER = 1, 2, 2, 3
 LOOKING_HEADS = [2, 5]
@@ -41,8 +39,8 @@ def ids(question):
     """Question, answer and </s> after the shared prefix; the index of the first answer token."""
     after = around_image()[1]
     head = tokens().encode("\n" + question + " ASSISTANT:")
-    assert head[:len(after)] == after
-    return head[len(after):]
+    assert head[: len(after)] == after
+    return head[len(after) :]
 
 
 def answer_ids(answer):
@@ -52,8 +50,9 @@ def answer_ids(answer):
 
 def scene(rng, mix, width, height):
     """A page and its questions: (free, choice) lists of FREE and CHOICE questions."""
+
     def draw():
-        type = ("word", "number", "string", "shape", "object", "sign")[rng.choice(6, p=(.27, .2, .08, .18, .18, .09))]
+        type = ("word", "number", "string", "shape", "object", "sign")[rng.choice(6, p=(0.27, 0.2, 0.08, 0.18, 0.18, 0.09))]
         return P.random_entity(rng, type)
 
     grid = (width, height) == (2 * data.BASE, 2 * data.BASE)
@@ -70,29 +69,43 @@ def scene(rng, mix, width, height):
     if kind == "single":
         e = P.random_entity(rng)
         page = P.grid_page(rng, [(*e, cells[0])], width, height)
-        free = [qa.what(rng, e), qa.where(rng, e, cells[0]), question_exists(rng, [(*e, cells[0])]),
-                qa.what(rng, e) if rng.random() < 0.85 else qa.count(rng, e, 1, (cells[0],))]
-        choice = [choices(rng, qa.what(rng, e), e), choices(rng, qa.where(rng, e, cells[0]), e),
-                  choices(rng, qa.what(rng, e), e) if rng.random() < 0.8 else choices(rng, qa.count(rng, e, 1, (cells[0],)), e)]
+        free = [
+            qa.what(rng, e),
+            qa.where(rng, e, cells[0]),
+            question_exists(rng, [(*e, cells[0])]),
+            qa.what(rng, e) if rng.random() < 0.85 else qa.count(rng, e, 1, (cells[0],)),
+        ]
+        choice = [
+            choices(rng, qa.what(rng, e), e),
+            choices(rng, qa.where(rng, e, cells[0]), e),
+            choices(rng, qa.what(rng, e), e) if rng.random() < 0.8 else choices(rng, qa.count(rng, e, 1, (cells[0],)), e),
+        ]
         return page, free, choice[:CHOICE]
     if kind == "count":
         a = draw()
-        number = int(rng.choice(4, p=(.22, .26, .26, .26))) + 1
+        number = int(rng.choice(4, p=(0.22, 0.26, 0.26, 0.26))) + 1
         placed = [(*a, c) for c in cells[:number]]
         mine = tuple(cells[:number])
         b, more, others = None, 0, ()
         if rng.random() < 0.7:
             b = qa.other_entity(rng, a, {a[1]})
             more = int(rng.integers(1, 4))
-            others = tuple(cells[number:number + more])
+            others = tuple(cells[number : number + more])
             placed += [(*b, c) for c in others]
         page = P.grid_page(rng, placed, width, height)
-        free = [qa.count(rng, a, number, mine), qa.count(rng, b, more, others) if b else qa.count(rng, a, number, mine),
-                question_exists(rng, placed), qa.at(rng, a, cells[int(rng.integers(number))])]
-        choice = [choices(rng, qa.count(rng, a, number, mine), a),
-                  choices(rng, qa.count(rng, b, more, others), b) if b else choices(
-                      rng, qa.what(rng, a) if rng.random() < 0.4 else qa.count(rng, a, number, mine), a),
-                  choices(rng, qa.which(rng, a), a, {a[1], b[1]} if b else {a[1]})]
+        free = [
+            qa.count(rng, a, number, mine),
+            qa.count(rng, b, more, others) if b else qa.count(rng, a, number, mine),
+            question_exists(rng, placed),
+            qa.at(rng, a, cells[int(rng.integers(number))]),
+        ]
+        choice = [
+            choices(rng, qa.count(rng, a, number, mine), a),
+            choices(rng, qa.count(rng, b, more, others), b)
+            if b
+            else choices(rng, qa.what(rng, a) if rng.random() < 0.4 else qa.count(rng, a, number, mine), a),
+            choices(rng, qa.which(rng, a), a, {a[1], b[1]} if b else {a[1]}),
+        ]
         return page, free, choice[:CHOICE]
     many = 2 if kind == "pair" else int(rng.integers(3, 6))
     present, placed = set(), []
@@ -102,17 +115,19 @@ def scene(rng, mix, width, height):
         placed.append((*e, c))
     page = P.grid_page(rng, placed, width, height)
     a, b = placed[0], placed[1]
-    free = [qa.where(rng, a, a[2]), qa.at(rng, b, b[2]), question_exists(rng, placed),
-            qa.relative(rng, a, b, a[2], b[2]) if kind == "pair" and rng.random() < 0.5 else qa.where(rng, b, b[2])]
-    third = choices(rng, qa.at(rng, a, a[2]), a, present) if rng.random() < 0.4 else choices(
-        rng, qa.which(rng, a), a, present)
-    second = choices(rng, qa.relative(rng, a, b, a[2], b[2])) if rng.random() < 0.3 else choices(
-        rng, qa.where(rng, b, b[2]), b)
+    free = [
+        qa.where(rng, a, a[2]),
+        qa.at(rng, b, b[2]),
+        question_exists(rng, placed),
+        qa.relative(rng, a, b, a[2], b[2]) if kind == "pair" and rng.random() < 0.5 else qa.where(rng, b, b[2]),
+    ]
+    third = choices(rng, qa.at(rng, a, a[2]), a, present) if rng.random() < 0.4 else choices(rng, qa.which(rng, a), a, present)
+    second = choices(rng, qa.relative(rng, a, b, a[2], b[2])) if rng.random() < 0.3 else choices(rng, qa.where(rng, b, b[2]), b)
     choice = [choices(rng, qa.where(rng, a, a[2]), a), second, third]
     return page, free, choice[:CHOICE]
 
 
-MIXES = {"full": (.36, .2, .34, .1), "counting": (.2, .15, .58, .07), "reading": (.85, .05, .05, .05)}
+MIXES = {"full": (0.36, 0.2, 0.34, 0.1), "counting": (0.2, 0.15, 0.58, 0.07), "reading": (0.85, 0.05, 0.05, 0.05)}
 
 
 def other(rng, entity):
@@ -152,8 +167,8 @@ def pack(rng, questions):
             named = stop
             if q.cells is not None:  # the last token of the entity's name
                 end = q.text.index(q.entity) + len(q.entity)
-                start = tokens().encode("\n" + q.text[:end])[len(around_image()[1]):]
-                if head[:len(start)] == start:
+                start = tokens().encode("\n" + q.text[:end])[len(around_image()[1]) :]
+                if head[: len(start)] == start:
                     named = len(start) - 1
             cells = np.full(9, IGNORE) if q.cells is None else np.isin(np.arange(9), q.cells)
             rows.append((head, tail, match, q.task + ("*" if q.choices else ""), stop, named, cells))
@@ -163,21 +178,26 @@ def pack(rng, questions):
     w, m = np.zeros(size, np.float32), np.full(size, IGNORE, np.uint8)
     for r, (head, tail, match, task, *_) in enumerate(rows):
         whole = head + tail
-        x[r, :len(whole) - 1] = whole[:-1]
+        x[r, : len(whole) - 1] = whole[:-1]
         first = len(head) - 1
-        y[r, first:first + len(tail)] = tail
-        w[r, first:first + len(tail)] = 1
+        y[r, first : first + len(tail)] = tail
+        w[r, first : first + len(tail)] = 1
         w[r, first + len(tail) - 1] = 0.3
         if task.endswith("*"):
             w[r, first], w[r, first + 1] = 0.2, 2.0
         for i, label in match:
             m[r, i] = label
     shape = (len(questions), len(questions[0]), longest)
-    return {"ids": x.reshape(shape), "target": y.reshape(shape), "weight": w.reshape(shape), "match": m.reshape(shape),
-            "stop": np.array([r[4] for r in rows], np.int64).reshape(shape[:2]),
-            "named": np.array([r[5] for r in rows], np.int64).reshape(shape[:2]),
-            "cells": np.array([r[6] for r in rows], np.uint8).reshape(*shape[:2], 9),
-            "tasks": np.array([r[3] for r in rows]).reshape(shape[:2])}
+    return {
+        "ids": x.reshape(shape),
+        "target": y.reshape(shape),
+        "weight": w.reshape(shape),
+        "match": m.reshape(shape),
+        "stop": np.array([r[4] for r in rows], np.int64).reshape(shape[:2]),
+        "named": np.array([r[5] for r in rows], np.int64).reshape(shape[:2]),
+        "cells": np.array([r[6] for r in rows], np.uint8).reshape(*shape[:2], 9),
+        "tasks": np.array([r[3] for r in rows]).reshape(shape[:2]),
+    }
 
 
 def batch(rng, images=32, mix="full"):
@@ -194,8 +214,13 @@ def batch(rng, images=32, mix="full"):
         arrays.append(made)
         free.append(f)
         choice.append(c)
-    return {"grid": grid, "pixels": np.stack([a[0] for a in arrays]), "patch": np.stack([a[1] for a in arrays]),
-            "token": np.stack([a[2] for a in arrays]), "groups": [pack(rng, free), pack(rng, choice)]}
+    return {
+        "grid": grid,
+        "pixels": np.stack([a[0] for a in arrays]),
+        "patch": np.stack([a[1] for a in arrays]),
+        "token": np.stack([a[2] for a in arrays]),
+        "groups": [pack(rng, free), pack(rng, choice)],
+    }
 
 
 def loss(run, b):
@@ -218,10 +243,17 @@ def loss(run, b):
         total = total + dense * extra
         before, after = around_image()
         prefix, starts = model.prefix(tokens_seen, *grid, before, after)
-        hidden, watched = model.decode(prefix, [run.tensor(g["ids"]) for g in groups], (SEEN_LAYER, ORDINAL_LAYER, MATCH_LAYER), {CELLS_LAYER: [run.tensor(g["named"]) for g in groups]})
+        hidden, watched = model.decode(
+            prefix,
+            [run.tensor(g["ids"]) for g in groups],
+            (SEEN_LAYER, ORDINAL_LAYER, MATCH_LAYER),
+            {CELLS_LAYER: [run.tensor(g["named"]) for g in groups]},
+        )
         t = tokens_seen.shape[2]
+
         def at_image(layer):
-            return torch.stack([watched[layer][0][:, s:s + t] for s in starts], 1)
+            return torch.stack([watched[layer][0][:, s : s + t] for s in starts], 1)
+
         extra, more = heads["seen"](at_image(SEEN_LAYER), token_labels)
         seen.update({"dec." + k: more[k] for k in ("c0", "identT", "cellT")})
         total = total + dense * extra
@@ -236,7 +268,7 @@ def loss(run, b):
         seen["ord2+"] = accuracy(logits[:, 1:], ordinal[:, 1:], ordinal[:, 1:] > 1)
         cell_of = torch.zeros(*prefix.shape[:2], 9, device=prefix.device)
         for v, s in enumerate(starts):
-            cell_of[:, s:s + t] = F.one_hot(token_labels[:, v, :, P.TOKEN_CELL].long(), 10)[..., :9].float()
+            cell_of[:, s : s + t] = F.one_hot(token_labels[:, v, :, P.TOKEN_CELL].long(), 10)[..., :9].float()
         for i, g in enumerate(groups):
             weight = run.tensor(g["weight"])
             where = weight > 0
@@ -260,7 +292,10 @@ def loss(run, b):
             several = labels.sum(-1) > 1
             # Some heads of that layer are told where to look from the name: at every place the entity stands, alike.
             mass = watched["looks", CELLS_LAYER][i][:, LOOKING_HEADS].float() @ cell_of[:, None]
-            wanted = torch.where(marked[..., None], cells, 0).float()[:, None] / torch.where(marked, (cells == 1).sum(-1), 1).clamp(min=1)[:, None, :, None]
+            wanted = (
+                torch.where(marked[..., None], cells, 0).float()[:, None]
+                / torch.where(marked, (cells == 1).sum(-1), 1).clamp(min=1)[:, None, :, None]
+            )
             total = total - 0.5 * (wanted * (mass + 1e-4).log()).sum() / wanted.sum().clamp(min=1) / len(LOOKING_HEADS)
             seen["look" + "*" * i] = ((wanted > 0) * mass).sum().item() / max(1, (wanted > 0).any(-1).sum().item()) / len(LOOKING_HEADS)
             for name, place, layer in (("cells", "named", CELLS_LAYER), ("located", "stop", MATCH_LAYER)):

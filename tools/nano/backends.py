@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who answers: a backend is a function from a list of samples (with `image` and `question`) to a list of answer texts."""
-import numpy as np
-import torch
 
+import numpy as np
 import slicing as S
+import torch
 from model import attention, rotate
 from tokenizer import Tokenizer
 
@@ -19,13 +19,14 @@ def generate_after_prefix(embed, layers, norm_logits, cos, sin, prefix, question
     longest = int(lengths.max())
     ids = torch.full((b, longest), end)
     for row, q in enumerate(questions):
-        ids[row, :len(q)] = torch.tensor(q)
+        ids[row, : len(q)] = torch.tensor(q)
     cache = [None] * len(layers)
     slots = torch.arange(p + longest)
     usable = slots[None] < (p + lengths)[:, None]  # [B, slots]
 
     def run(x, positions, mask):
         for i, layer in enumerate(layers):
+
             def attend(q, k, v):
                 q, k = rotate(q, cos[positions], sin[positions]).transpose(1, 2), rotate(k, cos[positions], sin[positions]).transpose(1, 2)
                 v = v.transpose(1, 2)
@@ -33,6 +34,7 @@ def generate_after_prefix(embed, layers, norm_logits, cos, sin, prefix, question
                     k, v = torch.cat([cache[i][0], k], 2), torch.cat([cache[i][1], v], 2)
                 cache[i] = (k, v)
                 return attention(q, k, v, mask).transpose(1, 2)
+
             x = layer(x, attend)
         return norm_logits(x)
 
@@ -61,8 +63,9 @@ def generate_after_prefix(embed, layers, norm_logits, cos, sin, prefix, question
 def generate(model, pixels, grid, before, after, questions, most=12):
     """Greedy answers (lists of ids) for one question per image; all images have the same slice grid."""
     prefix, _ = model.prefix(model.sample(model.see(torch.from_numpy(pixels), *grid)), *grid, before, after)
-    return generate_after_prefix(model.model.embed_tokens, model.model.layers, model.norm_logits, model.cos, model.sin, prefix,
-                                 questions, Tokenizer.EOS, most)
+    return generate_after_prefix(
+        model.model.embed_tokens, model.model.layers, model.norm_logits, model.cos, model.sin, prefix, questions, Tokenizer.EOS, most
+    )
 
 
 class Torch:
@@ -77,7 +80,7 @@ class Torch:
 
     def __call__(self, samples):
         seen = [S.views(s.image, self.base, self.most)[:2] for s in samples]
-        heads = [self.tokenizer.encode("\n" + s.question + " ASSISTANT:")[len(self.after):] for s in samples]
+        heads = [self.tokenizer.encode("\n" + s.question + " ASSISTANT:")[len(self.after) :] for s in samples]
         order = sorted(range(len(samples)), key=lambda i: (seen[i][1], len(heads[i])))
         out, at = [None] * len(samples), 0
         while at < len(order):
@@ -86,8 +89,7 @@ class Torch:
                 chunk.append(order[at + len(chunk)])
             at += len(chunk)
             pixels = np.stack([seen[i][0] for i in chunk])
-            for i, ids in zip(chunk, generate(self.model, pixels, seen[chunk[0]][1], self.before, self.after,
-                                              [heads[i] for i in chunk])):
+            for i, ids in zip(chunk, generate(self.model, pixels, seen[chunk[0]][1], self.before, self.after, [heads[i] for i in chunk])):
                 out[i] = self.tokenizer.decode(ids).strip()
         return out
 
@@ -97,6 +99,7 @@ class Fovea:
 
     def __init__(self, path, name=None):
         import fovea
+
         self.model, self.name = fovea.load(path), name or path.rsplit("/", 1)[-1]
 
     def __call__(self, samples):

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Checks the PyTorch definition against transformers' CLIPVisionModel and LlamaForCausalLM on a checkpoint directory.
 
-    check.py models/hires-llava-nano/checkpoint
+check.py models/hires-llava-nano/checkpoint
 """
+
 import json
 import os
 import sys
 
+import export
 import torch
 from transformers import CLIPVisionConfig, CLIPVisionModel, LlamaConfig, LlamaForCausalLM
-
-import export
 
 
 def main(directory):
@@ -25,7 +25,7 @@ def main(directory):
         clip = CLIPVisionModel(CLIPVisionConfig(**j["vision_config"])).eval()
         weights = model.state_dict()
         root = "model.vision_tower.vision_tower."
-        theirs = {k[len(root):]: v for k, v in weights.items() if k.startswith(root)}
+        theirs = {k[len(root) :]: v for k, v in weights.items() if k.startswith(root)}
         if not any(k.startswith("vision_model.") for k in clip.state_dict()):  # the name changed between versions
             theirs = {k.removeprefix("vision_model."): v for k, v in theirs.items()}
         missing = clip.load_state_dict(theirs, strict=False)
@@ -43,7 +43,7 @@ def main(directory):
         worst = 0.0
         for q in range(3):
             whole = torch.cat([prefix, llama.model.embed_tokens(ids[:, q])], 1)
-            theirs = llama(inputs_embeds=whole).logits[:, prefix.shape[1]:]
+            theirs = llama(inputs_embeds=whole).logits[:, prefix.shape[1] :]
             worst = max(worst, (theirs - ours[:, q]).abs().max().item())
         print("LLaMA logits:", worst, "of", ours.abs().max().item())
 

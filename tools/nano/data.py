@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Batches, made in a background process: every batch has one slice grid, so that it is a plain tensor."""
+
 import multiprocessing
 
 import numpy as np
-
 import pages as P
 import slicing as S
 
 BASE, PATCH, KERNEL, MOST = 96, 8, 2, 9
 GRIDS = [(2, 2), (1, 1), (1, 2), (2, 1), (2, 3), (3, 2), (3, 3), (1, 3), (3, 1)]
-GRID_SHARES = [.58, .06, .08, .06, .06, .05, .04, .04, .03]
+GRID_SHARES = [0.58, 0.06, 0.08, 0.06, 0.06, 0.05, 0.04, 0.04, 0.03]
 
 
 def pick_grid(rng):
@@ -52,8 +52,7 @@ def vision_batch(rng, views=80, dense=0.55):
         arrays = view_arrays(vision_page(rng, width, height, dense))
         if len(arrays[0]) == 1 + grid[0] * grid[1]:
             rows.append(arrays)
-    return {"grid": grid, "pixels": np.stack([r[0] for r in rows]), "patch": np.stack([r[1] for r in rows]),
-            "token": np.stack([r[2] for r in rows])}
+    return {"grid": grid, "pixels": np.stack([r[0] for r in rows]), "patch": np.stack([r[1] for r in rows]), "token": np.stack([r[2] for r in rows])}
 
 
 def _work(make, seed, queue, arguments):
@@ -68,8 +67,7 @@ class Source:
     def __init__(self, make, seed, processes=1, **arguments):
         context = multiprocessing.get_context("fork")
         self.queue = context.Queue(maxsize=6)
-        self.processes = [context.Process(target=_work, args=(make, (*seed, i), self.queue, arguments), daemon=True)
-                          for i in range(processes)]
+        self.processes = [context.Process(target=_work, args=(make, (*seed, i), self.queue, arguments), daemon=True) for i in range(processes)]
         for p in self.processes:
             p.start()
 

@@ -5,14 +5,14 @@ A canvas of 2r x 2r is cut into exactly four slices. Entities stand in cells of 
 borders. Three tasks (identification, position, counting), asked in multiple-choice form or for a free answer. Every sample is
 credited to the cell its (first) target stands in. `reading` adds single texts on images of many sizes.
 """
+
 from dataclasses import dataclass
 
-import numpy as np
-from PIL import Image
-
 import data
+import numpy as np
 import pages as P
 import qa
+from PIL import Image
 
 TASKS = ("identification", "position", "counting")
 TYPES = ("word", "number", "shape", "object", "sign")
@@ -24,10 +24,10 @@ WHITE = (255, 255, 255)
 
 @dataclass
 class Sample:
-    suite: str        # "choice", "free" or "reading"
+    suite: str  # "choice", "free" or "reading"
     task: str
     type: str
-    position: int     # 1..9, 0 where it has no meaning
+    position: int  # 1..9, 0 where it has no meaning
     image: Image.Image
     question: str
     answer: str
@@ -45,7 +45,7 @@ def grid_sample(rng, suite, task, type, position):
         question = qa.where(rng, entity, position - 1)
     else:
         number = int(rng.integers(1, 5))
-        placed += [(*entity, c) for c in others[:number - 1]]
+        placed += [(*entity, c) for c in others[: number - 1]]
         if rng.random() < 0.5:
             placed.append((*qa.other_entity(rng, entity, {entity[1]}), others[number]))
         question = qa.count(rng, entity, number)

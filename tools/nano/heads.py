@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Auxiliary heads: they read the dense labels off the features during training and are dropped afterwards."""
-import torch
-import torch.nn.functional as F
-from torch import nn
 
 import entities as E
 import pages as P
+import torch
+import torch.nn.functional as F
+from torch import nn
 
 
 def weighted(logits, target, weight):
@@ -31,9 +31,11 @@ class PatchHeads(nn.Module):
         view = torch.ones(x.shape[:3], device=x.device)
         view[:, 0] = low_weight
         loss, seen = 0.0, {}
-        for name, column, none, share in (("character", P.PATCH_CHARACTER, E.NO_CHARACTER, 1.0),
-                                          ("index", P.PATCH_INDEX, P.NO_INDEX, 0.5),
-                                          ("identity", P.PATCH_IDENTITY, E.NO_KIND, 0.7)):
+        for name, column, none, share in (
+            ("character", P.PATCH_CHARACTER, E.NO_CHARACTER, 1.0),
+            ("index", P.PATCH_INDEX, P.NO_INDEX, 0.5),
+            ("identity", P.PATCH_IDENTITY, E.NO_KIND, 0.7),
+        ):
             target = labels[..., column]
             logits = getattr(self, name)(x)
             full = target != none
@@ -70,14 +72,17 @@ class TokenHeads(nn.Module):
         loss = loss + 0.7 * weighted(logits, start, w)
         seen["start"] = accuracy(logits, start, where)
         slots = self.slots(x).unflatten(-1, (3, -1))
-        target = labels[..., P.TOKEN_C0:P.TOKEN_C2 + 1]
+        target = labels[..., P.TOKEN_C0 : P.TOKEN_C2 + 1]
         ws = w[..., None] * torch.tensor([1.0, 0.8, 0.3], device=x.device)
         loss = loss + 1.5 * weighted(slots, target, ws)
         seen["c0"] = accuracy(slots[..., 0, :], target[..., 0], where)
         seen["c1"] = accuracy(slots[..., 1, :], target[..., 1], where & (target[..., 1] != E.NO_CHARACTER))
         view = view.clamp(min=0.5)
-        for name, column, none, share in (("identity", P.TOKEN_IDENTITY, E.NO_KIND, 0.7), ("anchor", P.TOKEN_ANCHOR, 0, 0.5),
-                                          ("cell", P.TOKEN_CELL, P.NO_CELL, 0.7)):
+        for name, column, none, share in (
+            ("identity", P.TOKEN_IDENTITY, E.NO_KIND, 0.7),
+            ("anchor", P.TOKEN_ANCHOR, 0, 0.5),
+            ("cell", P.TOKEN_CELL, P.NO_CELL, 0.7),
+        ):
             if getattr(self, name) is None:
                 continue
             target = labels[..., column]

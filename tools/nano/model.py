@@ -5,16 +5,34 @@ CLIP vision transformer with SliceRestore adapters, Self-Mining Sampler, learned
 fast on a CPU: plain softmax attention (faster than SDPA there in bfloat16), and the image prefix of a sample is computed
 once for all its questions.
 """
+
 import torch
 import torch.nn.functional as F
+from slicing import CLIP_MEAN, CLIP_STD
 from torch import nn
 
-from slicing import CLIP_MEAN, CLIP_STD
-
 DEFAULT = dict(
-    image_size=96, patch_size=8, vision_hidden=128, vision_intermediate=512, vision_layers=5, vision_heads=4,
-    hidden_size=192, intermediate_size=448, layers=5, heads=6, vocab_size=0, rms_eps=1e-5, rope_theta=10000.0,
-    max_positions=2048, max_slices=9, sra_layers=[1, 2, 3, 4], sra_heads=4, sms_kernel=2, sms_heads=4, use_sra=True)
+    image_size=96,
+    patch_size=8,
+    vision_hidden=128,
+    vision_intermediate=512,
+    vision_layers=5,
+    vision_heads=4,
+    hidden_size=192,
+    intermediate_size=448,
+    layers=5,
+    heads=6,
+    vocab_size=0,
+    rms_eps=1e-5,
+    rope_theta=10000.0,
+    max_positions=2048,
+    max_slices=9,
+    sra_layers=[1, 2, 3, 4],
+    sra_heads=4,
+    sms_kernel=2,
+    sms_heads=4,
+    use_sra=True,
+)
 
 
 def attention(q, k, v, mask=None):
@@ -92,7 +110,7 @@ class CLIPEmbeddings(nn.Module):
         self.patch_size, self.grid = patch_size, image_size // patch_size
         self.class_embedding = nn.Parameter(torch.randn(size) * 0.02)
         self.patch_embedding = nn.Conv2d(3, size, patch_size, patch_size, bias=False)
-        self.position_embedding = nn.Embedding(1 + self.grid ** 2, size)
+        self.position_embedding = nn.Embedding(1 + self.grid**2, size)
         nn.init.normal_(self.position_embedding.weight, std=0.3)
 
     def forward(self, x):
@@ -110,8 +128,7 @@ class CLIPVision(nn.Module):
         self.embeddings = CLIPEmbeddings(d, c["image_size"], c["patch_size"])
         self.pre_layrnorm = nn.LayerNorm(d)
         self.encoder = nn.Module()
-        self.encoder.layers = nn.ModuleList(
-            CLIPLayer(d, c["vision_intermediate"], c["vision_heads"]) for _ in range(c["vision_layers"]))
+        self.encoder.layers = nn.ModuleList(CLIPLayer(d, c["vision_intermediate"], c["vision_heads"]) for _ in range(c["vision_layers"]))
         self.post_layernorm = nn.LayerNorm(d)  # part of CLIP's checkpoint layout, not used for features
 
 
@@ -157,8 +174,9 @@ class VisionTower(nn.Module):
         self.config, self.grid = c, c["image_size"] // c["patch_size"]
         self.vision_tower = nn.Module()
         self.vision_tower.vision_model = CLIPVision(c)
-        self.sra = nn.ModuleDict({str(i): SliceRestore(c["vision_hidden"], c["sra_heads"], self.grid)
-                                  for i in (c["sra_layers"] if c["use_sra"] else [])})
+        self.sra = nn.ModuleDict(
+            {str(i): SliceRestore(c["vision_hidden"], c["sra_heads"], self.grid) for i in (c["sra_layers"] if c["use_sra"] else [])}
+        )
         self.register_buffer("mean", 255 * torch.tensor(CLIP_MEAN).view(3, 1, 1), persistent=False)
         self.register_buffer("std", 255 * torch.tensor(CLIP_STD).view(3, 1, 1), persistent=False)
 
@@ -239,9 +257,11 @@ def decode_after_prefix(embed, layers, norm, cos_table, sin_table, prefix, group
     sizes = [f.shape[0] for f in flat]
     x = torch.cat(flat)
     longest = max([s[2] for s in shapes], default=0)
-    cos, sin = cos_table[:p + longest], sin_table[:p + longest]
+    cos, sin = cos_table[: p + longest], sin_table[: p + longest]
+
     def causal(n):
         return torch.full((n, n), float("-inf"), device=prefix.device).triu(1)
+
     masks = [causal(p)] + [causal(s[2]) for s in shapes]
 
     def attend(q, k, v):
@@ -252,7 +272,7 @@ def decode_after_prefix(embed, layers, norm, cos_table, sin_table, prefix, group
         q0, k0, v0 = (t.transpose(1, 2) for t in (q0, k0, v0))  # [B, heads, P, size]
         outs = [attention(q0, k0, v0, masks[0].to(q.dtype)).transpose(1, 2).flatten(0, 1)]
         for i, (_, count, length) in enumerate(shapes):
-            c1, s1 = cs[p:p + length], ss[p:p + length]
+            c1, s1 = cs[p : p + length], ss[p : p + length]
             qi, ki, vi = (t.unflatten(0, (b, count, length)) for t in (qs[i + 1], ks[i + 1], vs[i + 1]))
             qi, ki = rotate(qi, c1, s1) * qi.shape[-1] ** -0.5, rotate(ki, c1, s1)
             qi, ki, vi = (t.permute(0, 3, 1, 2, 4) for t in (qi, ki, vi))  # [B, heads, Q, L, size]
@@ -358,8 +378,10 @@ class HiResLlava(nn.Module):
         """Embeddings of `before` ids, the image block, `after` ids. `[images, length, hiddenSize]`"""
         block, starts = self.image_block(tokens, rows, cols)
         b = block.shape[0]
+
         def embed(ids):
             return self.model.embed_tokens(torch.tensor(ids, device=block.device)).to(block.dtype).expand(b, -1, -1)
+
         return torch.cat([embed(before), block, embed(after)], 1), [s + len(before) for s in starts]
 
     def norm_logits(self, x):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Muon: momentum, orthogonalised by five Newton-Schulz steps, for weight matrices; AdamW for everything else."""
+
 import torch
 
 
@@ -70,16 +71,19 @@ class Optimizer:
     def __init__(self, named, muon_lr=0.012, adam_lr=2e-3, weight_decay=0.0, slow=lambda name: 1.0):
         self.muon_lr, self.adam_lr, self.weight_decay = muon_lr, adam_lr, weight_decay
         named = [(n, p) for n, p in named if p.requires_grad]
+
         def matrix(n, p):  # and convolutions that mix channels
-            return (p.ndim == 2 or p.ndim == 4 and p.shape[1] > 3) and not any(k in n for k in ("embed", "wte", "position", "query", "lm_head", "head.", "class"))
+            return (p.ndim == 2 or p.ndim == 4 and p.shape[1] > 3) and not any(
+                k in n for k in ("embed", "wte", "position", "query", "lm_head", "head.", "class")
+            )
+
         self.muon = Muon([(p, slow(n)) for n, p in named if matrix(n, p)])
         self.rest = [p for n, p in named if not matrix(n, p)]
         groups = {}
         for n, p in named:
             if not matrix(n, p):
                 groups.setdefault(slow(n), []).append(p)
-        self.adam = torch.optim.AdamW([{"params": ps, "factor": f} for f, ps in groups.items()], lr=adam_lr,
-                                      betas=(0.9, 0.98), weight_decay=0.0)
+        self.adam = torch.optim.AdamW([{"params": ps, "factor": f} for f, ps in groups.items()], lr=adam_lr, betas=(0.9, 0.98), weight_decay=0.0)
         self.parameters = [p for _, p in named]
 
     def step(self, scale):

@@ -1,23 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """Seeded pages: an image, the entities on it with the boxes of their characters, and dense labels for patches and tokens."""
+
 from dataclasses import dataclass, field
 
+import entities as E
 import numpy as np
 from PIL import Image, ImageDraw
-
-import entities as E
 
 TEXT_KINDS = ("word", "number", "string")
 
 
 @dataclass
 class Item:
-    type: str            # word, number, string, shape, object, sign
-    text: str            # what it says, or its name
-    identity: int        # index in entities.KINDS
-    box: tuple           # ink box x0, y0, x1, y1 in image pixels
+    type: str  # word, number, string, shape, object, sign
+    text: str  # what it says, or its name
+    identity: int  # index in entities.KINDS
+    box: tuple  # ink box x0, y0, x1, y1 in image pixels
     characters: list = field(default_factory=list)  # (character label, left, right)
-    cell: int = -1       # 0..8 row by row
+    cell: int = -1  # 0..8 row by row
 
     @property
     def centre(self):
@@ -48,7 +48,7 @@ def random_string(rng, low=3, high=5):
 def random_entity(rng, type=None):
     """(type, text)."""
     if type is None:
-        type = ("word", "number", "string", "shape", "object", "sign")[rng.choice(6, p=(.25, .2, .25, .12, .12, .06))]
+        type = ("word", "number", "string", "shape", "object", "sign")[rng.choice(6, p=(0.25, 0.2, 0.25, 0.12, 0.12, 0.06))]
     if type == "word":
         return type, E.WORDS[rng.integers(len(E.WORDS))]
     if type == "number":
@@ -107,11 +107,11 @@ def dense_page(rng, width, height, smallest=11):
                 size = int(row - rng.integers(1, 4))
                 if x + size > width or y + size > height:
                     break
-                type, name = random_entity(rng, ("shape", "object", "sign")[rng.choice(3, p=(.4, .44, .16))])
+                type, name = random_entity(rng, ("shape", "object", "sign")[rng.choice(3, p=(0.4, 0.44, 0.16))])
                 items.append(place_picture(image, rng, type, name, size, int(x), int(y)))
                 x += size + rng.uniform(6, 16)
             else:
-                type, text = random_entity(rng, ("word", "number", "string")[rng.choice(3, p=(.3, .3, .4))])
+                type, text = random_entity(rng, ("word", "number", "string")[rng.choice(3, p=(0.3, 0.3, 0.4))])
                 style = text_style(rng, text, 60, smallest)
                 length = E.text_extent(text, style[0], style[1])[0][-1]
                 if x + length > width:
@@ -148,7 +148,7 @@ def text_page(rng, width, height):
     """One text somewhere on a small page of any size (read-the-text samples)."""
     image = Image.new("RGB", (width, height), E.PAPERS[rng.integers(len(E.PAPERS))])
     draw = ImageDraw.Draw(image)
-    type, text = random_entity(rng, ("word", "number", "string")[rng.choice(3, p=(.4, .3, .3))])
+    type, text = random_entity(rng, ("word", "number", "string")[rng.choice(3, p=(0.4, 0.3, 0.3))])
     style = text_style(rng, text, min(70, width - 4))
     pens, top, bottom = E.text_extent(text, style[0], style[1])
     x = rng.uniform(1, max(2, width - pens[-1] - 1))
@@ -173,7 +173,7 @@ def _map_labels(items, scale, offset, width, height, base, patch, kernel):
     p = np.empty((rows, cols, 3), np.int64)
     p[..., PATCH_CHARACTER], p[..., PATCH_INDEX], p[..., PATCH_IDENTITY] = E.NO_CHARACTER, NO_INDEX, E.NO_KIND
     t = np.empty((rows // kernel, cols // kernel, 8), np.int64)
-    t[..., TOKEN_START], t[..., TOKEN_C0:TOKEN_C2 + 1] = NO_INDEX, E.NO_CHARACTER
+    t[..., TOKEN_START], t[..., TOKEN_C0 : TOKEN_C2 + 1] = NO_INDEX, E.NO_CHARACTER
     t[..., TOKEN_IDENTITY], t[..., TOKEN_ANCHOR], t[..., TOKEN_CELL] = E.NO_KIND, 0, NO_CELL
     t[..., TOKEN_ORDINAL] = 0
     anchors = []
@@ -207,8 +207,8 @@ def _map_labels(items, scale, offset, width, height, base, patch, kernel):
             a, b = left * scale[0] + offset[0], right * scale[0] + offset[0]
             k0, k1 = int(np.ceil(a / patch - 0.5)), int(np.ceil(b / patch - 0.5))
             if k1 > k0:
-                p[r0:r1, max(0, k0):max(0, k1), PATCH_CHARACTER] = label
-                p[r0:r1, max(0, k0):max(0, k1), PATCH_INDEX] = min(i, E.LONGEST - 1)
+                p[r0:r1, max(0, k0) : max(0, k1), PATCH_CHARACTER] = label
+                p[r0:r1, max(0, k0) : max(0, k1), PATCH_INDEX] = min(i, E.LONGEST - 1)
             tx = max(0, min(tcols - 1, int((a + b) / 2 / cell)))
             slot = slot + 1 if tx == last else 0
             last = tx

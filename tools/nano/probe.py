@@ -6,16 +6,16 @@
 For every position of EntityGrid images with one entity: share of patches whose character is right, of patches whose
 identity is right, and of sampler tokens whose characters and first index are all right (slices only).
 """
-import argparse
 
-import numpy as np
-import torch
+import argparse
 
 import data
 import entities as E
 import entitygrid as G
 import export
+import numpy as np
 import pages as P
+import torch
 from heads import PatchHeads, TokenHeads
 
 
@@ -37,14 +37,18 @@ def probe(directory, images, seed):
         tokens = model.sample(features)[:, 1:]
         features, patch, token = features[:, 1:], patch[:, 1:].long(), token[:, 1:].long()
         character, identity = patch[..., P.PATCH_CHARACTER], patch[..., P.PATCH_IDENTITY]
-        slots = token[..., P.TOKEN_C0:P.TOKEN_C2 + 1]
+        slots = token[..., P.TOKEN_C0 : P.TOKEN_C2 + 1]
         read = (heads["token"].slots(tokens).unflatten(-1, (3, -1)).argmax(-1) == slots).all(-1)
         read &= heads["token"].start(tokens).argmax(-1) == token[..., P.TOKEN_START]
+
         def share(hit, where):
             return 100 * hit[where].float().mean().item()
-        rows[position] = (share(heads["patch"].character(features).argmax(-1) == character, character != E.NO_CHARACTER),
-                          share(heads["patch"].identity(features).argmax(-1) == identity, identity != E.NO_KIND),
-                          share(read, token[..., P.TOKEN_START] != P.NO_INDEX))
+
+        rows[position] = (
+            share(heads["patch"].character(features).argmax(-1) == character, character != E.NO_CHARACTER),
+            share(heads["patch"].identity(features).argmax(-1) == identity, identity != E.NO_KIND),
+            share(read, token[..., P.TOKEN_START] != P.NO_INDEX),
+        )
     return rows
 
 

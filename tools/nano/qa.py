@@ -1,51 +1,93 @@
 # SPDX-License-Identifier: Apache-2.0
 """Questions about a page: wording (several paraphrases each), free answers and the multiple-choice form of EntityGrid-QA."""
+
 from dataclasses import dataclass
 
 import entities as E
 import pages as P
 
-CELLS = ["top left", "top center", "top right", "middle left", "center", "middle right", "bottom left", "bottom center",
-         "bottom right"]
-RELATIONS = {(0, -1): "above", (0, 1): "below", (-1, 0): "left", (1, 0): "right", (-1, -1): "upper left",
-             (1, -1): "upper right", (-1, 1): "lower left", (1, 1): "lower right"}
+CELLS = ["top left", "top center", "top right", "middle left", "center", "middle right", "bottom left", "bottom center", "bottom right"]
+RELATIONS = {
+    (0, -1): "above",
+    (0, 1): "below",
+    (-1, 0): "left",
+    (1, 0): "right",
+    (-1, -1): "upper left",
+    (1, -1): "upper right",
+    (-1, 1): "lower left",
+    (1, 1): "lower right",
+}
 LETTERS = "ABCD"
 
-WHAT = ["What is in the picture?", "What is in the image?", "What is the object in the picture?", "What does the picture show?",
-        "What does the image show?", "What can you see in the picture?", "What is shown in the image?",
-        "Name the entity in the picture.", "Which entity is in the image?", "What do you see?"]
-READ = ["What does the text say?", "Read the text.", "What is written in the picture?", "What text is in the image?",
-        "Read the text in the picture.", "What does it say?", "What is written here?"]
-WHERE = ["Where is {e} in the picture?", "Where is {e} in the image?", "Where is {e}?", "In which part of the picture is {e}?",
-         "What is the position of {e}?", "Where can you see {e} in the image?"]
-COUNT = ["How many {p} are in the picture?", "How many {p} are in the image?", "How many {p} are there?",
-         "How many {p} can you see?", "Count the {p} in the picture."]
-COUNT_TEXT = ["How many times does {e} appear in the picture?", "How often is {e} in the image?",
-              "How many times can you see {e}?", "How many {t} are in the picture?", "How many {t} are there?"]
-EXISTS = ["Is there {a} in the picture?", "Is there {a} in the image?", "Can you see {a} in the picture?",
-          "Does the image show {a}?"]
-AT = ["What is at the {c}?", "What is in the {c} of the picture?", "What is at the {c} of the image?",
-      "What can you see at the {c}?"]
-RELATIVE = ["Where is {e} relative to {f}?", "Where is {e} compared with {f}?",
-            "What is the position of {e} relative to {f}?"]
+WHAT = [
+    "What is in the picture?",
+    "What is in the image?",
+    "What is the object in the picture?",
+    "What does the picture show?",
+    "What does the image show?",
+    "What can you see in the picture?",
+    "What is shown in the image?",
+    "Name the entity in the picture.",
+    "Which entity is in the image?",
+    "What do you see?",
+]
+READ = [
+    "What does the text say?",
+    "Read the text.",
+    "What is written in the picture?",
+    "What text is in the image?",
+    "Read the text in the picture.",
+    "What does it say?",
+    "What is written here?",
+]
+WHERE = [
+    "Where is {e} in the picture?",
+    "Where is {e} in the image?",
+    "Where is {e}?",
+    "In which part of the picture is {e}?",
+    "What is the position of {e}?",
+    "Where can you see {e} in the image?",
+]
+COUNT = [
+    "How many {p} are in the picture?",
+    "How many {p} are in the image?",
+    "How many {p} are there?",
+    "How many {p} can you see?",
+    "Count the {p} in the picture.",
+]
+COUNT_TEXT = [
+    "How many times does {e} appear in the picture?",
+    "How often is {e} in the image?",
+    "How many times can you see {e}?",
+    "How many {t} are in the picture?",
+    "How many {t} are there?",
+]
+EXISTS = ["Is there {a} in the picture?", "Is there {a} in the image?", "Can you see {a} in the picture?", "Does the image show {a}?"]
+AT = ["What is at the {c}?", "What is in the {c} of the picture?", "What is at the {c} of the image?", "What can you see at the {c}?"]
+RELATIVE = ["Where is {e} relative to {f}?", "Where is {e} compared with {f}?", "What is the position of {e} relative to {f}?"]
 WHICH = ["Which of these is in the picture?", "Which of these can you see in the image?", "Which one is in the picture?"]
 INSTRUCTIONS = ["Answer with the option's letter from the given choices directly."] * 3 + [
-    "Answer with the option's letter.", "Answer with the letter of the right option.", ""]
+    "Answer with the option's letter.",
+    "Answer with the letter of the right option.",
+    "",
+]
 
 PLURALS = {"cross": "crosses", "fish": "fish"}
-FORMS = {"word": ["the word {}", "{}", '"{}"', 'the word "{}"', 'the text "{}"'],
-         "number": ["the number {}", "{}", '"{}"', 'the number "{}"'],
-         "string": ["the text {}", "{}", '"{}"', 'the text "{}"', "the string {}"]}
+FORMS = {
+    "word": ["the word {}", "{}", '"{}"', 'the word "{}"', 'the text "{}"'],
+    "number": ["the number {}", "{}", '"{}"', 'the number "{}"'],
+    "string": ["the text {}", "{}", '"{}"', 'the text "{}"', "the string {}"],
+}
 
 
 @dataclass
 class Question:
-    task: str        # what, read, where, count, exists, at, relative, which
+    task: str  # what, read, where, count, exists, at, relative, which
     text: str
     answer: str
     choices: tuple = ()
     cells: tuple = None  # where the asked entity stands (training label; None: not labelled)
-    entity: str = ""     # its text in the question
+    entity: str = ""  # its text in the question
 
     def asked(self, rng=None):
         """The user's text; choices follow in lines, then the instruction."""
@@ -97,7 +139,9 @@ def count(rng, entity, number, cells=None):
 
 
 def exists(rng, entity, there, cells=None):
-    return Question("exists", pick(rng, EXISTS).format(a=indefinite(rng, entity)), "yes" if there else "no", cells=cells if there else (), entity=entity[1])
+    return Question(
+        "exists", pick(rng, EXISTS).format(a=indefinite(rng, entity)), "yes" if there else "no", cells=cells if there else (), entity=entity[1]
+    )
 
 
 def at(rng, entity, cell):

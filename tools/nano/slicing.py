@@ -3,6 +3,7 @@
 
 The rules here are the ones the Fovea library implements; both must agree to the pixel.
 """
+
 import numpy as np
 from PIL import Image
 

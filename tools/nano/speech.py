@@ -4,6 +4,7 @@
 Some attention heads are trained to look at the image vector that holds what a token says. That makes reading learnable in minutes:
 without it the decoder has to find out by chance that image and text have to do with each other.
 """
+
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,9 +17,9 @@ NOWHERE = -1
 @dataclass
 class Answer:
     task: str
-    prompt: str     # the text after the image block
-    tokens: list    # of the answer
-    places: list    # of each: index of an image vector, or NOWHERE
+    prompt: str  # the text after the image block
+    tokens: list  # of the answer
+    places: list  # of each: index of an image vector, or NOWHERE
     text: str
 
 
@@ -59,13 +60,18 @@ def pack(tokenizer, answers, task=None):
     w, at = np.zeros((len(rows), longest), np.float32), np.full((len(rows), longest), NOWHERE, np.int64)
     for r, (head, tail, places) in enumerate(rows):
         whole, first = head + tail, len(head) - 1
-        x[r, :len(whole) - 1] = whole[:-1]
-        y[r, first:first + len(tail)] = tail
-        w[r, first:first + len(tail)] = 1
-        at[r, first:first + len(tail)] = places
+        x[r, : len(whole) - 1] = whole[:-1]
+        y[r, first : first + len(tail)] = tail
+        w[r, first : first + len(tail)] = 1
+        at[r, first : first + len(tail)] = places
     shape = (len(answers), len(answers[0]), longest)
-    return {"ids": x.reshape(shape), "target": y.reshape(shape), "weight": w.reshape(shape), "places": at.reshape(shape),
-            "task": task or answers[0][0].task}
+    return {
+        "ids": x.reshape(shape),
+        "target": y.reshape(shape),
+        "weight": w.reshape(shape),
+        "places": at.reshape(shape),
+        "task": task or answers[0][0].task,
+    }
 
 
 def loss(run, groups, hidden, watched, looking, first, look_loss):

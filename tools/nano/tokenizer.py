@@ -5,14 +5,14 @@ LLaMA style: ids 0 <unk>, 1 <s>, 2 </s>, then 256 bytes; identity normalisation,
 learned by SentencePiece on the lexicon alone, so capitals and digits never merge: codes and numbers stay one token per
 character. The template's words are added as merges from the right ("T:", "NT:", …), which cannot occur inside a code.
 """
+
 import io
 import string
 import sys
 
+import qa
 import sentencepiece
 from sentencepiece import sentencepiece_model_pb2 as proto
-
-import qa
 
 SIZE = 872
 SPACE = "\u2581"
@@ -28,10 +28,22 @@ def build(path, size=SIZE, words=None, extra=()):
         learned, size = 4000, None
     out = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(words * 2), model_writer=out, model_type="bpe", vocab_size=learned,
-        character_coverage=1.0, byte_fallback=True, normalization_rule_name="identity", add_dummy_prefix=False,
-        remove_extra_whitespaces=False, unk_id=0, bos_id=1, eos_id=2, pad_id=-1,
-        hard_vocab_limit=False, minloglevel=2)
+        sentence_iterator=iter(words * 2),
+        model_writer=out,
+        model_type="bpe",
+        vocab_size=learned,
+        character_coverage=1.0,
+        byte_fallback=True,
+        normalization_rule_name="identity",
+        add_dummy_prefix=False,
+        remove_extra_whitespaces=False,
+        unk_id=0,
+        bos_id=1,
+        eos_id=2,
+        pad_id=-1,
+        hard_vocab_limit=False,
+        minloglevel=2,
+    )
     model = proto.ModelProto()
     model.ParseFromString(out.getvalue())
     model.normalizer_spec.add_dummy_prefix = True

@@ -7,11 +7,11 @@
 Every call goes on from DIR/state.pt (or from --init FILE), trains for the given time with its own learning-rate cycle, and
 writes DIR/state.pt every --save seconds. See README.md for the recipe.
 """
-import torch
 
 import data
 import export
 import pages as P
+import torch
 import training
 from heads import PatchHeads, TokenHeads
 from model import DEFAULT, HiResLlava
@@ -29,6 +29,7 @@ def prepare(a, seed):
     config = {**DEFAULT, "use_sra": not a.no_sra, "vocab_size": a.vocabulary}
     if a.stage == "answer":
         import answer  # needs the tokenizer
+
         config["vocab_size"] = answer.vocabulary()
         source = data.Source(answer.batch, seed, a.workers, images=a.images // a.ranks, mix=a.mix)
         loss_of = answer.loss
@@ -41,18 +42,32 @@ def prepare(a, seed):
     torch.manual_seed(a.seed)
     model = HiResLlava(config)
     d, h = model.config["vision_hidden"], model.config["hidden_size"]
-    heads = torch.nn.ModuleDict({
-        "patch": PatchHeads(d), "token": TokenHeads(h), "seen": TokenHeads(h, cell=True), "match": torch.nn.Linear(h, 2),
-        "ordinal": torch.nn.Linear(h, P.MOST_COUNTED + 1), "cells": torch.nn.Linear(h, 9), "located": torch.nn.Linear(h, 9)})
+    heads = torch.nn.ModuleDict(
+        {
+            "patch": PatchHeads(d),
+            "token": TokenHeads(h),
+            "seen": TokenHeads(h, cell=True),
+            "match": torch.nn.Linear(h, 2),
+            "ordinal": torch.nn.Linear(h, P.MOST_COUNTED + 1),
+            "cells": torch.nn.Linear(h, 9),
+            "located": torch.nn.Linear(h, 9),
+        }
+    )
 
     def trainable(name):
         if a.freeze_vision and "vision_tower" in name:
             return False
         return a.stage == "answer" or "vision_tower" in name or "mm_projector" in name
 
-    run = training.Run(a, model, heads, state, trainable,
-                       lambda name: a.slow if "vision_tower" in name or "mm_projector" in name else 1.0,
-                       f"{a.stage}:{a.minutes}:{a.steps}:{a.freeze_vision}")
+    run = training.Run(
+        a,
+        model,
+        heads,
+        state,
+        trainable,
+        lambda name: a.slow if "vision_tower" in name or "mm_projector" in name else 1.0,
+        f"{a.stage}:{a.minutes}:{a.steps}:{a.freeze_vision}",
+    )
     return run, source, loss_of
 
 

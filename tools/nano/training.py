@@ -4,13 +4,13 @@
 Each process computes with one thread. On a machine shared with other work, two such processes are several times faster than one
 with two threads, which wait for each other at every operation.
 """
+
 import argparse
 import math
 import os
 import time
 
 import torch
-
 from muon import Optimizer
 
 
@@ -78,9 +78,15 @@ class Run:
     def save(self, final=False):
         minutes = dict(self.minutes_before)
         minutes[self.a.stage] = minutes.get(self.a.stage, 0) + self.elapsed()
-        state = {"config": self.model.config, "model": self.model.state_dict(), "heads": self.heads.state_dict(),
-                 "minutes": minutes if final else self.minutes_before, "done": self.elapsed(), "step": self.step,
-                 "unfinished": None if final else self.label}
+        state = {
+            "config": self.model.config,
+            "model": self.model.state_dict(),
+            "heads": self.heads.state_dict(),
+            "minutes": minutes if final else self.minutes_before,
+            "done": self.elapsed(),
+            "step": self.step,
+            "unfinished": None if final else self.label,
+        }
         if not final:
             state["optimizer"] = self.optimizer.state_dict()
         torch.save(state, self.path + ".new")
@@ -113,14 +119,14 @@ class Exchange:
         for p in parameters:
             if p.grad is None:
                 p.grad = torch.zeros_like(p)
-            mine[at:at + p.numel()].copy_(p.grad.view(-1))
+            mine[at : at + p.numel()].copy_(p.grad.view(-1))
             at += p.numel()
         if self.rank == 0:
             self.rate[0], self.rate[1] = run.rate(), float(run.fraction() >= 1)
         self.wait(0, count)
         mean, at = self.buffer[:, :at].mean(0), 0
         for p in parameters:
-            p.grad.copy_(mean[at:at + p.numel()].view_as(p))
+            p.grad.copy_(mean[at : at + p.numel()].view_as(p))
             at += p.numel()
         rate, over = self.rate.tolist()
         self.wait(1, count)
@@ -154,8 +160,7 @@ def train(a, exchange, rank, prepare):
                 total[0], total[1] = total[0] + v, total[1] + 1
         if time.time() - shown > a.show:
             text = " ".join(f"{k} {t / n:.3f}" for k, (t, n) in totals.items())
-            print(f"{run.elapsed():6.2f} min step {run.step} {images / (time.time() - shown):.0f}/s "
-                  f"lr {run.rate():.2f} {text}", flush=True)
+            print(f"{run.elapsed():6.2f} min step {run.step} {images / (time.time() - shown):.0f}/s lr {run.rate():.2f} {text}", flush=True)
             images, shown, totals = 0, time.time(), {}
         if time.time() - run.saved > a.save:
             run.save()
@@ -170,8 +175,7 @@ def launch(a, prepare):
     if torch.cuda.is_available():
         a.ranks = 1
     exchange = Exchange(a.ranks, 8_000_000)
-    children = [torch.multiprocessing.get_context("fork").Process(target=train, args=(a, exchange, r, prepare))
-                for r in range(1, a.ranks)]
+    children = [torch.multiprocessing.get_context("fork").Process(target=train, args=(a, exchange, r, prepare)) for r in range(1, a.ranks)]
     for c in children:
         c.start()
     train(a, exchange, 0, prepare)

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What Fovea makes of the checkpoints of make_checkpoints.py and make_ferret_checkpoints.py, against what PyTorch made of them.
 
-    compare.py CHECKPOINTS FOVEA_FILES      (each NAME of one has NAME.fovea in the other; needs the Python package `fovea`)
+compare.py CHECKPOINTS FOVEA_FILES      (each NAME of one has NAME.fovea in the other; needs the Python package `fovea`)
 """
+
 import json
 import os
 import sys

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Ferret, Ferret-UI and Ferret-v2 in PyTorch, written from the papers (arXiv:2310.07704, arXiv:2404.07973) for comparison."""
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -22,8 +23,8 @@ def farthest(places, count, first):
 def neighbours(anchors, places):
     """The 24 nearest of each anchor, by -2ab + a² + b², the first of equals."""
     d = -2 * anchors @ places.T
-    d = d + (anchors ** 2).sum(-1)[:, None]
-    d = d + (places ** 2).sum(-1)[None]
+    d = d + (anchors**2).sum(-1)[:, None]
+    d = d + (places**2).sum(-1)[None]
     return d.argsort(dim=-1, stable=True)[:, :NEIGHBOURS]
 
 

@@ -4,6 +4,7 @@
 The tower is transformers' CLIPVisionModel whose chosen layers get a SliceRestore adapter beside their self-attention; the decoder is
 LlamaForCausalLM. Tensor names of `state_dict()` here are not those of a checkpoint; `checkpoint_tensors` gives those.
 """
+
 import torch
 import torch.nn.functional as F
 from torch import nn

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Preprocessing of LLaVA-1.5, LLaVA-NeXT and HiRes-LLaVA with Pillow and NumPy alone."""
+
 import math
 
 import numpy as np

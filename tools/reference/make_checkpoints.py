@@ -12,25 +12,33 @@ positions, `greedy` (32 ids), `gap` (the smallest distance between the best and 
 meaningful where it is not tiny). Weights are half precision numbers, so that every file format holds them exactly; PyTorch computes
 in single precision.
 """
+
 import copy
 import json
 import os
 import shutil
 import sys
 
-import numpy as np
-import torch
-from PIL import Image
-from safetensors.torch import save_file
-from transformers import (CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaForConditionalGeneration, LlavaNextConfig,
-                          LlavaNextForConditionalGeneration, MistralConfig)
-
 import hires_llava
 import images
+import numpy as np
+import torch
 import vocabulary
+from safetensors.torch import save_file
+from transformers import (
+    CLIPVisionConfig,
+    LlamaConfig,
+    LlavaConfig,
+    LlavaForConditionalGeneration,
+    LlavaNextConfig,
+    LlavaNextForConditionalGeneration,
+    MistralConfig,
+)
 
-SYSTEM = ("A chat between a curious user and an artificial intelligence assistant. "
-          "The assistant gives helpful, detailed, and polite answers to the user's questions.")
+SYSTEM = (
+    "A chat between a curious user and an artificial intelligence assistant. "
+    "The assistant gives helpful, detailed, and polite answers to the user's questions."
+)
 VICUNA = SYSTEM + " USER: <image>\nWhere is the red triangle? ASSISTANT:"
 PLAIN = "USER: <image>\nWhere is the red triangle? ASSISTANT:"
 MISTRAL = "[INST] <image>\nHow many stop signs are there? [/INST]"
@@ -46,16 +54,27 @@ PINPOINTS = [[56, 112], [112, 56], [112, 112], [168, 56], [56, 168]]
 
 
 def vision_config(**changes):
-    sizes = dict(hidden_size=40, intermediate_size=72, num_hidden_layers=4, num_attention_heads=4, image_size=SIDE, patch_size=PATCH,
-                 projection_dim=40)
+    sizes = dict(
+        hidden_size=40, intermediate_size=72, num_hidden_layers=4, num_attention_heads=4, image_size=SIDE, patch_size=PATCH, projection_dim=40
+    )
     if SMALL:
         sizes.update(hidden_size=24, intermediate_size=40, num_hidden_layers=3, projection_dim=24)
     return CLIPVisionConfig(**{**sizes, **changes})
 
 
 def text_sizes(vocab, **changes):
-    sizes = dict(hidden_size=48, intermediate_size=104, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=4,
-                 vocab_size=vocab, max_position_embeddings=1024, rms_norm_eps=1e-5, bos_token_id=1, eos_token_id=2)
+    sizes = dict(
+        hidden_size=48,
+        intermediate_size=104,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=4,
+        vocab_size=vocab,
+        max_position_embeddings=1024,
+        rms_norm_eps=1e-5,
+        bos_token_id=1,
+        eos_token_id=2,
+    )
     if SMALL:
         sizes.update(hidden_size=24, intermediate_size=56)
     return {**sizes, **changes}
@@ -100,6 +119,7 @@ def chunk_ids(processor, prompt):
 def fast_ids(directory, prompt, image_id):
     """transformers' way: one text with <image> as a token."""
     from tokenizers import Tokenizer
+
     ids = Tokenizer.from_file(os.path.join(directory, "tokenizer.json")).encode(prompt).ids
     return [IMAGE if i == image_id else i for i in ids]
 
@@ -111,9 +131,19 @@ def write_json(directory, name, value):
 
 
 def preprocessor(**changes):
-    value = {"crop_size": {"height": SIDE, "width": SIDE}, "do_center_crop": True, "do_convert_rgb": True, "do_normalize": True,
-             "do_rescale": True, "do_resize": True, "image_mean": list(images.MEAN), "image_std": list(images.STD), "resample": 3,
-             "rescale_factor": 1 / 255, "size": {"shortest_edge": SIDE}}
+    value = {
+        "crop_size": {"height": SIDE, "width": SIDE},
+        "do_center_crop": True,
+        "do_convert_rgb": True,
+        "do_normalize": True,
+        "do_rescale": True,
+        "do_resize": True,
+        "image_mean": list(images.MEAN),
+        "image_std": list(images.STD),
+        "resample": 3,
+        "rescale_factor": 1 / 255,
+        "size": {"shortest_edge": SIDE},
+    }
     return {**value, **changes}
 
 
@@ -135,8 +165,18 @@ class Case:
     def config(self, value):
         self.json("config.json", value)
         self.json("generation_config.json", {"bos_token_id": 1, "eos_token_id": 2})
-        self.json("tokenizer_config.json", {"add_bos_token": True, "add_eos_token": False, "legacy": True, "bos_token": "<s>",
-                                            "eos_token": "</s>", "unk_token": "<unk>", "tokenizer_class": "LlamaTokenizer"})
+        self.json(
+            "tokenizer_config.json",
+            {
+                "add_bos_token": True,
+                "add_eos_token": False,
+                "legacy": True,
+                "bos_token": "<s>",
+                "eos_token": "</s>",
+                "unk_token": "<unk>",
+                "tokenizer_class": "LlamaTokenizer",
+            },
+        )
 
     def save(self, tensors, kind="safetensors", shards=1, dtype=torch.float16, folder=None):
         """Writes tensors in one file or in shards. `kind` bin: a zip-pickle of torch.save."""
@@ -154,7 +194,7 @@ class Case:
             part = names[i::shards]
             file = f"{stem}-{i + 1:05}-of-{shards:05}.{extension}"
             write({name: tensors[name] for name in part}, os.path.join(folder, file))
-            index.update({name: file for name in part})
+            index.update(dict.fromkeys(part, file))
         size = sum(t.numel() * t.element_size() for t in tensors.values())
         write_json(folder, f"{stem}.{extension}.index.json", {"metadata": {"total_size": size}, "weight_map": index})
 
@@ -165,9 +205,16 @@ class Case:
             logits, out, gap = greedy(llm, embed, torch.cat(parts))
         with open(os.path.join(self.path, "prompt.txt"), "w") as f:
             f.write(prompt)
-        save_file({"ids": torch.tensor(ids, dtype=torch.int32), "embeddings": embeddings.detach().contiguous(),
-                   "logits": torch.from_numpy(logits), "greedy": torch.from_numpy(out).int(), "gap": torch.tensor([gap])},
-                  os.path.join(self.path, "reference.safetensors"))
+        save_file(
+            {
+                "ids": torch.tensor(ids, dtype=torch.int32),
+                "embeddings": embeddings.detach().contiguous(),
+                "logits": torch.from_numpy(logits),
+                "greedy": torch.from_numpy(out).int(),
+                "gap": torch.tensor([gap]),
+            },
+            os.path.join(self.path, "reference.safetensors"),
+        )
         size = sum(os.path.getsize(os.path.join(r, f)) for r, _, files in os.walk(self.path) for f in files)
         print(f"{self.path}: {len(ids)} ids, {len(embeddings)} image tokens, gap {gap:.4f}, {size // 1024} KiB", flush=True)
 
@@ -223,11 +270,23 @@ def anyres_embeddings(model, image, candidates):
 
 
 def original_config(case, text, **changes):
-    value = {"architectures": ["LlavaLlamaForCausalLM"], "model_type": "llava", **text, "hidden_act": "silu",
-             "mm_hidden_size": vision_config().hidden_size,
-             "mm_projector_type": "mlp2x_gelu", "mm_use_im_start_end": False, "mm_use_im_patch_token": False,
-             "mm_vision_select_feature": "patch", "mm_vision_select_layer": -2, "mm_vision_tower": "acme/clip-tiny",
-             "image_aspect_ratio": "pad", "tie_word_embeddings": False, "torch_dtype": "float16", "use_cache": True}
+    value = {
+        "architectures": ["LlavaLlamaForCausalLM"],
+        "model_type": "llava",
+        **text,
+        "hidden_act": "silu",
+        "mm_hidden_size": vision_config().hidden_size,
+        "mm_projector_type": "mlp2x_gelu",
+        "mm_use_im_start_end": False,
+        "mm_use_im_patch_token": False,
+        "mm_vision_select_feature": "patch",
+        "mm_vision_select_layer": -2,
+        "mm_vision_tower": "acme/clip-tiny",
+        "image_aspect_ratio": "pad",
+        "tie_word_embeddings": False,
+        "torch_dtype": "float16",
+        "use_cache": True,
+    }
     return {**value, **changes}
 
 
@@ -265,8 +324,10 @@ def llava_original(root, name, seed, kind="safetensors", shards=1, beside=False,
 
 def model_llm(model):
     """The decoder alone, as something that takes inputs_embeds and gives logits."""
+
     def call(inputs_embeds):
         return model(inputs_embeds=inputs_embeds)
+
     return call
 
 
@@ -289,9 +350,11 @@ def llava_transformers(root, name, seed, kind, rename, shards=1, defaults=False)
         config["text_config"].pop("rope_parameters", None)
         for key in ("bos_token_id", "eos_token_id"):
             config["text_config"].pop(key, None)
-        config["vision_config"] = {k: v for k, v in config["vision_config"].items()
-                                   if k in ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "image_size",
-                                            "model_type", "projection_dim")}  # patch_size 14 is LLaVA's default
+        config["vision_config"] = {
+            k: v
+            for k, v in config["vision_config"].items()
+            if k in ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "image_size", "model_type", "projection_dim")
+        }  # patch_size 14 is LLaVA's default
     case.config(config)
     os.remove(os.path.join(case.folder, "tokenizer.model"))  # tokenizer.json must do
     case.json("added_tokens.json", {"<image>": case.vocab, "<pad>": case.vocab + 1})
@@ -308,9 +371,16 @@ def llava_next_original(root, name, seed):
     case = Case(root, name, seed)
     text = text_sizes(case.vocab)
     model = llava_model(case, LlamaConfig(**text), seed, next=True, pinpoints=PINPOINTS)
-    case.config(original_config(
-        case, text, image_aspect_ratio="anyres", mm_patch_merge_type="spatial_unpad", image_grid_pinpoints=PINPOINTS,
-        vision_config=vision_config().to_dict()))
+    case.config(
+        original_config(
+            case,
+            text,
+            image_aspect_ratio="anyres",
+            mm_patch_merge_type="spatial_unpad",
+            image_grid_pinpoints=PINPOINTS,
+            vision_config=vision_config().to_dict(),
+        )
+    )
     case.save(renamed(model, names_original), "safetensors", 2)
     image = images.test_image(150, 88, seed)
     embeddings = anyres_embeddings(model, image, PINPOINTS)
@@ -328,8 +398,12 @@ def llava_next_transformers(root, name, seed, kind):
     config = json.load(open(os.path.join(case.folder, "config.json")))
     config["architectures"] = ["LlavaNextForConditionalGeneration"]
     case.config(config)
-    case.json("preprocessor_config.json", preprocessor(
-        image_processor_type="LlavaNextImageProcessor", image_grid_pinpoints=[[h, w] for w, h in PINPOINTS], aspect_ratio_setting="anyres"))
+    case.json(
+        "preprocessor_config.json",
+        preprocessor(
+            image_processor_type="LlavaNextImageProcessor", image_grid_pinpoints=[[h, w] for w, h in PINPOINTS], aspect_ratio_setting="anyres"
+        ),
+    )
     case.save(renamed(model, names_4x), kind, 2)
     image = images.test_image(60, 100 if SMALL else 170, seed)
     embeddings = anyres_embeddings(model, image, PINPOINTS)
@@ -337,9 +411,25 @@ def llava_next_transformers(root, name, seed, kind):
     case.finish(image, MISTRAL, ids, embeddings, model_llm(model), model.get_input_embeddings())
 
 
-RECORD = {"r": SIDE, "M": 6, "sra_layers": [0, 1] if SMALL else [1, 2], "sra_kernel": 3, "sra_down": [4, 4], "sra_heads": 4,
-          "sra_where": "parallel_attn", "sra_input": "ln1", "sra_on_lowres": False, "sms_kernel": 2, "sms_heads": 4, "sms_shared": True, "sms_local": False,
-          "proj": "mlp2x_gelu", "quadruple": False, "grid_fit": "pad", "sep_kind": "learned"}
+RECORD = {
+    "r": SIDE,
+    "M": 6,
+    "sra_layers": [0, 1] if SMALL else [1, 2],
+    "sra_kernel": 3,
+    "sra_down": [4, 4],
+    "sra_heads": 4,
+    "sra_where": "parallel_attn",
+    "sra_input": "ln1",
+    "sra_on_lowres": False,
+    "sms_kernel": 2,
+    "sms_heads": 4,
+    "sms_shared": True,
+    "sms_local": False,
+    "proj": "mlp2x_gelu",
+    "quadruple": False,
+    "grid_fit": "pad",
+    "sep_kind": "learned",
+}
 
 
 def hires(root, name, seed, kind="safetensors", size=(150, 90), lora=False, **changes):
@@ -347,8 +437,9 @@ def hires(root, name, seed, kind="safetensors", size=(150, 90), lora=False, **ch
     record = {**RECORD, **changes}
     text = text_sizes(case.vocab)
     model = randomise(hires_llava.HiResLlava(vision_config(), LlamaConfig(**text), record), seed)
-    value = original_config(case, text, architectures=["HiResLlavaLlamaForCausalLM"], model_type="hires_llava", hires_llava=record,
-                            mm_vision_tower="clip-tiny")
+    value = original_config(
+        case, text, architectures=["HiResLlavaLlamaForCausalLM"], model_type="hires_llava", hires_llava=record, mm_vision_tower="clip-tiny"
+    )
     case.config(value)
     case.json("preprocessor_config.json", preprocessor())
     folder = os.path.join(case.folder, "clip-tiny")
@@ -361,7 +452,10 @@ def hires(root, name, seed, kind="safetensors", size=(150, 90), lora=False, **ch
         case.save(tensors, kind)
     image = images.test_image(*size, seed)
     whole, slices, rows, columns = images.hires(image, SIDE, record["M"], record["quadruple"], record["grid_fit"] == "stretch")
-    def pixels(pictures): return torch.from_numpy(np.stack([images.normalise(p) for p in pictures]))
+
+    def pixels(pictures):
+        return torch.from_numpy(np.stack([images.normalise(p) for p in pictures]))
+
     with torch.no_grad():
         embeddings = model.embed_image(pixels([whole]), pixels(slices), rows, columns)
     case.finish(image, VICUNA, chunk_ids(case.processor, VICUNA), embeddings, model.llm, model.llm.model.embed_tokens)
@@ -388,8 +482,19 @@ def split_lora(case, tensors, model, seed):
     torch.save(adapter, os.path.join(folder, "adapter_model.bin"))
     rest = {"base_model.model." + n: t.half() for n, t in tensors.items() if n not in base}
     torch.save(rest, os.path.join(folder, "non_lora_trainables.bin"))
-    write_json(folder, "adapter_config.json", {"peft_type": "LORA", "r": rank, "lora_alpha": alpha, "bias": "none", "fan_in_fan_out": False,
-                                               "target_modules": ["q_proj", "v_proj", "down_proj", "gate_proj"], "task_type": "CAUSAL_LM"})
+    write_json(
+        folder,
+        "adapter_config.json",
+        {
+            "peft_type": "LORA",
+            "r": rank,
+            "lora_alpha": alpha,
+            "bias": "none",
+            "fan_in_fan_out": False,
+            "target_modules": ["q_proj", "v_proj", "down_proj", "gate_proj"],
+            "task_type": "CAUSAL_LM",
+        },
+    )
     shutil.move(os.path.join(case.folder, "config.json"), os.path.join(folder, "config.json"))
     shutil.move(os.path.join(case.folder, "clip-tiny"), os.path.join(folder, "clip-tiny"))
 

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Small files for Tests/ConversionTests: what torch.save writes, and a LoRA merge done by NumPy.
 
-    make_converter_fixtures.py Tests/ConversionTests/Fixtures
+make_converter_fixtures.py Tests/ConversionTests/Fixtures
 """
+
 import json
 import os
 import sys
@@ -18,9 +19,24 @@ os.makedirs(root, exist_ok=True)
 # Views of one storage (offset, transposed, every second column), every number type, a parameter, things that are no tensors.
 base = torch.arange(24, dtype=torch.float32).view(4, 6) / 8
 state = OrderedDict(
-    whole=base, transposed=base.t(), part=base[1:3, ::2], column=base[:, 2], cube=torch.arange(24).view(2, 3, 4).permute(2, 0, 1),
-    half=base.half(), bfloat=base.bfloat16(), double=base.double(), int=base.int(), short=base.short(), char=base.char(),
-    byte=base.byte(), bool=base > 1, scalar=torch.tensor(2.5), parameter=torch.nn.Parameter(base[0].clone()), step=7, name="x")
+    whole=base,
+    transposed=base.t(),
+    part=base[1:3, ::2],
+    column=base[:, 2],
+    cube=torch.arange(24).view(2, 3, 4).permute(2, 0, 1),
+    half=base.half(),
+    bfloat=base.bfloat16(),
+    double=base.double(),
+    int=base.int(),
+    short=base.short(),
+    char=base.char(),
+    byte=base.byte(),
+    bool=base > 1,
+    scalar=torch.tensor(2.5),
+    parameter=torch.nn.Parameter(base[0].clone()),
+    step=7,
+    name="x",
+)
 torch.save(state, os.path.join(root, "views.bin"))
 torch.save({"state_dict": OrderedDict(weight=base)}, os.path.join(root, "nested.bin"), pickle_protocol=4)
 torch.save(OrderedDict(weight=base), os.path.join(root, "legacy.bin"), _use_new_zipfile_serialization=False)

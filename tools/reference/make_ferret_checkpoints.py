@@ -9,23 +9,22 @@ As make_checkpoints.py; besides, `prompt.txt` has `<region>` marks, `regions.jso
 `reference.safetensors` holds `map` (the fused map), `vectors` (one for each region), `points.N` [512, 2] and `starts.N` [2] (each
 region's first pixels and start indices).
 """
-import json
+
 import os
 import sys
 
-import numpy as np
-import torch
-from safetensors.torch import save_file
-from transformers import CLIPVisionConfig, Dinov2Config, LlamaConfig
-
 import images
 import make_checkpoints as base
-from ferret import Ferret, POINTS
+import numpy as np
+import torch
+from ferret import POINTS, Ferret
+from safetensors.torch import save_file
+from transformers import Dinov2Config, LlamaConfig
 
 SIDE = 56
 REGION = "<region_fea>"
 IMAGENET = (np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225]))
-PROMPT = ("A chat. USER: <image>\nWhat is <region>? Is it left of the point <region>, or of <region> here? ASSISTANT:")
+PROMPT = "A chat. USER: <image>\nWhat is <region>? Is it left of the point <region>, or of <region> here? ASSISTANT:"
 if base.SMALL:
     PROMPT = "USER: <image>\nIs <region> at <region> or <region>? ASSISTANT:"
 
@@ -75,20 +74,26 @@ def stretched(image, size, side):
 
 def llama3_tokenizer(folder):
     """A byte-level tokenizer.json as LLaMA-3's, trained on a few sentences; returns an encoder of text."""
-    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
     import vocabulary
+    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+
     pattern = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
     tokenizer = Tokenizer(models.BPE(ignore_merges=True))
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([
-        pre_tokenizers.Split(Regex(pattern), "isolated"), pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Split(Regex(pattern), "isolated"), pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
+    )
     tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.train_from_iterator(vocabulary.TEXT.split("\n"), trainers.BpeTrainer(
-        vocab_size=320, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False))
+    tokenizer.train_from_iterator(
+        vocabulary.TEXT.split("\n"), trainers.BpeTrainer(vocab_size=320, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False)
+    )
     tokenizer.add_special_tokens(["<|begin_of_text|>", "<|end_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>", REGION])
     begin = tokenizer.token_to_id("<|begin_of_text|>")
-    tokenizer.post_processor = processors.Sequence([
-        processors.ByteLevel(trim_offsets=False),
-        processors.TemplateProcessing(single="<|begin_of_text|> $A", special_tokens=[("<|begin_of_text|>", begin)])])
+    tokenizer.post_processor = processors.Sequence(
+        [
+            processors.ByteLevel(trim_offsets=False),
+            processors.TemplateProcessing(single="<|begin_of_text|> $A", special_tokens=[("<|begin_of_text|>", begin)]),
+        ]
+    )
     tokenizer.save(os.path.join(folder, "tokenizer.json"))
     return tokenizer
 
@@ -115,8 +120,13 @@ def llama3_ids(tokenizer, text, _):
 
 def names(kind):
     """In-memory names -> the published ones; for Ferret-v2 this project's."""
-    table = [("sampler.", "model.region_geo_sampler."), ("llm.", ""), ("local_projector.", "model.mm_projector_local."),
-             ("projector.", "model.mm_projector."), ("dino.", "model.vision_tower_local.vision_tower.")]
+    table = [
+        ("sampler.", "model.region_geo_sampler."),
+        ("llm.", ""),
+        ("local_projector.", "model.mm_projector_local."),
+        ("projector.", "model.mm_projector."),
+        ("dino.", "model.vision_tower_local.vision_tower."),
+    ]
 
     def rename(name):
         if name.startswith("vision."):
@@ -130,11 +140,26 @@ def names(kind):
             if "vision_tower_local" in name:
                 name = name.replace("attention." + old, "attention." + new)
         return name
+
     return rename
 
 
-def make(root, name, kind, seed, size=(90, 58) if base.SMALL else (150, 97), pinpoints=None, llama3=False, delta=False, dino=None, tile=None, linear=False,
-         prompt=PROMPT, text=None, **sampler):
+def make(
+    root,
+    name,
+    kind,
+    seed,
+    size=(90, 58) if base.SMALL else (150, 97),
+    pinpoints=None,
+    llama3=False,
+    delta=False,
+    dino=None,
+    tile=None,
+    linear=False,
+    prompt=PROMPT,
+    text=None,
+    **sampler,
+):
     case = base.Case(root, name, seed)
     vision = base.vision_config(hidden_size=16, num_attention_heads=2, projection_dim=16) if base.SMALL else base.vision_config()
     encode = case.processor
@@ -157,12 +182,23 @@ def make(root, name, kind, seed, size=(90, 58) if base.SMALL else (150, 97), pin
                 p.copy_(torch.randn(p.shape, generator=generator).half().float())
     region = encode.token_to_id(REGION) if llama3 else vocab
 
-    config = {"architectures": [{"ferret_v2": "FerretV2LlamaForCausalLM"}.get(kind, "FerretLlamaForCausalLM")],
-              "model_type": {"ferret": "ferret", "ferret_ui": "ferret_llama"}.get(kind, kind), **sizes, "hidden_act": "silu",
-              "im_region_fea_token": region, "region_geo_sampler": True, "sampler_pooler_mode": "mean" if model.sampler.mean else "max",
-              "image_aspect_ratio": "square_nocrop" if kind == "ferret" else "anyres", "mm_patch_merge_type": "spatial",
-              "mm_hidden_size": vision.hidden_size, "mm_use_im_start_end": False, "mm_vision_select_feature": "patch",
-              "mm_vision_select_layer": -2, "mm_vision_tower": "acme/clip-tiny", "tie_word_embeddings": False}
+    config = {
+        "architectures": [{"ferret_v2": "FerretV2LlamaForCausalLM"}.get(kind, "FerretLlamaForCausalLM")],
+        "model_type": {"ferret": "ferret", "ferret_ui": "ferret_llama"}.get(kind, kind),
+        **sizes,
+        "hidden_act": "silu",
+        "im_region_fea_token": region,
+        "region_geo_sampler": True,
+        "sampler_pooler_mode": "mean" if model.sampler.mean else "max",
+        "image_aspect_ratio": "square_nocrop" if kind == "ferret" else "anyres",
+        "mm_patch_merge_type": "spatial",
+        "mm_hidden_size": vision.hidden_size,
+        "mm_use_im_start_end": False,
+        "mm_vision_select_feature": "patch",
+        "mm_vision_select_layer": -2,
+        "mm_vision_tower": "acme/clip-tiny",
+        "tie_word_embeddings": False,
+    }
     if not linear:
         config["mm_projector_type"] = "mlp2x_gelu"
     if pinpoints:
@@ -245,15 +281,23 @@ def finish(case, model, image, mask, prompt, ids, region, embeddings, feature_ma
     parts = [embeddings if i == base.IMAGE else rest.pop(0)[None] if i == region else embed(torch.tensor([i])) for i in ids]
     with torch.no_grad():
         logits, out, gap = base.greedy(model.llm, embed, torch.cat(parts))
-    recorded = {"ids": torch.tensor(ids, dtype=torch.int32), "embeddings": embeddings.contiguous(), "logits": torch.from_numpy(logits),
-                "map": feature_map.contiguous(), "vectors": vectors, "greedy": torch.from_numpy(out).int(), "gap": torch.tensor([gap])}
+    recorded = {
+        "ids": torch.tensor(ids, dtype=torch.int32),
+        "embeddings": embeddings.contiguous(),
+        "logits": torch.from_numpy(logits),
+        "map": feature_map.contiguous(),
+        "vectors": vectors,
+        "greedy": torch.from_numpy(out).int(),
+        "gap": torch.tensor([gap]),
+    }
     for i, (_, _, pixels, starts) in enumerate(described):
         recorded[f"points.{i}"] = pixels.int().contiguous()
         recorded[f"starts.{i}"] = torch.tensor(starts, dtype=torch.int32)
     save_file(recorded, os.path.join(case.path, "reference.safetensors"))
     size = sum(os.path.getsize(os.path.join(r, f)) for r, _, files in os.walk(case.path) for f in files)
-    print(f"{case.path}: {len(ids)} ids, {len(embeddings)} image tokens, map {tuple(feature_map.shape)}, gap {gap:.4f}, {size // 1024} KiB",
-          flush=True)
+    print(
+        f"{case.path}: {len(ids)} ids, {len(embeddings)} image tokens, map {tuple(feature_map.shape)}, gap {gap:.4f}, {size // 1024} KiB", flush=True
+    )
 
 
 def dino(hidden=40, image=70):

@@ -5,6 +5,7 @@
 
 Needs pillow 13, numpy and transformers. Pixels are recorded as 64-bit FNV-1a of their bytes. Usage: make_image_fixtures.py
 """
+
 import io
 import pathlib
 import struct
@@ -106,8 +107,13 @@ def png(samples: np.ndarray, depth: int, colour: int, interlaced: bool, before=b
     stream = zlib.compress(data, 9)
     cut = len(stream) // 2
     return (
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + before + between
-        + chunk(b"IDAT", stream[:cut]) + chunk(b"IDAT", stream[cut:]) + chunk(b"IEND", b"")
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + before
+        + between
+        + chunk(b"IDAT", stream[:cut])
+        + chunk(b"IDAT", stream[cut:])
+        + chunk(b"IEND", b"")
     )
 
 
@@ -129,13 +135,15 @@ def png_files() -> dict[str, bytes]:
     some = noise(5 * 3, seed=9).reshape(3, 5, 1)
     files["grey_trns.png"] = png(some, 8, 0, False, chunk(b"tRNS", struct.pack(">H", int(some[0, 0, 0]))))
     files["colour_trns.png"] = png(np.repeat(some, 3, 2), 8, 2, False, chunk(b"tRNS", struct.pack(">HHH", *[int(some[0, 0, 0])] * 3)))
-    files["palette_trns.png"] = png(
-        some % 4, 8, 3, False, chunk(b"PLTE", noise(12, seed=3).tobytes()), chunk(b"tRNS", b"\x00\x80"))
+    files["palette_trns.png"] = png(some % 4, 8, 3, False, chunk(b"PLTE", noise(12, seed=3).tobytes()), chunk(b"tRNS", b"\x00\x80"))
     files["palette_index_past_end.png"] = png(some % 8, 4, 3, False, chunk(b"PLTE", noise(12, seed=3).tobytes()))
     files["gamma_and_profile.png"] = png(
-        some, 8, 0, False,
-        chunk(b"gAMA", struct.pack(">I", 100000)) + chunk(b"iCCP", b"x\0\0" + zlib.compress(bytes(200)))
-        + chunk(b"tEXt", b"Title\0fixture"))
+        some,
+        8,
+        0,
+        False,
+        chunk(b"gAMA", struct.pack(">I", 100000)) + chunk(b"iCCP", b"x\0\0" + zlib.compress(bytes(200))) + chunk(b"tEXt", b"Title\0fixture"),
+    )
     files["one_pixel.png"] = png(np.array([[[10, 20, 30]]]), 8, 2, False)
     files["narrow_interlaced.png"] = png(noise(3 * 2 * 3, seed=4).reshape(2, 3, 3), 8, 2, True)
     for orientation in (3, 6, 7):
@@ -143,7 +151,8 @@ def png_files() -> dict[str, bytes]:
         exif[0x0112] = orientation
         block = exif.tobytes()
         files[f"exif_orientation{orientation}.png"] = png(
-            noise(4 * 3 * 3, seed=orientation).reshape(3, 4, 3), 8, 2, False, chunk(b"eXIf", block.removeprefix(b"Exif\0\0")))
+            noise(4 * 3 * 3, seed=orientation).reshape(3, 4, 3), 8, 2, False, chunk(b"eXIf", block.removeprefix(b"Exif\0\0"))
+        )
     return files
 
 
@@ -263,12 +272,39 @@ FILTERS = {
     "bicubic": Image.Resampling.BICUBIC,
 }
 SIZES = [
-    (1, 1, 7, 5), (2, 2, 1, 1), (7, 5, 1, 1), (3, 9, 4, 9), (9, 3, 9, 4), (10, 10, 10, 10), (16, 16, 8, 8), (16, 16, 32, 32),
-    (17, 31, 13, 29), (13, 29, 17, 31), (100, 1, 33, 1), (1, 100, 1, 33), (100, 3, 1, 50), (64, 48, 336, 336), (64, 48, 33, 24),
-    (640, 480, 336, 336), (480, 640, 336, 448), (300, 200, 301, 199), (257, 129, 128, 64), (500, 40, 20, 400),
-    (333, 217, 224, 224), (121, 77, 120, 78), (5, 700, 50, 7), (255, 255, 254, 256), (91, 64, 30, 64), (64, 91, 64, 30),
+    (1, 1, 7, 5),
+    (2, 2, 1, 1),
+    (7, 5, 1, 1),
+    (3, 9, 4, 9),
+    (9, 3, 9, 4),
+    (10, 10, 10, 10),
+    (16, 16, 8, 8),
+    (16, 16, 32, 32),
+    (17, 31, 13, 29),
+    (13, 29, 17, 31),
+    (100, 1, 33, 1),
+    (1, 100, 1, 33),
+    (100, 3, 1, 50),
+    (64, 48, 336, 336),
+    (64, 48, 33, 24),
+    (640, 480, 336, 336),
+    (480, 640, 336, 448),
+    (300, 200, 301, 199),
+    (257, 129, 128, 64),
+    (500, 40, 20, 400),
+    (333, 217, 224, 224),
+    (121, 77, 120, 78),
+    (5, 700, 50, 7),
+    (255, 255, 254, 256),
+    (91, 64, 30, 64),
+    (64, 91, 64, 30),
     # Both sides of Pillow 13's rule for the order of the passes.
-    (108, 240, 33, 33), (100, 100, 80, 60), (100, 100, 80, 59), (100, 100, 101, 99), (40, 40, 60, 39), (40, 90, 20, 10),
+    (108, 240, 33, 33),
+    (100, 100, 80, 60),
+    (100, 100, 80, 59),
+    (100, 100, 101, 99),
+    (40, 40, 60, 39),
+    (40, 90, 20, 10),
 ]
 
 
@@ -277,7 +313,16 @@ def record_opencv():
     import cv2
 
     rows = []
-    for w, h, nw, nh in [(1, 1, 7, 5), (8, 5, 16, 16), (50, 80, 64, 64), (64, 64, 32, 32), (33, 47, 64, 64), (97, 61, 64, 64), (64, 20, 32, 32), (3, 200, 64, 64)]:
+    for w, h, nw, nh in [
+        (1, 1, 7, 5),
+        (8, 5, 16, 16),
+        (50, 80, 64, 64),
+        (64, 64, 32, 32),
+        (33, 47, 64, 64),
+        (97, 61, 64, 64),
+        (64, 20, 32, 32),
+        (3, 200, 64, 64),
+    ]:
         for kind in ("noise", "binary"):
             x = np.asarray(picture(w, h, kind))
             rows.append((kind, w, h, nw, nh, fnv(cv2.resize(x, (nw, nh), interpolation=cv2.INTER_LINEAR).tobytes())))
@@ -289,7 +334,19 @@ def record_tile_grids():
     rows = []
     for most in (1, 4, 6, 12):
         candidates = sorted({(i, j) for i in range(1, most + 1) for j in range(1, most + 1) if i * j <= most}, key=lambda g: (g[0] * g[1], g[0]))
-        for w, h in [(100, 100), (1700, 2200), (2200, 1700), (4000, 1000), (500, 3000), (1024, 1024), (2048, 2048), (3000, 2000), (640, 480), (9, 4000), (1500, 1000)]:
+        for w, h in [
+            (100, 100),
+            (1700, 2200),
+            (2200, 1700),
+            (4000, 1000),
+            (500, 3000),
+            (1024, 1024),
+            (2048, 2048),
+            (3000, 2000),
+            (640, 480),
+            (9, 4000),
+            (1500, 1000),
+        ]:
             best, smallest = (1, 1), float("inf")
             for i, j in candidates:
                 difference = abs(w / h - i / j)
@@ -366,9 +423,7 @@ def record_any_resolution():
         # Of an image far wider or higher than the grid nothing may be left.
         first = divmod(int(kept.min()), grid_w) if kept.size else (-1, -1)
         rows.append((w, h, index, width, height, fit_w, fit_h, left, top, *kept.shape[1:], *first))
-    table(
-        "any_resolution.txt",
-        "width height pinpoints chosenWidth chosenHeight fitWidth fitHeight x y rows columns firstRow firstColumn", rows)
+    table("any_resolution.txt", "width height pinpoints chosenWidth chosenHeight fitWidth fitHeight x y rows columns firstRow firstColumn", rows)
 
 
 # ---- CLIP

@@ -6,24 +6,27 @@
 The folders are like those of make_checkpoints.py, and compare.py takes them. `reference.safetensors` also holds `features`, the
 tower's output of every view. `--small … monkey text_monkey` makes what Tests/ConversionTests/Fixtures/checkpoints holds.
 """
+
 import base64
 import os
 import shutil
 import sys
 
-import numpy as np
-import torch
-from safetensors.torch import save_file
-
 import images
 import monkey
+import numpy as np
 import textmonkey
+import torch
 import vocabulary
 from make_checkpoints import SMALL, STEPS, write_json
 from make_tokenizer_fixtures import QWEN, byte_characters, train_byte_level
+from safetensors.torch import save_file
 
-SPECIALS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"] + [f"<|extra_{i}|>" for i in range(205)] + [
-    "<ref>", "</ref>", "<box>", "</box>", "<quad>", "</quad>", "<img>", "</img>", "<imgpad>"]
+SPECIALS = (
+    ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+    + [f"<|extra_{i}|>" for i in range(205)]
+    + ["<ref>", "</ref>", "<box>", "</box>", "<quad>", "</quad>", "<img>", "</img>", "<imgpad>"]
+)
 PROMPT = "<image> Where is the red triangle? Answer: "
 
 
@@ -32,14 +35,14 @@ class Tokens:
 
     def __init__(self, folder, size):
         import tiktoken
+
         vocab, _ = train_byte_level(vocabulary.TEXT.split("\n") * 4, "qwen", size)
         alphabet = byte_characters()
         pieces = [bytes(alphabet[c] for c in p) for p in sorted(vocab, key=vocab.get)]
         with open(os.path.join(folder, "qwen.tiktoken"), "w") as f:
             f.writelines(f"{base64.b64encode(p).decode()} {i}\n" for i, p in enumerate(pieces))
         self.special = {s: len(pieces) + i for i, s in enumerate(SPECIALS)}
-        self.encoding = tiktoken.Encoding(
-            "monkey", pat_str=QWEN, mergeable_ranks={p: i for i, p in enumerate(pieces)}, special_tokens=self.special)
+        self.encoding = tiktoken.Encoding("monkey", pat_str=QWEN, mergeable_ranks={p: i for i, p in enumerate(pieces)}, special_tokens=self.special)
 
     def encode(self, text):
         return self.encoding.encode(text, allowed_special="all")
@@ -69,16 +72,56 @@ def random_weights(shapes, seed, dtype):
 
 def base_config(vocab, start, **visual):
     """As published, in small."""
-    v = {"image_size": 896, "patch_size": 14, "width": 48, "layers": 2, "heads": 4, "mlp_ratio": 2.0, "n_queries": 16, "output_dim": 128,
-         "image_start_id": start, "lora_repeat_num": 4}
-    c = {"architectures": ["MonkeyLMHeadModel"], "model_type": "monkey", "vocab_size": vocab, "hidden_size": 128, "num_hidden_layers": 2,
-         "num_attention_heads": 4, "kv_channels": 32, "intermediate_size": 192, "layer_norm_epsilon": 1e-6,
-         "max_position_embeddings": 8192, "seq_length": 64, "rotary_emb_base": 10000, "rotary_pct": 1.0, "use_dynamic_ntk": True,
-         "use_logn_attn": True, "no_bias": True, "scale_attn_weights": True, "tie_word_embeddings": False, "bf16": True,
-         "torch_dtype": "bfloat16", "use_cache": False, "tokenizer_type": "QWenTokenizer", "visual": v}
+    v = {
+        "image_size": 896,
+        "patch_size": 14,
+        "width": 48,
+        "layers": 2,
+        "heads": 4,
+        "mlp_ratio": 2.0,
+        "n_queries": 16,
+        "output_dim": 128,
+        "image_start_id": start,
+        "lora_repeat_num": 4,
+    }
+    c = {
+        "architectures": ["MonkeyLMHeadModel"],
+        "model_type": "monkey",
+        "vocab_size": vocab,
+        "hidden_size": 128,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "kv_channels": 32,
+        "intermediate_size": 192,
+        "layer_norm_epsilon": 1e-6,
+        "max_position_embeddings": 8192,
+        "seq_length": 64,
+        "rotary_emb_base": 10000,
+        "rotary_pct": 1.0,
+        "use_dynamic_ntk": True,
+        "use_logn_attn": True,
+        "no_bias": True,
+        "scale_attn_weights": True,
+        "tie_word_embeddings": False,
+        "bf16": True,
+        "torch_dtype": "bfloat16",
+        "use_cache": False,
+        "tokenizer_type": "QWenTokenizer",
+        "visual": v,
+    }
     if SMALL:
-        v |= {"image_size": 112, "tile_size": 56, "patch_size": 14, "width": 24, "layers": 2, "heads": 2, "n_queries": 4, "output_dim": 32,
-              "resampler_heads": 2, "position_rows": 4}
+        v |= {
+            "image_size": 112,
+            "tile_size": 56,
+            "patch_size": 14,
+            "width": 24,
+            "layers": 2,
+            "heads": 2,
+            "n_queries": 4,
+            "output_dim": 32,
+            "resampler_heads": 2,
+            "position_rows": 4,
+        }
         c |= {"hidden_size": 32, "kv_channels": 16, "num_attention_heads": 2, "intermediate_size": 80, "seq_length": 16}
     v |= visual
     return c
@@ -124,8 +167,11 @@ def case(root, name, seed, kind="bin", dtype=torch.bfloat16, size=(150, 90), seq
         config["visual"].pop(key, None)
     write_json(folder, "config.json", config)
     end = tokens.special["<|endoftext|>"]
-    write_json(folder, "generation_config.json", {"chat_format": "raw", "do_sample": True, "eos_token_id": end, "pad_token_id": end,
-                                                  "max_new_tokens": 512, "top_k": 0, "top_p": 0.5})
+    write_json(
+        folder,
+        "generation_config.json",
+        {"chat_format": "raw", "do_sample": True, "eos_token_id": end, "pad_token_id": end, "max_new_tokens": 512, "top_k": 0, "top_p": 0.5},
+    )
     write_json(folder, "special_tokens_map.json", {"pad_token": "<|endoftext|>"})
     save(folder, w, kind, dtype)
 
@@ -141,8 +187,13 @@ def case(root, name, seed, kind="bin", dtype=torch.bfloat16, size=(150, 90), seq
         before, after = (tokens.encode(part) for part in prompt.split("<image>"))
         sequence = torch.cat([decoder.embed(torch.tensor(before, dtype=torch.long)), block, decoder.embed(torch.tensor(after))])
         logits, ids, gap = greedy(decoder, sequence)
-    out = {"ids": torch.tensor(before + [-200] + after, dtype=torch.int32), "embeddings": block.contiguous(), "logits": logits,
-           "greedy": torch.tensor(ids, dtype=torch.int32), "gap": torch.tensor([gap])}
+    out = {
+        "ids": torch.tensor(before + [-200] + after, dtype=torch.int32),
+        "embeddings": block.contiguous(),
+        "logits": logits,
+        "greedy": torch.tensor(ids, dtype=torch.int32),
+        "gap": torch.tensor([gap]),
+    }
     if not SMALL:
         out["features"] = torch.stack(features)
     save_file(out, os.path.join(path, "reference.safetensors"))
@@ -159,13 +210,57 @@ CASES = {
     # The published numbers of queries and positions: 1282 for the image, past seq_length by a factor above four.
     "monkey_queries": lambda r: case(r, "monkey_queries", 26, n_queries=256, seq_length=256, width=32),
     # Windows before blocks 2 and 6; half of the tiles' tokens are kept.
-    "text_monkey": lambda r: case(
-        r, "text_monkey", 31, "safetensors", torch.float16, (64, 40), text_monkey=True, layers=3, lora_repeat_num=0, add_window=True,
-        use_global=True, resampler=True, r=9, window_widths=[32], token_resampler_width=32, token_resampler_heads=2) if SMALL else case(r, "text_monkey", 31, text_monkey=True, layers=8, lora_repeat_num=0, add_window=True, use_global=True,
-                                  resampler=True, r=32, window_widths=[64, 96, 32, 32], token_resampler_width=256),
-    "text_monkey_shared": lambda r: case(r, "text_monkey_shared", 32, "safetensors", text_monkey=True, layers=3, lora_repeat_num=1,
-                                         add_window=True, use_global=False, resampler=True, r=40, image_size=[896, 896],
-                                         window_widths=[64, 32, 32, 32], token_resampler_width=128),
+    "text_monkey": lambda r: (
+        case(
+            r,
+            "text_monkey",
+            31,
+            "safetensors",
+            torch.float16,
+            (64, 40),
+            text_monkey=True,
+            layers=3,
+            lora_repeat_num=0,
+            add_window=True,
+            use_global=True,
+            resampler=True,
+            r=9,
+            window_widths=[32],
+            token_resampler_width=32,
+            token_resampler_heads=2,
+        )
+        if SMALL
+        else case(
+            r,
+            "text_monkey",
+            31,
+            text_monkey=True,
+            layers=8,
+            lora_repeat_num=0,
+            add_window=True,
+            use_global=True,
+            resampler=True,
+            r=32,
+            window_widths=[64, 96, 32, 32],
+            token_resampler_width=256,
+        )
+    ),
+    "text_monkey_shared": lambda r: case(
+        r,
+        "text_monkey_shared",
+        32,
+        "safetensors",
+        text_monkey=True,
+        layers=3,
+        lora_repeat_num=1,
+        add_window=True,
+        use_global=False,
+        resampler=True,
+        r=40,
+        image_size=[896, 896],
+        window_widths=[64, 32, 32, 32],
+        token_resampler_width=128,
+    ),
     "monkey_short": lambda r: case(r, "monkey_short", 27, seq_length=2048, width=128),
 }
 

@@ -7,6 +7,7 @@
 Needs tokenizers, tiktoken and sentencepiece. The vocabularies are trained here on the synthetic corpus of make_tokenizer_fixtures.py.
 Each folder is a checkpoint without tensors; expected.json holds one list of ids for each string of texts.json.
 """
+
 import argparse
 import base64
 import json
@@ -19,8 +20,11 @@ import tiktoken
 from make_tokenizer_fixtures import QWEN, byte_characters, fast_byte_level, fuzz, lexicon, sentence, train_byte_level, train_sentencepiece
 from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers, processors
 
-QWEN_SPECIALS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"] + [f"<|extra_{i}|>" for i in range(205)] + [
-    "<ref>", "</ref>", "<box>", "</box>", "<quad>", "</quad>", "<img>", "</img>", "<imgpad>"]
+QWEN_SPECIALS = (
+    ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+    + [f"<|extra_{i}|>" for i in range(205)]
+    + ["<ref>", "</ref>", "<box>", "</box>", "<quad>", "</quad>", "<img>", "</img>", "<imgpad>"]
+)
 
 
 def write(path, value, **options):
@@ -53,12 +57,28 @@ def opt_files(root, corpus, texts):
     write(path / "vocab.json", vocab)
     (path / "merges.txt").write_text("#version: 0.2\n" + "".join(f"{a} {b}\n" for a, b in merges))
     write(path / "added_tokens.json", {s: i for s, i, _ in added[2:]})
-    write(path / "tokenizer_config.json", {
-        "tokenizer_class": "GPT2Tokenizer", "add_bos_token": True, "add_prefix_space": False,
-        "bos_token": special_json("</s>"), "eos_token": special_json("</s>"), "unk_token": special_json("</s>"), "pad_token": "<pad>"})
-    write(path / "special_tokens_map.json", {
-        "bos_token": special_json("</s>"), "eos_token": special_json("</s>"), "unk_token": special_json("</s>"), "pad_token": "<pad>",
-        "additional_special_tokens": [special_json("</img>")]})
+    write(
+        path / "tokenizer_config.json",
+        {
+            "tokenizer_class": "GPT2Tokenizer",
+            "add_bos_token": True,
+            "add_prefix_space": False,
+            "bos_token": special_json("</s>"),
+            "eos_token": special_json("</s>"),
+            "unk_token": special_json("</s>"),
+            "pad_token": "<pad>",
+        },
+    )
+    write(
+        path / "special_tokens_map.json",
+        {
+            "bos_token": special_json("</s>"),
+            "eos_token": special_json("</s>"),
+            "unk_token": special_json("</s>"),
+            "pad_token": "<pad>",
+            "additional_special_tokens": [special_json("</img>")],
+        },
+    )
 
 
 def fast(root, name, corpus, texts, pattern, begin=None, eos=None, **options):
@@ -71,9 +91,12 @@ def fast(root, name, corpus, texts, pattern, begin=None, eos=None, **options):
     added = [(s, n + i, 1 if s.startswith("<|") else 0) for i, s in enumerate(names)]
     t = fast_byte_level(pattern, options.get("compose", False), False, vocab, merges, options.get("whole_words", False), added)
     if begin:
-        t.post_processor = processors.Sequence([
-            processors.ByteLevel(trim_offsets=False),
-            processors.TemplateProcessing(single=f"{begin} $A", special_tokens=[(begin, t.token_to_id(begin))])])
+        t.post_processor = processors.Sequence(
+            [
+                processors.ByteLevel(trim_offsets=False),
+                processors.TemplateProcessing(single=f"{begin} $A", special_tokens=[(begin, t.token_to_id(begin))]),
+            ]
+        )
     path = folder(root, name, n + len(added), [t.encode(x).ids for x in texts], eos_token_id=t.token_to_id(eos or "<|endoftext|>"))
     t.save(str(path / "tokenizer.json"), pretty=False)
 
@@ -84,7 +107,8 @@ def digits(root, name, corpus, texts, single):
     n = len(vocab)
     t = fast_byte_level("gpt2", False, False, vocab, merges, False, [("<|endoftext|>", n, 1)])
     t.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.Digits(individual_digits=single), pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)])
+        [pre_tokenizers.Digits(individual_digits=single), pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)]
+    )
     path = folder(root, name, n + 1, [t.encode(x).ids for x in texts], eos_token_id=n)
     t.save(str(path / "tokenizer.json"), pretty=False)
 
@@ -94,9 +118,19 @@ def llama_merges(root, corpus, texts):
     other pieces share one too, and some ways to join two pieces are no merge."""
     from sentencepiece import sentencepiece_model_pb2 as pb
 
-    model = pb.ModelProto.FromString(train_sentencepiece(
-        corpus, vocab_size=900, byte_fallback=True, normalization_rule_name="identity", add_dummy_prefix=True, split_digits=True,
-        allow_whitespace_only_pieces=True, remove_extra_whitespaces=False, character_coverage=0.98))
+    model = pb.ModelProto.FromString(
+        train_sentencepiece(
+            corpus,
+            vocab_size=900,
+            byte_fallback=True,
+            normalization_rule_name="identity",
+            add_dummy_prefix=True,
+            split_digits=True,
+            allow_whitespace_only_pieces=True,
+            remove_extra_whitespaces=False,
+            character_coverage=0.98,
+        )
+    )
     pieces = [p.piece for p in model.pieces]
     pieces += [p for p in ("▁" * n for n in range(2, 17)) if p not in pieces]
     vocab = {p: i for i, p in enumerate(pieces)}
@@ -109,8 +143,7 @@ def llama_merges(root, corpus, texts):
             left, right = piece[:i], piece[i:]
             if left in vocab and right in vocab and drop.random() < 0.9:
                 merges.append((-score, vocab[left], vocab[right], left, right))
-    t = Tokenizer(models.BPE(
-        vocab=vocab, merges=[m[3:] for m in sorted(merges)], fuse_unk=True, byte_fallback=True))
+    t = Tokenizer(models.BPE(vocab=vocab, merges=[m[3:] for m in sorted(merges)], fuse_unk=True, byte_fallback=True))
     t.pre_tokenizer = pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="always", split=False)
     t.add_special_tokens([AddedToken(s, normalized=False, special=True) for s in ["<unk>", "<s>", "</s>", "<img>"]])
     path = folder(root, "llama_json", len(vocab) + 1, [[1] + t.encode(x).ids for x in texts], eos_token_id=2)
@@ -121,8 +154,12 @@ def qwen_tiktoken(root, corpus, texts):
     vocab, _ = train_byte_level(corpus, "qwen", 420)
     alphabet = byte_characters()
     pieces = [bytes(alphabet[c] for c in p) for p in sorted(vocab, key=vocab.get)]
-    t = tiktoken.Encoding("test", pat_str=QWEN, mergeable_ranks={p: i for i, p in enumerate(pieces)},
-                          special_tokens={s: len(pieces) + i for i, s in enumerate(QWEN_SPECIALS)})
+    t = tiktoken.Encoding(
+        "test",
+        pat_str=QWEN,
+        mergeable_ranks={p: i for i, p in enumerate(pieces)},
+        special_tokens={s: len(pieces) + i for i, s in enumerate(QWEN_SPECIALS)},
+    )
     ids = [t.encode(unicodedata.normalize("NFC", x), allowed_special="all") for x in texts]
     path = folder(root, "qwen_tiktoken", len(pieces) + len(QWEN_SPECIALS), ids, eos_token_id=len(pieces))
     (path / "qwen.tiktoken").write_bytes(b"".join(base64.b64encode(p) + b" %d\n" % i for i, p in enumerate(pieces)))

@@ -9,6 +9,7 @@ Needs sentencepiece, tokenizers, tiktoken. Small vocabularies are trained here o
 texts.bin: the strings. One NAME.sp / NAME.bl per tokenizer: its vocabulary, then the expected ids. Numbers are LEB128, strings
 are a length and bytes; the reader in TokenizerFixture.swift is the other half of this description.
 """
+
 import argparse
 import io
 import random
@@ -56,7 +57,9 @@ SCRIPTS = {
     "arabic": [chr(c) for c in range(0x627, 0x64B)] + list("ًٌٍَُِّْ"),
     "devanagari": [chr(c) for c in range(0x915, 0x93A)] + list("ािीुूेैोौंः्"),
     "thai": [chr(c) for c in range(0xE01, 0xE2F)] + list("ะัาำิีึืุูเแโใไ่้๊๋"),
-    "han": list("的一是不了人我在有他这中大来上个国到说们为子和你地出道也时年得就那要下以生会自着去之过家学对可她里后小么心多天而能好都然没日于起还发成事只作当想看文无开手十用主行方又如前所本见经头面公同三已老从动两长知民样现分将外但身些与高意进把法此实回二理美点月明其种声全工己话儿者向情部正名定女问力机给等几很业最间新什打便位因重被走电四第门相次东政海口使教西再平真听世气信北少关并内加化由却代军产入先山五太水万市眼体别处总才场师书比住员九笑性通目华报立马命张活难神数件安表原车白应路期叫死常提感金何更反合放做系计或司利受光王果亲界及今京务制解各任至清物台象记边共风战干接它许八特觉望直服毛林题建南度统色字请交爱让认算论百吃义科怎元社术结六功指思非流每青管夫连远资队跟带花快条院变联言权往展该领传近留红治决周保达办运武半候七必城父强步完革深区即求品士转量空甚众技轻程告江语英基派满式李息写呢识极令黄德收脸钱党倒未持取设始版双历越史商千片容研像找友孩站广改议形委早房音火际则首单据导影失拿网香似斯专石若兵弟谁校读志飞观争究包组造落视济喜离虽坏兴切讲食谈击类"),
+    "han": list(
+        "的一是不了人我在有他这中大来上个国到说们为子和你地出道也时年得就那要下以生会自着去之过家学对可她里后小么心多天而能好都然没日于起还发成事只作当想看文无开手十用主行方又如前所本见经头面公同三已老从动两长知民样现分将外但身些与高意进把法此实回二理美点月明其种声全工己话儿者向情部正名定女问力机给等几很业最间新什打便位因重被走电四第门相次东政海口使教西再平真听世气信北少关并内加化由却代军产入先山五太水万市眼体别处总才场师书比住员九笑性通目华报立马命张活难神数件安表原车白应路期叫死常提感金何更反合放做系计或司利受光王果亲界及今京务制解各任至清物台象记边共风战干接它许八特觉望直服毛林题建南度统色字请交爱让认算论百吃义科怎元社术结六功指思非流每青管夫连远资队跟带花快条院变联言权往展该领传近留红治决周保达办运武半候七必城父强步完革深区即求品士转量空甚众技轻程告江语英基派满式李息写呢识极令黄德收脸钱党倒未持取设始版双历越史商千片容研像找友孩站广改议形委早房音火际则首单据导影失拿网香似斯专石若兵弟谁校读志飞观争究包组造落视济喜离虽坏兴切讲食谈击类"
+    ),
     "kana": [chr(c) for c in range(0x3041, 0x3094)] + [chr(c) for c in range(0x30A1, 0x30F5)],
     "hangul": [chr(0xAC00 + 37 * i) for i in range(290)],
     "jamo": [chr(c) for c in range(0x1100, 0x1113)] + [chr(c) for c in range(0x1161, 0x1176)] + [chr(c) for c in range(0x11A8, 0x11C3)],
@@ -66,13 +69,67 @@ SCRIPTS = {
     "compat": list("ﬁﬂ①②㍿㌔ⅣⅫ½¼²³™℃ﷺﷲǅǆΩÅK…․‥ſ"),
     "number": list("0123456789") + list("٠١٢٣०१२३၁၂ⅰⅱ⑴〇𝟘𝟙"),
     "symbol": list("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~") + list("«»„“”‘’–—•€£¥§©®°±×÷∑√∞≠"),
-    "odd": ["\u0000", "\u0001", "\u007f", "\u00ad", "\u200b", "\u200e", "\u2060", "\ufeff", "\ufffd", "\ufffe", "\ue000", "\U000f0000",
-            "\U0010ffff", "\u2581", "\u0120", "\u010a", "\u2028", "\u2029", "\u0085", "\u00a0", "\u1680", "\u202f", "\u3000", "\u180e"],
+    "odd": [
+        "\u0000",
+        "\u0001",
+        "\u007f",
+        "\u00ad",
+        "\u200b",
+        "\u200e",
+        "\u2060",
+        "\ufeff",
+        "\ufffd",
+        "\ufffe",
+        "\ue000",
+        "\U000f0000",
+        "\U0010ffff",
+        "\u2581",
+        "\u0120",
+        "\u010a",
+        "\u2028",
+        "\u2029",
+        "\u0085",
+        "\u00a0",
+        "\u1680",
+        "\u202f",
+        "\u3000",
+        "\u180e",
+    ],
     "astral": [chr(c) for c in range(0x1D400, 0x1D420)] + [chr(c) for c in range(0x20000, 0x20020)] + [chr(c) for c in range(0x10400, 0x10420)],
 }
 BLANKS = [" ", "  ", "   ", "\t", "\n", "\r\n", "\n\n", " \n", "\n ", "      ", "\r", "\x0b", "\u00a0", "\u3000", "\u2003", " \t \n  "]
-MARKS = ["<s>", "</s>", "<unk>", "<image>", "<region_fea>", "<img>", "</img>", "<|endoftext|>", "<|im_start|>", "<pad>", "<0x0A>", "<sep>", "<mask>",
-         "<|im_start|", "<imag", "<<s>>", "▁", "▁▁", "USER:", "ASSISTANT:", "'s", "'LL", "'re", "'VE", "'ſ", "don't", "I'M", "1234567", "3.14", "[1,2]"]
+MARKS = [
+    "<s>",
+    "</s>",
+    "<unk>",
+    "<image>",
+    "<region_fea>",
+    "<img>",
+    "</img>",
+    "<|endoftext|>",
+    "<|im_start|>",
+    "<pad>",
+    "<0x0A>",
+    "<sep>",
+    "<mask>",
+    "<|im_start|",
+    "<imag",
+    "<<s>>",
+    "▁",
+    "▁▁",
+    "USER:",
+    "ASSISTANT:",
+    "'s",
+    "'LL",
+    "'re",
+    "'VE",
+    "'ſ",
+    "don't",
+    "I'M",
+    "1234567",
+    "3.14",
+    "[1,2]",
+]
 
 
 def word(rng, script, n):
@@ -90,7 +147,10 @@ def lexicon(rng):
         for _ in range(count):
             w = "".join(rng.choice(syllables) for _ in range(rng.randint(1, 3)))
             words.append(w.capitalize() if rng.random() < 0.15 else w)
-    words += "the of and to in a is that it was for on are as with his they at be this from have or by one had not but what all were when we there can an your which their said if do will each about how up out them then she many some so these would other into has more her two like him see time could no make than first been its who now people my made over did down only way find use may water long little very after words called just where most know get through back much before go good new write our used me man too any day same right look think also around another came come work three word must because does part even place well such here take why things help put years different away again off went old number great tell men say small every found still between name should Mr home big give air line set own under read last never us left end along while might next sound below saw something thought both few those always looked show large often together asked house don't world going want school important until form food keep children feet land side without boy once animals life enough took sometimes four head above kind began almost live page got earth need far hand high year mother light parts country father let night following picture being study second eyes soon times story boys since white days ever paper hard near sentence better best across during today others however sure means knew it's try told young miles sun ways thing whole hear example heard several change answer room sea against top turned learn point city play toward five using himself usually".split() * 3
+    words += (
+        "the of and to in a is that it was for on are as with his they at be this from have or by one had not but what all were when we there can an your which their said if do will each about how up out them then she many some so these would other into has more her two like him see time could no make than first been its who now people my made over did down only way find use may water long little very after words called just where most know get through back much before go good new write our used me man too any day same right look think also around another came come work three word must because does part even place well such here take why things help put years different away again off went old number great tell men say small every found still between name should Mr home big give air line set own under read last never us left end along while might next sound below saw something thought both few those always looked show large often together asked house don't world going want school important until form food keep children feet land side without boy once animals life enough took sometimes four head above kind began almost live page got earth need far hand high year mother light parts country father let night following picture being study second eyes soon times story boys since white days ever paper hard near sentence better best across during today others however sure means knew it's try told young miles sun ways thing whole hear example heard several change answer room sea against top turned learn point city play toward five using himself usually".split()
+        * 3
+    )
     return words
 
 
@@ -153,12 +213,27 @@ def sentencepiece_models(corpus):
     from sentencepiece import sentencepiece_model_pb2 as pb
 
     llama = train_sentencepiece(
-        corpus, vocab_size=1300, byte_fallback=True, normalization_rule_name="identity", add_dummy_prefix=True,
-        split_digits=True, allow_whitespace_only_pieces=True, remove_extra_whitespaces=False, character_coverage=0.995)
+        corpus,
+        vocab_size=1300,
+        byte_fallback=True,
+        normalization_rule_name="identity",
+        add_dummy_prefix=True,
+        split_digits=True,
+        allow_whitespace_only_pieces=True,
+        remove_extra_whitespaces=False,
+        character_coverage=0.995,
+    )
     nfkc = train_sentencepiece(corpus, vocab_size=1500, normalization_rule_name="nmt_nfkc", byte_fallback=True, character_coverage=0.995)
     defined = train_sentencepiece(
-        corpus, vocab_size=1600, normalization_rule_name="identity", remove_extra_whitespaces=False, split_by_whitespace=False,
-        user_defined_symbols=["<sep>", "<mask>", "▁▁", "▁▁▁", "'s", "th", "<mask", "的一", "e▁"], control_symbols=["<pad>"], character_coverage=0.99)
+        corpus,
+        vocab_size=1600,
+        normalization_rule_name="identity",
+        remove_extra_whitespaces=False,
+        split_by_whitespace=False,
+        user_defined_symbols=["<sep>", "<mask>", "▁▁", "▁▁▁", "'s", "th", "<mask", "的一", "e▁"],
+        control_symbols=["<pad>"],
+        character_coverage=0.99,
+    )
     suffix = pb.ModelProto.FromString(defined)
     rng = random.Random(5)
     for p in suffix.pieces:
@@ -172,7 +247,16 @@ def sentencepiece_models(corpus):
         if p.type == pb.ModelProto.SentencePiece.NORMAL and rng.random() < 0.1:
             p.type = pb.ModelProto.SentencePiece.UNUSED
     n = len(plain.pieces)
-    added = [("<s>", 1, 1), ("</s>", 2, 1), ("<unk>", 0, 1), ("<image>", n, 1), ("<region_fea>", n + 1, 7), ("<pad>", n + 2, 1), ("<img>", n + 3, 0), ("</img>", n + 4, 2)]
+    added = [
+        ("<s>", 1, 1),
+        ("</s>", 2, 1),
+        ("<unk>", 0, 1),
+        ("<image>", n, 1),
+        ("<region_fea>", n + 1, 7),
+        ("<pad>", n + 2, 1),
+        ("<img>", n + 3, 0),
+        ("</img>", n + 4, 2),
+    ]
     return {
         "llama": (llama, added),
         "nfkc": (nfkc, []),
@@ -262,8 +346,12 @@ def fast_byte_level(pattern, compose, prefix_space, vocab, merges, whole_words, 
     if pattern == "gpt2":
         t.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=prefix_space, use_regex=True)
     else:
-        t.pre_tokenizer = pre_tokenizers.Sequence([
-            pre_tokenizers.Split(Regex(PATTERNS[pattern][1]), behavior="isolated"), pre_tokenizers.ByteLevel(add_prefix_space=prefix_space, use_regex=False)])
+        t.pre_tokenizer = pre_tokenizers.Sequence(
+            [
+                pre_tokenizers.Split(Regex(PATTERNS[pattern][1]), behavior="isolated"),
+                pre_tokenizers.ByteLevel(add_prefix_space=prefix_space, use_regex=False),
+            ]
+        )
     t.decoder = decoders.ByteLevel()
     for text, i, flags in added:
         token = AddedToken(text, lstrip=bool(flags & 2), rstrip=bool(flags & 4), normalized=False, special=bool(flags & 1))
@@ -274,11 +362,16 @@ def fast_byte_level(pattern, compose, prefix_space, vocab, merges, whole_words, 
 
 def train_byte_level(corpus, pattern, size, specials=()):
     import json
+
     from tokenizers import pre_tokenizers, trainers
 
     t = fast_byte_level(pattern, pattern == "qwen", False, {}, [], False, [])
-    t.train_from_iterator(corpus, trainers.BpeTrainer(
-        vocab_size=size, initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()), special_tokens=list(specials), show_progress=False))
+    t.train_from_iterator(
+        corpus,
+        trainers.BpeTrainer(
+            vocab_size=size, initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()), special_tokens=list(specials), show_progress=False
+        ),
+    )
     model = json.loads(t.to_str())["model"]
     return model["vocab"], [tuple(m) if isinstance(m, list) else tuple(m.split(" ")) for m in model["merges"]]
 
@@ -317,7 +410,9 @@ def hugging_face_fixture(path, corpus, texts, rng, pattern, size, compose=False,
     plain = fast_byte_level(pattern, compose, prefix_space, vocab, merges, whole_words, [])
     full = fast_byte_level(pattern, compose, prefix_space, vocab, merges, whole_words, added)
     sets = [(0, False, [plain.encode(t).ids for t in texts]), (0, True, [full.encode(t).ids for t in texts])]
-    decodings = [(ids, full.decode(ids, skip_special_tokens=True)) for ids in random_ids(rng, len(texts) // 4, len(pieces) + len(added) - len(specials))]
+    decodings = [
+        (ids, full.decode(ids, skip_special_tokens=True)) for ids in random_ids(rng, len(texts) // 4, len(pieces) + len(added) - len(specials))
+    ]
     write_byte_level(path, pattern, compose, prefix_space, whole_words, pieces, merges, added, sets, decodings)
 
 
@@ -391,10 +486,22 @@ def main():
     w.save(a.output / "texts.bin")
     for name, (model, added) in sentencepiece_models(corpus).items():
         write_sentencepiece(a.output / f"{name}.sp", model, added, texts, rng)
-    hugging_face_fixture(a.output / "opt.bl", corpus, texts, rng, "gpt2", 800, specials=["<s>", "<pad>", "</s>", "<unk>"],
-                         added=[("<img>", 0), ("</img>", 0), ("<image>", 7)])
-    hugging_face_fixture(a.output / "prefixspace.bl", corpus, texts[: len(texts)], rng, "gpt2", 500, prefix_space=True, specials=["<s>"], added=[("<mask>", 3)])
-    hugging_face_fixture(a.output / "qwen2.bl", corpus, texts, rng, "qwen", 900, compose=True, added=[("<|endoftext|>", 1), ("<|im_start|>", 1), ("<img>", 0)])
+    hugging_face_fixture(
+        a.output / "opt.bl",
+        corpus,
+        texts,
+        rng,
+        "gpt2",
+        800,
+        specials=["<s>", "<pad>", "</s>", "<unk>"],
+        added=[("<img>", 0), ("</img>", 0), ("<image>", 7)],
+    )
+    hugging_face_fixture(
+        a.output / "prefixspace.bl", corpus, texts[: len(texts)], rng, "gpt2", 500, prefix_space=True, specials=["<s>"], added=[("<mask>", 3)]
+    )
+    hugging_face_fixture(
+        a.output / "qwen2.bl", corpus, texts, rng, "qwen", 900, compose=True, added=[("<|endoftext|>", 1), ("<|im_start|>", 1), ("<img>", 0)]
+    )
     hugging_face_fixture(a.output / "llama3.bl", corpus, texts, rng, "llama3", 900, whole_words=True, added=[("<|endoftext|>", 1), ("<image>", 1)])
     tiktoken_fixture(a.output / "qwen.bl", corpus, texts, rng, 900, False)
     tiktoken_fixture(a.output / "shuffled.bl", corpus, texts, rng, 700, True)

@@ -6,22 +6,21 @@
 The folders are like those of make_checkpoints.py, and compare.py takes them. `--small` makes what Tests/ConversionTests/Fixtures/checkpoints
 holds. Needs transformers; cases with albumentations' preprocessing need opencv-python-headless too.
 """
-import json
+
 import os
 import shutil
 import sys
 
-import torch
-from safetensors.torch import save_file
-
 import images
 import monkey
+import torch
 import vary
 import vocabulary
 from make_checkpoints import SMALL, write_json
 from make_monkey_checkpoints import Tokens, greedy, half_numbers, random_weights, save
-from monkey import shapes as monkey_shapes
 from make_tokenizer_fixtures import fast_byte_level, train_byte_level
+from monkey import shapes as monkey_shapes
+from safetensors.torch import save_file
 
 PROMPT = "<|im_start|>user\n<image>\nOCR with format: <|im_end|><|im_start|>assistant\n"
 HIDDEN = 32 if SMALL else 96
@@ -50,17 +49,35 @@ class Folder:
             logits, ids, gap = greedy(decoder, sequence)
         with open(os.path.join(self.path, "prompt.txt"), "w") as f:
             f.write(prompt)
-        save_file({"ids": torch.tensor(before + [-200] + after, dtype=torch.int32), "embeddings": block.contiguous(), "logits": logits.contiguous(),
-                   "greedy": torch.tensor(ids, dtype=torch.int32), "gap": torch.tensor([gap])}, os.path.join(self.path, "reference.safetensors"))
+        save_file(
+            {
+                "ids": torch.tensor(before + [-200] + after, dtype=torch.int32),
+                "embeddings": block.contiguous(),
+                "logits": logits.contiguous(),
+                "greedy": torch.tensor(ids, dtype=torch.int32),
+                "gap": torch.tensor([gap]),
+            },
+            os.path.join(self.path, "reference.safetensors"),
+        )
         total = sum(os.path.getsize(os.path.join(r, f)) for r, _, files in os.walk(self.path) for f in files)
         print(f"{self.path}: {len(sequence)} positions, {len(block)} of the image, gap {gap:.4f}, {total // 1024} KiB", flush=True)
 
 
 def qwen2(seed, vocab, dtype):
     from transformers import Qwen2Config, Qwen2ForCausalLM
+
     config = Qwen2Config(
-        vocab_size=vocab, hidden_size=HIDDEN, intermediate_size=HIDDEN * 2, num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=2,
-        max_position_embeddings=512, rms_norm_eps=1e-6, tie_word_embeddings=True, rope_parameters={"rope_type": "default", "rope_theta": 1e6})
+        vocab_size=vocab,
+        hidden_size=HIDDEN,
+        intermediate_size=HIDDEN * 2,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=2,
+        max_position_embeddings=512,
+        rms_norm_eps=1e-6,
+        tie_word_embeddings=True,
+        rope_parameters={"rope_type": "default", "rope_theta": 1e6},
+    )
     return vary.randomise(Qwen2ForCausalLM(config), seed, dtype)
 
 
@@ -74,21 +91,46 @@ def got(root, name, seed, layout, kind, dtype, size=(90, 64)):
     projector = {"weight": half_numbers((HIDDEN, HIDDEN), generator, 0.2, dtype=dtype), "bias": half_numbers((HIDDEN,), generator, 0.1, dtype=dtype)}
     text = {k: v for k, v in model.state_dict().items() if k != "lm_head.weight"}
     head = model.get_input_embeddings().weight.data
-    size = {"vocab_size": vocab, "hidden_size": HIDDEN, "intermediate_size": HIDDEN * 2, "num_hidden_layers": 2, "num_attention_heads": 2,
-            "num_key_value_heads": 2, "max_position_embeddings": 512, "rms_norm_eps": 1e-6}
+    size = {
+        "vocab_size": vocab,
+        "hidden_size": HIDDEN,
+        "intermediate_size": HIDDEN * 2,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 2,
+        "max_position_embeddings": 512,
+        "rms_norm_eps": 1e-6,
+    }
     start = tokens.special["<img>"]
     end = tokens.special["<|endoftext|>"]
     if layout == "original":
         w = net.tensors(layout, "model.vision_tower_high.") | {f"model.mm_projector_vary.{k}": v for k, v in projector.items()} | text
         w["lm_head.weight"] = head
-        config = size | {"architectures": ["GOTQwenForCausalLM"], "model_type": "GOT", "rope_theta": 1e6, "tie_word_embeddings": True,
-                         "use_sliding_window": False, "eos_token_id": end, "bos_token_id": end, "image_token_len": 256,
-                         "im_start_token": start, "im_end_token": start + 1, "im_patch_token": start + 2}
+        config = size | {
+            "architectures": ["GOTQwenForCausalLM"],
+            "model_type": "GOT",
+            "rope_theta": 1e6,
+            "tie_word_embeddings": True,
+            "use_sliding_window": False,
+            "eos_token_id": end,
+            "bos_token_id": end,
+            "image_token_len": 256,
+            "im_start_token": start,
+            "im_end_token": start + 1,
+            "im_patch_token": start + 2,
+        }
     elif layout == "mlx":
         w = net.tensors(layout, "vision_tower.") | {f"multi_modal_projector.{k}": v for k, v in projector.items()}
         w |= {"language_model." + k: v for k, v in text.items()}
-        config = size | {"model_type": "got", "rope_theta": 1e6, "tie_word_embeddings": True, "eos_token_id": end,
-                         "im_start_token": start, "im_end_token": start + 1, "im_patch_token": start + 2}
+        config = size | {
+            "model_type": "got",
+            "rope_theta": 1e6,
+            "tie_word_embeddings": True,
+            "eos_token_id": end,
+            "im_start_token": start,
+            "im_end_token": start + 1,
+            "im_patch_token": start + 2,
+        }
     else:
         prefix = "model." if layout == "transformers5" else ""
         w = net.tensors("transformers", prefix + "vision_tower.", prefix + "multi_modal_projector.")
@@ -98,10 +140,23 @@ def got(root, name, seed, layout, kind, dtype, size=(90, 64)):
         else:
             w |= {"language_model." + k: v for k, v in text.items()} | {"language_model.lm_head.weight": head}
         rope = {"rope_parameters": {"rope_type": "default", "rope_theta": 1e6}} if layout == "transformers5" else {"rope_theta": 1e6}
-        config = {"architectures": ["GotOcr2ForConditionalGeneration"], "model_type": "got_ocr2", "image_token_index": start + 2,
-                  "image_seq_length": 576, "eos_token_id": end, "text_config": size | rope | {"model_type": "qwen2", "tie_word_embeddings": True},
-                  "vision_config": net.config | {"model_type": "got_ocr2_vision", "hidden_act": "gelu", "layer_norm_eps": 1e-6,
-                                                 "qkv_bias": True, "use_abs_pos": True, "use_rel_pos": True}}
+        config = {
+            "architectures": ["GotOcr2ForConditionalGeneration"],
+            "model_type": "got_ocr2",
+            "image_token_index": start + 2,
+            "image_seq_length": 576,
+            "eos_token_id": end,
+            "text_config": size | rope | {"model_type": "qwen2", "tie_word_embeddings": True},
+            "vision_config": net.config
+            | {
+                "model_type": "got_ocr2_vision",
+                "hidden_act": "gelu",
+                "layer_norm_eps": 1e-6,
+                "qkv_bias": True,
+                "use_abs_pos": True,
+                "use_rel_pos": True,
+            },
+        }
     write_json(f.checkpoint, "config.json", config)
     write_json(f.checkpoint, "generation_config.json", {"eos_token_id": end, "max_new_tokens": 2048})
     save(f.checkpoint, w, kind, dtype)
@@ -114,31 +169,80 @@ def got(root, name, seed, layout, kind, dtype, size=(90, 64)):
 def tiny(root, name, seed, kind, dtype, size=(70, 100)):
     """Vary-tiny: OPT, GPT-2's tokenizer files."""
     from transformers import OPTConfig, OPTForCausalLM
+
     f = Folder(root, name, seed, size)
     specials = ["<s>", "<pad>", "</s>", "<unk>"]
     vocab, merges = train_byte_level(vocabulary.TEXT.split("\n") * 4, "gpt2", 300, specials)
     n = len(vocab)
-    t = fast_byte_level("gpt2", False, False, vocab, merges, False, [("<pad>", 1, 1), ("</s>", 2, 1), ("<imgpad>", n, 7), ("<img>", n + 1, 7), ("</img>", n + 2, 7)])
+    t = fast_byte_level(
+        "gpt2", False, False, vocab, merges, False, [("<pad>", 1, 1), ("</s>", 2, 1), ("<imgpad>", n, 7), ("<img>", n + 1, 7), ("</img>", n + 2, 7)]
+    )
     write_json(f.checkpoint, "vocab.json", vocab)
     with open(os.path.join(f.checkpoint, "merges.txt"), "w") as file:
         file.write("#version: 0.2\n" + "".join(f"{a} {b}\n" for a, b in merges))
     write_json(f.checkpoint, "added_tokens.json", {"<imgpad>": n, "<img>": n + 1, "</img>": n + 2})
-    write_json(f.checkpoint, "tokenizer_config.json", {
-        "tokenizer_class": "GPT2Tokenizer", "add_bos_token": True, "bos_token": "</s>", "eos_token": "</s>", "unk_token": "</s>", "pad_token": "<pad>"})
-    model = vary.randomise(OPTForCausalLM(OPTConfig(
-        vocab_size=n + 3, hidden_size=HIDDEN, word_embed_proj_dim=HIDDEN, ffn_dim=HIDDEN * 2, num_hidden_layers=2, num_attention_heads=2,
-        max_position_embeddings=256)), seed, dtype)
+    write_json(
+        f.checkpoint,
+        "tokenizer_config.json",
+        {
+            "tokenizer_class": "GPT2Tokenizer",
+            "add_bos_token": True,
+            "bos_token": "</s>",
+            "eos_token": "</s>",
+            "unk_token": "</s>",
+            "pad_token": "<pad>",
+        },
+    )
+    model = vary.randomise(
+        OPTForCausalLM(
+            OPTConfig(
+                vocab_size=n + 3,
+                hidden_size=HIDDEN,
+                word_embed_proj_dim=HIDDEN,
+                ffn_dim=HIDDEN * 2,
+                num_hidden_layers=2,
+                num_attention_heads=2,
+                max_position_embeddings=256,
+            )
+        ),
+        seed,
+        dtype,
+    )
     net = network(seed, 40, dtype)
     generator = torch.Generator().manual_seed(seed)
     w = net.tensors("original", "model.vision_tower_2.") | dict(model.state_dict())
-    w |= {"model.mm_projector.weight": half_numbers((HIDDEN, 40), generator, 0.2, dtype=dtype), "model.mm_projector.bias": half_numbers((HIDDEN,), generator, 0.1, dtype=dtype)}
+    w |= {
+        "model.mm_projector.weight": half_numbers((HIDDEN, 40), generator, 0.2, dtype=dtype),
+        "model.mm_projector.bias": half_numbers((HIDDEN,), generator, 0.1, dtype=dtype),
+    }
     if kind != "bin":
         del w["lm_head.weight"]
-    write_json(f.checkpoint, "config.json", {
-        "architectures": ["varyOPTForCausalLM"], "model_type": "vary", "vocab_size": n + 3, "hidden_size": HIDDEN, "word_embed_proj_dim": HIDDEN,
-        "ffn_dim": HIDDEN * 2, "num_hidden_layers": 2, "num_attention_heads": 2, "max_position_embeddings": 256, "do_layer_norm_before": True,
-        "activation_function": "relu", "bos_token_id": 2, "eos_token_id": 2, "pad_token_id": 1, "image_token_len": 256, "im_patch_token": n,
-        "im_start_token": n + 1, "im_end_token": n + 2, "use_im_start_end": True, "vision_tower": "/data/vit-large-patch14"})
+    write_json(
+        f.checkpoint,
+        "config.json",
+        {
+            "architectures": ["varyOPTForCausalLM"],
+            "model_type": "vary",
+            "vocab_size": n + 3,
+            "hidden_size": HIDDEN,
+            "word_embed_proj_dim": HIDDEN,
+            "ffn_dim": HIDDEN * 2,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 2,
+            "max_position_embeddings": 256,
+            "do_layer_norm_before": True,
+            "activation_function": "relu",
+            "bos_token_id": 2,
+            "eos_token_id": 2,
+            "pad_token_id": 1,
+            "image_token_len": 256,
+            "im_patch_token": n,
+            "im_start_token": n + 1,
+            "im_end_token": n + 2,
+            "use_im_start_end": True,
+            "vision_tower": "/data/vit-large-patch14",
+        },
+    )
     save(f.checkpoint, w, kind, dtype)
     with torch.no_grad():
         block = vary.linear(net(vary.squash(f.image, net.config["image_size"])), w, "model.mm_projector")
@@ -151,28 +255,65 @@ def tiny(root, name, seed, kind, dtype, size=(70, 100)):
 def two_towers(root, name, seed, kind, dtype, albumentations=False, infix="vision_model.", size=(50, 80)):
     """Vary-toy and Vary-base: CLIP beside the network, Qwen v1."""
     from transformers import CLIPVisionConfig, CLIPVisionModel
+
     f = Folder(root, name, seed, size)
     tokens = Tokens(f.checkpoint, 272)
     start, end = tokens.special["<img>"], tokens.special["<|endoftext|>"]
     net = network(seed, 40, dtype)
     grid, patch = net.config["image_size"] // 64, 4 if SMALL else 14
-    clip = vary.randomise(CLIPVisionModel(CLIPVisionConfig(
-        hidden_size=64, intermediate_size=32 if SMALL else 96, num_hidden_layers=2 if SMALL else 3, num_attention_heads=1,
-        image_size=grid * patch, patch_size=patch, hidden_act="quick_gelu")), seed, dtype)
-    config = {"architectures": ["MMGPTQwenForCausalLM"], "model_type": "mmgpt", "vocab_size": len(tokens.special) + 272, "hidden_size": HIDDEN,
-              "num_hidden_layers": 2, "num_attention_heads": 2, "kv_channels": HIDDEN // 2, "intermediate_size": HIDDEN * 4,
-              "layer_norm_epsilon": 1e-6, "max_position_embeddings": 512, "seq_length": 16, "rotary_emb_base": 10000, "rotary_pct": 1.0,
-              "use_dynamic_ntk": True, "use_logn_attn": True, "no_bias": True, "scale_attn_weights": True, "tie_word_embeddings": False,
-              "vision_select_layer": -2, "im_patch_token": start + 2, "im_start_token": start, "im_end_token": start + 1,
-              "vision_tower": "/cache/vit-large-patch14/", "freeze_vision_tower": False}
+    clip = vary.randomise(
+        CLIPVisionModel(
+            CLIPVisionConfig(
+                hidden_size=64,
+                intermediate_size=32 if SMALL else 96,
+                num_hidden_layers=2 if SMALL else 3,
+                num_attention_heads=1,
+                image_size=grid * patch,
+                patch_size=patch,
+                hidden_act="quick_gelu",
+            )
+        ),
+        seed,
+        dtype,
+    )
+    config = {
+        "architectures": ["MMGPTQwenForCausalLM"],
+        "model_type": "mmgpt",
+        "vocab_size": len(tokens.special) + 272,
+        "hidden_size": HIDDEN,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "kv_channels": HIDDEN // 2,
+        "intermediate_size": HIDDEN * 4,
+        "layer_norm_epsilon": 1e-6,
+        "max_position_embeddings": 512,
+        "seq_length": 16,
+        "rotary_emb_base": 10000,
+        "rotary_pct": 1.0,
+        "use_dynamic_ntk": True,
+        "use_logn_attn": True,
+        "no_bias": True,
+        "scale_attn_weights": True,
+        "tie_word_embeddings": False,
+        "vision_select_layer": -2,
+        "im_patch_token": start + 2,
+        "im_start_token": start,
+        "im_end_token": start + 1,
+        "vision_tower": "/cache/vit-large-patch14/",
+        "freeze_vision_tower": False,
+    }
     if albumentations:
         config["fovea"] = {"vary": "base"}
         config["fovea.vary"] = "base"
     fake = config | {"visual": {"width": 0, "output_dim": 0, "mlp_ratio": 0, "layers": 0, "lora_repeat_num": 0, "patch_size": 1}}
     shape = {n: s for n, s in monkey_shapes(fake).items() if "visual" not in n}
     half = HIDDEN // 2
-    shape |= {"transformer.mm_projector.weight": (half, 64), "transformer.mm_projector.bias": (half,),
-              "transformer.mm_projector_vary.weight": (half, 40), "transformer.mm_projector_vary.bias": (half,)}
+    shape |= {
+        "transformer.mm_projector.weight": (half, 64),
+        "transformer.mm_projector.bias": (half,),
+        "transformer.mm_projector_vary.weight": (half, 40),
+        "transformer.mm_projector_vary.bias": (half,),
+    }
     w = random_weights(shape, seed, dtype)
     bare = {k.removeprefix("vision_model."): v for k, v in clip.state_dict().items()}
     w |= net.tensors("original", "transformer.vision_tower_high.") | {f"transformer.vision_tower.{infix}{k}": v for k, v in bare.items()}

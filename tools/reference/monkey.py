@@ -3,14 +3,13 @@
 
 Functions over a dictionary of tensors with the published names; plain loops, no cache, single precision.
 """
+
 import math
 
-import numpy as np
+import images
 import torch
 import torch.nn.functional as F
 from PIL import Image
-
-import images
 
 
 def shapes(config):
@@ -19,16 +18,27 @@ def shapes(config):
     s = {"transformer.wte.weight": (config["vocab_size"], h), "lm_head.weight": (config["vocab_size"], h), "transformer.ln_f.weight": (h,)}
     for i in range(config["num_hidden_layers"]):
         p = f"transformer.h.{i}."
-        s |= {p + "ln_1.weight": (h,), p + "ln_2.weight": (h,), p + "attn.c_attn.weight": (3 * n, h), p + "attn.c_attn.bias": (3 * n,),
-              p + "attn.c_proj.weight": (h, n), p + "mlp.w1.weight": (f, h), p + "mlp.w2.weight": (f, h), p + "mlp.c_proj.weight": (h, f)}
+        s |= {
+            p + "ln_1.weight": (h,),
+            p + "ln_2.weight": (h,),
+            p + "attn.c_attn.weight": (3 * n, h),
+            p + "attn.c_attn.bias": (3 * n,),
+            p + "attn.c_proj.weight": (h, n),
+            p + "mlp.w1.weight": (f, h),
+            p + "mlp.w2.weight": (f, h),
+            p + "mlp.c_proj.weight": (h, f),
+        }
     return s | visual_shapes(config["visual"])
 
 
 def visual_shapes(v):
     w, d, m = v["width"], v["output_dim"], int(v["width"] * v["mlp_ratio"])
     p = "transformer.visual."
-    s = {p + "conv1.weight": (w, 3, v["patch_size"], v["patch_size"]), p + "positional_embedding": (v.get("position_rows", 256), w),
-         p + "proj": (d, d)}
+    s = {
+        p + "conv1.weight": (w, 3, v["patch_size"], v["patch_size"]),
+        p + "positional_embedding": (v.get("position_rows", 256), w),
+        p + "proj": (d, d),
+    }
     norms = {"ln_pre": w, "ln_post": d, "attn_pool.ln_q": d, "attn_pool.ln_kv": d}
     for i in range(v["layers"]):
         b = f"transformer.resblocks.{i}."
@@ -42,9 +52,14 @@ def visual_shapes(v):
     for name, size in norms.items():
         s |= {f"{p}{name}.weight": (size,), f"{p}{name}.bias": (size,)}
     q = v.get("n_queries", 256)
-    s |= {p + "attn_pool.pos_embed": (q, d), p + "attn_pool.query": (q, d), p + "attn_pool.attn.in_proj_weight": (3 * d, d),
-          p + "attn_pool.attn.in_proj_bias": (3 * d,), p + "attn_pool.attn.out_proj.weight": (d, d),
-          p + "attn_pool.attn.out_proj.bias": (d,)}
+    s |= {
+        p + "attn_pool.pos_embed": (q, d),
+        p + "attn_pool.query": (q, d),
+        p + "attn_pool.attn.in_proj_weight": (3 * d, d),
+        p + "attn_pool.attn.in_proj_bias": (3 * d,),
+        p + "attn_pool.attn.out_proj.weight": (d, d),
+        p + "attn_pool.attn.out_proj.bias": (d,),
+    }
     if w != d:
         s[p + "attn_pool.kv_proj.weight"] = (d, w)
     return s
@@ -172,8 +187,10 @@ class QwenV1:
         frequencies = 1.0 / self.base(prompt) ** (torch.arange(0, d, 2).float() / d)
         angles = torch.outer(torch.arange(n).float(), frequencies)
         cos, sin = torch.cat([angles, angles], -1).cos(), torch.cat([angles, angles], -1).sin()
-        growth = torch.tensor([math.log(p + 1, c["seq_length"]) if c.get("use_logn_attn", True) and p + 1 > c["seq_length"] else 1.0
-                               for p in range(n)], dtype=torch.float32)
+        growth = torch.tensor(
+            [math.log(p + 1, c["seq_length"]) if c.get("use_logn_attn", True) and p + 1 > c["seq_length"] else 1.0 for p in range(n)],
+            dtype=torch.float32,
+        )
         mask = torch.full((n, n), -torch.inf).triu(1)
 
         def turn(t):

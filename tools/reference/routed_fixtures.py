@@ -5,6 +5,7 @@ Swift source of Tests/RuntimeTests/RoutedFixtures.swift.
 
 usage: python tools/reference/routed_fixtures.py > Tests/RuntimeTests/RoutedFixtures.swift     (needs torch, transformers)
 """
+
 import numpy
 import torch
 import transformers
@@ -26,7 +27,11 @@ def numbers(seed, *shape):
 def literal(values):
     lines, line = [], ""
     for v in values.detach().float().flatten().numpy():
-        n = numpy.format_float_positional(v, unique=True, trim="0") if abs(v) >= 1e-4 or v == 0 else numpy.format_float_scientific(v, unique=True, trim="0")
+        n = (
+            numpy.format_float_positional(v, unique=True, trim="0")
+            if abs(v) >= 1e-4 or v == 0
+            else numpy.format_float_scientific(v, unique=True, trim="0")
+        )
         if len(line) + len(n) > 128:
             lines.append(line.rstrip())
             line = ""
@@ -34,8 +39,15 @@ def literal(values):
     return "[\n" + "\n".join("        " + text for text in lines + [line.rstrip()]) + "\n      ]"
 
 
-SEEDS = {"gate.weight": 1, "experts.gate_up_proj": 2, "experts.down_proj": 3, "gate_proj.weight": 4, "up_proj.weight": 5, "down_proj.weight": 6,
-         "shared_expert_gate.weight": 7}
+SEEDS = {
+    "gate.weight": 1,
+    "experts.gate_up_proj": 2,
+    "experts.down_proj": 3,
+    "gate_proj.weight": 4,
+    "up_proj.weight": 5,
+    "down_proj.weight": 6,
+    "shared_expert_gate.weight": 7,
+}
 
 
 def run(block):
@@ -50,18 +62,55 @@ def run(block):
 
 
 SIZES = dict(hidden_size=HIDDEN, hidden_act="silu", experts_implementation="eager")
-DEEPSEEK = dict(SIZES, intermediate_size=64, moe_intermediate_size=INTERMEDIATE, n_routed_experts=EXPERTS, num_experts=EXPERTS, n_shared_experts=2,
-                n_group=1, topk_group=1, num_experts_per_tok=3)
+DEEPSEEK = dict(
+    SIZES,
+    intermediate_size=64,
+    moe_intermediate_size=INTERMEDIATE,
+    n_routed_experts=EXPERTS,
+    num_experts=EXPERTS,
+    n_shared_experts=2,
+    n_group=1,
+    topk_group=1,
+    num_experts_per_tok=3,
+)
 CASES = [
-    ("Mixtral", MixtralSparseMoeBlock(MixtralConfig(**SIZES, intermediate_size=INTERMEDIATE, num_local_experts=EXPERTS, num_experts_per_tok=2)),
-     ".softmax, expertsPerToken: 2, renormalises: true", 0, "false"),
-    ("Qwen2-MoE", Qwen2MoeSparseMoeBlock(Qwen2MoeConfig(**SIZES, moe_intermediate_size=INTERMEDIATE, shared_expert_intermediate_size=24, num_experts=EXPERTS,
-                                                       num_experts_per_tok=4, norm_topk_prob=False)),
-     ".softmax, expertsPerToken: 4, renormalises: false", 24, "true"),
-    ("DeepSeek-V2", DeepseekV2Moe(DeepseekV2Config(**DEEPSEEK, topk_method="greedy", norm_topk_prob=False, routed_scaling_factor=1.5)),
-     ".softmax, expertsPerToken: 3, renormalises: false, scale: 1.5", 32, "false"),
-    ("DeepSeek-V3", DeepseekV3MoE(DeepseekV3Config(**DEEPSEEK, norm_topk_prob=True, routed_scaling_factor=2.5)),
-     ".sigmoid, expertsPerToken: 3, renormalises: true, scale: 2.5", 32, "false"),
+    (
+        "Mixtral",
+        MixtralSparseMoeBlock(MixtralConfig(**SIZES, intermediate_size=INTERMEDIATE, num_local_experts=EXPERTS, num_experts_per_tok=2)),
+        ".softmax, expertsPerToken: 2, renormalises: true",
+        0,
+        "false",
+    ),
+    (
+        "Qwen2-MoE",
+        Qwen2MoeSparseMoeBlock(
+            Qwen2MoeConfig(
+                **SIZES,
+                moe_intermediate_size=INTERMEDIATE,
+                shared_expert_intermediate_size=24,
+                num_experts=EXPERTS,
+                num_experts_per_tok=4,
+                norm_topk_prob=False,
+            )
+        ),
+        ".softmax, expertsPerToken: 4, renormalises: false",
+        24,
+        "true",
+    ),
+    (
+        "DeepSeek-V2",
+        DeepseekV2Moe(DeepseekV2Config(**DEEPSEEK, topk_method="greedy", norm_topk_prob=False, routed_scaling_factor=1.5)),
+        ".softmax, expertsPerToken: 3, renormalises: false, scale: 1.5",
+        32,
+        "false",
+    ),
+    (
+        "DeepSeek-V3",
+        DeepseekV3MoE(DeepseekV3Config(**DEEPSEEK, norm_topk_prob=True, routed_scaling_factor=2.5)),
+        ".sigmoid, expertsPerToken: 3, renormalises: true, scale: 2.5",
+        32,
+        "false",
+    ),
 ]
 
 
@@ -70,12 +119,13 @@ def attention():
     for key_size, value_size in ((24, 16), (16, 24)):
         q, k, v = numbers(11, 1, 7, 4, key_size), numbers(12, 1, 7, 2, key_size), numbers(13, 1, 7, 2, value_size)
         y = torch.nn.functional.scaled_dot_product_attention(
-            q.transpose(1, 2) * 8, k.transpose(1, 2).repeat_interleave(2, 1) * 8, v.transpose(1, 2).repeat_interleave(2, 1), is_causal=True)
+            q.transpose(1, 2) * 8, k.transpose(1, 2).repeat_interleave(2, 1) * 8, v.transpose(1, 2).repeat_interleave(2, 1), is_causal=True
+        )
         print(f"    Attention(\n      keySize: {key_size}, valueSize: {value_size}, expected: {literal(y[0].transpose(0, 1))}),")
 
 
 print(f"""// SPDX-License-Identifier: Apache-2.0
-// Made by tools/reference/routed_fixtures.py with torch {torch.__version__.split('+')[0]} and transformers {transformers.__version__}.
+// Made by tools/reference/routed_fixtures.py with torch {torch.__version__.split("+")[0]} and transformers {transformers.__version__}.
 import Runtime
 
 enum RoutedFixtures {{
@@ -99,8 +149,10 @@ enum RoutedFixtures {{
 
   static let cases: [Case] = [""")
 for name, block, routing, shared, gate in CASES:
-    print(f'    Case(\n      name: "{name}", routing: ExpertRouting(scores: {routing}), sharedSize: {shared}, hasSharedGate: {gate},\n'
-          f"      expected: {literal(run(block))}),")
+    print(
+        f'    Case(\n      name: "{name}", routing: ExpertRouting(scores: {routing}), sharedSize: {shared}, hasSharedGate: {gate},\n'
+        f"      expected: {literal(run(block))}),"
+    )
 print("  ]\n\n  static let attentions: [Attention] = [")
 attention()
 print("  ]\n}")

@@ -4,6 +4,7 @@
 
 usage: python tools/reference/runtime_fixtures.py > Tests/RuntimeTests/TorchFixtures.swift     (needs torch, transformers)
 """
+
 import numpy
 import torch
 import torch.nn.functional as F
@@ -19,8 +20,12 @@ def feature_map(height, width, channels):
 
 
 def literal(values):
-    numbers = [numpy.format_float_positional(v, unique=True, trim="0") if abs(v) >= 1e-4 or v == 0 else numpy.format_float_scientific(v, unique=True, trim="0")
-               for v in torch.as_tensor(values).detach().float().flatten().numpy()]
+    numbers = [
+        numpy.format_float_positional(v, unique=True, trim="0")
+        if abs(v) >= 1e-4 or v == 0
+        else numpy.format_float_scientific(v, unique=True, trim="0")
+        for v in torch.as_tensor(values).detach().float().flatten().numpy()
+    ]
     lines, line = [], ""
     for n in numbers:
         if len(line) + len(n) > 128:
@@ -63,25 +68,36 @@ def rotary():
     cases = (
         (64, 10000.0, {"rope_type": "default"}, ".none"),
         (32, 10000.0, {"rope_type": "linear", "factor": 4.0}, ".linear(factor: 4)"),
-        (32, 500000.0, {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 8192},
-         ".llama3(factor: 8, lowFrequencyFactor: 1, highFrequencyFactor: 4, originalContext: 8192)"),
+        (
+            32,
+            500000.0,
+            {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 8192},
+            ".llama3(factor: 8, lowFrequencyFactor: 1, highFrequencyFactor: 4, originalContext: 8192)",
+        ),
     )
     print("  static let rotations: [Rotation] = [")
     for size, theta, scaling, swift in cases:
-        config = LlamaConfig(hidden_size=2 * size, num_attention_heads=2, head_dim=size, max_position_embeddings=131072,
-                             rope_parameters={"rope_theta": theta, **scaling})
+        config = LlamaConfig(
+            hidden_size=2 * size,
+            num_attention_heads=2,
+            head_dim=size,
+            max_position_embeddings=131072,
+            rope_parameters={"rope_theta": theta, **scaling},
+        )
         rope = LlamaRotaryEmbedding(config)
         positions = torch.tensor([[0, 1, 7, 2047]])
         q = feature_map(4, 2, size).permute(1, 0, 2)[None]  # [1, heads, positions, size]
         cos, sin = rope(q, positions)
         turned, _ = apply_rotary_pos_emb(q, q, cos, sin)
-        print(f"    Rotation(\n      {size}, {theta}, {swift},\n      frequencies: {literal(rope.inv_freq)},\n"
-              f"      turned: {literal(turned[0].permute(1, 0, 2))}),")
+        print(
+            f"    Rotation(\n      {size}, {theta}, {swift},\n      frequencies: {literal(rope.inv_freq)},\n"
+            f"      turned: {literal(turned[0].permute(1, 0, 2))}),"
+        )
     print("  ]")
 
 
 print(f"""// SPDX-License-Identifier: Apache-2.0
-// Made by tools/reference/runtime_fixtures.py with torch {torch.__version__.split('+')[0]} and transformers {transformers.__version__}.
+// Made by tools/reference/runtime_fixtures.py with torch {torch.__version__.split("+")[0]} and transformers {transformers.__version__}.
 import Runtime
 
 enum TorchFixtures {{

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What TextMonkey adds to monkey.py, in PyTorch from its description: shifted windows across tiles, and the token resampler."""
+
 import math
 
+import monkey
 import torch
 import torch.nn.functional as F
-
-import monkey
 from monkey import scope
 
 WINDOW, SHIFT = 12, 6
@@ -128,16 +128,34 @@ def extra_shapes(visual):
     for i, h in enumerate(visual.get("window_widths", [128, 256, 512, 1024])):
         p = f"transformer.visual.transformer.window_attention.{i}."
         a = p + "shift_attn."
-        s |= {p + "position_embedding": (1, (height // visual["patch_size"]) * (width // visual["patch_size"]), w),
-              a + "downsample.weight": (h, w), a + "norm1.weight": (h,), a + "norm1.bias": (h,), a + "norm2.weight": (h,),
-              a + "norm2.bias": (h,), a + "attn.relative_position_bias_table": ((2 * WINDOW - 1) ** 2, h // 32),
-              a + "attn.qkv.weight": (3 * h, h), a + "attn.qkv.bias": (3 * h,), a + "attn.proj.weight": (h, h),
-              a + "attn.proj.bias": (h,), a + "mlp.fc1.weight": (2 * h, h), a + "mlp.fc2.weight": (w, 2 * h), a + "mlp.scale": (1,)}
+        s |= {
+            p + "position_embedding": (1, (height // visual["patch_size"]) * (width // visual["patch_size"]), w),
+            a + "downsample.weight": (h, w),
+            a + "norm1.weight": (h,),
+            a + "norm1.bias": (h,),
+            a + "norm2.weight": (h,),
+            a + "norm2.bias": (h,),
+            a + "attn.relative_position_bias_table": ((2 * WINDOW - 1) ** 2, h // 32),
+            a + "attn.qkv.weight": (3 * h, h),
+            a + "attn.qkv.bias": (3 * h,),
+            a + "attn.proj.weight": (h, h),
+            a + "attn.proj.bias": (h,),
+            a + "mlp.fc1.weight": (2 * h, h),
+            a + "mlp.fc2.weight": (w, 2 * h),
+            a + "mlp.scale": (1,),
+        }
     n = visual.get("token_resampler_width", 1024)
     p = "transformer.visual.downresampler."
     look, mlp = p + "layers.0.0.", p + "layers.0.1."
-    s |= {p + "downsample.weight": (n, d), look + "to_q.weight": (n, n), look + "to_kv.weight": (2 * n, n), look + "to_out.weight": (n, n),
-          mlp + "fc1.weight": (n, n), mlp + "fc2.weight": (d, n), mlp + "scale": (1,)}
+    s |= {
+        p + "downsample.weight": (n, d),
+        look + "to_q.weight": (n, n),
+        look + "to_kv.weight": (2 * n, n),
+        look + "to_out.weight": (n, n),
+        mlp + "fc1.weight": (n, n),
+        mlp + "fc2.weight": (d, n),
+        mlp + "scale": (1,),
+    }
     for name in (look + "norm_media", look + "norm_latents", mlp + "norm"):
         s |= {name + ".weight": (n,), name + ".bias": (n,)}
     return s

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Vary's parts in PyTorch: transformers' GotOcr2 vision encoder, OPT and CLIP; Qwen v1 from monkey.py. Preprocessing with Pillow and NumPy."""
+
+import images
 import numpy as np
 import torch
 from torch.nn import functional as F
-
-import images
 
 IMAGENET = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
 
@@ -13,8 +13,10 @@ def squash(image, side, albumentations=False):
     """-> [3, side, side], as "BLIP eval" (Pillow's bicubic, CLIP's statistics) or albumentations (OpenCV's bilinear, ImageNet's)."""
     if not albumentations:
         from PIL import Image
+
         return images.normalise(image.resize((side, side), Image.BICUBIC))
     import cv2
+
     x = cv2.resize(np.asarray(image), (side, side), interpolation=cv2.INTER_LINEAR).astype(np.float64) / 255
     return ((x - IMAGENET[0]) / IMAGENET[1]).transpose(2, 0, 1).astype(np.float32)
 
@@ -25,8 +27,18 @@ class Network:
     def __init__(self, seed, hidden, heads, layers, mlp, window, everywhere, side, neck, middle, out, round_to):
         from transformers.models.got_ocr2.configuration_got_ocr2 import GotOcr2VisionConfig
         from transformers.models.got_ocr2.modeling_got_ocr2 import GotOcr2VisionEncoder
-        self.config = dict(hidden_size=hidden, num_hidden_layers=layers, num_attention_heads=heads, image_size=side, patch_size=16,
-                           window_size=window, global_attn_indexes=everywhere, mlp_dim=mlp, output_channels=neck)
+
+        self.config = dict(
+            hidden_size=hidden,
+            num_hidden_layers=layers,
+            num_attention_heads=heads,
+            image_size=side,
+            patch_size=16,
+            window_size=window,
+            global_attn_indexes=everywhere,
+            mlp_dim=mlp,
+            output_channels=neck,
+        )
         config = GotOcr2VisionConfig(**self.config)
         config._attn_implementation = "eager"
         self.encoder = GotOcr2VisionEncoder(config).eval()

@@ -70,8 +70,7 @@ package struct OpenCheckpoint {
     if let adapterFolder { source = try adapterFolder.merged(into: source) }
 
     tower = try Self.findTower(config, folders: folders, option: vision)
-    if let tower, tower.hasWeights, source.info(Self.towerPrefix + "embeddings.class_embedding") == nil, !config.has("text_config")
-    {
+    if let tower, tower.hasWeights, source.info(Self.towerPrefix + "embeddings.class_embedding") == nil, !config.has("text_config") {
       let combined = CombinedSource()
       try combined.add(source)
       try combined.add(try tower.weights()) { name in

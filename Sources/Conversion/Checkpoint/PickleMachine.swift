@@ -212,7 +212,9 @@ struct PickleMachine {
     let text = try line()
     guard !text.utf8.contains(UInt8(ascii: "\\")) else { throw error("a text with an escape") }
     guard isQuoted else { return text }
-    guard text.utf8.count >= 2, let quote = text.first, quote == "'" || quote == "\"", text.last == quote else { throw error("a text without quotes") }
+    guard text.utf8.count >= 2, let quote = text.first, quote == "'" || quote == "\"", text.last == quote else {
+      throw error("a text without quotes")
+    }
     return String(text.dropFirst().dropLast())
   }
 

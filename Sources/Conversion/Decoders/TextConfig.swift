@@ -39,7 +39,8 @@ package struct TextConfig: Equatable {
   package init(_ config: ConfigReader) throws {
     let type = try config.string("model_type", default: "llama")
     let isMistral = type == "mistral" || type == "llava_mistral"
-    guard isMistral || ["llama", "llava", "llava_llama", "hires_llava", "vicuna", "ferret", "ferret_llama", "ferret_v2", "qwen2"].contains(type) else {
+    guard isMistral || ["llama", "llava", "llava_llama", "hires_llava", "vicuna", "ferret", "ferret_llama", "ferret_v2", "qwen2"].contains(type)
+    else {
       throw ConversionError.unsupported(
         "\(config.file): \(config.path)model_type \(type); decoders of LLaMA, Mistral and Qwen2 type are known")
     }

@@ -174,13 +174,16 @@ struct JinjaScope {
     case ("upper", .string(let text), nil): return .string(text.uppercased())
     case ("lower", .string(let text), nil): return .string(text.lowercased())
     case ("title", .string(let text), nil):
-      return .string(text.split(separator: " ", omittingEmptySubsequences: false).map { $0.prefix(1).uppercased() + $0.dropFirst().lowercased() }.joined(separator: " "))
+      return .string(
+        text.split(separator: " ", omittingEmptySubsequences: false).map { $0.prefix(1).uppercased() + $0.dropFirst().lowercased() }.joined(
+          separator: " "))
     case ("startswith", .string(let text), .string(let x)?): return .bool(text.utf8.starts(with: x.utf8))
     case ("endswith", .string(let text), .string(let x)?): return .bool(text.utf8.reversed().starts(with: x.utf8.reversed()))
     case ("replace", .string(let text), .string(let x)?):
       guard arguments.count == 2, case .string(let y) = arguments[1], !x.isEmpty else { throw JinjaError("such a replace") }
       return .string(text.replacing(x, with: y))
-    case ("split", .string(let text), .string(let x)?) where !x.isEmpty: return .list(text.split(separator: x, omittingEmptySubsequences: false).map { .string(String($0)) })
+    case ("split", .string(let text), .string(let x)?) where !x.isEmpty:
+      return .list(text.split(separator: x, omittingEmptySubsequences: false).map { .string(String($0)) })
     case ("get", .object, .string(let key)?):
       let found = value.member(key)
       if case .undefined = found { return arguments.count > 1 ? arguments[1] : .none }

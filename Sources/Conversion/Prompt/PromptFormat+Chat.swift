@@ -27,7 +27,8 @@ extension PromptFormat {
 
   /// Formats that `--chat-template` knows by name.
   package static let named: [(name: String, format: PromptFormat)] = [
-    ("vicuna", vicuna), ("vicuna-human", vicunaHuman), ("plain-vicuna", plainVicuna), ("mistral", mistral), ("chatml", chatML), ("qwen", qwen), ("bakllava", bakLLaVA), ("llama3", llama3),
+    ("vicuna", vicuna), ("vicuna-human", vicunaHuman), ("plain-vicuna", plainVicuna), ("mistral", mistral), ("chatml", chatML), ("qwen", qwen),
+    ("bakllava", bakLLaVA), ("llama3", llama3),
     ("plain", PromptFormat(system: "", template: "<image>\n{question}", turnSeparator: "\n", stop: [])),
   ]
 

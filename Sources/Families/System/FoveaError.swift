@@ -49,9 +49,7 @@ package enum FoveaError: Error {
   package init(_ e: ImageError) { self = .image(e) }
   /// An error of work that `stop` could end: whether it was the deadline or somebody's wish.
   package init(_ e: ImageError, _ stop: StopSignal) {
-    self = .image(e)
-    guard case .stopped = e else { return }
-    do throws(RuntimeError) { try stop.check() } catch { self = .runtime(error) }
+    if case .stopped = e { self = .runtime(stop.reason) } else { self = .image(e) }
   }
 
   /// What is wrong with a weight file, with its name: errors of its parts know only themselves.

@@ -113,7 +113,8 @@ extension ImageEmbedding {
       guard value.isFinite else { throw .value("a vector") }
       memory[i] = value
     }
-    let map = hasMap
+    let map =
+      hasMap
       ? FeatureMap(
         Tensor(data: memory + tokens * columns, rows: mapHeight * mapWidth, columns: channels), height: mapHeight, width: mapWidth)
       : nil

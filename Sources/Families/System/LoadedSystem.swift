@@ -82,7 +82,7 @@ package struct LoadedSystem {
     } catch {
       switch error {
       case .tooManyIds: throw .context(name, positions: whole ?? limit, isLeast: true, capacity: whole ?? limit)
-      case .stopped: throw FoveaError(stop.isCancelled ? RuntimeError.cancelled : RuntimeError.deadlineExceeded)
+      case .stopped: throw FoveaError(stop.reason)
       default: throw FoveaError(error)
       }
     }

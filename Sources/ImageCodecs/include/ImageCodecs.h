@@ -9,18 +9,18 @@
 
 typedef enum {
   CODEC_OK = 0,
-  CODEC_DAMAGED,    ///< the bytes break the format's rules
-  CODEC_TRUNCATED,  ///< the bytes end before the image does
-  CODEC_MEMORY,     ///< no memory for the decoder itself
-  CODEC_STOPPED     ///< `CodecStop` said so
+  CODEC_DAMAGED,   ///< the bytes break the format's rules
+  CODEC_TRUNCATED, ///< the bytes end before the image does
+  CODEC_MEMORY,    ///< no memory for the decoder itself
+  CODEC_STOPPED    ///< `CodecStop` said so
 } CodecStatus;
 
 /// What a header says.
 typedef struct {
   uint32_t width, height;
-  int passes;       ///< how often each row is read: 1, or 7 for an interlaced PNG
-  int isBuffered;   ///< not 0: the decoder keeps the whole image (JPEG of several scans)
-  uint64_t memory;  ///< bytes the decoder takes for itself, at most
+  int passes;      ///< how often each row is read: 1, or 7 for an interlaced PNG
+  int isBuffered;  ///< not 0: the decoder keeps the whole image (JPEG of several scans)
+  uint64_t memory; ///< bytes the decoder takes for itself, at most
 } CodecFacts;
 
 /// What becomes of transparent pixels: painted on a colour, or as if they were opaque (`drop` not 0).

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import KernelsScalar
 import Shims
+
 #if arch(x86_64)
-  import KernelsAVX2
-  import KernelsAVX512
-  import KernelsAVXVNNI
+import KernelsAVX2
+import KernelsAVX512
+import KernelsAVXVNNI
 #elseif arch(arm64)
-  import KernelsNEON
+import KernelsNEON
 #endif
 
 /// What each instruction set's module must have. Formulas and orders of operations stand at the functions of `ScalarKernels`.
@@ -44,11 +45,11 @@ protocol KernelSet {
 
 extension ScalarKernels: KernelSet {}
 #if arch(x86_64)
-  extension KernelsAVX2.VectorKernels: KernelSet {}
-  extension KernelsAVXVNNI.VectorKernels: KernelSet {}
-  extension KernelsAVX512.VectorKernels: KernelSet {}
+extension KernelsAVX2.VectorKernels: KernelSet {}
+extension KernelsAVXVNNI.VectorKernels: KernelSet {}
+extension KernelsAVX512.VectorKernels: KernelSet {}
 #elseif arch(arm64)
-  extension KernelsNEON.VectorKernels: KernelSet {}
+extension KernelsNEON.VectorKernels: KernelSet {}
 #endif
 
 extension KernelTable {
@@ -56,12 +57,12 @@ extension KernelTable {
   package static func all() -> [KernelTable] {
     var tables = [KernelTable("scalar", ScalarKernels.self)]
     #if arch(x86_64)
-      let cpu = CPUFeatures.detected()
-      if cpu.hasAVX2 { tables.append(KernelTable("avx2", KernelsAVX2.VectorKernels.self)) }
-      if cpu.hasAVXVNNI { tables.append(KernelTable("avxvnni", KernelsAVXVNNI.VectorKernels.self)) }
-      if cpu.hasAVX512 { tables.append(KernelTable("avx512", KernelsAVX512.VectorKernels.self)) }
+    let cpu = CPUFeatures.detected()
+    if cpu.hasAVX2 { tables.append(KernelTable("avx2", KernelsAVX2.VectorKernels.self)) }
+    if cpu.hasAVXVNNI { tables.append(KernelTable("avxvnni", KernelsAVXVNNI.VectorKernels.self)) }
+    if cpu.hasAVX512 { tables.append(KernelTable("avx512", KernelsAVX512.VectorKernels.self)) }
     #elseif arch(arm64)
-      if fovea_has_dotprod() { tables.append(KernelTable("neon", KernelsNEON.VectorKernels.self)) }
+    if fovea_has_dotprod() { tables.append(KernelTable("neon", KernelsNEON.VectorKernels.self)) }
     #endif
     return tables
   }

@@ -33,8 +33,7 @@ package struct KernelTable {
     ) -> Void
 
   package let gelu, quickGELU, geluTanh, silu: InPlace
-  package let siluMultiply:
-    (_ gate: UnsafePointer<Float>, _ up: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>, _ count: Int) -> Void
+  package let siluMultiply: (_ gate: UnsafePointer<Float>, _ up: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>, _ count: Int) -> Void
   package let add: (_ x: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>, _ count: Int) -> Void
   package let softmax: InPlace
 
@@ -42,8 +41,7 @@ package struct KernelTable {
     (
       _ x: UnsafeMutablePointer<Float>, _ cosines: UnsafePointer<Float>, _ sines: UnsafePointer<Float>, _ headSize: Int
     ) -> Void
-  package let attention:
-    (UnsafePointer<AttentionArguments>, _ head: Int, _ firstQuery: Int, _ endQuery: Int) -> Void
+  package let attention: (UnsafePointer<AttentionArguments>, _ head: Int, _ firstQuery: Int, _ endQuery: Int) -> Void
 
   package let depthwise3x3:
     (

@@ -126,7 +126,8 @@ struct AttentionInt12Tiles: AttentionTiles {
     let inverse = Lanes(repeating: isZero ? 0 : 2047 / largest)
     d = 0
     while d < padded {
-      IntegerLanes(rounding: Lanes(x + d) * inverse, limit: 2047).storeLowWords(UnsafeMutableRawPointer(row + d / 2).assumingMemoryBound(to: Int16.self))
+      IntegerLanes(rounding: Lanes(x + d) * inverse, limit: 2047).storeLowWords(
+        UnsafeMutableRawPointer(row + d / 2).assumingMemoryBound(to: Int16.self))
       d += 16
     }
     return isZero ? 0 : largest / 2047

@@ -55,7 +55,8 @@ package struct LlamaSettings: Settings {
     try f.choice("ropeScaling", &ropeScaling, "How rotary positions are scaled.")
     let isScaled = ropeScaling == .linear || ropeScaling == .llama3
     try f.double(
-      "ropeFactor", &ropeFactor, in: 1...1e6, when: .when(isScaled, "`language.ropeScaling` is `linear` or `llama3`"), "How far positions are stretched.")
+      "ropeFactor", &ropeFactor, in: 1...1e6, when: .when(isScaled, "`language.ropeScaling` is `linear` or `llama3`"),
+      "How far positions are stretched.")
     let hasBands = Condition.when(ropeScaling == .llama3, "`language.ropeScaling` is `llama3`")
     try f.double("ropeLowFrequencyFactor", &ropeLowFrequencyFactor, in: 0...1e6, when: hasBands, "Where the band of scaled wavelengths ends.")
     try f.double("ropeHighFrequencyFactor", &ropeHighFrequencyFactor, in: 0...1e6, when: hasBands, "Where the band of unscaled wavelengths begins.")

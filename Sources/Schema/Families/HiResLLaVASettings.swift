@@ -97,16 +97,21 @@ package struct SliceRestoreSettings: Settings {
   package mutating func visit(_ f: inout Fields) throws(WeightFileError) {
     try f.ints("restoreLayers", &layers, in: 0...vision.layers - 1, count: 0...256, isOptional: true, "Blocks of the tower that have an adapter.")
     let exist = Condition.when(!layers.isEmpty, "there is `hires.restoreLayers`")
-    try f.divisor("restoreHeads", &heads, of: vision.hiddenSize, in: 1...1024, when: exist, "Heads of the adapters' attention; they divide the tower's width into 256 or less.")
+    try f.divisor(
+      "restoreHeads", &heads, of: vision.hiddenSize, in: 1...1024, when: exist,
+      "Heads of the adapters' attention; they divide the tower's width into 256 or less.")
     if exist.holds {
-      try f.check(vision.hiddenSize / heads <= largestHeadSize, "restoreHeads", found: "\(heads)", expected: "head size of at most \(largestHeadSize)")
+      try f.check(
+        vision.hiddenSize / heads <= largestHeadSize, "restoreHeads", found: "\(heads)", expected: "head size of at most \(largestHeadSize)")
     }
     try f.choice("restoreWhere", &place, default: .parallel, when: exist, "Whether an adapter stands beside the block's attention or behind it.")
-    try f.choice("restoreInput", &source, default: .normed, when: exist, "What an adapter beside attention reads: the block's normed or its raw input.")
+    try f.choice(
+      "restoreInput", &source, default: .normed, when: exist, "What an adapter beside attention reads: the block's normed or its raw input.")
     try f.int("restoreDownRatio", &downRatio, in: 1...64, when: exist, "How much smaller the map is that an adapter's attention sees.")
     let isSized = downRatio == nil
     try f.ints(
-      "restoreDown", &down, in: 1...1024, count: 2...2, when: .when(exist.holds && isSized, "there is `hires.restoreLayers` and no `hires.restoreDownRatio`"),
+      "restoreDown", &down, in: 1...1024, count: 2...2,
+      when: .when(exist.holds && isSized, "there is `hires.restoreLayers` and no `hires.restoreDownRatio`"),
       "Rows and columns of that map; it is not larger than the map of all slices.")
     if exist.holds, isSized {
       let most = maxSlices * vision.patches
@@ -133,8 +138,11 @@ package struct SelfMiningSettings: Settings {
   package init() {}
 
   package mutating func visit(_ f: inout Fields) throws(WeightFileError) {
-    try f.divisor("samplerHeads", &heads, of: vision.hiddenSize, in: 1...1024, "Heads of the sampler's attention; they divide the tower's width into 256 or less.")
-    try f.divisor("samplerKernel", &kernel, of: vision.grid, in: 1...64, "Side of the cells of patches that become a token; it divides a view's side.")
+    try f.divisor(
+      "samplerHeads", &heads, of: vision.hiddenSize, in: 1...1024, "Heads of the sampler's attention; they divide the tower's width into 256 or less."
+    )
+    try f.divisor(
+      "samplerKernel", &kernel, of: vision.grid, in: 1...64, "Side of the cells of patches that become a token; it divides a view's side.")
     try f.bool("samplerLocal", &isLocal, default: false, "Whether a token sees only its own cell.")
     try f.check(vision.hiddenSize / heads <= largestHeadSize, "samplerHeads", found: "\(heads)", expected: "head size of at most \(largestHeadSize)")
   }

@@ -43,10 +43,14 @@ package struct CrossWindowSettings: Settings {
   package init() {}
 
   package mutating func visit(_ f: inout Fields) throws(WeightFileError) {
-    try f.ints("windowLayers", &layers, in: 0...layersOfTower - 1, count: 0...256, isOptional: true, "Blocks of the tower before which a module of windows stands.")
+    try f.ints(
+      "windowLayers", &layers, in: 0...layersOfTower - 1, count: 0...256, isOptional: true,
+      "Blocks of the tower before which a module of windows stands.")
     let exist = Condition.when(!layers.isEmpty, "there is `monkey.windowLayers`")
     // The published side of 12 is met in small models too; windows are then padded.
-    try f.int("windowSide", &side, in: 1...min(max(mapSide, 12), 32), when: exist, "Side of a window in patches, not more than that of the map of all tiles, or 12.")
+    try f.int(
+      "windowSide", &side, in: 1...min(max(mapSide, 12), 32), when: exist,
+      "Side of a window in patches, not more than that of the map of all tiles, or 12.")
     let most = f.isListing ? 31 : max(side - 1, 0)
     try f.int("windowShift", &shift, in: 0...most, when: exist, "How far windows are shifted; less than their side.")
   }

@@ -17,7 +17,9 @@ package struct PinpointSettings: Settings {
   }
 
   package mutating func visit(_ f: inout Fields) throws(WeightFileError) {
-    try f.ints("pinpoints", &pinpoints, in: 1...1 << 18, count: 2...2000, "Width and height of each canvas in pixels, multiples of a tile's side and at most 256 tiles.")
+    try f.ints(
+      "pinpoints", &pinpoints, in: 1...1 << 18, count: 2...2000,
+      "Width and height of each canvas in pixels, multiples of a tile's side and at most 256 tiles.")
     let (side, list) = (tileSide, pinpoints)
     try f.check(
       list.count % 2 == 0 && list.allSatisfy { $0 % side == 0 } && mostTiles <= 256, "pinpoints",

@@ -41,7 +41,9 @@ package struct PromptSettings: Settings {
     try f.string("system", &system, default: "", "What stands for `{system}`.")
     try f.string("turnSeparator", &turnSeparator, default: "", "Text between an answer and the next turn of a conversation.")
     try f.texts("stop", &stop, isOptional: true, "Texts that end an answer, besides the end tokens.")
-    try f.bool("imageTokenSplitsText", &imageTokenSplitsText, default: true, "Whether the text around `<image>` is tokenised in pieces; else `<image>` is a token.")
+    try f.bool(
+      "imageTokenSplitsText", &imageTokenSplitsText, default: true,
+      "Whether the text around `<image>` is tokenised in pieces; else `<image>` is a token.")
     try f.texts("tasks", &tasks, isOptional: true, "Names of other forms of the question.")
     try f.texts("taskTemplates", &taskTemplates, isOptional: true, "A template for each task; one without `{question}` asks by itself.")
     try f.int("minTokens", &minTokens, in: 0...1_048_576, default: 0, "Tokens that an answer has at least.")

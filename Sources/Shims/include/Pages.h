@@ -30,6 +30,9 @@ static inline bool pages_wipe_on_fork(void *_Nonnull p, size_t bytes) {
 }
 /// Gives the pages back; they read as zeros afterwards. `p` is page-aligned.
 static inline void pages_forget(void *_Nonnull p, size_t bytes) { (void)madvise(p, bytes, MADV_DONTNEED); }
-static inline size_t page_size(void) { long n = sysconf(_SC_PAGESIZE); return n > 0 ? (size_t)n : 4096; }
+static inline size_t page_size(void) {
+  long n = sysconf(_SC_PAGESIZE);
+  return n > 0 ? (size_t)n : 4096;
+}
 
 #endif

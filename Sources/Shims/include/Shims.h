@@ -32,6 +32,7 @@
 #include "Pages.h"
 #include "Prefetch.h"
 #include "Scratch.h"
+#include "Shortage.h"
 #include "SystemFacts.h"
 #include "Threads.h"
 

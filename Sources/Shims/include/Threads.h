@@ -29,8 +29,8 @@ enum { callStack = 512 << 10 };
 size_t stack_left(void);
 
 /// Starts a joinable thread that takes no signals of the host. Returns 0 or an error number.
-static inline int thread_start(
-    pthread_t *_Nonnull thread, size_t stackSize, void *_Nullable (*_Nonnull body)(void *_Nullable), void *_Nullable argument) {
+static inline int thread_start(pthread_t *_Nonnull thread, size_t stackSize, void *_Nullable (*_Nonnull body)(void *_Nullable),
+                               void *_Nullable argument) {
   pthread_attr_t attributes;
   sigset_t all, old;
   int status = pthread_attr_init(&attributes);

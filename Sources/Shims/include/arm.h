@@ -66,9 +66,7 @@ FOVEA_NEON void fovea_store_half_part_4(uint16_t *p, float32x4_t x, intptr_t cou
 FOVEA_NEON float32x4_t fovea_max_4(float32x4_t a, float32x4_t b) { return vbslq_f32(vcgtq_f32(a, b), a, b); }
 FOVEA_NEON float32x4_t fovea_min_4(float32x4_t a, float32x4_t b) { return vbslq_f32(vcltq_f32(a, b), a, b); }
 /// a < b ? x : y per lane.
-FOVEA_NEON float32x4_t fovea_select_less_4(float32x4_t a, float32x4_t b, float32x4_t x, float32x4_t y) {
-  return vbslq_f32(vcltq_f32(a, b), x, y);
-}
+FOVEA_NEON float32x4_t fovea_select_less_4(float32x4_t a, float32x4_t b, float32x4_t x, float32x4_t y) { return vbslq_f32(vcltq_f32(a, b), x, y); }
 /// x, but 0 where a < b.
 FOVEA_NEON float32x4_t fovea_zero_where_less_4(float32x4_t x, float32x4_t a, float32x4_t b) {
   return vreinterpretq_f32_u32(vbicq_u32(vreinterpretq_u32_f32(x), vcltq_f32(a, b)));
@@ -88,12 +86,8 @@ FOVEA_NEON float fovea_largest_4(float32x4_t x) {
   return vgetq_lane_f32(one, 0);
 }
 /// The f16 in the low or high 16 bits of each lane, widened.
-FOVEA_NEON float32x4_t fovea_low_halves_4(float32x4_t x) {
-  return vcvt_f32_f16(vreinterpret_f16_u16(vmovn_u32(vreinterpretq_u32_f32(x))));
-}
-FOVEA_NEON float32x4_t fovea_high_halves_4(float32x4_t x) {
-  return vcvt_f32_f16(vreinterpret_f16_u16(vshrn_n_u32(vreinterpretq_u32_f32(x), 16)));
-}
+FOVEA_NEON float32x4_t fovea_low_halves_4(float32x4_t x) { return vcvt_f32_f16(vreinterpret_f16_u16(vmovn_u32(vreinterpretq_u32_f32(x)))); }
+FOVEA_NEON float32x4_t fovea_high_halves_4(float32x4_t x) { return vcvt_f32_f16(vreinterpret_f16_u16(vshrn_n_u32(vreinterpretq_u32_f32(x), 16))); }
 /// Of each 32-bit lane the int8 that has `bits` bits above it.
 FOVEA_NEON float32x4_t fovea_bytes_above_4(float32x4_t x, int32_t bits) {
   return vcvtq_f32_s32(vshrq_n_s32(vshlq_s32(vreinterpretq_s32_f32(x), vdupq_n_s32(bits)), 24));
@@ -105,16 +99,14 @@ FOVEA_NEON float32x4_t fovea_bytes_above_4(float32x4_t x, int32_t bits) {
 FOVEA_NEON float32x4x4_t fovea_load_int8_16(const int8_t *p) {
   int8x16_t bytes = vld1q_s8(p);
   int16x8_t low = vmovl_s8(vget_low_s8(bytes)), high = vmovl_high_s8(bytes);
-  float32x4x4_t x = {{vcvtq_f32_s32(vmovl_s16(vget_low_s16(low))), vcvtq_f32_s32(vmovl_high_s16(low)),
-                      vcvtq_f32_s32(vmovl_s16(vget_low_s16(high))), vcvtq_f32_s32(vmovl_high_s16(high))}};
+  float32x4x4_t x = {{vcvtq_f32_s32(vmovl_s16(vget_low_s16(low))), vcvtq_f32_s32(vmovl_high_s16(low)), vcvtq_f32_s32(vmovl_s16(vget_low_s16(high))),
+                      vcvtq_f32_s32(vmovl_high_s16(high))}};
   return x;
 }
 FOVEA_NEON int32x4_t fovea_load_int32_4(const void *p) { return vld1q_s32((const int32_t *)p); }
 FOVEA_NEON void fovea_store_int32_4(void *p, int32x4_t x) { vst1q_s32((int32_t *)p, x); }
 /// The low words of 8 int32.
-FOVEA_NEON int16x8_t fovea_low_words_8(int32x4_t a, int32x4_t b) {
-  return vuzp1q_s16(vreinterpretq_s16_s32(a), vreinterpretq_s16_s32(b));
-}
+FOVEA_NEON int16x8_t fovea_low_words_8(int32x4_t a, int32x4_t b) { return vuzp1q_s16(vreinterpretq_s16_s32(a), vreinterpretq_s16_s32(b)); }
 FOVEA_NEON void fovea_store_words_8(int16_t *p, int16x8_t x) { vst1q_s16(p, x); }
 /// The low bytes of 16 int32.
 FOVEA_NEON int8x16_t fovea_low_bytes_16(int32x4_t a, int32x4_t b, int32x4_t c, int32x4_t d) {

@@ -33,15 +33,11 @@ static inline __attribute__((always_inline)) void fovea_prefetch_second(const vo
 /* ---- 8 floats ---- */
 
 /// a < b ? x : y per lane.
-FOVEA_AVX2 __m256 fovea_select_less_256(__m256 a, __m256 b, __m256 x, __m256 y) {
-  return _mm256_blendv_ps(y, x, _mm256_cmp_ps(a, b, _CMP_LT_OQ));
-}
+FOVEA_AVX2 __m256 fovea_select_less_256(__m256 a, __m256 b, __m256 x, __m256 y) { return _mm256_blendv_ps(y, x, _mm256_cmp_ps(a, b, _CMP_LT_OQ)); }
 /// All bits set where not a < b.
 FOVEA_AVX2 __m256 fovea_not_less_256(__m256 a, __m256 b) { return _mm256_cmp_ps(a, b, _CMP_NLT_UQ); }
 /// Lanes below `count` (0 … 8) set.
-FOVEA_AVX2 __m256i fovea_mask_256(int count) {
-  return _mm256_cmpgt_epi32(_mm256_set1_epi32(count), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
-}
+FOVEA_AVX2 __m256i fovea_mask_256(int count) { return _mm256_cmpgt_epi32(_mm256_set1_epi32(count), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7)); }
 /// Lanes folded 8 → 4 → 2 → 1, lane i with lane i + half.
 FOVEA_AVX2 float fovea_sum_256(__m256 x) {
   __m128 four = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
@@ -60,9 +56,7 @@ FOVEA_AVX2 int32_t fovea_sum_epi32_256(__m256i x) {
 }
 FOVEA_AVX2 __m256 fovea_load_half_8(const uint16_t *p) { return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p)); }
 /// 8 int8 as floats.
-FOVEA_AVX2 __m256 fovea_load_int8_8(const int8_t *p) {
-  return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)p)));
-}
+FOVEA_AVX2 __m256 fovea_load_int8_8(const int8_t *p) { return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)p))); }
 /// Of each 32-bit lane the int8 that has `bits` bits above it.
 FOVEA_AVX2 __m256 fovea_bytes_above_256(__m256 x, int bits) {
   return _mm256_cvtepi32_ps(_mm256_srai_epi32(_mm256_slli_epi32(_mm256_castps_si256(x), bits), 24));
@@ -78,8 +72,8 @@ FOVEA_AVX2 void fovea_store_low_bytes_8(int8_t *p, __m256i x) {
 }
 /// The low words of 8 int32 lanes.
 FOVEA_AVX2 void fovea_store_low_words_8(int16_t *p, __m256i x) {
-  __m256i words = _mm256_shuffle_epi8(x, _mm256_setr_epi8(0, 1, 4, 5, 8, 9, 12, 13, -1, -1, -1, -1, -1, -1, -1, -1,
-                                                          0, 1, 4, 5, 8, 9, 12, 13, -1, -1, -1, -1, -1, -1, -1, -1));
+  __m256i words = _mm256_shuffle_epi8(
+      x, _mm256_setr_epi8(0, 1, 4, 5, 8, 9, 12, 13, -1, -1, -1, -1, -1, -1, -1, -1, 0, 1, 4, 5, 8, 9, 12, 13, -1, -1, -1, -1, -1, -1, -1, -1));
   _mm_storeu_si128((__m128i *)p, _mm_unpacklo_epi64(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1)));
 }
 FOVEA_AVX2 __m128i fovea_half_8(__m256 x) { return _mm256_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
@@ -121,20 +115,14 @@ FOVEA_AVX512 __mmask16 fovea_not_less_512(__m512 a, __m512 b) { return _mm512_cm
 /// Lanes below `count` (0 … 16) set.
 FOVEA_AVX512 __mmask16 fovea_mask_512(int count) { return (__mmask16)((1u << count) - 1); }
 /// Lanes folded 16 → 8 → 4 → 2 → 1, lane i with lane i + half.
-FOVEA_AVX512 float fovea_sum_512(__m512 x) {
-  return fovea_sum_256(_mm256_add_ps(_mm512_castps512_ps256(x), _mm512_extractf32x8_ps(x, 1)));
-}
-FOVEA_AVX512 float fovea_max_512(__m512 x) {
-  return fovea_max_256(_mm256_max_ps(_mm512_castps512_ps256(x), _mm512_extractf32x8_ps(x, 1)));
-}
+FOVEA_AVX512 float fovea_sum_512(__m512 x) { return fovea_sum_256(_mm256_add_ps(_mm512_castps512_ps256(x), _mm512_extractf32x8_ps(x, 1))); }
+FOVEA_AVX512 float fovea_max_512(__m512 x) { return fovea_max_256(_mm256_max_ps(_mm512_castps512_ps256(x), _mm512_extractf32x8_ps(x, 1))); }
 FOVEA_AVX512 int32_t fovea_sum_epi32_512(__m512i x) {
   return fovea_sum_epi32_256(_mm256_add_epi32(_mm512_castsi512_si256(x), _mm512_extracti64x4_epi64(x, 1)));
 }
 FOVEA_AVX512 __m512 fovea_load_half_16(const uint16_t *p) { return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p)); }
 /// 16 int8 as floats.
-FOVEA_AVX512 __m512 fovea_load_int8_16(const int8_t *p) {
-  return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)p)));
-}
+FOVEA_AVX512 __m512 fovea_load_int8_16(const int8_t *p) { return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)p))); }
 FOVEA_AVX512 __m512 fovea_load_half_16_masked(const uint16_t *p, int count) {
   return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(fovea_mask_512(count), p));
 }
@@ -156,9 +144,7 @@ FOVEA_AVX512 __m512 fovea_low_pairs_512(__m512 a, __m512 b) { return _mm512_shuf
 FOVEA_AVX512 __m512 fovea_high_pairs_512(__m512 a, __m512 b) { return _mm512_shuffle_ps(a, b, 0xEE); }
 /// The f16 in the low or high 16 bits of each lane, widened.
 FOVEA_AVX512 __m512 fovea_low_halves_512(__m512 x) { return _mm512_cvtph_ps(_mm512_cvtepi32_epi16(_mm512_castps_si512(x))); }
-FOVEA_AVX512 __m512 fovea_high_halves_512(__m512 x) {
-  return _mm512_cvtph_ps(_mm512_cvtepi32_epi16(_mm512_srli_epi32(_mm512_castps_si512(x), 16)));
-}
+FOVEA_AVX512 __m512 fovea_high_halves_512(__m512 x) { return _mm512_cvtph_ps(_mm512_cvtepi32_epi16(_mm512_srli_epi32(_mm512_castps_si512(x), 16))); }
 
 /// Rows 0 and 4 of 4 floats each.
 FOVEA_AVX2 __m256 fovea_load_2x4_256(const void *base, ptrdiff_t stride) {
@@ -171,9 +157,7 @@ FOVEA_AVX2 __m256 fovea_high_pairs_256(__m256 a, __m256 b) { return _mm256_shuff
 FOVEA_AVX2 __m256 fovea_words_256(__m256i words) {
   return _mm256_cvtph_ps(_mm_packus_epi32(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1)));
 }
-FOVEA_AVX2 __m256 fovea_low_halves_256(__m256 x) {
-  return fovea_words_256(_mm256_and_si256(_mm256_castps_si256(x), _mm256_set1_epi32(0xFFFF)));
-}
+FOVEA_AVX2 __m256 fovea_low_halves_256(__m256 x) { return fovea_words_256(_mm256_and_si256(_mm256_castps_si256(x), _mm256_set1_epi32(0xFFFF))); }
 FOVEA_AVX2 __m256 fovea_high_halves_256(__m256 x) { return fovea_words_256(_mm256_srli_epi32(_mm256_castps_si256(x), 16)); }
 #endif
 #endif

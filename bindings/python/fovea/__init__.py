@@ -11,6 +11,7 @@ time; a second one at the same moment raises `BusyError`. Every failure is an `E
 Ctrl-C stops every call. In a child made by `os.fork` models and embeddings work as before, with one thread; a session that was in a
 call at the moment of the fork raises `UnsupportedError` there. NumPy is needed for arrays, in and out, and Pillow for pictures that are neither PNG nor JPEG.
 """
+
 from ._errors import (
     ArgumentError,
     BufferError,

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`python -m fovea`: the command line `fovea` where it is installed beside the library; else a small one that runs and describes."""
+
 from __future__ import annotations
 
 import argparse
@@ -43,9 +44,7 @@ def parser() -> argparse.ArgumentParser:
 
 def run(a: argparse.Namespace) -> None:
     session = fovea.load(a.model).session()
-    with session.generate(
-        a.prompt, a.image, raw=a.raw, max_tokens=a.max_tokens, temperature=a.temperature, stream=True
-    ) as pieces:
+    with session.generate(a.prompt, a.image, raw=a.raw, max_tokens=a.max_tokens, temperature=a.temperature, stream=True) as pieces:
         for piece in pieces:
             print(piece, end="", flush=True)
     print()

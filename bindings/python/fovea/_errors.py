@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """One exception class per status of the library."""
+
 from __future__ import annotations
 
 from typing import Dict, Type

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Encoded images."""
+
 from __future__ import annotations
 
 import ctypes

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """include/fovea.h as ctypes. tests/test_header.py compares the two, so this file holds nothing but what the header says."""
+
 from __future__ import annotations
 
 import ctypes
@@ -389,9 +390,7 @@ def _load() -> ctypes.CDLL:
         if found.fovea_version_number() // 10000 != VERSION_MAJOR:
             raise ImportError(f"{candidate} is version {found.fovea_version().decode()}; this package needs {VERSION_MAJOR}.x.")
         return found
-    raise ImportError(
-        "libfovea.so was not found. Build it with tools/install, or set FOVEA_LIBRARY to its path.\n" + "\n".join(tried)
-    )
+    raise ImportError("libfovea.so was not found. Build it with tools/install, or set FOVEA_LIBRARY to its path.\n" + "\n".join(tried))
 
 
 def _candidates() -> List[str]:

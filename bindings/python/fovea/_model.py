@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Models."""
+
 from __future__ import annotations
 
 import ctypes
@@ -256,7 +257,13 @@ class Model(Owner):
         progress: called with steps done and steps in all; a true result stops the work with `Cancelled`.
         """
         return encode(
-            self, Work(), image, apply_orientation=apply_orientation, background=background, tiles=tiles, deadline=deadline,
+            self,
+            Work(),
+            image,
+            apply_orientation=apply_orientation,
+            background=background,
+            tiles=tiles,
+            deadline=deadline,
             progress=progress,
         )
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Numbers on their way to C. ctypes cuts an integer to the width of its field; here one that does not fit is refused by name."""
+
 from __future__ import annotations
 
 import ctypes

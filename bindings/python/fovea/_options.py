@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The options of an answer, which every way of asking for one takes."""
+
 from __future__ import annotations
 
 import ctypes

@@ -8,6 +8,7 @@ float: fractions of 255 where all values are within 0 to 1, else 0 to 255, round
 
 Transparent pixels of arrays and PIL images are painted, turned PIL images made upright, as the library does it for files.
 """
+
 from __future__ import annotations
 
 import base64
@@ -25,9 +26,7 @@ if TYPE_CHECKING:
     import numpy
     import PIL.Image
 
-    Image = Union[
-        str, "os.PathLike[str]", bytes, bytearray, memoryview, IO[bytes], "PIL.Image.Image", "numpy.ndarray[Any, Any]"
-    ]
+    Image = Union[str, "os.PathLike[str]", bytes, bytearray, memoryview, IO[bytes], "PIL.Image.Image", "numpy.ndarray[Any, Any]"]
 
 
 class Pixels(NamedTuple):

@@ -13,6 +13,7 @@ Box, Point and Polygon also have:
 
 normalised: the coordinates are fractions, 0 to 1, of the image's width and height.
 """
+
 from __future__ import annotations
 
 import ctypes
@@ -109,7 +110,7 @@ class Structures:
     def _structure(self, region: Region) -> c.fovea_region:
         fields: Dict[str, Any]
         if isinstance(region, Point):
-            (x, y), = self._pixels(region, [(region.x, region.y)])
+            ((x, y),) = self._pixels(region, [(region.x, region.y)])
             fields = {"kind": c.FOVEA_REGION_POINT, "x1": x, "y1": y}
         elif isinstance(region, Box):
             (x1, y1), (x2, y2) = self._pixels(region, [(region.x1, region.y1), (region.x2, region.y2)])

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sessions: prompts and their answers."""
+
 from __future__ import annotations
 
 import ctypes
@@ -75,19 +76,13 @@ class Session(Owner):
         self._stream: "Callable[[], Any]" = lambda: None
 
     @overload
-    def generate(
-        self, prompt: str, images: "Images" = (), *, stream: "Literal[False]" = False, **options: "Unpack[Options]"
-    ) -> str: ...
+    def generate(self, prompt: str, images: "Images" = (), *, stream: "Literal[False]" = False, **options: "Unpack[Options]") -> str: ...
 
     @overload
-    def generate(
-        self, prompt: str, images: "Images" = (), *, stream: "Literal[True]", **options: "Unpack[Options]"
-    ) -> Stream: ...
+    def generate(self, prompt: str, images: "Images" = (), *, stream: "Literal[True]", **options: "Unpack[Options]") -> Stream: ...
 
     @overload
-    def generate(
-        self, prompt: str, images: "Images" = (), *, stream: bool, **options: "Unpack[Options]"
-    ) -> Union[str, Stream]: ...
+    def generate(self, prompt: str, images: "Images" = (), *, stream: bool, **options: "Unpack[Options]") -> Union[str, Stream]: ...
 
     def generate(self, prompt: str, images: "Images" = (), *, stream: bool = False, **options: Any) -> Union[str, Stream]:
         """Answers a prompt about images.
@@ -107,23 +102,15 @@ class Session(Owner):
         return work.run(self._prepared(work, prompt, images, options).generate)
 
     @overload
-    def agenerate(
-        self, prompt: str, images: "Images" = (), *, stream: "Literal[False]" = False, **options: "Unpack[Options]"
-    ) -> Awaitable[str]: ...
+    def agenerate(self, prompt: str, images: "Images" = (), *, stream: "Literal[False]" = False, **options: "Unpack[Options]") -> Awaitable[str]: ...
 
     @overload
-    def agenerate(
-        self, prompt: str, images: "Images" = (), *, stream: "Literal[True]", **options: "Unpack[Options]"
-    ) -> AsyncStream: ...
+    def agenerate(self, prompt: str, images: "Images" = (), *, stream: "Literal[True]", **options: "Unpack[Options]") -> AsyncStream: ...
 
     @overload
-    def agenerate(
-        self, prompt: str, images: "Images" = (), *, stream: bool, **options: "Unpack[Options]"
-    ) -> Union[Awaitable[str], AsyncStream]: ...
+    def agenerate(self, prompt: str, images: "Images" = (), *, stream: bool, **options: "Unpack[Options]") -> Union[Awaitable[str], AsyncStream]: ...
 
-    def agenerate(
-        self, prompt: str, images: "Images" = (), *, stream: bool = False, **options: Any
-    ) -> Union[Awaitable[str], AsyncStream]:
+    def agenerate(self, prompt: str, images: "Images" = (), *, stream: bool = False, **options: Any) -> Union[Awaitable[str], AsyncStream]:
         """`generate` for asyncio: `await session.agenerate(…)`, or with stream=True `async for piece in session.agenerate(…)`. The work
         is done on another thread. Cancelling the task stops it, and the task ends when the session is free again."""
         work = Work(self.cancel)
@@ -144,9 +131,7 @@ class Session(Owner):
         work = Work(self.cancel)
         return work.run(self._prepared(work, prompt, images, options).logits)
 
-    def score(
-        self, prompt: str, continuations: Sequence[str], images: "Images" = (), **options: "Unpack[Options]"
-    ) -> List[float]:
+    def score(self, prompt: str, continuations: Sequence[str], images: "Images" = (), **options: "Unpack[Options]") -> List[float]:
         """How likely the model finds each text as the beginning of its answer: the sum of ln p over its tokens. Of the options
         `raw`, `task`, `regions`, `deadline` and `progress` matter."""
         if isinstance(continuations, str):

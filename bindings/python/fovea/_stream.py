@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Answers in pieces, and answers for asyncio: the library works on a thread of its own."""
+
 from __future__ import annotations
 
 import asyncio

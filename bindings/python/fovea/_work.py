@@ -6,6 +6,7 @@ none but those of a callback, and an exception that a handler raises on entering
 thread is made on a thread of its own, and the main thread waits for it in Python, running the caller's callbacks meanwhile: whatever
 is raised there stops the work, is held until the work has ended, and comes out of the call.
 """
+
 from __future__ import annotations
 
 import queue

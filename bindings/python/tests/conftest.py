@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The tests run against the library in build/ (tools/install --prefix build) or the one FOVEA_LIBRARY names."""
+
 from __future__ import annotations
 
 import sys

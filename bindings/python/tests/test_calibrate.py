@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Calibration and what a conversion makes of it, on the command line."""
+
 from __future__ import annotations
 
 import json

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the command line takes: several pictures, folders, pipes, any file name; and what it says of files that are something else."""
+
 from __future__ import annotations
 
 import json
@@ -105,8 +106,14 @@ def test_the_region_asked_about_is_drawn(command, image, root, tmp_path):
 
 
 PICTURES = {
-    "WebP": b"RIFF\x24\0\0\0WEBPVP8 ", "GIF": b"GIF89a", "BMP": b"BM\x36\0\0\0\0\0\0\0\x36\0\0\0", "TIFF": b"II*\0", "HEIC": b"\0\0\0\x18ftypheic",
-    "AVIF": b"\0\0\0\x18ftypavif", "HTML": b"\n<!DOCTYPE html><html>", "empty": b"",
+    "WebP": b"RIFF\x24\0\0\0WEBPVP8 ",
+    "GIF": b"GIF89a",
+    "BMP": b"BM\x36\0\0\0\0\0\0\0\x36\0\0\0",
+    "TIFF": b"II*\0",
+    "HEIC": b"\0\0\0\x18ftypheic",
+    "AVIF": b"\0\0\0\x18ftypavif",
+    "HTML": b"\n<!DOCTYPE html><html>",
+    "empty": b"",
     "Git LFS": b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n",
 }
 
@@ -121,8 +128,13 @@ def test_a_picture_of_another_kind_is_named(command, kind, tmp_path):
 
 
 MODELS = {
-    "GGUF": b"GGUF\3\0\0\0" + bytes(200), "safetensors": b"\x40\0\0\0\0\0\0\0{\"a\":" + bytes(200), "zip": b"PK\3\4" + bytes(200),
-    "HTML": b"<html>" + bytes(200), "empty": b"", "Git LFS": PICTURES["Git LFS"], "picture": b"\x89PNG\r\n\x1a\n" + bytes(200),
+    "GGUF": b"GGUF\3\0\0\0" + bytes(200),
+    "safetensors": b'\x40\0\0\0\0\0\0\0{"a":' + bytes(200),
+    "zip": b"PK\3\4" + bytes(200),
+    "HTML": b"<html>" + bytes(200),
+    "empty": b"",
+    "Git LFS": PICTURES["Git LFS"],
+    "picture": b"\x89PNG\r\n\x1a\n" + bytes(200),
 }
 
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the command line writes: errors of writing are told, what is no regular file is written through, links stay."""
+
 from __future__ import annotations
 
 import json

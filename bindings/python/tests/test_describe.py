@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`fovea describe` over folders, with the built-in model: what the records look like, and that work goes on after being stopped."""
+
 from __future__ import annotations
 
 import json

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The same question has the same answer from the command line, from C and from Python, on every instruction set, for any number of
 threads."""
+
 from __future__ import annotations
 
 import json
 import os
 import subprocess
 
-import pytest
-
 import fovea
+import pytest
 
 QUESTION = "What is in the picture?"
 
@@ -69,9 +69,7 @@ def test_the_c_example_answers_alike(root, model, path):
 def test_the_prompt_can_come_from_standard_input(root, path, answer):
     arguments = run_arguments(path)
     arguments[arguments.index(QUESTION)] = "-"
-    done = subprocess.run(
-        [str(root / "build" / "bin" / "fovea"), *arguments], input=QUESTION.encode() + b"\n", stdout=subprocess.PIPE
-    )
+    done = subprocess.run([str(root / "build" / "bin" / "fovea"), *arguments], input=QUESTION.encode() + b"\n", stdout=subprocess.PIPE)
     assert done.stdout.decode() == answer + "\n"
 
 

@@ -1,16 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """The shipped nano Ferret-v2 on the bundled scene: what is in a region, and where a thing is."""
+
 from __future__ import annotations
 
+import fovea
 import numpy
 import pytest
 
-import fovea
-
 # As tools/nano/ferret/sample.py prints them.
 THINGS = {
-    "blue arrow": (15, 22, 54, 53), "word glass": (75, 52, 149, 75), "yellow ring": (167, 78, 194, 105),
-    "house": (28, 85, 69, 124), "purple diamond": (97, 89, 124, 122), "green arrow": (154, 136, 177, 153),
+    "blue arrow": (15, 22, 54, 53),
+    "word glass": (75, 52, 149, 75),
+    "yellow ring": (167, 78, 194, 105),
+    "house": (28, 85, 69, 124),
+    "purple diamond": (97, 89, 124, 122),
+    "green arrow": (154, 136, 177, 153),
 }
 
 
@@ -41,7 +45,9 @@ def test_refers(ferret, scene, form):
         inside = numpy.zeros((170, 214), bool)
         inside[y1 + 4 : y2 - 3, x1 + 3 : x2 - 2] = True
         region = {
-            "box": fovea.Box(x1, y1, x2, y2), "point": fovea.Point((x1 + x2) // 2, (y1 + y2) // 2), "free form": fovea.Mask(inside),
+            "box": fovea.Box(x1, y1, x2, y2),
+            "point": fovea.Point((x1 + x2) // 2, (y1 + y2) // 2),
+            "free form": fovea.Mask(inside),
         }[form]
         assert ask(ferret, scene, "What is the object <region>?", [region]) == name
 

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The binding says what include/fovea.h says: names, arguments, fields and constants."""
+
 from __future__ import annotations
 
 import ctypes
 import re
 
 import pytest
-
 from fovea import _library as c
 
 
@@ -120,7 +120,9 @@ def test_every_structure_has_the_headers_fields(header):
 
 
 def test_every_constant_has_the_headers_number(header):
-    declared = {name: int(value) for name, value in re.findall(r"(FOVEA_(?:OK|ERROR_\w+|STOP_\w+|REGION_\w+|CACHE_\w+|DETOKENIZE_\w+)) = (\d+)", header)}
+    declared = {
+        name: int(value) for name, value in re.findall(r"(FOVEA_(?:OK|ERROR_\w+|STOP_\w+|REGION_\w+|CACHE_\w+|DETOKENIZE_\w+)) = (\d+)", header)
+    }
     assert len(declared) == 29
     assert declared == {name: value for name, value in vars(c).items() if re.match(r"FOVEA_(OK|ERROR_|STOP_|REGION_|CACHE_|DETOKENIZE_)", name)}
 

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import fovea
 import numpy
 import pytest
-
-import fovea
 
 
 def test_path_bytes_pil_and_array_give_the_same_vectors(model, picture, tmp_path):
@@ -13,10 +12,7 @@ def test_path_bytes_pil_and_array_give_the_same_vectors(model, picture, tmp_path
     pil = Image.fromarray(picture)
     path = tmp_path / "picture.png"
     pil.save(path)
-    vectors = [
-        model.encode_image(source).numpy()
-        for source in (picture, pil, path, str(path), path.read_bytes(), bytearray(path.read_bytes()))
-    ]
+    vectors = [model.encode_image(source).numpy() for source in (picture, pil, path, str(path), path.read_bytes(), bytearray(path.read_bytes()))]
     for other in vectors[1:]:
         assert numpy.array_equal(vectors[0], other)
 

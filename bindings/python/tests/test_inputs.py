@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What people give as an image, in all its forms, and as `images`."""
+
 from __future__ import annotations
 
 import base64
@@ -8,10 +9,9 @@ import os
 import subprocess
 import sys
 
+import fovea
 import numpy
 import pytest
-
-import fovea
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """tools/install puts everything where it is told, and takes it away again."""
+
 from __future__ import annotations
 
 import os
@@ -25,9 +26,7 @@ def install(root, tmp_path):
 
     def run(*arguments: str, **more: str) -> subprocess.CompletedProcess:
         command = [str(root / "tools" / "install"), *arguments]
-        return subprocess.run(
-            command, env={**environment, **more}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True
-        )
+        return subprocess.run(command, env={**environment, **more}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True)
 
     return run
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Ctrl-C at any moment of a call comes out of it as KeyboardInterrupt, and the session works on."""
+
 from __future__ import annotations
 
 import os
@@ -74,9 +75,7 @@ print(lost, late)
 """
 
 
-@pytest.mark.parametrize(
-    "what", ["generate", "generate_ids", "listened", "stream", "encode_image", "on_the_way", "load", "logits", "score"]
-)
+@pytest.mark.parametrize("what", ["generate", "generate_ids", "listened", "stream", "encode_image", "on_the_way", "load", "logits", "score"])
 def test_no_interrupt_is_lost(root, what):
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, what, str(ROUNDS)],

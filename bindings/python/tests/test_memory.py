@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Memory comes back: whatever is done many times leaves the process as large as a few times do."""
+
 from __future__ import annotations
 
 import gc
@@ -8,9 +9,8 @@ import os
 import subprocess
 import sys
 
-import pytest
-
 import fovea
+import pytest
 
 
 def resident() -> int:

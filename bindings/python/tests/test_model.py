@@ -8,9 +8,8 @@ import shutil
 import subprocess
 import sys
 
-import pytest
-
 import fovea
+import pytest
 
 
 def test_info_and_metadata_tell_of_the_file(model):

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The nano models that are not built in answer about a picture each as they were trained to."""
+
 from __future__ import annotations
 
-import pytest
-
 import fovea
+import pytest
 
 
 @pytest.fixture(scope="module")

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A number that its C type cannot hold is refused with the argument's name; before, ctypes cut it."""
+
 from __future__ import annotations
 
-import pytest
-
 import fovea
+import pytest
 
 NAN, INFINITY = float("nan"), float("inf")
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The wheel holds the library and the model and is marked for its platform; without a library none is made. The library in build/ is
 taken, nothing is built."""
+
 from __future__ import annotations
 
 import os
@@ -21,9 +22,7 @@ except ImportError:
 
 def wheel(folder, out, **environment) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--no-index", "-w", str(out), str(folder)]
-    return subprocess.run(
-        command, env={**os.environ, **environment}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True
-    )
+    return subprocess.run(command, env={**os.environ, **environment}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True)
 
 
 @pytest.fixture(scope="module")
@@ -51,9 +50,7 @@ def test_the_wheel_is_whole_and_runs(root, package, tmp_path):
     assert "Root-Is-Purelib: false" in facts.read_text()
     environment = {k: v for k, v in os.environ.items() if not k.startswith("FOVEA_")}
     code = "import fovea; m = fovea.load(threads=1); print(fovea.__file__, m.session().generate('a', max_tokens=1) is not None)"
-    done = subprocess.run(
-        [sys.executable, "-c", code], env={**environment, "PYTHONPATH": str(inside)}, stdout=subprocess.PIPE, cwd=tmp_path
-    )
+    done = subprocess.run([sys.executable, "-c", code], env={**environment, "PYTHONPATH": str(inside)}, stdout=subprocess.PIPE, cwd=tmp_path)
     assert done.stdout.decode().split() == [str(inside / "fovea" / "__init__.py"), "True"]
 
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Documents on the command line: pages one after another, PDF files, and what keeps an answer from repeating itself."""
+
 from __future__ import annotations
 
 import json
@@ -7,9 +8,8 @@ import os
 import shutil
 import subprocess
 
-import pytest
-
 import fovea
+import pytest
 
 ASK = ["-p", "What is in the picture?", "--max-tokens", "6", "--ignore-eos"]
 
@@ -70,7 +70,9 @@ def test_a_pdf_is_read_page_by_page_with_flat_memory(root, tmp_path):
         path = write_pdf(tmp_path / f"{count}.pdf", count)
         child = subprocess.Popen(
             [str(root / "build" / "bin" / "fovea"), "run", "-i", path, *ASK, "--json", "--dpi", "72"],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+        )
         report = json.loads(child.stdout.read())
         _, status, usage = os.wait4(child.pid, 0)
         child.returncode = status

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Copies share, pickles reopen or carry values, sessions refuse; process pools work."""
+
 from __future__ import annotations
 
 import copy
@@ -7,10 +8,9 @@ import multiprocessing
 import pickle
 from concurrent.futures import ProcessPoolExecutor
 
+import fovea
 import numpy
 import pytest
-
-import fovea
 
 QUESTION = "What is in the picture?"
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """How files are read: turns, transparency, damage, memory and deadlines. Pillow is the reference."""
+
 from __future__ import annotations
 
 import io
@@ -11,10 +12,9 @@ import time
 import warnings
 import zlib
 
+import fovea
 import numpy
 import pytest
-
-import fovea
 
 PIL = pytest.importorskip("PIL")
 from PIL import Image, ImageOps  # noqa: E402

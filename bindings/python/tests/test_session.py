@@ -4,11 +4,9 @@ from __future__ import annotations
 import gc
 import threading
 
+import fovea
 import numpy
 import pytest
-
-import fovea
-
 
 #: Random choices, so that the answer is long whatever the model would say; the seed makes it the same each time.
 LONG = {"max_tokens": 32, "ignore_eos": True, "temperature": 3.0, "seed": 11}

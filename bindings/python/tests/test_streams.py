@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Leaving a stream, however, frees its session; asyncio is served, and cancelling stops the work."""
+
 from __future__ import annotations
 
 import asyncio
@@ -10,9 +11,8 @@ import subprocess
 import sys
 import time
 
-import pytest
-
 import fovea
+import pytest
 
 LONG = {"ignore_eos": True, "temperature": 3.0, "seed": 11}
 

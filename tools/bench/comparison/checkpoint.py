@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reads the random LLaVA checkpoint that tools/bench/make_llava.py writes, so that every program measures the same weights."""
+
 import json
 import os
 import struct
@@ -41,9 +42,21 @@ class Checkpoint:
 
     def write_language(self, folder):
         """The decoder alone, as a transformers checkpoint."""
-        keep = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads",
-                "vocab_size", "hidden_act", "rms_norm_eps", "rope_theta", "max_position_embeddings", "tie_word_embeddings",
-                "bos_token_id", "eos_token_id")
+        keep = (
+            "hidden_size",
+            "intermediate_size",
+            "num_hidden_layers",
+            "num_attention_heads",
+            "num_key_value_heads",
+            "vocab_size",
+            "hidden_act",
+            "rms_norm_eps",
+            "rope_theta",
+            "max_position_embeddings",
+            "tie_word_embeddings",
+            "bos_token_id",
+            "eos_token_id",
+        )
         os.makedirs(folder, exist_ok=True)
         config = {k: self.config[k] for k in keep}
         config.update(architectures=["LlamaForCausalLM"], model_type="llama", torch_dtype="float16")

@@ -13,9 +13,7 @@
 #include "clip-impl.h"
 #include "llama.h"
 
-static double now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
+static double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 [[noreturn]] static void fail(const char *what) {
   fprintf(stderr, "clip_peer: %s\n", what);

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """How far a file's next-token distributions are from those of the f32 file."""
+
 import numpy as np
 
 
@@ -29,13 +30,21 @@ class Table:
         mean = every.mean()
         # Positions of a sample are not independent: the error of a ratio of sums over samples.
         error = np.sqrt(((sums - mean * counts) ** 2).sum()) / counts.sum()
-        self.rows.append({"name": name, "bits_per_weight": bits, "mean_kl": mean, "error": error, "kl_95": np.quantile(every, 0.95),
-                          "same_token": float(np.concatenate(same).mean()), "positions": len(every)})
+        self.rows.append(
+            {
+                "name": name,
+                "bits_per_weight": bits,
+                "mean_kl": mean,
+                "error": error,
+                "kl_95": np.quantile(every, 0.95),
+                "same_token": float(np.concatenate(same).mean()),
+                "positions": len(every),
+            }
+        )
         print("  ".join(self.cells(self.rows[-1])), flush=True)
 
     def cells(self, r):
-        return (r["name"], f"{r['bits_per_weight']:.2f}", f"{r['mean_kl']:.5f}", f"{r['error']:.5f}", f"{r['kl_95']:.4f}",
-                f"{r['same_token']:.2%}")
+        return (r["name"], f"{r['bits_per_weight']:.2f}", f"{r['mean_kl']:.5f}", f"{r['error']:.5f}", f"{r['kl_95']:.4f}", f"{r['same_token']:.2%}")
 
     def text(self):
         table = [HEAD, *map(self.cells, self.rows)]

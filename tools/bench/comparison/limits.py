@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What this machine can do at most, by the loops of tools/bench/peaks: memory read, and integer products of an instruction set."""
+
 import ctypes
 import mmap
 import os
@@ -71,4 +72,3 @@ class Limits:
             ctypes.memset(ctypes.addressof(ctypes.c_char.from_buffer(self.memory)), 45, part * self.threads)
         base = ctypes.addressof(ctypes.c_char.from_buffer(self.memory))
         return max(part * self.threads / self.together(lambda i: self.read(base + i * part, part)) for _ in range(passes))
-

@@ -16,9 +16,7 @@
 
 #include "llama.h"
 
-static double now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
+static double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 [[noreturn]] static void fail(const char *what) {
   fprintf(stderr, "llama_peer: %s\n", what);
@@ -28,10 +26,14 @@ static double now() {
 static int quantize(const char *in, const char *out, const char *type, int threads) {
   llama_model_quantize_params p = llama_model_quantize_default_params();
   p.nthread = threads;
-  if (!strcmp(type, "q4_0")) p.ftype = LLAMA_FTYPE_MOSTLY_Q4_0;
-  else if (!strcmp(type, "q4_k")) p.ftype = LLAMA_FTYPE_MOSTLY_Q4_K_M;
-  else if (!strcmp(type, "q8_0")) p.ftype = LLAMA_FTYPE_MOSTLY_Q8_0;
-  else fail("unknown type");
+  if (!strcmp(type, "q4_0"))
+    p.ftype = LLAMA_FTYPE_MOSTLY_Q4_0;
+  else if (!strcmp(type, "q4_k"))
+    p.ftype = LLAMA_FTYPE_MOSTLY_Q4_K_M;
+  else if (!strcmp(type, "q8_0"))
+    p.ftype = LLAMA_FTYPE_MOSTLY_Q8_0;
+  else
+    fail("unknown type");
   return llama_model_quantize(in, out, &p) == 0 ? 0 : 1;
 }
 
@@ -82,8 +84,10 @@ int main(int count, char **arguments) {
   if (threads < 1) fail("threads");
   llama_backend_init();
   if (!strcmp(arguments[1], "quantize") && count == 6) return quantize(arguments[2], arguments[3], arguments[4], threads);
-  if (!strcmp(arguments[1], "decoder")) decoder(arguments[2], threads);
-  else fail("unknown command");
+  if (!strcmp(arguments[1], "decoder"))
+    decoder(arguments[2], threads);
+  else
+    fail("unknown command");
   llama_backend_free();
   return 0;
 }

@@ -38,12 +38,18 @@ static FILE *opened(const char *path, const char *mode) {
 static int quantize(const char *in, const char *out, const char *type, int threads, const char *importance) {
   llama_model_quantize_params p = llama_model_quantize_default_params();
   p.nthread = threads;
-  if (!strcmp(type, "f32")) p.ftype = LLAMA_FTYPE_ALL_F32;
-  else if (!strcmp(type, "q4_0")) p.ftype = LLAMA_FTYPE_MOSTLY_Q4_0;
-  else if (!strcmp(type, "q4_k")) p.ftype = LLAMA_FTYPE_MOSTLY_Q4_K_M;
-  else if (!strcmp(type, "q4_k_s")) p.ftype = LLAMA_FTYPE_MOSTLY_Q4_K_S;
-  else if (!strcmp(type, "q8_0")) p.ftype = LLAMA_FTYPE_MOSTLY_Q8_0;
-  else fail("unknown type");
+  if (!strcmp(type, "f32"))
+    p.ftype = LLAMA_FTYPE_ALL_F32;
+  else if (!strcmp(type, "q4_0"))
+    p.ftype = LLAMA_FTYPE_MOSTLY_Q4_0;
+  else if (!strcmp(type, "q4_k"))
+    p.ftype = LLAMA_FTYPE_MOSTLY_Q4_K_M;
+  else if (!strcmp(type, "q4_k_s"))
+    p.ftype = LLAMA_FTYPE_MOSTLY_Q4_K_S;
+  else if (!strcmp(type, "q8_0"))
+    p.ftype = LLAMA_FTYPE_MOSTLY_Q8_0;
+  else
+    fail("unknown type");
   std::vector<std::string> names;
   std::vector<std::vector<float>> values;
   std::vector<llama_model_imatrix_data> entries;
@@ -114,9 +120,12 @@ int main(int count, char **arguments) {
   if (count < 6) fail("arguments missing");
   llama_backend_init();
   int status = 0;
-  if (!strcmp(arguments[1], "quantize")) status = quantize(arguments[2], arguments[3], arguments[4], atoi(arguments[5]), count > 6 ? arguments[6] : nullptr);
-  else if (!strcmp(arguments[1], "logits")) logits(arguments[2], arguments[3], arguments[4], atoi(arguments[5]));
-  else fail("unknown command");
+  if (!strcmp(arguments[1], "quantize"))
+    status = quantize(arguments[2], arguments[3], arguments[4], atoi(arguments[5]), count > 6 ? arguments[6] : nullptr);
+  else if (!strcmp(arguments[1], "logits"))
+    logits(arguments[2], arguments[3], arguments[4], atoi(arguments[5]));
+  else
+    fail("unknown command");
   llama_backend_free();
   return status;
 }

@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes the random checkpoint as llama.cpp's files; runs in the environment that `peers prepare` made.
 
-    make_gguf.py decoder CHECKPOINT FILE     f16, to be quantised from
-    make_gguf.py encoder CHECKPOINT FILE     CLIP tower and projector, f16: the form in which llama.cpp's models ship
-    make_gguf.py sizes FILE                  prints bytes of all tensors, and of those that decoding reads, as JSON
+make_gguf.py decoder CHECKPOINT FILE     f16, to be quantised from
+make_gguf.py encoder CHECKPOINT FILE     CLIP tower and projector, f16: the form in which llama.cpp's models ship
+make_gguf.py sizes FILE                  prints bytes of all tensors, and of those that decoding reads, as JSON
 """
+
 import json
 import os
 import re
@@ -13,19 +14,37 @@ import sys
 
 import gguf
 import numpy as np
-
 from checkpoint import PROJECTOR, VISION, Checkpoint
 
 DECODER = {
-    "model.embed_tokens": "token_embd", "model.norm": "output_norm", "lm_head": "output",
-    "input_layernorm": "attn_norm", "self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k", "self_attn.v_proj": "attn_v",
-    "self_attn.o_proj": "attn_output", "post_attention_layernorm": "ffn_norm", "mlp.gate_proj": "ffn_gate",
-    "mlp.up_proj": "ffn_up", "mlp.down_proj": "ffn_down"}
+    "model.embed_tokens": "token_embd",
+    "model.norm": "output_norm",
+    "lm_head": "output",
+    "input_layernorm": "attn_norm",
+    "self_attn.q_proj": "attn_q",
+    "self_attn.k_proj": "attn_k",
+    "self_attn.v_proj": "attn_v",
+    "self_attn.o_proj": "attn_output",
+    "post_attention_layernorm": "ffn_norm",
+    "mlp.gate_proj": "ffn_gate",
+    "mlp.up_proj": "ffn_up",
+    "mlp.down_proj": "ffn_down",
+}
 ENCODER = {
-    "embeddings.class_embedding": "class_embd", "embeddings.patch_embedding": "patch_embd",
-    "embeddings.position_embedding": "position_embd", "pre_layrnorm": "pre_ln", "post_layernorm": "post_ln",
-    "self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k", "self_attn.v_proj": "attn_v", "self_attn.out_proj": "attn_out",
-    "mlp.fc1": "ffn_up", "mlp.fc2": "ffn_down", "layer_norm1": "ln1", "layer_norm2": "ln2"}
+    "embeddings.class_embedding": "class_embd",
+    "embeddings.patch_embedding": "patch_embd",
+    "embeddings.position_embedding": "position_embd",
+    "pre_layrnorm": "pre_ln",
+    "post_layernorm": "post_ln",
+    "self_attn.q_proj": "attn_q",
+    "self_attn.k_proj": "attn_k",
+    "self_attn.v_proj": "attn_v",
+    "self_attn.out_proj": "attn_out",
+    "mlp.fc1": "ffn_up",
+    "mlp.fc2": "ffn_down",
+    "layer_norm1": "ln1",
+    "layer_norm2": "ln2",
+}
 
 
 def rename(name, table, layer):
@@ -92,9 +111,9 @@ def encoder(checkpoint, path):
     w.add_vision_image_std([0.26862954, 0.26130258, 0.27577711])
     for name in checkpoint.names():
         if name.startswith(VISION):
-            new = "v." + rename(name[len(VISION):], ENCODER, r"encoder\.layers\.")
+            new = "v." + rename(name[len(VISION) :], ENCODER, r"encoder\.layers\.")
         elif name.startswith(PROJECTOR):
-            new = "mm." + name[len(PROJECTOR):]
+            new = "mm." + name[len(PROJECTOR) :]
         else:
             continue
         x = checkpoint.tensor(name)
@@ -105,8 +124,11 @@ def encoder(checkpoint, path):
 def sizes(path):
     tensors = gguf.GGUFReader(path).tensors
     # A token reads one row of the embedding table.
-    print(json.dumps({"bytes": int(sum(t.n_bytes for t in tensors)),
-                      "bytes_per_token": int(sum(t.n_bytes for t in tensors if t.name != "token_embd.weight"))}))
+    print(
+        json.dumps(
+            {"bytes": int(sum(t.n_bytes for t in tensors)), "bytes_per_token": int(sum(t.n_bytes for t in tensors if t.name != "token_embd.weight"))}
+        )
+    )
 
 
 def main():

@@ -2,17 +2,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Makes OpenVINO's models from the random checkpoint; runs in the environment that `peers prepare` made.
 
-    make_openvino.py decoder CHECKPOINT FOLDER     int4, symmetric, groups of 64; exported by optimum-intel
-    make_openvino.py encoder CHECKPOINT FOLDER     CLIP tower up to the layer LLaVA reads, and projector; int8 by NNCF
-    make_openvino.py encoder-sam CHECKPOINT FOLDER GOT-OCR2's tower and projector; int8 by NNCF
+make_openvino.py decoder CHECKPOINT FOLDER     int4, symmetric, groups of 64; exported by optimum-intel
+make_openvino.py encoder CHECKPOINT FOLDER     CLIP tower up to the layer LLaVA reads, and projector; int8 by NNCF
+make_openvino.py encoder-sam CHECKPOINT FOLDER GOT-OCR2's tower and projector; int8 by NNCF
 """
+
 import os
 import shutil
 import sys
 
 import numpy as np
 import torch
-
 from checkpoint import PROJECTOR, VISION, Checkpoint
 
 
@@ -38,21 +38,27 @@ class Encoder(torch.nn.Module):
         layers = c["num_hidden_layers"] - 1
         # Eager attention becomes plain products, which NNCF may quantise.
         config = CLIPVisionConfig(
-            hidden_size=c["hidden_size"], intermediate_size=c["intermediate_size"], num_hidden_layers=layers,
-            num_attention_heads=c["num_attention_heads"], image_size=c["image_size"], patch_size=c["patch_size"],
-            hidden_act=c["hidden_act"], layer_norm_eps=c["layer_norm_eps"], attn_implementation="eager")
+            hidden_size=c["hidden_size"],
+            intermediate_size=c["intermediate_size"],
+            num_hidden_layers=layers,
+            num_attention_heads=c["num_attention_heads"],
+            image_size=c["image_size"],
+            patch_size=c["patch_size"],
+            hidden_act=c["hidden_act"],
+            layer_norm_eps=c["layer_norm_eps"],
+            attn_implementation="eager",
+        )
         self.tower = CLIPVisionModel(config).eval()
         state = {}
         expected = self.tower.state_dict()
         prefix = "vision_model." if any(k.startswith("vision_model.") for k in expected) else ""
         for name in checkpoint.names():
-            if name.startswith(VISION) and prefix + name[len(VISION):] in expected:
-                state[prefix + name[len(VISION):]] = torch.from_numpy(checkpoint.tensor(name).astype(np.float32))
+            if name.startswith(VISION) and prefix + name[len(VISION) :] in expected:
+                state[prefix + name[len(VISION) :]] = torch.from_numpy(checkpoint.tensor(name).astype(np.float32))
         missing = self.tower.load_state_dict(state, strict=False).missing_keys
         if [n for n in missing if not n.endswith("position_ids")]:
             raise SystemExit(f"the checkpoint lacks {missing}")
-        self.projector = torch.nn.Sequential(*(
-            torch.nn.GELU() if i == 1 else self.linear(checkpoint, f"{PROJECTOR}{i}") for i in range(3)))
+        self.projector = torch.nn.Sequential(*(torch.nn.GELU() if i == 1 else self.linear(checkpoint, f"{PROJECTOR}{i}") for i in range(3)))
 
     @staticmethod
     def linear(checkpoint, name):
@@ -94,8 +100,11 @@ def quantised(module, size, folder):
     ov.save_model(model, os.path.join(folder, "encoder.xml"))
 
 
-MAKERS = {"decoder": lambda path, folder: decoder(Checkpoint(path), folder), "encoder": lambda path, folder: encoder(Checkpoint(path), folder),
-          "encoder-sam": lambda path, folder: quantised(GOTEncoder(path), 1024, folder)}
+MAKERS = {
+    "decoder": lambda path, folder: decoder(Checkpoint(path), folder),
+    "encoder": lambda path, folder: encoder(Checkpoint(path), folder),
+    "encoder-sam": lambda path, folder: quantised(GOTEncoder(path), 1024, folder),
+}
 
 
 def main():

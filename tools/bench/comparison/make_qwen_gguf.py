@@ -9,6 +9,7 @@
 Qwen's first version is Qwen2 with a fused q|k|v and other names; its positions differ only in prompts longer than those it was
 trained with.
 """
+
 import json
 import os
 import struct
@@ -17,8 +18,12 @@ import sys
 import gguf
 import numpy as np
 
-PARTS = {"attn.qkv": ("attn_q", "attn_k", "attn_v"), "attn.out": ("attn_output",), "mlp.gateUp": ("ffn_gate", "ffn_up"),
-         "mlp.contract": ("ffn_down",)}
+PARTS = {
+    "attn.qkv": ("attn_q", "attn_k", "attn_v"),
+    "attn.out": ("attn_output",),
+    "mlp.gateUp": ("ffn_gate", "ffn_up"),
+    "mlp.contract": ("ffn_down",),
+}
 
 
 def safetensors(path):
@@ -27,8 +32,11 @@ def safetensors(path):
         header = json.loads(f.read(size))
     header.pop("__metadata__", None)
     types = {"F32": np.float32, "F16": np.float16}
-    return {n: np.memmap(path, types[e["dtype"]], "r", 8 + size + e["data_offsets"][0], tuple(e["shape"])).astype(np.float32)
-            for n, e in header.items() if e["dtype"] in types}
+    return {
+        n: np.memmap(path, types[e["dtype"]], "r", 8 + size + e["data_offsets"][0], tuple(e["shape"])).astype(np.float32)
+        for n, e in header.items()
+        if e["dtype"] in types
+    }
 
 
 def decoder(folder, path):
@@ -54,8 +62,14 @@ def decoder(folder, path):
         for kind in ("weight", "bias"):
             for part, rows in zip("qkv", np.split(x[f"{source}attn.c_attn.{kind}"], 3)):
                 w.add_tensor(f"{target}attn_{part}.{kind}", np.ascontiguousarray(rows))
-        for new, old in (("attn_norm", "ln_1"), ("attn_output", "attn.c_proj"), ("ffn_norm", "ln_2"), ("ffn_gate", "mlp.w2"),
-                         ("ffn_up", "mlp.w1"), ("ffn_down", "mlp.c_proj")):
+        for new, old in (
+            ("attn_norm", "ln_1"),
+            ("attn_output", "attn.c_proj"),
+            ("ffn_norm", "ln_2"),
+            ("ffn_gate", "mlp.w2"),
+            ("ffn_up", "mlp.w1"),
+            ("ffn_down", "mlp.c_proj"),
+        ):
             w.add_tensor(f"{target}{new}.weight", x[f"{source}{old}.weight"])
     w.add_tensor("output_norm.weight", x["transformer.ln_f.weight"])
     w.add_tensor("output.weight", x["lm_head.weight"])
@@ -70,7 +84,7 @@ def importance(source, path):
     for name, values in safetensors(source).items():
         if not name.startswith("language.") or not name.endswith(".weight.meanSquares"):
             continue
-        stem = name[len("language."):-len(".weight.meanSquares")]
+        stem = name[len("language.") : -len(".weight.meanSquares")]
         if stem.startswith("layers."):
             _, layer, module = stem.split(".", 2)
             names = [f"blk.{layer}.{part}.weight" for part in PARTS[module]]
@@ -84,8 +98,15 @@ def importance(source, path):
 
 def sizes(path):
     matrices = [t for t in gguf.GGUFReader(path).tensors if len(t.shape) > 1 and min(t.shape) > 1]
-    print(json.dumps({"bytes": int(sum(t.n_bytes for t in matrices)), "weights": int(sum(t.n_elements for t in matrices)),
-                      "types": {t.name: t.tensor_type.name for t in matrices}}))
+    print(
+        json.dumps(
+            {
+                "bytes": int(sum(t.n_bytes for t in matrices)),
+                "weights": int(sum(t.n_elements for t in matrices)),
+                "types": {t.name: t.tensor_type.name for t in matrices},
+            }
+        )
+    )
 
 
 def main():

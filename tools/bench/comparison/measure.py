@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`peers run`: the programs take turns, and each round gives one ratio."""
+
 import dataclasses
 import datetime
 import json
@@ -14,14 +15,13 @@ from comparison.prepare import versions
 from comparison.workplace import HERE
 
 
-
 @dataclasses.dataclass(frozen=True)
 class Measure:
-    kind: str            # "decode", "prefill" or "encode"
-    model: str           # Fovea's file in the work folder's models
+    kind: str  # "decode", "prefill" or "encode"
+    model: str  # Fovea's file in the work folder's models
     peers: tuple = ()
-    tokens: int = 0      # made, of the prompt, or of one view of the image
-    side: int = 336      # width and height of the image
+    tokens: int = 0  # made, of the prompt, or of one view of the image
+    side: int = 336  # width and height of the image
     tower: str = "clip"  # which encoder: `models.ENCODERS`
 
 
@@ -55,8 +55,21 @@ class Fovea:
         prompt, made = {"decode": (16, measure.tokens), "prefill": (measure.tokens, 2), "encode": (16, 2)}[measure.kind]
         self.kind = measure.kind
         # Tokens are decoded without guesses: random weights repeat themselves as no answer does.
-        self.command = [program, "bench", "-m", model, "--threads", str(threads), "--prompt-tokens", str(prompt),
-                        "--tokens", str(made), "--size", str(measure.side), "--json"]
+        self.command = [
+            program,
+            "bench",
+            "-m",
+            model,
+            "--threads",
+            str(threads),
+            "--prompt-tokens",
+            str(prompt),
+            "--tokens",
+            str(made),
+            "--size",
+            str(measure.side),
+            "--json",
+        ]
         self.environment = dict(os.environ, FOVEA_ISA=isa) if isa != "native" else None
         self.last = {}
 
@@ -166,18 +179,31 @@ def one(work, options, name, limits, facts):
             # Its own passes stand closer to what it decodes.
             read["Fovea"] = programs["Fovea"].last["read_bytes_per_second"]
             rounds.append({"figures": figures, "read_bytes_per_second": read, "integer_operations_per_second": peak})
-            print(f"{name} {i + 1}/{options.pairs}: " + ", ".join(f"{n} {figures[n]:.4g} ({read[n] / 1e9:.0f} GB/s)" for n in programs) +
-                  f", integers {peak / 1e12:.2f} TOPS", flush=True)
+            print(
+                f"{name} {i + 1}/{options.pairs}: "
+                + ", ".join(f"{n} {figures[n]:.4g} ({read[n] / 1e9:.0f} GB/s)" for n in programs)
+                + f", integers {peak / 1e12:.2f} TOPS",
+                flush=True,
+            )
     finally:
         for p in programs.values():
             p.close()
     fovea = programs["Fovea"].last
     return {
-        "kind": measure.kind, "tokens": measure.tokens, "isa": options.isa, "instruction_set": fovea["instruction_set"], "threads": options.threads,
-        "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"), "cpu": cpu()[0],
-        "command": shlex.join(["tools/bench/peers", *options.words]), "versions": versions(work), "note": options.note,
+        "kind": measure.kind,
+        "tokens": measure.tokens,
+        "isa": options.isa,
+        "instruction_set": fovea["instruction_set"],
+        "threads": options.threads,
+        "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
+        "cpu": cpu()[0],
+        "command": shlex.join(["tools/bench/peers", *options.words]),
+        "versions": versions(work),
+        "note": options.note,
         "instruction": limits.instruction,
-        "work": work_of(measure, facts, list(programs), fovea), "rounds": rounds}
+        "work": work_of(measure, facts, list(programs), fovea),
+        "rounds": rounds,
+    }
 
 
 def work_of(measure, facts, names, fovea):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`peers models`: one random LLaVA of full size, in the form of every program."""
+
 import glob
 import json
 import os
@@ -44,9 +45,15 @@ def models(work, fovea, checkpoint, threads, wants):
         target = work.model("openvino-" + part)
         if not os.path.exists(target):
             # Everything is local; nothing is to be looked up on a hub.
-            work.run(python, os.path.join(HERE, "make_openvino.py"), part, work.model("got") if part.endswith("sam") else source, target,
-                     name="openvino-" + part,
-                     env=dict(os.environ, HF_HUB_OFFLINE="1"))
+            work.run(
+                python,
+                os.path.join(HERE, "make_openvino.py"),
+                part,
+                work.model("got") if part.endswith("sam") else source,
+                target,
+                name="openvino-" + part,
+                env=dict(os.environ, HF_HUB_OFFLINE="1"),
+            )
     work.write("models.json", facts(work, source))
 
 
@@ -94,10 +101,11 @@ def sam_operations(facts):
     """GOT-OCR2's tower: 64 x 64 patches, eight blocks of 5 x 5 windows of 14 x 14 and four that look everywhere, with products for
     their relative positions; neck, two convolutions of stride 2, projector."""
     side, window, hidden = 64, 14, 768
-    patches, windowed = side ** 2, (-(-side // window) * window) ** 2
+    patches, windowed = side**2, (-(-side // window) * window) ** 2
 
     def attention(tokens, reach):
-        return 2 * tokens * (4 * hidden * hidden + 2 * hidden * reach ** 2 + 2 * hidden * reach)
+        return 2 * tokens * (4 * hidden * hidden + 2 * hidden * reach**2 + 2 * hidden * reach)
+
     blocks = 8 * attention(windowed, window) + 4 * attention(patches, side) + 12 * 2 * patches * 8 * hidden * hidden
     neck = patches * (hidden * 256 + 9 * 256 * 256) + patches // 4 * 9 * 256 * 512 + patches // 16 * (9 * 512 * 1024 + 1024 * 1024)
     return blocks + 2 * (patches * 3 * 16 * 16 * hidden + neck)

@@ -8,6 +8,7 @@
 Each line is answered with the seconds that one run took. OpenVINO's own defaults choose the arithmetic (on this kind of CPU
 bf16, int8 activations for compressed weights, KV cache u8).
 """
+
 import os
 import sys
 import time
@@ -38,8 +39,12 @@ class Decoder:
 
     def step(self, ids, past):
         tokens = ids.shape[1]
-        feeds = {"input_ids": ids, "attention_mask": np.ones((1, past + tokens), np.int64),
-                 "position_ids": np.arange(past, past + tokens)[None], "beam_idx": np.zeros(1, np.int32)}
+        feeds = {
+            "input_ids": ids,
+            "attention_mask": np.ones((1, past + tokens), np.int64),
+            "position_ids": np.arange(past, past + tokens)[None],
+            "beam_idx": np.zeros(1, np.int32),
+        }
         self.request.infer({k: v for k, v in feeds.items() if k in self.names})
 
     def evaluate(self, tokens, batch):
@@ -47,7 +52,7 @@ class Decoder:
         self.request.reset_state()
         start = time.perf_counter()
         for i in range(0, tokens, batch):
-            self.step(ids[:, i:i + batch], i)
+            self.step(ids[:, i : i + batch], i)
         return time.perf_counter() - start
 
     def run(self, words):

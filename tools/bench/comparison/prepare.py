@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`peers prepare`: llama.cpp built from source, OpenVINO and what its models need in an environment of its own."""
+
 import glob
 import json
 import os
@@ -11,12 +12,28 @@ from comparison.workplace import HERE
 
 PACKAGES = ("torch", "transformers", "pillow", "openvino", "nncf", "optimum-intel", "gguf")
 OPTIONS = (
-    "-DCMAKE_BUILD_TYPE=Release", "-DBUILD_SHARED_LIBS=OFF", "-DLLAMA_BUILD_TESTS=OFF", "-DLLAMA_BUILD_EXAMPLES=OFF",
-    "-DLLAMA_BUILD_SERVER=OFF", "-DLLAMA_BUILD_APP=OFF", "-DLLAMA_BUILD_UI=OFF", "-DLLAMA_USE_PREBUILT_UI=OFF",
-    "-DLLAMA_OPENSSL=OFF")
+    "-DCMAKE_BUILD_TYPE=Release",
+    "-DBUILD_SHARED_LIBS=OFF",
+    "-DLLAMA_BUILD_TESTS=OFF",
+    "-DLLAMA_BUILD_EXAMPLES=OFF",
+    "-DLLAMA_BUILD_SERVER=OFF",
+    "-DLLAMA_BUILD_APP=OFF",
+    "-DLLAMA_BUILD_UI=OFF",
+    "-DLLAMA_USE_PREBUILT_UI=OFF",
+    "-DLLAMA_OPENSSL=OFF",
+)
 # Haswell's, as Fovea's AVX2 kernels: no AVX-VNNI, no AVX-512.
-AVX2 = ("-DGGML_NATIVE=OFF", "-DGGML_SSE42=ON", "-DGGML_AVX=ON", "-DGGML_AVX2=ON", "-DGGML_FMA=ON", "-DGGML_F16C=ON",
-        "-DGGML_BMI2=ON", "-DGGML_AVX_VNNI=OFF", "-DGGML_AVX512=OFF")
+AVX2 = (
+    "-DGGML_NATIVE=OFF",
+    "-DGGML_SSE42=ON",
+    "-DGGML_AVX=ON",
+    "-DGGML_AVX2=ON",
+    "-DGGML_FMA=ON",
+    "-DGGML_F16C=ON",
+    "-DGGML_BMI2=ON",
+    "-DGGML_AVX_VNNI=OFF",
+    "-DGGML_AVX512=OFF",
+)
 
 
 def prepare(work, python, avx2, wants):
@@ -57,8 +74,7 @@ def sources(work):
         return
     folder = work.path("sdist")
     if not archive(work):
-        work.run(work.python, "-m", "pip", "download", "--no-deps", "--no-binary", "llama-cpp-python", "-d", folder,
-                 "llama-cpp-python", name="sdist")
+        work.run(work.python, "-m", "pip", "download", "--no-deps", "--no-binary", "llama-cpp-python", "-d", folder, "llama-cpp-python", name="sdist")
     with tarfile.open(archive(work)) as tar:
         for member in tar:
             _, _, inside = member.name.partition("/vendor/llama.cpp/")
@@ -77,8 +93,19 @@ def build(work, isa, options, target):
     folder = work.path("llama.cpp-" + isa)
     if not os.path.exists(os.path.join(folder, "build.ninja")):
         ninja = work.tool("ninja")
-        work.run(work.tool("cmake"), "-S", work.path("llama.cpp-src"), "-B", folder, "-G", "Ninja",
-                 f"-DCMAKE_MAKE_PROGRAM={ninja}", *OPTIONS, *options, name="llama.cpp-" + isa)
+        work.run(
+            work.tool("cmake"),
+            "-S",
+            work.path("llama.cpp-src"),
+            "-B",
+            folder,
+            "-G",
+            "Ninja",
+            f"-DCMAKE_MAKE_PROGRAM={ninja}",
+            *OPTIONS,
+            *options,
+            name="llama.cpp-" + isa,
+        )
     work.run(work.tool("ninja"), "-C", folder, target, name="llama.cpp-" + isa)
 
 
@@ -92,13 +119,28 @@ def link(work, isa, program):
     if os.path.exists(target) and os.path.getmtime(target) > max(map(os.path.getmtime, [code, *libraries])):
         return
     includes = ("include", "ggml/include", "tools/mtmd", "src")
-    work.run(os.environ.get("CXX", "c++"), "-std=c++17", "-O2", *(f"-I{source}/{i}" for i in includes), code, "-o", target,
-             "-Wl,--start-group", *libraries, "-Wl,--end-group", "-fopenmp", "-lpthread", "-ldl", "-lm", name=f"{program}-{isa}")
+    work.run(
+        os.environ.get("CXX", "c++"),
+        "-std=c++17",
+        "-O2",
+        *(f"-I{source}/{i}" for i in includes),
+        code,
+        "-o",
+        target,
+        "-Wl,--start-group",
+        *libraries,
+        "-Wl,--end-group",
+        "-fopenmp",
+        "-lpthread",
+        "-ldl",
+        "-lm",
+        name=f"{program}-{isa}",
+    )
 
 
 def versions(work):
     v = dict(work.read("environment.json", {}))
     found = archive(work)
     if found:
-        v["llama-cpp-python"] = os.path.basename(found)[len("llama_cpp_python-"):-len(".tar.gz")]
+        v["llama-cpp-python"] = os.path.basename(found)[len("llama_cpp_python-") : -len(".tar.gz")]
     return v

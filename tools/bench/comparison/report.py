@@ -1,11 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """`peers report`: the stored figures as a table."""
+
 import statistics
 
 TITLES = {
-    "decode-4bit": "Decode, 4 bits", "decode-8bit": "Decode, 8 bits", "prefill-256": "Prefill of 256 tokens",
-    "prefill-1300": "Prefill of 1300 tokens", "encode-clip": "CLIP-L/14-336 encode",
-    "encode-sam": "SAM ViT-B 1024 encode", "encode-qwen": "Qwen-VL bigG, five tiles"}
+    "decode-4bit": "Decode, 4 bits",
+    "decode-8bit": "Decode, 8 bits",
+    "prefill-256": "Prefill of 256 tokens",
+    "prefill-1300": "Prefill of 1300 tokens",
+    "encode-clip": "CLIP-L/14-336 encode",
+    "encode-sam": "SAM ViT-B 1024 encode",
+    "encode-qwen": "Qwen-VL bigG, five tiles",
+}
 
 
 def figure(kind, value):
@@ -27,8 +33,11 @@ def peak(result):
 def share(result, name):
     """Part of the limit used, each round against its own: of the read bandwidth in decoding, else of the integer peak."""
     cost, kind = result["work"][name], result["kind"]
-    rates = [(cost / r["figures"][name] if kind == "encode" else cost * r["figures"][name]) /
-             (r["read_bytes_per_second"][name] if kind == "decode" else r["integer_operations_per_second"]) for r in result["rounds"]]
+    rates = [
+        (cost / r["figures"][name] if kind == "encode" else cost * r["figures"][name])
+        / (r["read_bytes_per_second"][name] if kind == "decode" else r["integer_operations_per_second"])
+        for r in result["rounds"]
+    ]
     return f"{statistics.median(rates):.0%}"
 
 
@@ -64,18 +73,23 @@ def markdown(results):
     if not results:
         return "No results yet.\n"
     lines = ["# Fovea and its peers, measured in turns", ""]
-    lines += ["Written by `tools/bench/peers report --markdown`. Medians; *times faster* is the median of the ratios of the rounds,",
-              "in each of which the programs ran one after the other. The share is that of the read bandwidth in decoding and of the",
-              "integer peak elsewhere, measured in each round, the bandwidth before and after each figure. One random LLaVA: 1.1 B decoder (22 layers, 2048, 5632, 32/4",
-              "heads, 32000 tokens), CLIP-L/14-336 (23 layers and the projector); GOT-OCR2's and Monkey's towers with all that is behind",
-              "them up to the decoder.", ""]
+    lines += [
+        "Written by `tools/bench/peers report --markdown`. Medians; *times faster* is the median of the ratios of the rounds,",
+        "in each of which the programs ran one after the other. The share is that of the read bandwidth in decoding and of the",
+        "integer peak elsewhere, measured in each round, the bandwidth before and after each figure. One random LLaVA: 1.1 B decoder (22 layers, 2048, 5632, 32/4",
+        "heads, 32000 tokens), CLIP-L/14-336 (23 layers and the projector); GOT-OCR2's and Monkey's towers with all that is behind",
+        "them up to the decoder.",
+        "",
+    ]
     lines += ["| " + " | ".join(HEAD) + " |", "|" + "---|" * len(HEAD)]
     lines += ["| " + " | ".join(row) + " |" for row in rows(results)]
     lines += ["", "| Measure | Date | CPU, threads | Read bandwidth | Integer peak | Command | Note |", "|---|---|---|---|---|---|---|"]
     for key, r in results.items():
-        lines.append(f"| {key} | {r['date']} | {r['cpu']}, {r['instruction_set']}, {r['threads']} threads | "
-                     f"{bandwidth(r) / 1e9:.1f} GB/s | {peak(r) / 1e12:.2f} TOPS "
-                     f"({r['instruction']}) | `{r['command']}` | {r['note'] or ''} |")
+        lines.append(
+            f"| {key} | {r['date']} | {r['cpu']}, {r['instruction_set']}, {r['threads']} threads | "
+            f"{bandwidth(r) / 1e9:.1f} GB/s | {peak(r) / 1e12:.2f} TOPS "
+            f"({r['instruction']}) | `{r['command']}` | {r['note'] or ''} |"
+        )
     versions = next(iter(reversed(list(results.values()))))["versions"]
     lines += ["", "Peers: " + ", ".join(f"{k} {v}" for k, v in versions.items()) + " (llama.cpp from llama-cpp-python's sources)."]
     return "\n".join(lines) + "\n"

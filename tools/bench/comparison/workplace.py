@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The work folder of tools/bench/peers, and how it starts programs."""
+
 import json
 import os
 import shutil

@@ -40,7 +40,7 @@ struct Bench {
     attention("decode", queries: 1, keys: 2048, headSize: 128, heads: 32, causal: 2047, isHalf: true)
     rows()
     #if canImport(Generation)
-      sampling()
+    sampling()
     #endif
   }
 
@@ -119,12 +119,17 @@ struct Bench {
     let f = kernel(format)
     let seconds = best { f(&a, 0, blocks, 0, tokens) }
     let rate = Double(blocks * stride) / seconds
-    say("\(table.name) stream \(format) \(inputs) inputs × \(tokens): \(fixed(rate / 1e9)) GB/s, \(fixed(100 * rate / peaks.read, 0)) % of read bandwidth")
+    say(
+      "\(table.name) stream \(format) \(inputs) inputs × \(tokens): \(fixed(rate / 1e9)) GB/s, \(fixed(100 * rate / peaks.read, 0)) % of read bandwidth"
+    )
     free(a)
     memory.deallocate()
   }
 
-  func attention(_ name: String, queries: Int, keys: Int, headSize: Int, heads: Int, causal: Int, isHalf: Bool, step: Int = .max, arithmetic: Int32 = FOVEA_ATTENTION_F32) {
+  func attention(
+    _ name: String, queries: Int, keys: Int, headSize: Int, heads: Int, causal: Int, isHalf: Bool, step: Int = .max,
+    arithmetic: Int32 = FOVEA_ATTENTION_F32
+  ) {
     guard wants("attention \(name)") else { return }
     let width = heads * headSize
     let bytes = (queries + 2 * keys) * width * 4
@@ -156,7 +161,9 @@ struct Bench {
     let pairs = causal < 0 ? Double(queries * keys) : Double(queries * causal + queries * (queries + 1) / 2)
     let rate = 4 * pairs * Double(headSize * heads) / seconds
     let read = Double(2 * keys * headSize * heads * (isHalf ? 2 : 4)) / seconds
-    say("\(table.name) attention \(name): \(fixed(seconds * 1000, 2)) ms, \(fixed(rate / 1e9)) GFLOPS, \(fixed(100 * rate / peaks.float, 0)) % of peak, keys and values \(fixed(read / 1e9)) GB/s")
+    say(
+      "\(table.name) attention \(name): \(fixed(seconds * 1000, 2)) ms, \(fixed(rate / 1e9)) GFLOPS, \(fixed(100 * rate / peaks.float, 0)) % of peak, keys and values \(fixed(read / 1e9)) GB/s"
+    )
     memory.deallocate()
   }
 

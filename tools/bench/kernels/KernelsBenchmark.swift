@@ -85,7 +85,8 @@ struct Peaks {
       float = 1 / best { operations = peak_fma_256(n) } * operations
       read = 1 / best { sink |= read_all_128(memory.base, memory.bytes) } * Double(memory.bytes)
     }
-    say("\(table.name): int8 peak \(fixed(integer / 1e9, 0)) GOPS, f32 peak \(fixed(float / 1e9, 0)) GFLOPS, read \(fixed(read / 1e9)) GB/s"
-      + (sink == 0 ? " (?)" : ""))
+    say(
+      "\(table.name): int8 peak \(fixed(integer / 1e9, 0)) GOPS, f32 peak \(fixed(float / 1e9, 0)) GFLOPS, read \(fixed(read / 1e9)) GB/s"
+        + (sink == 0 ? " (?)" : ""))
   }
 }

@@ -108,6 +108,11 @@ uint64_t read_all_512(const void *p, size_t bytes) { return read_all_128(p, byte
 uint64_t read_all_128(const void *p, size_t bytes) {
   const uint64_t *v = p;
   uint64_t a = 0, b = 0, c = 0, d = 0;
-  for (size_t n = 0; n < bytes / 8; n += 4) { a |= v[n]; b |= v[n + 1]; c |= v[n + 2]; d |= v[n + 3]; }
+  for (size_t n = 0; n < bytes / 8; n += 4) {
+    a |= v[n];
+    b |= v[n + 1];
+    c |= v[n + 2];
+    d |= v[n + 3];
+  }
   return a | b | c | d;
 }

@@ -8,6 +8,7 @@ Resolution and encoders: all variants go on from the finished model (--final), w
 without it. Stage II: stage III begins from the state before it (--caption) and after it (--dense). Variants that are finished are not
 trained again; the table is printed from what there is.
 """
+
 import argparse
 import json
 import os
@@ -16,9 +17,8 @@ import sys
 
 import torch
 
-from . import backends
+from . import backends, export
 from . import benchmark as H
-from . import export
 
 VARIANTS = {  # name: state to begin with, options of the training
     "fixed resolution (whole view only)": ("final", ["--locals", "none"]),
@@ -57,8 +57,26 @@ if __name__ == "__main__":
         directory = os.path.join(a.out, slug(name))
         figures = os.path.join(directory, "figures.json")
         if not os.path.exists(figures):
-            subprocess.run([sys.executable, "-m", "ferret.train", "--stage", "instruct", "--state", directory, "--init", getattr(a, state),
-                            "--steps", str(a.steps), "--seed", "7", *options, *rest], check=True)
+            subprocess.run(
+                [
+                    sys.executable,
+                    "-m",
+                    "ferret.train",
+                    "--stage",
+                    "instruct",
+                    "--state",
+                    directory,
+                    "--init",
+                    getattr(a, state),
+                    "--steps",
+                    str(a.steps),
+                    "--seed",
+                    "7",
+                    *options,
+                    *rest,
+                ],
+                check=True,
+            )
             torch.set_num_threads(2)
             result = H.score(samples, backends.Torch(export.load_state(directory))(samples))
             with open(figures, "w") as f:

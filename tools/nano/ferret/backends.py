@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who answers: a backend is a function from a list of samples to a list of texts."""
+
 import numpy as np
 import torch
-
 from backends import generate_after_prefix
+
 from . import regions as R
 from . import scenes as S
 from . import talk
@@ -25,8 +26,8 @@ class Torch:
         order = sorted(range(len(samples)), key=lambda i: (samples[i].grid, samples[i].suite))
         while order:
             first = samples[order[0]]
-            chunk = [i for i in order[:self.batch] if samples[i].grid == first.grid and samples[i].suite == first.suite]
-            order = order[len(chunk):]
+            chunk = [i for i in order[: self.batch] if samples[i].grid == first.grid and samples[i].suite == first.suite]
+            order = order[len(chunk) :]
             picked = [samples[i] for i in chunk]
             pixels, tiles = (torch.from_numpy(np.stack(x)) for x in zip(*(S.views(s.image, s.grid) for s in picked)))
             whole, local = m.see(pixels, tiles, first.grid)
@@ -37,8 +38,9 @@ class Torch:
                 vectors = m.regions(whole, local, first.grid, {k: torch.from_numpy(v)[:, None] for k, v in g.items()})[:, 0]
                 questions = [q.replace(T.MARK, s.region.text(s.scene.size) + " " + T.REGION) for q, s in zip(questions, picked)]
             prefix = m.prefix(m.image_tokens(whole, local), before, after)
-            ids = generate_after_prefix(m.embedder(vectors), m.model.layers, m.norm_logits, m.cos, m.sin, prefix,
-                                        [talk.ids(q) for q in questions], T.tokenizer().EOS, MOST)
+            ids = generate_after_prefix(
+                m.embedder(vectors), m.model.layers, m.norm_logits, m.cos, m.sin, prefix, [talk.ids(q) for q in questions], T.tokenizer().EOS, MOST
+            )
             for i, answer in zip(chunk, ids):
                 out[i] = self.vocabulary.decode(answer).strip()
         return out
@@ -49,6 +51,7 @@ class Fovea:
 
     def __init__(self, path, name=None):
         import fovea
+
         self.fovea, self.model, self.name = fovea, fovea.load(path), name or path.rsplit("/", 1)[-1]
 
     def region(self, r):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Held-out scenes: what is in a region, where something is, everything that is there; and the figures."""
+
 import re
 from dataclasses import dataclass
 
@@ -16,13 +17,13 @@ DETECTED = 3  # one scene in so many is asked for everything
 
 @dataclass
 class Sample:
-    suite: str            # refer, ground, detect
+    suite: str  # refer, ground, detect
     scene: S.Scene
-    question: str         # <region> stands for the region
+    question: str  # <region> stands for the region
     answer: str
     region: R.Region = None
     size: str = ""
-    box: tuple = ()       # of the thing asked for
+    box: tuple = ()  # of the thing asked for
 
     @property
     def image(self):
@@ -69,6 +70,7 @@ def places(answer, size):
 
 def iou(a, b):
     import torch
+
     return float(overlap(torch.tensor(a, dtype=torch.float32), torch.tensor(b, dtype=torch.float32)))
 
 

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Checks the PyTorch definition against tools/reference/ferret.py (transformers' CLIP, DINOv2 and LLaMA, the sampler step by step).
 
-    python -m ferret.check models/ferret-nano/checkpoint
+python -m ferret.check models/ferret-nano/checkpoint
 """
+
 import os
 import sys
 
@@ -12,16 +13,16 @@ from transformers import CLIPVisionConfig, Dinov2Config, LlamaConfig
 
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "reference"))
 
-from . import export
+from . import export, talk
 from . import regions as R
 from . import scenes as S
-from . import talk
 from .model import CLIP_MEAN, CLIP_STD, IMAGENET_MEAN, IMAGENET_STD, normalised
 
 
 def reference():
     """tools/reference/ferret.py, whose name this package has."""
     import importlib.util
+
     path = os.path.join(sys.path[-1], "ferret.py")
     spec = importlib.util.spec_from_file_location("reference_ferret", path)
     module = importlib.util.module_from_spec(spec)
@@ -31,10 +32,15 @@ def reference():
 
 def published(name):
     """The reference's names -> the checkpoint's."""
-    for old, new in (("sampler.", "model.region_geo_sampler."), ("llm.", ""), ("local_projector.", "model.mm_projector_local."),
-                     ("projector.", "model.mm_projector."), ("dino.", "model.vision_tower_local.vision_tower."),
-                     ("vision.vision_model.", "model.vision_tower.vision_tower.vision_model."),
-                     ("vision.", "model.vision_tower.vision_tower.vision_model.")):
+    for old, new in (
+        ("sampler.", "model.region_geo_sampler."),
+        ("llm.", ""),
+        ("local_projector.", "model.mm_projector_local."),
+        ("projector.", "model.mm_projector."),
+        ("dino.", "model.vision_tower_local.vision_tower."),
+        ("vision.vision_model.", "model.vision_tower.vision_tower.vision_model."),
+        ("vision.", "model.vision_tower.vision_tower.vision_model."),
+    ):
         if name.startswith(old):
             name = new + name.removeprefix(old)
             break
@@ -54,8 +60,11 @@ def main(directory):
     model = export.load(directory)
     c, weights = model.config, model.state_dict()
     text = LlamaConfig(**{k: v for k, v in export.config(c).items() if isinstance(v, (int, float, bool)) and not k.startswith("mm_")})
-    other = reference().Ferret("ferret_v2", CLIPVisionConfig(**export.clip_config(c)), text, Dinov2Config(**export.dino_config(c)),
-                               c["side"], transposed=False).eval()
+    other = (
+        reference()
+        .Ferret("ferret_v2", CLIPVisionConfig(**export.clip_config(c)), text, Dinov2Config(**export.dino_config(c)), c["side"], transposed=False)
+        .eval()
+    )
     other.clip = lambda x: other.vision(x, output_hidden_states=True).hidden_states[-1][:, 1:]  # all layers are used here
     print(other.load_state_dict({k: weights[published(k)] for k in other.state_dict() if published(k) in weights}, strict=False))
     rng = np.random.default_rng(3)
@@ -79,7 +88,7 @@ def main(directory):
     prefix = model.prefix(tokens, before, after)
     hidden, _ = model.decode(prefix, [ids], vectors[0][None, None])
     x = torch.cat([prefix, model.embedder(vectors[0][None, None])(ids)[0]], 1)
-    print("logits:", furthest(model.lm_head(hidden[0])[0, 0], other.llm(inputs_embeds=x).logits[0, prefix.shape[1]:]))
+    print("logits:", furthest(model.lm_head(hidden[0])[0, 0], other.llm(inputs_embeds=x).logits[0, prefix.shape[1] :]))
 
 
 if __name__ == "__main__":

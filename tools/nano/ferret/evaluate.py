@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Referring and grounding of nano Ferret-v2 on held-out scenes. Called by `evaluate --model ferret-nano`."""
+
 import os
 
-from . import backends
+from . import backends, export
 from . import benchmark as H
-from . import export
 from . import tokens as T
 
 SEED = 20260107

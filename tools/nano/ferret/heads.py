@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Auxiliary heads: they read the dense labels off features and states during training and are dropped afterwards."""
+
 import torch
 import torch.nn.functional as F
+from heads import accuracy, weighted
 from torch import nn
 
-from heads import accuracy, weighted
 from . import scenes as S
 
 BINS = 33
@@ -89,7 +90,7 @@ def patch_places(grid, device):
 def own_view(boxes, places, grid):
     """Boxes `[B, n, 4]` and places `[n, 2]` of patches as shares of the image -> as shares of the view each patch lies in: the whole, or
     its tile, boxes clipped to it. Places become `[B, n, 2]`."""
-    first = S.SIDE ** 2
+    first = S.SIDE**2
     scale = boxes.new_tensor(grid)
     tile = (places[first:] * scale).floor()
     inside = (boxes[:, first:] * scale.repeat(2) - tile.repeat(1, 2)).clamp(0, 1)

@@ -4,21 +4,37 @@
 CLIP for the whole view, DINOv2 for the tiles, a projector each, the fused map, the spatial-aware region sampler, a LLaMA decoder.
 Written to train fast on a CPU: see model.py beside this package.
 """
+
 import torch
 import torch.nn.functional as F
-from torch import nn
-
 from model import Attention, CLIPEmbeddings, LlamaLayer, RMSNorm, attention, decode_after_prefix, merge_heads, rotary_tables, split_heads
 from slicing import CLIP_MEAN, CLIP_STD
+from torch import nn
+
 from .regions import ANCHORS
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 DEFAULT = dict(
-    side=64, patch_size=8, width=128, vision_intermediate=512, clip_layers=5, dino_layers=5, vision_heads=4,
-    hidden_size=192, intermediate_size=512, layers=5, heads=6, vocab_size=0, region_token=0, rms_eps=1e-5, rope_theta=10000.0,
+    side=64,
+    patch_size=8,
+    width=128,
+    vision_intermediate=512,
+    clip_layers=5,
+    dino_layers=5,
+    vision_heads=4,
+    hidden_size=192,
+    intermediate_size=512,
+    layers=5,
+    heads=6,
+    vocab_size=0,
+    region_token=0,
+    rms_eps=1e-5,
+    rope_theta=10000.0,
     max_positions=1024,
     # Ablations: `locals` sees the tiles (dino, clip, or none: fixed resolution); `refers` is the map regions are read from (fused, whole).
-    locals="dino", refers="fused")
+    locals="dino",
+    refers="fused",
+)
 
 
 class QuickMLP(nn.Module):
@@ -102,7 +118,7 @@ class Dinov2(nn.Module):
         self.patch, self.grid = p, c["side"] // p
         self.embeddings = nn.Module()
         self.embeddings.cls_token = nn.Parameter(torch.randn(1, 1, d) * 0.02)
-        self.embeddings.position_embeddings = nn.Parameter(torch.randn(1, 1 + self.grid ** 2, d) * 0.1)
+        self.embeddings.position_embeddings = nn.Parameter(torch.randn(1, 1 + self.grid**2, d) * 0.1)
         self.embeddings.patch_embeddings = nn.Module()
         self.embeddings.patch_embeddings.projection = nn.Conv2d(3, d, p, p)
         self.encoder = nn.Module()
@@ -159,7 +175,7 @@ class RegionSampler(nn.Module):
     def products(self, stage):
         d, a = self.diff_projector_list[stage], self.agg_projector_list[stage].net[0]
         w = a.weight[..., 0]
-        first, second = w[:, :self.size + 2], w[:, self.size + 2:]
+        first, second = w[:, : self.size + 2], w[:, self.size + 2 :]
         neighbour = first @ d.weight
         return neighbour, second - neighbour, first @ d.bias + a.bias
 
@@ -184,8 +200,7 @@ class RegionSampler(nn.Module):
         wn, wa, c = self.products(1)
         last = rows(middle, one[1])
         own = rows(x, one[1])
-        x = self.pool(1, F.linear(x, wn[:, :d]) + F.linear(middle, wn[:, d:]),
-                      F.linear(own, wa[:, :d]) + F.linear(last, wa[:, d:], c), near[1])
+        x = self.pool(1, F.linear(x, wn[:, :d]) + F.linear(middle, wn[:, d:]), F.linear(own, wa[:, :d]) + F.linear(last, wa[:, d:], c), near[1])
         return self.dim_projector(self.flatten_projector(x.flatten(1))).unflatten(0, (b, r))
 
 
@@ -260,19 +275,23 @@ class FerretV2(nn.Module):
 
     def prefix(self, tokens, before, after):
         """Embeddings of the `before` ids, the image, the `after` ids."""
+
         def embed(ids):
             return self.model.embed_tokens(torch.tensor(ids, device=tokens.device)).to(tokens.dtype).expand(len(tokens), -1, -1)
+
         return torch.cat([embed(before), tokens, embed(after)], 1)
 
     def embedder(self, vectors=None):
         """Embeds ids `[B, Q, L]` (or `[B, L]`); where the region token stands, one for each question, goes the question's vector
         `[B, Q, hiddenSize]`."""
+
         def embed(ids):
             x = self.model.embed_tokens(ids)
             here = ids == self.config["region_token"]
             if vectors is None or vectors.shape[:-1] != ids.shape[:-1]:
                 return x
             return torch.where(here[..., None], vectors[..., None, :].to(x.dtype), x)
+
         return embed
 
     def norm_logits(self, x):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Regions of an image as the library reads them: their pixels, the sampler's points, anchors and neighbours, their coordinate text."""
+
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,8 +14,8 @@ FORMS = ("point", "box", "free")
 @dataclass
 class Region:
     form: str
-    corners: tuple            # a point's x, y; else the tight box x0, y0, x1, y1, both ends inside; image pixels
-    mask: np.ndarray = None   # bool [height, width] of a free form
+    corners: tuple  # a point's x, y; else the tight box x0, y0, x1, y1, both ends inside; image pixels
+    mask: np.ndarray = None  # bool [height, width] of a free form
 
     def text(self, size):
         return coordinates(self.corners, size)
@@ -53,13 +54,13 @@ def free_form(rng, scene, thing):
     mask = thing.mask(*scene.size)
     if rng.random() < 0.5:
         x0, y0, x1, y1 = thing.box
-        ys, xs = np.mgrid[:mask.shape[0], :mask.shape[1]]
+        ys, xs = np.mgrid[: mask.shape[0], : mask.shape[1]]
         dx = (xs - (x0 + x1) / 2) / max(1, (x1 - x0 + 1) / 2)
         dy = (ys - (y0 + y1) / 2) / max(1, (y1 - y0 + 1) / 2)
         turn = np.arctan2(dy, dx)
-        edge = rng.uniform(.75, 1) * (1 + .15 * np.cos(2 * turn + rng.uniform(0, 6.3)) + .1 * np.cos(3 * turn + rng.uniform(0, 6.3)))
+        edge = rng.uniform(0.75, 1) * (1 + 0.15 * np.cos(2 * turn + rng.uniform(0, 6.3)) + 0.1 * np.cos(3 * turn + rng.uniform(0, 6.3)))
         crooked = np.hypot(dx, dy) <= edge
-        crooked[:y0], crooked[y1 + 1:], crooked[:, :x0], crooked[:, x1 + 1:] = False, False, False, False
+        crooked[:y0], crooked[y1 + 1 :], crooked[:, :x0], crooked[:, x1 + 1 :] = False, False, False, False
         if crooked.any():
             mask = crooked
     ys, xs = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
@@ -74,8 +75,15 @@ def region(rng, scene, thing, form):
     if form == "box":
         w, h = (x1 - x0 + 1) / 12, (y1 - y0 + 1) / 12
         off = rng.uniform(-1, 1, 4)
-        return Region("box", (max(0, round(x0 + off[0] * w)), max(0, round(y0 + off[1] * h)),
-                              min(width - 1, round(x1 + off[2] * w)), min(height - 1, round(y1 + off[3] * h))))
+        return Region(
+            "box",
+            (
+                max(0, round(x0 + off[0] * w)),
+                max(0, round(y0 + off[1] * h)),
+                min(width - 1, round(x1 + off[2] * w)),
+                min(height - 1, round(y1 + off[3] * h)),
+            ),
+        )
     inside = np.argwhere(thing.mask(width, height).T)
     near = inside[(np.abs(inside[:, 0] - (x0 + x1) / 2) <= (x1 - x0 + 1) / 4) & (np.abs(inside[:, 1] - (y0 + y1) / 2) <= (y1 - y0 + 1) / 4)]
     x, y = (near if len(near) else inside)[rng.integers(len(near) or len(inside))]
@@ -98,7 +106,7 @@ def farthest(places, count):
 def neighbours(anchors, places, exact=False):
     """Indices `[n, anchors, 24]` of the nearest places; `exact`: the first of equals, as the library takes them."""
     d = -2 * anchors @ places.transpose(0, 2, 1)
-    d = d + (anchors ** 2).sum(-1)[:, :, None] + (places ** 2).sum(-1)[:, None]
+    d = d + (anchors**2).sum(-1)[:, :, None] + (places**2).sum(-1)[:, None]
     if exact:
         return d.argsort(-1, kind="stable")[..., :NEIGHBOURS]
     return torch.from_numpy(d).topk(NEIGHBOURS, -1, largest=False, sorted=False).indices.numpy()
@@ -111,5 +119,10 @@ def geometry(regions, sizes, exact=False):
     middle = np.take_along_axis(places, first[..., None], 1)
     last = farthest(middle, ANCHORS[1])
     near = neighbours(middle, places, exact), neighbours(np.take_along_axis(middle, last[..., None], 1), middle, exact)
-    return {"places": places, "anchors0": first.astype(np.int16), "anchors1": last.astype(np.int16),
-            "near0": near[0].astype(np.int16), "near1": near[1].astype(np.int16)}
+    return {
+        "places": places,
+        "anchors0": first.astype(np.int16),
+        "anchors1": last.astype(np.int16),
+        "near0": near[0].astype(np.int16),
+        "near1": near[1].astype(np.int16),
+    }

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Draws the bundled scene and says what stands where on it: python -m ferret.sample samples/scene.png"""
+
 import sys
 
 import numpy as np

@@ -1,20 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
 """Seeded scenes of coloured shapes, icons and words on images of many aspect ratios, the any-resolution rule, and dense labels."""
+
 import math
 from dataclasses import dataclass
 
+import entities as E
 import numpy as np
 from PIL import Image, ImageDraw
-
-import entities as E
 
 TILE, PATCH = 64, 8
 SIDE = TILE // PATCH  # patches of a view's side
 MOST_TILES = 4
 GRIDS = [(c, r) for c in (1, 2, 3) for r in (1, 2, 3) if c * r <= MOST_TILES]  # columns outer, rows inner, as config.json lists them
-GRID_SHARES = {(1, 1): .08, (1, 2): .15, (1, 3): .12, (2, 1): .15, (2, 2): .38, (3, 1): .12}
-COLOURS = {"red": (210, 40, 40), "blue": (40, 80, 210), "green": (30, 150, 60), "yellow": (240, 200, 40), "purple": (140, 60, 170),
-           "orange": (240, 120, 30)}
+GRID_SHARES = {(1, 1): 0.08, (1, 2): 0.15, (1, 3): 0.12, (2, 1): 0.15, (2, 2): 0.38, (3, 1): 0.12}
+COLOURS = {
+    "red": (210, 40, 40),
+    "blue": (40, 80, 210),
+    "green": (30, 150, 60),
+    "yellow": (240, 200, 40),
+    "purple": (140, 60, 170),
+    "orange": (240, 120, 30),
+}
 COLOUR_NAMES = list(COLOURS)
 NO_COLOUR = len(COLOURS)
 ICONS = E.OBJECTS + E.SIGNS
@@ -42,11 +48,11 @@ def grid_choice(width, height, grids=GRIDS):
 @dataclass
 class Thing:
     kind: int
-    colour: int     # NO_COLOUR: none that its name tells
-    box: tuple      # x0, y0, x1, y1 of its ink in image pixels; x1 and y1 are the last pixels
-    sprite: np.ndarray = None   # bool [side, side]: a picture's ink, its first pixel at `corner`
+    colour: int  # NO_COLOUR: none that its name tells
+    box: tuple  # x0, y0, x1, y1 of its ink in image pixels; x1 and y1 are the last pixels
+    sprite: np.ndarray = None  # bool [side, side]: a picture's ink, its first pixel at `corner`
     corner: tuple = (0, 0)
-    letters: tuple = ()         # a word's (letter, left, right)
+    letters: tuple = ()  # a word's (letter, left, right)
 
     @property
     def name(self):
@@ -61,18 +67,18 @@ class Thing:
         """Bool [height, width]: a picture's ink, a word's box."""
         m = np.zeros((height, width), bool)
         if self.sprite is None:
-            m[self.box[1]:self.box[3] + 1, self.box[0]:self.box[2] + 1] = True
+            m[self.box[1] : self.box[3] + 1, self.box[0] : self.box[2] + 1] = True
         else:
             s, (x, y) = self.sprite, self.corner
-            m[y:y + s.shape[0], x:x + s.shape[1]] = s
+            m[y : y + s.shape[0], x : x + s.shape[1]] = s
         return m
 
 
 @dataclass
 class Scene:
     image: Image.Image
-    things: list    # in raster order: by the height of their centres, then from the left
-    grid: tuple     # columns, rows of tiles
+    things: list  # in raster order: by the height of their centres, then from the left
+    grid: tuple  # columns, rows of tiles
 
     @property
     def size(self):
@@ -89,7 +95,7 @@ SMALL, LARGE = 18, 28  # spans below, above
 
 def random_name(rng, before):
     """(kind, colour, is_word); now and then of the shape or of the colour of one that is there already."""
-    what = rng.choice(3, p=(.5, .22, .28))
+    what = rng.choice(3, p=(0.5, 0.22, 0.28))
     if what == 0:
         shape, colour = int(rng.integers(len(E.SHAPES))), int(rng.integers(len(COLOURS)))
         shapes = [t for t in before if t.colour != NO_COLOUR]
@@ -118,8 +124,8 @@ def free_place(rng, width, height, w, h, taken, gap=2):
 def size_for(rng, grid):
     """An image size that this grid fits best: 0.75 to 1.6 times the canvas, its ratio up to a sixth off."""
     while True:
-        scale = rng.uniform(.55, 1.0) if grid == (1, 1) else rng.uniform(.8, 1.6)
-        bend = rng.uniform(-.16, .16)
+        scale = rng.uniform(0.55, 1.0) if grid == (1, 1) else rng.uniform(0.8, 1.6)
+        bend = rng.uniform(-0.16, 0.16)
         width, height = (max(24, round(n * TILE * scale * math.exp(s * bend))) for n, s in zip(grid, (1, -1)))
         if grid_choice(width, height) == grid:
             return width, height
@@ -152,7 +158,7 @@ def scene(rng, grid, count=None):
             letters = tuple((LETTERS.index(c), x + a, x + b) for c, a, b in zip(KINDS[kind], pens, pens[1:]))
             things.append(Thing(kind, colour, (x, y, x + w - 1, y + h - 1), letters=letters))
         else:
-            side = round(zoom * (rng.uniform(13, 18), rng.uniform(18, 28), rng.uniform(28, 46))[rng.choice(3, p=(.42, .35, .23))])
+            side = round(zoom * (rng.uniform(13, 18), rng.uniform(18, 28), rng.uniform(28, 46))[rng.choice(3, p=(0.42, 0.35, 0.23))])
             fill = COLOURS[COLOUR_NAMES[colour]] if colour != NO_COLOUR else E.FILLS[rng.integers(len(E.FILLS))]
             sprite = E.picture(KINDS[kind], side, fill)
             ink = np.asarray(sprite)[..., 3] > 100
@@ -200,7 +206,7 @@ def labels(s):
             at[y0:y1, x0:x1] = i
             for k, left, right in t.letters:
                 a, b = math.ceil(left / width * cols - 0.5), math.ceil(right / width * cols - 0.5)
-                letter[y0:y1, max(0, a):max(0, b)] = k
+                letter[y0:y1, max(0, a) : max(0, b)] = k
         things.append(at.ravel())
         letters.append(letter.ravel())
     kind, colour, box = np.full(MOST, NO_KIND, np.uint8), np.full(MOST, NO_COLOUR, np.uint8), np.zeros((MOST, 4), np.float32)
@@ -219,8 +225,12 @@ def arrays(scenes):
     seen = [views(s.image, s.grid) for s in scenes]
     labelled = [labels(s) for s in scenes]
     names = ("at", "letter", "kind", "colour", "box")
-    return {"grid": scenes[0].grid, "pixels": np.stack([v[0] for v in seen]), "tiles": np.stack([v[1] for v in seen]),
-            **{n: np.stack([x[i] for x in labelled]) for i, n in enumerate(names)}}
+    return {
+        "grid": scenes[0].grid,
+        "pixels": np.stack([v[0] for v in seen]),
+        "tiles": np.stack([v[1] for v in seen]),
+        **{n: np.stack([x[i] for x in labelled]) for i, n in enumerate(names)},
+    }
 
 
 def encoder_batch(rng, views=80, whole_only=False):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is asked of a scene and answered, in the wording that `fovea` uses for Ferret's tasks, and as tokens that say what each is about."""
+
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,11 +21,11 @@ NOTHING = -1
 
 @dataclass
 class Turn:
-    task: str       # refer, ground, detect, caption
-    text: str       # the question; <region> stands for the region
+    task: str  # refer, ground, detect, caption
+    text: str  # the question; <region> stands for the region
     answer: str
-    spans: list     # of the answer: (first character, behind the last, index of the thing they are about)
-    name: tuple = None    # (first character, behind the last, thing) of a name in the question
+    spans: list  # of the answer: (first character, behind the last, index of the thing they are about)
+    name: tuple = None  # (first character, behind the last, thing) of a name in the question
     region: object = None
     thing: int = NOTHING
 
@@ -107,8 +108,8 @@ def ids(text):
     """The question after the shared beginning."""
     after = around_image()[1]
     head = T.tokenizer().with_regions("\n" + text + " ASSISTANT:")
-    assert head[:len(after)] == after
-    return head[len(after):]
+    assert head[: len(after)] == after
+    return head[len(after) :]
 
 
 def question(turn, size):
@@ -150,15 +151,14 @@ def pack(rows, task):
     w, about, number = np.zeros((n, longest), np.float32), np.full((n, longest), NOTHING, np.int8), np.full((n, longest), -1, np.int16)
     for k, (head, tail, asked, said) in enumerate(made):
         whole, first = head + tail, len(head) - 1
-        x[k, :len(whole) - 1] = whole[:-1]
-        y[k, first:first + len(tail)] = tail
-        w[k, first:first + len(tail)] = 1
+        x[k, : len(whole) - 1] = whole[:-1]
+        y[k, first : first + len(tail)] = tail
+        w[k, first : first + len(tail)] = 1
         about[k, :first] = asked[:-1]
-        about[k, first:first + len(tail)] = said
-        number[k, first:first + len(tail)] = [v.number_of.get(i, -1) for i in tail]
+        about[k, first : first + len(tail)] = said
+        number[k, first : first + len(tail)] = [v.number_of.get(i, -1) for i in tail]
     shape = (len(rows), len(rows[0]), longest)
-    return {"task": task, **{name: a.reshape(shape) for name, a in
-                             (("ids", x), ("target", y), ("weight", w), ("about", about), ("number", number))}}
+    return {"task": task, **{name: a.reshape(shape) for name, a in (("ids", x), ("target", y), ("weight", w), ("about", about), ("number", number))}}
 
 
 def regions_of(rows, exact=False):

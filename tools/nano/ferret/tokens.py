@@ -6,14 +6,15 @@
 As the published layouts do, a prompt is cut at <image> and at <region_fea>, which swallows the blanks around it, and each piece is
 tokenised by itself.
 """
+
 import functools
 import math
 import os
 import sys
 
+import tokenizer as base
 import torch
 
-import tokenizer as base
 from . import scenes as S
 
 FILE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "models", "ferret-nano", "checkpoint", "tokenizer.model")
@@ -24,9 +25,10 @@ COMMA = "," + base.SPACE
 
 def lexicon():
     from . import talk
+
     words = set()
     for phrase in talk.PHRASES + S.CLASSES + ["a", "an", "the", "and"]:
-        words.update(w.strip('?.,') for w in phrase.split() if "{" not in w and "<" not in w)
+        words.update(w.strip("?.,") for w in phrase.split() if "{" not in w and "<" not in w)
     return sorted(w for w in words if len(w) > 1)
 
 

@@ -9,12 +9,13 @@
 Every call goes on from DIR/state.pt (or from --init FILE), trains for the given time with its own learning-rate cycle, and
 writes DIR/state.pt every --save seconds. See README.md for the recipe.
 """
-import torch
-import torch.nn.functional as F
 
 import data
+import torch
+import torch.nn.functional as F
 import training
 from heads import accuracy
+
 from . import heads as H
 from . import scenes as S
 from . import talk
@@ -24,8 +25,8 @@ from .model import DEFAULT, FerretV2
 # Layer -> head -> where it is told to look for the thing spoken of: anywhere, in the tiles, in the whole view. Places are read from the
 # whole view: a tile's tokens cannot know where in the image they are, since how many tiles follow comes after them.
 LOOKING = {2: {2: "any", 5: "any"}, 3: {0: "whole", 1: "whole", 2: "whole", 3: "whole", 4: "tiles"}, 4: {0: "whole", 1: "whole"}}
-SEEN_LAYER, PLACED_LAYER = 1, 2   # their states at the image are read by the dense heads
-VIEW = S.SIDE ** 2
+SEEN_LAYER, PLACED_LAYER = 1, 2  # their states at the image are read by the dense heads
+VIEW = S.SIDE**2
 LABELS = ("at", "letter", "kind", "colour", "box")
 
 
@@ -39,7 +40,7 @@ def part(labels, first, last):
 
 def features_loss(run, labels, grid, whole, local):
     """The dense labels on both encoders' features, each in its own view's coordinates."""
-    boxes, _ = H.own_view(H.boxes_at(labels), H.patch_places(grid, whole.device)[:labels["at"].shape[1]], grid)
+    boxes, _ = H.own_view(H.boxes_at(labels), H.patch_places(grid, whole.device)[: labels["at"].shape[1]], grid)
     loss, seen = run.heads["whole"](whole, part(labels, 0, VIEW), boxes[:, :VIEW])
     loss, seen = 2 * loss, {"w." + k: v for k, v in seen.items()}
     if local is not None:
@@ -103,12 +104,11 @@ def answer_loss(run, b):
         before, after = talk.around_image()
         prefix = model.prefix(model.image_tokens(whole, local), before, after)
         groups = b["groups"]
-        hidden, watched = model.decode(prefix, [run.tensor(g["ids"]) for g in groups], vectors, (SEEN_LAYER, PLACED_LAYER),
-                                       {layer: None for layer in LOOKING})
+        hidden, watched = model.decode(prefix, [run.tensor(g["ids"]) for g in groups], vectors, (SEEN_LAYER, PLACED_LAYER), dict.fromkeys(LOOKING))
         first = len(before)
         boxes, places = H.own_view(H.boxes_at(labels), H.patch_places(grid, prefix.device)[:count], grid)
         for name, layer in (("seen", SEEN_LAYER), ("placed", PLACED_LAYER)):
-            extra, more = heads[name](watched[layer][0][:, first:first + count], labels, boxes, places=places)
+            extra, more = heads[name](watched[layer][0][:, first : first + count], labels, boxes, places=places)
             total = total + a.dense_loss * extra
             seen.update({f"d{layer}." + k: more[k] for k in ("kind", "edge", "place")})
         on_thing = F.one_hot(labels["at"].long() + 1, S.MOST + 1)[..., 1:].transpose(1, 2).float()
@@ -164,17 +164,31 @@ def prepare(a, seed):
     torch.manual_seed(a.seed)
     model = FerretV2(config)
     d, h = config["width"], config["hidden_size"]
-    heads = torch.nn.ModuleDict({
-        "whole": H.ThingHeads(d), "local": H.ThingHeads(d, letters=True), "seen": H.ThingHeads(h, place=True), "placed": H.ThingHeads(h, place=True),
-        "region_kind": torch.nn.Linear(h, S.NO_KIND + 1), "region_colour": torch.nn.Linear(h, S.NO_COLOUR + 1)})
+    heads = torch.nn.ModuleDict(
+        {
+            "whole": H.ThingHeads(d),
+            "local": H.ThingHeads(d, letters=True),
+            "seen": H.ThingHeads(h, place=True),
+            "placed": H.ThingHeads(h, place=True),
+            "region_kind": torch.nn.Linear(h, S.NO_KIND + 1),
+            "region_colour": torch.nn.Linear(h, S.NO_COLOUR + 1),
+        }
+    )
 
     def trainable(name):
         if "vision_tower" in name:
             return a.stage == "encoders" or not a.freeze_vision
         return a.stage != "encoders"
 
-    run = training.Run(a, model, heads, state, trainable, lambda name: a.slow if "vision_tower" in name else 1.0,
-                       f"{a.stage}:{a.minutes}:{a.steps}:{a.freeze_vision}:{a.locals}:{a.refers}")
+    run = training.Run(
+        a,
+        model,
+        heads,
+        state,
+        trainable,
+        lambda name: a.slow if "vision_tower" in name else 1.0,
+        f"{a.stage}:{a.minutes}:{a.steps}:{a.freeze_vision}:{a.locals}:{a.refers}",
+    )
     return run, source, loss_of
 
 

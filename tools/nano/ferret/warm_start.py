@@ -7,16 +7,17 @@ decoder, where a word of the vocabulary means the same, from HiRes-LLaVA's.
 The trunk is a plain vision transformer for tiles of 96 pixels: the middle of its positions stays, its adapters are dropped, and the
 first normalisation that DINOv2 lacks is laid into the patch projection (exact but for its division, which becomes a mean).
 """
+
 import argparse
 import os
 
 import torch
 from safetensors.torch import load_file
-
 from slicing import CLIP_MEAN, CLIP_STD
 from tokenizer import Tokenizer
+
 from . import tokens as T
-from .model import DEFAULT, FerretV2, IMAGENET_MEAN, IMAGENET_STD
+from .model import DEFAULT, IMAGENET_MEAN, IMAGENET_STD, FerretV2
 
 MODELS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "models")
 
@@ -37,20 +38,42 @@ def blocks(t, c, theirs, name):
 
 def clip(t, c):
     root = "model.vision_tower.vision_tower.vision_model."
-    parts = {"q": "self_attn.q_proj", "k": "self_attn.k_proj", "v": "self_attn.v_proj", "out": "self_attn.out_proj",
-             "norm1": "layer_norm1", "norm2": "layer_norm2", "fc1": "mlp.fc1", "fc2": "mlp.fc2"}
+    parts = {
+        "q": "self_attn.q_proj",
+        "k": "self_attn.k_proj",
+        "v": "self_attn.v_proj",
+        "out": "self_attn.out_proj",
+        "norm1": "layer_norm1",
+        "norm2": "layer_norm2",
+        "fc1": "mlp.fc1",
+        "fc2": "mlp.fc2",
+    }
     out = blocks(t, c, c["clip_layers"], lambda i, part, leaf: f"encoder.layers.{i}.{parts[part]}.{leaf}")
     positions = middle(t["positional_embedding"], c)
-    out.update({"embeddings.patch_embedding.weight": t["conv1.weight"], "embeddings.class_embedding": torch.zeros(c["width"]),
-                "embeddings.position_embedding.weight": torch.cat([positions.mean(0, keepdim=True), positions]),
-                "pre_layrnorm.weight": t["ln_pre.weight"], "pre_layrnorm.bias": t["ln_pre.bias"]})
+    out.update(
+        {
+            "embeddings.patch_embedding.weight": t["conv1.weight"],
+            "embeddings.class_embedding": torch.zeros(c["width"]),
+            "embeddings.position_embedding.weight": torch.cat([positions.mean(0, keepdim=True), positions]),
+            "pre_layrnorm.weight": t["ln_pre.weight"],
+            "pre_layrnorm.bias": t["ln_pre.bias"],
+        }
+    )
     return {root + k: v for k, v in out.items()}
 
 
 def dino(t, c, deviation):
     root = "model.vision_tower_local.vision_tower."
-    parts = {"q": "attention.attention.query", "k": "attention.attention.key", "v": "attention.attention.value",
-             "out": "attention.output.dense", "norm1": "norm1", "norm2": "norm2", "fc1": "mlp.fc1", "fc2": "mlp.fc2"}
+    parts = {
+        "q": "attention.attention.query",
+        "k": "attention.attention.key",
+        "v": "attention.attention.value",
+        "out": "attention.output.dense",
+        "norm1": "norm1",
+        "norm2": "norm2",
+        "fc1": "mlp.fc1",
+        "fc2": "mlp.fc2",
+    }
     out = blocks(t, c, c["dino_layers"], lambda i, part, leaf: f"encoder.layer.{i}.{parts[part]}.{leaf}")
     d = c["width"]
     centre = (torch.eye(d) - 1 / d) * (t["ln_pre.weight"] / deviation)[:, None]
@@ -60,24 +83,30 @@ def dino(t, c, deviation):
     bias = (w * shift[:, None, None]).sum((1, 2, 3))
     positions = middle(t["positional_embedding"], c)
     positions = torch.cat([positions.mean(0, keepdim=True), positions])
-    out.update({"embeddings.patch_embeddings.projection.weight": torch.einsum("de,eijk->dijk", centre, w * ratio[:, None, None]),
-                "embeddings.patch_embeddings.projection.bias": centre @ bias,
-                "embeddings.position_embeddings": (positions @ centre.T + t["ln_pre.bias"])[None],
-                "embeddings.cls_token": torch.zeros(1, 1, d)})
+    out.update(
+        {
+            "embeddings.patch_embeddings.projection.weight": torch.einsum("de,eijk->dijk", centre, w * ratio[:, None, None]),
+            "embeddings.patch_embeddings.projection.bias": centre @ bias,
+            "embeddings.position_embeddings": (positions @ centre.T + t["ln_pre.bias"])[None],
+            "embeddings.cls_token": torch.zeros(1, 1, d),
+        }
+    )
     return {root + k: v for k, v in out.items()}
 
 
 def middle(positions, c):
     theirs, mine = round(len(positions) ** 0.5), c["side"] // c["patch_size"]
     first = (theirs - mine) // 2
-    return positions.unflatten(0, (theirs, theirs))[first:first + mine, first:first + mine].flatten(0, 1)
+    return positions.unflatten(0, (theirs, theirs))[first : first + mine, first : first + mine].flatten(0, 1)
 
 
 def typical_deviation(t, c):
     """Of the trunk's embeddings before their first normalisation, over patches of scenes."""
     import numpy as np
+
     from . import scenes as S
     from .model import normalised
+
     rng = np.random.default_rng(0)
     pixels = torch.from_numpy(S.encoder_batch(rng, 60)["tiles"]).flatten(0, 1)
     p = c["patch_size"]
@@ -90,10 +119,14 @@ def decoder(model, vocabulary):
     theirs = load_file(os.path.join(MODELS, "hires-llava-nano", "checkpoint", "model.safetensors"))
     old = Tokenizer(os.path.join(MODELS, "hires-llava-nano", "checkpoint", "tokenizer.model"))
     out = {k: v.float() for k, v in theirs.items() if k.startswith(("model.layers.", "model.norm."))}
-    out.update({"model.mm_projector.0.weight": theirs["model.mm_projector.mlp.0.weight"].float(),
-                "model.mm_projector.0.bias": theirs["model.mm_projector.mlp.0.bias"].float(),
-                "model.mm_projector.2.weight": theirs["model.mm_projector.mlp.2.weight"].float(),
-                "model.mm_projector.2.bias": theirs["model.mm_projector.mlp.2.bias"].float()})
+    out.update(
+        {
+            "model.mm_projector.0.weight": theirs["model.mm_projector.mlp.0.weight"].float(),
+            "model.mm_projector.0.bias": theirs["model.mm_projector.mlp.0.bias"].float(),
+            "model.mm_projector.2.weight": theirs["model.mm_projector.mlp.2.weight"].float(),
+            "model.mm_projector.2.bias": theirs["model.mm_projector.mlp.2.bias"].float(),
+        }
+    )
     pieces = {old.sp.id_to_piece(i): i for i in range(len(old))}
     for name in ("model.embed_tokens.weight", "lm_head.weight"):
         mine = model.state_dict()[name].clone()
@@ -117,7 +150,7 @@ if __name__ == "__main__":
     model = FerretV2(config)
     root = "transformer.visual."
     trunk = load_file(os.path.join(MODELS, "monkey-nano", "checkpoint", "model.safetensors"))
-    trunk = {k[len(root):]: v.float() for k, v in trunk.items() if k.startswith(root) and "lora" not in k}
+    trunk = {k[len(root) :]: v.float() for k, v in trunk.items() if k.startswith(root) and "lora" not in k}
     weights = {**clip(trunk, config), **dino(trunk, config, typical_deviation(trunk, config)), **decoder(model, vocabulary)}
     weights.update({k.replace("mm_projector.", "mm_projector_local."): v for k, v in weights.items() if "mm_projector." in k})
     missing = model.load_state_dict(weights, strict=False)

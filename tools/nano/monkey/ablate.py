@@ -7,6 +7,7 @@ steps on the same kinds of pages, and answers the same held-out ones.
 --init is an answer-stage state without adapters. Variants that are finished are not trained again; the table is printed from what
 there is.
 """
+
 import argparse
 import json
 import os
@@ -16,9 +17,8 @@ import sys
 import torch
 
 from . import answer as A
-from . import backends
+from . import backends, export
 from . import benchmark as H
-from . import export
 
 VARIANTS = {  # name: options of the training, how held-out pages are seen
     "2 x 2 tiles, an adapter set each": (["--adapters", "4"], None),
@@ -71,8 +71,24 @@ if __name__ == "__main__":
         directory = os.path.join(a.out, slug(name))
         state = os.path.join(directory, "state.pt")
         if not os.path.exists(state) or torch.load(state, weights_only=False)["unfinished"]:
-            subprocess.run([sys.executable, "-m", "monkey.train", "--stage", "answer", "--state", directory, "--init", a.init,
-                            "--steps", str(a.steps), *options, *rest], check=True)
+            subprocess.run(
+                [
+                    sys.executable,
+                    "-m",
+                    "monkey.train",
+                    "--stage",
+                    "answer",
+                    "--state",
+                    directory,
+                    "--init",
+                    a.init,
+                    "--steps",
+                    str(a.steps),
+                    *options,
+                    *rest,
+                ],
+                check=True,
+            )
         results[name] = {"steps": a.steps, **figures(directory, seen, a.pages, a.scenes)}
         with open(path, "w") as f:
             json.dump(results, f, indent=1)

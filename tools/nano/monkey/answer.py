@@ -1,17 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """The answer stage: pages to read and scenes to describe, as tokens, and the loss of the decoder on them."""
+
 import functools
 
 import numpy as np
+import speech
 import torch
 
-import speech
 from . import pages as M
 from . import tokens as T
 from .narrator import Narrator
 
 LOOKING = {1: (0,), 2: (0, 1)}  # layer -> heads that are told where to look
-ORDER_LAYER = 0                 # its states at the image are read by the heads for neighbours and lines
+ORDER_LAYER = 0  # its states at the image are read by the heads for neighbours and lines
 
 
 @functools.lru_cache(maxsize=None)
@@ -63,8 +64,10 @@ def batch(rng, images=10, scenes=0.35, wide=0.0, short=False, lines=9, seen=None
     arrays = [M.arrays(s) for s in made]
     if made[0].cells:
         caption = narrator().short_caption if short else narrator().detailed_caption
-        groups = [speech.pack(tokenizer(), [[caption(s)] for s in made]),
-                  speech.pack(tokenizer(), [narrator().questions(rng, s, 3) for s in made], "vqa")]
+        groups = [
+            speech.pack(tokenizer(), [[caption(s)] for s in made]),
+            speech.pack(tokenizer(), [narrator().questions(rng, s, 3) for s in made], "vqa"),
+        ]
     else:
         groups = [speech.pack(tokenizer(), [[narrator().reading(s)] for s in made])]
     pixels, vector = np.stack([a[0] for a in arrays]), np.stack([a[2] for a in arrays])
@@ -85,8 +88,7 @@ def loss(run, b):
         total = total + dense * extra
         seen["cell"] = more["cell"]
         prefix = model.prefix(vectors)
-        hidden, watched = model.decode(prefix, [run.tensor(g["ids"]) for g in b["groups"]], (ORDER_LAYER,),
-                                       {layer: None for layer in LOOKING})
+        hidden, watched = model.decode(prefix, [run.tensor(g["ids"]) for g in b["groups"]], (ORDER_LAYER,), dict.fromkeys(LOOKING))
         at_image = watched[ORDER_LAYER][0][:, 1:-1].unflatten(1, labels.shape[1:3])
         extra, more = heads["seen"](at_image, labels)
         total = total + dense * extra

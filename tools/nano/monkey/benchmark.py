@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Held-out pages and scenes, and their figures: character error rate of reading, and what descriptions and answers get right."""
+
 import re
 from dataclasses import dataclass
 
@@ -12,13 +13,13 @@ from . import pages as M
 
 @dataclass
 class Sample:
-    suite: str        # "read", "caption" or the task of a question
+    suite: str  # "read", "caption" or the task of a question
     grid: tuple
     image: Image.Image
-    prompt: str       # follows the image block
+    prompt: str  # follows the image block
     answer: str
     lines: int = 0
-    cut: tuple = ()   # for each line of a page, whether it lies across a border between rows of tiles
+    cut: tuple = ()  # for each line of a page, whether it lies across a border between rows of tiles
 
 
 def benchmark(pages=60, scenes=40, grids=M.GRIDS, seen=None, seed=20260103):
@@ -52,8 +53,9 @@ def view(scene, seen):
 def cut_lines(scene):
     """A line is cut where a border between rows of tiles runs through its capitals, not along their edge."""
     boxes = {item.centre[1]: item.box for item in scene.items}
-    return tuple(any(boxes[line[0].y][1] + 1 < b < boxes[line[0].y][3] - 1 for b in range(M.TILE, scene.image.size[1], M.TILE))
-                 for line in scene.lines)
+    return tuple(
+        any(boxes[line[0].y][1] + 1 < b < boxes[line[0].y][3] - 1 for b in range(M.TILE, scene.image.size[1], M.TILE)) for line in scene.lines
+    )
 
 
 def edits(a, b):
@@ -99,10 +101,12 @@ def score(samples, answers):
     cer["pages without error"] = 100 * float(np.mean([e[0] == 0 for _, e in reads])) if reads else float("nan")
     found = [(facts(s.answer), facts(a)) for s, a in zip(samples, answers) if s.suite == "caption"]
     if found:
-        hits, wanted, said = (sum(f(w, g) for w, g in found) for f in
-                              (lambda w, g: len(w & g), lambda w, g: len(w), lambda w, g: len(g)))
-        result["descriptions"] = {"facts recalled": 100 * hits / wanted, "facts right": 100 * hits / max(1, said),
-                                  "exact": 100 * float(np.mean([w == g for w, g in found]))}
+        hits, wanted, said = (sum(f(w, g) for w, g in found) for f in (lambda w, g: len(w & g), lambda w, g: len(w), lambda w, g: len(g)))
+        result["descriptions"] = {
+            "facts recalled": 100 * hits / wanted,
+            "facts right": 100 * hits / max(1, said),
+            "exact": 100 * float(np.mean([w == g for w, g in found])),
+        }
     for task in ("where", "colour", "what", "text", "count"):
         right = [s.answer == a for s, a in zip(samples, answers) if s.suite == task]
         if right:

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Held-out pages and scenes of nano Monkey: character error rate, descriptions, answers. Called by `evaluate --model monkey-nano`."""
+
 import os
 import re
 
 from . import answer as A
-from . import backends
+from . import backends, export
 from . import benchmark as H
-from . import export
 
 SEED = 20260103
 

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Auxiliary heads: they read the dense labels off image vectors during training and are dropped afterwards."""
-import torch
-from torch import nn
 
 import entities as E
+import torch
 from heads import accuracy, weighted
+from torch import nn
+
 from . import pages as M
 
 
@@ -25,7 +26,7 @@ class VectorHeads(nn.Module):
         labels = labels.long()
         view = torch.ones(x.shape[:3], device=x.device)
         view[:, -1] = global_weight
-        target = labels[..., :M.SLOTS]
+        target = labels[..., : M.SLOTS]
         full = target[..., 0] != M.NO_SLOT
         tiles = full.clone()
         tiles[:, -1] = False
@@ -34,9 +35,13 @@ class VectorHeads(nn.Module):
         loss = 1.5 * weighted(logits, target, (torch.where(full, 1.0, 0.12) * view)[..., None] * share)
         seen = {f"c{i}": accuracy(logits[..., i, :], target[..., i], tiles & (target[..., i] != M.NO_SLOT)) for i in (0, 1)}
         seen["cell"] = ((logits.argmax(-1) == target).all(-1))[tiles].float().mean().item()
-        for name, column, none, factor in (("identity", M.IDENTITY, E.NO_KIND, 0.5), ("colour", M.COLOUR, M.NO_COLOUR, 0.3),
-                                           ("anchor", M.ANCHOR, 0, 0.2), ("previous", M.PREVIOUS, E.NO_CHARACTER, 0.5),
-                                           ("line", M.LINE, M.NO_LINE, 0.3)):
+        for name, column, none, factor in (
+            ("identity", M.IDENTITY, E.NO_KIND, 0.5),
+            ("colour", M.COLOUR, M.NO_COLOUR, 0.3),
+            ("anchor", M.ANCHOR, 0, 0.2),
+            ("previous", M.PREVIOUS, E.NO_CHARACTER, 0.5),
+            ("line", M.LINE, M.NO_LINE, 0.3),
+        ):
             head = getattr(self, name)
             if head is None:
                 continue

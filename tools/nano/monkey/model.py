@@ -5,17 +5,35 @@ Qwen-VL vision tower with one adapter set per tile, one-layer resampler, Qwen de
 the tower, tiles first and the global view last: `[views, images, patches, width]`, so that each tile's adapters are one
 batched product.
 """
+
 import torch
 import torch.nn.functional as F
+from model import RMSNorm, attention, decode_after_prefix, merge_heads, rotary_tables, split_heads
+from slicing import CLIP_MEAN, CLIP_STD
 from torch import nn
 
-from model import RMSNorm, attention, decode_after_prefix, rotary_tables, split_heads, merge_heads
-from slicing import CLIP_MEAN, CLIP_STD
-
 DEFAULT = dict(
-    tile=96, patch_size=8, width=128, tower_layers=5, tower_heads=4, mlp_size=512, rank=16, mlp_rank=32, adapters=6,
-    n_queries=36, hidden_size=256, layers=4, heads=4, ff=512, vocab_size=0, image_start=0, seq_length=1024,
-    max_positions=2048, eps=1e-6, whole=False)  # whole: no tiles, positions interpolated to the whole page (ablation)
+    tile=96,
+    patch_size=8,
+    width=128,
+    tower_layers=5,
+    tower_heads=4,
+    mlp_size=512,
+    rank=16,
+    mlp_rank=32,
+    adapters=6,
+    n_queries=36,
+    hidden_size=256,
+    layers=4,
+    heads=4,
+    ff=512,
+    vocab_size=0,
+    image_start=0,
+    seq_length=1024,
+    max_positions=2048,
+    eps=1e-6,
+    whole=False,
+)  # whole: no tiles, positions interpolated to the whole page (ablation)
 
 
 class Adapter(nn.Module):
@@ -75,7 +93,7 @@ class VisualBlock(nn.Module):
 
 def interpolate_positions(table, count):
     """`[n, size]` of a square grid -> `[count, size]` of another, bicubic (a = -0.75)."""
-    source, target = round(table.shape[0] ** 0.5), round(count ** 0.5)
+    source, target = round(table.shape[0] ** 0.5), round(count**0.5)
     if source == target:
         return table
     grid = table.float().view(1, source, source, -1).permute(0, 3, 1, 2)

@@ -84,8 +84,7 @@ class Narrator:
             if form < 0.08:
                 task, question, text, at = "count", "How many things are in the image?", NUMBERS[len(scene.items)], None
             elif i in letters:
-                out.append(self.speech().spell(item.text, letters[i]).answer(
-                    "text", self.ask(f"What does the text at the {cell} say?"), item.text))
+                out.append(self.speech().spell(item.text, letters[i]).answer("text", self.ask(f"What does the text at the {cell} say?"), item.text))
                 continue
             elif colour and form < 0.4:
                 task, question, text = "colour", f"What color is the {item.text}?", colour

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pages of dense text and scenes of entities, with labels for patches, for image vectors, and for the order of reading."""
+
 from dataclasses import dataclass, field, replace
 
-import numpy as np
-from PIL import Image, ImageDraw
-
 import entities as E
+import numpy as np
 import pages as P
+from PIL import Image, ImageDraw
 
 TILE, PATCH, CELL = 96, 8, 16  # one image vector stands for a cell of 2 x 2 patches
 SIDE = TILE // CELL
@@ -32,9 +32,9 @@ class Glyph:
 @dataclass
 class Scene:
     image: Image.Image
-    items: list                                  # pages.Item
-    lines: list = field(default_factory=list)    # lists of Glyph, in reading order
-    texts: list = field(default_factory=list)    # the lines' texts
+    items: list  # pages.Item
+    lines: list = field(default_factory=list)  # lists of Glyph, in reading order
+    texts: list = field(default_factory=list)  # the lines' texts
     colours: list = field(default_factory=list)  # of each item, None where it has none
 
     @property
@@ -50,15 +50,17 @@ class Scene:
         """The same page for another number of tiles, stretched as Monkey stretches every image."""
         size = cols * TILE, rows * TILE
         sx, sy = size[0] / self.image.size[0], size[1] / self.image.size[1]
-        items = [replace(i, box=(i.box[0] * sx, i.box[1] * sy, i.box[2] * sx, i.box[3] * sy),
-                         characters=[(c, a * sx, b * sx) for c, a, b in i.characters]) for i in self.items]
+        items = [
+            replace(i, box=(i.box[0] * sx, i.box[1] * sy, i.box[2] * sx, i.box[3] * sy), characters=[(c, a * sx, b * sx) for c, a, b in i.characters])
+            for i in self.items
+        ]
         lines = [[replace(g, x=g.x * sx, y=g.y * sy) for g in line] for line in self.lines]
         return Scene(self.image.resize(size, Image.BICUBIC), items, lines, self.texts, self.colours)
 
 
 def random_word(rng, room=9):
     """(type, text): any string of capitals and digits, any string of small letters, a number, a listed word."""
-    kind = rng.choice(4, p=(.36, .32, .2, .12))
+    kind = rng.choice(4, p=(0.36, 0.32, 0.2, 0.12))
     if kind == 0:
         return "string", P.random_string(rng, 2, 6)
     if kind == 1:
@@ -125,7 +127,7 @@ def scene_page(rng, rows, cols, count):
     scene, seen = Scene(image, []), set()
     for cell in sorted(int(c) for c in rng.permutation(9)[:count]):
         while True:
-            type = ("shape", "object", "sign", "text")[rng.choice(4, p=(.3, .3, .08, .32))]
+            type = ("shape", "object", "sign", "text")[rng.choice(4, p=(0.3, 0.3, 0.08, 0.32))]
             type, text = random_word(rng) if type == "text" else P.random_entity(rng, type)
             if text not in seen and len(text) <= 7:
                 break
@@ -183,7 +185,7 @@ def _canvas(scene, sx, sy, rows, cols):
             continue
         (y0, x0), (y1, x1) = place(item.box[0], item.box[1]), place(item.box[2] - 1, item.box[3] - 1)
         at = place(*item.centre)
-        t[y0:y1 + 1, x0:x1 + 1, IDENTITY] = item.identity
+        t[y0 : y1 + 1, x0 : x1 + 1, IDENTITY] = item.identity
         t[at][IDENTITY], t[at][ANCHOR] = item.identity, 1
         if colour:
             t[at][COLOUR] = COLOURS.index(colour)
@@ -217,5 +219,9 @@ def trunk_page(rng, rows, cols):
 def trunk_batch(rng, views=80):
     rows, cols = GRIDS[int(rng.random() < 0.2)]
     made = [arrays(trunk_page(rng, rows, cols)) for _ in range(max(1, round(views / (rows * cols + 1))))]
-    return {"grid": (rows, cols), "pixels": np.stack([m[0] for m in made]), "patch": np.stack([m[1] for m in made]),
-            "vector": np.stack([m[2] for m in made])}
+    return {
+        "grid": (rows, cols),
+        "pixels": np.stack([m[0] for m in made]),
+        "patch": np.stack([m[1] for m in made]),
+        "vector": np.stack([m[2] for m in made]),
+    }

@@ -7,30 +7,39 @@ fall into characters (but for the two-letter words, which merge anywhere). What 
 
     python -m monkey.tokens models/monkey-nano/checkpoint/qwen.tiktoken
 """
+
 import base64
 import os
 import sys
 
+import entities as E
+import qa
 import regex
 import tiktoken
 
-import entities as E
-import qa
 from . import pages as M
 from .narrator import NUMBERS, READ
 
-PATTERN = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+")
-FILE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "models", "monkey-nano", "checkpoint",
-                    "qwen.tiktoken")
+PATTERN = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+FILE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "models", "monkey-nano", "checkpoint", "qwen.tiktoken")
 
 VQA = " {} Answer: "  # follows the image block; the blank at the end counts
 CAPTION = " Generate the detailed caption in English: "
 BRIEF = " Generate the short caption in English: "
 PHRASES = [
-    READ, VQA, CAPTION, BRIEF, "There is one thing in the image. There are two things in the image.",
-    'A red car is at the top left. An umbrella is at the center. The text "K7" is at the bottom right.', "A car, a star and a text.",
-    "What color is the car?", "Where is the car?", "What is at the center?", "What does the text at the top left say?",
-    "How many things are in the image?"]
+    READ,
+    VQA,
+    CAPTION,
+    BRIEF,
+    "There is one thing in the image. There are two things in the image.",
+    'A red car is at the top left. An umbrella is at the center. The text "K7" is at the bottom right.',
+    "A car, a star and a text.",
+    "What color is the car?",
+    "Where is the car?",
+    "What is at the center?",
+    "What does the text at the top left say?",
+    "How many things are in the image?",
+]
 
 
 def byte_order():

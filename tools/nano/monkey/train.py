@@ -7,11 +7,12 @@
 Every call goes on from DIR/state.pt (or from --init FILE), trains for the given time with its own learning-rate cycle, and
 writes DIR/state.pt every --save seconds. See README.md for the recipe.
 """
-import torch
 
 import data
+import torch
 import training
 from heads import PatchHeads
+
 from . import pages as M
 from .heads import VectorHeads
 from .model import DEFAULT, Monkey
@@ -39,6 +40,7 @@ def prepare(a, seed):
         loss_of = trunk_loss
     else:
         from . import answer  # needs the vocabulary
+
         config.update(vocab_size=answer.vocabulary_size(), image_start=answer.image_start())
         source = data.Source(answer.batch, seed, a.workers, images=a.images // a.ranks, **answer.options(a))
         loss_of = answer.loss
@@ -58,9 +60,15 @@ def prepare(a, seed):
         return not trunk or "lora" in name
 
     # Muon gives every matrix a step of one size; an adapter's two factors move their product much faster than that.
-    run = training.Run(a, model, heads, state, trainable,
-                       lambda name: a.slow_adapters if "lora" in name else a.slow if "visual." in name else 1.0,
-                       f"{a.stage}:{a.minutes}:{a.steps}:{a.adapters}")
+    run = training.Run(
+        a,
+        model,
+        heads,
+        state,
+        trainable,
+        lambda name: a.slow_adapters if "lora" in name else a.slow if "visual." in name else 1.0,
+        f"{a.stage}:{a.minutes}:{a.steps}:{a.adapters}",
+    )
     return run, source, loss_of
 
 
@@ -77,7 +85,10 @@ if __name__ == "__main__":
     p.add_argument("--lines", type=int, default=9, help="most lines of a page")
     p.add_argument("--short-captions", action="store_true", help="train with short captions instead of detailed ones (ablation)")
     p.add_argument("--look-loss", type=float, default=0.15, help="weight of where to look")
-    p.add_argument("--seen", type=lambda s: tuple(int(n) for n in s.split("x")),
-                   help="ablation: pages are drawn for 2 x 2 tiles and stretched to this grid; 0x0 sees them whole, without tiles")
+    p.add_argument(
+        "--seen",
+        type=lambda s: tuple(int(n) for n in s.split("x")),
+        help="ablation: pages are drawn for 2 x 2 tiles and stretched to this grid; 0x0 sees them whole, without tiles",
+    )
     p.add_argument("--vocabulary", type=int, default=768)
     training.launch(p.parse_args(), prepare)

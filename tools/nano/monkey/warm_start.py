@@ -6,22 +6,26 @@
 Its tower is a plain vision transformer on the same tiles and reads characters already. The class token is dropped; the MLP, there
 trained with SiLU, becomes quick_gelu exactly and GELU nearly (silu(z) = 1.702 quick_gelu(z / 1.702)); the rest is learned anew.
 """
+
 import argparse
 import os
 
 import torch
-
 from export import FOLD
+
 from .model import DEFAULT, Monkey
 
 
 def tower(theirs, c):
     """The trunk's tensors by their names in Monkey's checkpoint."""
     root = "model.vision_tower.vision_tower.vision_model."
-    t = {k[len(root):]: v for k, v in theirs.items() if k.startswith(root)}
-    out = {"conv1.weight": t["embeddings.patch_embedding.weight"],
-           "positional_embedding": t["embeddings.position_embedding.weight"][1:],
-           "ln_pre.weight": t["pre_layrnorm.weight"], "ln_pre.bias": t["pre_layrnorm.bias"]}
+    t = {k[len(root) :]: v for k, v in theirs.items() if k.startswith(root)}
+    out = {
+        "conv1.weight": t["embeddings.patch_embedding.weight"],
+        "positional_embedding": t["embeddings.position_embedding.weight"][1:],
+        "ln_pre.weight": t["pre_layrnorm.weight"],
+        "ln_pre.bias": t["pre_layrnorm.bias"],
+    }
     size = c["width"] // c["tower_heads"]
     for i in range(c["tower_layers"]):
         a, b = f"encoder.layers.{i}.", f"transformer.resblocks.{i}."

@@ -7,6 +7,7 @@ the same number of steps with one network's half of the image vectors left empty
 
 Variants that are finished are not trained again; the table is printed from what there is.
 """
+
 import argparse
 import json
 import os
@@ -20,9 +21,13 @@ from . import export
 from .evaluate import SEED, Torch
 
 VARIANTS = {"CLIP alone": "vocabulary", "vocabulary network alone": "clip", "both": None}  # name: what is left out
-COLUMNS = {"edit distance, English": ("english pages", "edit distance"), "F1": ("english pages", "F1"),
-           "edit distance, Chinese": ("chinese pages", "edit distance"), "charts": ("charts", "relaxed accuracy"),
-           "questions": ("questions", "ANLS")}
+COLUMNS = {
+    "edit distance, English": ("english pages", "edit distance"),
+    "F1": ("english pages", "F1"),
+    "edit distance, Chinese": ("chinese pages", "edit distance"),
+    "charts": ("charts", "relaxed accuracy"),
+    "questions": ("questions", "ANLS"),
+}
 
 
 def table(results):
@@ -53,8 +58,24 @@ if __name__ == "__main__":
         directory = os.path.join(a.out, name.replace(" ", "-")) if a.steps else os.path.dirname(a.init)
         state = os.path.join(directory, "state.pt")
         if a.steps and (not os.path.exists(state) or torch.load(state, weights_only=False)["unfinished"]):
-            subprocess.run([sys.executable, "-m", "vary.train", "--stage", "base", "--state", directory, "--init", a.init,
-                            "--steps", str(a.steps), *(["--without", without] if without else []), *rest], check=True)
+            subprocess.run(
+                [
+                    sys.executable,
+                    "-m",
+                    "vary.train",
+                    "--stage",
+                    "base",
+                    "--state",
+                    directory,
+                    "--init",
+                    a.init,
+                    "--steps",
+                    str(a.steps),
+                    *(["--without", without] if without else []),
+                    *rest,
+                ],
+                check=True,
+            )
         results[name] = H.score(samples, Torch(export.load_state(directory), without)(samples))
         with open(path, "w") as f:
             json.dump(results, f, indent=1)

@@ -1,17 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Stage 2's tokens, batches and loss: CLIP and the vocabulary network, both frozen, give half of each image vector; a Qwen decoder
 writes down pages and charts, describes scenes and answers questions on them."""
+
 import functools
 import random
 
 import numpy as np
-import torch
-from PIL import Image
-
 import speech
+import torch
 from monkey import pages as M
 from monkey import tokens as T
 from monkey.narrator import Narrator
+from PIL import Image
+
 from . import documents as D
 from . import text as X
 from . import tiny
@@ -76,15 +77,21 @@ def batch(rng, images=10, charts=None, shares=SHARES, longest=220):
     if kind == "scene":
         things = int(rng.integers(1, 7))
         made = [M.scene_page(rng, 2, 2, things) for _ in range(images)]
-        groups = [speech.pack(tokenizer(), [[narrator().detailed_caption(s)] for s in made]),
-                  speech.pack(tokenizer(), [narrator().questions(rng, s, 3) for s in made], "vqa")]
+        groups = [
+            speech.pack(tokenizer(), [[narrator().detailed_caption(s)] for s in made]),
+            speech.pack(tokenizer(), [narrator().questions(rng, s, 3) for s in made], "vqa"),
+        ]
     else:
         made = tiny.alike(rng, kind, images, charts, longest)
         prompt = AFTER.format(CHART if kind == "chart" else OCR)
         groups = [speech.pack(tokenizer(), [[tiny.answer(m, tokenizer(), prompt)] for m in made])]
     seen = [views(m.image) for m in made]
-    return {"pixels": np.stack([s[0] for s in seen]), "small": np.stack([s[1] for s in seen]), "groups": groups,
-            **({} if kind == "scene" else tiny.dense(made))}
+    return {
+        "pixels": np.stack([s[0] for s in seen]),
+        "small": np.stack([s[1] for s in seen]),
+        "groups": groups,
+        **({} if kind == "scene" else tiny.dense(made)),
+    }
 
 
 class Replay:
@@ -122,8 +129,9 @@ def loss(run, b):
                 b["features"] = [f.bfloat16() for f in model.see(run.tensor(b["pixels"]), run.tensor(b["small"]))]
             b["pixels"] = b["pixels"][:, 0, 0]
         vectors, first, total, seen = model.sample(b["features"], run.a.without), len(before()), 0.0, {}
-        hidden, watched = model.decode(model.prefix(vectors, before()), [run.tensor(g["ids"]) for g in b["groups"]], (ORDER_LAYER,),
-                                       {layer: None for layer in LOOKING})
+        hidden, watched = model.decode(
+            model.prefix(vectors, before()), [run.tensor(g["ids"]) for g in b["groups"]], (ORDER_LAYER,), dict.fromkeys(LOOKING)
+        )
         if "cells" in b:
             at_image = watched[ORDER_LAYER][0][:, first:]
             extra, seen = run.heads["seen"](None, at_image, {k: run.tensor(b[k]) for k in tiny.LABELS})

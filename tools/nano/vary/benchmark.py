@@ -1,26 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
 """Held-out pages, charts, natural pictures and scenes for nano Vary, and the paper's metrics: normalised edit distance, F1, precision
 and recall on pages; relaxed accuracy on charts; ANLS on questions."""
+
 from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image
-
 from monkey import pages as M
 from monkey.benchmark import edits
+from PIL import Image
+
 from . import base
 from . import charts as C
 from . import documents as D
 from . import text as X
-
 
 LONGEST = 140  # characters of a page, about
 
 
 @dataclass
 class Sample:
-    suite: str   # "english", "chinese", "chart", "natural", "question"
+    suite: str  # "english", "chinese", "chart", "natural", "question"
     image: Image.Image
     prompt: str  # after the image block; empty in stage 1
     answer: str
@@ -29,8 +29,10 @@ class Sample:
 def benchmark(stage, pages=60, charts=40, others=40, seed=20260104):
     """Same arguments, same samples; training draws from other seeds."""
     rng, out, asks = np.random.default_rng([seed, 9]), [], stage == "base"
+
     def prompt(text):
         return base.AFTER.format(text) if asks else "</img>"
+
     while len(out) < pages:
         page = D.document(rng, LONGEST).squashed()
         suite = "chinese" if any(c in X.CHINESE for c in page.text) else "english"
@@ -87,12 +89,14 @@ def score(samples, answers):
     languages = [suite for suite in ("english", "chinese") if suite in by]
     result = {f"{suite} pages": page_figures(by[suite]) for suite in languages}
     every = [pair for suite in languages for pair in by[suite]]
-    parts = {"all pages": every, f"up to {LONGEST // 2}": [p for p in every if len(p[0]) <= LONGEST // 2],
-             f"beyond {LONGEST // 2}": [p for p in every if len(p[0]) > LONGEST // 2]}
+    parts = {
+        "all pages": every,
+        f"up to {LONGEST // 2}": [p for p in every if len(p[0]) <= LONGEST // 2],
+        f"beyond {LONGEST // 2}": [p for p in every if len(p[0]) > LONGEST // 2],
+    }
     result.update({name: page_figures(pairs) for name, pairs in parts.items() if pairs})
     if "chart" in by:
-        result["charts"] = {"relaxed accuracy": 100 * float(np.mean(
-            [C.relaxed_accuracy(C.parsed(a), C.parsed(b)) for a, b in by["chart"]]))}
+        result["charts"] = {"relaxed accuracy": 100 * float(np.mean([C.relaxed_accuracy(C.parsed(a), C.parsed(b)) for a, b in by["chart"]]))}
     if "natural" in by:
         result["natural"] = {"told as such": 100 * float(np.mean([b in D.NATURAL for _, b in by["natural"]]))}
     if "question" in by:

@@ -5,14 +5,15 @@ matplotlib takes about 50 ms a chart, so trainings read a store of them made onc
 
     python -m vary.charts --out S/charts.npz --count 4000
 """
+
 import argparse
 import ast
 import json
 
+import entities as E
 import numpy as np
 from PIL import Image
 
-import entities as E
 from . import documents as D
 
 COLOURS = [tuple(v / 255 for v in c) for c in E.FILLS]
@@ -31,21 +32,24 @@ def draw(rng, values, title):
     """The chart as an image of D.SIDE pixels, with the box (x0, y0, x1, y1) and text of each thing written: the title, then a name and
     a value for each entry, then the axes' numbers; and its font. Values are written at bars and points, as in many published charts."""
     import matplotlib
+
     matplotlib.use("Agg")
     from matplotlib import pyplot
+
     names, numbers = list(values), list(values.values())
     few = len(names) * max(len(n) for n in names) <= 22  # names fit beside each other
-    kind = ("bar", "line", "barh", "pie")[rng.choice(4, p=(.4, .3, .2, .1) if few else (0, 0, .7, .3))]
+    kind = ("bar", "line", "barh", "pie")[rng.choice(4, p=(0.4, 0.3, 0.2, 0.1) if few else (0, 0, 0.7, 0.3))]
     size = float(rng.choice([9.5, 10.5]))
     family = list(FAMILIES)[rng.integers(len(FAMILIES))]
     pyplot.rcParams["font.family"] = [family]
     figure = pyplot.figure(figsize=(D.SIDE / 100, D.SIDE / 100), dpi=100)
     axes = figure.add_subplot()
-    colours = [COLOURS[i] for i in rng.permutation(len(COLOURS))[:len(names)]]
+    colours = [COLOURS[i] for i in rng.permutation(len(COLOURS))[: len(names)]]
     head, scale = axes.set_title(title, fontsize=size + 1), []
     if kind == "pie":
-        _, labels = axes.pie(numbers, labels=[f"{n} {v}" for n, v in values.items()], colors=colours, radius=0.8, labeldistance=1.05,
-                             textprops={"fontsize": size})
+        _, labels = axes.pie(
+            numbers, labels=[f"{n} {v}" for n, v in values.items()], colors=colours, radius=0.8, labeldistance=1.05, textprops={"fontsize": size}
+        )
         written = labels
     else:
         if kind == "barh":
@@ -83,8 +87,7 @@ def readable(boxes):
     """Nothing is cut off and nothing lies on anything else."""
     if any(x0 < 0 or y0 < 0 or x1 > D.SIDE or y1 > D.SIDE for x0, y0, x1, y1, _ in boxes):
         return False
-    return not any(a[0] < b[2] and b[0] < a[2] and a[1] + 3 < b[3] and b[1] + 3 < a[3]
-                   for i, a in enumerate(boxes) for b in boxes[:i])
+    return not any(a[0] < b[2] and b[0] < a[2] and a[1] + 3 < b[3] and b[1] + 3 < a[3] for i, a in enumerate(boxes) for b in boxes[:i])
 
 
 def glyphs(boxes, font):
@@ -93,8 +96,12 @@ def glyphs(boxes, font):
     for x0, y0, x1, y1, text in boxes:
         ends = np.cumsum([0.0] + [D.advance(face, c) for c in text])
         places = x0 + (x1 - x0) * (ends[:-1] + ends[1:]) / 2 / ends[-1]
-        out.append([None if c == " " else (c, float(x), (y0 + y1) / 2, 0.72 * (y1 - y0), i == 0 or text[i - 1] == " ", None)
-                    for i, (c, x) in enumerate(zip(text, places))])
+        out.append(
+            [
+                None if c == " " else (c, float(x), (y0 + y1) / 2, 0.72 * (y1 - y0), i == 0 or text[i - 1] == " ", None)
+                for i, (c, x) in enumerate(zip(text, places))
+            ]
+        )
     return out
 
 
@@ -109,7 +116,7 @@ def chart(rng):
     answer = {"title": title, **values}
     text = "{" + ", ".join(f'"{k}": "{v}"' if k == "title" else f'"{k}": {v}' for k, v in answer.items()) + "}"
     # The answer's letters and digits are the title, then names and values in their order; "title" itself stands nowhere.
-    wanted = [g for line in written for g in line if g][:len(title) + sum(len(k) + len(str(v)) for k, v in values.items())]
+    wanted = [g for line in written for g in line if g][: len(title) + sum(len(k) + len(str(v)) for k, v in values.items())]
     spots, rest, at = [None] * len(text), iter(wanted), text.index(":")
     for i in range(at, len(text)):
         if text[i].isalnum():
@@ -128,10 +135,12 @@ def parsed(text):
 
 def relaxed_accuracy(wanted, said, tolerance=0.05):
     """Share of entries with the right key and a value within 5 % (ChartQA's relaxed accuracy, per entry)."""
+
     def close(a, b):
         if isinstance(a, int) and isinstance(b, (int, float)):
             return abs(a - b) <= tolerance * abs(a)
         return a == b
+
     return sum(k in said and close(v, said[k]) for k, v in wanted.items()) / len(wanted)
 
 
@@ -149,8 +158,7 @@ class Store:
 
 
 def save(path, made):
-    np.savez_compressed(path, images=np.stack([np.asarray(m.image) for m in made]),
-                        pages=json.dumps([(m.text, m.spots, m.glyphs) for m in made]))
+    np.savez_compressed(path, images=np.stack([np.asarray(m.image) for m in made]), pages=json.dumps([(m.text, m.spots, m.glyphs) for m in made]))
 
 
 if __name__ == "__main__":

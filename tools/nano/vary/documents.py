@@ -3,33 +3,32 @@
 
 Every picture is SIDE x SIDE; pages of other shapes are drawn in their own shape and squashed, as Vary squashes all it sees.
 """
+
 import functools
-import io
 import os
 from dataclasses import dataclass, field
 
+import entities as E
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-import entities as E
 from . import text as X
 
 SIDE, PATCH, TOKEN = 256, 8, 32  # pixels; a token of the vocabulary network covers TOKEN x TOKEN
-CELL, SLOTS = 16, 3              # a token's labels: characters in each of its cells, from left to right
+CELL, SLOTS = 16, 3  # a token's labels: characters in each of its cells, from left to right
 GRID, CELLS = SIDE // TOKEN, SIDE // CELL
 CELLS_OF, ROWS_OF, NO_LINE = (TOKEN // CELL) ** 2, TOKEN // CELL, 19  # cells and rows of cells of a token; lines told apart
 SMALLEST, LARGEST = 16, 22  # font sizes
 
 CJK_FONTS = ["wqy/wqy-microhei.ttc", "arphic-gbsn00lp/gbsn00lp.ttf"]
-NATURAL = ["It's an image of nature.", "Here's a nature picture.", "It's a nature photo.", "This is a natural image.",
-           "That's a shot from nature."]
+NATURAL = ["It's an image of nature.", "Here's a nature picture.", "It's a nature photo.", "This is a natural image.", "That's a shot from nature."]
 
 
 @dataclass
 class Page:
-    kind: str               # "page", "chart", "natural"
+    kind: str  # "page", "chart", "natural"
     image: Image.Image
-    text: str               # what to say
+    text: str  # what to say
     spots: list = field(default_factory=list)  # of each character of the text that is printed: (x, y), else None
     glyphs: list = field(default_factory=list)  # (character, x, y, height, starts a word, line) of all that is printed
 
@@ -37,9 +36,13 @@ class Page:
         if self.image.size == (SIDE, SIDE):
             return self
         sx, sy = SIDE / self.image.size[0], SIDE / self.image.size[1]
-        return Page(self.kind, self.image.resize((SIDE, SIDE), Image.BICUBIC), self.text,
-                    [s and (s[0] * sx, s[1] * sy) for s in self.spots],
-                    [(c, x * sx, y * sy, h * sy, *more) for c, x, y, h, *more in self.glyphs])
+        return Page(
+            self.kind,
+            self.image.resize((SIDE, SIDE), Image.BICUBIC),
+            self.text,
+            [s and (s[0] * sx, s[1] * sy) for s in self.spots],
+            [(c, x * sx, y * sy, h * sy, *more) for c, x, y, h, *more in self.glyphs],
+        )
 
 
 @functools.lru_cache(maxsize=None)
@@ -99,7 +102,7 @@ def fill_column(rng, pen, left, right, y, bottom, pitch, is_chinese, most):
         rest -= 1
         if rest == 0:
             keep = rng.uniform(0.3, 1.0)
-            line = line[:max(1, int(len(line) * keep))].rstrip()
+            line = line[: max(1, int(len(line) * keep))].rstrip()
         if pen.text and len(pen.text) + len(line) >= most:
             break
         if line:
@@ -150,7 +153,7 @@ def natural(rng):
     draw = ImageDraw.Draw(image)
     for _ in range(int(rng.integers(0, 6))):
         x, y, r = rng.uniform(0, SIDE), rng.uniform(0, SIDE), rng.uniform(10, 70)
-        box = (x - r, y - r * rng.uniform(.4, 1), x + r, y + r * rng.uniform(.4, 1))
+        box = (x - r, y - r * rng.uniform(0.4, 1), x + r, y + r * rng.uniform(0.4, 1))
         draw.ellipse(box, fill=tuple(int(v) for v in rng.integers(0, 256, 3)))
     for _ in range(int(rng.integers(0, 4))):
         sprite = E.picture(E.OBJECTS[rng.integers(len(E.OBJECTS))], int(rng.integers(40, 110)), E.FILLS[rng.integers(len(E.FILLS))])
@@ -179,7 +182,7 @@ def labels(page):
         wide = high * (1.3 if c in X.CHINESE else 0.8)
         r0, r1 = int((y - high / 2) / PATCH + 0.5), int((y + high / 2) / PATCH + 0.5)
         k0, k1 = int((x - wide / 2) / PATCH + 0.5), int((x + wide / 2) / PATCH + 0.5)
-        patch[max(0, r0):max(r0 + 1, r1), max(0, k0):max(k0 + 1, k1)] = label
+        patch[max(0, r0) : max(r0 + 1, r1), max(0, k0) : max(k0 + 1, k1)] = label
         i, j = min(CELLS - 1, max(0, int(y / CELL))), min(CELLS - 1, max(0, int(x / CELL)))
         if used[i, j] < SLOTS:
             cells[i, j, used[i, j]], starts[i, j, used[i, j]] = label, start
@@ -192,6 +195,7 @@ def labels(page):
 
     def of_tokens(x):
         return x.reshape(GRID, per, GRID, -1).transpose(0, 2, 1, 3).reshape(GRID * GRID, -1)
+
     return patch, of_tokens(cells), of_tokens(starts), of_tokens(before), of_tokens(line)
 
 

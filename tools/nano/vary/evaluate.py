@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Held-out figures of nano Vary or of a training state of either stage. Called by `evaluate --model vary-nano`."""
+
 import os
 
 import numpy as np
 import torch
-
 from backends import generate_after_prefix
-from . import base, tiny
+
+from . import base, export, tiny
 from . import benchmark as H
-from . import export
 from .model import Vary, VaryTiny
 
 MOST = 450
@@ -52,10 +52,10 @@ class Torch:
 
     @torch.no_grad()
     def __call__(self, samples):
-        m, out = self.model, [None] * len(samples)
+        out = [None] * len(samples)
         order = sorted(range(len(samples)), key=lambda i: (samples[i].suite, len(samples[i].answer)))
         for k in range(0, len(order), self.batch):
-            chunk = order[k:k + self.batch]
+            chunk = order[k : k + self.batch]
             prefix = self.prefix([samples[i].image for i in chunk])
             heads = [self.tokens.encode(samples[i].prompt) for i in chunk]
             for i, ids in zip(chunk, self.generate(prefix, heads)):
@@ -75,8 +75,7 @@ class Torch:
             at += 1
             return d.embed_tokens(ids) + d.embed_positions.weight[1 + at]
 
-        return generate_after_prefix(embed, d.layers, lambda x: m.lm_head(d.final_layer_norm(x)), m.cos, m.sin, prefix, heads,
-                                     self.tokens.end, MOST)
+        return generate_after_prefix(embed, d.layers, lambda x: m.lm_head(d.final_layer_norm(x)), m.cos, m.sin, prefix, heads, self.tokens.end, MOST)
 
 
 class Fovea:
@@ -84,14 +83,18 @@ class Fovea:
 
     def __init__(self, path):
         import fovea
+
         self.model, self.name = fovea.load(path), os.path.basename(path)
 
     def __call__(self, samples):
         before, out = base.BEFORE.removesuffix("<img>") + "<image>", []
         for s in samples:
             session = self.model.session()
-            out.append(session.generate(before + s.prompt.removeprefix("</img>"), images=[self.model.encode_image(s.image)], raw=True,
-                                        max_tokens=MOST, temperature=0))
+            out.append(
+                session.generate(
+                    before + s.prompt.removeprefix("</img>"), images=[self.model.encode_image(s.image)], raw=True, max_tokens=MOST, temperature=0
+                )
+            )
         return out
 
 

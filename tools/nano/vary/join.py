@@ -6,17 +6,18 @@
 CLIP is nano HiRes-LLaVA's tower without SliceRestore; it sees a page at a quarter of its side, its positions are interpolated. The
 vocabulary network and its projection come from stage 1, the decoder from nano Monkey, whose tokens keep their embeddings.
 """
+
 import argparse
 import os
 
+import export
 import numpy as np
 import torch
-
-import export
 from monkey import export as monkey
 from monkey import pages as M
 from monkey import tokens as T
 from monkey.model import interpolate_positions
+
 from . import base
 from . import documents as D
 from .model import BASE, CLIP, DEFAULT, Vary
@@ -68,13 +69,13 @@ if __name__ == "__main__":
     root, mine = "model.vision_tower.vision_tower.vision_model.", "transformer.vision_tower.vision_model."
     clip = export.training_state(a.clip)["model"]
     own = {k for k in model.state_dict() if k.startswith(mine)}
-    weights = {mine + k[len(root):]: v for k, v in clip.items() if k.startswith(root) and mine + k[len(root):] in own}
+    weights = {mine + k[len(root) :]: v for k, v in clip.items() if k.startswith(root) and mine + k[len(root) :] in own}
     name = mine + "embeddings.position_embedding.weight"
     patches = (CLIP["image_size"] // CLIP["patch_size"]) ** 2
     weights[name] = torch.cat([weights[name][:1], interpolate_positions(weights[name][1:], patches)])
 
     roots = {"model.vision_tower_2.": "transformer.vision_tower_high.", "model.mm_projector.": "transformer.mm_projector_vary."}
-    weights.update({new + k[len(old):]: v for old, new in roots.items() for k, v in tiny["model"].items() if k.startswith(old)})
+    weights.update({new + k[len(old) :]: v for old, new in roots.items() for k, v in tiny["model"].items() if k.startswith(old)})
 
     decoder = monkey.load(a.decoder)
     theirs = T.Tokenizer(os.path.join(a.decoder, "qwen.tiktoken"))

@@ -4,6 +4,7 @@ converted file answers right the first is kept.
 
     python -m vary.make_samples models/vary-nano/vary-nano-int8.fovea
 """
+
 import os
 import sys
 

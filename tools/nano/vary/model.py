@@ -4,17 +4,34 @@
 `VaryTiny`: the vocabulary network (SAM's image encoder, neck, two convolutions of stride 2) and OPT: stage 1, which grows the
 vocabulary. `Vary`: CLIP and the vocabulary network side by side and a Qwen decoder: stage 2, where both networks are frozen.
 """
+
 import torch
 import torch.nn.functional as F
-from torch import nn
-
 from model import CLIPVision, RMSNorm, decode_after_prefix, merge_heads, rotary_tables, split_heads
 from monkey.model import Block
 from slicing import CLIP_MEAN, CLIP_STD
+from torch import nn
 
 DEFAULT = dict(
-    image_size=256, patch_size=8, width=128, depth=6, tower_heads=4, mlp_size=512, window=12, global_blocks=[2], neck=96, middle=160,
-    out=256, hidden_size=128, layers=3, heads=4, ff=512, vocab_size=0, max_positions=512, eps=1e-6)
+    image_size=256,
+    patch_size=8,
+    width=128,
+    depth=6,
+    tower_heads=4,
+    mlp_size=512,
+    window=12,
+    global_blocks=[2],
+    neck=96,
+    middle=160,
+    out=256,
+    hidden_size=128,
+    layers=3,
+    heads=4,
+    ff=512,
+    vocab_size=0,
+    max_positions=512,
+    eps=1e-6,
+)
 # Stage 2's decoder, nano Monkey's in size, and its second tower: as many vectors as the vocabulary network gives.
 BASE = dict(hidden_size=256, layers=4, heads=4, ff=512, seq_length=1024)
 CLIP = dict(image_size=64, patch_size=8, vision_hidden=128, vision_intermediate=512, vision_layers=5, vision_heads=4)
@@ -183,7 +200,7 @@ class VaryTiny(nn.Module):
         return self.model.mm_projector(self.model.vision_tower_2.tokens(patches))
 
     def placed(self, x, start):
-        return x + self.model.decoder.embed_positions.weight[2 + start:2 + start + x.shape[-2]].to(x.dtype)
+        return x + self.model.decoder.embed_positions.weight[2 + start : 2 + start + x.shape[-2]].to(x.dtype)
 
     def prefix(self, vectors):
         """`</s> <img>` and the image vectors; `</img>` is the first token of what follows."""
@@ -193,8 +210,9 @@ class VaryTiny(nn.Module):
 
     def decode(self, prefix, groups, watch=(), looks=None):
         d, start = self.model.decoder, prefix.shape[1]
-        return decode_after_prefix(lambda ids: self.placed(d.embed_tokens(ids), start), d.layers, d.final_layer_norm, self.cos, self.sin,
-                                   prefix, groups, watch, looks)
+        return decode_after_prefix(
+            lambda ids: self.placed(d.embed_tokens(ids), start), d.layers, d.final_layer_norm, self.cos, self.sin, prefix, groups, watch, looks
+        )
 
     def lm_head(self, x):
         return F.linear(x, self.model.decoder.embed_tokens.weight)

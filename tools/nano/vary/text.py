@@ -3,13 +3,16 @@
 
 Tokens are one a character. The Chinese characters are the commonest ones; each is reached by two merges of its three bytes.
 """
+
 import string
 
 import entities as E
 import pages as P
 
-CHINESE = ("的一是在不了有和人这中大为上个国我以要他时来用们生到作地于出就分对成会可主发年动同工也能下过子说产种面而方后多定行学法所民得经"
-           "十三之进着等部度家电力里如水化高自二理起小物现实加量都两体制机当使点从业本去把性好应开它合还因由其些然前外天政四日那社义事平形")
+CHINESE = (
+    "的一是在不了有和人这中大为上个国我以要他时来用们生到作地于出就分对成会可主发年动同工也能下过子说产种面而方后多定行学法所民得经"
+    "十三之进着等部度家电力里如水化高自二理起小物现实加量都两体制机当使点从业本去把性好应开它合还因由其些然前外天政四日那社义事平形"
+)
 PUNCTUATION = ".,:;!?()-'\"%&/+$#@*="
 CHINESE_PUNCTUATION = "，。、：（）"
 CHARACTERS = string.ascii_letters + string.digits + PUNCTUATION + CHINESE + CHINESE_PUNCTUATION
@@ -24,7 +27,7 @@ language vision large small high low rate error set test list line text point or
 
 def word(rng):
     """An English-looking word, or any string, or a number."""
-    kind = rng.choice(5, p=(.66, .08, .06, .12, .08))
+    kind = rng.choice(5, p=(0.66, 0.08, 0.06, 0.12, 0.08))
     if kind == 0:
         text = WORDS[rng.integers(len(WORDS))]
         return text.capitalize() if rng.random() < 0.12 else text

@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Stage 1's tokens, batches and loss: the vocabulary network and OPT learn to write down pages and charts, and to say of natural
 pictures that they are that."""
+
 import functools
 
 import numpy as np
+import speech
 import torch
 import torch.nn.functional as F
+from heads import accuracy, weighted
 from torch import nn
 
-import speech
-from heads import accuracy, weighted
 from . import documents as D
 from . import text as X
 
@@ -56,6 +57,7 @@ def tokenizer():
 @functools.lru_cache(maxsize=None)
 def store(path):
     from .charts import Store
+
     return Store(path)
 
 
@@ -85,7 +87,7 @@ def alike(rng, kind, count, charts, longest):
         return [make(rng, kind, charts, longest) for _ in range(count)]
     if not STOCK:
         made = sorted((make(rng, kind, charts, longest) for _ in range(6 * count)), key=lambda m: len(m.text))
-        STOCK.extend(made[count * int(i):][:count] for i in rng.permutation(6))
+        STOCK.extend(made[count * int(i) :][:count] for i in rng.permutation(6))
     return STOCK.pop()
 
 
@@ -94,8 +96,11 @@ def batch(rng, images=10, charts=None, shares=SHARES, longest=220):
     p = np.array([shares[k] for k in kinds])
     kind = kinds[rng.choice(len(kinds), p=p / p.sum())]
     made = alike(rng, kind, images, charts, longest)
-    return {"pixels": np.stack([np.asarray(m.image) for m in made]), **dense(made),
-            "groups": [speech.pack(tokenizer(), [[answer(m, tokenizer(), "</img>")] for m in made])]}
+    return {
+        "pixels": np.stack([np.asarray(m.image) for m in made]),
+        **dense(made),
+        "groups": [speech.pack(tokenizer(), [[answer(m, tokenizer(), "</img>")] for m in made])],
+    }
 
 
 LABELS = ("patch", "cells", "starts", "before", "line")
@@ -124,8 +129,10 @@ class Heads(nn.Module):
         cells, lines = b["cells"] != X.NO_CHARACTER, b["line"] != D.NO_LINE
         parts = [("cells", self.cells(vectors).unflatten(-1, (self.count, -1)), cells, 1.0)]
         if self.order:
-            parts += [("before", self.before(vectors).unflatten(-1, (D.ROWS_OF, -1)), lines, 0.5),
-                      ("line", self.line(vectors).unflatten(-1, (D.ROWS_OF, -1)), lines, 0.3)]
+            parts += [
+                ("before", self.before(vectors).unflatten(-1, (D.ROWS_OF, -1)), lines, 0.5),
+                ("line", self.line(vectors).unflatten(-1, (D.ROWS_OF, -1)), lines, 0.3),
+            ]
         else:
             parts.append(("patch", self.patch(patches), b["patch"] != X.NO_CHARACTER, 1.0))
         loss, seen = 0.0, {}
@@ -148,7 +155,6 @@ def loss(run, b):
         total = run.a.dense_loss * extra
         if run.a.dense_only:
             return total + 0.0 * vectors.float().sum(), seen
-        hidden, watched = model.decode(model.prefix(vectors), [run.tensor(g["ids"]) for g in b["groups"]], (),
-                                       {layer: None for layer in LOOKING})
+        hidden, watched = model.decode(model.prefix(vectors), [run.tensor(g["ids"]) for g in b["groups"]], (), dict.fromkeys(LOOKING))
         extra, more = speech.loss(run, b["groups"], hidden, watched, LOOKING, model.first, run.a.look_loss)
     return total + extra, {**seen, **more}

@@ -7,10 +7,11 @@
 
 See README.md for the recipe.
 """
-import torch
 
 import data
+import torch
 import training
+
 from . import base, tiny
 from .model import BASE, DEFAULT, Vary, VaryTiny
 
@@ -39,8 +40,15 @@ def prepare(a, seed):
             return not a.dense_only or "decoder" not in name
         return "vision_tower" not in name
 
-    run = training.Run(a, model, heads, state, trainable, lambda name: a.slow if "vision_tower" in name or "mm_projector" in name else 1.0,
-                       f"{a.stage}:{a.minutes}:{a.steps}:{a.dense_only}:{a.without}")
+    run = training.Run(
+        a,
+        model,
+        heads,
+        state,
+        trainable,
+        lambda name: a.slow if "vision_tower" in name or "mm_projector" in name else 1.0,
+        f"{a.stage}:{a.minutes}:{a.steps}:{a.dense_only}:{a.without}",
+    )
     return run, source, suite.loss
 
 

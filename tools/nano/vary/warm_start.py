@@ -8,14 +8,15 @@ tile's positions, so a block sees what it was trained on. A global block between
 SAM has no norm behind the patch embedding; the trunk's is folded into embedding and positions, its division by the deviation as the
 usual one of patches with ink.
 """
+
 import argparse
 import os
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-
 from monkey import export
+
 from . import documents as D
 from . import tiny
 from .model import DEFAULT, VaryTiny
@@ -44,6 +45,7 @@ def transplant(network, trunk, c):
 
     def normed(t):  # channels last
         return (t - t.mean(-1, keepdim=True)) * w
+
     network.patch_embed.proj.weight.copy_(normed(old["conv1.weight"].movedim(0, -1)).movedim(-1, 0))
     network.patch_embed.proj.bias.copy_(old["ln_pre.bias"])
     network.pos_embed.copy_(normed(positions)[None])

@@ -25,7 +25,9 @@ struct QwenVisualConfig {
     guard hiddenSize % heads == 0 else { throw visual.fail("heads", "\(heads) does not divide width \(hiddenSize)") }
     guard layers <= 256 else { throw visual.fail("layers", "\(layers) is too many") }
     let ratio = try visual.double("mlp_ratio")
-    guard ratio > 0, ratio * Double(hiddenSize) < 16_777_216.0, ratio * Double(hiddenSize) >= 1 else { throw visual.fail("mlp_ratio", "should be above zero") }
+    guard ratio > 0, ratio * Double(hiddenSize) < 16_777_216.0, ratio * Double(hiddenSize) >= 1 else {
+      throw visual.fail("mlp_ratio", "should be above zero")
+    }
     intermediateSize = Int(Double(hiddenSize) * ratio)
 
     // The original's tile is 448 pixels, whatever the image size; `tile_size` is ours, for smaller models.

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* To be preloaded: makes the n-th allocation after `fail_from` return NULL, or that and every later one. glibc only. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdlib.h>
+
+#include "failing.h"
+
+extern void *__libc_malloc(size_t);
+extern void *__libc_calloc(size_t, size_t);
+extern void *__libc_realloc(void *, size_t);
+extern void *__libc_memalign(size_t, size_t);
+
+static volatile long count, first, last;
+static volatile size_t smallest;
+static volatile int is_armed;
+
+void fail_from(long n, int all_later, size_t bytes) {
+  count = 0;
+  first = n;
+  last = all_later ? __LONG_MAX__ : n;
+  smallest = bytes;
+  __sync_synchronize();
+  is_armed = 1;
+}
+
+long fail_no_more(void) {
+  is_armed = 0;
+  return count;
+}
+
+static int fails(size_t bytes) {
+  long n;
+  if (!is_armed || bytes < smallest) return 0;
+  n = __sync_add_and_fetch(&count, 1);
+  if (n < first || n > last) return 0;
+  errno = ENOMEM;
+  return 1;
+}
+
+void *malloc(size_t n) { return fails(n) ? NULL : __libc_malloc(n); }
+void *calloc(size_t count, size_t size) { return fails(count * size) ? NULL : __libc_calloc(count, size); }
+void *realloc(void *p, size_t n) { return fails(n) ? NULL : __libc_realloc(p, n); }
+void *aligned_alloc(size_t alignment, size_t n) { return fails(n) ? NULL : __libc_memalign(alignment, n); }
+int posix_memalign(void **p, size_t alignment, size_t n) {
+  void *memory = fails(n) ? NULL : __libc_memalign(alignment, n);
+  if (!memory) return ENOMEM;
+  *p = memory;
+  return 0;
+}

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Runs each kind of call with one allocation failing, each in a process of its own, and prints a table of what became of them.
+   usage: sweep MODEL STEP   (every STEP-th allocation; needs failing.so preloaded) */
+#define _GNU_SOURCE
+#include <fovea.h>
+#include <malloc.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "failing.h"
+
+enum { LOAD, ENCODE, SESSION, GENERATE, SCORE, RELEASE, phases };
+static const char *const phase_names[] = {"load", "encode", "session", "generate", "score", "release"};
+
+/* How a child ended, if it was not killed. */
+enum { SUCCESS = 0, WRONG_RETRY = 100, NO_MESSAGE, LEAK, OTHER = 110 };
+
+/* What is to fail: where, from which allocation on, of which size; or, with a limit, the address space. */
+typedef struct {
+  int phase;
+  long n;
+  int all_later;
+  size_t bytes;
+  rlim_t room; /* bytes of address space beyond what is used when the phase begins; 0: no limit */
+} Fault;
+
+static const char *model_path;
+static unsigned char pixels[96 * 64 * 3];
+static long counted;
+
+static size_t address_space(void) {
+  size_t pages = 0;
+  FILE *f = fopen("/proc/self/statm", "r");
+  if (!f || fscanf(f, "%zu", &pages) != 1) pages = 0;
+  if (f) fclose(f);
+  return pages * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+static void begin(const Fault *fault, int phase) {
+  if (fault->phase != phase) return;
+  if (fault->room) {
+    struct rlimit limit = {address_space() + fault->room, RLIM_INFINITY};
+    setrlimit(RLIMIT_AS, &limit);
+  } else
+    fail_from(fault->n, fault->all_later, fault->bytes);
+}
+
+static void end(const Fault *fault, int phase) {
+  struct rlimit none = {RLIM_INFINITY, RLIM_INFINITY};
+  if (fault->phase != phase) return;
+  counted = fail_no_more();
+  if (fault->room) setrlimit(RLIMIT_AS, &none);
+}
+
+/* A call that may fail once where the fault is, and must succeed then. */
+#define CALL(here, call)                                                                                                                             \
+  do {                                                                                                                                               \
+    fovea_status status;                                                                                                                             \
+    begin(fault, here);                                                                                                                              \
+    status = (call);                                                                                                                                 \
+    end(fault, here);                                                                                                                                \
+    if (status != FOVEA_OK) {                                                                                                                        \
+      if (fault->phase != (here)) return WRONG_RETRY;                                                                                                \
+      *first = status;                                                                                                                               \
+      if (!*fovea_last_error(NULL)) return NO_MESSAGE;                                                                                               \
+      if ((call) != FOVEA_OK) return WRONG_RETRY;                                                                                                    \
+    }                                                                                                                                                \
+  } while (0)
+
+/* Every call once. `first` becomes the status of the one that failed. */
+static int all_calls(const Fault *fault, fovea_status *first) {
+  fovea_model *model = NULL;
+  fovea_image_embedding *image = NULL;
+  fovea_session *session = NULL;
+  fovea_load_options load = {.struct_size = sizeof load, .threads = 2};
+  fovea_generate_options options = {.struct_size = sizeof options, .max_tokens = 4, .ignore_eos = 1};
+  const char *answers[] = {"Yes", "No"};
+  double scores[2];
+  char *text = NULL;
+  *first = FOVEA_OK;
+  CALL(LOAD, fovea_load(model_path, &load, &model));
+  CALL(ENCODE, fovea_encode_image_pixels(model, pixels, 96, 64, 0, NULL, &image));
+  CALL(SESSION, fovea_session_create(model, NULL, &session));
+  CALL(GENERATE, fovea_generate(session, "What is there?", &image, 1, &options, NULL, &text));
+  CALL(SCORE, fovea_score(session, "What is there?", &image, 1, NULL, answers, 2, scores));
+  begin(fault, RELEASE);
+  fovea_string_free(text);
+  fovea_session_free(session);
+  fovea_image_embedding_release(image);
+  fovea_model_free(model);
+  end(fault, RELEASE);
+  return SUCCESS;
+}
+
+static size_t used(void) {
+  struct mallinfo2 info = mallinfo2();
+  return info.uordblks + info.hblkhd;
+}
+
+/* In a child. Twice, so that what the first run left behind for good is no leak. */
+static int try_fault(const Fault *fault) {
+  fovea_status first, again;
+  size_t before;
+  int end = all_calls(fault, &first);
+  if (end != SUCCESS) return end;
+  before = used();
+  end = all_calls(fault, &again);
+  if (end != SUCCESS) return end;
+  if (used() > before + (32 << 10)) return LEAK;
+  return first;
+}
+
+typedef struct {
+  long cases, successes, memory, others, deaths, hangs, wrong_retries, silent, leaks, first_death;
+} Counts;
+
+static void add(Counts *counts, const Fault *fault) {
+  int status = 0;
+  pid_t child = fork();
+  if (!child) {
+    struct rlimit none = {0, 0};
+    setrlimit(RLIMIT_CORE, &none);
+    if (!freopen("/dev/null", "w", stderr)) _exit(OTHER);
+    alarm(30);
+    _exit(try_fault(fault));
+  }
+  waitpid(child, &status, 0);
+  counts->cases++;
+  if (WIFSIGNALED(status)) {
+    if (WTERMSIG(status) == SIGALRM)
+      counts->hangs++;
+    else if (!counts->deaths++)
+      counts->first_death = fault->room ? (long)fault->room : fault->n;
+    return;
+  }
+  switch (WEXITSTATUS(status)) {
+  case SUCCESS:
+    counts->successes++;
+    break;
+  case FOVEA_ERROR_MEMORY:
+    counts->memory++;
+    break;
+  case WRONG_RETRY:
+    counts->wrong_retries++;
+    break;
+  case NO_MESSAGE:
+    counts->silent++;
+    break;
+  case LEAK:
+    counts->leaks++;
+    break;
+  default:
+    counts->others++;
+  }
+}
+
+/* Allocations of at least `bytes` in a phase. */
+static long total(int phase, size_t bytes) {
+  int ends[2], status;
+  long found = 0;
+  if (pipe(ends)) return 0;
+  pid_t child = fork();
+  if (!child) {
+    Fault none = {phase, __LONG_MAX__, 0, bytes, 0};
+    fovea_status first;
+    all_calls(&none, &first);
+    _exit(write(ends[1], &counted, sizeof counted) != sizeof counted);
+  }
+  waitpid(child, &status, 0);
+  if (status || read(ends[0], &found, sizeof found) != sizeof found) found = 0;
+  close(ends[0]);
+  close(ends[1]);
+  return found;
+}
+
+static int print(const char *what, const char *phase, const Counts *c) {
+  long bad = c->deaths + c->hangs + c->wrong_retries + c->silent + c->leaks;
+  printf("%-30s %-9s %5ld %6ld %6ld %6ld %7ld %6ld %9ld %7ld %6ld", what, phase, c->cases, c->memory, c->others, c->successes, c->deaths, c->hangs,
+         c->wrong_retries, c->silent, c->leaks);
+  if (c->deaths) printf("   first: %ld", c->first_death);
+  puts("");
+  fflush(stdout);
+  return bad != 0;
+}
+
+int main(int count, char **arguments) {
+  static const struct {
+    const char *name;
+    int all_later;
+    size_t bytes;
+  } kinds[] = {
+      {"the n-th allocation", 0, 0},
+      {"the n-th and all later", 1, 0},
+      {"16 KiB and more, n-th and later", 1, 16 << 10},
+  };
+  long step = count > 2 ? atol(arguments[2]) : 1;
+  int is_bad = 0;
+  model_path = count > 1 ? arguments[1] : NULL;
+  for (size_t i = 0; i < sizeof pixels; i++) pixels[i] = (unsigned char)(i * 37 + i / 97);
+  printf("%-30s %-9s %5s %6s %6s %6s %7s %6s %9s %7s %6s\n", "what fails", "in", "cases", "MEMORY", "other", "OK", "deaths", "hangs", "bad retry",
+         "silent", "leaks");
+  for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)
+    for (int phase = 0; phase < phases; phase++) {
+      Counts counts = {0};
+      long all = total(phase, kinds[k].bytes);
+      if (!all && phase == LOAD) return puts("FAILED: load allocates nothing: is failing.so preloaded?"), 1;
+      for (long n = 1; n <= all; n += step) add(&counts, &(Fault){phase, n, kinds[k].all_later, kinds[k].bytes, 0});
+      is_bad |= print(kinds[k].name, phase_names[phase], &counts);
+    }
+  for (int phase = 0; phase < phases; phase++) {
+    Counts counts = {0};
+    for (rlim_t room = 4096; room <= 64 << 20; room += room / 4 * (rlim_t)(step > 1 ? 2 : 1) & ~4095ul ?: 4096)
+      add(&counts, &(Fault){phase, 0, 0, 0, room});
+    is_bad |= print("address space (RLIMIT_AS)", phase_names[phase], &counts);
+  }
+  return is_bad;
+}
