@@ -164,6 +164,8 @@ struct ModelTests {
       #expect(lastError().contains(word))
     }
     (options.sessions, options.image_width, options.image_height) = (0, 30, 20)
+    // What is planned with the same options leaves no room for a second session.
+    #expect(fovea_plan(file.path, &options, &one) == FOVEA_OK)
     options.memory_budget = one.total_bytes
     var model: OpaquePointer?
     #expect(fovea_load(file.path, &options, &model) == FOVEA_OK)
