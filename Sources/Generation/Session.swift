@@ -268,8 +268,9 @@ package final class Session {
     case .abandoned: throw .unsupported("session", "the process was forked during a call; a child makes a session of its own")
     }
     defer {
-      // What a call took goes back to the system: an image that is encoded next may need as much.
-      if access == .call { arena.trim(keepsFirst: true) }
+      // Under a budget, what a call took goes back to the system: an image that is encoded next may need as much. Taking it anew costs a
+      // prefill of a small model some percent.
+      if access == .call, model.budget != nil { arena.trim(keepsFirst: true) }
       gate.leave()
     }
     return try body()
