@@ -97,7 +97,7 @@ private func describe(_ handle: ModelHandle) -> fovea_model_info {
   info.name = handle.name.pointer
   info.weight_type = handle.weightType.pointer
   info.instruction_set = handle.instructionSet.pointer
-  info.weight_bytes = UInt64(model.plan.weights)
+  info.weight_bytes = UInt64(model.weightBytes)
   info.resident_bytes = UInt64(model.residentBytes)
   info.bytes_per_token = UInt64(model.system.decoder.bytesPerToken)
   info.context_length = int32(model.contextLength)

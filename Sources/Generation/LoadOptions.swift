@@ -1,6 +1,9 @@
+import Families
 // SPDX-License-Identifier: Apache-2.0
 import Images
 import Runtime
+import Schema
+import WeightFile
 
 /// How a model is loaded.
 package struct LoadOptions {
@@ -38,5 +41,16 @@ package struct LoadOptions {
     self.verify = verify
     self.statistics = statistics
     self.progress = progress
+  }
+}
+
+extension LoadOptions {
+  /// Positions that a session of the file's model holds; more than the checkpoint's are refused.
+  func contextLength(of file: WeightFile) throws(FoveaError) -> Int {
+    let most: Int
+    do { most = try DecoderSettings(file.metadata).contextLength } catch { throw FoveaError(error) }
+    guard let asked = contextLength else { return most }
+    guard (1...most).contains(asked) else { throw .argument("context_length", "is \(asked), \(file.name) takes at most \(most)") }
+    return asked
   }
 }

@@ -26,15 +26,13 @@ package struct MemoryPlan {
   /// What is held beside weights as long as the model: the library's own code and data, tables of the file, of the tokenizer and of
   /// positions, threads' stacks.
   package let tables: Int
-  /// Positions that a session holds.
-  package let contextLength: Int
-
   package var weights: Int { decodedWeights + mappedWeights }
   package var caches: Int { MemoryPlan.product(sessions, cache) }
   package var total: Int { MemoryPlan.sum(caches, MemoryPlan.sum(scratch, weights + tables)) }
 
   package init(_ file: WeightFile, _ options: LoadOptions) throws(FoveaError) {
     sessions = max(options.sessions, 1)
+    let contextLength = try options.contextLength(of: file)
     let (decoder, vision): (Decoder, any VisionSystem)
     let dry: DryRun
     let fixed: Int
@@ -50,7 +48,6 @@ package struct MemoryPlan {
       } catch {
         throw .weights(error)
       }
-      contextLength = min(max(options.contextLength ?? decoder.contextLength, 1), decoder.contextLength)
       let cache = try decoder.makeCache(capacity: contextLength, type: options.cacheType)
       self.cache = cache.byteCount
       answer = try dry.answer(decoder, cache)

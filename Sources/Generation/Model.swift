@@ -11,7 +11,6 @@ import WeightFile
 package final class Model {
   package let file: WeightFile
   package let system: LoadedSystem
-  package let plan: MemoryPlan
   /// Positions that a session holds.
   package let contextLength: Int
   let cacheType: CacheType?
@@ -44,16 +43,7 @@ package final class Model {
   package static func plan(path: UnsafePointer<CChar>, options: LoadOptions) throws(FoveaError) -> MemoryPlan {
     let file: WeightFile
     do { file = try WeightFile(path: path, maps: options.maps) } catch { throw FoveaError(error) }
-    return try plan(file, options)
-  }
-
-  /// The plan of an open file; a context longer than the checkpoint's is refused.
-  private static func plan(_ file: WeightFile, _ options: LoadOptions) throws(FoveaError) -> MemoryPlan {
-    let plan = try MemoryPlan(file, options)
-    if let asked = options.contextLength, asked != plan.contextLength {
-      throw .argument("context_length", "is \(asked), \(file.name) takes at most \(plan.contextLength)")
-    }
-    return plan
+    return try MemoryPlan(file, options)
   }
 
   private init(_ file: WeightFile, _ options: LoadOptions) throws(FoveaError) {
@@ -61,10 +51,9 @@ package final class Model {
       throw FoveaError.argument("threads", "\(threads), must be 1…1024")
     }
     self.file = file
-    let plan = try Self.plan(file, options)
-    self.plan = plan
-    if let bytes = options.memoryBudget { budget = try Budget(bytes, plan, file: file.name) } else { budget = nil }
-    contextLength = plan.contextLength
+    contextLength = try options.contextLength(of: file)
+    // The plan goes through the whole model's code: only a budget needs it.
+    budget = if let bytes = options.memoryBudget { try Budget(bytes, MemoryPlan(file, options), file: file.name) } else { nil }
     cacheType = options.cacheType
     statistics = options.statistics
     do { try requireMemory() } catch { throw FoveaError(error) }
@@ -80,6 +69,8 @@ package final class Model {
 
   package var metadata: Metadata { file.metadata }
   package var isaName: StaticString { kernels.name }
+  /// Bytes of all weights, decoded or used in place.
+  package var weightBytes: Int { store.residentBytes + store.mappedBytes }
   /// Bytes of decoded weights that are not the mapping's own.
   package var residentBytes: Int { store.residentBytes }
   /// Names and addresses of the matrices, by which `InputStatistics` knows them.

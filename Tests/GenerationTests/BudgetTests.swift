@@ -55,10 +55,11 @@ import Testing
   @Test func sessionsBeyondTheBudgetAreRefusedUntilOneIsGone() throws {
     let tiny = try TinyModel()
     defer { tiny.delete() }
-    let model = try Model.load(path: tiny.path, options: options(plan(tiny, sessions: 2).total, sessions: 2))
+    let plan = try plan(tiny, sessions: 2)
+    let model = try Model.load(path: tiny.path, options: options(plan.total, sessions: 2))
     var first: Session? = try Session(model)
     let second = try Session(model)
-    expectNoMemory("session: takes \(model.plan.cache) bytes, 0 are left") { _ = try Session(model) }
+    expectNoMemory("session: takes \(plan.cache) bytes, 0 are left") { _ = try Session(model) }
     _ = first
     first = nil
     let third = try Session(model)

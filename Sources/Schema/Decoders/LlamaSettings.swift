@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Shims
 import WeightFile
 
 /// Sizes and positions of a LLaMA-style decoder (LLaMA, Vicuna, Mistral, Qwen v1, Qwen2).
@@ -46,7 +47,7 @@ package struct LlamaSettings: Settings {
     try f.int("layers", &layers, in: 1...512, "Blocks.")
     try f.int("heads", &heads, in: 1...1024, "Query heads.")
     try f.divisor("kvHeads", &kvHeads, of: heads, in: 1...1024, "Key and value heads; they divide `language.heads`.")
-    try f.int("headSize", &headSize, in: 2...256, "Width of a head; even.")
+    try f.int("headSize", &headSize, in: 2...largestHeadSize, "Width of a head; even.")
     try f.int("vocabSize", &vocabSize, in: 1...1_048_576, "Rows of the embedding table.")
     try f.int("contextLength", &contextLength, in: 1...1_048_576, "Positions that the model was trained for.")
     try f.double("normEpsilon", &normEpsilon, in: 0...1, "Added to the mean square in RMSNorm.")

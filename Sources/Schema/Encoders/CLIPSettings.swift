@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-import Shims
 import WeightFile
 
 /// Sizes of a CLIP vision transformer.
@@ -23,13 +22,12 @@ package struct CLIPSettings: Settings {
     try f.int("hiddenSize", &hiddenSize, in: 1...16384, "Width of the tower's states.")
     try f.int("intermediateSize", &intermediateSize, in: 1...65536, "Width inside the MLP.")
     try f.int("layers", &layers, in: 1...256, "Blocks up to the layer whose states are the features.")
-    try f.divisor("heads", &heads, of: hiddenSize, in: 1...1024, "Heads; they divide the width into 256 or less.")
+    try f.heads("heads", &heads, of: hiddenSize, "Heads; they divide the width into 256 or less.")
     try f.int("imageSize", &imageSize, in: 1...4096, "Side of the square input in pixels.")
     try f.divisor("patchSize", &patchSize, of: imageSize, in: 1...256, "Side of a patch in pixels; it divides the input's.")
     try f.double("normEpsilon", &normEpsilon, in: 0...1, "Added to the variance in LayerNorm.")
     try f.choice("activation", &activation, "Between the two products of the MLP.")
     try f.bool("dropClass", &dropClass, default: true, "Whether the class token is left out of the features.")
-    try f.check(hiddenSize / heads <= largestHeadSize, "heads", found: "\(heads)", expected: "head size of at most \(largestHeadSize)")
   }
 
   /// Patches per side of the input.

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-import Shims
 import WeightFile
 
 /// Sizes of a DINOv2 vision transformer.
@@ -24,13 +23,12 @@ package struct DINOv2Settings: Settings {
     try f.int("hiddenSize", &hiddenSize, in: 1...16384, "Width of the tower's states.")
     try f.int("intermediateSize", &intermediateSize, in: 1...65536, "Width inside the MLP.")
     try f.int("layers", &layers, in: 1...256, "Blocks up to the layer whose states are the features.")
-    try f.divisor("heads", &heads, of: hiddenSize, in: 1...1024, "Heads; they divide the width into 256 or less.")
+    try f.heads("heads", &heads, of: hiddenSize, "Heads; they divide the width into 256 or less.")
     try f.int("tileSide", &tileSide, in: 1...4096, "Side of the square input in pixels.")
     try f.divisor("patchSize", &patchSize, of: tileSide, in: 1...256, "Side of a patch in pixels; it divides the input's.")
     try f.int("positionSide", &positionSide, in: 1...1024, "Side of the stored table of positions in patches; the input's is at most 4 times it.")
     try f.double("normEpsilon", &normEpsilon, in: 0...1, "Added to the variance in LayerNorm.")
     try f.bool("normsOutput", &normsOutput, default: true, "Whether features are normed behind the last block.")
-    try f.check(hiddenSize / heads <= largestHeadSize, "heads", found: "\(heads)", expected: "head size of at most \(largestHeadSize)")
     // The table is interpolated, so nothing but this bounds the patches.
     try f.check(
       grid <= 4 * positionSide, "patchSize", found: "\(grid) patches a side", expected: "at most 4 times the \(positionSide) of positionSide")

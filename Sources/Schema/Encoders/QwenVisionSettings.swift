@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-import Shims
 import WeightFile
 
 /// Sizes of Qwen-VL's vision transformer (arXiv:2308.12966 §2.1; OpenCLIP's bigG trunk).
@@ -20,13 +19,12 @@ package struct QwenVisionSettings: Settings {
     try f.int("hiddenSize", &hiddenSize, in: 1...16384, "Width of the tower's states.")
     try f.int("intermediateSize", &intermediateSize, in: 1...65536, "Width inside the MLP.")
     try f.int("layers", &layers, in: 1...256, "Blocks.")
-    try f.divisor("heads", &heads, of: hiddenSize, in: 1...1024, "Heads; they divide the width into 256 or less.")
+    try f.heads("heads", &heads, of: hiddenSize, "Heads; they divide the width into 256 or less.")
     try f.int("imageSize", &imageSize, in: 1...4096, "Side of one square tile in pixels.")
     try f.divisor("patchSize", &patchSize, of: imageSize, in: 1...256, "Side of a patch in pixels; it divides the tile's.")
     try f.int("positionGrid", &positionGrid, in: 1...256, "Side of the stored table of positions in patches; the tile's is at most 4 times it.")
     try f.double("normEpsilon", &normEpsilon, in: 0...1, "Added to the variance in LayerNorm.")
     try f.choice("activation", &activation, "Between the two products of the MLP.")
-    try f.check(hiddenSize / heads <= largestHeadSize, "heads", found: "\(heads)", expected: "head size of at most \(largestHeadSize)")
     // The table is interpolated, so nothing but this bounds the patches.
     try f.check(
       grid <= 4 * positionGrid, "patchSize", found: "\(grid) patches a side", expected: "at most 4 times the \(positionGrid) of positionGrid")

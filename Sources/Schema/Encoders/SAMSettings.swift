@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-import Shims
 import WeightFile
 
 /// Vary's vocabulary network: SAM's image encoder and two convolutions, and how pictures are made to fit it.
@@ -39,7 +38,7 @@ package struct SAMSettings: Settings {
     try f.int("hiddenSize", &hiddenSize, in: 1...16384, "Width of the network's states.")
     try f.int("intermediateSize", &intermediateSize, in: 1...65536, "Width inside the MLP.")
     try f.int("layers", &layers, in: 1...256, "Blocks.")
-    try f.divisor("heads", &heads, of: hiddenSize, in: 1...1024, "Heads; they divide the width into 256 or less.")
+    try f.heads("heads", &heads, of: hiddenSize, "Heads; they divide the width into 256 or less.")
     try f.int("imageSize", &imageSize, in: 1...4096, "Side of the square input in pixels.")
     try f.divisor("patchSize", &patchSize, of: imageSize, in: 1...256, "Side of a patch in pixels; at most 256 patches a side.")
     try f.int("windowSize", &windowSize, in: 1...256, "Side of attention's windows in patches, at most the input's or 14.")
@@ -50,7 +49,6 @@ package struct SAMSettings: Settings {
     try f.double("normEpsilon", &normEpsilon, in: 0...1, "Added to the variance in LayerNorm.")
     try f.choice("resize", &resize, "How both sides of an image are squashed to the input's.")
     try f.part(&statistics, scope: "")
-    try f.check(hiddenSize / heads <= largestHeadSize, "heads", found: "\(heads)", expected: "head size of at most \(largestHeadSize)")
     try f.check(grid <= 256, "patchSize", found: "\(patchSize)", expected: "at most 256 patches a side")
     // Windows are padded to their size.
     try f.check(windowSize <= max(grid, 14), "windowSize", found: "\(windowSize)", expected: "at most \(max(grid, 14)), the input's side")

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-import Shims
 import WeightFile
 
 /// HiRes-LLaVA (arXiv:2407.08706). The paper leaves some points open; they are keys.
@@ -97,13 +96,9 @@ package struct SliceRestoreSettings: Settings {
   package mutating func visit(_ f: inout Fields) throws(WeightFileError) {
     try f.ints("restoreLayers", &layers, in: 0...vision.layers - 1, count: 0...256, isOptional: true, "Blocks of the tower that have an adapter.")
     let exist = Condition.when(!layers.isEmpty, "there is `hires.restoreLayers`")
-    try f.divisor(
-      "restoreHeads", &heads, of: vision.hiddenSize, in: 1...1024, when: exist,
+    try f.heads(
+      "restoreHeads", &heads, of: vision.hiddenSize, when: exist,
       "Heads of the adapters' attention; they divide the tower's width into 256 or less.")
-    if exist.holds {
-      try f.check(
-        vision.hiddenSize / heads <= largestHeadSize, "restoreHeads", found: "\(heads)", expected: "head size of at most \(largestHeadSize)")
-    }
     try f.choice("restoreWhere", &place, default: .parallel, when: exist, "Whether an adapter stands beside the block's attention or behind it.")
     try f.choice(
       "restoreInput", &source, default: .normed, when: exist, "What an adapter beside attention reads: the block's normed or its raw input.")
@@ -138,13 +133,12 @@ package struct SelfMiningSettings: Settings {
   package init() {}
 
   package mutating func visit(_ f: inout Fields) throws(WeightFileError) {
-    try f.divisor(
-      "samplerHeads", &heads, of: vision.hiddenSize, in: 1...1024, "Heads of the sampler's attention; they divide the tower's width into 256 or less."
+    try f.heads(
+      "samplerHeads", &heads, of: vision.hiddenSize, "Heads of the sampler's attention; they divide the tower's width into 256 or less."
     )
     try f.divisor(
       "samplerKernel", &kernel, of: vision.grid, in: 1...64, "Side of the cells of patches that become a token; it divides a view's side.")
     try f.bool("samplerLocal", &isLocal, default: false, "Whether a token sees only its own cell.")
-    try f.check(vision.hiddenSize / heads <= largestHeadSize, "samplerHeads", found: "\(heads)", expected: "head size of at most \(largestHeadSize)")
   }
 }
 

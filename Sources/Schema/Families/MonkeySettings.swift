@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-import Shims
 import WeightFile
 
 /// Monkey (arXiv:2311.06607): an image stretched over tiles, each with adapters of its own, and the whole image.
@@ -55,8 +54,7 @@ package struct QueryResamplerSettings: Settings {
   package mutating func visit(_ f: inout Fields) throws(WeightFileError) {
     // More queries than patches would only repeat what is there.
     try f.int("side", &side, in: 1...min(grid, 256), "Side of the square map of queries, not more than a view's patches.")
-    try f.divisor("heads", &heads, of: outputSize, in: 1...1024, "Heads of its attention; they divide the decoder's width into 256 or less.")
-    try f.check(outputSize / heads <= largestHeadSize, "heads", found: "\(heads)", expected: "head size of at most \(largestHeadSize)")
+    try f.heads("heads", &heads, of: outputSize, "Heads of its attention; they divide the decoder's width into 256 or less.")
   }
 
   package var queries: Int { side * side }

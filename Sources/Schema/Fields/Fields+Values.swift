@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Shims
 import WeightFile
 
 /// One function for each type of value. A default is the value of an absent key; it is written nevertheless, so that a file says
@@ -44,6 +45,16 @@ extension Fields {
     try int(name, &value, in: range, when: condition, meaning)
     guard condition.holds else { return }
     try check(whole % value == 0, name, found: "\(value)", expected: "a divisor of \(whole)")
+  }
+
+  /// Heads of attention over states of `width`: they divide it into heads that the kernels take.
+  package mutating func heads(
+    _ name: StaticString, _ value: inout Int, of width: Int, when condition: Condition = .always, _ meaning: StaticString
+  ) throws(WeightFileError) {
+    try divisor(name, &value, of: width, in: 1...1024, when: condition, meaning)
+    guard condition.holds else { return }
+    let heads = value
+    try check(width / heads <= largestHeadSize, name, found: "\(heads)", expected: "head size of at most \(largestHeadSize)")
   }
 
   @inline(never)

@@ -20,6 +20,15 @@ def root() -> Path:
 
 
 @pytest.fixture(scope="session")
+def command(root: Path) -> str:
+    """The installed command line."""
+    path = root / "build" / "bin" / "fovea"
+    if not path.exists():
+        pytest.skip("build/bin/fovea was not built")
+    return str(path)
+
+
+@pytest.fixture(scope="session")
 def model() -> fovea.Model:
     """The built-in model."""
     return fovea.load(threads=2)

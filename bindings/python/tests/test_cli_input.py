@@ -6,31 +6,17 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
+from command_line import run
 
 ASK = ["-p", "What is in the picture?", "--max-tokens", "4"]
 
 
 @pytest.fixture(scope="module")
-def command(root: Path) -> str:
-    path = root / "build" / "bin" / "fovea"
-    if not path.exists():
-        pytest.skip("build/bin/fovea was not built")
-    return str(path)
-
-
-@pytest.fixture(scope="module")
 def image(root: Path) -> Path:
     return root / "tools" / "nano" / "samples" / "number.png"
-
-
-def run(*arguments, **options) -> "subprocess.CompletedProcess[bytes]":
-    if "input" not in options:
-        options.setdefault("stdin", subprocess.DEVNULL)
-    return subprocess.run(list(arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120, **options)
 
 
 @pytest.fixture(scope="module")

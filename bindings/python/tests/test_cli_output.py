@@ -7,21 +7,13 @@ import json
 import os
 import shutil
 import stat
-import subprocess
 import threading
 from pathlib import Path
 
 import pytest
+from command_line import run
 
 ASK = ["-p", "What is in the picture?", "--max-tokens", "4"]
-
-
-@pytest.fixture(scope="module")
-def command(root: Path) -> str:
-    path = root / "build" / "bin" / "fovea"
-    if not path.exists():
-        pytest.skip("build/bin/fovea was not built")
-    return str(path)
 
 
 @pytest.fixture(scope="module")
@@ -32,11 +24,6 @@ def image(root: Path) -> str:
 @pytest.fixture(scope="module")
 def checkpoint(root: Path) -> str:
     return str(root / "tools" / "nano" / "models" / "hires-llava-nano" / "checkpoint")
-
-
-def run(*arguments: str, **options) -> "subprocess.CompletedProcess[bytes]":
-    options.setdefault("stdin", subprocess.DEVNULL)
-    return subprocess.run(list(map(str, arguments)), stderr=subprocess.PIPE, timeout=120, **{"stdout": subprocess.PIPE, **options})
 
 
 def read_from(fifo: Path, into: list) -> threading.Thread:

@@ -17,14 +17,6 @@ MEMBERS = ["img_id", "blip2cap", "grit", "ocr", "sam_blip", "objects", "regions"
 PLACE = re.compile(r": \[(0|1|0\.\d{1,3}|1\.0), (0|1|0\.\d{1,3}|1\.0), (0|1|0\.\d{1,3}|1\.0), (0|1|0\.\d{1,3}|1\.0)\]$")
 
 
-@pytest.fixture(scope="module")
-def command(root: Path) -> str:
-    path = root / "build" / "bin" / "fovea"
-    if not path.exists():
-        pytest.skip("build/bin/fovea was not built")
-    return str(path)
-
-
 @pytest.fixture
 def folder(root: Path, tmp_path: Path) -> Path:
     """Six images, one of them in a folder below, and a file that is none."""
