@@ -29,10 +29,14 @@ func forEachBlock(of x: UnsafeMutableBufferPointer<Float>, above bar: () -> Floa
 /// Values that are looked at together.
 enum Block {
   @inline(__always) static var size: Int { 64 }
+  /// For what is found more often.
+  @inline(__always) static var small: Int { 16 }
 
-  /// Whether a test holds for one of `size` values.
+  /// Whether a test holds for one of `size` values, a multiple of 8.
   @inline(__always)
-  static func contains(_ base: UnsafeMutablePointer<Float>, where test: (SIMD8<Float>) -> SIMDMask<SIMD8<Int32>>) -> Bool {
+  static func contains(
+    _ base: UnsafeMutablePointer<Float>, size: Int = Block.size, where test: (SIMD8<Float>) -> SIMDMask<SIMD8<Int32>>
+  ) -> Bool {
     let memory = UnsafeRawPointer(base)
     var found = SIMD8<Int32>(repeating: 0)
     var offset = 0
@@ -44,5 +48,23 @@ enum Block {
     let four = found.lowHalf | found.highHalf
     let two = four.lowHalf | four.highHalf
     return two.x | two.y != 0
+  }
+
+  /// Σ x: in f32 over a block's 8 lanes, then in f64.
+  static func sum(_ x: UnsafeMutableBufferPointer<Float>) -> Double {
+    let memory = UnsafeRawPointer(x.baseAddress)
+    var (total, start) = (0.0, 0)
+    while let memory, start &+ size <= x.count {
+      var lanes = SIMD8<Float>(repeating: 0)
+      for i in stride(from: start, to: start &+ size, by: 8) { lanes += memory.loadUnaligned(fromByteOffset: 4 &* i, as: SIMD8<Float>.self) }
+      let wide = SIMD8<Double>(lanes)
+      total += wide.sum()
+      start &+= size
+    }
+    while start < x.count {
+      total += Double(x[start])
+      start &+= 1
+    }
+    return total
   }
 }

@@ -2,54 +2,109 @@
 
 /// Adds up numbers of 0 … 1 by their size, exactly and without looking at their order: bins by the leading bits of an f32, which ascend with it.
 ///
-/// A bin keeps its count above bit 40 and below the sum of the bits that the bin's numbers do not share: the sum of its numbers is
+/// A bin keeps its count above bit 41 and below the sum of the bits that the bin's numbers do not share: the sum of its numbers is
 /// count · least + Σ bits · ulp. Enough for 2²³ numbers.
 struct MassHistogram {
   /// Bits of the least number counted, and one past the largest; both at the border of a bin.
   private let low, high: UInt32
   private let shift: UInt32
   private var bins: [UInt64]
-  private var halves: [UInt64]
+  /// The first that was counted.
+  private var firstBin = 0
+  /// Four histograms, for neighbours are often of one bin: they need not wait for each other.
+  private var quarters: [UInt64]
+
+  private static var countBit: UInt64 { 41 }
+  private static var coarseShift: UInt32 { 18 }
+  /// Bins of all bit patterns in `coarse`.
+  private static var coarseBins: Int { 1 << 14 }
 
   /// - Parameters:
   ///   - low: of an exponent's first bin where the range spans several.
-  ///   - shift: bits that numbers of a bin do not share, at most 23.
+  ///   - shift: bits that numbers of a bin do not share, below 18.
   init(low: UInt32, high: UInt32, shift: UInt32) {
+    self.init(low: low, high: high, shift: shift, room: Int((high - low) >> shift))
+  }
+
+  private init(low: UInt32, high: UInt32, shift: UInt32, room: Int) {
     self.low = low
     self.high = high
     self.shift = shift
-    bins = Array(repeating: 0, count: Int((high - low) >> shift) + 1)
-    halves = Array(repeating: 0, count: 2 * bins.count)
+    bins = Array(repeating: 0, count: Int((high - low) >> shift))
+    quarters = Array(repeating: 0, count: 4 * room)
   }
 
-  /// 2⁻⁴⁸ … 1, 64 bins an octave: all smaller numbers of a vocabulary together are below 10⁻⁸.
+  /// 2⁻⁴⁸ … 1, 32 bins an octave: all smaller numbers of a vocabulary together are below 10⁻⁸.
   static var coarse: MassHistogram {
-    MassHistogram(low: Float(0x1p-48).bitPattern, high: Float(1).bitPattern + (1 << 17), shift: 17)
+    let high = Float(1).bitPattern + 1 << coarseShift
+    return MassHistogram(low: Float(0x1p-48).bitPattern, high: high, shift: coarseShift, room: coarseBins)
   }
 
   /// Counts all numbers anew.
   mutating func fill(_ x: UnsafeMutableBufferPointer<Float>) {
-    let (low, shift, limit) = (low, shift, high - low)
-    let mask = (UInt32(1) << shift) - 1
-    halves.withUnsafeMutableBufferPointer { halves in
-      halves.update(repeating: 0)
-      for i in 0..<x.count {
-        let offset = x[i].bitPattern &- low
-        // Neighbours are often of one bin: two halves, so that one need not wait for the other.
-        if offset < limit { halves[Int(offset &>> shift) &* 2 &+ (i & 1)] &+= 1 << 40 | UInt64(offset & mask) }
+    shift == Self.coarseShift ? fillCoarse(x, from: nil) : fillFine(x)
+  }
+
+  /// Counts anew, of `coarse`, what is no less than 2⁻¹⁴: few of numbers that add up to 1. What the other bins hold means nothing.
+  mutating func fillLargest(_ x: UnsafeMutableBufferPointer<Float>) { fillCoarse(x, from: 0x1p-14) }
+
+  /// A bin for every pattern of leading bits, so that nothing has to be compared; only those of the range are cleared and read.
+  private mutating func fillCoarse(_ x: UnsafeMutableBufferPointer<Float>, from least: Float?) {
+    let first = Int(low >> Self.coarseShift)
+    firstBin = least.map { Int($0.bitPattern >> Self.coarseShift) - first } ?? 0
+    let room = Self.coarseBins
+    quarters.withUnsafeMutableBufferPointer { quarters in
+      guard let base = x.baseAddress, let q = quarters.baseAddress else { return }
+      for quarter in 0..<4 { (q + (quarter &* room &+ first)).update(repeating: 0, count: bins.count) }
+      @inline(__always) func count(_ i: Int, _ q: UnsafeMutablePointer<UInt64>) {
+        let bits = base[i].bitPattern
+        q[Int(bits &>> Self.coarseShift)] &+= 1 << Self.countBit &+ UInt64(bits & (1 << Self.coarseShift &- 1))
+      }
+      var i = 0
+      while i &+ Block.small <= x.count {
+        let end = i &+ Block.small
+        if let least, !Block.contains(base + i, size: Block.small, where: { $0 .>= least }) {
+          i = end
+          continue
+        }
+        while i < end {
+          count(i, q)
+          count(i &+ 1, q + room)
+          count(i &+ 2, q + 2 &* room)
+          count(i &+ 3, q + 3 &* room)
+          i &+= 4
+        }
+      }
+      while i < x.count {
+        count(i, q)
+        i &+= 1
+      }
+      for bin in bins.indices {
+        let i = first + bin
+        bins[bin] = q[i] &+ q[i &+ room] &+ q[i &+ 2 &* room] &+ q[i &+ 3 &* room]
       }
     }
-    for bin in bins.indices { bins[bin] = halves[2 * bin] + halves[2 * bin + 1] }
+  }
+
+  private mutating func fillFine(_ x: UnsafeMutableBufferPointer<Float>) {
+    let (low, shift) = (low, shift)
+    let mask = (UInt32(1) << shift) - 1
+    let part = Part(bits: low..<high, before: 0, count: 0)
+    bins.withUnsafeMutableBufferPointer { bins in
+      bins.update(repeating: 0)
+      part.forEachBlock(of: x) { value, _ in
+        let offset = value.bitPattern &- low
+        let bin = Int(offset &>> shift)
+        if bin < bins.count { bins[bin] &+= 1 << Self.countBit &+ UInt64(offset & mask) }
+      }
+    }
   }
 
   private func mass(_ bin: Int) -> Double {
     guard bins[bin] != 0 else { return 0 }
     let least = Float(bitPattern: low + UInt32(bin) << shift)
-    return Double(bins[bin] >> 40) * Double(least) + Double(bins[bin] & (1 << 40 - 1)) * Double(least.ulp)
+    return Double(bins[bin] >> Self.countBit) * Double(least) + Double(bins[bin] & (1 << Self.countBit &- 1)) * Double(least.ulp)
   }
-
-  /// Σ of all numbers, from the largest bin down.
-  var total: Double { bins.indices.reversed().reduce(0) { $0 + mass($1) } }
 
   /// The numbers of one bin.
   struct Part {
@@ -58,20 +113,54 @@ struct MassHistogram {
     /// Sum of all larger numbers.
     let before: Double
     let count: Int
+
+    /// Calls `body` with the numbers of all blocks that hold one of the part, in order, and their indices.
+    @inline(__always)
+    func forEachBlock(of x: UnsafeMutableBufferPointer<Float>, _ body: (Float, Int) -> Void) {
+      guard let base = x.baseAddress else { return }
+      let (low, high) = (Float(bitPattern: bits.lowerBound), Float(bitPattern: bits.upperBound))
+      var start = 0
+      while start < x.count {
+        let end = min(start &+ Block.small, x.count)
+        if end < start &+ Block.small || Block.contains(base + start, size: Block.small, where: { ($0 .>= low) .& ($0 .< high) }) {
+          for i in start..<end { body(base[i], i) }
+        }
+        start = end
+      }
+    }
+
+    /// The indices of its numbers, ascending.
+    func indices(in x: UnsafeMutableBufferPointer<Float>) -> [Int32] {
+      var found: [Int32] = []
+      found.reserveCapacity(count)
+      forEachBlock(of: x) { value, i in if bits.contains(value.bitPattern) { found.append(Int32(truncatingIfNeeded: i)) } }
+      return found
+    }
+
+    /// The index of its `n`-th number.
+    func index(_ n: Int, in x: UnsafeMutableBufferPointer<Float>) -> Int32? {
+      var (left, found) = (n, Int32?.none)
+      forEachBlock(of: x) { value, i in
+        guard bits.contains(value.bitPattern) else { return }
+        if left == 0 { found = Int32(truncatingIfNeeded: i) }
+        left &-= 1
+      }
+      return found
+    }
   }
 
-  /// The bin with which the sum from the largest number down reaches a share; the last one with a number where rounding keeps the sum below;
-  /// nil without numbers.
+  /// The bin with which the sum from the largest number down reaches a share. Where rounding keeps the sum of all below it, the last one with a
+  /// number; nil without numbers, and where only a smaller number than those counted reaches it.
   func part(_ share: Share) -> Part? {
     var sum = 0.0
     var last: (bin: Int, before: Double)?
-    for bin in bins.indices.reversed() where bins[bin] != 0 {
+    for bin in (firstBin..<bins.count).reversed() where bins[bin] != 0 {
       last = (bin, sum)
       sum += mass(bin)
       if share.isReached(by: sum) { break }
     }
-    guard let last else { return nil }
+    guard let last, firstBin == 0 || share.isReached(by: sum) else { return nil }
     let start = low + UInt32(last.bin) << shift
-    return Part(bits: start..<start + 1 << shift, before: last.before, count: Int(bins[last.bin] >> 40))
+    return Part(bits: start..<start + 1 << shift, before: last.before, count: Int(bins[last.bin] >> Self.countBit))
   }
 }

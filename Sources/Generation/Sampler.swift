@@ -6,8 +6,8 @@ import Shims
 /// Picks the next token from logits. Deterministic for a seed.
 ///
 /// Candidates are taken in order of falling logit, the lower id first among equals. With `topK` their probabilities are summed in f64 in that order.
-/// Without it the vocabulary is not sorted: probabilities are the f32 softmax, a histogram of them finds where a cumulative share is reached, and
-/// only that bin is put in order. Both give the same tokens but for draws that fall within rounding (10⁻⁷) of the border between two.
+/// Without it the vocabulary is not sorted: probabilities are the f32 softmax, a histogram of them (of the largest, where those are enough) finds
+/// where a cumulative share is reached, and only that bin is put in order. Both give the same tokens but for draws that fall within rounding (10⁻⁷) of the border between two.
 package final class Sampler {
   private let temperature, topP: Float
   private let topK: Int
@@ -40,7 +40,7 @@ package final class Sampler {
       base[i] = z <= 0 ? z : -.infinity
     }
     softmax(base, logits.count)
-    return sampleAll(logits)
+    return sampleAll(logits, largest: base[best])
   }
 
   // MARK: among the topK largest
@@ -68,17 +68,26 @@ package final class Sampler {
 
   // MARK: among all
 
-  private func sampleAll(_ logits: UnsafeMutableBufferPointer<Float>) -> Int32 {
-    histogram.fill(weights)
-    let total = histogram.total
+  /// - Parameter largest: of the weights.
+  private func sampleAll(_ logits: UnsafeMutableBufferPointer<Float>, largest: Float) -> Int32 {
+    // Of a flat distribution the largest hold too little to be looked at alone.
+    if largest > 0x1p-9 { histogram.fillLargest(weights) } else { histogram.fill(weights) }
+    let total = Block.sum(weights)
     var kept = total
     if topP < 1 { kept = place(.atLeast(Double(topP) * total), logits).sum }
     return place(.above(random.uniform() * kept), logits).id
   }
 
+  /// The bin of `weights` with which their sum reaches a share; all weights are looked at only where the largest do not.
+  private func part(_ share: Share) -> MassHistogram.Part? {
+    if let part = histogram.part(share) { return part }
+    histogram.fill(weights)
+    return histogram.part(share)
+  }
+
   /// The candidate with which the sum of weights reaches a share, and that sum.
   private func place(_ share: Share, _ logits: UnsafeMutableBufferPointer<Float>) -> (id: Int32, sum: Double) {
-    guard var part = histogram.part(share) else { return (Int32(largestIndex(logits)), 0) }
+    guard var part = part(share) else { return (Int32(largestIndex(logits)), 0) }
     // Many of nearly one weight: finer bins.
     for shift in [7, 0] as [UInt32] where part.count > 256 {
       var fine = MassHistogram(low: part.bits.lowerBound, high: part.bits.upperBound, shift: shift)
@@ -86,11 +95,9 @@ package final class Sampler {
       guard let finer = fine.part(share.less(part.before)) else { break }
       part = .init(bits: finer.bits, before: part.before + finer.before, count: finer.count)
     }
-    var ids = candidates(part)
-    if part.count > 256 { return placeAmongEquals(share, part, ids) }
-    if !isFalling(ids, logits) {
-      ids.sort { logits[Int($0)] != logits[Int($1)] ? logits[Int($0)] > logits[Int($1)] : $0 < $1 }
-    }
+    if part.count > 256 { return placeAmongEquals(share, part) }
+    var ids = part.indices(in: weights)
+    ids.sort { logits[Int($0)] != logits[Int($1)] ? logits[Int($0)] > logits[Int($1)] : $0 < $1 }
     var sum = part.before
     for id in ids {
       sum += Double(weights[Int(id)])
@@ -100,38 +107,12 @@ package final class Sampler {
   }
 
   /// The same for candidates of one weight, which are taken in order of their ids.
-  private func placeAmongEquals(_ share: Share, _ part: MassHistogram.Part, _ ids: [Int32]) -> (id: Int32, sum: Double) {
+  private func placeAmongEquals(_ share: Share, _ part: MassHistogram.Part) -> (id: Int32, sum: Double) {
     let weight = Double(Float(bitPattern: part.bits.lowerBound))
-    var i = min(max(Int(share.less(part.before).goal / weight), 0), ids.count - 1)
+    var i = min(max(Int(share.less(part.before).goal / weight), 0), part.count - 1)
     // The quotient is rounded.
     while i > 0, share.isReached(by: part.before + Double(i) * weight) { i -= 1 }
-    while i < ids.count - 1, !share.isReached(by: part.before + Double(i + 1) * weight) { i += 1 }
-    return (ids[i], part.before + Double(i + 1) * weight)
-  }
-
-  private func isFalling(_ ids: [Int32], _ logits: UnsafeMutableBufferPointer<Float>) -> Bool {
-    var last = Float.infinity
-    for id in ids {
-      guard logits[Int(id)] <= last else { return false }
-      last = logits[Int(id)]
-    }
-    return true
-  }
-
-  /// The ids, ascending, of a part's weights.
-  private func candidates(_ part: MassHistogram.Part) -> [Int32] {
-    var found: [Int32] = []
-    guard let base = weights.baseAddress else { return found }
-    found.reserveCapacity(part.count)
-    let (low, high) = (Float(bitPattern: part.bits.lowerBound), Float(bitPattern: part.bits.upperBound))
-    var start = 0
-    while start < weights.count, found.count < part.count {
-      let end = min(start &+ Block.size, weights.count)
-      if end < start &+ Block.size || Block.contains(base + start, where: { ($0 .>= low) .& ($0 .< high) }) {
-        for i in start..<end where base[i] >= low && base[i] < high { found.append(Int32(i)) }
-      }
-      start = end
-    }
-    return found
+    while i < part.count - 1, !share.isReached(by: part.before + Double(i + 1) * weight) { i += 1 }
+    return (part.index(i, in: weights) ?? 0, part.before + Double(i + 1) * weight)
   }
 }

@@ -97,14 +97,54 @@ import Testing
             var o = GenerateOptions()
             (o.temperature, o.topK, o.topP, o.seed) = (temperature, topK, topP, seed)
             let found = Owned(vocabulary: vocabulary) { $0 = o }.next(logits)
-            var state = seed &+ 0x9E37_79B9_7F4A_7C15
-            state = (state ^ (state >> 30)) &* 0xBF58_476D_1CE4_E5B9
-            state = (state ^ (state >> 27)) &* 0x94D0_49BB_1331_11EB
-            let expected = reference(logits, o, Double((state ^ (state >> 31)) >> 11) * 0x1p-53)
+            let expected = reference(logits, o, uniform(seed))
             #expect(found == expected, "spread \(spread), top-k \(topK), top-p \(topP), temperature \(temperature), seed \(seed)")
           }
         }
       }
     }
+  }
+
+  /// A vocabulary of Qwen's size, from peaked to flat.
+  @Test func tokensOfALargeVocabularyAreThoseOfTheSortedOne() {
+    var numbers = Numbers(seed: 7)
+    let noise = (0..<152_000).map { _ in (0..<4).reduce(Float(0)) { s, _ in s + numbers.float(1) } }
+    for (spread, peak) in [(3, 14), (1, 0), (0.01, 0), (8, 0)] as [(Float, Float)] {
+      let logits = noise.indices.map { noise[$0] * spread + ($0 % 30_000 == 7 ? peak : 0) }
+      for (topP, seed) in [(1, 0), (1, 1), (0.9, 2), (0.5, 3)] as [(Float, UInt64)] {
+        var o = GenerateOptions()
+        (o.temperature, o.topP, o.seed) = (1, topP, seed)
+        let found = Owned(vocabulary: logits.count) { $0 = o }.next(logits)
+        #expect(found == reference(logits, o, uniform(seed)), "spread \(spread), top-p \(topP), seed \(seed)")
+      }
+    }
+  }
+
+  /// Pearson's test over 40 groups of ids, of the nucleus and of the whole.
+  @Test(arguments: [1, 0.9] as [Float]) func manyDrawsFollowTheDistribution(topP: Float) {
+    var numbers = Numbers(seed: 3)
+    let logits = (0..<6000).map { _ in (0..<4).reduce(Float(0)) { s, _ in s + numbers.float(1.5) } }
+    let order = logits.indices.sorted { logits[$0] > logits[$1] }
+    let weights = order.map { exp(Double(logits[$0])) }
+    let total = weights.reduce(0, +)
+    var (expected, kept) = ([Double](repeating: 0, count: 40), 0.0)
+    for (id, weight) in zip(order, weights) where kept < Double(topP) * total {
+      expected[id % 40] += weight
+      kept += weight
+    }
+    let s = Owned(vocabulary: logits.count) { ($0.temperature, $0.topP, $0.seed) = (1, topP, 5) }
+    var counts = [Double](repeating: 0, count: 40)
+    for _ in 0..<8000 { counts[Int(s.next(logits)) % 40] += 1 }
+    let statistic = zip(counts, expected).reduce(0.0) { $0 + ($1.0 - $1.1 / kept * 8000) * ($1.0 - $1.1 / kept * 8000) / ($1.1 / kept * 8000) }
+    // 39 degrees of freedom: 99.99 % of samples stay below 81.
+    #expect(statistic < 81)
+  }
+
+  /// The first number of a seed.
+  private func uniform(_ seed: UInt64) -> Double {
+    var state = seed &+ 0x9E37_79B9_7F4A_7C15
+    state = (state ^ (state >> 30)) &* 0xBF58_476D_1CE4_E5B9
+    state = (state ^ (state >> 27)) &* 0x94D0_49BB_1331_11EB
+    return Double((state ^ (state >> 31)) >> 11) * 0x1p-53
   }
 }
