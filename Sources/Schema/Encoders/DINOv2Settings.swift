@@ -29,9 +29,7 @@ package struct DINOv2Settings: Settings {
     try f.int("positionSide", &positionSide, in: 1...1024, "Side of the stored table of positions in patches; the input's is at most 4 times it.")
     try f.double("normEpsilon", &normEpsilon, in: 0...1, "Added to the variance in LayerNorm.")
     try f.bool("normsOutput", &normsOutput, default: true, "Whether features are normed behind the last block.")
-    // The table is interpolated, so nothing but this bounds the patches.
-    try f.check(
-      grid <= 4 * positionSide, "patchSize", found: "\(grid) patches a side", expected: "at most 4 times the \(positionSide) of positionSide")
+    try f.checkInterpolation(of: positionSide, "positionSide", to: grid)
   }
 
   /// Patches per side of the input.

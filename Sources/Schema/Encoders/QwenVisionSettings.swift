@@ -25,9 +25,7 @@ package struct QwenVisionSettings: Settings {
     try f.int("positionGrid", &positionGrid, in: 1...256, "Side of the stored table of positions in patches; the tile's is at most 4 times it.")
     try f.double("normEpsilon", &normEpsilon, in: 0...1, "Added to the variance in LayerNorm.")
     try f.choice("activation", &activation, "Between the two products of the MLP.")
-    // The table is interpolated, so nothing but this bounds the patches.
-    try f.check(
-      grid <= 4 * positionGrid, "patchSize", found: "\(grid) patches a side", expected: "at most 4 times the \(positionGrid) of positionGrid")
+    try f.checkInterpolation(of: positionGrid, "positionGrid", to: grid)
   }
 
   /// Patches per side of a tile.

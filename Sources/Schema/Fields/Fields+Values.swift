@@ -57,6 +57,11 @@ extension Fields {
     try check(width / heads <= largestHeadSize, name, found: "\(heads)", expected: "head size of at most \(largestHeadSize)")
   }
 
+  /// A tower's table of positions is interpolated, so nothing but this bounds its patches.
+  package func checkInterpolation(of side: Int, _ name: StaticString, to grid: Int) throws(WeightFileError) {
+    try check(grid <= 4 * side, "patchSize", found: "\(grid) patches a side", expected: "at most 4 times the \(side) of \(name)")
+  }
+
   @inline(never)
   package mutating func double(
     _ name: StaticString, _ value: inout Double, in range: ClosedRange<Double>, default fallback: Double? = nil,
@@ -178,6 +183,21 @@ extension Fields {
   ) throws(WeightFileError) {
     let current: MetadataValue? = isOptional && value.isEmpty ? nil : .byteStrings(value)
     take(try field(name, .byteStrings, isOptional ? .optional : .required, .any, condition, meaning, current: current), &value)
+  }
+
+  /// Absent means empty.
+  @inline(never)
+  package mutating func choices<Choice: Spelled>(
+    _ name: StaticString, _ value: inout [Choice], count: ClosedRange<Int>, when condition: Condition = .always, _ meaning: StaticString
+  ) throws(WeightFileError) {
+    let spellings = Choice.allCases.map { $0.spelling }
+    let current: MetadataValue? = value.isEmpty ? nil : .strings(value.map { $0.spelling.description })
+    let found = try field(name, .strings, .optional, .spellings(spellings), count: count, condition, meaning, current: current)
+    switch found {
+    case .value(.byteStrings(let x)): value = x.compactMap { Choice(spelling: String(decoding: $0, as: UTF8.self)) }
+    case .absent: value = []
+    default: break
+    }
   }
 
   private func take(_ found: Found, _ value: inout [[UInt8]]) {

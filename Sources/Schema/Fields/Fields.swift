@@ -117,11 +117,16 @@ package struct Fields {
       guard range.contains(x) else { throw mismatch(key, found: "\(x)", expected: "a number in \(text(range))") }
     case (.doubles(let list), .doubles(let range)):
       for x in list where !range.contains(x) { throw mismatch(key, found: "\(x)", expected: "numbers in \(text(range))") }
-    case (.string(let spelling), .spellings(let known)):
-      guard known.contains(where: { $0.description.utf8.elementsEqual(spelling.utf8) }) else {
-        throw mismatch(key, found: spelling, expected: text(known))
-      }
+    case (.string(let spelling), .spellings(let known)): try check(Array(spelling.utf8), key, known)
+    case (.strings(let list), .spellings(let known)): for x in list { try check(Array(x.utf8), key, known) }
+    case (.byteStrings(let list), .spellings(let known)): for x in list { try check(x, key, known) }
     default: break
+    }
+  }
+
+  private func check(_ spelling: [UInt8], _ key: String, _ known: [StaticString]) throws(WeightFileError) {
+    guard known.contains(where: { $0.description.utf8.elementsEqual(spelling) }) else {
+      throw mismatch(key, found: String(decoding: spelling, as: UTF8.self), expected: text(known))
     }
   }
 

@@ -16,6 +16,7 @@ package struct Key {
     /// Of the number, or of each number of a list.
     case ints(ClosedRange<Int>)
     case doubles(ClosedRange<Double>)
+    /// Of the text, or of each text of a list.
     case spellings([StaticString])
   }
 
@@ -35,7 +36,7 @@ package struct Key {
 
 /// When a key exists.
 package struct Condition {
-  let holds: Bool
+  package let holds: Bool
   let text: StaticString?
 
   package static let always = Condition(holds: true, text: nil)
