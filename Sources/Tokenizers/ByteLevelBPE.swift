@@ -7,6 +7,7 @@ package final class ByteLevelBPE: Sendable {
   /// The bytes of each piece.
   let pieces: ByteStrings
   let composition: ByteLevelVocabulary.Composition
+  private let splits: [SplitPattern]
   private let pattern: SplitPattern
   private let prefersWholeWords: Bool
   private let addsPrefixSpace: Bool
@@ -59,10 +60,23 @@ package final class ByteLevelBPE: Sendable {
     self.table = table
     longestPiece = longest
     composition = v.composition
+    splits = v.splits
     pattern = v.pattern
     prefersWholeWords = v.prefersWholeWords || rules == nil
     addsPrefixSpace = v.addsPrefixSpace
     unknownId = v.unknownId
+  }
+
+  /// What one call needs.
+  private struct Work {
+    var merger = PairMerger()
+    private var steps = 0
+
+    mutating func check(_ bounds: EncodingBounds, _ ids: [Int32]) throws(TokenizerError) {
+      try bounds.check(steps)
+      try bounds.check(ids)
+      steps += 1
+    }
   }
 
   func id(of piece: [UInt8]) -> Int32? {
@@ -74,41 +88,53 @@ package final class ByteLevelBPE: Sendable {
   func encode(
     _ text: [UInt8], _ range: Range<Int>, _ bounds: EncodingBounds, into ids: inout [Int32]
   ) throws(TokenizerError) {
+    var work = Work()
     if composition == .segments, let composed = try CanonicalComposition.apply(text, range, bounds) {
       try Tokenizer.checkLength(composed.count)
-      try encodeComposed(composed, 0..<composed.count, bounds, into: &ids)
+      try encodePieces(composed, 0..<composed.count, splits[...], bounds, &work, into: &ids)
     } else {
-      try encodeComposed(text, range, bounds, into: &ids)
+      try encodePieces(text, range, splits[...], bounds, &work, into: &ids)
     }
   }
 
-  private func encodeComposed(
-    _ text: [UInt8], _ range: Range<Int>, _ bounds: EncodingBounds, into ids: inout [Int32]
+  /// Cuts by what is left of `splits`, then into words. No deeper than there are splits.
+  private func encodePieces(
+    _ text: [UInt8], _ range: Range<Int>, _ splits: ArraySlice<SplitPattern>, _ bounds: EncodingBounds, _ work: inout Work,
+    into ids: inout [Int32]
   ) throws(TokenizerError) {
-    if addsPrefixSpace, !range.isEmpty, text[range.lowerBound] != 0x20 {
-      let spaced = [0x20] + text[range]
-      try encodeWords(spaced, 0..<spaced.count, bounds, into: &ids)
-    } else {
-      try encodeWords(text, range, bounds, into: &ids)
+    guard let split = splits.first else {
+      if addsPrefixSpace, !range.isEmpty, text[range.lowerBound] != 0x20 {
+        let spaced = [0x20] + text[range]
+        return try encodeWords(spaced, 0..<spaced.count, bounds, &work, into: &ids)
+      }
+      return try encodeWords(text, range, bounds, &work, into: &ids)
+    }
+    var start = range.lowerBound
+    while start < range.upperBound {
+      try work.check(bounds, ids)
+      let match = try split.first(text, start, range.upperBound, bounds) ?? range.upperBound..<range.upperBound
+      for piece in [start..<match.lowerBound, match] where !piece.isEmpty {
+        try encodePieces(text, piece, splits.dropFirst(), bounds, &work, into: &ids)
+      }
+      start = match.upperBound
     }
   }
 
   private func encodeWords(
-    _ text: [UInt8], _ range: Range<Int>, _ bounds: EncodingBounds, into ids: inout [Int32]
+    _ text: [UInt8], _ range: Range<Int>, _ bounds: EncodingBounds, _ work: inout Work, into ids: inout [Int32]
   ) throws(TokenizerError) {
-    var merger = PairMerger()
     var start = range.lowerBound
     while start < range.upperBound {
-      try bounds.check(ids.count)
-      try bounds.check(ids)
-      let end = pattern.wordEnd(text, start, range.upperBound)
-      try encodeWord(text, start..<end, bounds, &merger, into: &ids)
-      start = end
+      try work.check(bounds, ids)
+      let match = try pattern.first(text, start, range.upperBound, bounds) ?? range.upperBound..<range.upperBound
+      if start < match.lowerBound { try encodeWord(text, start..<match.lowerBound, bounds, &work, into: &ids) }
+      if !match.isEmpty { try encodeWord(text, match, bounds, &work, into: &ids) }
+      start = match.upperBound
     }
   }
 
   private func encodeWord(
-    _ text: [UInt8], _ word: Range<Int>, _ bounds: EncodingBounds, _ merger: inout PairMerger, into ids: inout [Int32]
+    _ text: [UInt8], _ word: Range<Int>, _ bounds: EncodingBounds, _ work: inout Work, into ids: inout [Int32]
   ) throws(TokenizerError) {
     if prefersWholeWords, word.count <= longestPiece {
       let id = table.find(text, word)
@@ -117,27 +143,27 @@ package final class ByteLevelBPE: Sendable {
         return
       }
     }
-    merger.removeAll()
+    work.merger.removeAll()
     for i in word {
       var id = byteIds[Int(text[i])]
       if id < 0 {
         guard let unknownId else { continue }
         id = unknownId
       }
-      merger.append(i..<i + 1, id: id)
+      work.merger.append(i..<i + 1, id: id)
     }
-    guard !merger.symbols.isEmpty else { return }
+    guard !work.merger.symbols.isEmpty else { return }
     if let rules {
       var pairs = PairRules(table: rules)
-      try merger.merge(text, &pairs, bounds)
+      try work.merger.merge(text, &pairs, bounds)
     } else {
       var ranks = RankRules(model: self)
-      try merger.merge(text, &ranks, bounds)
+      try work.merger.merge(text, &ranks, bounds)
     }
     var index: Int32 = 0
     while index >= 0 {
-      ids.append(merger.symbols[Int(index)].id)
-      index = merger.symbols[Int(index)].next
+      ids.append(work.merger.symbols[Int(index)].id)
+      index = work.merger.symbols[Int(index)].next
     }
   }
 

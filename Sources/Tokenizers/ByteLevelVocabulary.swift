@@ -22,11 +22,14 @@ package struct ByteLevelVocabulary {
   /// Whether `pieces` are written in the byte alphabet rather than as the bytes themselves.
   package var usesByteAlphabet: Bool
   package var merging: Merging
+  /// Applied one after the other, before `pattern`.
+  package var splits: [SplitPattern] = []
+  /// What words are cut by.
   package var pattern: SplitPattern
   package var composition = Composition.none
   /// A word that is a piece becomes it at once, whatever the rules say (HF `ignore_merges`; always so with `ranks`).
   package var prefersWholeWords = false
-  /// A segment that does not begin with a space gets one (HF `add_prefix_space`).
+  /// A piece that `splits` leave gets a space where it does not begin with one (HF `add_prefix_space`).
   package var addsPrefixSpace = false
   /// What a byte without a piece becomes; nil: nothing.
   package var unknownId: Int32?

@@ -40,10 +40,16 @@ private func model(_ choice: UInt8, _ own: [[UInt8]]) throws(TokenizerError) -> 
     vocabulary.removesExtraWhitespaces = choice & 8 != 0
     return .sentencePiece(try SentencePieceBPE(vocabulary))
   }
-  let patterns: [SplitPattern] = [.gpt2, .qwen, .llama3]
+  let patterns: [SplitPattern] = [
+    .gpt2, .contracted(digits: 1, marks: false), .contracted(digits: 3, marks: true), .cased(digits: 3, contractions: true), .deepSeek3, .none,
+    .digits(limit: 1), .trailingBlanks,
+  ]
   var vocabulary = ByteLevelVocabulary(
     pieces: try strings((0..<256).map { [UInt8($0)] } + words + own), usesByteAlphabet: false, merging: .ranks,
-    pattern: patterns[Int(choice >> 2) % 3])
+    pattern: patterns[Int(choice >> 2) & 7])
+  if choice & 64 != 0 {
+    vocabulary.splits = [.digits(limit: 3), .lineBreaks, .run(of: .deepSeekSymbols, afterBlank: true), .trailingBlanks, .deepSeek3]
+  }
   vocabulary.composition = choice & 32 != 0 ? .wholeText : .none
   return .byteLevel(try ByteLevelBPE(vocabulary))
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Conversion
+import Families
 import Foundation
 import Schema
 import WeightFile
@@ -49,10 +50,11 @@ enum Samples {
     piece.sentencePiece.merges = []
     (piece.sentencePiece.charsMap, piece.sentencePiece.unknownSurface) = ([1, 2], [0x3F])
     (piece.added, piece.addedIds, piece.addedSpecial, piece.addedStrips) = ([[0x62]], [1], [1], [3])
-    // OPT's vocabulary names its unknown piece.
+    // OPT's vocabulary names its unknown piece; SmolLM2's puts digits apart.
     var bytes = TokenizerSettings()
     bytes.kind = .byteLevel
     (bytes.byteLevel.pieces, bytes.byteLevel.merges, bytes.byteLevel.unk) = ([[0x61], [0xFF]], [], 0)
+    bytes.byteLevel.splits = [.singleDigits, .lineBreaks]
     // A file may leave its end tokens to `tokenizer.eos` alone.
     bytes.eos = 1
     bytes.bos = 0

@@ -147,6 +147,26 @@ import Tokenizers
     }
   }
 
+  /// No pattern looks at a character again and again.
+  @Test(.timeLimit(.minutes(2))) func everySplitTakesManyOfOneKindOfCharacter() throws {
+    let splits: [SplitPattern] = [
+      .gpt2, .contracted(digits: 3, marks: true), .cased(digits: 3, contractions: true), .deepSeek3, .digits(limit: 1), .lineBreaks,
+      .trailingBlanks, .run(of: .letters, afterBlank: true), .run(of: .deepSeekSymbols, afterBlank: true),
+      .run(of: .deepSeekIdeographs, afterBlank: false),
+    ]
+    for unit in ["a", "A", "aA", " ", "  !", " \n", "\n", "1", "'s", "\u{301}", "的", "\u{3000}", "\u{7F}"] {
+      let text = Array(String(repeating: unit, count: 200_000 / unit.utf8.count).utf8)
+      var isRoundTrip = true
+      for split in splits {
+        var v = Self.byteLevel(nil)
+        v.splits = [split, .none]
+        let t = try Tokenizer(.byteLevel(ByteLevelBPE(v)))
+        if try t.decode(t.encode(text, addBOS: false, parseSpecials: true)) != text { isRoundTrip = false }
+      }
+      #expect(isRoundTrip, "\(unit)")
+    }
+  }
+
   @Test func neverMakesControlPiecesFromText() throws {
     let texts = try FixtureReader.texts()
     for name in SentencePieceBPETests.names {
@@ -168,7 +188,8 @@ import Tokenizers
     }
     if rules == nil { pieces.append("ab".utf8) }
     return ByteLevelVocabulary(
-      pieces: pieces, usesByteAlphabet: rules != nil, merging: rules.map { .rules(ByteStrings($0)) } ?? .ranks, pattern: .qwen)
+      pieces: pieces, usesByteAlphabet: rules != nil, merging: rules.map { .rules(ByteStrings($0)) } ?? .ranks,
+      pattern: .contracted(digits: 1, marks: false))
   }
 
   static func failure(_ v: ByteLevelVocabulary) -> TokenizerError? {

@@ -135,7 +135,7 @@ struct ByteLevelFixture {
   init(_ name: String, texts: Int) throws {
     var r = try FixtureReader(name + ".bl")
     let hasRules = r.number() == 1
-    let pattern = [SplitPattern.gpt2, .qwen, .llama3][r.number()]
+    let pattern = [SplitPattern.gpt2, .contracted(digits: 1, marks: false), .contracted(digits: 3, marks: false)][r.number()]
     let composition = r.number()
     let prefersWholeWords = r.number() == 1
     let addsPrefixSpace = r.number() == 1

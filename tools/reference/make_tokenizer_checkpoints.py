@@ -18,7 +18,7 @@ from pathlib import Path
 
 import tiktoken
 from make_tokenizer_fixtures import QWEN, byte_characters, fast_byte_level, fuzz, lexicon, sentence, train_byte_level, train_sentencepiece
-from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers, processors
+from tokenizers import AddedToken, Regex, Tokenizer, models, pre_tokenizers, processors, trainers
 
 QWEN_SPECIALS = (
     ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
@@ -99,6 +99,71 @@ def fast(root, name, corpus, texts, pattern, begin=None, eos=None, **options):
         )
     path = folder(root, name, n + len(added), [t.encode(x).ids for x in texts], eos_token_id=t.token_to_id(eos or "<|endoftext|>"))
     t.save(str(path / "tokenizer.json"), pretty=False)
+
+
+BREAKS = r"|\s*[\r\n]+|\s+(?!\S)|\s+"
+UPPER, LOWER = r"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]", r"[\p{Ll}\p{Lm}\p{Lo}\p{M}]"
+OPTIONAL = r"[^\r\n\p{L}\p{N}]?"
+CONTRACTION = "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
+
+
+def cased(contraction, numbers):
+    words = [OPTIONAL + UPPER + "*" + LOWER + "+" + contraction, OPTIONAL + UPPER + "+" + LOWER + "*" + contraction]
+    return "|".join([*words, numbers, r" ?[^\s\p{L}\p{N}]+[\r\n/]*"]) + BREAKS
+
+
+O200K = cased(CONTRACTION + "?", r"\p{N}{1,3}")
+TEKKEN = cased("", r"\p{N}")
+QWEN35 = CONTRACTION + "|" + OPTIONAL + r"[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*" + BREAKS
+NANOCHAT = r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}{1,2}| ?[^\s\p{L}\p{N}]++[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+"
+DEEPSEEK_LETTERS = (
+    "A-Za-zµÀ-ÖØ-öø-ƺƼ-ƿǄ-ʓʕ-ʯͰ-ͳͶͷͻ-ͽͿΆΈ-ΊΌΎ-ΡΣ-ϵϷ-ҁҊ-ԯԱ-ՖႠ-ჅᎠ-Ᏽᏸ-ᏽᲐ-ᲺᲽ-Ჿᴀ-ᴫᵫ-ᵷᵹ-ᶚḀ-ἕἘ-Ἕἠ-ὅὈ-Ὅὐ-ὗὙὛὝὟ-\u1f7dᾀ-ᾴᾶ-ᾼ\u1fbeῂ-"
+    "ῄῆ-ῌῐ-\u1fd3ῖ-\u1fdbῠ-Ῥῲ-ῴῶ-ῼℂℇℊ-ℓℕℙ-ℝℤ\u2126ℨ\u212a-ℭℯ-ℴℹℼ-ℿⅅ-ⅉⅎↃↄⰀ-ⱻⱾ-ⳤⳫ-ⳮⳲⳳꙀ-ꙭꚀ-ꚛꜢ-ꝯꝱ-ꞇꞋ-ꞎꭰ-ꮿﬀ-ﬆﬓ-ﬗＡ-Ｚａ-ｚ𐐀-𐑏𐒰-𐓓𐓘-𐓻𐲀"
+    "-𐲲𐳀-𐳲𑢠-𑣟𞤀-𞥃"
+)
+DEEPSEEK = ["[\r\n]", r"\s?[" + DEEPSEEK_LETTERS + "]+", r"\s?[!-/:-~！-／：-～‘-‟　-。]+", r"\s+$", "[一-龥ࠀ-一가-\ud7ff]+"]
+DEEPSEEK_CODER = ["[\r\n]", r"\s?\p{L}+", r"\s?\p{P}+", "[一-龥ࠀ-一가-\ud7ff]+"]
+DEEPSEEK3 = [
+    r"\p{N}{1,3}",
+    "[一-龥\u3040-ゟ゠-ヿ]+",
+    r"""[!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*""" + BREAKS,
+]
+# Steps before ByteLevel: patterns, and Digits where they stand; whether ByteLevel puts a blank in front of each piece, and has GPT-2's pattern.
+SPLITS = {
+    "o200k_json": ([O200K], False, False),
+    "tekken_json": ([TEKKEN], False, False),
+    "qwen35_json": ([QWEN35], False, False),
+    "nanochat_json": ([NANOCHAT], False, False),
+    "deepseek_json": ([*DEEPSEEK, True], False, False),
+    "deepseek_coder_json": ([*DEEPSEEK_CODER, True], False, False),
+    "deepseek3_json": (DEEPSEEK3, False, False),
+    "digits_o200k_json": ([True, O200K], False, False),
+    "prefixed_json": ([False, QWEN35], True, False),
+    "two_patterns_json": ([TEKKEN], True, True),
+    "uncut_json": ([], False, False),
+}
+
+
+def splits(root, name, vocab, merges, texts):
+    """A pre-tokenizer of these steps over merges that know no words, so that every cut shows."""
+    steps, prefix, pattern = SPLITS[name]
+    n = len(vocab)
+    t = fast_byte_level("gpt2", False, False, vocab, merges, False, [("<|endoftext|>", n, 1)])
+    t.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Digits(individual_digits=s) if isinstance(s, bool) else pre_tokenizers.Split(Regex(s), behavior="isolated") for s in steps]
+        + [pre_tokenizers.ByteLevel(add_prefix_space=prefix, use_regex=pattern)]
+    )
+    path = folder(root, name, n + 1, [t.encode(x).ids for x in texts], eos_token_id=n)
+    t.save(str(path / "tokenizer.json"), pretty=False)
+
+
+def uncut_merges(corpus, size):
+    t = Tokenizer(models.BPE())
+    t.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    t.train_from_iterator(corpus, trainers.BpeTrainer(vocab_size=size, initial_alphabet=alphabet, show_progress=False))
+    model = json.loads(t.to_str())["model"]
+    return model["vocab"], [tuple(m) for m in model["merges"]]
 
 
 def digits(root, name, corpus, texts, single):
@@ -187,6 +252,10 @@ def main():
     digits(a.output, "digits_json", corpus, texts, True)
     digits(a.output, "number_json", corpus, texts, False)
     llama_merges(a.output, corpus, texts)
+    # Merges over all that the patterns tell apart.
+    vocab, merges = uncut_merges([fuzz(rng, words) for _ in range(4000)] + corpus[:500], 700)
+    for name in SPLITS:
+        splits(a.output, name, vocab, merges, texts)
 
 
 if __name__ == "__main__":

@@ -10,11 +10,13 @@ struct ByteLevelModel {
   let pieces: [[UInt8]]
   /// "left right" in the byte alphabet, first one first; nil: ids are ranks.
   let merges: [String]?
+  /// Applied one after the other, before `pattern`.
+  var splits: [Pattern] = []
   var pattern: Pattern
   var composition = Composition.none
   /// A word that is a piece becomes it at once.
   var prefersWholeWords = false
-  /// A text that does not begin with a blank gets one.
+  /// A piece that `splits` leave gets a blank where it has none in front.
   var addsPrefixSpace = false
   /// The id of bytes without a piece, −1: none.
   var unknown = -1
@@ -31,6 +33,7 @@ struct ByteLevelModel {
     var s = ByteLevelSettings()
     (s.pieces, s.merges) = (pieces, merges?.map { Array($0.utf8) })
     (s.pattern, s.composition, s.wholeWords, s.addPrefixSpace) = (pattern, composition, prefersWholeWords, addsPrefixSpace)
+    s.splits = splits
     s.unk = unknown >= 0 ? unknown : nil
     return s
   }

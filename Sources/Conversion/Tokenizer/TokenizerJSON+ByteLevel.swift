@@ -25,7 +25,7 @@ extension TokenizerJSON {
       return pair[0] + " " + pair[1]
     }
     var result = ByteLevelModel(pieces: try ByteLevelModel.pieces(vocabulary, file: file), merges: merges, pattern: .gpt2)
-    (result.pattern, result.addsPrefixSpace) = try byteLevelPattern()
+    try readSplits(into: &result)
     result.prefersWholeWords = model["ignore_merges"]?.bool == true
     result.composition = try byteLevelComposition()
     if let unknown = model["unk_token"]?.string { result.unknown = result.id(of: unknown) ?? -1 }
@@ -40,48 +40,35 @@ extension TokenizerJSON {
     return steps.isEmpty ? .none : .segments
   }
 
-  private static let gpt2Pattern = #"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"#
-  private static func modernPattern(digits: String) -> String {
-    #"[^\r\n\p{L}\p{N}]?\p{L}+|\#(digits)| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"#
-  }
-
-  /// The pattern of `Split`, or GPT-2's, which `ByteLevel` brings along.
-  private func byteLevelPattern() throws -> (ByteLevelModel.Pattern, addsPrefixSpace: Bool) {
-    var regex: String?
-    var digits: Bool?  // whether they stand one by one
-    var addsPrefixSpace = false
+  /// The steps of the pre-tokenizer: any of `Split` and `Digits`, then `ByteLevel`, which may bring GPT-2's pattern along.
+  private func readSplits(into model: inout ByteLevelModel) throws {
+    func unsupported(_ what: String) -> ConversionError { .unsupported("\(file): pre_tokenizer \(what)") }
+    model.splits = []
     for (i, step) in splitters.enumerated() {
       switch step["type"]?.string {
-      case "Split" where regex == nil && i == 0:
+      case "Split":
+        guard let regex = step["pattern"]?["Regex"]?.string else { throw unsupported("Split without a Regex") }
+        guard let pattern = PublishedSplits.pattern(regex) else { throw unsupported("Split by the pattern \(regex)") }
         let (behavior, isInverted) = (step["behavior"]?.string, step["invert"]?.bool ?? false)
-        // The patterns match every character, so to cut out the matches and to keep only them is the same.
-        guard (behavior == "Isolated" && !isInverted) || (behavior == "Removed" && isInverted) else {
-          throw ConversionError.unsupported("\(file): pre_tokenizer Split with behavior \(behavior ?? "?")")
+        // Where the pattern matches every character, to keep only the matches is the same as to cut them out.
+        guard behavior == "Isolated" || (behavior == "Removed" && isInverted && PublishedSplits.matchesAll(pattern)) else {
+          throw unsupported("Split with behavior \(behavior ?? "?")")
         }
-        regex = step["pattern"]?["Regex"]?.string ?? ""
-      case "Digits" where i == 0: digits = step["individual_digits"]?.bool ?? false
+        model.splits.append(pattern)
+      case "Digits": model.splits.append(step["individual_digits"]?.bool ?? false ? .singleDigits : .digits)
       case "ByteLevel" where i == splitters.count - 1:
-        addsPrefixSpace = step["add_prefix_space"]?.bool ?? true
-        guard step["use_regex"]?.bool ?? true else { break }
-        guard regex == nil else { throw ConversionError.unsupported("\(file): two patterns one after the other") }
-        regex = Self.gpt2Pattern
-      case let other: throw ConversionError.unsupported("\(file): pre_tokenizer \(other ?? "?") beside ByteLevel")
+        model.addsPrefixSpace = step["add_prefix_space"]?.bool ?? true
+        if step["use_regex"]?.bool ?? true {
+          model.pattern = .gpt2
+        } else if model.addsPrefixSpace || model.splits.isEmpty {
+          model.pattern = .none
+        } else {
+          model.pattern = model.splits.removeLast()
+        }
+      case let other: throw unsupported("\(other ?? "?") beside ByteLevel")
       }
     }
-    let contractions = ["(?i:'s|'t|'re|'ve|'m|'ll|'d)|", "'(?i:[sdmt]|ll|ve|re)|"]
-    if let isSingle = digits {
-      guard regex == Self.gpt2Pattern, !addsPrefixSpace else {
-        throw ConversionError.unsupported("\(file): pre_tokenizer Digits with another pattern than GPT-2's, or with add_prefix_space")
-      }
-      return (isSingle ? .gpt2SingleDigits : .gpt2Digits, false)
-    }
-    switch regex {
-    case Self.gpt2Pattern: return (.gpt2, addsPrefixSpace)
-    case let text? where contractions.contains { text == $0 + Self.modernPattern(digits: #"\p{N}"#) }: return (.qwen, addsPrefixSpace)
-    case let text? where contractions.contains { text == $0 + Self.modernPattern(digits: #"\p{N}{1,3}"#) }:
-      return (.llama3, addsPrefixSpace)
-    case let other: throw ConversionError.unsupported("\(file): the pattern \(other ?? "(none)")")
-    }
+    guard model.splits.count <= 16 else { throw unsupported("of \(model.splits.count) steps") }
   }
 
   /// The token that the post-processor puts in front of every text.

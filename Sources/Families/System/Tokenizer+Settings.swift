@@ -57,6 +57,7 @@ extension ByteLevelVocabulary {
       case .segments: .segments
       case .wholeText: .wholeText
       }
+    splits = s.splits.map { SplitPattern($0) }
     prefersWholeWords = s.wholeWords
     addsPrefixSpace = s.addPrefixSpace
     unknownId = s.unk.map { Int32($0) }
@@ -65,13 +66,29 @@ extension ByteLevelVocabulary {
 
 extension SplitPattern {
   fileprivate init(_ pattern: ByteLevelSettings.Pattern) {
-    switch pattern {
-    case .gpt2: self = .gpt2
-    case .qwen: self = .qwen
-    case .llama3: self = .llama3
-    case .gpt2SingleDigits: self = .gpt2Digits(atATime: 1)
-    case .gpt2Digits: self = .gpt2Digits(atATime: .max)
-    }
+    self =
+      switch pattern {
+      case .none: .none
+      case .gpt2: .gpt2
+      case .qwen: .contracted(digits: 1, marks: false)
+      case .twoDigits: .contracted(digits: 2, marks: false)
+      case .llama3: .contracted(digits: 3, marks: false)
+      case .qwen35: .contracted(digits: 1, marks: true)
+      case .o200k: .cased(digits: 3, contractions: true)
+      case .tekken: .cased(digits: 1, contractions: false)
+      case .deepSeek3: .deepSeek3
+      case .digits: .digits(limit: .max)
+      case .singleDigits: .digits(limit: 1)
+      case .upToThreeDigits: .digits(limit: 3)
+      case .lineBreaks: .lineBreaks
+      case .trailingBlanks: .trailingBlanks
+      case .letters: .run(of: .letters, afterBlank: true)
+      case .punctuation: .run(of: .punctuation, afterBlank: true)
+      case .deepSeekLetters: .run(of: .deepSeekLetters, afterBlank: true)
+      case .deepSeekSymbols: .run(of: .deepSeekSymbols, afterBlank: true)
+      case .deepSeekIdeographs: .run(of: .deepSeekIdeographs, afterBlank: false)
+      case .deepSeek3Ideographs: .run(of: .deepSeek3Ideographs, afterBlank: false)
+      }
   }
 }
 
