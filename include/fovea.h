@@ -215,8 +215,8 @@ fovea_status fovea_model_metadata_json(const fovea_model *model, const char *key
  *  Returns FOVEA_OK, _ARGUMENT (also for invalid UTF-8), _MEMORY, or _BUFFER with the number needed. */
 fovea_status fovea_tokenize(const fovea_model *model, const char *text, size_t length, int32_t *ids, size_t capacity, size_t *count);
 
-/** For fovea_detokenize: special tokens (`</s>`, `<|im_end|>`) are written as fovea_tokenize reads them. The blank that some tokenizers
- *  put in front of the text behind one stands there too. */
+/** For fovea_detokenize: special tokens (`</s>`, `<|im_end|>`) are written as fovea_tokenize reads them: from the text of ids that it
+ *  made it makes the same ids. */
 enum { FOVEA_DETOKENIZE_SPECIALS = 1 };
 
 /** The text of token ids, written with a NUL to `buffer`; `*length` is its length without the NUL. With `buffer` NULL only

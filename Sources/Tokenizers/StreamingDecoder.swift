@@ -45,6 +45,13 @@ package struct StreamingDecoder {
       }
     }
     if output.count > before { isAtStart = false }
+    if showsSpecials, isBoundary(id) { isAtStart = true }
+  }
+
+  /// Whether a text shown is cut at this token when it is read again, and gets a dummy prefix behind it.
+  private func isBoundary(_ id: Int32) -> Bool {
+    guard case .sentencePiece(let m) = tokenizer.model, m.addsDummyPrefix, m.prefixRule == .everySegment else { return false }
+    return tokenizer.added.token(id: id) != nil
   }
 
   package mutating func finish(into output: inout [UInt8]) {
@@ -57,6 +64,13 @@ package struct StreamingDecoder {
     if case .byteLevel = tokenizer.model, !isShown { return }
     assembler.flush(to: &output)
     if isShown { output.append(contentsOf: token.text) }
+  }
+
+  /// Whether the space mark that a text begins with can be left out. Where one is put in front only of texts without a space, a text that is to
+  /// be read again keeps it in front of more spaces.
+  private func isDummyPrefix(_ piece: [UInt8], _ m: SentencePieceBPE) -> Bool {
+    !showsSpecials || m.removesExtraWhitespaces || m.prefixRule == .everySegment
+      || (piece.count > 3 && !SentencePieceBPE.isSpaceMark(piece, 3))
   }
 
   private mutating func append(_ id: Int32, _ m: SentencePieceBPE, to output: inout [UInt8]) {
@@ -75,7 +89,7 @@ package struct StreamingDecoder {
     case .normal, .userDefined, .unused, .byte:
       let piece = Array(m.pieces[id])
       var i = 0
-      if isAtStart, m.addsDummyPrefix || m.removesExtraWhitespaces, SentencePieceBPE.isSpaceMark(piece, 0) {
+      if isAtStart, m.addsDummyPrefix || m.removesExtraWhitespaces, SentencePieceBPE.isSpaceMark(piece, 0), isDummyPrefix(piece, m) {
         i = 3
         // Where extra spaces are removed, all leading ones go; otherwise only the dummy prefix.
         isAtStart = m.removesExtraWhitespaces

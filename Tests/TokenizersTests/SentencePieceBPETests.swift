@@ -46,4 +46,24 @@ import Tokenizers
     }
     #expect(wrong == 0, "of \(fixture.decodings.count)")
   }
+
+  /// With specials shown, the text of what a text became becomes the same again.
+  @Test(arguments: ["llama", "noprefix", "unused"], [0, 1, 2]) func aShownTextIsReadAgain(name: String, rule: Int) throws {
+    let texts = try FixtureReader.texts()
+    let fixture = try SentencePieceFixture(name, texts: texts.count)
+    let tokenizer = try fixture.tokenizer(rule: rule)
+    let special = fixture.added.first { $0.isSpecial && !$0.stripsLeft && !$0.stripsRight }?.text ?? []
+    var compared = 0
+    let shapes: [([UInt8]) -> [UInt8]] = [{ $0 }, { special + $0 }, { special + [0x20] + $0 + special + [0x20, 0x20] + $0 }]
+    for text in texts.flatMap({ text in shapes.map { $0(text) } }) {
+      let ids = try tokenizer.encode(text, addBOS: true, parseSpecials: true)
+      // An unknown piece has lost its text.
+      guard !ids.contains(where: { fixture.vocabulary.types.indices.contains(Int($0)) && fixture.vocabulary.types[Int($0)] == 2 }) else { continue }
+      let shown = tokenizer.decode(Array(ids.dropFirst()), showsSpecials: true)
+      let again = try tokenizer.encode(shown, addBOS: true, parseSpecials: true)
+      compared += 1
+      if again != ids { Issue.record("\(name), rule \(rule): \(text): \(ids), then \(again)") }
+    }
+    #expect(compared > 100)
+  }
 }
