@@ -4,9 +4,12 @@
 struct CLIPNames {
   /// What stands before `embeddings.class_embedding`.
   let prefix: String
+  /// Where the tower's weights go.
+  let scope: String
 
   /// The first of `prefixes` under which a tower is found, else the first.
-  init(_ plan: CheckpointPlan, prefixes: [String]) {
+  init(_ plan: CheckpointPlan, prefixes: [String], scope: String) {
+    self.scope = scope
     prefix = prefixes.first { plan.has($0 + "embeddings.class_embedding") } ?? prefixes.first ?? ""
   }
 
@@ -15,14 +18,14 @@ struct CLIPNames {
   func plan(_ plan: CheckpointPlan, _ c: VisionConfig, used: Int, adapter: (_ layer: Int) -> Void = { _ in }) {
     let h = c.hiddenSize
     plan.matrix(
-      "vision.patch.weight", .patch, [h, 3 * c.patchSize * c.patchSize], from: prefix + "embeddings.patch_embedding.weight",
+      scope + ".patch.weight", .patch, [h, 3 * c.patchSize * c.patchSize], from: prefix + "embeddings.patch_embedding.weight",
       sourceShape: [h, 3, c.patchSize, c.patchSize])
-    plan.table("vision.class", [h], from: prefix + "embeddings.class_embedding")
-    plan.table("vision.position", [1 + c.patches, h], from: prefix + "embeddings.position_embedding.weight")
-    plan.norm("vision.preNorm", h, from: prefix + "pre_layrnorm", hasBias: true)
+    plan.table(scope + ".class", [h], from: prefix + "embeddings.class_embedding")
+    plan.table(scope + ".position", [1 + c.patches, h], from: prefix + "embeddings.position_embedding.weight")
+    plan.norm(scope + ".preNorm", h, from: prefix + "pre_layrnorm", hasBias: true)
     for i in 0..<used {
       let layer = "\(prefix)encoder.layers.\(i)."
-      let name = "vision.layers.\(i)."
+      let name = "\(scope).layers.\(i)."
       plan.norm(name + "norm1", h, from: layer + "layer_norm1", hasBias: true)
       plan.linear(
         name + "attn.qkv", .vision, inputs: h, parts: ["q", "k", "v"].map { ("\(layer)self_attn.\($0)_proj", h) }, bias: .required)

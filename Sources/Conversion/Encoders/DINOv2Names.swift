@@ -4,21 +4,23 @@
 struct DINOv2Names {
   /// What stands before `embeddings.cls_token`.
   let prefix: String
+  /// Where the tower's weights go.
+  let scope: String
 
   /// Plans the embeddings, `used` layers and, where the features are normed, the last norm.
   func plan(_ plan: CheckpointPlan, _ c: DINOv2Config, used: Int, normsOutput: Bool) {
     let h = c.hiddenSize
     plan.matrix(
-      "local.patch.weight", .patch, [h, 3 * c.patchSize * c.patchSize],
+      scope + ".patch.weight", .patch, [h, 3 * c.patchSize * c.patchSize],
       from: prefix + "embeddings.patch_embeddings.projection.weight", sourceShape: [h, 3, c.patchSize, c.patchSize])
-    plan.table("local.patch.bias", [h], from: prefix + "embeddings.patch_embeddings.projection.bias")
-    plan.table("local.class", [h], from: prefix + "embeddings.cls_token", sourceShape: [1, 1, h])
+    plan.table(scope + ".patch.bias", [h], from: prefix + "embeddings.patch_embeddings.projection.bias")
+    plan.table(scope + ".class", [h], from: prefix + "embeddings.cls_token", sourceShape: [1, 1, h])
     let positions = 1 + c.positionSide * c.positionSide
     plan.table(
-      "local.position", [positions, h], from: prefix + "embeddings.position_embeddings", sourceShape: [1, positions, h])
+      scope + ".position", [positions, h], from: prefix + "embeddings.position_embeddings", sourceShape: [1, positions, h])
     for i in 0..<used {
       let layer = "\(prefix)encoder.layer.\(i)."
-      let name = "local.layers.\(i)."
+      let name = "\(scope).layers.\(i)."
       // The hub's names, or those that transformers 5 has in memory.
       let isPublished = plan.has(layer + "attention.attention.query.weight")
       let qkv = isPublished ? ["attention.query", "attention.key", "attention.value"] : ["q_proj", "k_proj", "v_proj"]
@@ -33,7 +35,7 @@ struct DINOv2Names {
       plan.linear(name + "mlp.contract", .vision, inputs: c.intermediateSize, parts: [(layer + "mlp.fc2", h)], bias: .required)
       plan.table(name + "scale2", [h], from: layer + "layer_scale2.lambda1")
     }
-    if normsOutput { plan.norm("local.norm", h, from: prefix + "layernorm", hasBias: true) }
+    if normsOutput { plan.norm(scope + ".norm", h, from: prefix + "layernorm", hasBias: true) }
   }
 
   /// The token of masked training, and layers behind the selected one.

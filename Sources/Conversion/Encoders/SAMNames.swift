@@ -8,6 +8,8 @@ struct SAMNames {
   let layout: Layout
   /// What stands before `pos_embed`.
   let prefix: String
+  /// Where the network's weights go.
+  let scope: String
   private let down: [String]
   let hiddenSize, intermediateSize, layers, heads, patchSize, grid, windowSize: Int
   let globalLayers: [Int]
@@ -30,12 +32,13 @@ struct SAMNames {
   }
 
   /// Finds the network under one of `prefixes`. Sizes are those of its tensors; `config`, transformers' `vision_config`, may say more.
-  init(_ plan: CheckpointPlan, prefixes: [String], config: ConfigReader? = nil) throws {
+  init(_ plan: CheckpointPlan, prefixes: [String], scope: String, config: ConfigReader? = nil) throws {
     func shape(_ name: String) -> [Int]? { plan.source.info(name)?.shape }
     guard let prefix = prefixes.first(where: { plan.has($0 + "pos_embed") }) else {
       throw ConversionError.tensors(missing: [prefixes[0] + "pos_embed"], unknown: [], misshapen: [])
     }
     self.prefix = prefix
+    self.scope = scope
     layout = plan.has(prefix + "patch_embed.projection.weight") ? .transformers : plan.has(prefix + "neck.0.weight") ? .original : .mlx
     let parts = Self.parts(layout)
     let projector = prefix.hasPrefix("model.") ? "model.multi_modal_projector." : "multi_modal_projector."
@@ -90,7 +93,7 @@ struct SAMNames {
   func plan(_ plan: CheckpointPlan) {
     let (h, isMLX) = (hiddenSize, layout == .mlx)
     let parts = Self.parts(layout)
-    let name = "vocabulary."
+    let name = scope + "."
     plan.kernel(
       name + "patch.weight", .patch, outputs: h, channels: 3, side: patchSize, from: prefix + parts.patch + ".weight",
       channelsLast: (written: false, source: isMLX))
@@ -114,7 +117,7 @@ struct SAMNames {
   private func planBlock(_ plan: CheckpointPlan, _ i: Int, _ parts: (block: String, norm: String, patch: String, neck: [String])) {
     let (h, m) = (hiddenSize, intermediateSize)
     let source = "\(prefix)\(parts.block).\(i)."
-    let name = "vocabulary.layers.\(i)."
+    let name = "\(scope).layers.\(i)."
     let side = globalLayers.contains(i) ? grid : windowSize
     plan.norm(name + "norm1", h, from: source + parts.norm + "1", hasBias: true)
     plan.linear(name + "attn.qkv", .vision, inputs: h, parts: [(source + "attn.qkv", 3 * h)], bias: .required)

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Families
 import Schema
 
 /// Ferret (arXiv:2310.07704) and Ferret-UI as published, and Ferret-v2 (arXiv:2404.07973), of which nothing was published: its names
@@ -27,7 +28,7 @@ enum Ferret {
       throw config.fail(key, "is not supported")
     }
 
-    let tower = CLIPNames(plan, prefixes: [OpenCheckpoint.towerPrefix])
+    let tower = CLIPNames(plan, prefixes: [OpenCheckpoint.towerPrefix], scope: "vision")
     tower.plan(plan, vision, used: used)
     let projector = try OriginalLlava.planProjector(plan, config, from: vision.hiddenSize, to: text.hiddenSize)
     let local = kind == .v2 ? try planLocal(plan, checkpoint, vision, text) : nil
@@ -157,7 +158,7 @@ enum Ferret {
         throw config.fail("dino_select_layer", "\(select) is no layer of a tower of \(sizes.layers)")
       }
     }
-    let names = DINOv2Names(prefix: localPrefix)
+    let names = DINOv2Names(prefix: localPrefix, scope: "local")
     names.plan(plan, sizes, used: used, normsOutput: normsOutput)
     _ = try OriginalLlava.planProjector(
       plan, config, "localProjector", module: "model.mm_projector_local", from: sizes.hiddenSize, to: text.hiddenSize)

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Families
 import Schema
 
 /// GOT-OCR2 in its published layouts: the original (`GOTQwenForCausalLM`), transformers' (`got_ocr2`, as saved since 2025 and as
@@ -21,7 +22,8 @@ enum GOTCheckpoint {
     let plan = CheckpointPlan(checkpoint.source)
     let isNested = config.has("text_config")
     var text = try textConfig(config)
-    let network = try SAMNames(plan, prefixes: prefixes, config: config.has("vision_config") ? try config.object("vision_config") : nil)
+    let network = try SAMNames(
+      plan, prefixes: prefixes, scope: "vocabulary", config: config.has("vision_config") ? try config.object("vision_config") : nil)
     network.plan(plan)
     let projector = projectors.first { plan.has($0 + ".weight") } ?? projectors[0]
     plan.linear("projector.vocabulary", .projector, inputs: network.outputSize, parts: [(projector, text.hiddenSize)], bias: .required)

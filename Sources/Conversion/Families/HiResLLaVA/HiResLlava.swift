@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Families
 import Schema
 
 /// HiRes-LLaVA (arXiv:2407.08706). No checkpoint was published; the names are this project's, on top of the original LLaVA's.
@@ -14,7 +15,7 @@ enum HiResLlava {
     let restoreLayers = try restoreLayers(hires, used: used)
     var settings = try settings(hires, vision, used: used, restoreLayers: restoreLayers)
 
-    let tower = CLIPNames(plan, prefixes: [OpenCheckpoint.towerPrefix])
+    let tower = CLIPNames(plan, prefixes: [OpenCheckpoint.towerPrefix], scope: "vision")
     tower.plan(plan, vision, used: used) { layer in
       if restoreLayers.contains(layer) { planRestore(plan, layer: layer, size: vision.hiddenSize) }
     }

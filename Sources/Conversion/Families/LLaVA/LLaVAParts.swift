@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Families
 import Schema
 
 /// What both layouts of LLaVA's checkpoints give.

@@ -16,7 +16,7 @@ enum OriginalLlava {
       throw config.fail("mm_use_im_start_end", "is not supported")
     }
 
-    let tower = CLIPNames(plan, prefixes: [OpenCheckpoint.towerPrefix])
+    let tower = CLIPNames(plan, prefixes: [OpenCheckpoint.towerPrefix], scope: "vision")
     tower.plan(plan, vision, used: used)
     let projector = try planProjector(plan, config, from: vision.hiddenSize, to: text.hiddenSize)
 

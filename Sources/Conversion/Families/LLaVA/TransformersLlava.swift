@@ -33,7 +33,7 @@ enum TransformersLlava {
       throw config.fail("projector_hidden_act", "only gelu is supported")
     }
 
-    let tower = CLIPNames(plan, prefixes: vision)
+    let tower = CLIPNames(plan, prefixes: vision, scope: "vision")
     tower.plan(plan, visionConfig, used: used)
     let module = projector.first { plan.has($0 + "linear_1.weight") } ?? projector[0]
     let bias: CheckpointPlan.Bias = try config.bool("multimodal_projector_bias", default: true) ? .required : .none

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Families
 import Schema
 
 /// Vary-tiny (OPT behind the vocabulary network), Vary-toy and Vary-base (Qwen v1 or LLaMA behind CLIP and the network). Their configs
@@ -24,7 +25,7 @@ enum VaryCheckpoint {
   private static func tiny(_ checkpoint: OpenCheckpoint) throws -> SystemDescription {
     let config = checkpoint.config
     let plan = CheckpointPlan(checkpoint.source)
-    let network = try SAMNames(plan, prefixes: [tinyPrefix])
+    let network = try SAMNames(plan, prefixes: [tinyPrefix], scope: "vocabulary")
     let text = try OPTNames(config, plan)
     network.plan(plan)
     plan.linear(
@@ -54,8 +55,8 @@ enum VaryCheckpoint {
   private static func twoTowers(_ checkpoint: OpenCheckpoint, root: String, network prefix: String) throws -> SystemDescription {
     let config = checkpoint.config
     let plan = CheckpointPlan(checkpoint.source)
-    let network = try SAMNames(plan, prefixes: [prefix])
-    let clip = CLIPNames(plan, prefixes: ["\(root)vision_tower.vision_model.", "\(root)vision_tower.", OpenCheckpoint.towerPrefix])
+    let network = try SAMNames(plan, prefixes: [prefix], scope: "vocabulary")
+    let clip = CLIPNames(plan, prefixes: ["\(root)vision_tower.vision_model.", "\(root)vision_tower.", OpenCheckpoint.towerPrefix], scope: "vision")
     let vision = try clip.config(checkpoint, plan)
     let used = try vision.layersUsed(select: try config.int("vision_select_layer", default: -1))
     network.plan(plan)

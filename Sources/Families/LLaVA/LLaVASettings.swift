@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Schema
 import WeightFile
 
 /// LLaVA-1.5: one square view.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Schema
 import WeightFile
 
 /// HiRes-LLaVA (arXiv:2407.08706). The paper leaves some points open; they are keys.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Schema
 import WeightFile
 
 /// TextMonkey (arXiv:2403.04473): Monkey with windows that cross tiles, and a choice among their tokens.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Schema
 import WeightFile
 
 /// Vary (arXiv:2312.06109): the vocabulary network, alone or beside CLIP.
@@ -28,20 +29,5 @@ package struct VarySettings: VisionSettings {
       vision.tokensPerView == vocabulary.tokens, "vision.imageSize", found: "\(vision.tokensPerView) tokens",
       expected: "\(vocabulary.tokens), as the vocabulary network gives")
     try f.check(decoder.hiddenSize % 2 == 0, "language.hiddenSize", found: "\(decoder.hiddenSize)", expected: "an even number")
-  }
-}
-
-/// GOT-OCR2 (arXiv:2409.01704): the vocabulary network, of a page or of tiles.
-package struct GOTSettings: VisionSettings {
-  package var decoder = DecoderSizes()
-  package var vocabulary = SAMSettings()
-  package var marks = ImageMarkSettings()
-
-  package init() {}
-
-  package mutating func visit(_ f: inout Fields) throws(WeightFileError) {
-    try f.part(&vocabulary)
-    marks.vocabSize = decoder.vocabSize
-    try f.part(&marks)
   }
 }

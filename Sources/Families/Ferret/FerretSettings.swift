@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Schema
 import WeightFile
 
 /// Ferret (arXiv:2310.07704), Ferret-UI and Ferret-v2 (arXiv:2404.07973).

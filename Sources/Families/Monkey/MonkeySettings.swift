@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Schema
 import WeightFile
 
 /// Monkey (arXiv:2311.06607): an image stretched over tiles, each with adapters of its own, and the whole image.
