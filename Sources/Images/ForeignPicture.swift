@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Shims
 
 /// Kinds of file that are told apart, by their first bytes, so that a message can say what was given instead of PNG or JPEG.
 package enum ForeignPicture {
@@ -36,14 +37,24 @@ package enum ForeignPicture {
       self = .jpeg2000
     } else if begins("%PDF-") {
       self = .pdf
-    } else if begins("version https://git-lfs.github.com/") {
+    } else if shims_is_lfs_pointer(bytes.baseAddress, bytes.count) {
       self = .gitLFSPointer
+    } else if shims_is_html(bytes.baseAddress, bytes.count) {
+      self = .html
+    } else if shims_opens_tag(bytes.baseAddress, bytes.count, "<svg") || Self.isXMLOfSVG(bytes) {
+      self = .svg
     } else {
-      let start = bytes.prefix(256).drop { $0 == 0x20 || (0x09...0x0D).contains($0) }
-      func opens(_ tag: StaticString) -> Bool {
-        tag.withUTF8Buffer { tag in start.count >= tag.count && zip(start, tag).allSatisfy { $0 | 0x20 == $1 | 0x20 } }
-      }
-      if opens("<!doctype html") || opens("<html") { self = .html } else if opens("<svg") { self = .svg } else { return nil }
+      return nil
+    }
+  }
+
+  /// Whether an XML declaration, and comments or a document type, stand before the tag.
+  private static func isXMLOfSVG(_ bytes: UnsafeRawBufferPointer) -> Bool {
+    guard shims_opens_tag(bytes.baseAddress, bytes.count, "<?xml") else { return false }
+    let start = bytes.prefix(256)
+    return start.indices.contains { i in
+      shims_opens_tag(bytes.baseAddress.map { $0 + i }, start.count - i, "<svg")
+        || shims_opens_tag(bytes.baseAddress.map { $0 + i }, start.count - i, "<!doctype svg")
     }
   }
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Shims
 
 /// What a file is by its first bytes that stands where another was expected.
 package enum ForeignFile {
@@ -11,7 +12,7 @@ package enum ForeignFile {
 
     if bytes.isEmpty {
       self = .empty
-    } else if begins("version https://git-lfs.github.com/") {
+    } else if shims_is_lfs_pointer(bytes.baseAddress, bytes.count) {
       self = .gitLFSPointer
     } else if begins("GGUF") {
       self = .gguf
@@ -33,20 +34,12 @@ package enum ForeignFile {
       self = .gzip
     } else if begins([0x28, 0xB5, 0x2F, 0xFD]) {
       self = .zstd
-    } else if Self.opensHTML(bytes) {
+    } else if shims_is_html(bytes.baseAddress, bytes.count) {
       self = .html
     } else if begins("{") {
       self = .json
     } else {
       return nil
-    }
-  }
-
-  /// Whether the first bytes, blanks left out, open an HTML page.
-  private static func opensHTML(_ bytes: UnsafeRawBufferPointer) -> Bool {
-    let start = bytes.prefix(256).drop { $0 == 0x20 || (0x09...0x0D).contains($0) }
-    return (["<!doctype html", "<html"] as [StaticString]).contains { tag in
-      tag.withUTF8Buffer { tag in start.count >= tag.count && Swift.zip(start, tag).allSatisfy { $0 | 0x20 == $1 | 0x20 } }
     }
   }
 

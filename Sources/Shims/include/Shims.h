@@ -35,6 +35,7 @@
 #include "Shortage.h"
 #include "SystemFacts.h"
 #include "Threads.h"
+#include "Unfetched.h"
 
 /* open() and errno, which Swift cannot see: one is variadic, the other a macro. */
 static inline int shims_errno(void) { return errno; }
