@@ -90,4 +90,30 @@ import Testing
     let marks = #"{"<|im_start|>": 321, "<|im_end|>": 320}"#
     #expect(try prompt("llava", [("added_tokens.json", marks)]).template == PromptFormat.chatML.template)
   }
+
+  /// BakLLaVA: SkunkworksAI's checkpoint was trained with `--version v1` (scripts/finetune.sh); llava-hf's follows its chat_template.json, and
+  /// snapshots from before there was one their model card.
+  @Test func bakLLaVAFollowsWhatWasPublished() throws {
+    func config(_ name: String, _ changes: [(String, String)]) throws -> (name: String, text: String) {
+      let folder = try TemporaryFolder(copyOf: Fixture.checkpoint(name))
+      var text = String(decoding: try folder.read("config.json"), as: UTF8.self)
+      for (old, new) in changes { text = text.replacing(old, with: new) }
+      return ("config.json", text)
+    }
+    let original = try config(
+      "llava", [("LlavaLlamaForCausalLM", "LlavaMistralForCausalLM"), (#""model_type": "llava""#, #""model_type": "llava_mistral""#)])
+    let found = try prompt("llava", [original])
+    #expect(found.template == PromptFormat.vicuna.template && found.system == PromptFormat.vicuna.system)
+    let converted = try config("llava_hf", [(#""model_type": "llama""#, #""model_type": "mistral""#)])
+    #expect(try prompt("llava_hf", [converted]).template == "USER: <image>\n{question}\nASSISTANT:")
+    let published = """
+      {% for message in messages %}{% if message['role'] == 'user' %}{{ '[INST] ' }}{# Render all images first #}{% for content in \
+      message['content'] | selectattr('type', 'equalto', 'image') %}{{ '<image>\\n' }}{% endfor %}{# Render all text next #}{% for content in \
+      message['content'] | selectattr('type', 'equalto', 'text') %}{{ content['text'] }}{% endfor %}{{' [/INST]' }}\
+      {% elif message['role'] == 'assistant' %}{{ ' ' + message['content'][0]['text'] + '<\\\\s> '}}{% else %}\
+      {{ raise_exception('Only user and assistant roles are supported!') }}{% endif %}{% endfor %}
+      """
+    let followed = try prompt("llava_hf", [converted, ("chat_template.jinja", published)])
+    #expect(followed.template == "[INST] <image>\n{question} [/INST]" && followed.stop.contains("</s>"), "\(followed)")
+  }
 }

@@ -20,6 +20,11 @@ import Testing
     #expect(try CheckpointDirectory(path: folder.path).path.hasSuffix("snapshots/abc123"))
     try folder.write("refs/main", "../../etc")
     expectFailure("refs/main", "snapshot") { _ = try CheckpointDirectory(path: folder.path) }
+    // Fetched by a revision: there is no refs/main.
+    try FileManager.default.removeItem(atPath: folder.path + "/refs/main")
+    #expect(try CheckpointDirectory(path: folder.path).path.hasSuffix("snapshots/abc123"))
+    try link(folder, "snapshots/def456")
+    expectFailure("2 snapshots") { _ = try CheckpointDirectory(path: folder.path) }
   }
 
   @Test func aHubNameIsToldFromAPath() {

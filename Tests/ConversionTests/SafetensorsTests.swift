@@ -43,6 +43,10 @@ import Testing
     (" {}", "not a JSON object"),
     (#"[1, 2]"#, "not a JSON object"),
     (#"{"a" 1}"#, "JSON, offset"),
+    (#"{"a":{"dtype":"F32","shape":[04],"data_offsets":[0,16]}}"#, "not a number"),
+    (#"{"a":{"dtype":"F32","shape":[4.],"data_offsets":[0,16]}}"#, "not a number"),
+    (#"{"a":{"dtype":"F32","shape":[4e],"data_offsets":[0,16]}}"#, "not a number"),
+    ("{\"a\u{1}\":{\"dtype\":\"F32\",\"shape\":[4],\"data_offsets\":[0,16]}}", "control character"),
   ])
   func refusesHeader(_ header: String, _ words: String) {
     expectFailure(words) { _ = try open(safetensors(header, dataCount: 16)) }

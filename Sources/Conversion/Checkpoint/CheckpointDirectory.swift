@@ -30,14 +30,22 @@ package struct CheckpointDirectory {
     return parts.count == 2 && parts.allSatisfy { !$0.isEmpty && $0.first != "." && $0.first != "~" }
   }
 
-  /// The snapshot that `refs/main` names, nil where the folder is none of the Hugging Face cache.
+  /// The snapshot that `refs/main` names, or the only one, nil where the folder is none of the Hugging Face cache.
   private static func snapshot(_ path: String) throws -> String? {
-    let reference = path + "/refs/main"
-    guard access(path + "/snapshots", F_OK) == 0, access(path + "/config.json", F_OK) != 0, access(reference, F_OK) == 0 else { return nil }
+    let (reference, snapshots) = (path + "/refs/main", path + "/snapshots")
+    guard access(snapshots, F_OK) == 0, access(path + "/config.json", F_OK) != 0 else { return nil }
+    guard access(reference, F_OK) == 0 else {
+      // Fetched by a revision's own name.
+      let names = names(snapshots).filter { !$0.hasPrefix(".") }
+      guard names.count == 1 else {
+        throw ConversionError.cannotRead(path: path, reason: "\(names.count) snapshots and no refs/main; give one of the folders in snapshots")
+      }
+      return snapshots + "/" + names[0]
+    }
     let revision = try MappedFile(path: reference).withBytes { String(decoding: $0.prefix(256), as: UTF8.self) }.filter { !$0.isWhitespace }
     guard !revision.isEmpty, !revision.hasPrefix("."), revision.allSatisfy({ $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "." || $0 == "-") })
     else { throw ConversionError.malformed(file: reference, detail: "not the name of a snapshot") }
-    return path + "/snapshots/" + revision
+    return snapshots + "/" + revision
   }
 
   /// The folder's own name: what a model is called when nothing else is known. Never a path.
@@ -110,7 +118,9 @@ package struct CheckpointDirectory {
   }
 
   /// Names of the folder's files, sorted.
-  private func names() -> [String] {
+  private func names() -> [String] { Self.names(path) }
+
+  private static func names(_ path: String) -> [String] {
     guard let folder = opendir(path) else { return [] }
     defer { closedir(folder) }
     var names: [String] = []

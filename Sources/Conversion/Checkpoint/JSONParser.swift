@@ -91,19 +91,33 @@ struct JSONParser {
       position += 1
       if current == UInt8(ascii: "I") { return try word("Infinity", .double(-.infinity)) }
     }
+    // RFC 8259 §6: no leading zeros, digits on both sides of a point.
     var isInteger = true
-    scan: while let c = current {
-      switch c {
-      case UInt8(ascii: "0")...UInt8(ascii: "9"): break
-      case UInt8(ascii: "."), UInt8(ascii: "e"), UInt8(ascii: "E"), UInt8(ascii: "+"), UInt8(ascii: "-"): isInteger = false
-      default: break scan
-      }
+    let first = current
+    let whole = digits()
+    guard whole > 0, whole == 1 || first != UInt8(ascii: "0") else { throw error("not a number") }
+    if current == UInt8(ascii: ".") {
       position += 1
+      isInteger = false
+      guard digits() > 0 else { throw error("not a number") }
+    }
+    if current == UInt8(ascii: "e") || current == UInt8(ascii: "E") {
+      position += 1
+      isInteger = false
+      if current == UInt8(ascii: "+") || current == UInt8(ascii: "-") { position += 1 }
+      guard digits() > 0 else { throw error("not a number") }
     }
     let text = String(decoding: bytes[start..<position], as: UTF8.self)
     if isInteger, let integer = Int64(text) { return .int(integer) }
     guard let double = Double(text) else { throw error("not a number") }
     return .double(double)
+  }
+
+  /// Passes digits; how many there were.
+  private mutating func digits() -> Int {
+    let start = position
+    while let c = current, (0x30...0x39).contains(c) { position += 1 }
+    return position - start
   }
 
   private mutating func string() throws -> String {
@@ -129,6 +143,7 @@ struct JSONParser {
         case UInt8(ascii: "u"): text.append(contentsOf: Array(String(try escapedScalar()).utf8))
         default: throw error("unknown escape")
         }
+      case 0..<0x20: throw error("a control character inside a string")
       default: text.append(c)
       }
     }
