@@ -75,8 +75,8 @@ import Testing
     }
     let empty = [UInt8](repeating: 0, count: 40 * 30)
     let pixels: [Int32] = [1, 2]
-    try empty.withUnsafeBufferPointer { mask in
-      try pixels.withUnsafeBufferPointer { pixels in
+    empty.withUnsafeBufferPointer { mask in
+      pixels.withUnsafeBufferPointer { pixels in
         let cases: [(String, fovea_region)] = [
           ("not a finite number", region(FOVEA_REGION_BOX) { $0.x2 = .nan }),
           ("outside", region(FOVEA_REGION_BOX) { ($0.x1, $0.x2) = (40, 50) }),

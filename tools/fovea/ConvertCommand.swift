@@ -34,7 +34,7 @@ struct ConvertCommand: ParsableCommand {
   @Option(help: "Of an int4 model: bytes that all weights may take, with K, M or G. Errors then decide which matrices get 8 bits.")
   var targetSize: ByteCount?
 
-  @Option(help: "The same in bits per weight, over all matrices of the decoder.")
+  @Option(parsing: .unconditional, help: "The same in bits per weight, over all matrices of the decoder.")
   var targetBits: Double?
 
   @Option(help: "A PEFT LoRA folder to merge into the checkpoint.")

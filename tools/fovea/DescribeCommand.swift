@@ -54,7 +54,7 @@ struct DescribeCommand: ParsableCommand {
   @Option(parsing: .unconditional, help: "Least probability per token for texts.")
   var textThreshold = 0.85
 
-  @Option(help: "Most tokens of a caption of the whole and of the summary.")
+  @Option(parsing: .unconditional, help: "Most tokens of a caption of the whole and of the summary.")
   var maxTokens: Int32 = 250
 
   @Flag(inversion: .prefixedNo, help: "Read texts.")

@@ -17,7 +17,7 @@ struct InspectCommand: ParsableCommand {
   @Flag(help: "Show only the memory that using it takes, with --context-length, --cache-type and --memory-budget as given.")
   var plan = false
 
-  @Option(help: "Sessions to count, all answering at one time.")
+  @Option(parsing: .unconditional, help: "Sessions to count, all answering at one time.")
   var sessions: Int32 = 1
 
   @Option(help: "The image to count, WIDTHxHEIGHT in pixels; without it whichever the model makes most of.")

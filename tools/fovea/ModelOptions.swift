@@ -8,13 +8,13 @@ struct ModelOptions: ParsableArguments {
   @Option(name: [.short, .customLong("model")], help: "Weight file (.fovea); without it the built-in model is used.")
   var model: FilePath?
 
-  @Option(help: "Threads that share the work; without it what cores, affinity and cgroup limits allow.")
+  @Option(parsing: .unconditional, help: "Threads that share the work; without it what cores, affinity and cgroup limits allow.")
   var threads: Int32?
 
   @Option(help: "Bytes the library may hold resident, with K, M or G for powers of 1024.")
   var memoryBudget: ByteCount?
 
-  @Option(help: "Tokens a session can hold; without it the model's own length.")
+  @Option(parsing: .unconditional, help: "Tokens a session can hold; without it the model's own length.")
   var contextLength: Int32?
 
   @Option(help: "What a session keeps keys and values as: f32, f16, or int8 for half the memory of f16.")

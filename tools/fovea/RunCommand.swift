@@ -45,7 +45,7 @@ struct RunCommand: ParsableCommand {
   @Option(name: .customLong("dpi"), help: "Dots per inch that pages of PDF files are drawn with.")
   var dotsPerInch = 200
 
-  @Option(help: "Most tiles to cut an image into, for systems that cut on request (GOT-OCR2, trained with up to 6).")
+  @Option(parsing: .unconditional, help: "Most tiles to cut an image into, for systems that cut on request (GOT-OCR2, trained with up to 6).")
   var tiles: Int32 = 0
 
   @Flag(help: "Use the prompt as it is, without the model's chat template.")
@@ -53,31 +53,32 @@ struct RunCommand: ParsableCommand {
 
   @OptionGroup var pictures: PictureOptions
 
-  @Option(help: "Most tokens to make; without it until the answer ends or the context is full.")
+  @Option(parsing: .unconditional, help: "Most tokens to make; without it until the answer ends or the context is full.")
   var maxTokens: Int32?
 
-  @Option(help: "0 takes the likeliest token, more chooses at random.")
+  @Option(parsing: .unconditional, help: "0 takes the likeliest token, more chooses at random.")
   var temperature: Float = 0
 
-  @Option(help: "Choose among the K likeliest tokens; 0 takes all.")
+  @Option(parsing: .unconditional, help: "Choose among the K likeliest tokens; 0 takes all.")
   var topK: Int32 = 0
 
-  @Option(help: "Choose among the likeliest tokens that together have this probability.")
+  @Option(parsing: .unconditional, help: "Choose among the likeliest tokens that together have this probability.")
   var topP: Float = 1
 
-  @Option(help: "Above 1 makes tokens that already occurred less likely.")
+  @Option(parsing: .unconditional, help: "Above 1 makes tokens that already occurred less likely.")
   var repetitionPenalty: Float = 1
 
-  @Option(help: "No run of this many tokens may occur twice; 0 allows all. Without it as the model's template says.")
+  @Option(parsing: .unconditional, help: "No run of this many tokens may occur twice; 0 allows all. Without it as the model's template says.")
   var ngramBan: Int32?
 
-  @Option(help: "Only runs within the last so many tokens count for --ngram-ban; 0 takes all.")
+  @Option(parsing: .unconditional, help: "Only runs within the last so many tokens count for --ngram-ban; 0 takes all.")
   var ngramWindow: Int32 = 0
 
-  @Option(help: "End the answer when its last so many tokens are one piece four times or more; 0 never. Without it 300 for pages.")
+  @Option(
+    parsing: .unconditional, help: "End the answer when its last so many tokens are one piece four times or more; 0 never. Without it 300 for pages.")
   var loopTokens: Int32?
 
-  @Option(help: "Seed of the random choices.")
+  @Option(parsing: .unconditional, help: "Seed of the random choices.")
   var seed: UInt64 = 0
 
   @Option(parsing: .unconditionalSingleValue, help: "End the answer before this text; may be repeated.", transform: validText)
@@ -86,7 +87,7 @@ struct RunCommand: ParsableCommand {
   @Flag(help: "Go on past the end-of-answer token.")
   var ignoreEos = false
 
-  @Option(help: "Seconds allowed for each image and for the answer.")
+  @Option(parsing: .unconditional, help: "Seconds allowed for each image and for the answer.")
   var deadline: Double?
 
   @Option(parsing: .unconditional, help: "Find all WORDS in the image: the model's task find.", transform: validText)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ._model import Model
     from ._pictures import Image
 
-    Images = Union["ImageEmbedding", Image, Sequence[Union["ImageEmbedding", Image]]]
+    Images = Union["ImageEmbedding", Image, Sequence[Union["ImageEmbedding", Image]], None]
 
 
 #: Codes of fovea_encode_options.
@@ -149,7 +149,10 @@ def encode(
 
 
 def embeddings(model: "Model", work: Work, images: "Images", deadline: Optional[float]) -> List[ImageEmbedding]:
-    """The images of a call: an embedding or what `Model.encode_image` takes, or a list of these; all within `deadline` seconds."""
+    """The images of a call: an embedding or what `Model.encode_image` takes, or a list of these; all within `deadline` seconds.
+    None: there are none."""
+    if images is None:
+        return []
     is_list = isinstance(images, (list, tuple)) or getattr(images, "ndim", 0) == 4
     items: Any = images if is_list else [images]
     started = time.monotonic()

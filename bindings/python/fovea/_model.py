@@ -293,6 +293,8 @@ class Model(Owner):
 
     def tokenize(self, text: str) -> List[int]:
         """The ids of a text as it is: no template, no beginning-of-sequence token, no image marks."""
+        if not isinstance(text, str):
+            raise TypeError(f"text: a text is needed, not {type(text).__name__}")
         data = text.encode("utf-8", "surrogatepass")
         count, handle = ctypes.c_size_t(), self._handle
         ids = (ctypes.c_int32 * (len(data) + 16))()

@@ -238,3 +238,16 @@ def test_results_are_copied_within_the_call(model, image):
     for thread in threads:
         thread.join()
     assert not failures and len(rows) <= 1
+
+
+def test_no_images_may_be_none(model):
+    with model.session() as session:
+        assert session.generate("a", images=None, max_tokens=2, ignore_eos=True) == session.generate("a", max_tokens=2, ignore_eos=True)
+
+
+@pytest.mark.parametrize("text", [b"a", 3, None, ["a"]])
+def test_what_is_no_text_is_named(model, text):
+    with pytest.raises(TypeError, match="text is needed, not " + type(text).__name__):
+        model.tokenize(text)
+    with model.session() as session, pytest.raises(TypeError, match="text is needed, not " + type(text).__name__):
+        session.generate(text)
