@@ -18,7 +18,6 @@ package struct SystemDescription {
     (["LlavaForConditionalGeneration"], { try TransformersLlava.describe($0, isNext: false) }),
     (["LlavaNextForConditionalGeneration", "llava_next"], { try TransformersLlava.describe($0, isNext: true) }),
     (["HiResLlavaLlamaForCausalLM", "hires_llava"], HiResLlava.describe),
-    (["ToyForCausalLM"], ToyCheckpoint.describe),
     (["MonkeyLMHeadModel", "TextMonkeyLMHeadModel", "monkey"], MonkeyCheckpoint.describe),
     (
       ["FerretLlamaForCausalLM", "FERRETLlamaForCausalLM", "FerretV2LlamaForCausalLM", "ferret", "ferret_llama", "ferret_v2"],

@@ -26,7 +26,6 @@ package struct SystemKind: Sendable {
     SystemKind("llava_next", LLaVANeXT.self),
     SystemKind("monkey", Monkey.self),
     SystemKind("text_monkey", TextMonkey.self),
-    SystemKind("toy", Toy.self),
     SystemKind("vary", Vary.self),
     SystemKind("got", GOTOCR2.self),
     SystemKind("ferret", Ferret.self) { FerretSettings(.none) },
