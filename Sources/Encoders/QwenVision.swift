@@ -4,7 +4,7 @@ import Schema
 
 extension VisionTransformerConfiguration {
   /// Qwen-VL's tower (arXiv:2308.12966 §2.1; OpenCLIP's bigG trunk): no class token, positions resized to the tile, a norm before the
-  /// blocks, none behind.
+  /// blocks, none after them.
   package init(_ s: QwenVisionSettings) {
     self.init(
       hiddenSize: s.hiddenSize, intermediateSize: s.intermediateSize, heads: s.heads, layers: s.layers, imageSize: s.imageSize,

@@ -5,7 +5,7 @@ import Schema
 /// What distinguishes one pre-norm vision transformer (arXiv:2010.11929) from another. Biases are not listed: a product has one where
 /// the file holds one.
 package struct VisionTransformerConfiguration {
-  /// A learned vector in front of each view's patches.
+  /// A learned vector before each view's patches.
   package enum ClassToken {
     /// None; the table of positions has no row for it.
     case none
@@ -27,7 +27,7 @@ package struct VisionTransformerConfiguration {
   package var classToken: ClassToken
   /// A norm between the positions and the first block.
   package var normsInput: Bool
-  /// A norm behind the last block.
+  /// A norm after the last block.
   package var normsOutput: Bool
   /// Both branches of a block are multiplied channel by channel (arXiv:2103.17239 §2.2).
   package var hasLayerScale: Bool

@@ -8,7 +8,7 @@ package struct Decoding {
   package enum Step: Equatable {
     /// The answer is complete.
     case ended
-    /// The token was guessed: the logits behind it are there, in row `row`.
+    /// The token was guessed: the logits after it are there, in row `row`.
     case guessed
     /// The token, and guesses after it, must pass the decoder.
     case pass(Int32)
@@ -76,7 +76,7 @@ package struct Decoding {
   }
 
   /// Tokens to pass after the newest one: what must come, or what a drafter guesses.
-  /// - Parameter room: positions left behind the newest token's.
+  /// - Parameter room: positions left after the newest token's.
   package func draft(room: Int) -> [Int32] {
     guard let drafter = pipeline.drafter else { return [] }
     let room = min(room, pipeline.maxTokens - result.ids.count - 1)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Guesses the next tokens of an answer. Guesses pass the decoder together with the newest token, for about the price of one, since decoding waits
-/// for the weights; those that the sampler would not have chosen are thrown away, so an answer never changes.
+/// Guesses the next tokens of an answer. Guesses pass the decoder together with the newest token, which costs little more than one token, since
+/// decoding is bound by reading the weights. Guesses that the sampler would not have chosen are dropped, so an answer never changes.
 package protocol Drafter: AnyObject {
   /// Most guesses of a pass.
   var largest: Int { get }

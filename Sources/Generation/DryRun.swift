@@ -9,7 +9,7 @@ import Runtime
 /// pool that calls no work.
 struct DryRun {
   let threads: Int
-  /// Whether weights in front of the decoder are quantised.
+  /// Whether weights before the decoder are quantised.
   let visionIsQuantized: Bool
 
   private func context() -> Context {

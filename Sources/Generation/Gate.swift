@@ -7,10 +7,10 @@ import Synchronization
 package final class Gate: Sendable {
   package enum Access { case call, look }
 
-  /// What became of a caller that wants in.
+  /// What `enter` decided.
   enum Entry {
     case entered, busy
-    /// The process was forked while somebody was inside, whose thread, which would leave, is not in this process.
+    /// The process was forked during a call, and the thread that would leave is not in this process.
     case abandoned
   }
 

@@ -3,7 +3,7 @@
 /// Guesses the next tokens by looking up where the newest ones stood before (prompt-lookup decoding): in documents, tables and code an
 /// answer repeats its prompt and itself.
 package final class PromptLookup: Drafter {
-  /// Rows of a pass, the newest token included, that cost little more than one: what the kernels take in one go.
+  /// Rows of a pass, the newest token included, that cost little more than one: the kernels read each weight once for them.
   private static let smallPass = 6
   /// Rows once guesses have been right throughout.
   private static let largePass = 12
@@ -12,8 +12,8 @@ package final class PromptLookup: Drafter {
   /// Ids by position; −1 where no token stands.
   private var ids: [Int32]
   private var pass = PromptLookup.smallPass
-  /// Right guesses of a guessing pass, the last ones counting most: the fewer they were, the longer a repetition must be to be tried,
-  /// since a pass of several rows costs somewhat more than one of the newest token alone.
+  /// Moving average of the right guesses in a pass. The lower it is, the longer a repetition must be to be tried, since a pass of several
+  /// rows costs somewhat more than one of the newest token alone.
   private var gain: Float = 1
 
   /// - Parameters:

@@ -20,7 +20,7 @@ enum Share {
     }
   }
 
-  /// What is left of it behind a sum.
+  /// What is left of it after a sum.
   func less(_ sum: Double) -> Share {
     switch self {
     case .atLeast(let goal): .atLeast(goal - sum)

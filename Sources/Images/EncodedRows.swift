@@ -46,7 +46,7 @@ package final class EncodedRows: RowSource {
   private let background: RGBColour?
   /// The file, where this object has read it.
   private let file: FileBytes?
-  /// One row, or all rows of an interlaced image and behind them one; as stored, and as it is given out.
+  /// One row, or all rows of an interlaced image and after them one; as stored, and as it is given out.
   private var rows: UnsafeMutablePointer<UInt8>?
   private var pixelBytes = 3
   private var given = 0

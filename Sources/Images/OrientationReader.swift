@@ -39,7 +39,7 @@ private final class Bytes {
     self.memory = memory
   }
 
-  /// Both, one behind the other; nil: no memory.
+  /// Both, one after the other; nil: no memory.
   convenience init?(_ a: Bytes, _ b: Reader) {
     let count = a.bytes.count + b.count
     guard let memory = malloc(max(1, count)) else { return nil }
@@ -55,7 +55,7 @@ private final class Bytes {
 /// must not keep anybody busy.
 private let mostParts = 1 << 16, mostExif = 1 << 20
 
-/// PNG: 8 bytes of signature, then chunks: length, type, data, checksum. The last one of a kind counts, also behind the pixels.
+/// PNG: 8 bytes of signature, then chunks: length, type, data, checksum. The last one of a kind counts, also after the pixels.
 private func pngMetadata(_ bytes: UnsafeRawBufferPointer) -> Metadata {
   let file = Reader(bytes)
   var found = Metadata(), profile: Reader?, xmp: Reader?
@@ -135,7 +135,7 @@ private func jpegMetadata(_ bytes: UnsafeRawBufferPointer) -> Metadata {
   return found
 }
 
-/// The digit behind the first `tiff:Orientation="` or `tiff:Orientation>`.
+/// The digit after the first `tiff:Orientation="` or `tiff:Orientation>`.
 private func xmpOrientation(_ xmp: Reader) -> Int? {
   let name: StaticString = "tiff:Orientation"
   let length = name.utf8CodeUnitCount

@@ -127,7 +127,7 @@ extension CoordinateForm {
   // MARK: numbers
 
   /// Numbers with commas, blanks and round brackets between, up to `closing` (or to `end`); nil where anything else stands.
-  /// - Returns: the numbers and the index behind `closing`.
+  /// - Returns: the numbers and the index after `closing`.
   private static func numbers(
     _ text: [UInt8], from start: Int, until closing: UInt8?, end: Int? = nil
   ) -> (values: [Double], end: Int)? {

@@ -26,7 +26,7 @@ package struct RegionMarks {
   package static let mark = Array("<region>".utf8)
 
   /// The prompt with each `<region>` replaced by what the system was trained to read: the region's coordinates and, where there is a
-  /// region sampler, the token for its vector. Coordinates that already stand in front of the mark are not repeated, and the
+  /// region sampler, the token for its vector. Coordinates that already stand before the mark are not repeated, and the
   /// token itself written in place of a mark gets no coordinates.
   /// - Throws: when regions and marks differ in number.
   package func prompt(_ text: [UInt8], regions: [RegionArea]) throws(RegionError) -> [UInt8] {
@@ -59,7 +59,7 @@ package struct RegionMarks {
     i + pattern.count <= text.count && text[i] == pattern[0] && text[i..<i + pattern.count].elementsEqual(pattern)
   }
 
-  /// Whether the text ends with `place`, one blank behind it or none.
+  /// Whether the text ends with `place`, one blank after it or none.
   private static func ends(_ text: [UInt8], with place: [UInt8]) -> Bool {
     let end = text.last == UInt8(ascii: " ") ? text.count - 1 : text.count
     return end >= place.count && text[end - place.count..<end].elementsEqual(place)

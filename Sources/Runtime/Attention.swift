@@ -103,7 +103,7 @@ package func causalAttention(
     return try attention(
       query, queryStride: queryStride, queries: queries, cache: cache, layer: layer, heads: heads, scale: scale, ctx)
   }
-  // Heads of one size for the kernels: queries get zeros behind them where values are larger, results lose them where keys are.
+  // Heads of one size for the kernels: queries get zeros after them where values are larger, results lose them where keys are.
   let (narrow, wide) = (cache.headSize, cache.widestHead)
   let y = try ctx.arena.tensor(queries, heads &* cache.valueSize)
   let mark = ctx.arena.mark()

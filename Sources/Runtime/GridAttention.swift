@@ -6,7 +6,7 @@ import WeightFile
 /// Learned vectors for the distance of two places of a square grid, one table for rows and one for columns (decomposed relative
 /// positions, arXiv:2112.01526 eq. 4; ViTDet, arXiv:2203.16527).
 package struct RelativePositions {
-  /// `[2·side − 1, headSize]` in f32; row r belongs to a key r − (side − 1) places behind the query.
+  /// `[2·side − 1, headSize]` in f32; row r belongs to a key r − (side − 1) places after the query.
   private let rows, columns: PackedMatrix
   package let side, headSize: Int
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Kernels
 
-/// The heads of a product one behind the other, `[heads, rows, headSize]` in an arena's memory: attention walks the tokens of one head, which
+/// The heads of a product one after the other, `[heads, rows, headSize]` in an arena's memory: attention walks the tokens of one head, which
 /// in rows of all heads stand some kilobytes apart, often in one set of the cache and each on a page of its own.
 package struct HeadRows {
   package let data: UnsafeMutablePointer<Float>

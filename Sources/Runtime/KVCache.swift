@@ -24,7 +24,7 @@ package enum CacheType: Sendable {
 /// Keys and values of the positions seen so far, `[layer][kvHead][capacity][rowSize]` each.
 ///
 /// Values may be of another size than keys (multi-head latent attention). The kernels take one size, so the smaller of both is kept
-/// with zeros behind it, which add nothing to a product or a sum: rows are as long as the larger.
+/// with zeros after it, which add nothing to a product or a sum: rows are as long as the larger.
 ///
 /// The memory is reserved at once and taken page by page as positions come. Positions are appended layer by layer; when a pass was
 /// broken off between layers, `truncate(to: length)` brings the layers level again. One thread at a time.
@@ -82,7 +82,7 @@ package final class KVCache: @unchecked Sendable {
 
   private var layerBytes: Int { kvHeads &* capacity &* type.rowBytes(headSize: widestHead) }
 
-  /// Keys of a layer, `[kvHead][capacity][rowSize]`; int8 keys have their scales, `[kvHead][capacity]`, behind them.
+  /// Keys of a layer, `[kvHead][capacity][rowSize]`; int8 keys have their scales, `[kvHead][capacity]`, after them.
   func keys(layer: Int) -> UnsafeMutableRawPointer { memory.base + 2 &* layer &* layerBytes }
   func values(layer: Int) -> UnsafeMutableRawPointer { memory.base + (2 &* layer &+ 1) &* layerBytes }
 
@@ -115,7 +115,7 @@ package final class KVCache: @unchecked Sendable {
     fill[layer] = start + tokens
   }
 
-  /// Writes `count` numbers to the front of row `index`; the zeros behind them stand there from the beginning.
+  /// Writes `count` numbers to the front of row `index`; the zeros after them stand there from the beginning.
   private func write(_ x: UnsafePointer<Float>, _ count: Int, to base: UnsafeMutableRawPointer, at index: Int, _ kernels: KernelTable) {
     switch type {
     case .float32:

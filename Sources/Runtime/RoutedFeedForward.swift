@@ -29,8 +29,8 @@ package struct GatedFeedForward {
   }
 }
 
-/// A feed-forward of many experts, of which each token passes a few, and of one that all tokens pass (mixture of experts: Mixtral,
-/// arXiv:2401.04088 §2.1; DeepSeekMoE, arXiv:2401.06066 §3).
+/// A mixture-of-experts feed-forward (Mixtral, arXiv:2401.04088 §2.1; DeepSeekMoE, arXiv:2401.06066 §3): each token is routed to a few of
+/// many experts, and all tokens pass a shared one.
 ///
 /// y = shared(x) + Σ weight_e · expert_e(x), the experts by rising number: the same sum for any number of threads and for tokens that
 /// pass alone or together. Of the experts that no token chose nothing is read.

@@ -19,7 +19,7 @@ struct LoadPlan {
   private(set) var tensors: [Place] = []
   /// Bytes of the block.
   private(set) var bytes = 0
-  /// Bytes of the block that stay in use after loading; halves to be widened lie behind them.
+  /// Bytes of the block that stay in use after loading; halves to be widened lie after them.
   private(set) var keptBytes = 0
   private(set) var mappedBytes = 0
 

@@ -21,7 +21,7 @@ enum CanonicalComposition {
     return output
   }
 
-  /// Where a piece of some 64 KiB ends: before an ASCII character, which nothing in front of it combines with.
+  /// Where a piece of some 64 KiB ends: before an ASCII character, which nothing before it combines with.
   private static func pieceEnd(_ text: [UInt8], _ start: Int, _ end: Int) -> Int {
     var i = min(start + (1 << 16), end)
     while i < end, text[i] >= 0x80 { i += 1 }

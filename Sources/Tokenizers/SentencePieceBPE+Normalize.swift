@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension SentencePieceBPE {
-  /// The text the model sees: characters mapped, spaces collapsed and escaped, a space in front, as the model file says.
+  /// The text the model sees: characters mapped, spaces collapsed and escaped, a space first, as the model file says.
   func normalize(_ text: [UInt8], _ range: Range<Int>, isFirst: Bool, _ bounds: EncodingBounds) throws(TokenizerError) -> [UInt8] {
     var output: [UInt8] = []
     output.reserveCapacity(range.count + range.count / 2 + 3)

@@ -36,7 +36,7 @@ package final class SentencePieceBPE: Sendable {
   /// Number of each unused piece among the unused ones, else −1. Empty if there are none.
   private let unusedIndex: [Int32]
   private let unusedCount: Int
-  /// No piece has a space mark behind another character, so no merge crosses from one word into the next.
+  /// No piece has a space mark after another character, so no merge crosses from one word into the next.
   private let mergesWithinWords: Bool
 
   /// Longest piece accepted, in bytes. Real ones have less than 150; the limit bounds the work of one look-up.

@@ -101,7 +101,7 @@ extension SplitPattern {
     return blanksEnd(text, start, end)
   }
 
-  /// `\s+(?!\S)|\s+`: white space without its last character, which goes with the word behind it.
+  /// `\s+(?!\S)|\s+`: white space without its last character, which goes with the word after it.
   private func blanksEnd(_ text: [UInt8], _ start: Int, _ end: Int) -> Int {
     var (i, last) = (start, start)
     while i < end {

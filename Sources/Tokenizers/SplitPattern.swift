@@ -23,13 +23,13 @@ package enum SplitPattern {
   case lineBreaks
   /// `\s?[…]+`, or without `\s?`, of a set of characters.
   case run(of: CharacterRange, afterBlank: Bool)
-  /// `\s+$`, where `$` is also in front of a line feed.
+  /// `\s+$`, where `$` is also before a line feed.
   case trailingBlanks
   /// DeepSeek-V3: ``[!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|…`` with the
   /// ends of `contracted`. It leaves numbers and control characters.
   case deepSeek3
 
-  /// The first match that begins at `start` or behind it; `start < end` and `text[..<end]` is UTF-8.
+  /// The first match that begins at `start` or after it; `start < end` and `text[..<end]` is UTF-8.
   func first(_ text: [UInt8], _ start: Int, _ end: Int, _ bounds: EncodingBounds) throws(TokenizerError) -> Range<Int>? {
     switch self {
     case .none: return start..<end
@@ -85,7 +85,7 @@ package enum SplitPattern {
       }
       let stop = CharacterClass.whitespace.endOfRun(text, i, end)
       if stop == end { return i..<end }
-      // Back to the last line feed that has white space in front of it.
+      // Back to the last line feed that has white space before it.
       if let feed = text[(i + first.length)..<stop].lastIndex(of: 0x0A) { return i..<feed }
       i = stop
     }

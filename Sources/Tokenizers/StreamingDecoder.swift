@@ -48,7 +48,7 @@ package struct StreamingDecoder {
     if showsSpecials, isBoundary(id) { isAtStart = true }
   }
 
-  /// Whether a text shown is cut at this token when it is read again, and gets a dummy prefix behind it.
+  /// Whether a text shown is cut at this token when it is read again, and gets a dummy prefix after it.
   private func isBoundary(_ id: Int32) -> Bool {
     guard case .sentencePiece(let m) = tokenizer.model, m.addsDummyPrefix, m.prefixRule == .everySegment else { return false }
     return tokenizer.added.token(id: id) != nil

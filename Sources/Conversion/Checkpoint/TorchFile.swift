@@ -90,7 +90,7 @@ package final class TorchFile: TensorSource {
     return members
   }
 
-  /// What `DataParallel` puts in front of every name: nothing unless all tensors have it.
+  /// What `DataParallel` puts before every name: nothing unless all tensors have it.
   private static func wrapper(_ members: [(key: PickleMachine.Value, value: PickleMachine.Value)]) -> String {
     let prefix = "module."
     let names = members.filter { if case .tensor = $0.value { true } else { false } }.map(\.key)

@@ -37,7 +37,7 @@ struct CLIPNames {
     }
   }
 
-  /// Position ids, the norm behind the last layer, and layers behind the selected one.
+  /// Position ids, the norm after the last layer, and layers after the selected one.
   func isIgnorable(_ name: String, used: Int) -> Bool {
     guard name.hasPrefix(prefix) else { return false }
     let rest = name.dropFirst(prefix.count)

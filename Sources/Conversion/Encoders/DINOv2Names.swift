@@ -38,7 +38,7 @@ struct DINOv2Names {
     if normsOutput { plan.norm(scope + ".norm", h, from: prefix + "layernorm", hasBias: true) }
   }
 
-  /// The token of masked training, and layers behind the selected one.
+  /// The token of masked training, and layers after the selected one.
   func isIgnorable(_ name: String, used: Int, normsOutput: Bool) -> Bool {
     guard name.hasPrefix(prefix) else { return false }
     let rest = name.dropFirst(prefix.count)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Tables of relative positions of SAM's encoder: row r of a checkpoint's belongs to a key side − 1 − r places behind the query.
+/// Tables of relative positions of SAM's encoder: row r of a checkpoint's belongs to a key side − 1 − r places after the query.
 package enum RelativePositionTable {
   /// The table by key − query, so that neighbouring keys have neighbouring rows, resized to `length` rows where it has another number:
   /// linear between the nearest two, sample points in the middle of equal cells, as torch's `interpolate` does it.

@@ -4,7 +4,7 @@ import Schema
 /// Sizes of a CLIP vision transformer.
 package struct VisionConfig: Equatable {
   package let hiddenSize, intermediateSize, heads, imageSize, patchSize: Int
-  /// All layers of the tower, also those behind the selected feature layer.
+  /// All layers of the tower, also those after the selected feature layer.
   package let layers: Int
   package let normEpsilon: Double
   /// "quick_gelu" or "gelu".

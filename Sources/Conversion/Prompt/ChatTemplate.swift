@@ -63,7 +63,7 @@ package struct ChatTemplate: Sendable {
         let own = first.replacing(Self.question, with: "{question}")
         if own == known.plainTemplate || own == known.template.replacing("{system} ", with: "") { return known }
         var format = PromptFormat(system: "", template: own, turnSeparator: end, stop: end.isEmpty ? [] : [end])
-        // What stands behind an answer ends it.
+        // What stands after an answer ends it.
         if let whole = try? render(
           [("user", Self.question, true), ("assistant", Self.answer, false), ("user", Self.next, false)], prompt: true),
           let answer = whole.firstRange(of: Self.answer), let next = whole.firstRange(of: Self.next)

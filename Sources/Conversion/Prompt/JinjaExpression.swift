@@ -55,7 +55,7 @@ struct JinjaParser {
     return .choice(condition, value, take(.name("else")) ? try expression() : nil)
   }
 
-  /// Without a condition behind it: what a loop goes over.
+  /// Without a condition after it: what a loop goes over.
   mutating func or() throws(JinjaError) -> JinjaExpression {
     var left = try and()
     while take(.name("or")) { left = .binary("or", left, try and()) }

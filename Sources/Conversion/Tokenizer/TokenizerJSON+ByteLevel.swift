@@ -71,7 +71,7 @@ extension TokenizerJSON {
     guard model.splits.count <= 16 else { throw unsupported("of \(model.splits.count) steps") }
   }
 
-  /// The token that the post-processor puts in front of every text.
+  /// The token that the post-processor puts before every text.
   var beginToken: String? {
     let steps = json["post_processor"].map { $0["processors"]?.array ?? [$0] } ?? []
     let template = steps.first { $0["type"]?.string == "TemplateProcessing" }

@@ -15,7 +15,7 @@ struct SliceGrid {
   var height: Int { rows * side }
   var width: Int { columns * side }
 
-  /// The row in the views' sequence, which holds a class token in front of each view's patches, of a row of the merged map.
+  /// The row in the views' sequence, which holds a class token before each view's patches, of a row of the merged map.
   func sequence(ofMerged row: Int) -> Int {
     let (y, x) = (row / width, row % width)
     let view = first + y / side * columns + x / side

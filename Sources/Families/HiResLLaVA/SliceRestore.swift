@@ -3,8 +3,8 @@ import Runtime
 import Schema
 import WeightFile
 
-/// SliceRestore adapter (arXiv:2407.08706 §3.2): merges the slices of an image into one map, lets neighbours across slice
-/// borders meet through a depth-wise convolution and the whole image through attention on a pooled map, and hands the sum
+/// SliceRestore adapter (arXiv:2407.08706 §3.2): merges the slices of an image into one map, mixes neighbours across slice
+/// borders by a depth-wise convolution and the whole image by attention on a pooled map, and hands the sum
 /// of both back to the slices. Class tokens take no part.
 struct SliceRestore {
   let local: DepthwiseConvolution3x3

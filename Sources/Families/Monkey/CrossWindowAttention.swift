@@ -3,8 +3,8 @@ import Runtime
 import Schema
 import WeightFile
 
-/// TextMonkey's shifted window attention (arXiv:2403.04473 §3.1, after Swin, arXiv:2103.14030): tiles that the tower sees apart meet in
-/// windows that cross their borders, at a smaller width; the result is added to the stream, scaled.
+/// TextMonkey's shifted window attention (arXiv:2403.04473 §3.1, after Swin, arXiv:2103.14030): tokens of
+/// different tiles attend to each other in windows that cross the tiles' borders, at a smaller width. The result is scaled and added.
 struct CrossWindowAttention {
   let position: TensorView  // [grid², hiddenSize] of the merged map
   let down: Linear  // hiddenSize → size

@@ -21,7 +21,7 @@ struct CrossWindows {
 
   func stand(before layer: Int) -> Bool { modules.contains { $0.layer == layer } }
 
-  /// - Parameter x: `[views · patches, hiddenSize]`, the tiles first, other views behind; the tiles are changed where a module stands
+  /// - Parameter x: `[views · patches, hiddenSize]`, the tiles first, other views after; the tiles are changed where a module stands
   ///   before block `layer`.
   func callAsFunction(_ x: Tensor, before layer: Int, _ ctx: Context) throws(RuntimeError) {
     let layout = layout

@@ -5,8 +5,8 @@ import Runtime
 import Schema
 import WeightFile
 
-/// TextMonkey (arXiv:2403.04473): Monkey's tiles meet in shifted windows inside the tower; of all their tokens the distinctive ones
-/// are kept; the view of the whole image stands behind them.
+/// TextMonkey (arXiv:2403.04473): tokens of Monkey's tiles attend to each other in shifted windows inside the tower, and the
+/// most distinctive ones are kept; the view of the whole image stands after them.
 package final class TextMonkey: DescribedSystem {
   let vision: VisionTransformer
   let layout: TileLayout

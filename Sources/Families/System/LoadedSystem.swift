@@ -11,13 +11,13 @@ package struct LoadedSystem {
   package let general: GeneralSettings
   package let vision: VisionSystem
   package let decoder: Decoder
-  /// Whether any weights in front of the decoder are quantised.
+  /// Whether any weights before the decoder are quantised.
   package let visionIsQuantized: Bool
   package let tokenizer: Tokenizer
   package let template: PromptTemplate
   /// Ids that end an answer.
   package let endIds: [Int32]
-  /// Id put in front of every sequence, where the model was trained with one.
+  /// Id put before every sequence, where the model was trained with one.
   package let beginId: Int32?
   /// Id of `<image>` in the vocabulary, for checkpoints that tokenise their text as one.
   package let imageId: Int32?

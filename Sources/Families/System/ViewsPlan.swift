@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import Images
 
-/// What a system wants to see of an image, from the image's size alone: the pictures to make of it while its rows come in, and how
-/// they are cut into views.
+/// The pictures that a system needs of an image, and how they are cut into views. It follows from the image's size alone, so that
+/// the pictures can be made while rows are read.
 package struct ViewsPlan {
   /// Where the pixels of one view come from.
   package enum Cut {

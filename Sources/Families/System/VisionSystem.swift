@@ -18,7 +18,7 @@ package struct EncodedImage {
   }
 }
 
-/// The seeing half of a system: image → views → encoder → tokens. Immutable and shared by threads.
+/// The vision side of a system: image → views → encoder → tokens. Immutable and shared by threads.
 package protocol VisionSystem: AnyObject {
   /// Most tokens that one image can become.
   var maximumTokens: Int { get }

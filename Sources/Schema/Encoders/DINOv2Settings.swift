@@ -14,7 +14,7 @@ package struct DINOv2Settings: Settings {
   /// Side of the stored table of positions, in patches.
   package var positionSide = 1
   package var normEpsilon = 1e-6
-  /// True: features are normed behind the last block.
+  /// True: features are normed after the last block.
   package var normsOutput = true
 
   package init() {}

@@ -26,7 +26,7 @@ package struct SAMSettings: Settings {
   package var windowSize = 1
   /// Blocks whose attention sees the whole image.
   package var globalLayers: [Int] = []
-  /// Channels behind the neck, and behind the first and the second convolution of stride 2.
+  /// Channels after the neck, and after the first and the second convolution of stride 2.
   package var neckSize = 1, middleSize = 1, outputSize = 1
   package var normEpsilon = 1e-6
   package var resize = Resize.bicubic

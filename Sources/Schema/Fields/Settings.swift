@@ -9,7 +9,7 @@ package protocol Settings: SendableMetatype {
 
   init()
 
-  /// Declares the keys in order. Ranges may follow from values declared before; a check of several values comes behind the last of them.
+  /// Declares the keys in order. Ranges may follow from values declared before; a check of several values comes after the last of them.
   mutating func visit(_ f: inout Fields) throws(WeightFileError)
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import WeightFile
 
-/// The tokens of the vocabulary that stand before and behind an image's vectors.
+/// The tokens of the vocabulary that stand before and after an image's vectors.
 package struct ImageMarkSettings: Settings {
   package static let scope = "image"
 

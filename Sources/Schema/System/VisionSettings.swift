@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import WeightFile
 
-/// The seeing half of a system: its encoders, adapters and image path.
+/// The vision side of a system: its encoders, adapters and image path.
 package protocol VisionSettings: Settings {
   /// Set before keys are read or written.
   var decoder: DecoderSizes { get set }

@@ -23,7 +23,7 @@ extension PromptFormat {
     return format
   }
 
-  /// MPT turns: no line break behind `<|im_end|>`.
+  /// MPT turns: no line break after `<|im_end|>`.
   private static func turns(_ question: String) -> String { "{system}<|im_start|>user\n\(question)<|im_end|><|im_start|>assistant\n" }
 
   private static func vary(separator: String) -> PromptFormat {
