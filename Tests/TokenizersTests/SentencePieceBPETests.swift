@@ -55,7 +55,9 @@ import Tokenizers
     let special = fixture.added.first { $0.isSpecial && !$0.stripsLeft && !$0.stripsRight }?.text ?? []
     var compared = 0
     let shapes: [([UInt8]) -> [UInt8]] = [{ $0 }, { special + $0 }, { special + [0x20] + $0 + special + [0x20, 0x20] + $0 }]
-    for text in texts.flatMap({ text in shapes.map { $0(text) } }) {
+    // A space mark in a text comes out as a space, which may be another piece.
+    let mark = "\u{2581}"
+    for text in texts.filter({ !String(decoding: $0, as: UTF8.self).contains(mark) }).flatMap({ text in shapes.map { $0(text) } }) {
       let ids = try tokenizer.encode(text, addBOS: true, parseSpecials: true)
       // An unknown piece has lost its text.
       guard !ids.contains(where: { fixture.vocabulary.types.indices.contains(Int($0)) && fixture.vocabulary.types[Int($0)] == 2 }) else { continue }
