@@ -11,19 +11,21 @@ struct MassHistogram {
   private var bins: [UInt64]
   /// The first that was counted.
   private var firstBin = 0
-  /// Four histograms, for neighbours are often of one bin: they need not wait for each other.
+  /// Four histograms: neighbours are often of one bin, and need not wait for each other.
   private var quarters: [UInt64]
 
   private static var countBit: UInt64 { 41 }
   private static var coarseShift: UInt32 { 18 }
-  /// Bins of all bit patterns in `coarse`.
-  private static var coarseBins: Int { 1 << 14 }
+  /// Bins of `coarse` for all bit patterns of numbers below 2; others fall among them.
+  private static var coarseBins: Int { 1 << 12 }
+  /// Not a multiple of 4 KiB, so that a bin's four counters have addresses that the processor tells apart.
+  private static var coarseRoom: Int { coarseBins + 72 }
 
   /// - Parameters:
   ///   - low: of an exponent's first bin where the range spans several.
   ///   - shift: bits that numbers of a bin do not share, below 18.
   init(low: UInt32, high: UInt32, shift: UInt32) {
-    self.init(low: low, high: high, shift: shift, room: Int((high - low) >> shift))
+    self.init(low: low, high: high, shift: shift, room: 0)
   }
 
   private init(low: UInt32, high: UInt32, shift: UInt32, room: Int) {
@@ -34,10 +36,13 @@ struct MassHistogram {
     quarters = Array(repeating: 0, count: 4 * room)
   }
 
+  /// Takes no numbers, and no memory.
+  static var empty: MassHistogram { MassHistogram(low: 0, high: 0, shift: 0) }
+
   /// 2⁻⁴⁸ … 1, 32 bins an octave: all smaller numbers of a vocabulary together are below 10⁻⁸.
   static var coarse: MassHistogram {
     let high = Float(1).bitPattern + 1 << coarseShift
-    return MassHistogram(low: Float(0x1p-48).bitPattern, high: high, shift: coarseShift, room: coarseBins)
+    return MassHistogram(low: Float(0x1p-48).bitPattern, high: high, shift: coarseShift, room: coarseRoom)
   }
 
   /// Counts all numbers anew.
@@ -52,13 +57,13 @@ struct MassHistogram {
   private mutating func fillCoarse(_ x: UnsafeMutableBufferPointer<Float>, from least: Float?) {
     let first = Int(low >> Self.coarseShift)
     firstBin = least.map { Int($0.bitPattern >> Self.coarseShift) - first } ?? 0
-    let room = Self.coarseBins
+    let room = Self.coarseRoom
     quarters.withUnsafeMutableBufferPointer { quarters in
-      guard let base = x.baseAddress, let q = quarters.baseAddress else { return }
+      guard let base = x.baseAddress, let q = quarters.baseAddress, quarters.count == 4 &* room else { return }
       for quarter in 0..<4 { (q + (quarter &* room &+ first)).update(repeating: 0, count: bins.count) }
       @inline(__always) func count(_ i: Int, _ q: UnsafeMutablePointer<UInt64>) {
         let bits = base[i].bitPattern
-        q[Int(bits &>> Self.coarseShift)] &+= 1 << Self.countBit &+ UInt64(bits & (1 << Self.coarseShift &- 1))
+        q[Int(bits &>> Self.coarseShift) & (Self.coarseBins &- 1)] &+= 1 << Self.countBit &+ UInt64(bits & (1 << Self.coarseShift &- 1))
       }
       var i = 0
       while i &+ Block.small <= x.count {
@@ -87,16 +92,23 @@ struct MassHistogram {
   }
 
   private mutating func fillFine(_ x: UnsafeMutableBufferPointer<Float>) {
-    let (low, shift) = (low, shift)
+    let (low, shift, limit, count) = (low, shift, high - low, bins.count)
     let mask = (UInt32(1) << shift) - 1
+    // One bin more, for what is out of range.
+    let room = count + 1
+    quarters = Array(repeating: 0, count: 4 * room)
     let part = Part(bits: low..<high, before: 0, count: 0)
-    bins.withUnsafeMutableBufferPointer { bins in
-      bins.update(repeating: 0)
-      part.forEachBlock(of: x) { value, _ in
-        let offset = value.bitPattern &- low
-        let bin = Int(offset &>> shift)
-        if bin < bins.count { bins[bin] &+= 1 << Self.countBit &+ UInt64(offset & mask) }
+    quarters.withUnsafeMutableBufferPointer { quarters in
+      guard let q = quarters.baseAddress else { return }
+      part.forEachBlock(of: x) { base, range in
+        var i = range.lowerBound
+        while i < range.upperBound {
+          let offset = min(base[i].bitPattern &- low, limit)
+          q[Int(offset &>> shift) &+ (i & 3) &* room] &+= 1 << Self.countBit &+ UInt64(offset & mask)
+          i &+= 1
+        }
       }
+      for bin in 0..<count { bins[bin] = q[bin] &+ q[bin &+ room] &+ q[bin &+ 2 &* room] &+ q[bin &+ 3 &* room] }
     }
   }
 
@@ -114,16 +126,16 @@ struct MassHistogram {
     let before: Double
     let count: Int
 
-    /// Calls `body` with the numbers of all blocks that hold one of the part, in order, and their indices.
+    /// Calls `body` with the indices, ascending, of all blocks that hold a number of the part.
     @inline(__always)
-    func forEachBlock(of x: UnsafeMutableBufferPointer<Float>, _ body: (Float, Int) -> Void) {
+    func forEachBlock(of x: UnsafeMutableBufferPointer<Float>, _ body: (UnsafePointer<Float>, Range<Int>) -> Void) {
       guard let base = x.baseAddress else { return }
       let (low, high) = (Float(bitPattern: bits.lowerBound), Float(bitPattern: bits.upperBound))
       var start = 0
       while start < x.count {
         let end = min(start &+ Block.small, x.count)
         if end < start &+ Block.small || Block.contains(base + start, size: Block.small, where: { ($0 .>= low) .& ($0 .< high) }) {
-          for i in start..<end { body(base[i], i) }
+          body(base, start..<end)
         }
         start = end
       }
@@ -133,17 +145,20 @@ struct MassHistogram {
     func indices(in x: UnsafeMutableBufferPointer<Float>) -> [Int32] {
       var found: [Int32] = []
       found.reserveCapacity(count)
-      forEachBlock(of: x) { value, i in if bits.contains(value.bitPattern) { found.append(Int32(truncatingIfNeeded: i)) } }
+      forEachBlock(of: x) { base, range in
+        for i in range where bits.contains(base[i].bitPattern) { found.append(Int32(truncatingIfNeeded: i)) }
+      }
       return found
     }
 
     /// The index of its `n`-th number.
     func index(_ n: Int, in x: UnsafeMutableBufferPointer<Float>) -> Int32? {
       var (left, found) = (n, Int32?.none)
-      forEachBlock(of: x) { value, i in
-        guard bits.contains(value.bitPattern) else { return }
-        if left == 0 { found = Int32(truncatingIfNeeded: i) }
-        left &-= 1
+      forEachBlock(of: x) { base, range in
+        for i in range where bits.contains(base[i].bitPattern) {
+          if left == 0 { found = Int32(truncatingIfNeeded: i) }
+          left &-= 1
+        }
       }
       return found
     }

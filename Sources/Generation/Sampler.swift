@@ -15,7 +15,7 @@ package final class Sampler {
   private let softmax: (UnsafeMutablePointer<Float>, Int) -> Void
   /// `[vocabSize]`, the caller's.
   private let weights: UnsafeMutableBufferPointer<Float>
-  private var histogram = MassHistogram.coarse
+  private var histogram: MassHistogram
 
   /// - Parameter scratch: `[vocabSize]`, the caller's, for as long as the sampler is used; empty at temperature 0.
   package init(_ options: GenerateOptions, _ kernels: KernelTable, scratch: UnsafeMutableBufferPointer<Float>) {
@@ -25,6 +25,7 @@ package final class Sampler {
     random = SplitMix64(seed: options.seed)
     softmax = kernels.softmax
     weights = scratch
+    histogram = temperature > 0 && (topK == 0 || topK >= scratch.count) ? .coarse : .empty
   }
 
   /// - Parameter logits: `[vocabSize]`.
