@@ -30,6 +30,8 @@ let reserved = [
   "_Znwm", "_ZnwmSt11align_val_t", "_ZdlPv", "_ZdlPvm", "_ZdlPvmSt11align_val_t",
 ]
 
+let useReserve: [String] = reserved.flatMap { ["-Xlinker", "--wrap=\($0)"] }
+
 /// libfovea.so carries the Swift runtime it needs and exports the symbols of include/fovea.map, nothing else.
 let standAlone: [LinkerSetting] = [
   .unsafeFlags(
@@ -39,7 +41,7 @@ let standAlone: [LinkerSetting] = [
       "-Xlinker", "-soname=libfovea.so.1",
       "-Xlinker", "--gc-sections", "-Xlinker", "--as-needed",
       "-Xlinker", "-z", "-Xlinker", "defs", "-Xlinker", "-z", "-Xlinker", "now", "-Xlinker", "-z", "-Xlinker", "relro",
-    ] + reserved.flatMap { ["-Xlinker", "--wrap=\($0)"] })
+    ] + useReserve)
 ]
 
 // A target lists everything below it, not only what it imports. SwiftPM compiles a target again when one of its own dependencies
@@ -98,10 +100,10 @@ let package = Package(
     .executableTarget(
       name: "FoveaCommand",
       dependencies: library + [
-        "Conversion", "CArguments", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "Reserve", "Conversion", "CArguments", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       path: "tools/fovea", exclude: ["CArguments"],
-      linkerSettings: [.unsafeFlags(["-static-stdlib", "-l_FoundationCollections", "-l_FoundationCShims"])]),
+      linkerSettings: [.unsafeFlags(["-static-stdlib", "-l_FoundationCollections", "-l_FoundationCShims"] + useReserve)]),
 
     .target(
       name: "BenchmarkPeaks", path: "tools/bench/peaks", cSettings: asAVX512 ? [.define("AVXVNNI_AS_AVX512")] : []),

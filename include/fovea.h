@@ -171,7 +171,7 @@ typedef struct fovea_memory_plan {
                                more; the image's file and fovea_logits are not counted */
   uint64_t total_bytes;   /**< everything here except file_bytes, session_bytes once for each session of the options */
   uint64_t table_bytes;   /**< held beside weights as long as the model: the library itself, tables of file and tokenizer,
-                               stacks of threads */
+                               stacks of threads, the heap's small objects */
 } fovea_memory_plan;
 
 /** The forecast for a weight file (NULL: the built-in model) and options, from its header alone, before anything is loaded.
@@ -258,6 +258,10 @@ typedef struct fovea_encode_options {
   void *progress_user;              /**< passed to `progress` */
   fovea_alpha alpha;
   uint32_t background; /**< 0xRRGGBB, for FOVEA_ALPHA_COLOUR */
+  /** The part of the picture to encode, in pixels of it as it stands upright, all 0: the whole picture. Nothing of the rest is held, and the
+   *  embedding is that of a picture of this size. */
+  int32_t crop_x, crop_y;
+  int32_t crop_width, crop_height;
 } fovea_encode_options;
 
 /** Encodes a PNG or JPEG file, read row by row: beside the file's own bytes no more of the picture is held than resizing needs. Only

@@ -67,7 +67,9 @@ package final class LlamaModel: Decoder {
         try block(x, firstPosition: position, rotary: rotary, logn: logn, cache: cache, layer: i, ctx)
         progress?(i + 1)
       }
-      return try norm(x, ctx)
+      let states = try norm(x, ctx)
+      try ctx.check()
+      return states
     } catch {
       cache.truncate(to: position)
       throw error

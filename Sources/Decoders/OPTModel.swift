@@ -59,7 +59,9 @@ package final class OPTModel: Decoder {
         try block(x, cache: cache, layer: i, ctx)
         progress?(i + 1)
       }
-      return try norm(x, ctx)
+      let states = try norm(x, ctx)
+      try ctx.check()
+      return states
     } catch {
       cache.truncate(to: start)
       throw error

@@ -57,7 +57,7 @@ final class SessionHandle {
 
   deinit {
     errorText.deallocate()
-    free(logits)
+    block_free(logits)
   }
 
   func keepPlaces(of answer: GenerateResult) {
@@ -67,9 +67,9 @@ final class SessionHandle {
 
   /// Keeps a copy of logits in place of the last ones.
   func keepLogits(_ values: UnsafeBufferPointer<Float>) throws(FoveaError) {
-    free(logits)
+    block_free(logits)
     let byteCount = values.count * MemoryLayout<Float>.stride
-    logits = malloc(max(byteCount, 1))?.assumingMemoryBound(to: Float.self)
+    logits = block_allocate(max(byteCount, 1))?.assumingMemoryBound(to: Float.self)
     guard let copy = logits else { throw .outOfMemory("logits", bytes: byteCount) }
     if let base = values.baseAddress { memcpy(copy, base, byteCount) }
   }

@@ -67,12 +67,20 @@ private func encode(
     let decoding = try decodingOptions(c, room: model.model.room)
     let stop = StopSignal()
     if let seconds = try deadline(c.deadline_seconds) { stop.stop(after: seconds) }
-    let image = try image(decoding, stop)
+    let image = try cropped(image(decoding, stop), c)
     let progress = Progress(c.progress, c.progress_user)
     let embedding = try model.model.encode(image, tiles: tiles == 0 ? nil : tiles, stop: stop, progress: progress.closure)
     try progress.finish()
     out.pointee = try handle(owning: ImageHandle(model.model, embedding))
   }
+}
+
+/// The part of a picture that the options ask for.
+private func cropped(_ image: any RowSource, _ c: fovea_encode_options) throws(FoveaError) -> any RowSource {
+  let (x, y) = (try count(c.crop_x, "options.crop_x"), try count(c.crop_y, "options.crop_y"))
+  let (width, height) = (try count(c.crop_width, "options.crop_width"), try count(c.crop_height, "options.crop_height"))
+  if x == 0, y == 0, width == 0, height == 0 { return image }
+  do throws(ImageError) { return try CroppedRows(image, x: x, y: y, width: width, height: height) } catch { throw FoveaError(error) }
 }
 
 private func decodingOptions(_ c: fovea_encode_options, room: Int?) throws(FoveaError) -> DecodingOptions {

@@ -32,9 +32,9 @@ extension ViewsPlan {
     return sum
   }
 
-  /// The same for a file of the usual kinds, PNG and JPEG of one scan, before there is one.
+  /// The same for a file of the usual kinds, PNG and colour JPEG of one scan, before there is one.
   var expectedReadingBytes: Int {
-    let file = [PictureKind.png, .jpeg].reduce(0) { max($0, $1.workingBytes(width: image.width, height: image.height)) }
+    let file = [PictureKind.png, .colourJPEG].reduce(0) { max($0, $1.workingBytes(width: image.width, height: image.height)) }
     return readingBytes(source: file, storedWidth: image.width, .upright)
   }
 }

@@ -24,7 +24,7 @@ package struct MemoryPlan {
   /// An image's vectors, and the scratch memory of encoding it or of all sessions' answers, whichever is more.
   package let scratch: Int
   /// What is held beside weights as long as the model: the library's own code and data, tables of the file, of the tokenizer and of
-  /// positions, threads' stacks.
+  /// positions, threads' stacks, the heap.
   package let tables: Int
   package var weights: Int { decodedWeights + mappedWeights }
   package var caches: Int { MemoryPlan.product(sessions, cache) }
@@ -51,7 +51,8 @@ package struct MemoryPlan {
       let cache = try decoder.makeCache(capacity: contextLength, type: options.cacheType)
       self.cache = cache.byteCount
       answer = try dry.answer(decoder, cache)
-      fixed = library_bytes() + file.tableBytes + ThreadPool.stackBytes(threads: dry.threads)
+      fixed =
+        library_bytes() + file.tableBytes + ThreadPool.stackBytes(threads: dry.threads) + Self.heap(threads: dry.threads + sessions)
     } catch { throw FoveaError(error) }
     tables = fixed + Tokenizer.byteCount(pieces: decoder.vocabSize) + decoder.tableBytes(positions: contextLength)
     let image = try dry.encoding(vision, of: options.imageSize)
@@ -59,6 +60,10 @@ package struct MemoryPlan {
     let idle = MemoryPlan.product(sessions, Arena.kept(of: answer))
     scratch = max(MemoryPlan.sum(image.peak, idle), MemoryPlan.sum(MemoryPlan.product(sessions, answer), image.embedding))
   }
+
+  /// What the heap takes beside the tables and keeps: small objects of calls, libpng's, libjpeg's and zstd's own memory, each thread's in
+  /// a place of its own. Measured (tools/check-memory).
+  private static func heap(threads: Int) -> Int { sum(512 << 10, product(threads, 192 << 10)) }
 
   private static func product(_ a: Int, _ b: Int) -> Int {
     let (result, overflows) = a.multipliedReportingOverflow(by: b)

@@ -97,6 +97,7 @@ package final class Model {
     do {
       let encoded = try system.vision.encode(
         views, progress: { done, total in if progress?(done, total) == false { stop.cancel() } }, context(arena, stop))
+      try stop.check()
       let embedding = try ImageEmbedding(
         copying: encoded.tokens, map: encoded.map, width: image.size.width, height: image.size.height, views: encoded.views,
         identity: identities.next())

@@ -73,6 +73,7 @@ extension Session {
       }
       scores.append(sum)
     }
+    try context.check()
     return scores
   }
 

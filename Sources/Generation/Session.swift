@@ -114,6 +114,7 @@ package final class Session {
             states.slice(rows: rows), into: all.slice(rows: first + rows.lowerBound..<first + rows.upperBound), context)
         }
       }
+      try context.check()
     } catch { throw FoveaError(error) }
     try body(UnsafeBufferPointer(start: all.data, count: all.rows * all.columns), all.rows)
   }
@@ -175,6 +176,7 @@ package final class Session {
       guard first + states.rows == sequence.count else { return }
       try decoder.logits(states.slice(rows: states.rows - 1..<states.rows), into: logits.slice(rows: 0..<1), context)
     }
+    try context.check()
     let prefilled = MonotonicClock.seconds()
 
     // Wrong guesses, and right ones that the answer did not need, are no part of the sequence.
@@ -209,6 +211,7 @@ package final class Session {
     let states = try decoder(x, cache: cache, progress: nil, context)
     history += ids.map { .token($0) }
     try decoder.logits(states, into: logits.slice(rows: 0..<ids.count), context)
+    try context.check()
   }
 
   /// Runs the positions from `start` on through the decoder, a chunk at a time.

@@ -63,7 +63,7 @@ final class AreaResampler: RowSink {
     bytes = 3 * (passes.startsAlong ? along.outputs : along.used.count)
     lines = passes.lines
     let size = max(1, bytes * (lines + 2)) + 3 * along.outputs
-    guard let memory = malloc(size) else { throw .outOfMemory(source: "image", bytes: size) }
+    guard let memory = block_allocate(size) else { throw .outOfMemory(source: "image", bytes: size) }
     ring = memory.bindMemory(to: UInt8.self, capacity: size)
     margin = ring + bytes * lines
     blended = margin + bytes
@@ -74,7 +74,7 @@ final class AreaResampler: RowSink {
     }
   }
 
-  deinit { free(ring) }
+  deinit { block_free(ring) }
 
   func take(_ row: UnsafePointer<UInt8>, isStopped: () -> Bool) throws(ImageError) {
     let y = received

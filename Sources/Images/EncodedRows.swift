@@ -121,7 +121,7 @@ package final class EncodedRows: RowSource {
     case .png(let png): codecPNGClose(png)
     case .jpeg(let jpeg): codecJPEGClose(jpeg)
     }
-    free(rows)
+    block_free(rows)
   }
 
   package func start(isStopped: @escaping () -> Bool) throws(ImageError) {
@@ -141,7 +141,7 @@ package final class EncodedRows: RowSource {
       try check(status, bytes: workingBytes)
     }
     let held = (passes > 1 ? storedHeight : 1) * storedWidth * pixelBytes
-    guard let memory = malloc(held + 3 * storedWidth) else { throw .outOfMemory(source: name, bytes: held) }
+    guard let memory = block_allocate(held + 3 * storedWidth) else { throw .outOfMemory(source: name, bytes: held) }
     rows = memory.bindMemory(to: UInt8.self, capacity: held + 3 * storedWidth)
     if passes > 1, case .png(let png) = decoder { try readPasses(png) }
   }

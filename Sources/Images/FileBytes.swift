@@ -28,18 +28,18 @@ final class FileBytes {
     if let room, size > room {
       throw .overBudget(source: path, width: 0, height: 0, bytes: size, room: room)
     }
-    guard let memory = malloc(max(1, size)) else { throw .outOfMemory(source: path, bytes: size) }
+    guard let memory = block_allocate(max(1, size)) else { throw .outOfMemory(source: path, bytes: size) }
     var filled = 0
     while filled < size {
       if isStopped() {
-        free(memory)
+        block_free(memory)
         throw .stopped
       }
       let count = read(file, memory + filled, min(size - filled, FileBytes.piece))
       if count < 0 && shims_errno() == EINTR { continue }
       if count < 0 {
         let code = shims_errno()
-        free(memory)
+        block_free(memory)
         throw .cannotRead(source: path, code: code)
       }
       if count == 0 { break }
@@ -49,5 +49,5 @@ final class FileBytes {
     bytes = UnsafeRawBufferPointer(start: memory, count: filled)
   }
 
-  deinit { free(memory) }
+  deinit { block_free(memory) }
 }

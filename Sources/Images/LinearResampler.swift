@@ -33,12 +33,12 @@ final class LinearResampler: RowSink {
     (along, across) = swapsSides ? (rows, columns) : (columns, rows)
     bytes = 3 * (swapsSides ? image.height : image.width)
     let size = 2 * bytes + 3 * along.count
-    guard let memory = malloc(size) else { throw .outOfMemory(source: "image", bytes: size) }
+    guard let memory = block_allocate(size) else { throw .outOfMemory(source: "image", bytes: size) }
     ring = memory.bindMemory(to: UInt8.self, capacity: size)
     output = ring + 2 * bytes
   }
 
-  deinit { free(ring) }
+  deinit { block_free(ring) }
 
   func take(_ row: UnsafePointer<UInt8>, isStopped: () -> Bool) throws(ImageError) {
     let y = received
@@ -94,7 +94,7 @@ private final class LinearTaps {
   ///   make that visible. OpenCV does so horizontally only.
   init(from source: Int, to target: Int, dropsWeightAtEdges: Bool, isReversed: Bool) throws(ImageError) {
     let size = 3 * target * MemoryLayout<Int32>.stride
-    guard let memory = malloc(size) else { throw .outOfMemory(source: "image", bytes: size) }
+    guard let memory = block_allocate(size) else { throw .outOfMemory(source: "image", bytes: size) }
     count = target
     first = memory.bindMemory(to: Int32.self, capacity: 3 * target)
     second = first + target
@@ -113,5 +113,5 @@ private final class LinearTaps {
     }
   }
 
-  deinit { free(first) }
+  deinit { block_free(first) }
 }

@@ -3,6 +3,8 @@
 /// A kind of picture, by what has to be held while it is read.
 package enum PictureKind {
   case pixels, png, interlacedPNG, jpeg
+  /// Of three components, halved at most, as cameras and programs write them.
+  case colourJPEG
   /// Progressive ones, and others of several scans.
   case scannedJPEG
 
@@ -18,6 +20,8 @@ package enum PictureKind {
     case .png: return rows + pngBytes(width)
     case .interlacedPNG: return rows + pngBytes(width) + 4 * width * height
     case .jpeg: return rows + jpegBytes(width)
+    // 12 groups of 2 lines of light and of 2 of colour, 2 lines of each upsampled.
+    case .colourJPEG: return rows + (128 << 10) + 64 * (width + 64)
     // Four components at most, 2 bytes a coefficient, whole groups of blocks.
     case .scannedJPEG: return rows + jpegBytes(width) + 8 * (width + 64) * (height + 64)
     }

@@ -39,7 +39,7 @@ package final class RGBImage {
   package init(unwrittenWidth width: Int, height: Int) throws(ImageError) {
     try RGBImage.checkArea(width, height)
     let bytes = 3 * width * height
-    guard let memory = malloc(bytes) else { throw .outOfMemory(source: "image", bytes: bytes) }
+    guard let memory = block_allocate(bytes) else { throw .outOfMemory(source: "image", bytes: bytes) }
     self.width = width
     self.height = height
     stride = 3 * width
@@ -62,7 +62,7 @@ package final class RGBImage {
     pixels = image.pixels + y * image.stride + 3 * x
   }
 
-  deinit { if whole == nil { free(pixels) } }
+  deinit { if whole == nil { block_free(pixels) } }
 
   /// An image of one colour.
   package convenience init(width: Int, height: Int, colour: RGBColour) throws(ImageError) {

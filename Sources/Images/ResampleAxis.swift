@@ -61,14 +61,14 @@ final class ResampleAxis {
     let allTaps = side.taps(filter)
     outputs = side.kept.count
     taps = side.window(filter)
-    guard let bytes = side.weightBytes(filter), let memory = malloc(bytes) else {
+    guard let bytes = side.weightBytes(filter), let memory = block_allocate(bytes) else {
       throw .outOfMemory(source: "image", bytes: side.weightBytes(filter) ?? Int.max)
     }
-    guard let exact = malloc(allTaps * MemoryLayout<Double>.stride)?.bindMemory(to: Double.self, capacity: allTaps) else {
-      free(memory)
+    guard let exact = block_allocate(allTaps * MemoryLayout<Double>.stride)?.bindMemory(to: Double.self, capacity: allTaps) else {
+      block_free(memory)
       throw .outOfMemory(source: "image", bytes: allTaps * MemoryLayout<Double>.stride)
     }
-    defer { free(exact) }
+    defer { block_free(exact) }
     first = memory.bindMemory(to: Int32.self, capacity: bytes / MemoryLayout<Int32>.stride)
     count = first + outputs
     outside = count + outputs
@@ -81,7 +81,7 @@ final class ResampleAxis {
     var lowest = length, highest = 0
     for k in 0..<outputs {
       // A weight takes some nanoseconds, and a side may have millions.
-      if k & 63 == 0 && isStopped() { free(memory); throw .stopped }
+      if k & 63 == 0 && isStopped() { block_free(memory); throw .stopped }
       let i = isReversed ? side.kept.upperBound - 1 - k : side.kept.lowerBound + k
       let center = (Double(i) + 0.5) * scale
       // Conversion to whole numbers cuts towards zero, as in C.
@@ -119,5 +119,5 @@ final class ResampleAxis {
     used = min(lowest, highest)..<highest
   }
 
-  deinit { free(first) }
+  deinit { block_free(first) }
 }

@@ -13,8 +13,10 @@
 #include "Shims.h"
 
 enum {
-  /* The largest a load has need for at once are the tables of a vocabulary: 20 MB for 150 000 pieces (`Tokenizer.byteCount`). */
-  reserveBytes = 32 << 20,
+  /* The largest a load has need for at once are the tables of a vocabulary: 20 MB for 150 000 pieces (`Tokenizer.byteCount`). Where the
+   * system refuses that already, as much as there is. */
+  mostReserve = 32 << 20,
+  leastReserve = 256 << 10,
   smallBlock = 16 << 10,
   granule = 16,
 };
@@ -24,7 +26,7 @@ typedef struct {
   size_t isUsed;
 } Block;
 
-static char *reserve, *reserve_end; /* NULL where the system refused already that */
+static char *reserve, *reserve_end; /* NULL where there is none */
 static size_t blocks_used;
 static uint32_t lock;
 
@@ -43,21 +45,23 @@ static void leave_lock(void) { __atomic_store_n(&lock, 0, __ATOMIC_RELEASE); }
 
 static void make_one_block(void) {
   Block *all = (Block *)reserve;
-  all->size = reserveBytes;
+  all->size = (size_t)(reserve_end - reserve);
   all->isUsed = 0;
 }
 
-__attribute__((constructor)) static void set_aside(void) {
-  reserve = pages_map(reserveBytes, true);
+/* Before all other constructors: those of a program with this in it may need memory. */
+__attribute__((constructor(101))) static void set_aside(void) {
+  size_t bytes = mostReserve;
+  while (!(reserve = pages_map(bytes, true)) && bytes > leastReserve) bytes /= 2;
   if (!reserve) return;
-  pages_advise_huge(reserve, reserveBytes, false);
-  reserve_end = reserve + reserveBytes;
+  pages_advise_huge(reserve, bytes, false);
+  reserve_end = reserve + bytes;
   make_one_block();
 }
 
 __attribute__((destructor)) static void give_up(void) {
   /* Blocks that the runtime keeps for ever stay where they are. */
-  if (reserve && !blocks_used) pages_unmap(reserve, reserveBytes);
+  if (reserve && !blocks_used) pages_unmap(reserve, (size_t)(reserve_end - reserve));
 }
 
 static bool is_reserve(const void *p) { return (const char *)p >= reserve && (const char *)p < reserve_end; }
@@ -79,7 +83,7 @@ static void *use(Block *block, size_t size) {
 static void *reserve_take(size_t bytes, size_t alignment) {
   void *found = NULL;
   size_t size;
-  if (!reserve || bytes > reserveBytes) return NULL;
+  if (!reserve || bytes > (size_t)(reserve_end - reserve)) return NULL;
   size = (bytes + sizeof(Block) + granule - 1) & ~(size_t)(granule - 1);
   memory_fell_short();
   take_lock();
@@ -108,7 +112,7 @@ static void reserve_give_back(void *p) {
   ((Block *)p - 1)->isUsed = 0;
   if (--blocks_used == 0) {
     /* The pages go back to the system. */
-    pages_forget(reserve, reserveBytes);
+    pages_forget(reserve, (size_t)(reserve_end - reserve));
     make_one_block();
   }
   leave_lock();

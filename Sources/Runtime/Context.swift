@@ -3,10 +3,10 @@ import Kernels
 
 /// What every operation needs to run: kernels, threads, memory, and whether to stop.
 ///
-/// The pool may be shared by many contexts; the arena belongs to one computation at a time.
+/// The thread pool may be shared by many contexts; the arena belongs to one computation at a time.
 package struct Context {
   package let kernels: KernelTable
-  package let pool: ThreadPool
+  package let pool: StoppablePool
   package let arena: Arena
   package let stop: StopSignal
   /// True: attention in which every query sees every key is computed in integers, heads of 64 and more with 8 bits. For models whose
@@ -22,12 +22,13 @@ package struct Context {
     self.integerAttention = integerAttention
     self.statistics = statistics
     self.kernels = kernels
-    self.pool = pool
+    self.pool = StoppablePool(threadPool: pool, stop: stop)
     self.arena = arena
     self.stop = stop
   }
 
-  /// Throws when the computation was cancelled or its deadline has passed. Called between layers.
+  /// Throws when the computation was cancelled or its deadline has passed. Called between layers, and before a
+  /// result leaves the computation: its last loops may have been cut short.
   package func check() throws(RuntimeError) { try stop.check() }
 }
 

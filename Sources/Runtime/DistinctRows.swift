@@ -37,6 +37,7 @@ package func distinctRows(_ x: TensorView, count: Int, _ ctx: Context) throws(Ru
     }
     largest[i] = best
   }
+  try ctx.check()
   var order = Array(0..<x.rows)
   order.sort { largest[$0] != largest[$1] ? largest[$0] < largest[$1] : $0 < $1 }
   return order.prefix(count).sorted()

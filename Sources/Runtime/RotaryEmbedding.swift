@@ -85,7 +85,7 @@ private final class RotaryTable: @unchecked Sendable {
   }
 
   deinit {
-    for i in 0..<RotaryTable.blockCount { free(UnsafeMutableRawPointer(bitPattern: UInt(blocks[i]))) }
+    for i in 0..<RotaryTable.blockCount { block_free(UnsafeMutableRawPointer(bitPattern: UInt(blocks[i]))) }
     blocks.deallocate()
   }
 
@@ -111,11 +111,11 @@ private final class RotaryTable: @unchecked Sendable {
     if known != 0 { return UnsafePointer(bitPattern: UInt(known)) }
 
     let rowSize = 2 * frequencies.count
-    guard let memory = malloc(RotaryTable.blockSize * rowSize * MemoryLayout<Float>.stride) else { return nil }
+    guard let memory = block_allocate(RotaryTable.blockSize * rowSize * MemoryLayout<Float>.stride) else { return nil }
     let block = memory.bindMemory(to: Float.self, capacity: RotaryTable.blockSize * rowSize)
     for i in 0..<RotaryTable.blockSize { fill(block + i * rowSize, number * RotaryTable.blockSize + i) }
     if atomic_exchange64_if(blocks + number, 0, UInt64(UInt(bitPattern: memory))) { return UnsafePointer(block) }
-    free(memory)  // another thread was first, with the same values
+    block_free(memory)  // another thread was first, with the same values
     return UnsafePointer(bitPattern: UInt(atomic_load64(blocks + number)))
   }
 

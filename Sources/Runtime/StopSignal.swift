@@ -2,7 +2,8 @@
 import Shims
 
 /// Tells a running computation to stop: by `cancel()` from any thread, when a deadline passes, or when the system has refused memory since the
-/// call began. Looked at between layers.
+/// call began. Looked at between layers and
+/// inside of loops (`StoppablePool`).
 package final class StopSignal: @unchecked Sendable {
   private let flag = UnsafeMutablePointer<UInt32>.allocate(capacity: 1)
   private let end = UnsafeMutablePointer<UInt64>.allocate(capacity: 1)

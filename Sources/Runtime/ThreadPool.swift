@@ -79,7 +79,7 @@ package final class ThreadPool: @unchecked Sendable {
     let share = (count - 1) / (threads &* 4) + 1
     let step = max(share, grain, 1)
     let ranges = (count - 1) / step + 1
-    if ranges == 1 || threads == 1 { return body(0..<count) }
+    if ranges == 1 { return body(0..<count) }
     run(ranges) { i in
       let start = i &* step
       body(start..<min(start &+ step, count))

@@ -26,10 +26,11 @@ struct LoadPlan {
   init(_ file: WeightFile) throws(RuntimeError) {
     self.file = file
     var size = Size()
+    let usesInPlace = file.isWorthMapping
     for record in file.records {
       var place = Place()
       let widens = record.encoding == .f16
-      let raw = file.rawBytes(record)
+      let raw = usesInPlace ? file.rawBytes(record) : nil
       if !widens, let raw {
         place.raw = raw
         mappedBytes &+= record.byteCount

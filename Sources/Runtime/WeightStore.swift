@@ -5,7 +5,7 @@ import WeightFile
 
 /// The tensors of a weight file, ready for the kernels.
 ///
-/// Raw tensors are used in place where the file allows it (`WeightFile.rawBytes`); all others are decoded once, in parallel, into one
+/// Raw tensors are used in place where the file allows it (`WeightFile.rawBytes`) and is not mostly compressed; all others are decoded once, in parallel, into one
 /// block of memory; plain f16 tensors (norms, biases, tables) are widened to f32. Immutable once made: any number of threads may read it.
 package final class WeightStore: @unchecked Sendable {
   package let file: WeightFile
@@ -37,6 +37,7 @@ package final class WeightStore: @unchecked Sendable {
     file.releaseDecoders()
     plan.widen(in: memory.base, pool: pool, kernels: kernels)
     plan.forgetHalves(in: memory.base)
+    file.forgetPages()
     self.init(plan, memory)
   }
 

@@ -67,6 +67,13 @@ final class ByteSource {
     if descriptor >= 0 { close(descriptor) }
   }
 
+  /// Whether the bytes are a mapping of a file, made here.
+  var isMappedFile: Bool { isMapped && descriptor >= 0 }
+
+  func forgetPages() {
+    if isMappedFile, let memory { pages_forget(UnsafeMutableRawPointer(mutating: memory), count) }
+  }
+
   /// Copies `count` bytes from `offset`, which the caller has checked against `self.count`. Any thread.
   func read(at offset: Int, count: Int, into memory: UnsafeMutableRawPointer) throws(WeightFileError) {
     assert(offset >= 0 && count >= 0 && offset + count <= self.count)

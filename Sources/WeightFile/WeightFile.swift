@@ -93,6 +93,18 @@ package final class WeightFile: @unchecked Sendable {
     return base + frames[record.frames.lowerBound].offset
   }
 
+  /// Whether tensors should be used in place. Around a page that is touched the system maps 64 KiB of a file: of one that is mostly
+  /// compressed, more than its raw tensors take when they are read.
+  package var isWorthMapping: Bool {
+    guard source.isMappedFile else { return true }
+    var raw = 0
+    for record in records where !record.isCompressed { raw &+= record.byteCount }
+    return raw >= source.count / 2
+  }
+
+  /// Takes the pages of a mapped file that were touched so far out of the process's memory; they come back when they are used.
+  package func forgetPages() { source.forgetPages() }
+
   /// Frames of a tensor, at least 1. (A raw tensor has frames too: pieces that are checked one by one.)
   package func frameCount(_ record: TensorRecord) -> Int { record.frames.count }
 

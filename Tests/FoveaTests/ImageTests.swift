@@ -43,6 +43,33 @@ struct ImageTests {
     fovea_image_embedding_release(b)
   }
 
+  @Test func aPartIsThePartAlone() throws {
+    let model = try Loaded()
+    let (width, height) = (20, 16)
+    let whole = pixels(width: width, height: height)
+    let part = (4..<12).flatMap { y in whole[3 * (y * width + 5)..<3 * (y * width + 15)] }
+    var options = fovea_encode_options()
+    options.struct_size = MemoryLayout<fovea_encode_options>.size
+    (options.crop_x, options.crop_y, options.crop_width, options.crop_height) = (5, 4, 10, 8)
+    var a: OpaquePointer?
+    var b: OpaquePointer?
+    #expect(fovea_encode_image_pixels(model.handle, whole, 20, 16, 0, &options, &a) == FOVEA_OK, "\(lastError())")
+    #expect(fovea_encode_image_pixels(model.handle, part, 10, 8, 0, nil, &b) == FOVEA_OK)
+    #expect(vectorsOf(a) == vectorsOf(b))
+    var info = fovea_image_info()
+    info.struct_size = MemoryLayout<fovea_image_info>.size
+    #expect(fovea_image_embedding_get_info(a, &info) == FOVEA_OK && info.width == 10 && info.height == 8)
+    fovea_image_embedding_release(a)
+    fovea_image_embedding_release(b)
+    let wrong: [(Int32, Int32, Int32, Int32)] = [(11, 0, 10, 1), (0, 9, 1, 8), (1, 1, 0, 0), (0, 0, 3, 0), (-1, 0, 3, 3), (0, 0, 3, .min)]
+    for (x, y, w, h) in wrong {
+      (options.crop_x, options.crop_y, options.crop_width, options.crop_height) = (x, y, w, h)
+      var out: OpaquePointer?
+      #expect(fovea_encode_image_pixels(model.handle, whole, 20, 16, 0, &options, &out) == FOVEA_ERROR_ARGUMENT)
+      #expect(lastError().contains("crop") && out == nil)
+    }
+  }
+
   @Test func itTellsItsSizeAndViews() throws {
     let model = try Loaded()
     let image = try model.image(width: 40, height: 30)

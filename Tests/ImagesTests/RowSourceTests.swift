@@ -65,6 +65,25 @@ private final class TurnedRows: RowSource {
     }
   }
 
+  @Test(arguments: 1...8) func aPartIsThatOfTheUprightPicture(exif: Int) throws {
+    var random = SeededGenerator(state: 0x5EED_4321)
+    for _ in 0..<30 {
+      let stored = try RGBImage.picture(width: .random(in: 1...40, using: &random), height: .random(in: 1...40, using: &random))
+      let whole = TurnedRows(stored, Orientation(exif: exif), workingBytes: 77)
+      let (x, y) = (Int.random(in: 0..<whole.size.width, using: &random), Int.random(in: 0..<whole.size.height, using: &random))
+      let w = Int.random(in: 1...whole.size.width - x, using: &random), h = Int.random(in: 1...whole.size.height - y, using: &random)
+      let part = try CroppedRows(whole, x: x, y: y, width: w, height: h)
+      #expect(part.size == ImageSize(width: w, height: h) && part.workingBytes == 77)
+      #expect(try part.image().hash == whole.image().cropped(x: x, y: y, width: w, height: h).hash)
+    }
+    let whole = TurnedRows(try RGBImage.picture(width: 30, height: 20), Orientation(exif: exif))
+    let (w, h) = (whole.size.width, whole.size.height)
+    for (x, y, width, height) in [(-1, 0, 3, 3), (0, 0, w + 1, h), (0, 0, w, h + 1), (w, 0, 1, 1), (0, 0, 0, 0), (0, Int.max, 1, Int.max)] {
+      let error = #expect(throws: ImageError.self) { try CroppedRows(whole, x: x, y: y, width: width, height: height) }
+      #expect(error?.description.contains("turned: has \(w) × \(h) pixels; the crop") == true)
+    }
+  }
+
   @Test func aStripPaddedToASquareTakesNoSquare() throws {
     let strip = try RGBImage.picture(width: 32767, height: 1)
     let pictures = try PixelRows(strip).pictures(
@@ -132,6 +151,9 @@ private final class TurnedRows: RowSource {
       #expect(rows.workingBytes - file <= most.workingBytes(width: width, height: height), "\(row[0])")
       if !row[0].contains("interlaced"), !row[0].contains("progressive") {
         #expect(rows.workingBytes - file <= least.workingBytes(width: width, height: height), "\(row[0])")
+        if row[0].hasPrefix("colour_"), !isPNG {
+          #expect(rows.workingBytes - file <= PictureKind.colourJPEG.workingBytes(width: width, height: height), "\(row[0])")
+        }
       }
     }
   }

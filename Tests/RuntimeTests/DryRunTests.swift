@@ -45,7 +45,7 @@ import WeightFile
     ]
     let file = try WeightFile(path: write(tensors, in: folder, .zstd))
     let real = context()
-    let store = try WeightStore(file, pool: real.pool, kernels: real.kernels)
+    let store = try WeightStore(file, pool: real.pool.threadPool, kernels: real.kernels)
     let planned = try WeightStore(planning: file)
     #expect(planned.residentBytes == store.residentBytes && planned.mappedBytes == store.mappedBytes)
 

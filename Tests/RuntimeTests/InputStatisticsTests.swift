@@ -45,7 +45,7 @@ import Testing
     let linear = try Linear(root["m"], from: 64, to: 48)
     let x = random.floats(5 * 64)
     let plain = context()
-    let watched = Context(kernels: plain.kernels, pool: plain.pool, statistics: InputStatistics(block: 64))
+    let watched = Context(kernels: plain.kernels, pool: plain.pool.threadPool, statistics: InputStatistics(block: 64))
     #expect(try linear(plain.tensor(x, rows: 5), plain).values == linear(watched.tensor(x, rows: 5), watched).values)
   }
 }

@@ -64,6 +64,20 @@ import WeightFile
     #expect(copied.residentBytes >= packed + 2 * halves)
   }
 
+  /// The system maps much more around each page of a file that is touched.
+  @Test func ofAMostlyCompressedFileNothingStaysMapped() throws {
+    var random = SeededGenerator(7)
+    let few = (0..<512 * 512).map { _ in Float(Int.random(in: 0..<4, using: &random)) }
+    let folder = try TemporaryFolder()
+    let large = try TestTensor("large.weight", few, 512, 512, .f32x16)
+    let small = try TestTensor("small.weight", random.floats(16 * 16), 16, 16, .f32x16)
+    let file = try WeightFile(path: write([large, small], in: folder, .auto))
+    #expect(file.records.map(\.isCompressed) == [true, false])
+    let store = try WeightStore(file, pool: ThreadPool(threads: 1), kernels: KernelTable.best())
+    #expect(store.mappedBytes == 0 && store.residentBytes >= large.bytes.count + small.bytes.count)
+    #expect(try WeightStore(planning: file).residentBytes == store.residentBytes)
+  }
+
   @Test func scopesSpellNames() throws {
     let w = try weights(sample())
     #expect(w["layers"]["2"].has("weight"))

@@ -9,8 +9,8 @@ PIN(load_options, sizeof(fovea_load_options) >= 48 && offsetof(fovea_load_option
                       offsetof(fovea_load_options, progress_user) == 40 && offsetof(fovea_load_options, no_mapping) == 48);
 PIN(memory_plan, sizeof(fovea_memory_plan) >= 56 && offsetof(fovea_memory_plan, total_bytes) == 48);
 PIN(model_info, sizeof(fovea_model_info) >= 88 && offsetof(fovea_model_info, reserved) == 84);
-PIN(encode_options,
-    sizeof(fovea_encode_options) >= 40 && offsetof(fovea_encode_options, progress_user) == 32 && offsetof(fovea_encode_options, background) == 44);
+PIN(encode_options, sizeof(fovea_encode_options) >= 40 && offsetof(fovea_encode_options, progress_user) == 32 &&
+                        offsetof(fovea_encode_options, background) == 44 && offsetof(fovea_encode_options, crop_height) == 60);
 PIN(image_info, sizeof(fovea_image_info) >= 32 && offsetof(fovea_image_info, reserved) == 28);
 PIN(image_view, sizeof(fovea_image_view) >= 56 && offsetof(fovea_image_view, tokens) == 52);
 PIN(session_options, sizeof(fovea_session_options) >= 16 && offsetof(fovea_session_options, reserved) == 12);

@@ -76,7 +76,7 @@ struct CalibrateCommand: ParsableCommand {
     var tokens = 0
     for (i, picture) in pictures.enumerated() {
       progress.show("images", i, pictures.count)
-      let image = try loaded.encode(try picture.decoded(DecodingOptions()))
+      let image = try picture.withRows(DecodingOptions()) { try loaded.encode($0) }
       for question in questions {
         // Anew each time: of what is reused nothing would be counted.
         try session.reset()

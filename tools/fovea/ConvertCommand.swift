@@ -83,6 +83,15 @@ struct ConvertCommand: ParsableCommand {
   }
 
   func run() throws {
+    do { try convert() } catch let error as ConversionError {
+      if case .badOption = error { throw error }
+      // Most name a file of the checkpoint, some a tensor: which checkpoint it was is to be in every message.
+      let (path, text) = (checkpoint.description, error.description)
+      throw CommandFailure(ExitStatus(error), text.contains(path) ? text : path + ": " + text)
+    }
+  }
+
+  private func convert() throws {
     var opened = try OpenCheckpoint(
       path: checkpoint.utf8(), base: base?.utf8(), adapter: lora?.utf8(), vision: visionTower?.utf8())
     if let chatTemplate {

@@ -90,8 +90,7 @@ struct DescribeCommand: ParsableCommand {
       let place = list.pictures.count - waiting.count + number
       describer.progress = { step, steps in progress.show("\(place + 1) of \(list.pictures.count) images, step", step, steps) }
       do {
-        let image = try picture.decoded(pictures.decoding)
-        let found = try describer.describe(image, name: picture.name, boxes: given?[picture.name] ?? [])
+        let found = try describer.describe(picture, boxes: given?[picture.name] ?? [])
         progress.clear()
         if let records {
           try records.append(found.record.appending(["settings": settings(of: picture)]), id: picture.name)
@@ -109,7 +108,7 @@ struct DescribeCommand: ParsableCommand {
   }
 
   private func describer(_ model: Model, _ session: Session) -> Describer {
-    var describer = Describer(model: model, session: session)
+    var describer = Describer(model: model, session: session, reading: pictures.decoding)
     describer.prompts = Describer.Prompts(caption: captionPrompt, region: regionPrompt, text: textPrompt, ground: groundPrompt)
     if let matchPrompt { describer.prompts.match = matchPrompt }
     (describer.filter.cells, describer.filter.named, describer.filter.texts) = (cellThreshold, boxThreshold, textThreshold)

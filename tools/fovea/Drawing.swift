@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 import CFovea
-import ImageCodecs
 import Images
 import Shims
-import WeightFile
 
-/// A copy of an image with the slicing plan and places painted on it.
+/// Some rows of an image, to paint the slicing plan and places on. Coordinates are those of the whole image.
 struct Drawing {
-  let image: RGBImage
+  private let band: RGBImage
+  private let width, height: Int
+  /// The image's rows that are here.
+  private let rows: Range<Int>
   /// Width of a place's outline in pixels, larger on larger images.
   private let thickness: Int
 
@@ -18,9 +19,32 @@ struct Drawing {
     ("magenta", RGBColour(220, 40, 200)), ("brown", RGBColour(150, 95, 30)),
   ]
 
-  init(_ image: RGBImage) {
-    self.image = image
-    thickness = max(2, min(image.width, image.height) / 250)
+  private init(_ band: RGBImage, rows: Range<Int>, of height: Int) {
+    (self.band, self.rows, width, self.height) = (band, rows, band.width, height)
+    thickness = max(2, min(width, height) / 250)
+  }
+
+  /// Bytes of a band, about.
+  private static let bandBytes = 1 << 20
+
+  /// Calls `body` with the image, from top to bottom in bands of some rows; one that is stored turned, so that its rows come in another
+  /// order, is held as a whole.
+  /// - Parameter room: bytes that it may then take.
+  static func bands(of source: EncodedRows, room: Int?, _ body: (Drawing) throws -> Void) throws {
+    guard source.orientation.isUpright else {
+      let image = try source.image(room: room)
+      return try body(Drawing(image, rows: 0..<image.height, of: image.height))
+    }
+    let (width, height) = (source.storedWidth, source.storedHeight)
+    let band = try RGBImage(width: width, height: min(height, max(1, bandBytes / (3 * width))), colour: .black)
+    try source.start(isStopped: { Interruption.isWanted })
+    var first = 0
+    while first < height {
+      let rows = first..<min(first + band.height, height)
+      for y in rows { (band.pixels + (y - first) * band.stride).update(from: try source.next(), count: 3 * width) }
+      try body(Drawing(band, rows: rows, of: height))
+      first = rows.upperBound
+    }
   }
 
   /// Dashed lines, black and white, where the model cut the image.
@@ -67,7 +91,7 @@ struct Drawing {
     guard let mask = region.mask else { return }
     let (width, height) = (Int(region.mask_width), Int(region.mask_height))
     func isInside(_ x: Int, _ y: Int) -> Bool { x >= 0 && y >= 0 && x < width && y < height && mask[y * width + x] != 0 }
-    for y in 0..<height {
+    for y in stride(from: max(rows.lowerBound - thickness, 0), to: min(rows.upperBound, height), by: 1) {
       for x in 0..<width where isInside(x, y) {
         guard !(isInside(x - 1, y) && isInside(x + 1, y) && isInside(x, y - 1) && isInside(x, y + 1)) else { continue }
         for t in 0..<thickness { for s in 0..<thickness { set(x + s, y + t, colour) } }
@@ -79,11 +103,10 @@ struct Drawing {
     _ left: Int, _ top: Int, _ right: Int, _ bottom: Int, width: Int, _ colour: (_ along: Int) -> RGBColour
   ) {
     for t in 0..<width {
-      for x in stride(from: max(left, 0), through: min(right, image.width - 1), by: 1) {
-        set(x, top + t, colour(x))
-        set(x, bottom - t, colour(x))
+      for y in [top + t, bottom - t] where rows.contains(y) {
+        for x in stride(from: max(left, 0), through: min(right, self.width - 1), by: 1) { set(x, y, colour(x)) }
       }
-      for y in stride(from: max(top, 0), through: min(bottom, image.height - 1), by: 1) {
+      for y in stride(from: max(top, rows.lowerBound), through: min(bottom, rows.upperBound - 1), by: 1) {
         set(left + t, y, colour(y))
         set(right - t, y, colour(y))
       }
@@ -91,18 +114,11 @@ struct Drawing {
   }
 
   private func set(_ x: Int, _ y: Int, _ colour: RGBColour) {
-    guard x >= 0, y >= 0, x < image.width, y < image.height else { return }
-    image[x, y] = colour
+    guard x >= 0, x < width, rows.contains(y) else { return }
+    band[x, y - rows.lowerBound] = colour
   }
 
-  func write(png path: String) throws {
-    var size = 0
-    guard let bytes = codecPNGEncode(image.pixels, UInt32(image.width), UInt32(image.height), &size) else {
-      throw CommandFailure(.memory, "\(path): no memory for the picture")
-    }
-    defer { free(bytes) }
-    let file = try OutputFile(path: path)
-    try file.write(bytes, count: size, at: 0)
-    try file.commit()
+  func append(to file: PNGFile) throws {
+    for y in 0..<rows.count { try file.append(band.pixels + y * band.stride) }
   }
 }

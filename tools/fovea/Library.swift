@@ -82,7 +82,8 @@ final class EncodedImage {
 
   /// - Parameter encode: calls one of the encode functions.
   init(
-    reading: DecodingOptions = DecodingOptions(), tiles: Int32 = 0, deadline: Double, progress: @escaping (Int, Int) -> Void,
+    reading: DecodingOptions = DecodingOptions(), crop: PixelRectangle? = nil, tiles: Int32 = 0, deadline: Double,
+    progress: @escaping (Int, Int) -> Void,
     _ encode: (UnsafePointer<fovea_encode_options>, UnsafeMutablePointer<OpaquePointer?>) -> fovea_status
   ) throws(LibraryError) {
     var handle: OpaquePointer?
@@ -96,6 +97,10 @@ final class EncodedImage {
         options.background = UInt32(ground.red) << 16 | UInt32(ground.green) << 8 | UInt32(ground.blue)
       } else {
         options.alpha = fovea_alpha(FOVEA_ALPHA_DROP)
+      }
+      if let crop {
+        (options.crop_x, options.crop_y) = (Int32(clamping: crop.x), Int32(clamping: crop.y))
+        (options.crop_width, options.crop_height) = (Int32(clamping: crop.width), Int32(clamping: crop.height))
       }
       options.tiles = tiles
       options.deadline_seconds = deadline

@@ -140,32 +140,33 @@ struct Picture {
   /// The same with the path as it was given.
   let path: String
 
-  func decoded(_ options: DecodingOptions) throws(LibraryError) -> RGBImage {
-    do throws(ImageError) {
-      if case .file(let file) = source { return try RGBImage.decode(path: file.cString, options: options) }
-    } catch { throw LibraryError(error) }
-    let bytes = try encodedBytes()
-    var result: Result<RGBImage, ImageError> = .failure(.outOfMemory(source: path, bytes: 0))
-    bytes.withUnsafeBytes { bytes in
-      do throws(ImageError) { result = .success(try RGBImage.decode(encoded: bytes, source: path, options: options)) } catch {
-        result = .failure(error)
-      }
-    }
-    do throws(ImageError) { return try result.get() } catch { throw LibraryError(error) }
+  /// Reads the picture's rows.
+  func withRows<Result>(_ options: DecodingOptions, _ body: (EncodedRows) throws -> Result) throws -> Result {
+    do {
+      if case .file(let file) = source { return try body(EncodedRows(path: file.cString, options: options)) }
+      return try encodedBytes().withUnsafeBytes { try body(EncodedRows(encoded: $0, name: path, options: options)) }
+    } catch let error as ImageError { throw LibraryError(error) }
   }
 
-  /// The model's vectors of the picture; errors name it.
+  /// The same picture for reading it more than once: a page is made only once.
+  func kept() throws(LibraryError) -> Picture {
+    guard case .page = source else { return self }
+    return Picture(source: .bytes(try encodedBytes()), name: name, path: path)
+  }
+
+  /// The model's vectors of the picture, or of a part of it; errors name it.
   func encoded(
-    by model: Model, _ options: DecodingOptions, tiles: Int32 = 0, deadline: Double = 0, progress: @escaping (Int, Int) -> Void = { _, _ in }
+    by model: Model, _ options: DecodingOptions, crop: PixelRectangle? = nil, tiles: Int32 = 0, deadline: Double = 0,
+    progress: @escaping (Int, Int) -> Void = { _, _ in }
   ) throws(LibraryError) -> EncodedImage {
     if case .file(let file) = source {
-      return try EncodedImage(reading: options, tiles: tiles, deadline: deadline, progress: progress) {
+      return try EncodedImage(reading: options, crop: crop, tiles: tiles, deadline: deadline, progress: progress) {
         fovea_encode_image(model.handle, file.cString, $0, $1)
       }
     }
     let bytes = try encodedBytes()
     do throws(LibraryError) {
-      return try EncodedImage(reading: options, tiles: tiles, deadline: deadline, progress: progress) {
+      return try EncodedImage(reading: options, crop: crop, tiles: tiles, deadline: deadline, progress: progress) {
         fovea_encode_image_bytes(model.handle, bytes, bytes.count, $0, $1)
       }
     } catch {

@@ -43,18 +43,23 @@ final class MarkedRegion {
   }
 
   init(mask path: FilePath) throws {
-    let image: RGBImage
+    let (width, height): (Int, Int)
     do throws(ImageError) {
-      image = try RGBImage.decode(path: path.cString, options: DecodingOptions(applyOrientation: false, background: nil))
+      let rows = try EncodedRows(path: path.cString, options: DecodingOptions(applyOrientation: false, background: nil))
+      (width, height) = (rows.storedWidth, rows.storedHeight)
+      let pixels = UnsafeMutableBufferPointer<UInt8>.allocate(capacity: width * height)
+      mask = pixels
+      try rows.start(isStopped: { false })
+      for y in 0..<height {
+        let row = try rows.next()
+        for x in 0..<width { pixels[y * width + x] = row[3 * x] | row[3 * x + 1] | row[3 * x + 2] }
+      }
     } catch {
       throw CommandFailure(ExitStatus(LibraryError(error).status), "--mask: \(error.description)")
     }
-    let pixels = UnsafeMutableBufferPointer<UInt8>.allocate(capacity: image.width * image.height)
-    for i in 0..<pixels.count { pixels[i] = image.pixels[3 * i] | image.pixels[3 * i + 1] | image.pixels[3 * i + 2] }
-    mask = pixels
     structure.kind = Int32(FOVEA_REGION_MASK)
-    structure.mask = UnsafePointer(pixels.baseAddress)
-    (structure.mask_width, structure.mask_height) = (Int32(image.width), Int32(image.height))
+    structure.mask = UnsafePointer(mask?.baseAddress)
+    (structure.mask_width, structure.mask_height) = (Int32(width), Int32(height))
     structure.struct_size = MemoryLayout<fovea_region>.size
   }
 

@@ -214,11 +214,23 @@ struct RunCommand: ParsableCommand {
   private func paint(
     _ places: [fovea_place], _ regions: [MarkedRegion], _ picture: Picture, _ encoded: EncodedImage, to path: FilePath
   ) throws {
-    let drawing = Drawing(try picture.decoded(pictures.decoding))
-    for view in try encoded.views() { drawing.paint(view) }
-    for (i, place) in places.enumerated() { drawing.paint(place, colour: Drawing.palette[i % Drawing.palette.count].colour) }
-    for region in regions where region.structure.image == 0 { drawing.paint(region.structure) }
-    try drawing.write(png: path.utf8())
+    let views = try encoded.views()
+    let file = try PNGFile(path: path.utf8(), width: Int(encoded.info.width), height: Int(encoded.info.height))
+    try picture.withRows(pictures.decoding) { rows in
+      try Drawing.bands(of: rows, room: pictureRoom()) { drawing in
+        for view in views { drawing.paint(view) }
+        for (i, place) in places.enumerated() { drawing.paint(place, colour: Drawing.palette[i % Drawing.palette.count].colour) }
+        for region in regions where region.structure.image == 0 { drawing.paint(region.structure) }
+        try drawing.append(to: file)
+      }
+    }
+    try file.commit()
+  }
+
+  /// Bytes that a picture which has to be held as a whole may take; nil: there is no budget.
+  private func pictureRoom() throws -> Int? {
+    guard let budget = model.memoryBudget?.bytes else { return nil }
+    return Int(clamping: budget) - min(Int(clamping: try model.plan().total_bytes), Int(clamping: budget))
   }
 
   private func describe(_ places: [fovea_place], _ logProbabilities: [Float]) -> [JSON] {

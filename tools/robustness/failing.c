@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* To be preloaded: makes the n-th allocation after `fail_from` return NULL, or that and every later one. glibc only. */
+/* To be preloaded: makes the n-th allocation after `fail_from` return NULL, or that and every later one. glibc only.
+   For a program that does not call it: FAIL_FROM="n all_later bytes" in its environment does so before main, and the count of allocations
+   goes to the file descriptor of FAIL_COUNT at its end. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "failing.h"
 
@@ -47,4 +51,19 @@ int posix_memalign(void **p, size_t alignment, size_t n) {
   if (!memory) return ENOMEM;
   *p = memory;
   return 0;
+}
+
+__attribute__((constructor)) static void begin(void) {
+  const char *from = getenv("FAIL_FROM");
+  long n;
+  int all_later;
+  size_t bytes;
+  if (from && sscanf(from, "%ld %d %zu", &n, &all_later, &bytes) == 3) fail_from(n, all_later, bytes);
+}
+
+__attribute__((destructor)) static void end(void) {
+  const char *where = getenv("FAIL_COUNT");
+  char text[32];
+  int length = snprintf(text, sizeof text, "%ld\n", fail_no_more());
+  if (where && write(atoi(where), text, (size_t)length) < 0) return;
 }

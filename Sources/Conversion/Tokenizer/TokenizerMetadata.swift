@@ -32,6 +32,8 @@ package struct TokenizerMetadata {
   private let model: Model
   private var added: [TokenizerJSON.AddedToken]
   private var eosIds: [Int] = []
+  /// Which file says so.
+  private var eosFile = "config.json"
   /// −1: none.
   private var bos, eos: Int
   private var addBos = false
@@ -96,7 +98,8 @@ package struct TokenizerMetadata {
     let text = checkpoint.config.has("text_config") ? try checkpoint.config.object("text_config") : checkpoint.config
     let configs = [generation, text, checkpoint.config].compactMap { $0 }
     eosIds = eos >= 0 ? [eos] : []
-    if let ids = configs.compactMap({ $0.value["eos_token_id"] }).first {
+    if let config = configs.first(where: { $0.value["eos_token_id"] != nil }), let ids = config.value["eos_token_id"] {
+      eosFile = config.file
       eosIds = ids.array?.compactMap(\.int) ?? [ids.int].compactMap { $0 }
     }
     if let id = configs.compactMap({ $0.value["bos_token_id"]?.int }).first, id >= 0 { bos = id }
@@ -161,7 +164,7 @@ package struct TokenizerMetadata {
     let usable = added.filter { $0.id < vocabSize }
     guard !eosIds.isEmpty, eosIds.allSatisfy({ $0 >= 0 && $0 < vocabSize }) else {
       throw ConversionError.badConfig(
-        file: "config.json", key: "eos_token_id", detail: "\(eosIds) are not in a vocabulary of \(vocabSize)")
+        file: eosFile, key: "eos_token_id", detail: "\(eosIds) are not in a vocabulary of \(vocabSize)")
     }
     var s = TokenizerSettings()
     (s.eos, s.eosIds, s.addBos) = (eos, eosIds, addBos)

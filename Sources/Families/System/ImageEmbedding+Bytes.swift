@@ -106,8 +106,8 @@ extension ImageEmbedding {
     let vectors = headerSize + viewSize * viewCount
     let count = tokens * columns + mapHeight * mapWidth * channels
     // Vectors may stand at any address: aligned here, and looked at.
-    guard let memory = malloc(max(4 * count, 1))?.assumingMemoryBound(to: Float.self) else { throw .outOfMemory(bytes: 4 * count) }
-    defer { free(memory) }
+    guard let memory = block_allocate(max(4 * count, 1))?.assumingMemoryBound(to: Float.self) else { throw .outOfMemory(bytes: 4 * count) }
+    defer { block_free(memory) }
     for i in 0..<count {
       let value = Float(bitPattern: r.u32(vectors + 4 * i))
       guard value.isFinite else { throw .value("a vector") }

@@ -80,7 +80,7 @@ package final class ImageEmbedding {
     self.memory = memory
     if let map {
       do throws(RuntimeError) { mapMemory = try Self.copy(map.values) } catch {
-        free(memory)
+        block_free(memory)
         throw error
       }
     } else {
@@ -103,8 +103,8 @@ package final class ImageEmbedding {
   }
 
   deinit {
-    free(memory)
-    free(mapMemory)
+    block_free(memory)
+    block_free(mapMemory)
   }
 
   /// Bytes of the vectors and the map.
@@ -112,7 +112,7 @@ package final class ImageEmbedding {
 
   private static func copy(_ x: Tensor) throws(RuntimeError) -> UnsafeMutableRawPointer {
     let byteCount = x.count * MemoryLayout<Float>.stride
-    guard let memory = malloc(max(byteCount, 1)) else { throw .outOfMemory(bytes: byteCount) }
+    guard let memory = block_allocate(max(byteCount, 1)) else { throw .outOfMemory(bytes: byteCount) }
     memcpy(memory, x.data, byteCount)
     return memory
   }

@@ -61,8 +61,18 @@ void codecPNGColours(const CodecPNG *png, const uint8_t *row, uint8_t *rgb);
 const char *codecPNGMessage(const CodecPNG *png);
 const char *codecJPEGMessage(const CodecJPEG *jpeg);
 
-/// The RGB PNG file of `height` rows of 3·`width` bytes: `*size` bytes for free(). NULL without memory.
-uint8_t *codecPNGEncode(const uint8_t *rgb, uint32_t width, uint32_t height, size_t *size);
+/// Takes the next bytes of a file that is written. Not 0: it could not.
+typedef int (*CodecWrite)(void *user, const uint8_t *bytes, size_t count);
+/// An RGB PNG file being written row by row. Opaque; used by one thread at a time.
+typedef struct CodecPNGWriter CodecPNGWriter;
+/// Begins a file of `height` rows. NULL: no memory, or `write` could not.
+CodecPNGWriter *codecPNGCreate(uint32_t width, uint32_t height, CodecWrite write, void *user);
+/// Writes the next 3·width bytes. Not 0: no memory, or `write` could not; the writer then only needs to be closed.
+int codecPNGWriteRow(CodecPNGWriter *writer, const uint8_t *rgb);
+/// Writes the end, after the last row. Not 0: as above.
+int codecPNGFinish(CodecPNGWriter *writer);
+/// Frees the writer. NULL is fine.
+void codecPNGWriterClose(CodecPNGWriter *writer);
 
 /// Frees the decoder. NULL is fine.
 void codecPNGClose(CodecPNG *png);

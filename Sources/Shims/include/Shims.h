@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "Atomics.h"
+#include "Blocks.h"
 #include "ErrorText.h"
 #include "Half.h"
 #include "KernelArguments.h"

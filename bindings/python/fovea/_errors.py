@@ -95,4 +95,7 @@ def check(status: int) -> None:
         message = (c.library().fovea_last_error(None) or b"").decode("utf-8", "replace")
         error = _CLASSES.get(status, Error)(message)
         error.status = status
-        raise error
+        try:
+            raise error
+        finally:
+            del error  # its traceback holds this frame, and the callers' with what they hold: no cycle

@@ -7,7 +7,7 @@ import ctypes
 import os
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, List, Optional, Sequence, Tuple, Union
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Tuple, Union
 
 from . import _library as c
 from ._errors import ArgumentError, check
@@ -115,6 +115,7 @@ def encode(
     *,
     apply_orientation: bool = True,
     background: Optional[Tuple[int, int, int]] = (255, 255, 255),
+    crop: Optional[Tuple[int, int, int, int]] = None,
     tiles: int = 0,
     deadline: Optional[float] = None,
     progress: Optional[Progress] = None,
@@ -126,6 +127,7 @@ def encode(
         orientation=0 if apply_orientation else ORIENTATION_STORED,
         alpha=ALPHA_DROP if background is None else ALPHA_COLOUR,
         background=0 if background is None else colour_code(background),
+        **rectangle(crop),
         tiles=tiles,
         deadline_seconds=seconds(deadline),
         progress=work.progress(progress),
@@ -137,7 +139,7 @@ def encode(
         out = ctypes.c_void_p()
         if isinstance(source, Pixels):
             width, height = number(ctypes.c_int32, source.width, "width"), number(ctypes.c_int32, source.height, "height")
-            pixels = ctypes.cast(ctypes.c_char_p(source.data), ctypes.POINTER(ctypes.c_uint8))
+            pixels = ctypes.cast(source.address, ctypes.POINTER(ctypes.c_uint8))
             check(lib.fovea_encode_image_pixels(handle, pixels, width, height, 0, options, out))
         elif isinstance(source, bytes):
             check(lib.fovea_encode_image_bytes(handle, source, len(source), options, out))
@@ -174,6 +176,16 @@ def colour_code(colour: Tuple[int, int, int]) -> int:
     if len(colour) != 3 or not all(isinstance(part, int) and 0 <= part <= 255 for part in colour):
         raise ArgumentError(f"background: three numbers from 0 to 255 are needed, not {colour!r}.")
     return colour[0] << 16 | colour[1] << 8 | colour[2]
+
+
+def rectangle(crop: Optional[Tuple[int, int, int, int]]) -> Dict[str, int]:
+    """The options for a part of the picture."""
+    if crop is None:
+        return {}
+    left, upper, right, lower = crop
+    if not (0 <= left < right and 0 <= upper < lower):
+        raise ArgumentError(f"crop: left, upper, right and lower are needed, not {crop!r}.")
+    return {"crop_x": left, "crop_y": upper, "crop_width": right - left, "crop_height": lower - upper}
 
 
 def encoded_path(path: Union[str, "os.PathLike[str]"]) -> bytes:

@@ -132,6 +132,10 @@ class fovea_encode_options(_Sized):
         ("progress_user", c_void_p),
         ("alpha", c_int32),
         ("background", c_uint32),
+        ("crop_x", c_int32),
+        ("crop_y", c_int32),
+        ("crop_width", c_int32),
+        ("crop_height", c_int32),
     ]
 
 

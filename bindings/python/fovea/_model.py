@@ -239,6 +239,7 @@ class Model(Owner):
         *,
         apply_orientation: bool = True,
         background: Optional[Tuple[int, int, int]] = (255, 255, 255),
+        crop: Optional[Tuple[int, int, int, int]] = None,
         tiles: int = 0,
         deadline: Optional[float] = None,
         progress: Optional[Progress] = None,
@@ -252,6 +253,7 @@ class Model(Owner):
             not).
         background: the colour that transparent pixels are painted on; None takes them for opaque (as PIL's convert("RGB") and
             the reference systems do).
+        crop: left, upper, right and lower edge of the part to encode, in pixels of the upright picture; nothing of the rest is held.
         tiles: most tiles to cut the image into, for systems that cut on request (GOT-OCR2, trained with up to 6); 0: as usual.
         deadline: seconds allowed, then `DeadlineExceeded`.
         progress: called with steps done and steps in all; a true result stops the work with `Cancelled`.
@@ -262,6 +264,7 @@ class Model(Owner):
             image,
             apply_orientation=apply_orientation,
             background=background,
+            crop=crop,
             tiles=tiles,
             deadline=deadline,
             progress=progress,

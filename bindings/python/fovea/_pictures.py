@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import ctypes
 import io
 import os
 import re
@@ -30,9 +31,10 @@ if TYPE_CHECKING:
 
 
 class Pixels(NamedTuple):
-    """RGB rows without gaps."""
+    """RGB rows without gaps at `address`, in the memory of `owner`."""
 
-    data: bytes
+    address: int
+    owner: Any
     width: int
     height: int
 
@@ -144,7 +146,8 @@ def _pillow(image: Any, reading: Reading) -> Pixels:
 
     if reading.upright:
         try:
-            image = PIL.ImageOps.exif_transpose(image)
+            if image.getexif().get(0x0112, 1) in range(2, 9):  # asked first: it copies what it does not turn
+                image = PIL.ImageOps.exif_transpose(image)
         except (SyntaxError, ValueError, struct.error):
             pass  # damaged EXIF turns nothing, as in files
     if image.mode.startswith("I"):  # 16 bits a pixel: the high byte, as for 16-bit RGB
@@ -155,12 +158,21 @@ def _pillow(image: Any, reading: Reading) -> Pixels:
         image = (wide.point(lambda v: v * (1 / 256) + 0) if image.mode != "I" or high > 255 else wide).convert("L")
     elif image.mode == "F":
         return _array(image, reading)
-    if reading.background is not None and _has_alpha(image):
-        rgba = (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
-        image = PIL.Image.new("RGB", rgba.size, reading.background)
-        image.paste(rgba, mask=rgba.getchannel("A"))
-    rgb = image.convert("RGB")
-    return Pixels(rgb.tobytes(), rgb.size[0], rgb.size[1])
+    is_painted = reading.background is not None and _has_alpha(image)
+    # Some rows at a time: no more of it is copied than the pixels that the library reads.
+    width, height = image.size
+    data = bytearray(3 * width * height)
+    step = max(1, (1 << 20) // (3 * width or 1))
+    for top in range(0, height, step):
+        rows = image.crop((0, top, width, min(top + step, height)))
+        if is_painted:
+            rgba = (rows.convert("LA") if rows.mode == "La" else rows).convert("RGBA")
+            rows = PIL.Image.new("RGB", rgba.size, reading.background)
+            rows.paste(rgba, mask=rgba.getchannel("A"))
+        part = rows.convert("RGB").tobytes()
+        data[3 * width * top : 3 * width * top + len(part)] = part
+    address = ctypes.addressof(ctypes.c_char.from_buffer(data)) if data else 0
+    return Pixels(address, data, width, height)
 
 
 def _has_alpha(image: Any) -> bool:
@@ -191,7 +203,8 @@ def _array(image: Any, reading: Reading) -> Pixels:
             a = ((a * alpha + numpy.array(reading.background, numpy.uint32) * (255 - alpha) + 127) // 255).astype(numpy.uint8)
     if a.shape[2] == 1:
         a = numpy.repeat(a, 3, axis=2)
-    return Pixels(a.tobytes(), a.shape[1], a.shape[0])
+    a = numpy.ascontiguousarray(a)  # the caller's own where it lies so already
+    return Pixels(a.ctypes.data, a, a.shape[1], a.shape[0])
 
 
 def _bytes(a: Any, numpy: Any) -> Any:

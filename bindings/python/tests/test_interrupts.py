@@ -13,7 +13,7 @@ import pytest
 ROUNDS = 25
 
 PROGRAM = """
-import os, random, signal, sys, threading, time
+import ctypes, os, random, signal, sys, threading, time
 import fovea
 
 what, rounds = sys.argv[1], int(sys.argv[2])
@@ -22,7 +22,7 @@ session = model.session()
 picture = os.urandom(3 * 1500 * 1100)
 from fovea._pictures import Pixels
 import fovea._images
-fovea._images.picture = lambda image, upright: Pixels(image, 1500, 1100) if len(image) > 1000 else image
+fovea._images.picture = lambda image, upright: Pixels(ctypes.cast(image, ctypes.c_void_p).value, image, 1500, 1100) if len(image) > 1000 else image
 embedding = model.encode_image(picture)
 LONG = dict(ignore_eos=True, temperature=2.0)
 

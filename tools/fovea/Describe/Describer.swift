@@ -17,6 +17,7 @@ struct Describer {
 
   let model: Model
   let session: Session
+  let reading: DecodingOptions
   var prompts = Prompts()
   var filter = Description.Filter()
   /// Cells of the grid that are described, rows by columns; 0 × 0: none.
@@ -33,13 +34,15 @@ struct Describer {
   /// Called between the steps of an image with steps done and in all.
   var progress: (Int, Int) -> Void = { _, _ in }
 
+  /// Reads the picture anew for each of its parts: no more of it is held than encoding needs.
   /// - Parameter boxes: places that the caller names.
-  func describe(_ image: RGBImage, name: String, boxes: [NormalisedBox]) throws -> Description {
-    var result = Description(image: name)
+  func describe(_ picture: Picture, boxes: [NormalisedBox]) throws -> Description {
+    let picture = try picture.kept()
+    var result = Description(image: picture.name)
     let cells = NormalisedBox.grid(rows: rows, columns: columns)
     var steps = 1 + boxes.count + cells.count + (summarises ? 1 : 0)
     progress(0, steps)
-    let whole = try encode(image)
+    let whole = try picture.encoded(by: model, reading)
     result.caption = try ask(prompts.caption, task: "caption", or: "Describe the picture in detail.", whole, captionTokens).text
 
     var named = boxes.map { Place(box: $0, phrase: "", score: 1) }
@@ -56,7 +59,8 @@ struct Describer {
     for (i, place) in (named + cells.map { Place(box: $0, phrase: "", score: 1) }).enumerated() {
       progress(1 + i, steps)
       let box = place.box
-      let crop = try encode(part(image, box))
+      let pixels = box.pixels(width: Int(whole.info.width), height: Int(whole.info.height))
+      let crop = try picture.encoded(by: model, reading, crop: pixels)
       let caption =
         place.phrase.isEmpty
         ? try ask(prompts.region, task: "caption", or: "Describe the picture briefly.", crop, regionTokens).text : place.phrase
@@ -142,20 +146,4 @@ struct Describer {
 
   /// One line without blanks around.
   private func tidy(_ text: String) -> String { text.split(whereSeparator: \.isWhitespace).joined(separator: " ") }
-
-  // MARK: pictures
-
-  private func part(_ image: RGBImage, _ box: NormalisedBox) throws -> RGBImage {
-    let p = box.pixels(width: image.width, height: image.height)
-    do throws(ImageError) { return try image.cropped(x: p.x, y: p.y, width: p.width, height: p.height) } catch {
-      throw LibraryError(status: fovea_status(FOVEA_ERROR_MEMORY), description: error.description)
-    }
-  }
-
-  private func encode(_ image: RGBImage) throws -> EncodedImage {
-    try EncodedImage(deadline: 0, progress: { _, _ in }) { options, out in
-      fovea_encode_image_pixels(
-        model.handle, image.pixels, Int32(image.width), Int32(image.height), image.stride, options, out)
-    }
-  }
 }

@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
+/// Whole pixels of an image.
+struct PixelRectangle {
+  let x, y, width, height: Int
+}
+
 /// A rectangle in shares of an image's width and height, 0 … 1.
 struct NormalisedBox: Equatable {
   var x1, y1, x2, y2: Double
@@ -39,12 +44,12 @@ struct NormalisedBox: Equatable {
   var text: String { "[" + rounded.map { "\($0)" }.joined(separator: ", ") + "]" }
 
   /// The pixels it covers in an image, at least one.
-  func pixels(width: Int, height: Int) -> (x: Int, y: Int, width: Int, height: Int) {
+  func pixels(width: Int, height: Int) -> PixelRectangle {
     func range(_ a: Double, _ b: Double, _ size: Int) -> (Int, Int) {
       let first = min(max(Int((a * Double(size)).rounded(.down)), 0), size - 1)
       return (first, max(min(Int((b * Double(size)).rounded(.up)), size), first + 1) - first)
     }
     let ((x, w), (y, h)) = (range(x1, x2, width), range(y1, y2, height))
-    return (x, y, w, h)
+    return PixelRectangle(x: x, y: y, width: w, height: h)
   }
 }

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Memory for values of any number: pictures, vectors, buffers. */
+#ifndef FOVEA_SHIMS_BLOCKS_H
+#define FOVEA_SHIMS_BLOCKS_H
+#include <stdlib.h>
+
+#include "Pages.h"
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define FOVEA_BLOCKS_IN_HEAP 1
+#endif
+#endif
+enum { blockHeader = 64 };
+#ifdef FOVEA_BLOCKS_IN_HEAP
+/// The sanitizer sees what goes beyond a block of the heap only.
+static const size_t pagedBlock = ~(size_t)0;
+#else
+static const size_t pagedBlock = 32 << 10;
+#endif
+
+/// `bytes` bytes with any content, or NULL; released with block_free. Large ones come from the system in pages and go back to it: what the
+/// heap gets back it may keep, up to twice the largest block there ever was, and no plan of memory would hold.
+static inline void *_Nullable block_allocate(size_t bytes) {
+  size_t all = bytes + blockHeader;
+  char *p;
+  if (all < bytes) return NULL;
+  p = (char *)(all < pagedBlock ? malloc(all) : pages_map(all, false));
+  if (!p) return NULL;
+  *(size_t *)(void *)p = all;
+  return p + blockHeader;
+}
+
+/// NULL is fine.
+static inline void block_free(void *_Nullable block) {
+  char *p = (char *)block - blockHeader;
+  if (!block) return;
+  if (*(size_t *)(void *)p < pagedBlock)
+    free(p);
+  else
+    pages_unmap(p, *(size_t *)(void *)p);
+}
+
+#endif
