@@ -183,7 +183,7 @@ typedef struct fovea_model_info {
   size_t struct_size;
   const char *system; /**< "hires_llava", "llava", "llava_next", "monkey", "text_monkey", … */
   const char *name;
-  const char *weight_type;     /**< "f32", "f16", "int8", "int4" */
+  const char *weight_type;     /**< "f32", "f16", "int8", "int6", "int5", "int4" */
   const char *instruction_set; /**< "scalar", "avx2", "avxvnni", "avx512", "neon" */
   uint64_t weight_bytes;       /**< all weights, as the kernels read them */
   uint64_t resident_bytes;     /**< of those, the ones held in memory of their own rather than mapped */

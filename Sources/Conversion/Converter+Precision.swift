@@ -24,9 +24,15 @@ extension Converter {
   }
 
   /// Encodings by the policy, or those that suit the target.
-  func encodings(pool: ThreadPool, progress: (_ done: Int, _ tensor: String) throws -> Void) throws -> Encodings {
+  func encodings(from source: any TensorSource, pool: ThreadPool, progress: (_ done: Int, _ tensor: String) throws -> Void) throws -> Encodings {
     let policy = PrecisionPolicy(type: options.type, vision: options.visionType, group: options.group)
-    var chosen = system.tensors.map { policy.encoding($0.role, inputs: $0.matrices.first?.shape.count == 2 ? $0.shape.last ?? 0 : 0) }
+    let spiked = try spikedTensors(source, pool)
+    let sorted = (source as? SmoothedSource)?.sorted ?? []
+    var chosen: Encodings = zip(system.tensors, spiked).map { tensor, isSpiked in
+      let found: (encoding: TensorEncoding, group: Int) = policy.encoding(tensor.role, inputs: inputs(tensor), isSpiked: isSpiked)
+      // Sorted units leave others alone only as far as groups are small.
+      return sorted.contains(tensor.name) && found.group > 128 && tensor.shape[1] % 128 == 0 ? (found.encoding, 128) : found
+    }
     guard let target = options.target else { return chosen }
     let open = system.tensors.indices.filter { isOpen(system.tensors[$0]) }
     var done = 0
@@ -34,7 +40,7 @@ extension Converter {
       let tensor = system.tensors[i]
       try progress(done, tensor.name)
       return try policy.choices(inputs: tensor.shape[1]).map { encoding, group in
-        let stream = try stream(tensor, encoding, group, pool: pool)
+        let stream = try stream(tensor, encoding, group, from: source, pool: pool)
         let error = try stream.run { _, elements in
           done += elements
           try progress(done, tensor.name)
@@ -42,7 +48,7 @@ extension Converter {
         return MixedPrecision.Candidate(
           encoding: encoding, group: group, byteCount: Self.byteCount(tensor, encoding, group),
           loss: error.weightedRelative * error.weightedRelative
-            * PrecisionPolicy.sensitivity(tensor.role, ofOutputs: error.outputs.power > 0))
+            * PrecisionPolicy.sensitivity(tensor.role, ofOutputs: error.outputs.power > 0, isSpiked: spiked[i]))
       }
     }
     let budget: Int
@@ -64,31 +70,57 @@ extension Converter {
     return chosen
   }
 
+  /// Of a matrix; else 0.
+  private func inputs(_ tensor: PlannedTensor) -> Int { tensor.matrices.first?.shape.count == 2 ? tensor.shape.last ?? 0 : 0 }
+
+  /// The checkpoint as its tensors are read: smoothed where they become integers, unless a calibration has measured them as they were.
+  func smoothed(_ pool: ThreadPool) throws -> any TensorSource {
+    let policy = PrecisionPolicy(type: options.type, vision: options.visionType, group: options.group)
+    let source = try SmoothedSource(system, pool: pool) { [self] in
+      options.importance == nil && policy.encoding($0.role, inputs: inputs($0)).encoding.isQuantized
+    }
+    return source.isPlain ? system.source : source
+  }
+
   /// Whether a target decides about the tensor.
   func isOpen(_ tensor: PlannedTensor) -> Bool {
-    guard options.type == .int4, tensor.shape.count == 2 else { return false }
+    guard options.type.isMixed, tensor.shape.count == 2 else { return false }
     switch tensor.role {
     case .decoder, .embedding, .head: return true
     default: return false
     }
   }
 
-  func stream(_ tensor: PlannedTensor, _ encoding: TensorEncoding, _ group: Int, pool: ThreadPool) throws -> MatrixStream {
+  func stream(
+    _ tensor: PlannedTensor, _ encoding: TensorEncoding, _ group: Int, from source: any TensorSource, pool: ThreadPool
+  ) throws -> MatrixStream {
     guard tensor.shape.count == 2,
       let layout = PackedLayout(encoding: encoding, outputs: tensor.shape[0], inputs: tensor.shape[1], group: group)
     else {
       throw ConversionError.unsupported("tensor \(tensor.name) of shape \(tensor.shape) as \(encoding.name)")
     }
-    let importance = encoding.isQuantized ? try importance(of: tensor, encoding, pool) : nil
-    let targets =
-      encoding == .q4x16 && importance == nil && options.usesFeedback ? try estimate.valueTargets(of: tensor, layout, pool) : nil
-    return try MatrixStream(
-      tensor: tensor, source: system.source, layout: layout, importance: importance, targets: targets, pool: pool)
+    let importance =
+      encoding.isQuantized ? try InputImportance(options.importance, of: tensor.name, usesMoments: options.usesFeedback) : nil
+    return try MatrixStream(tensor: tensor, source: source, layout: layout, importance: importance, pool: pool)
   }
 
-  private func importance(of tensor: PlannedTensor, _ encoding: TensorEncoding, _ pool: ThreadPool) throws -> InputImportance? {
-    if let measured = try InputImportance(options.importance, of: tensor.name, usesMoments: options.usesFeedback) { return measured }
-    // int8 errs too little for a guess to matter.
-    return encoding == .q4x16 ? try estimate.importance(of: tensor, usesFeedback: options.usesFeedback, pool: pool) : nil
+  /// For each tensor whether it is a matrix that adds to the residual stream and has a weight far larger than the others: see
+  /// `PrecisionPolicy.spike`.
+  private func spikedTensors(_ source: any TensorSource, _ pool: ThreadPool) throws -> [Bool] {
+    try system.tensors.map { tensor in
+      guard options.type.isMixed, case .decoder(_, let part) = tensor.role, part == .mlpOut || part == .attentionOut,
+        tensor.shape.count == 2, tensor.order == .rows
+      else { return false }
+      defer { for part in tensor.sources { source.release(part.info.name) } }
+      let (rows, atOnce) = (tensor.shape[0], 64)
+      let parts = try pool.results((rows + atOnce - 1) / atOnce) { i in
+        try tensor.read(rows: i * atOnce..<min((i + 1) * atOnce, rows), from: source).reduce(into: (largest: Float(0), power: Float(0))) {
+          $0.largest = max($0.largest, abs($1))
+          $0.power += $1 * $1
+        }
+      }
+      let power = parts.reduce(0) { $0 + Double($1.power) } / Double(max(rows * tensor.shape[1], 1))
+      return Double(parts.map(\.largest).max() ?? 0) > PrecisionPolicy.spike * power.squareRoot()
+    }
   }
 }

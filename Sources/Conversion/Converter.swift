@@ -9,7 +9,7 @@ package struct Converter {
     package var type = ModelType.int8
     /// Vision tower and projector; nil: as `type`, but never int4.
     package var visionType: ModelType?
-    package var group = 64
+    package var group = 32
     package var compression = WeightFileWriter.Compression.auto
     /// How small an int4 model is to be; nil: as the precision policy makes it.
     package var target: Target?
@@ -42,7 +42,6 @@ package struct Converter {
   package let checkpoint: OpenCheckpoint
   package let system: SystemDescription
   let options: Options
-  let estimate: BlockEstimate
   /// Every key of the file, checked.
   package let metadata: [(key: String, value: MetadataValue)]
 
@@ -51,14 +50,13 @@ package struct Converter {
     guard options.group > 0, options.group % 32 == 0, options.group <= 256 else {
       throw ConversionError.badOption("--group \(options.group) should be a multiple of 32 up to 256")
     }
-    if options.target != nil, options.type != .int4 { throw ConversionError.badOption("a target size needs --type int4") }
+    if options.target != nil, !options.type.isMixed { throw ConversionError.badOption("a target size needs --type int4, int5 or int6") }
     self.checkpoint = checkpoint
     self.options = options
     system = try SystemDescription(checkpoint)
     if checkpoint.chatTemplate != nil, !["llava", "llava_next"].contains(system.system) {
       throw ConversionError.badOption("--chat-template is for LLaVA; \(system.system) has one form of its own")
     }
-    estimate = BlockEstimate(system)
     try options.importance?.check(against: system.tensors)
     let tokenizer = try TokenizerMetadata(checkpoint, system.tokenizer).settings(vocabSize: system.decoder.vocabSize)
     let folder = checkpoint.folders.first?.name ?? ""
@@ -98,7 +96,8 @@ package struct Converter {
     let pool = ThreadPool()
     var reports: [TensorReport] = []
     var done = 0
-    let encodings = try encodings(pool: pool) { measured, tensor in
+    let source = try smoothed(pool)
+    let encodings = try encodings(from: source, pool: pool) { measured, tensor in
       done = measured
       try progress(done, tensor)
     }
@@ -109,7 +108,7 @@ package struct Converter {
       if encoding.isPacked {
         try writer.beginTensor(name: tensor.name, shape: tensor.shape, encoding: encoding, group: group)
         for matrix in tensor.matrices {
-          let stream = try stream(matrix, encoding, group, pool: pool)
+          let stream = try stream(matrix, encoding, group, from: source, pool: pool)
           isWeighted = stream.isWeighted
           error += try stream.run { bytes, elements in
             try writer.write(bytes)
@@ -119,11 +118,11 @@ package struct Converter {
         }
         try writer.endTensor()
       } else {
-        let values = try table(tensor)
+        let values = try table(tensor, from: source)
         try values.withUnsafeBytes { try writer.addTensor(name: tensor.name, shape: tensor.shape, encoding: .f32, bytes: $0) }
         done += values.count
       }
-      for source in tensor.sources { system.source.release(source.info.name) }
+      for part in tensor.sources { source.release(part.info.name) }
       reports.append(
         TensorReport(
           name: tensor.name, shape: tensor.shape, encoding: encoding, group: group,
@@ -135,9 +134,9 @@ package struct Converter {
   }
 
   /// A plain tensor, whole.
-  private func table(_ tensor: PlannedTensor) throws -> [Float] {
+  private func table(_ tensor: PlannedTensor, from source: any TensorSource) throws -> [Float] {
     var values: [Float] = []
-    for source in tensor.sources { values += try system.source.read(source) }
+    for part in tensor.sources { values += try source.read(part) }
     if let bad = values.firstIndex(where: { !$0.isFinite }) {
       throw ConversionError.notRepresentable(tensor: tensor.name, row: bad, detail: "not a finite number")
     }

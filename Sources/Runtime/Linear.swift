@@ -184,6 +184,7 @@ package struct Linear {
     a.payloadOffset = layout.payloadOffset
     a.inputs = Int64(layout.paddedInputs)
     a.group = Int64(layout.group)
+    a.bits = Int32(layout.encoding.codes?.bits ?? 0)
     a.outputs = Int64(layout.outputs)
     a.bias = bias
     return a
@@ -193,6 +194,7 @@ package struct Linear {
     switch weight.layout.encoding {
     case .q8x16: kernels.linearQ8
     case .q4x16: kernels.linearQ4
+    case .n4x16, .q5x16, .q6x16: kernels.linearSmallGroups
     case .f16x16: kernels.linearF16
     case .f32x16, .f32, .f16: kernels.linearF32  // the plain ones have no PackedLayout
     }

@@ -54,7 +54,7 @@ package struct LinearInput {
     let (group, groups) = (layout.group, layout.groups)
     let padded = first &+ count == layout.inputs ? layout.paddedInputs &- first : count
     assert(first % group == 0 && padded % group == 0)
-    let zero: Int32 = layout.encoding == .q8x16 ? 128 : 8
+    let zero = Int32(layout.encoding.codes?.zero ?? 0)
     kernels.quantize(
       values, count, padded, group, zero, codes + row &* stride + first, scales + row &* groups + first / group,
       offsets + row &* groups + first / group)

@@ -55,7 +55,7 @@ package struct Weights {
     guard let layout = PackedLayout(encoding: record.encoding, outputs: outputs, inputs: inputs, group: record.group),
       layout.byteCount == record.byteCount
     else {
-      throw .encodingMismatch(file: store.file.name, tensor: name, expected: "f32x16, f16x16, q8x16 or q4x16", found: record.encoding)
+      throw .encodingMismatch(file: store.file.name, tensor: name, expected: "one in blocks of 16 rows", found: record.encoding)
     }
     return PackedMatrix(store: store, layout: layout, data: data)
   }
@@ -68,7 +68,7 @@ package struct Weights {
       throw .shapeMismatch(file: store.file.name, tensor: name, expected: [count, outputs, inputs], found: record.shape)
     }
     guard let layout = record.layout else {
-      throw .encodingMismatch(file: store.file.name, tensor: name, expected: "f32x16, f16x16, q8x16 or q4x16", found: record.encoding)
+      throw .encodingMismatch(file: store.file.name, tensor: name, expected: "one in blocks of 16 rows", found: record.encoding)
     }
     return (0..<count).map { PackedMatrix(store: store, layout: layout, data: data + $0 &* layout.byteCount) }
   }

@@ -5,10 +5,12 @@ enum Format {
   /// 89 "FOVEA" 0D 0A, read as a little-endian number.
   static let magic: UInt64 = 0x0A0D_4145_564F_4689
   /// The newest `minReaderVersion` understood, and the oldest there is.
-  static let version: UInt32 = 2
+  static let version: UInt32 = 3
   static let oldestVersion: UInt32 = 1
   /// The version that allows packed tensors of three dimensions.
   static let stackedMatricesVersion: UInt32 = 2
+  /// The version that has weights in groups of 32 with scales of a byte.
+  static let smallGroupsVersion: UInt32 = 3
   static let headerSize = 128
   static let tensorEntrySize = 24
   static let frameEntrySize = 32

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Shims
 
 /// Where the bytes of a packed matrix `[outputs, inputs]` are: 16 rows to a block, exactly as the kernels read them.
 ///
@@ -6,6 +7,8 @@
 /// - `f32x16`, `f16x16`: `[inputs][16]` values.
 /// - `q8x16`, `q4x16`: scales `[groups][16]` f16, zeros up to `payloadOffset`, then the payload: per 4 (q8) or 8 (q4) inputs
 ///   64 bytes, row r's at 4r. q8: byte = weight + 128. q4: low nibble of byte j is input k+j, high nibble input k+4+j, nibble = weight + 8.
+/// - `n4x16`, `q5x16`, `q6x16`: a float for each row, scale bytes `[groups][16]`, zeros up to `payloadOffset`, then for each group of 32 inputs
+///   four times 64 bytes as in q4, and for the bits above the fourth 64 bytes (q5) or twice 64 (q6). FORMAT.md §5.
 package struct PackedLayout: Sendable {
   package static let rowsPerBlock = 16
   /// Largest quantization group: a group's Σ byte·q (255 · 127 · group) must fit in an Int32.
@@ -34,18 +37,13 @@ package struct PackedLayout: Sendable {
     guard encoding.isPacked, outputs > 0, inputs > 0 else { return nil }
     guard PackedLayout.isGroup(group, for: encoding) else { return nil }
     let blocks = outputs / 16 + (outputs % 16 == 0 ? 0 : 1)
-    let groups = encoding.isQuantized ? inputs / group + (inputs % group == 0 ? 0 : 1) : 0
-    guard let paddedInputs = encoding.isQuantized ? checkedProduct(groups, group) : inputs,
-      let scaleBytes = checkedProduct(groups, 32), let payloadOffset = checkedRoundUp(scaleBytes, to: 64)
+    let codes = encoding.codes
+    let groups = codes == nil ? 0 : inputs / group + (inputs % group == 0 ? 0 : 1)
+    guard let paddedInputs = codes == nil ? inputs : checkedProduct(groups, group),
+      let scaleBytes = codes == nil ? 0 : codes?.scalesSize(groups: groups), let payloadOffset = checkedRoundUp(scaleBytes, to: 64)
     else { return nil }
-    let weights: Int? =
-      switch encoding {
-      case .f32, .f32x16: checkedProduct(paddedInputs, 64)
-      case .f16, .f16x16: checkedProduct(paddedInputs, 32)
-      case .q8x16: checkedProduct(paddedInputs, 16)
-      case .q4x16: checkedProduct(paddedInputs, 8)
-      }
-    guard let weights, let block = checkedSum(payloadOffset, weights), let blockStride = checkedRoundUp(block, to: 64),
+    guard let weights = codes == nil ? checkedProduct(paddedInputs, 16 * encoding.elementSize) : codes?.payloadSize(inputs: paddedInputs),
+      let block = checkedSum(payloadOffset, weights), let blockStride = checkedRoundUp(block, to: 64),
       let byteCount = checkedProduct(blocks, blockStride)
     else { return nil }
     self.encoding = encoding
@@ -62,7 +60,7 @@ package struct PackedLayout: Sendable {
 
   /// Whether `group` is one the encoding may have.
   package static func isGroup(_ group: Int, for encoding: TensorEncoding) -> Bool {
-    encoding.isQuantized ? group > 0 && group <= largestGroup && group % 32 == 0 : group == 0
+    encoding.codes.map { $0.isGroup(group) } ?? (group == 0)
   }
 
   /// Dequantises row `row` (0 ..< outputs) of the matrix at `base` into `inputs` floats.
@@ -88,6 +86,29 @@ package struct PackedLayout: Sendable {
         let nibble = k % 8 < 4 ? byte & 15 : byte >> 4
         y[k] = Float(Int32(nibble) &- 8) * scale
       }
+    case .n4x16, .q5x16, .q6x16:
+      let rowScale = block.load(fromByteOffset: 4 * lane, as: Float.self)
+      for g in 0..<groups {
+        let scale = rowScale * Float(bitPattern: fovea_small_scale_bits(block.load(fromByteOffset: 64 &+ g &* 16 &+ lane, as: UInt8.self)))
+        for k in g &* smallGroup..<min((g &+ 1) &* smallGroup, inputs) { y[k] = Float(smallGroupValue(block, lane, k)) * scale }
+      }
+    }
+  }
+
+  /// The integer of input k in a block of n4x16, q5x16 or q6x16.
+  @inline(__always)
+  private func smallGroupValue(_ block: UnsafeRawPointer, _ lane: Int, _ k: Int) -> Int {
+    let bits = encoding == .n4x16 ? 4 : encoding == .q5x16 ? 5 : 6
+    let group = block + (payloadOffset &+ (k / smallGroup) &* (64 &* bits) &+ 4 &* lane &+ k % 4)
+    let (quarter, half) = (k % smallGroup / 8, k / 4 % 2)
+    func part(_ vector: Int, from bit: Int, _ mask: UInt8) -> Int {
+      Int(group.load(fromByteOffset: 64 &* vector, as: UInt8.self) >> UInt8(truncatingIfNeeded: bit) & mask)
+    }
+    let low = part(quarter, from: 4 &* half, 15)
+    switch encoding {
+    case .n4x16: return Int(fovea_values4()[low])
+    case .q5x16: return low &+ 16 &* part(4, from: 2 &* quarter &+ half, 1) &- smallGroupZero5
+    default: return low &+ 16 &* part(4 &+ quarter / 2, from: 4 &* (quarter % 2) &+ 2 &* half, 3) &- smallGroupZero6
     }
   }
 

@@ -74,7 +74,9 @@ struct TensorSize {
   init(
     _ shape: [Int], _ encoding: TensorEncoding, group: Int, tensor: String, file: String, version: UInt32 = Format.version
   ) throws(WeightFileError) {
-    minReaderVersion = encoding.isPacked && shape.count == 3 ? Format.stackedMatricesVersion : Format.oldestVersion
+    minReaderVersion =
+      encoding.codes?.scale == .byteOfRow
+      ? Format.smallGroupsVersion : encoding.isPacked && shape.count == 3 ? Format.stackedMatricesVersion : Format.oldestVersion
     guard shape.count >= 1, shape.count <= Format.highestRank, !encoding.isPacked || (2...3).contains(shape.count),
       minReaderVersion <= version
     else { throw .invalidRank(file: file, tensor: tensor, rank: shape.count) }

@@ -77,7 +77,7 @@ private struct TableParser {
     guard isName(nameBytes) else { throw .invalidTensorName(file: file, index: index, offset: nameStart) }
     let name = text(nameBytes)
 
-    guard let encoding = TensorEncoding(rawValue: encodingByte) else {
+    guard let encoding = TensorEncoding(rawValue: encodingByte), encoding.codes?.scale != .byteOfRow || version >= Format.smallGroupsVersion else {
       throw .unknownEncoding(file: file, tensor: name, value: encodingByte)
     }
     guard storage <= 1 else { throw .unknownStorage(file: file, tensor: name, value: storage) }

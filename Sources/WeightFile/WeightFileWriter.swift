@@ -342,7 +342,7 @@ extension TensorEncoding {
     switch self {
     case .f32, .f32x16: .zstdPlanes4
     case .f16, .f16x16: .zstdPlanes2
-    case .q8x16, .q4x16: nil
+    default: nil
     }
   }
 }

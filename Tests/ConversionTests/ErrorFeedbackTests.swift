@@ -57,7 +57,7 @@ import WeightFile
     return ((squared / power).squareRoot(), error.weightedRelative)
   }
 
-  @Test(arguments: [TensorEncoding.q4x16, .q8x16]) func outputsLoseLess(encoding: TensorEncoding) throws {
+  @Test(arguments: [TensorEncoding.q4x16, .n4x16, .q5x16, .q8x16]) func outputsLoseLess(encoding: TensorEncoding) throws {
     let samples = samples(400)
     let plain = try outputError(encoding, importance(samples, block: 0), samples).found
     let blocks = try outputError(encoding, importance(samples, block: 32), samples)
@@ -70,20 +70,20 @@ import WeightFile
   @Test func momentsThatNoSamplesHaveAreLeftAlone() throws {
     let samples = samples(50)
     let squares = importance(samples, block: 0)
-    let plain = try outputError(.q4x16, squares, samples).found
+    let plain = try outputError(.n4x16, squares, samples).found
     // Not positive definite, of the wrong size, zero, and huge.
     for moments in [
       (0..<inputs * inputs).map { Float($0 % (inputs + 1) == 0 ? 1 : 5) }, [Float](repeating: 1, count: 7),
       [Float](repeating: 0, count: inputs * inputs), [Float](repeating: -.greatestFiniteMagnitude, count: inputs * inputs),
     ] {
       let means = (0..<inputs).map { k in samples.reduce(Float(0)) { $0 + $1[k] * $1[k] } / 50 }
-      let found = try outputError(.q4x16, InputImportance(meanSquares: means, moments: moments), samples).found
+      let found = try outputError(.n4x16, InputImportance(meanSquares: means, moments: moments), samples).found
       #expect(found == plain)
     }
   }
 
   @Test func hugeWeightsStayWeights() throws {
-    let layout = try #require(PackedLayout(encoding: .q4x16, outputs: 16, inputs: inputs, group: 32))
+    let layout = try #require(PackedLayout(encoding: .n4x16, outputs: 16, inputs: inputs, group: 32))
     let rows = (0..<16 * inputs).map { Float($0 % 3 == 0 ? 3e38 : -1e38) }
     let block = UnsafeMutableRawPointer.allocate(byteCount: layout.blockStride, alignment: 64)
     defer { block.deallocate() }

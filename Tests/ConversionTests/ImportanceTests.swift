@@ -59,7 +59,7 @@ import WeightFile
     }
     let (plain, weighted) = (reports[0].first { $0.name == matrix }, reports[1].first { $0.name == matrix })
     let (a, b) = (try #require(plain), try #require(weighted))
-    #expect(a.encoding == .q4x16 && b.encoding == .q4x16 && !a.isWeighted && b.isWeighted)
+    #expect(a.encoding == .n4x16 && b.encoding == .n4x16 && !a.isWeighted && b.isWeighted)
     #expect(a.byteCount == b.byteCount && a.bitsPerWeight > 4 && a.error.largest > 0)
     // Without importance both errors are the same; with it the plain one grows.
     #expect(a.error.relative == a.error.weightedRelative && b.error.relative > a.error.relative)

@@ -42,7 +42,7 @@ import WeightFile
     let (usual, large) = (try convert(nil), try convert(.bitsPerWeight(60)))
     #expect(large.encodings == ["q8x16"])
     let middle = try convert(.bitsPerWeight((large.decoder + usual.decoder) / 2))
-    #expect(middle.decoder <= (large.decoder + usual.decoder) / 2 && middle.encodings == ["q8x16", "q4x16"])
+    #expect(middle.decoder <= (large.decoder + usual.decoder) / 2 && middle.encodings.count > 1)
     #expect(try convert(.bytes(usual.all)).all <= usual.all)
     expectFailure("too small", "at least") { _ = try convert(.bytes(1000)) }
   }

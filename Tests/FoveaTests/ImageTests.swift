@@ -47,7 +47,10 @@ struct ImageTests {
     let model = try Loaded()
     let (width, height) = (20, 16)
     let whole = pixels(width: width, height: height)
-    let part = (4..<12).flatMap { y in whole[3 * (y * width + 5)..<3 * (y * width + 15)] }
+    let part = (4..<12).flatMap { (y: Int) -> ArraySlice<UInt8> in
+      let start = 3 * (y * width + 5)
+      return whole[start..<start + 30]
+    }
     var options = fovea_encode_options()
     options.struct_size = MemoryLayout<fovea_encode_options>.size
     (options.crop_x, options.crop_y, options.crop_width, options.crop_height) = (5, 4, 10, 8)

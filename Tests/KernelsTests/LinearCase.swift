@@ -2,7 +2,15 @@
 import Kernels
 import Shims
 
-enum WeightLayout: CaseIterable { case f32, f16, q8, q4 }
+enum WeightLayout: CaseIterable {
+  case f32, f16, q8, q4, n4, q5, q6
+
+  var isQuantized: Bool { self != .f32 && self != .f16 }
+  /// Bits of weights in groups of 32 with a byte for a scale.
+  var smallBits: Int? { self == .n4 ? 4 : self == .q5 ? 5 : self == .q6 ? 6 : nil }
+  /// Groups to try.
+  var groups: [Int] { smallBits != nil ? [32] : isQuantized ? [32, 128, 256] : [64] }
+}
 
 /// A seeded linear layer in a packed layout, with its activations and the values the weights stand for.
 final class LinearCase {
@@ -24,20 +32,24 @@ final class LinearCase {
     seed: UInt64
   ) {
     var random = SeededRandom(seed: seed)
-    (self.layout, self.outputs, self.inputs, self.tokens, self.group) = (layout, outputs, inputs, tokens, group)
+    (self.layout, self.outputs, self.inputs, self.tokens) = (layout, outputs, inputs, tokens)
     blocks = (outputs + 15) / 16
+    let group = layout.smallBits == nil ? group : 32
+    self.group = group
     self.x = x ?? random.normal(tokens * inputs)
     bias = hasBias ? random.normal(outputs) : nil
-    let isQuantized = layout == .q8 || layout == .q4
+    let isQuantized = layout.isQuantized
     paddedInputs = isQuantized ? (inputs + group - 1) / group * group : inputs
     let groups = isQuantized ? paddedInputs / group : 0
-    payloadOffset = (groups * 32 + 63) / 64 * 64
+    payloadOffset = ((layout.smallBits == nil ? groups * 32 : 64 + groups * 16) + 63) / 64 * 64
     let payload =
       switch layout {
       case .f32: inputs * 64
       case .f16: inputs * 32
       case .q8: paddedInputs * 16
-      case .q4: paddedInputs * 8
+      case .q4, .n4: paddedInputs * 8
+      case .q5: paddedInputs * 10
+      case .q6: paddedInputs * 12
       }
     blockStride = (payloadOffset + payload + 63) / 64 * 64
     packed = AlignedBytes(blocks * blockStride)
@@ -77,10 +89,11 @@ final class LinearCase {
           }
         }
         weights[row] = values
+      case .n4, .q5, .q6: weights[row] = Self.storeSmallGroups(layout.smallBits ?? 4, row, base, inputs, paddedInputs, payloadOffset, &random)
       }
     }
     // Rows that do not exist: weight 0 with scale 0.
-    if isQuantized {
+    if isQuantized, layout.smallBits == nil {
       for row in outputs..<blocks * 16 {
         for byte in 0..<paddedInputs / (layout == .q8 ? 1 : 2) {
           packed.base[row / 16 * blockStride + payloadOffset + byte / 4 * 64 + row % 16 * 4 + byte % 4] = layout == .q8 ? 128 : 0x88
@@ -89,7 +102,48 @@ final class LinearCase {
     }
     (quantized, xScales, xOffsets) =
       isQuantized
-      ? Self.quantize(self.x, tokens: tokens, inputs: inputs, padded: paddedInputs, group: group, zero: layout == .q8 ? 128 : 8) : ([], [], [])
+      ? Self.quantize(self.x, tokens: tokens, inputs: inputs, padded: paddedInputs, group: group, zero: Self.zero(layout)) : ([], [], [])
+  }
+
+  private static func zero(_ layout: WeightLayout) -> Int32 {
+    switch layout {
+    case .q8: 128
+    case .q4: 8
+    case .n4: 64
+    case .q5: 16
+    default: 32
+    }
+  }
+
+  /// Random codes and scales of one row, as FORMAT.md §5 has them.
+  private static func storeSmallGroups(
+    _ bits: Int, _ row: Int, _ base: UnsafeMutableRawPointer, _ inputs: Int, _ paddedInputs: Int, _ payloadOffset: Int,
+    _ random: inout SeededRandom
+  ) -> [Float] {
+    let r = row % 16
+    let rowScale = Float.random(in: 0.001...0.02, using: &random)
+    base.storeBytes(of: rowScale, toByteOffset: 4 * r, as: Float.self)
+    var values = [Float](repeating: 0, count: inputs)
+    func add(_ value: Int, _ offset: Int) {
+      let byte = payloadOffset + offset
+      base.storeBytes(of: base.load(fromByteOffset: byte, as: UInt8.self) | UInt8(value), toByteOffset: byte, as: UInt8.self)
+    }
+    for k in 0..<paddedInputs {
+      let (group, i) = (k / 32, k % 32)
+      if i == 0 { base.storeBytes(of: UInt8.random(in: 0...255, using: &random), toByteOffset: 64 + group * 16 + r, as: UInt8.self) }
+      let scale = base.load(fromByteOffset: 64 + group * 16 + r, as: UInt8.self)
+      let code = k % 5 == 0 ? 0 : k % 7 == 0 ? (1 << bits) - 1 : Int.random(in: 0..<1 << bits, using: &random)
+      let part = group * 64 * bits
+      let (quarter, half, byte) = (i / 8, i / 4 % 2, r * 4 + i % 4)
+      add((code & 15) << (4 * half), part + quarter * 64 + byte)
+      if bits == 5 { add((code >> 4) << (2 * quarter + half), part + 256 + byte) }
+      if bits == 6 { add((code >> 4) << (4 * (quarter % 2) + 2 * half), part + 256 + quarter / 2 * 64 + byte) }
+      guard k < inputs else { continue }
+      let value = bits == 4 ? Int(fovea_values4()[code]) : code - (bits == 5 ? 16 : 32)
+      let magnitude = (1 + Float(scale & 15) / 16) * Float(sign: .plus, exponent: Int(scale >> 4 & 7) - 7, significand: 1)
+      values[k] = Float(value) * (scale < 128 ? magnitude : -magnitude) * rowScale
+    }
+    return values
   }
 
   /// The scalar kernel's activations, token by token.
@@ -120,6 +174,7 @@ final class LinearCase {
     case .f16: table.linearF16
     case .q8: table.linearQ8
     case .q4: table.linearQ4
+    case .n4, .q5, .q6: table.linearSmallGroups
     }
   }
 
@@ -139,6 +194,7 @@ final class LinearCase {
                 (a.blockStride, a.payloadOffset) = (blockStride, payloadOffset)
                 (a.inputs, a.group, a.outputs) = (Int64(paddedInputs), Int64(group), Int64(outputs))
                 (a.x, a.xScales, a.xOffsets, a.xFloat) = (q.baseAddress, s.baseAddress, u.baseAddress, x.baseAddress)
+                a.bits = Int32(layout.smallBits ?? 0)
                 a.xStride = paddedInputs
                 (a.y, a.yStride) = (y.baseAddress, yStride)
                 a.bias = bias == nil ? nil : b.baseAddress

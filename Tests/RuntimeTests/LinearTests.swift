@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Runtime
+import Shims
 import Testing
 import WeightFile
 
@@ -11,7 +12,7 @@ import WeightFile
     var testDescription: String { "\(encoding.name) \(outputs)×\(inputs), \(tokens) tokens, group \(group), bias \(hasBias)" }
   }
 
-  static let cases: [Case] = [TensorEncoding.f32x16, .f16x16, .q8x16, .q4x16].flatMap { encoding in
+  static let cases: [Case] = [TensorEncoding.f32x16, .f16x16, .q8x16, .q4x16, .n4x16, .q5x16, .q6x16].flatMap { encoding in
     [
       (1, 1, 1, 32, false), (16, 64, 1, 64, true), (17, 65, 3, 32, true), (5, 7, 2, 64, false), (100, 33, 19, 32, true),
       (33, 300, 1, 64, true), (257, 96, 40, 96, false), (400, 520, 5, 128, true),
@@ -29,20 +30,21 @@ import WeightFile
     }
     for t in 0..<c.tokens {
       let values = Array(x[t * c.inputs..<(t + 1) * c.inputs])
+      let group = m.layout.group
       for r in 0..<c.outputs {
         var f: Float = 0
         if c.encoding.isQuantized {
-          for g in stride(from: 0, to: c.inputs, by: c.group) {
-            let range = g..<min(g + c.group, c.inputs)
+          for g in stride(from: 0, to: c.inputs, by: group) {
+            let range = g..<min(g + group, c.inputs)
             let most = range.map { abs(values[$0]) }.max() ?? 0
             let levels = range.map { Int32(min(max((values[$0] * (127 / most)).rounded(.toNearestOrEven), -127), 127)) }
-            // A stored weight is an integer times its scale; readRow gave the product, and the largest integer of a group in
-            // these tests is 127 or 7 (absmax), so the scale comes back as the stored f16.
-            let scale = scaleOf(m, row: r, group: g / c.group)
+            // A stored weight is an integer times its scales; readRow gave the product.
+            let (scale, rowScale) = scales(m, row: r, group: g / group)
             var sum: Int32 = 0
-            for (k, level) in zip(range, levels) where scale != 0 { sum += Int32((rows[r][k] / scale).rounded()) * level }
+            for (k, level) in zip(range, levels) where scale * rowScale != 0 { sum += Int32((rows[r][k] / (scale * rowScale)).rounded()) * level }
             f = f.addingProduct(Float(sum), scale * (most / 127))
           }
+          f *= scales(m, row: r, group: 0).row
         } else {
           for k in 0..<c.inputs { f = f.addingProduct(rows[r][k], values[k]) }
         }
@@ -52,9 +54,14 @@ import WeightFile
     return y
   }
 
-  private func scaleOf(_ m: PackedMatrix, row: Int, group: Int) -> Float {
+  /// Of a group, and of the row where it has one.
+  private func scales(_ m: PackedMatrix, row: Int, group: Int) -> (group: Float, row: Float) {
     let block = m.data + row / 16 * m.layout.blockStride
-    return Float(Float16(bitPattern: block.load(fromByteOffset: (group * 16 + row % 16) * 2, as: UInt16.self)))
+    guard m.layout.encoding.codes?.scale == .byteOfRow else {
+      return (Float(Float16(bitPattern: block.load(fromByteOffset: (group * 16 + row % 16) * 2, as: UInt16.self))), 1)
+    }
+    let byte = block.load(fromByteOffset: 64 + group * 16 + row % 16, as: UInt8.self)
+    return (Float(bitPattern: fovea_small_scale_bits(byte)), block.load(fromByteOffset: 4 * (row % 16), as: Float.self))
   }
 
   @Test(arguments: cases) func everyEncodingFollowsItsFormulaOnAnyThreads(c: Case) throws {
@@ -84,7 +91,9 @@ import WeightFile
     }
   }
 
-  @Test(arguments: [TensorEncoding.f32x16, .q8x16, .q4x16]) func largeProductsInManyTilesGiveEachTokenItsOwnResult(encoding: TensorEncoding) throws {
+  @Test(arguments: [TensorEncoding.f32x16, .q8x16, .q4x16, .n4x16]) func largeProductsInManyTilesGiveEachTokenItsOwnResult(
+    encoding: TensorEncoding
+  ) throws {
     var random = SeededGenerator(6)
     let (outputs, inputs, tokens) = (1100, 1024, 530)
     let w = try weights([try TestTensor("l.weight", random.floats(outputs * inputs), outputs, inputs, encoding)])
@@ -101,7 +110,8 @@ import WeightFile
   }
 
   /// Middle sizes that end with a group and a block, with neither, and in the first group.
-  @Test(arguments: [TensorEncoding.f32x16, .f16x16, .q8x16, .q4x16], [320, 328, 40]) func fusedProductsGiveTheBitsOfTheirParts(
+  @Test(arguments: [TensorEncoding.f32x16, .f16x16, .q8x16, .q4x16, .n4x16, .q5x16, .q6x16], [320, 328, 40])
+  func fusedProductsGiveTheBitsOfTheirParts(
     encoding: TensorEncoding, middle: Int
   ) throws {
     var random = SeededGenerator(12)
@@ -200,7 +210,7 @@ import WeightFile
 
   @Test func anEmbeddingReadsRowsAndServesAsHead() throws {
     var random = SeededGenerator(8)
-    for encoding in [TensorEncoding.f32x16, .f16x16, .q8x16, .q4x16] {
+    for encoding in [TensorEncoding.f32x16, .f16x16, .q8x16, .q4x16, .n4x16, .q5x16, .q6x16] {
       let w = try weights([try TestTensor("e.weight", random.floats(50 * 40), 50, 40, encoding, group: 32)])
       let embedding = try Embedding(w["e"], count: 50, size: 40)
       let ids: [Int32] = [49, 0, 17, 17]

@@ -2,6 +2,7 @@
 import Foundation
 import Kernels
 import Runtime
+import Shims
 import Testing
 import WeightFile
 
@@ -126,7 +127,7 @@ struct TestTensor {
     self.name = name
     shape = [outputs, inputs]
     self.encoding = encoding
-    self.group = encoding.isQuantized ? group : 0
+    self.group = encoding.codes.map { $0.scale == .half ? group : 32 } ?? 0
     bytes = try packed(w, try #require(PackedLayout(encoding: encoding, outputs: outputs, inputs: inputs, group: self.group)))
   }
 }
@@ -173,10 +174,36 @@ private func packed(_ w: [Float], _ layout: PackedLayout) throws -> [UInt8] {
             }
           }
         }
+      case .n4x16, .q5x16, .q6x16: packSmallGroups(weight, layout, row, to)
       }
     }
   }
   return bytes
+}
+
+/// One row in groups of 32 with scales of a byte, the largest weight of a group near the end of the range.
+private func packSmallGroups(_ weight: (Int) -> Float, _ layout: PackedLayout, _ row: Int, _ to: UnsafeMutableRawBufferPointer) {
+  let bits = layout.encoding == .n4x16 ? 4 : layout.encoding == .q5x16 ? 5 : 6
+  let values = bits == 4 ? (0..<16).map { Float(fovea_values4()[$0]) } : (0..<1 << bits).map { Float($0 - (1 << (bits - 1))) }
+  let (block, lane) = (row / 16 * layout.blockStride, row % 16)
+  let rowScale = ((0..<layout.inputs).map { abs(weight($0)) }.max() ?? 0) / (values.last ?? 1)
+  to.storeBytes(of: rowScale, toByteOffset: block + 4 * lane, as: Float.self)
+  for g in 0..<layout.groups {
+    let largest = (g * 32..<g * 32 + 32).map { abs(weight($0)) }.max() ?? 0
+    // The least byte whose scale reaches it.
+    let byte = (0..<128).first { rowScale * Float(bitPattern: fovea_small_scale_bits(UInt8($0))) * (values.last ?? 1) >= largest } ?? 127
+    let scale = rowScale * Float(bitPattern: fovea_small_scale_bits(UInt8(byte)))
+    to[block + 64 + g * 16 + lane] = UInt8(byte)
+    for k in g * 32..<g * 32 + 32 {
+      let x = scale == 0 ? 0 : weight(k) / scale
+      let code = values.indices.min { abs(values[$0] - x) < abs(values[$1] - x) } ?? 0
+      let part = block + layout.payloadOffset + g * 64 * bits
+      let (quarter, half, byte) = (k % 32 / 8, k / 4 % 2, 4 * lane + k % 4)
+      to[part + 64 * quarter + byte] |= UInt8(code & 15) << (4 * half)
+      if bits == 5 { to[part + 256 + byte] |= UInt8(code >> 4) << (2 * quarter + half) }
+      if bits == 6 { to[part + 256 + 64 * (quarter / 2) + byte] |= UInt8(code >> 4) << (4 * (quarter % 2) + 2 * half) }
+    }
+  }
 }
 
 /// A weight file with these tensors, opened and loaded.

@@ -15,7 +15,7 @@ import WeightFile
       TestTensor("position", [600, 1000], halves: random.floats(600_000)),
       TestTensor("table", [3, 5, 7], random.floats(105)),
     ]
-    for (i, encoding) in [TensorEncoding.f32x16, .f16x16, .q8x16, .q4x16].enumerated() {
+    for (i, encoding) in [TensorEncoding.f32x16, .f16x16, .q8x16, .q4x16, .n4x16, .q5x16, .q6x16].enumerated() {
       tensors.append(try TestTensor("layers.\(i).weight", random.floats(500 * 900), 500, 900, encoding))
     }
     return tensors

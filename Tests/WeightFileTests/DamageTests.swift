@@ -10,7 +10,7 @@ import WeightFile
       [
         Sample("a", [5], .f32), Sample("b", [3, 7], .f16), Sample("c", [3, 4], .f32x16), Sample("d", [17, 3], .f16x16),
         Sample("e", [2, 9], .q8x16, group: 32), Sample("f", [1, 40], .q4x16, group: 32), Sample("g", [2, 3, 1, 2, 2], .f16),
-        Sample("h", [3, 17, 9], .q8x16, group: 32),
+        Sample("h", [3, 17, 9], .q8x16, group: 32), Sample("i", [2, 33], .n4x16, group: 32), Sample("j", [1, 40], .q5x16, group: 32),
       ], to: folder.file(), compression: compression, metadata: MetadataTests.all)
     return try bytes(of: folder.file())
   }

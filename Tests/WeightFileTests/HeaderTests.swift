@@ -47,9 +47,9 @@ import WeightFile
 
   @Test func rejectsAFileForNewerReaders() {
     var draft = FileDraft.valid()
-    (draft.version, draft.minReaderVersion) = (4, 3)
+    (draft.version, draft.minReaderVersion) = (5, 4)
     draft.headerChecksum = 1  // a later version may sum its header in another way
-    expectRejection(draft, "newerVersion", "needs a reader of format version 3; this one reads up to 2")
+    expectRejection(draft, "newerVersion", "needs a reader of format version 4; this one reads up to 3")
   }
 
   @Test func rejectsImpossibleVersions() {

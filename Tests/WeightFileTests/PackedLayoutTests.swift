@@ -31,13 +31,16 @@ import WeightFile
     }
     #expect(PackedLayout(encoding: .q4x16, outputs: 4, inputs: 4, group: 32768) != nil)
     #expect(PackedLayout(encoding: .f16x16, outputs: 4, inputs: 4, group: 32) == nil)
+    #expect(PackedLayout(encoding: .n4x16, outputs: 4, inputs: 4, group: 64) == nil)
+    let q6 = try? #require(PackedLayout(encoding: .q6x16, outputs: 17, inputs: 130, group: 32))
+    #expect(q6?.groups == 5 && q6?.payloadOffset == 192 && q6?.blockStride == 192 + 5 * 384 && q6?.byteCount == 2 * (192 + 5 * 384))
   }
 
   /// Packs by the words of FORMAT.md §5, one number at a time, and reads every row back.
   @Test(
     arguments: [
       (TensorEncoding.f32x16, 0, 19, 7), (.f16x16, 0, 19, 7), (.f16x16, 0, 1, 1), (.q8x16, 64, 21, 131), (.q8x16, 32, 16, 32), (.q8x16, 32, 5, 3),
-      (.q4x16, 32, 35, 100), (.q4x16, 128, 16, 256), (.q4x16, 64, 1, 13),
+      (.q4x16, 32, 35, 100), (.q4x16, 128, 16, 256), (.q4x16, 64, 1, 13), (.n4x16, 32, 35, 100), (.q5x16, 32, 18, 65), (.q6x16, 32, 3, 257),
     ] as [(TensorEncoding, Int, Int, Int)])
   func readsBackWhatWasPacked(encoding: TensorEncoding, group: Int, outputs: Int, inputs: Int) throws {
     let layout = try #require(PackedLayout(encoding: encoding, outputs: outputs, inputs: inputs, group: group))
@@ -51,7 +54,14 @@ import WeightFile
       var values: [Float] = []
       var scale: Float = 0
       for k in 0..<inputs {
-        if group > 0, k % group == 0 {
+        if let codes = encoding.codes, codes.scale == .byteOfRow, k % 32 == 0 {
+          let byte = UInt8.random(in: 0...255, using: &random)
+          store([byte], at: 64 + k / 32 * 16 + lane)
+          let rowScale: Float = 0.25 + Float(lane)
+          store(le(rowScale.bitPattern), at: 4 * lane)
+          let magnitude = Float(sign: .plus, exponent: Int(byte >> 4 & 7) - 7, significand: 1 + Float(byte & 15) / 16)
+          scale = rowScale * (byte < 128 ? magnitude : -magnitude)
+        } else if group > 0, k % group == 0 {
           let bits = Half.bits(Float.random(in: 0.001...0.1, using: &random))
           scale = Half.float(bits)
           store(le(bits), at: (k / group * 16 + lane) * 2)
@@ -70,6 +80,16 @@ import WeightFile
           let at = layout.payloadOffset + k / 8 * 64 + lane * 4 + k % 4
           store([packed[block + at] | UInt8(weight + 8) << (k % 8 < 4 ? 0 : 4)], at: at)
           values.append(Float(weight) * scale)
+        case .n4x16, .q5x16, .q6x16:
+          let bits = encoding == .n4x16 ? 4 : encoding == .q5x16 ? 5 : 6
+          let code = Int.random(in: 0..<1 << bits, using: &random)
+          let (part, quarter, half, byte) = (layout.payloadOffset + k / 32 * 64 * bits, k % 32 / 8, k / 4 % 2, 4 * lane + k % 4)
+          func add(_ value: Int, _ at: Int) { store([packed[block + at] | UInt8(value)], at: at) }
+          add((code & 15) << (4 * half), part + 64 * quarter + byte)
+          if bits == 5 { add((code >> 4) << (2 * quarter + half), part + 256 + byte) }
+          if bits == 6 { add((code >> 4) << (4 * (quarter % 2) + 2 * half), part + 256 + 64 * (quarter / 2) + byte) }
+          let values4 = [-64, -51, -40, -32, -24, -17, -11, -5, 1, 6, 12, 18, 25, 33, 42, 55]
+          values.append(Float(bits == 4 ? values4[code] : code - (bits == 5 ? 16 : 32)) * scale)
         default:
           let weight = random.weight()
           store(le(weight.bitPattern), at: (k * 16 + lane) * 4)

@@ -10,6 +10,7 @@ import WeightFile
     Sample("packed.f16.large", [400, 1500], .f16x16),
     Sample("q8", [100, 70], .q8x16, group: 64), Sample("q8.large", [1000, 1000], .q8x16, group: 32),
     Sample("q4", [1, 1], .q4x16, group: 32), Sample("q4.large", [999, 1111], .q4x16, group: 128),
+    Sample("n4", [100, 70], .n4x16, group: 32), Sample("q5", [40, 33], .q5x16, group: 32), Sample("q6", [40, 333], .q6x16, group: 32),
     Sample("zeros", [100, 1000], .f32, bytes: [UInt8](repeating: 0, count: 400_000)),
   ]
 

@@ -71,7 +71,7 @@ struct Sample {
         bytes.append(UInt8(truncatingIfNeeded: bits))
         bytes.append(UInt8(truncatingIfNeeded: bits >> 8))
       case .q8x16: bytes.append(UInt8(clamping: 128 + Int(random.weight() * 1000)))
-      case .q4x16: bytes.append(UInt8(truncatingIfNeeded: random.next()))
+      default: bytes.append(UInt8(truncatingIfNeeded: random.next()))
       }
     }
     self.init(name, shape, encoding, group: group, bytes: Array(bytes.prefix(size)))

@@ -21,17 +21,17 @@ struct ConvertCommand: ParsableCommand {
   @Option(help: "Numbers of the weights: \(ModelType.allCases.map(\.rawValue).joined(separator: ", ")).")
   var type = ModelType.int8
 
-  @Option(help: "Numbers of the vision tower's and projector's weights, where not as --type; int4 there means int8.")
+  @Option(help: "Numbers of the vision tower's and projector's weights, where not as --type; less than int8 there means int8.")
   var visionType: ModelType?
 
   @Option(help: "auto stores a tensor compressed where that saves enough; zstd and none force it.")
   var compress = Compress.auto
 
   @Option(
-    help: "Weights that share a scale in int4: half as many in attention, twice as many in gate and up and in int8 where they divide the inputs.")
-  var group = 64
+    help: "Weights of the decoder that share a scale in int8; below eight bits it is always 32.")
+  var group = 32
 
-  @Option(help: "Of an int4 model: bytes that all weights may take, with K, M or G. Errors then decide which matrices get 8 bits.")
+  @Option(help: "Of a model of less than 8 bits: bytes that all weights may take, with K, M or G. Errors then decide how many bits each matrix gets.")
   var targetSize: ByteCount?
 
   @Option(parsing: .unconditional, help: "The same in bits per weight, over all matrices of the decoder.")

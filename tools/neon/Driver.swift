@@ -48,15 +48,18 @@ struct Driver {
     case .f16: "linearF16"
     case .q8: "linearQ8"
     case .q4: "linearQ4"
+    case .n4: "linearSmallGroups 4"
+    case .q5: "linearSmallGroups 5"
+    case .q6: "linearSmallGroups 6"
     }
   }
 
   /// 1 … 13 tokens, sizes with tails, both ends of the weights' range, parts of the blocks and tokens.
   private mutating func linear(_ layout: WeightLayout, _ table: KernelTable) {
-    let isQuantized = layout == .q8 || layout == .q4
+    let isQuantized = layout.isQuantized
     for tokens in 1...13 {
       for (outputs, inputs) in [(1, 1), (16, 64), (17, 33), (31, 127), (80, 577), (150, 96)] {
-        for group in isQuantized ? [32, 64, 256] : [64] {
+        for group in layout.groups {
           let seed = UInt64(outputs * 1000 + inputs + tokens)
           let c = LinearCase(layout, outputs: outputs, inputs: inputs, tokens: tokens, group: group, hasBias: tokens & 1 == 1, seed: seed)
           compare(bits(c.run(table)) == bits(c.run(scalar)))

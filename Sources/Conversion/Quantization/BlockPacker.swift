@@ -9,16 +9,19 @@ package struct BlockPacker {
   private let feedback: ErrorFeedback?
   /// Whether errors are told by importance and feedback too.
   private let isMeasured: Bool
+  /// Nil for floats.
+  private let search: ScaleSearch?
 
   /// - Parameter importance: of the inputs; all the same when nil.
   package init(layout: PackedLayout, importance: InputImportance? = nil) {
     self.layout = layout
-    isMeasured = importance?.isMeasured == true
-    guard layout.encoding.isQuantized else {
+    isMeasured = importance != nil
+    guard let codes = layout.encoding.codes else {
       self.importance = []
-      feedback = nil
+      (feedback, search) = (nil, nil)
       return
     }
+    search = ScaleSearch(CodeGrid(codes, layout.encoding))
     feedback = importance?.feedback.flatMap { $0.inputs == layout.inputs ? $0 : nil }
     let given = importance?.weights ?? []
     self.importance = given.prefix(layout.inputs) + Array(repeating: 1, count: layout.paddedInputs - min(given.count, layout.inputs))
@@ -29,19 +32,18 @@ package struct BlockPacker {
 
   /// - Parameters:
   ///   - rows: `[16][inputs]`, rows past the end of the matrix zero.
-  ///   - targets: what quantized rows are rounded at instead, finite.
   ///   - block: `layout.blockStride` bytes, all of which are written.
   /// - Returns: the row in the block and what is wrong with it, or nil.
-  package func pack(
-    _ rows: UnsafePointer<Float>, targets: [Float]? = nil, into block: UnsafeMutableRawPointer, error: inout PackingError
-  ) -> (row: Int, fault: Fault)? {
+  package func pack(_ rows: UnsafePointer<Float>, into block: UnsafeMutableRawPointer, error: inout PackingError) -> (row: Int, fault: Fault)? {
     for r in 0..<16 {
       if let fault = fault(rows + r * layout.inputs) { return (r, fault) }
     }
-    switch layout.encoding {
-    case .q8x16, .q4x16: packQuantized(rows, targets, block, &error)
-    case .f16x16: packHalves(rows, block, &error)
-    default: packFloats(rows, block)
+    if let search {
+      packQuantized(rows, block, search, &error)
+    } else if layout.encoding == .f16x16 {
+      packHalves(rows, block, &error)
+    } else {
+      packFloats(rows, block)
     }
     return nil
   }
@@ -76,90 +78,121 @@ package struct BlockPacker {
   }
 
   private func packQuantized(
-    _ rows: UnsafePointer<Float>, _ targets: [Float]?, _ block: UnsafeMutableRawPointer, _ error: inout PackingError
+    _ rows: UnsafePointer<Float>, _ block: UnsafeMutableRawPointer, _ search: ScaleSearch, _ error: inout PackingError
   ) {
-    let group = layout.group
-    let scales = block.assumingMemoryBound(to: UInt16.self)
-    let payload = (block + layout.payloadOffset).assumingMemoryBound(to: UInt8.self)
-    clear(block, from: layout.groups * 32, to: layout.payloadOffset)
-    clear(block, from: layout.payloadOffset + layout.paddedInputs * (layout.encoding == .q8x16 ? 16 : 8))
-    withUnsafeTemporaryAllocation(of: Int8.self, capacity: 16 * layout.paddedInputs) { codes in
-      importance.withUnsafeBufferPointer { importance in
-        guard let codes = codes.baseAddress, let importance = importance.baseAddress else { return }
-        if let targets {
-          chooseScales(targets, importance, scales, codes)
-        } else {
-          chooseScales(rows, importance, scales, codes)
-        }
-        let outputs = feedback.map {
-          $0.quantize(
-            rows, scales: scales, group: group, range: layout.encoding == .q8x16 ? -127...127 : -8...7, into: codes,
-            stride: layout.paddedInputs)
-        }
-        for r in 0..<16 {
-          for g in 0..<layout.groups {
-            let first = g * group
-            let q = codes + r * layout.paddedInputs + first
-            let x = rows + r * layout.inputs + first
-            let step = Half.float(scales[g * 16 + r])
-            error.add(count: min(group, layout.inputs - first)) { (x[$0], step * Float(q[$0]), isMeasured ? importance[first + $0] : 1) }
-            if layout.encoding == .q8x16 {
-              store8(q, group, payload + first * 16 + 4 * r)
-            } else {
-              store4(q, group, payload + first * 8 + 4 * r)
+    let (group, groups, padded) = (layout.group, layout.groups, layout.paddedInputs)
+    clear(block, from: 0)
+    withUnsafeTemporaryAllocation(of: Int8.self, capacity: 16 * padded) { codes in
+      withUnsafeTemporaryAllocation(of: Float.self, capacity: 16 * groups + padded) { memory in
+        importance.withUnsafeBufferPointer { importance in
+          guard let codes = codes.baseAddress, let scales = memory.baseAddress, let importance = importance.baseAddress else { return }
+          let row = scales + 16 * groups
+          for r in 0..<16 {
+            row.update(from: rows + r * layout.inputs, count: layout.inputs)
+            (row + layout.inputs).update(repeating: 0, count: padded - layout.inputs)
+            chooseScales(row, importance, search, r, block, scales)
+            for g in 0..<groups {
+              let scale = scales[g * 16 + r]
+              let inverse = scale == 0 ? 0 : 1 / scale
+              for k in stride(from: g * group, to: (g + 1) * group, by: 8) {
+                let code = search.grid.nearest(UnsafeRawPointer(row + k).loadUnaligned(as: SIMD8<Float>.self) * inverse)
+                for lane in 0..<8 { codes[r * padded + k + lane] = Int8(code[lane]) }
+              }
             }
           }
+          let outputs = feedback.map { $0.quantize(rows, scales: scales, group: group, grid: search.grid, into: codes, stride: padded) }
+          for r in 0..<16 {
+            for g in 0..<groups {
+              let first = g * group
+              let q = codes + r * padded + first
+              let x = rows + r * layout.inputs + first
+              let step = scales[g * 16 + r]
+              error.add(count: min(group, layout.inputs - first)) { (x[$0], step * Float(q[$0]), isMeasured ? importance[first + $0] : 1) }
+            }
+          }
+          if isMeasured, let outputs { error.outputs += outputs }
+          store(codes, search.grid, block + layout.payloadOffset)
         }
-        if isMeasured, let outputs { error.outputs += outputs }
       }
     }
   }
 
-  /// The scale of each row's groups, and the nearest codes.
-  /// - Parameter codes: `[16][paddedInputs]`.
+  /// Chooses the scales of one row and writes them.
+  /// - Parameters:
+  ///   - x: `[paddedInputs]`.
+  ///   - scales: `[groups][16]`, of which row r's are set to what the written ones stand for.
   private func chooseScales(
-    _ rows: UnsafePointer<Float>, _ importance: UnsafePointer<Float>, _ scales: UnsafeMutablePointer<UInt16>,
-    _ codes: UnsafeMutablePointer<Int8>
+    _ x: UnsafePointer<Float>, _ importance: UnsafePointer<Float>, _ search: ScaleSearch, _ r: Int, _ block: UnsafeMutableRawPointer,
+    _ scales: UnsafeMutablePointer<Float>
   ) {
-    let group = layout.group
-    withUnsafeTemporaryAllocation(of: Float.self, capacity: group) { x in
-      guard let x = x.baseAddress else { return }
-      for r in 0..<16 {
-        for g in 0..<layout.groups {
-          let first = g * group
-          let count = min(group, layout.inputs - first)
-          x.update(from: rows + r * layout.inputs + first, count: count)
-          (x + count).update(repeating: 0, count: group - count)
-          let q = codes + r * layout.paddedInputs + first
-          scales[g * 16 + r] =
-            layout.encoding == .q8x16
-            ? Int8Quantizer.quantize(x, count: group, into: q)
-            : Int4Quantizer.quantize(x, importance: importance + first, count: group, into: q)
+    let (group, groups) = (layout.group, layout.groups)
+    var largest: Float = 0
+    for g in 0..<groups {
+      let first = x + g * group
+      let scale =
+        search.grid.codes.bits == 8
+        ? largestMagnitude(first, group) / 127 : search.scale(first, importance: importance + g * group, count: group)
+      scales[g * 16 + r] = scale
+      largest = max(largest, abs(scale))
+    }
+    switch search.grid.codes.scale {
+    case .half:
+      for g in 0..<groups {
+        let bits = Half.bits(min(max(scales[g * 16 + r], -65504), 65504))
+        let half = Half.float(bits)
+        scales[g * 16 + r] = half
+        block.storeBytes(of: half == 0 ? 0 : bits, toByteOffset: (g * 16 + r) * 2, as: UInt16.self)
+      }
+    case .byteOfRow:
+      // A row of weights too small for a normal float has none.
+      let rowScale = largest / SmallScale.largest
+      guard rowScale >= Float.leastNormalMagnitude else {
+        for g in 0..<groups { scales[g * 16 + r] = 0 }
+        return
+      }
+      block.storeBytes(of: rowScale, toByteOffset: 4 * r, as: Float.self)
+      for g in 0..<groups {
+        let (low, high) = SmallScale.neighbours(scales[g * 16 + r] / rowScale)
+        let error = { search.error(x + g * group, importance: importance + g * group, count: group, scale: rowScale * SmallScale.value($0)) }
+        let byte = low == high || error(low) <= error(high) ? low : high
+        scales[g * 16 + r] = rowScale * SmallScale.value(byte)
+        block.storeBytes(of: byte, toByteOffset: 64 + g * 16 + r, as: UInt8.self)
+      }
+    }
+  }
+
+  private func largestMagnitude(_ x: UnsafePointer<Float>, _ count: Int) -> Float {
+    var largest: Float = 0
+    for i in 0..<count { largest = max(largest, abs(x[i])) }
+    return largest
+  }
+
+  /// - Parameter codes: `[16][paddedInputs]`.
+  private func store(_ codes: UnsafePointer<Int8>, _ grid: CodeGrid, _ payload: UnsafeMutableRawPointer) {
+    let out = payload.assumingMemoryBound(to: UInt8.self)
+    let (padded, bits) = (layout.paddedInputs, grid.codes.bits)
+    for r in 0..<16 {
+      for k in 0..<padded {
+        let code = grid.stored(codes[r &* padded &+ k])
+        let byte = 4 &* r &+ k & 3
+        guard bits < 8 else {
+          out[(k >> 2) &* 64 &+ byte] = code
+          continue
+        }
+        // Groups of 32 inputs, or 32 of a larger group: four times 64 bytes, and those of the bits above the fourth.
+        let part = (k >> 5) &* 64 &* bits
+        let (quarter, half) = ((k >> 3) & 3, (k >> 2) & 1)
+        out[part &+ quarter &* 64 &+ byte] |= (code & 15) << UInt8(4 &* half)
+        switch bits {
+        case 5: out[part &+ 256 &+ byte] |= (code >> 4) << UInt8(2 &* quarter &+ half)
+        case 6: out[part &+ 256 &+ (quarter >> 1) &* 64 &+ byte] |= (code >> 4) << UInt8(4 &* (quarter & 1) &+ 2 &* half)
+        default: break
         }
       }
     }
   }
 
-  /// Row's 4 bytes of each 64: inputs k…k+3, offset by 128.
-  @inline(__always)
-  private func store8(_ q: UnsafePointer<Int8>, _ count: Int, _ out: UnsafeMutablePointer<UInt8>) {
-    for k in 0..<count { out[(k >> 2) &* 64 &+ k & 3] = UInt8(truncatingIfNeeded: Int(q[k]) &+ 128) }
-  }
-
-  /// Row's 4 bytes of each 64 hold 8 inputs: byte j has input k+j low and k+4+j high, offset by 8.
-  @inline(__always)
-  private func store4(_ q: UnsafePointer<Int8>, _ count: Int, _ out: UnsafeMutablePointer<UInt8>) {
-    for k in stride(from: 0, to: count, by: 8) {
-      for j in 0..<4 {
-        let low = UInt8(truncatingIfNeeded: Int(q[k + j]) &+ 8)
-        let high = UInt8(truncatingIfNeeded: Int(q[k + 4 + j]) &+ 8)
-        out[(k >> 3) &* 64 &+ j] = low | high << 4
-      }
-    }
-  }
-
-  private func clear(_ block: UnsafeMutableRawPointer, from start: Int, to end: Int? = nil) {
-    let end = end ?? layout.blockStride
-    if end > start { (block + start).initializeMemory(as: UInt8.self, repeating: 0, count: end - start) }
+  private func clear(_ block: UnsafeMutableRawPointer, from start: Int) {
+    (block + start).initializeMemory(as: UInt8.self, repeating: 0, count: max(layout.blockStride - start, 0))
   }
 }

@@ -63,11 +63,11 @@ struct ErrorFeedback: Sendable {
   /// - Parameters:
   ///   - x: `[16][inputs]`.
   ///   - scales: of row r in group g at 16g + r.
-  ///   - range: of codes.
+  ///   - grid: what codes may be.
   ///   - codes: `[16][stride]`, of which the first `inputs` of each row are written.
   /// - Returns: Σ over the rows of E[((w − ŵ)·x)²] and E[(w·x)²], both over the mean power of an input.
   func quantize(
-    _ x: UnsafePointer<Float>, scales: UnsafePointer<UInt16>, group: Int, range: ClosedRange<Float>,
+    _ x: UnsafePointer<Float>, scales: UnsafePointer<Float>, group: Int, grid: CodeGrid,
     into codes: UnsafeMutablePointer<Int8>, stride: Int
   ) -> (squared: Double, power: Double) {
     var (squared, power) = (SIMD16<Double>(repeating: 0), SIMD16<Double>(repeating: 0))
@@ -79,7 +79,7 @@ struct ErrorFeedback: Sendable {
         for j in 0..<inputs {
           if j % group == 0 {
             for r in 0..<16 {
-              step[r] = Half.float(scales[j / group * 16 + r])
+              step[r] = scales[j / group * 16 + r]
               inverse[r] = step[r] == 0 ? 0 : 1 / step[r]
             }
           }
@@ -95,9 +95,7 @@ struct ErrorFeedback: Sendable {
           var code = target * inverse
           // Weights near the end of Float's range may have errors beyond it.
           code.replace(with: 0, where: code .!= code)
-          code.clamp(lowerBound: SIMD16(repeating: range.lowerBound), upperBound: SIMD16(repeating: range.upperBound))
-          // To whole numbers, as `Int4Quantizer.rounded`.
-          code = (code + 12_582_912) - 12_582_912
+          code = grid.nearest(code)
           let packed = code * step
           values[j] = value
           errors[j] = value - packed

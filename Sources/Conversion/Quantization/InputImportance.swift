@@ -6,8 +6,6 @@ package struct InputImportance: Sendable {
   let weights: [Float]
   /// How errors of different inputs make up for each other, where that was measured.
   let feedback: ErrorFeedback?
-  /// Whether they come from a calibration. An estimate guides rounding, but says too little of outputs to report errors by it.
-  let isMeasured: Bool
 
   /// An input that was silent in the calibration may speak elsewhere: it counts as much as one of a hundredth of the mean power.
   private static let floor: Float = 0.01
@@ -16,8 +14,7 @@ package struct InputImportance: Sendable {
   ///   - meanSquares: of each input, finite, not negative.
   ///   - moments: the mean of xᵀx; nil: not known.
   ///   - damping: see `ErrorFeedback`.
-  package init(meanSquares: [Float], moments: [Float]? = nil, damping: Double = 0.01, isMeasured: Bool = true) {
-    self.isMeasured = isMeasured
+  package init(meanSquares: [Float], moments: [Float]? = nil, damping: Double = 0.01) {
     let mean = meanSquares.reduce(0) { $0 + Double($1) } / Double(max(meanSquares.count, 1))
     // Inputs that were all zero say nothing of each other.
     weights = meanSquares.map { mean > 1e-30 ? max(Float(Double($0) / mean), Self.floor) : 1 }

@@ -14,19 +14,10 @@ struct MatrixStream {
   /// All of a matrix, `[outputs, inputs]`, whose rows are not rows of the checkpoint's: a transposed one, or resized positions.
   private let turned: [Float]?
 
-  /// What the last rows are rounded at instead of what they are, `[rows, inputs]`.
-  private let targets: [Float]
-
-  /// - Parameters:
-  ///   - importance: of each input, see `BlockPacker`.
-  ///   - targets: what the last rows are rounded at instead of what they are, `[rows, inputs]`.
-  init(
-    tensor: PlannedTensor, source: any TensorSource, layout: PackedLayout, importance: InputImportance?, targets: [Float]? = nil,
-    pool: ThreadPool
-  ) throws {
+  /// - Parameter importance: of each input, see `BlockPacker`.
+  init(tensor: PlannedTensor, source: any TensorSource, layout: PackedLayout, importance: InputImportance?, pool: ThreadPool) throws {
     self.tensor = tensor
-    self.targets = targets ?? []
-    isWeighted = importance?.isMeasured == true
+    isWeighted = importance != nil
     packer = BlockPacker(layout: layout, importance: importance)
     self.source = source
     self.layout = layout
@@ -108,24 +99,12 @@ struct MatrixStream {
     if case .transposedRows(let count) = tensor.order { transposeRows(rows, count) }
     var error = PackingError()
     guard let block = slab.baseAddress else { return error }
-    if let (row, fault) = packer.pack(rows, targets: target(wanted, rows), into: block + offset, error: &error) {
+    if let (row, fault) = packer.pack(rows, into: block + offset, error: &error) {
       throw ConversionError.notRepresentable(
         tensor: tensor.name, row: wanted.lowerBound + row,
         detail: fault == .notFinite ? "not a finite number" : "beyond the range of f16; convert to f32, int8 or int4")
     }
     return error
-  }
-
-  /// What the rows are rounded at: themselves (nil), or targets where there are any.
-  private func target(_ wanted: Range<Int>, _ rows: UnsafePointer<Float>) -> [Float]? {
-    let first = layout.outputs - targets.count / layout.inputs
-    guard wanted.upperBound > first else { return nil }
-    var all = Array(UnsafeBufferPointer(start: rows, count: 16 * layout.inputs))
-    for row in wanted where row >= first {
-      let (to, from) = ((row - wanted.lowerBound) * layout.inputs, (row - first) * layout.inputs)
-      for i in 0..<layout.inputs { all[to + i] = targets[from + i] }
-    }
-    return all
   }
 
   /// Each of 16 rows is a matrix `[count, inputs / count]`; makes it `[inputs / count, count]`.

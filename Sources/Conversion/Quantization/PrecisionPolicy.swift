@@ -1,31 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
+import Shims
 import WeightFile
 
 /// The `--type` of a conversion.
-package enum ModelType: String, CaseIterable, Sendable { case f32, f16, int8, int4 }
+package enum ModelType: String, CaseIterable, Sendable {
+  case f32, f16, int8, int6, int5, int4
 
-/// Which encoding a tensor gets. int4 is for all of the decoder that is read for each token but q|k|v of every fifth layer; how many inputs
-/// share a scale there follows from what a matrix's errors cost. In thousandths of a nat, the divergence from f32 with one kind of matrix
-/// in int4 of groups of 64, mean of nano Monkey, Vary, Ferret-v2 and HiRes-LLaVA, and what weights of that kind are of a LLaMA decoder of
-/// 1.1 B with grouped heads:
+  /// Whether matrices of the decoder get different numbers of bits.
+  var isMixed: Bool { [.int4, .int5, .int6].contains(self) }
+}
+
+/// Which encoding a tensor gets. What matters where was measured on a real decoder (SmolLM2-135M, weights dithered so that its own grid favours
+/// nobody; tools/bench/QUALITY.md), as divergence from f32 in nats with one kind of matrix at a time in 4 bits:
 ///
-/// | q\|k\|v | attention's outputs | gate and up | contractions | head | embedding |
-/// |---|---|---|---|---|---|
-/// | 5.1 | 1.8 | 1.7 | 0.8 | 0.9 | 0.7 |
-/// | 11 % | 9 % | 49 % | 25 % | 6 % | not read |
+/// | q\|k\|v | attention's outputs | gate and up | contractions |
+/// |---|---|---|---|
+/// | 0.147 of 16 % of the weights | 0.031 of 9 % | 0.146 of 50 % | 0.234 of 25 % |
 ///
-/// Half a group leaves 0.8 of the squared error for a quarter of a bit, twice a group 1.1 (contractions 1.3) for an eighth less, 8 bits
-/// 0.005. So attention gets small groups and what is saved on gate and up. That is 561 MB a token for that decoder, 4.34 bits a weight; with
-/// attention's outputs, the head, the first q|k|v and the first and last contractions in int8 and groups of 64 it was 641 MB, for about the
-/// same divergence (tools/bench/QUALITY.md).
+/// Half of the contractions' part comes from four of thirty layers, those that write massive activations (arXiv:2402.17762): their largest weight
+/// is 28 times the root mean square and more, that of the others 11 to 24 times. So int4 means 4.25 bits, 5.25 for q|k|v and 6.25 for
+/// spiked matrices. An embedding, which may be the head too, and a head get 6.25 bits.
 package struct PrecisionPolicy: Sendable {
   package let type: ModelType
   /// The type of vision tower and projector.
   package let vision: ModelType
-  /// Inputs per scale of contractions and the head in int4; attention takes half as many. int8, and gate and up in int4, take twice as many
-  /// where they divide the inputs: that costs them little and saves the kernels a tenth of their time. Wide matrices of encoders take eight
-  /// times as many, see `encoderGroup`.
+  /// Inputs per scale of int8 in the decoder. Of its loss three quarters come from activations, which share the groups: on a real decoder 0.0097
+  /// with groups of 64 and 128, 0.0089 of 64, 0.0052 of 32.
   package let group: Int
+
+  /// A matrix whose largest weight is so many root mean squares is spiked.
+  static let spike = 25.0
 
   /// - Parameter vision: nil: as the decoder.
   package init(type: ModelType, vision: ModelType? = nil, group: Int) {
@@ -34,61 +38,60 @@ package struct PrecisionPolicy: Sendable {
     self.group = group
   }
 
-  /// - Parameter inputs: of the matrix.
-  package func encoding(_ role: TensorRole, inputs: Int) -> (encoding: TensorEncoding, group: Int) {
+  /// - Parameters:
+  ///   - inputs: of the matrix.
+  ///   - isSpiked: whether its largest weight is `spike` times the root mean square.
+  package func encoding(_ role: TensorRole, inputs: Int, isSpiked: Bool = false) -> (encoding: TensorEncoding, group: Int) {
     if role == .table { return (.f32, 0) }
     if role == .positions { return (.f32x16, 0) }
     let type = role.isVision ? vision : type
     switch type {
     case .f32: return (.f32x16, 0)
     case .f16: return (.f16x16, 0)
-    case .int8, .int4: break
+    case .int8, .int6, .int5, .int4: break
     }
     // The patch kernel is a thousandth of the tower's work, and raw pixels do not suit int8 activations.
     if role == .patch { return (.f16x16, 0) }
-    if role == .vision || role == .projector, let group = encoderGroup(inputs) { return (.q8x16, group) }
-    let large = inputs % (2 * group) == 0 ? 2 * group : group
-    guard type == .int4 else { return (.q8x16, large) }
-    let small = group % 64 == 0 ? group / 2 : group
-    switch role {
-    // Layers do not differ much in what an error costs; every fifth is what there is room for.
-    case .decoder(let layer, .attentionIn): return layer % 5 == 0 ? (.q8x16, large) : (.q4x16, small)
-    case .decoder(_, .attentionOut): return (.q4x16, small)
-    case .decoder(_, .mlpIn): return (.q4x16, large)
-    case .decoder(_, .mlpOut), .head: return (.q4x16, group)
-    // Of an embedding a token reads one row. Where it is the head as well, errors come in at both ends.
-    default: return (.q8x16, large)
+    if role == .vision || role == .projector { return (.q8x16, encoderGroup(inputs)) }
+    let eight = (encoding: TensorEncoding.q8x16, group: group)
+    func small(_ encoding: TensorEncoding) -> (encoding: TensorEncoding, group: Int) { (encoding, smallGroup) }
+    switch (type, role) {
+    case (.int4, .decoder(_, .attentionIn)): return small(.q5x16)
+    case (.int4, .decoder): return small(isSpiked ? .q6x16 : .n4x16)
+    case (.int5, .decoder(_, .attentionIn)): return small(.q6x16)
+    case (.int5, .decoder): return small(isSpiked ? .q6x16 : .q5x16)
+    case (.int6, .decoder): return isSpiked ? eight : small(.q6x16)
+    case (.int4, .head), (.int4, .embedding), (.int5, .head), (.int5, .embedding): return small(.q6x16)
+    default: return eight
     }
   }
 
-  /// Inputs per scale of an encoder's matrix with 768 inputs and more: the largest part of a row that is a whole number of vectors and no
-  /// longer than eight times `group`. An encoder is bound by arithmetic, and a scale costs a multiplication for each group and output.
+  /// Inputs per scale of an encoder's matrix: with 768 inputs and more the largest part of a row that is a whole number of vectors and no
+  /// longer than 512. An encoder is bound by arithmetic, and a scale costs a multiplication for each group and output.
   /// Activations share the groups, so that one large value costs no more than its group precision: on nano Monkey's tower (row parts of 128
-  /// and 512 inputs) groups of 128 leave an error of 3.2 % in the tokens, of 256 3.4 %, whole rows 3.5 %.
-  func encoderGroup(_ inputs: Int) -> Int? {
-    guard inputs >= 768 else { return nil }
-    let largest = min(8 * group, PackedLayout.largestGroup)
-    return stride(from: largest, to: 2 * group, by: -32).first { inputs % $0 == 0 }
+  /// and 512 inputs) groups of 128 leave an error of 3.2 % in the tokens, of 256 3.4 %, whole rows 3.5 %. `SmoothedSource` takes care of
+  /// channels and units that are large for all images.
+  func encoderGroup(_ inputs: Int) -> Int {
+    let wide = inputs < 768 ? nil : stride(from: 512, to: 128, by: -32).first { inputs % $0 == 0 }
+    return wide ?? (inputs % 128 == 0 ? 128 : 64)
   }
 
   /// What a matrix of the decoder may be written as where a target size decides, the smallest first.
   func choices(inputs: Int) -> [(encoding: TensorEncoding, group: Int)] {
-    let wide = inputs % (2 * group) == 0 ? 2 * group : group
-    return [(.q4x16, group)] + (group > 32 ? [(.q4x16, 32)] : []) + [(.q8x16, wide)]
+    [(.n4x16, smallGroup), (.q5x16, smallGroup), (.q6x16, smallGroup), (.q8x16, group)]
   }
 
-  /// How much a squared relative error of this matrix counts beside others' where a target size decides. Measured on nano Monkey's decoder
-  /// as divergence from f32 with one kind of matrix in int4. Errors of weights say little of outputs: those of q|k|v change most, those of
-  /// MLPs least. Of errors of outputs, as far as a calibration knows them, those count more that are added to what all later layers read.
-  static func sensitivity(_ role: TensorRole, ofOutputs: Bool) -> Double {
+  /// How much a squared relative error of this matrix counts beside others' where a target size decides; see the table above. Of errors of
+  /// outputs, as far as a calibration knows them, those count more that are added to what all later layers read.
+  static func sensitivity(_ role: TensorRole, ofOutputs: Bool, isSpiked: Bool) -> Double {
     switch role {
     case .decoder(_, .attentionIn): 1
-    case .decoder(_, .attentionOut): ofOutputs ? 3 : 0.4
-    case .decoder(_, .mlpIn): ofOutputs ? 0.6 : 0.15
-    case .decoder(_, .mlpOut): ofOutputs ? 2 : 0.1
-    // Never calibrated, since nothing is multiplied by it: in int4 it undoes half of what feedback gains elsewhere.
-    case .embedding: 2
-    default: ofOutputs ? 1 : 0.3
+    case .decoder(_, .attentionOut): ofOutputs ? 3 : isSpiked ? 1 : 0.2
+    case .decoder(_, .mlpIn): ofOutputs ? 0.6 : 1
+    case .decoder(_, .mlpOut): (ofOutputs ? 2 : 0.8) * (isSpiked ? 6 : 1)
+    // Never calibrated, since nothing is multiplied by it: in 4 bits it undoes half of what feedback gains elsewhere.
+    case .embedding: 4
+    default: ofOutputs ? 1 : 2
     }
   }
 }

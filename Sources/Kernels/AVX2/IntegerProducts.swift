@@ -11,6 +11,13 @@ extension IntegerLanes {
   @inline(__always) func addingPairs(_ w: IntegerLanes, _ x: IntegerLanes) -> IntegerLanes {
     IntegerLanes(_mm256_add_epi32(a, _mm256_madd_epi16(w.a, x.a)), _mm256_add_epi32(b, _mm256_madd_epi16(w.b, x.b)))
   }
+  /// Each lane plus the products of its four bytes (0 … 127) in `w` with the four int8 at `x`; two of them fit in int16.
+  @inline(__always) func addingBytes(_ w: IntegerLanes, _ x: UnsafeRawPointer) -> IntegerLanes {
+    let (x, ones) = (_mm256_set1_epi32(x.assumingMemoryBound(to: Int32.self).pointee), _mm256_set1_epi16(1))
+    return IntegerLanes(
+      _mm256_add_epi32(a, _mm256_madd_epi16(_mm256_maddubs_epi16(w.a, x), ones)),
+      _mm256_add_epi32(b, _mm256_madd_epi16(_mm256_maddubs_epi16(w.b, x), ones)))
+  }
   @inline(__always) static var quadOffset: Int32 { 0 }
   /// Bias subtracted from stored attention weights.
   @inline(__always) static var weightOffset: Int32 { 0 }

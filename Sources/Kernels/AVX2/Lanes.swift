@@ -32,6 +32,8 @@ struct Lanes {
     self.init(_mm256_cvtph_ps(both.a), _mm256_cvtph_ps(both.b))
   }
   @inline(__always) init(int8 p: UnsafePointer<Int8>) { self.init(fovea_load_int8_8(p), fovea_load_int8_8(p + 8)) }
+  /// What 16 bytes stand for, see `fovea_small_scale_bits`.
+  @inline(__always) init(smallScales p: UnsafePointer<UInt8>) { self.init(fovea_load_small_scales_8(p), fovea_load_small_scales_8(p + 8)) }
 
   @inline(__always) func store(_ p: UnsafeMutablePointer<Float>) {
     _mm256_storeu_ps(p, a)

@@ -16,6 +16,11 @@ extension IntegerLanes {
   @inline(__always) func addingPairs(_ w: IntegerLanes, _ x: IntegerLanes) -> IntegerLanes {
     IntegerLanes(fovea_dpwssd_256(a, w.a, x.a), fovea_dpwssd_256(b, w.b, x.b))
   }
+  /// Each lane plus the products of its four bytes (0 … 127) in `w` with the four int8 at `x`.
+  @inline(__always) func addingBytes(_ w: IntegerLanes, _ x: UnsafeRawPointer) -> IntegerLanes {
+    let x = _mm256_set1_epi32(x.assumingMemoryBound(to: Int32.self).pointee)
+    return IntegerLanes(fovea_dpbusd_256(a, w.a, x), fovea_dpbusd_256(b, w.b, x))
+  }
   @inline(__always) static var quadOffset: Int32 { 128 }
   /// Bias subtracted from stored attention weights.
   @inline(__always) static var weightOffset: Int32 { 0 }

@@ -14,7 +14,7 @@ package struct KernelTable {
   /// "scalar", "avx2", "avxvnni", "avx512" or "neon".
   package let name: StaticString
 
-  package let linearQ8, linearQ4, linearF16, linearF32: Linear
+  package let linearQ8, linearQ4, linearSmallGroups, linearF16, linearF32: Linear
 
   package let quantize:
     (
@@ -57,6 +57,7 @@ package struct KernelTable {
   init<K: KernelSet>(_ name: StaticString, _: K.Type) {
     self.name = name
     (linearQ8, linearQ4, linearF16, linearF32) = (K.linearQ8, K.linearQ4, K.linearF16, K.linearF32)
+    linearSmallGroups = K.linearSmallGroups
     quantize = K.quantize
     (layerNorm, rmsNorm) = (K.layerNorm, K.rmsNorm)
     (gelu, quickGELU, geluTanh, silu) = (K.gelu, K.quickGELU, K.geluTanh, K.silu)

@@ -17,7 +17,8 @@ package struct GeneralSettings: Settings {
     try f.string("source", &source, default: "", "The checkpoint that it was converted from.")
     try f.string("licence", &licence, default: "", "Licence of the weights.")
     try f.string(
-      "type", &type, default: "", "What most weights are: `f32`, `f16`, `int8` or `int4`. With `f32`, keys and values are kept as f32 too.")
+      "type", &type, default: "",
+      "What most weights are: `f32`, `f16`, `int8`, `int6`, `int5` or `int4`. With `f32`, keys and values are kept as f32 too.")
   }
 
   /// The error for a system that is none of `known`.

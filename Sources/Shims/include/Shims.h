@@ -34,6 +34,7 @@
 #include "Prefetch.h"
 #include "Scratch.h"
 #include "Shortage.h"
+#include "SmallGroups.h"
 #include "SystemFacts.h"
 #include "Threads.h"
 #include "Unfetched.h"

@@ -126,6 +126,32 @@ FOVEA_NEON int32x4_t fovea_add_pairs_4(int32x4_t sum, int32x4_t w, int32x4_t x) 
   return vaddq_s32(sum, vpaddq_s32(vmull_s16(vget_low_s16(a), vget_low_s16(b)), vmull_high_s16(a, b)));
 }
 /// Each lane of `sum` plus the products of its four int8 in `w` and `x`.
+/* ---- Bytes in 32-bit lanes ---- */
+
+FOVEA_NEON int32x4_t fovea_load_bytes_4(const uint8_t *p) { return vreinterpretq_s32_u8(vld1q_u8(p)); }
+/// Each byte shifted to the left, or, where `bits` is negative, to the right.
+FOVEA_NEON int32x4_t fovea_shift_bytes_4(int32x4_t x, int8_t bits) {
+  return vreinterpretq_s32_u8(vshlq_u8(vreinterpretq_u8_s32(x), vdupq_n_s8(bits)));
+}
+FOVEA_NEON int32x4_t fovea_mask_bytes_4(int32x4_t x, int8_t mask) { return vandq_s32(x, vreinterpretq_s32_s8(vdupq_n_s8(mask))); }
+/// The bytes of `table` with the numbers that stand in `numbers`.
+FOVEA_NEON int32x4_t fovea_look_up_4(int32x4_t table, int32x4_t numbers) {
+  return vreinterpretq_s32_u8(vqtbl1q_u8(vreinterpretq_u8_s32(table), vreinterpretq_u8_s32(numbers)));
+}
+/// What 16 bytes stand for by fours, see `fovea_small_scale_bits`.
+FOVEA_NEON float32x4x4_t fovea_load_small_scales_16(const uint8_t *p) {
+  int8x16_t bytes = vld1q_s8((const int8_t *)p);
+  int16x8_t low = vmovl_s8(vget_low_s8(bytes)), high = vmovl_high_s8(bytes);
+  int32x4_t x[4] = {vmovl_s16(vget_low_s16(low)), vmovl_high_s16(low), vmovl_s16(vget_low_s16(high)), vmovl_high_s16(high)};
+  float32x4x4_t y;
+  for (int i = 0; i < 4; i++) {
+    int32x4_t magnitude = vandq_s32(vshlq_n_s32(x[i], 19), vdupq_n_s32(0x7F << 19));
+    int32x4_t sign = vandq_s32(x[i], vdupq_n_s32((int)0x80000000));
+    y.val[i] = vreinterpretq_f32_s32(vorrq_s32(sign, vaddq_s32(magnitude, vdupq_n_s32(120 << 23))));
+  }
+  return y;
+}
+
 FOVEA_NEON_DOT int32x4_t fovea_add_quads_4(int32x4_t sum, int32x4_t w, int32x4_t x) {
   return vdotq_s32(sum, vreinterpretq_s8_s32(w), vreinterpretq_s8_s32(x));
 }

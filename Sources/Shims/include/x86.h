@@ -57,6 +57,15 @@ FOVEA_AVX2 int32_t fovea_sum_epi32_256(__m256i x) {
 FOVEA_AVX2 __m256 fovea_load_half_8(const uint16_t *p) { return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p)); }
 /// 8 int8 as floats.
 FOVEA_AVX2 __m256 fovea_load_int8_8(const int8_t *p) { return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)p))); }
+/// What 8 bytes stand for, see `fovea_small_scale_bits`.
+FOVEA_AVX2 __m256 fovea_load_small_scales_8(const uint8_t *p) {
+  __m256i x = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)p));
+  __m256i sign = _mm256_slli_epi32(_mm256_and_si256(x, _mm256_set1_epi32(0x80)), 24);
+  __m256i magnitude = _mm256_slli_epi32(_mm256_and_si256(x, _mm256_set1_epi32(0x7F)), 19);
+  return _mm256_castsi256_ps(_mm256_or_si256(sign, _mm256_add_epi32(magnitude, _mm256_set1_epi32(120 << 23))));
+}
+/// 16 bytes in both halves.
+FOVEA_AVX2 __m256i fovea_repeat_16_256(const uint8_t *p) { return _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)p)); }
 /// Of each 32-bit lane the int8 that has `bits` bits above it.
 FOVEA_AVX2 __m256 fovea_bytes_above_256(__m256 x, int bits) {
   return _mm256_cvtepi32_ps(_mm256_srai_epi32(_mm256_slli_epi32(_mm256_castps_si256(x), bits), 24));
@@ -123,6 +132,15 @@ FOVEA_AVX512 int32_t fovea_sum_epi32_512(__m512i x) {
 FOVEA_AVX512 __m512 fovea_load_half_16(const uint16_t *p) { return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p)); }
 /// 16 int8 as floats.
 FOVEA_AVX512 __m512 fovea_load_int8_16(const int8_t *p) { return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)p))); }
+/// What 16 bytes stand for, see `fovea_small_scale_bits`: the sign's bit is carried up by its own shift.
+FOVEA_AVX512 __m512 fovea_load_small_scales_16(const uint8_t *p) {
+  __m512i x = _mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)p));
+  __m512i magnitude = _mm512_and_si512(_mm512_slli_epi32(x, 19), _mm512_set1_epi32(0x7F << 19));
+  __m512i sign = _mm512_and_si512(x, _mm512_set1_epi32((int)0x80000000));
+  return _mm512_castsi512_ps(_mm512_or_si512(sign, _mm512_add_epi32(magnitude, _mm512_set1_epi32(120 << 23))));
+}
+/// 16 bytes in each quarter.
+FOVEA_AVX512 __m512i fovea_repeat_16_512(const uint8_t *p) { return _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)p)); }
 FOVEA_AVX512 __m512 fovea_load_half_16_masked(const uint16_t *p, int count) {
   return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(fovea_mask_512(count), p));
 }

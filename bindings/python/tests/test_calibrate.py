@@ -52,7 +52,7 @@ def test_errors_are_weighed_and_reported(root, folder, checkpoint, importance):
     plain = report(root, folder, checkpoint)[name]
     weighted = report(root, folder, checkpoint, "--importance", importance, "--no-feedback")[name]
     made_up_for = report(root, folder, checkpoint, "--importance", importance)[name]
-    assert plain["encoding"] == "q4x16" and plain["bits_per_weight"] < 4.6 and plain["weighted_relative_error"] is None
+    assert plain["encoding"] == "q5x16" and plain["bits_per_weight"] < 6 and plain["weighted_relative_error"] is None
     assert weighted["relative_error"] >= plain["relative_error"] > 0
     assert made_up_for["weighted_relative_error"] < weighted["weighted_relative_error"] < 0.2
     lines = run(root, "convert", checkpoint, "-o", folder / "m.fovea", "--report", "--report-file", folder / "r.tsv").splitlines()

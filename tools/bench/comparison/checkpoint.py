@@ -11,6 +11,20 @@ VISION = "model.vision_tower.vision_tower.vision_model."
 PROJECTOR = "model.mm_projector."
 
 
+def save_safetensors(path, tensors):
+    """f32 arrays by name."""
+    header, end = {}, 0
+    for name, x in tensors.items():
+        header[name] = {"dtype": "F32", "shape": list(x.shape), "data_offsets": [end, end + x.nbytes]}
+        end += x.nbytes
+    head = json.dumps(header).encode()
+    head += b" " * (-len(head) % 8)
+    with open(path, "wb") as f:
+        f.write(struct.pack("<Q", len(head)) + head)
+        for x in tensors.values():
+            f.write(np.ascontiguousarray(x, np.float32).tobytes())
+
+
 class Checkpoint:
     """One safetensors file of f16 tensors, mapped, with the two configurations beside it."""
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What llama.cpp's quantised decoders say, for tools/bench/quality.
 //
-//   logits_peer quantize IN.gguf OUT.gguf f32|q4_0|q4_k|q8_0 THREADS [IMPORTANCE]
+//   logits_peer quantize IN.gguf OUT.gguf TYPE THREADS [IMPORTANCE]
 //   logits_peer logits MODEL.gguf SEQUENCES OUT THREADS
 //
 // IMPORTANCE: for each tensor i32 length, its name, i32 count, f32 [count] the mean squares of its inputs, as llama.cpp's imatrix has them.
@@ -38,18 +38,19 @@ static FILE *opened(const char *path, const char *mode) {
 static int quantize(const char *in, const char *out, const char *type, int threads, const char *importance) {
   llama_model_quantize_params p = llama_model_quantize_default_params();
   p.nthread = threads;
-  if (!strcmp(type, "f32"))
-    p.ftype = LLAMA_FTYPE_ALL_F32;
-  else if (!strcmp(type, "q4_0"))
-    p.ftype = LLAMA_FTYPE_MOSTLY_Q4_0;
-  else if (!strcmp(type, "q4_k"))
-    p.ftype = LLAMA_FTYPE_MOSTLY_Q4_K_M;
-  else if (!strcmp(type, "q4_k_s"))
-    p.ftype = LLAMA_FTYPE_MOSTLY_Q4_K_S;
-  else if (!strcmp(type, "q8_0"))
-    p.ftype = LLAMA_FTYPE_MOSTLY_Q8_0;
-  else
-    fail("unknown type");
+  static const struct {
+    const char *name;
+    llama_ftype type;
+  } types[] = {{"f32", LLAMA_FTYPE_ALL_F32},        {"q4_0", LLAMA_FTYPE_MOSTLY_Q4_0},     {"iq4_nl", LLAMA_FTYPE_MOSTLY_IQ4_NL},
+               {"q4_k", LLAMA_FTYPE_MOSTLY_Q4_K_M}, {"q4_k_s", LLAMA_FTYPE_MOSTLY_Q4_K_S}, {"q5_0", LLAMA_FTYPE_MOSTLY_Q5_0},
+               {"q6_k", LLAMA_FTYPE_MOSTLY_Q6_K},   {"q8_0", LLAMA_FTYPE_MOSTLY_Q8_0}};
+  bool isKnown = false;
+  for (auto &t : types) {
+    if (strcmp(type, t.name)) continue;
+    p.ftype = t.type;
+    isKnown = true;
+  }
+  if (!isKnown) fail("unknown type");
   std::vector<std::string> names;
   std::vector<std::vector<float>> values;
   std::vector<llama_model_imatrix_data> entries;

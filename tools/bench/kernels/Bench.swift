@@ -16,14 +16,15 @@ struct Bench {
         linear("q8", inputs, outputs, tokens)
         linear("q8 encoder", inputs, outputs, tokens)
         linear("q4", inputs, outputs, tokens)
+        for format in ["n4", "q5", "q6"] { linear(format, inputs, outputs, tokens) }
         if tokens == 256 || isScalar {
           linear("f16", inputs, outputs, tokens)
           linear("f32", inputs, outputs, tokens)
         }
       }
     }
-    for format in ["q8", "q4", "f16", "f32"] { stream(format, 4096) }
-    for format in ["q8", "q4"] {
+    for format in ["q8", "q4", "n4", "q5", "q6", "f16", "f32"] { stream(format, 4096) }
+    for format in ["q8", "q4", "n4", "q5", "q6"] {
       for tokens in [1, 2, 3, 4, 5, 6, 12] { stream(format, 2048, tokens) }
     }
     attention("clip", queries: 577, keys: 577, headSize: 64, heads: 16, causal: -1, isHalf: false)
@@ -45,9 +46,18 @@ struct Bench {
   }
 
   /// The converter's.
-  private func group(_ format: String) -> Int { ["q8": 128, "q8 encoder": 512][format, default: 64] }
+  private func group(_ format: String) -> Int { ["q8": 32, "q8 encoder": 512, "q4": 64][format, default: 32] }
+
+  /// Of weights in small groups.
+  private func bits(_ format: String) -> Int? { ["n4": 4, "q5": 5, "q6": 6][format] }
+
+  private func isInteger(_ format: String) -> Bool { !["f16", "f32"].contains(format) }
 
   private func layout(_ format: String, _ inputs: Int) -> (payloadOffset: Int, stride: Int) {
+    if let bits = bits(format) {
+      let offset = (64 + inputs / 2 + 63) / 64 * 64
+      return (offset, offset + inputs * 2 * bits)
+    }
     let offset = format.hasPrefix("q") ? (inputs / group(format) * 32 + 63) / 64 * 64 : 0
     let payload = ["q8": 16, "q8 encoder": 16, "q4": 8, "f16": 32, "f32": 64][format, default: 64] * inputs
     return (offset, offset + payload)
@@ -57,6 +67,7 @@ struct Bench {
     switch format {
     case "q8", "q8 encoder": table.linearQ8
     case "q4": table.linearQ4
+    case "n4", "q5", "q6": table.linearSmallGroups
     case "f16": table.linearF16
     default: table.linearF32
     }
@@ -79,7 +90,8 @@ struct Bench {
     a.xFloat = UnsafePointer(x.assumingMemoryBound(to: Float.self))
     a.xScales = UnsafePointer(s.assumingMemoryBound(to: Float.self))
     a.xOffsets = UnsafePointer(s.assumingMemoryBound(to: Int32.self))
-    a.xStride = format.hasPrefix("q") ? (inputs / 64 | 1) * 64 : inputs  // as in LinearInput
+    a.bits = Int32(bits(format) ?? 0)
+    a.xStride = isInteger(format) ? (inputs / 64 | 1) * 64 : inputs  // as in LinearInput
     a.y = y.assumingMemoryBound(to: Float.self)
     a.yStride = outputs
     return a
@@ -101,7 +113,7 @@ struct Bench {
     let f = kernel(format)
     let seconds = best { f(&a, 0, outputs / 16, 0, tokens) }
     let rate = 2 * Double(inputs * outputs * tokens) / seconds
-    let peak = format.hasPrefix("q") ? peaks.integer : peaks.float
+    let peak = isInteger(format) ? peaks.integer : peaks.float
     say("\(table.name) linear \(format) \(inputs)→\(outputs) × \(tokens): \(fixed(rate / 1e9, 0)) GOPS, \(fixed(100 * rate / peak, 0)) % of peak")
     free(a)
     weights.deallocate()

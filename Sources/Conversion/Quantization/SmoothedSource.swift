@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+import Runtime
+
+/// A checkpoint with the large numbers of its activations moved into its weights, for quantised types: what it computes stays the same but for the
+/// rounding of floats, and nothing is left to do at run time.
+///
+/// - A channel that a norm makes many times larger than the others costs all inputs of its quantisation group their precision. Its norm's weight and
+///   bias are divided, and the column of the matrix behind it is multiplied, by the same factor (SmoothQuant, arXiv:2211.10438), as
+///   far as the weights themselves show such channels: γ is large where the column is small.
+/// - Units of an MLP that are much larger than others are put side by side, with their rows, biases and columns, so that few groups hold them.
+///
+/// Blocks with anything beside attention and MLP (adapters that read what a norm gives) are left alone.
+final class SmoothedSource: TensorSource {
+  /// What is done to one tensor of the checkpoint.
+  private struct Change: Sendable {
+    /// For each column of a matrix; for each number of a vector.
+    var factors: [Float]?
+    /// Row or number i is taken from `rows[i]`; column j from `columns[j]`.
+    var rows: [Int]?
+    var columns: [Int]?
+  }
+
+  private let base: any TensorSource
+  private let changes: [String: Change]
+  /// Contractions whose units were sorted.
+  let sorted: Set<String>
+
+  /// Whether nothing is changed.
+  var isPlain: Bool { changes.isEmpty }
+  var tensors: [TensorInfo] { base.tensors }
+  func info(_ name: String) -> TensorInfo? { base.info(name) }
+  func release(_ name: String) { base.release(name) }
+
+  /// Channels and units are left alone up to this many times the median.
+  private static let tolerance: Float = 6
+
+  /// - Parameter isQuantized: whether a tensor's numbers become integers.
+  init(_ system: SystemDescription, pool: ThreadPool, isQuantized: (PlannedTensor) -> Bool) throws {
+    base = system.source
+    var changes: [String: Change] = [:]
+    var sorted: Set<String> = []
+    for block in Block.all(system, isQuantized: isQuantized) {
+      for (norm, matrix) in block.normed {
+        if let factors = try Self.factors(norm, matrix, base, pool) {
+          for tensor in norm { changes[tensor.sources[0].info.name] = Change(factors: factors.map { 1 / $0 }) }
+          for part in matrix.sources { changes[part.info.name] = Change(factors: factors) }
+        }
+      }
+      guard let (norm, inner, bias, contract) = block.units, let order = try Self.order(inner, norm, base, pool) else { continue }
+      for part in inner.sources + (bias?.sources ?? []) { changes[part.info.name, default: Change()].rows = order }
+      for part in contract.sources { changes[part.info.name, default: Change()].columns = order }
+      sorted.insert(contract.name)
+    }
+    self.changes = changes
+    self.sorted = sorted
+  }
+
+  func read(_ name: String, rows: Range<Int>, into out: UnsafeMutablePointer<Float>) throws {
+    guard let change = changes[name], let info = base.info(name) else { return try base.read(name, rows: rows, into: out) }
+    let size = info.rowSize
+    if let order = change.rows {
+      for (i, row) in rows.enumerated() { try base.read(name, rows: order[row]..<order[row] + 1, into: out + i * size) }
+    } else {
+      try base.read(name, rows: rows, into: out)
+    }
+    if let order = change.columns {
+      for i in 0..<rows.count {
+        let row = Array(UnsafeBufferPointer(start: out + i * size, count: size))
+        for j in 0..<size { out[i * size + j] = row[order[j]] }
+      }
+    }
+    if let factors = change.factors {
+      for i in 0..<rows.count {
+        for j in 0..<size { out[i * size + j] *= size == 1 ? factors[rows.lowerBound + i] : factors[j] }
+      }
+    }
+  }
+
+  /// What a block's norms and matrices are, where they are what they seem.
+  private struct Block {
+    /// Norms (weight and bias) and the matrices that alone read them.
+    var normed: [(norm: [PlannedTensor], matrix: PlannedTensor)] = []
+    /// The matrix that makes an MLP's units, its bias, and the matrix that reads them.
+    var units: (norm: PlannedTensor?, inner: PlannedTensor, bias: PlannedTensor?, contract: PlannedTensor)?
+
+    /// What stands in a block and changes nothing here.
+    private static let known: Set<String> = [
+      "norm1.weight", "norm1.bias", "norm2.weight", "norm2.bias", "attn.qkv.weight", "attn.qkv.bias", "attn.out.weight", "attn.out.bias",
+      "mlp.expand.weight", "mlp.expand.bias", "mlp.gateUp.weight", "mlp.contract.weight", "mlp.contract.bias", "scale1", "scale2",
+      "attn.positions.rows.weight", "attn.positions.columns.weight",
+    ]
+
+    static func all(_ system: SystemDescription, isQuantized: (PlannedTensor) -> Bool) -> [Block] {
+      var parts: [String: [String: PlannedTensor]] = [:]
+      var order: [String] = []
+      var uses: [String: Int] = [:]
+      for tensor in system.tensors {
+        for source in tensor.sources { uses[source.info.name, default: 0] += 1 }
+        let names = tensor.name.split(separator: ".")
+        // "….layers.7.norm1.weight"
+        guard let at = names.lastIndex(of: "layers"), at + 1 < names.count else { continue }
+        let block = names[...(at + 1)].joined(separator: ".")
+        if parts[block] == nil { order.append(block) }
+        parts[block, default: [:]][names[(at + 2)...].joined(separator: ".")] = tensor
+      }
+      return order.compactMap { name in
+        guard let all = parts[name], all.keys.allSatisfy(known.contains) else { return nil }
+        // OPT's norms may stand behind what they seem to stand before.
+        if system.decoder.kind == .opt, name.hasPrefix("language.") { return nil }
+        // Whole tensors of the checkpoint, each used once.
+        func whole(_ name: String) -> PlannedTensor? {
+          guard let found = all[name], found.order == .rows,
+            found.sources.allSatisfy({ $0.rows.count == $0.info.rows && uses[$0.info.name] == 1 })
+          else { return nil }
+          return found
+        }
+        var block = Block()
+        for (norm, matrices) in [("norm1", ["attn.qkv.weight"]), ("norm2", ["mlp.gateUp.weight", "mlp.expand.weight"])] {
+          let bias = all[norm + ".bias"]
+          guard let weight = whole(norm + ".weight"), weight.sources.count == 1, bias == nil || whole(norm + ".bias")?.sources.count == 1,
+            let matrix = matrices.lazy.compactMap(whole).first, isQuantized(matrix), matrix.shape.count == 2, matrix.shape[1] == weight.shape[0]
+          else { continue }
+          block.normed.append(([weight] + (bias.map { [$0] } ?? []), matrix))
+        }
+        if let contract = whole("mlp.contract.weight"), contract.sources.count == 1, isQuantized(contract), contract.shape.count == 2,
+          let inner = whole("mlp.gateUp.weight") ?? whole("mlp.expand.weight"),
+          inner.sources.allSatisfy({ $0.info.rows == contract.shape[1] }), inner.sources.count * contract.shape[1] == inner.shape[0],
+          all["mlp.expand.bias"] == nil || whole("mlp.expand.bias")?.sources.count == 1
+        {
+          block.units = (whole("norm2.weight"), inner, all["mlp.expand.bias"], contract)
+        }
+        return block
+      }
+    }
+  }
+
+  /// For each channel how many times larger the norm makes it than its column says, where that is beyond `tolerance`; else 1. Nil: all 1.
+  private static func factors(
+    _ norm: [PlannedTensor], _ matrix: PlannedTensor, _ source: any TensorSource, _ pool: ThreadPool
+  ) throws -> [Float]? {
+    let gamma = try norm[0].read(from: source).map(abs)
+    guard let middle = median(gamma), let largest = gamma.max(), largest > tolerance * middle else { return nil }
+    let inputs = matrix.shape[1]
+    let parts = try rowParts(matrix, source, pool, of: inputs) { values, out in
+      for start in stride(from: 0, to: values.count, by: inputs) {
+        for j in 0..<inputs { out[j] += values[start + j] * values[start + j] }
+      }
+    }
+    let columns = (0..<inputs).map { j in parts.reduce(0) { $0 + $1[j] }.squareRoot() }
+    guard let column = median(columns) else { return nil }
+    let factors = (0..<inputs).map { j -> Float in
+      let large = gamma[j] / middle
+      guard large > tolerance, columns[j] > 0 else { return 1 }
+      // Meets halfway between a usual norm and a usual column.
+      return max((large * (column / columns[j])).squareRoot(), 1)
+    }
+    return factors.allSatisfy { $0 < 1.5 } || !factors.allSatisfy(\.isFinite) ? nil : factors
+  }
+
+  /// The units by their size as far as the weights tell, the largest last, where some are beyond `tolerance`.
+  private static func order(
+    _ inner: PlannedTensor, _ norm: PlannedTensor?, _ source: any TensorSource, _ pool: ThreadPool
+  ) throws -> [Int]? {
+    let gamma = try norm?.read(from: source)
+    let (rows, inputs) = (inner.shape[0], inner.shape[1])
+    let parts = try rowParts(inner, source, pool, of: 64) { values, out in
+      for r in 0..<values.count / inputs {
+        var sum: Float = 0
+        for j in 0..<inputs {
+          let x = values[r * inputs + j] * (gamma?[j] ?? 1)
+          sum += x * x
+        }
+        out[r] = sum.squareRoot()
+      }
+    }
+    let lengths = Array(parts.joined().prefix(rows))
+    let units = rows / inner.sources.count
+    let sizes = (0..<units).map { unit in stride(from: unit, to: rows, by: units).reduce(Float(1)) { $0 * lengths[$1] } }
+    guard let middle = median(sizes), middle > 0, let largest = sizes.max(), largest.isFinite, largest > tolerance * middle else { return nil }
+    return sizes.indices.sorted { (sizes[$0], $0) < (sizes[$1], $1) }
+  }
+
+  private static func median(_ x: [Float]) -> Float? { x.isEmpty ? nil : x.sorted()[x.count / 2] }
+
+  /// For each 64 rows `size` numbers, made by one thread.
+  private static func rowParts(
+    _ tensor: PlannedTensor, _ source: any TensorSource, _ pool: ThreadPool, of size: Int, _ make: ([Float], inout [Float]) -> Void
+  ) throws -> [[Float]] {
+    defer { for part in tensor.sources { source.release(part.info.name) } }
+    let rows = tensor.shape[0]
+    return try pool.results((rows + 63) / 64) { i in
+      var out = [Float](repeating: 0, count: size)
+      make(try tensor.read(rows: i * 64..<min(i * 64 + 64, rows), from: source), &out)
+      return out
+    }
+  }
+}
+
+extension ThreadPool {
+  /// What `make` gives for each of 0 ..< count, made on any of the threads; the first error if there is one.
+  func results<T>(_ count: Int, _ make: (Int) throws -> T) throws -> [T] {
+    let found = UnsafeMutableBufferPointer<Result<T, any Error>?>.allocate(capacity: count)
+    found.initialize(repeating: nil)
+    defer {
+      found.deinitialize()
+      found.deallocate()
+    }
+    run(count) { i in found[i] = Result { try make(i) } }
+    return try found.compactMap { try $0?.get() }
+  }
+}
