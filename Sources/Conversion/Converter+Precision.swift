@@ -39,7 +39,7 @@ extension Converter {
     let candidates = try open.map { i in
       let tensor = system.tensors[i]
       try progress(done, tensor.name)
-      return try policy.choices(inputs: tensor.shape[1]).map { encoding, group in
+      return try policy.choices.map { encoding, group in
         let stream = try stream(tensor, encoding, group, from: source, pool: pool)
         let error = try stream.run { _, elements in
           done += elements

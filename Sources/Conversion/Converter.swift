@@ -80,7 +80,7 @@ package struct Converter {
   package var totalElements: Int {
     let policy = PrecisionPolicy(type: options.type, group: options.group)
     return system.tensors.reduce(0) { sum, tensor in
-      let passes = options.target != nil && isOpen(tensor) ? 1 + policy.choices(inputs: tensor.shape[1]).count : 1
+      let passes = options.target != nil && isOpen(tensor) ? 1 + policy.choices.count : 1
       return sum + passes * tensor.shape.reduce(1, *)
     }
   }

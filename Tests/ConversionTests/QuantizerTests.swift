@@ -28,7 +28,7 @@ import WeightFile
     }
   }
 
-  /// Measured, normal and heavy-tailed: 0.56 and 0.47, 0.9 and 0.8, 0.96 and 0.9.
+  /// By how much at least is what each type promises over the simplest rounding to as many levels.
   @Test(arguments: [(TensorEncoding.n4x16, Float(7), Float(0.65)), (.q5x16, 15, 1), (.q6x16, 31, 1)], [false, true])
   func smallGroupsAreBetterThanAbsmax(_ c: (encoding: TensorEncoding, most: Float, bound: Float), isHeavy: Bool) throws {
     var numbers = Numbers(seed: 1)

@@ -18,7 +18,7 @@ package enum ModelType: String, CaseIterable, Sendable {
 /// | 0.147 of 16 % of the weights | 0.031 of 9 % | 0.146 of 50 % | 0.234 of 25 % |
 ///
 /// Half of the contractions' part comes from four of thirty layers, those that write massive activations (arXiv:2402.17762): their largest weight
-/// is 28 times the root mean square and more, that of the others 11 to 24 times. So int4 means 4.25 bits, 5.25 for q|k|v and 6.25 for
+/// is 28 to 31 times the root mean square, that of the others 11 to 24 times. So int4 means 4.25 bits, 5.25 for q|k|v and 6.25 for
 /// spiked matrices. An embedding, which may be the head too, and a head get 6.25 bits.
 package struct PrecisionPolicy: Sendable {
   package let type: ModelType
@@ -77,7 +77,7 @@ package struct PrecisionPolicy: Sendable {
   }
 
   /// What a matrix of the decoder may be written as where a target size decides, the smallest first.
-  func choices(inputs: Int) -> [(encoding: TensorEncoding, group: Int)] {
+  var choices: [(encoding: TensorEncoding, group: Int)] {
     [(.n4x16, smallGroup), (.q5x16, smallGroup), (.q6x16, smallGroup), (.q8x16, group)]
   }
 
