@@ -54,8 +54,8 @@ package struct Converter {
     self.checkpoint = checkpoint
     self.options = options
     system = try SystemDescription(checkpoint)
-    if checkpoint.chatTemplate != nil, !["llava", "llava_next"].contains(system.system) {
-      throw ConversionError.badOption("--chat-template is for LLaVA; \(system.system) has one form of its own")
+    if checkpoint.chatTemplate != nil, !["llava", "llava_next", "idefics3", "text"].contains(system.system) {
+      throw ConversionError.badOption("--chat-template is for LLaVA, Idefics3 and decoders by themselves; \(system.system) has one form of its own")
     }
     try options.importance?.check(against: system.tensors)
     let tokenizer = try TokenizerMetadata(checkpoint, system.tokenizer).settings(vocabSize: system.decoder.vocabSize)

@@ -16,6 +16,8 @@ package struct PromptFormat: Equatable, Sendable {
   package var ngramBan = 0
   /// Images beside each other share one start and one end mark.
   package var joinsImages = false
+  /// The form of a question without images, where that is not the template without its mark.
+  package var textTemplate = ""
 
   package struct Task: Equatable, Sendable {
     package var name, template: String
@@ -97,6 +99,7 @@ package struct PromptFormat: Equatable, Sendable {
     if own.has("template") {
       format.template = try own.string("template")
       format.system = try own.string("system", default: "")
+      format.textTemplate = ""
       guard format.template.contains("<image>"), format.template.contains("{question}") else {
         throw own.fail("template", "should hold <image> and {question}")
       }
@@ -132,6 +135,7 @@ package struct PromptFormat: Equatable, Sendable {
     var s = PromptSettings()
     (s.system, s.template, s.turnSeparator, s.stop) = (system, template, turnSeparator, bytes(stop))
     (s.tasks, s.taskTemplates) = (bytes(tasks.map(\.name)), bytes(tasks.map(\.template)))
+    s.textTemplate = textTemplate
     (s.imageTokenSplitsText, s.minTokens, s.ngramBan, s.joinsImages) = (imageTokenSplitsText, minTokens, ngramBan, joinsImages)
     return s
   }

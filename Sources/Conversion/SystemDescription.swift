@@ -24,6 +24,11 @@ package struct SystemDescription {
       Ferret.describe
     ),
     (["LlavaLlamaForCausalLM", "LlavaMistralForCausalLM", "llava_llama", "llava_mistral"], OriginalLlava.describe),
+    (["Idefics3ForConditionalGeneration", "SmolVLMForConditionalGeneration", "idefics3", "smolvlm"], Idefics3Checkpoint.describe),
+    (
+      ["LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM", "GraniteForCausalLM", "llama", "mistral", "qwen2", "granite"],
+      TextOnlyCheckpoint.describe
+    ),
     // Both families use this model type; only transformers' nests the decoder's config.
     (["llava"], { try $0.config.has("text_config") ? TransformersLlava.describe($0, isNext: false) : OriginalLlava.describe($0) }),
   ]
@@ -41,7 +46,7 @@ package struct SystemDescription {
 
   private static func unknown(_ name: String) -> ConversionError {
     .unsupported(
-      "architecture \(name.isEmpty ? "(none in config.json)" : name); LLaVA-1.5, LLaVA-NeXT, HiRes-LLaVA, Monkey, TextMonkey, Vary, GOT-OCR2 and Ferret are known"
+      "architecture \(name.isEmpty ? "(none in config.json)" : name); LLaVA-1.5, LLaVA-NeXT, HiRes-LLaVA, Monkey, TextMonkey, Vary, GOT-OCR2, Ferret, Idefics3, SmolVLM and decoders by themselves are known"
     )
   }
 

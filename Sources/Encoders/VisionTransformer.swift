@@ -18,7 +18,7 @@ package struct VisionTransformer {
     patch = try PatchEmbedding(w["patch"], channels: 3, patchSize: c.patchSize, size: c.hiddenSize)
     let places = c.positionSide * c.positionSide
     let table = try w.view("position", rows: c.classRows + places, columns: c.hiddenSize)
-    positions = PositionTable(table.slice(rows: c.classRows..<table.rows), side: c.positionSide)
+    positions = PositionTable(table.slice(rows: c.classRows..<table.rows), side: c.positionSide, resizing: c.positions)
     if c.classToken == .none {
       (classEmbedding, classPosition) = (nil, nil)
     } else {

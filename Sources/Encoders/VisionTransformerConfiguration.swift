@@ -20,8 +20,9 @@ package struct VisionTransformerConfiguration {
   package var layers: Int
   /// Side of the square input in pixels, and of one patch.
   package var imageSize, patchSize: Int
-  /// Side of the stored table of positions in patches; resized bicubically where it is not `grid`.
+  /// Side of the stored table of positions in patches, and what is done where it is not `grid`.
   package var positionSide: Int
+  package var positions = PositionTable.Resizing.bicubic
   package var normEpsilon: Float
   package var activation: Activation
   package var classToken: ClassToken

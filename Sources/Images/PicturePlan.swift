@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A picture to make of an image of known size: the image, resized, on a canvas. It holds sizes only; `PictureReader` makes it while
+/// A picture to make of an image of known size: the image, resized, on a canvas. It holds sizes only; `RowSource.pictures` makes it while
 /// the image's rows come in.
 package struct PicturePlan: Equatable {
   /// How the image is resized.
@@ -11,6 +11,14 @@ package struct PicturePlan: Equatable {
     case linear(width: Int, height: Int)
   }
 
+  /// What is resized.
+  package enum Source: Equatable {
+    case image
+    /// A picture that stands before this one in the list of plans, and its size.
+    case picture(Int, ImageSize)
+  }
+
+  package var source = Source.image
   /// Pixels of the canvas.
   package var width, height: Int
   package var colour: RGBColour
@@ -35,6 +43,16 @@ package struct PicturePlan: Equatable {
     return PicturePlan(
       width: width, height: height,
       .antialiased(filter, columns: ResampledSide(image.width, to: width), rows: ResampledSide(image.height, to: height)))
+  }
+
+  /// The same of picture `index`, which is `picture`: resized to 8 bits once and once more, as a chain of Pillow's calls does it.
+  package static func stretched(
+    picture index: Int, _ picture: PicturePlan, width: Int, height: Int, filter: ResampleFilter = .bicubic
+  ) throws(ImageError) -> PicturePlan {
+    let size = ImageSize(width: picture.width, height: picture.height)
+    var plan = try stretched(size, width: width, height: height, filter: filter)
+    plan.source = .picture(index, size)
+    return plan
   }
 
   /// The same as OpenCV does it by default.
@@ -98,6 +116,8 @@ package struct PicturePlan: Equatable {
 
   /// Bytes that making it takes beside the picture, while an image that lies like this is read; nil: more than a number holds.
   package func workingBytes(storedWidth: Int, _ orientation: Orientation) -> Int? {
+    var (storedWidth, orientation) = (storedWidth, orientation)
+    if case .picture(_, let size) = source { (storedWidth, orientation) = (size.width, .upright) }
     switch resize {
     case .linear(let width, let height):
       return LinearResampler.workingBytes(width: width, height: height, storedWidth: storedWidth)

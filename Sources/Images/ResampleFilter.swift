@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+import Shims
 
 /// The antialiasing filters of Pillow's `Image.resize`, by its names for them.
 package enum ResampleFilter {
-  case box, bilinear, bicubic
+  case box, bilinear, bicubic, lanczos
 
   /// Half the filter's width in source pixels, when nothing is made smaller.
   var support: Double {
@@ -10,6 +11,7 @@ package enum ResampleFilter {
     case .box: return 0.5
     case .bilinear: return 1
     case .bicubic: return 2
+    case .lanczos: return 3
     }
   }
 
@@ -28,6 +30,15 @@ package enum ResampleFilter {
       if d < 1 { return ((a + 2) * d - (a + 3)) * d * d + 1 }
       if d < 2 { return (((d - 5) * d + 8) * d - 4) * a }
       return 0
+    case .lanczos:
+      // The sine cardinal, windowed by its own middle lobe stretched to three; open at the right end.
+      return x >= -3 && x < 3 ? Self.sinc(x) * Self.sinc(x / 3) : 0
     }
+  }
+
+  private static func sinc(_ x: Double) -> Double {
+    if x == 0 { return 1 }
+    let angle = x * Double.pi
+    return sin(angle) / angle
   }
 }

@@ -27,7 +27,7 @@ extension RowSource {
     return ImageSize(width: size.width, height: size.height)
   }
 
-  /// Makes pictures of the image in one pass over its rows.
+  /// Makes pictures of the image in one pass over its rows, then those that are made of these.
   /// - Parameters:
   ///   - plans: made for this image's `size`.
   ///   - room: bytes that reading, the work and the pictures may take together; more is an error before any is taken. Nil:
@@ -43,9 +43,15 @@ extension RowSource {
       for plan in plans {
         let picture = try RGBImage(width: plan.width, height: plan.height, colour: plan.colour)
         pictures.append(picture)
-        sinks.append(try sink(plan, picture, isStopped))
+        if plan.source == .image { sinks.append(try sink(plan, picture, isStopped)) }
       }
       try read(into: sinks, isStopped)
+      for (i, plan) in plans.enumerated() {
+        guard case .picture(let from, _) = plan.source else { continue }
+        assert(from < i)
+        let rows = PixelRows(pictures[from])
+        try rows.read(into: [rows.sink(plan, pictures[i], isStopped)], isStopped)
+      }
       return pictures
     } catch {
       throw error.naming(name)

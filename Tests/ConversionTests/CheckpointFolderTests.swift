@@ -27,6 +27,25 @@ import Testing
     expectFailure("2 snapshots") { _ = try CheckpointDirectory(path: folder.path) }
   }
 
+  @Test func aRepositorysNameFindsItsSnapshot() throws {
+    let hub = try TemporaryFolder()
+    try link(hub, "models--acme--tiny-vlm/refs")
+    try link(hub, "models--acme--tiny-vlm/snapshots/abc123")
+    try hub.write("models--acme--tiny-vlm/refs/main", "abc123")
+    let found = try CheckpointDirectory(path: "acme/tiny-vlm", hub: hub.path)
+    #expect(found.path.hasSuffix("models--acme--tiny-vlm/snapshots/abc123") && found.name == "tiny-vlm")
+    expectFailure("acme/other", hub.path, "hf download acme/other") { _ = try CheckpointDirectory(path: "acme/other", hub: hub.path) }
+  }
+
+  @Test func theCacheIsWhereTheEnvironmentSays() {
+    func path(_ variables: [String: String]) -> String? { HubCache.path { variables[$0] } }
+    #expect(path(["HF_HUB_CACHE": "/a", "HF_HOME": "/b", "HOME": "/c"]) == "/a")
+    #expect(path(["HF_HUB_CACHE": "", "HF_HOME": "~/b", "HOME": "/c"]) == "/c/b/hub")
+    #expect(path(["XDG_CACHE_HOME": "/x", "HOME": "/c"]) == "/x/huggingface/hub")
+    #expect(path(["HOME": "/c"]) == "/c/.cache/huggingface/hub")
+    #expect(path([:]) == nil)
+  }
+
   @Test func aHubNameIsToldFromAPath() {
     expectFailure("llava-hf/llava-1.5-7b-hf", "hf download") { _ = try CheckpointDirectory(path: "llava-hf/llava-1.5-7b-hf") }
     expectFailure("no such file or folder") { _ = try CheckpointDirectory(path: "/nowhere/at/all") }

@@ -136,11 +136,13 @@ import WeightFile
   }
 
   /// Every number of every JSON file, one at a time, becomes something it should not be.
-  @Test(arguments: ["hires", "llava_hf", "llava_next_hf_bin", "monkey", "text_monkey", "got", "got_hf", "vary_tiny", "vary_toy"])
+  @Test(arguments: [
+    "hires", "llava_hf", "llava_next_hf_bin", "monkey", "text_monkey", "got", "got_hf", "vary_tiny", "vary_toy", "smolvlm", "granite_docling",
+  ])
   func everyDamagedConfigIsReadOrRefused(_ name: String) throws {
     let source = Fixture.checkpoint(name)
     let output = try TemporaryFolder()
-    for file in ["config.json", "generation_config.json", "preprocessor_config.json", "clip-tiny/config.json"] {
+    for file in ["config.json", "generation_config.json", "preprocessor_config.json", "processor_config.json", "clip-tiny/config.json"] {
       guard let whole = try? MappedFile(path: source + "/" + file).contents else { continue }
       let text = String(decoding: whole, as: UTF8.self)
       for number in text.matches(of: /[:\[] *(-?[0-9][0-9.e-]*)/) {

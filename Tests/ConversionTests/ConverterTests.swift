@@ -49,7 +49,10 @@ import WeightFile
     )
   }
 
-  @Test(arguments: ["hires", "llava", "llava_hf", "llava_next_hf_bin", "monkey", "text_monkey", "got", "got_hf", "got_mlx", "vary_tiny", "vary_toy"])
+  @Test(arguments: [
+    "hires", "llava", "llava_hf", "llava_next_hf_bin", "monkey", "text_monkey", "got", "got_hf", "got_mlx", "vary_tiny", "vary_toy", "smolvlm",
+    "idefics3", "granite_docling",
+  ])
   func floatsGivePyTorchsAnswer(_ name: String) throws {
     let found = try compare(name, .f32)
     #expect(found.embeddings < 1e-5 && found.logits < 1e-5, "\(found)")
@@ -57,7 +60,7 @@ import WeightFile
   }
 
   @Test(
-    arguments: ["hires", "llava_next_hf_bin", "monkey", "text_monkey", "got", "vary_tiny", "vary_toy"],
+    arguments: ["hires", "llava_next_hf_bin", "monkey", "text_monkey", "got", "vary_tiny", "vary_toy", "smolvlm"],
     [(ModelType.f16, Float(1e-3)), (.int8, 0.06), (.int4, 0.3)])
   func smallerTypesStayClose(_ name: String, _ type: (ModelType, Float)) throws {
     let found = try compare(name, type.0)

@@ -21,6 +21,14 @@ import WeightFile
     hiddenSize: 16, intermediateSize: 64, heads: 4, layers: 2, imageSize: 9, patchSize: 3, positionSide: 3, normEpsilon: 1e-6,
     activation: .gelu, classToken: .dropped, normsInput: false, normsOutput: true, hasLayerScale: true)
 
+  /// Idefics' lookup of positions: what torch.bucketize gave for the fractional coordinates of these maps.
+  @Test func nearestPositionsAreTheParts() {
+    for side in [1, 4, 7, 14, 26, 27, 32] { #expect(PositionTable.nearest(grid: side, side: side) == Array(0..<side)) }
+    #expect(PositionTable.nearest(grid: 4, side: 7) == [0, 1, 3, 5])
+    #expect(PositionTable.nearest(grid: 7, side: 4) == [0, 0, 1, 1, 2, 2, 3])
+    #expect(PositionTable.nearest(grid: 3, side: 1) == [0, 0, 0])
+  }
+
   private func pixels(_ c: VisionTransformerConfiguration, views: Int) -> [Float] {
     var random = RandomFloats(state: 7)
     return random.next(views * 3 * c.imageSize * c.imageSize)

@@ -5,7 +5,7 @@ import Testing
 
 @Suite struct ResizeTests {
   @Test func everyFilterAndSizeGivesPillowsPixels() throws {
-    let filters: [String: ResampleFilter] = ["box": .box, "bilinear": .bilinear, "bicubic": .bicubic]
+    let filters: [String: ResampleFilter] = ["box": .box, "bilinear": .bilinear, "bicubic": .bicubic, "lanczos": .lanczos]
     let rows = try Fixture.table("resize.txt")
     #expect(rows.count > 90)
     for row in rows {

@@ -6,14 +6,23 @@ import WeightFile
 package struct CheckpointDirectory {
   package let path: String
 
-  /// - Parameter path: the folder, or a repository's folder in the Hugging Face cache (`models--org--name`), of which the snapshot of `main` is taken.
+  /// - Parameters:
+  ///   - path: the folder, or a repository's folder in the Hugging Face cache (`models--org--name`), of which the snapshot of `main` is taken,
+  ///     or the name of such a repository (`org/name`).
+  ///   - hub: the Hugging Face cache.
   /// - Throws: `.cannotRead` when it is not a folder.
-  package init(path: String) throws {
-    var status = stat()
+  package init(path: String, hub: String? = HubCache.path()) throws {
+    var (path, status) = (path, stat())
+    if access(path, F_OK) != 0, shims_errno() == ENOENT, Self.isHubName(path), let hub {
+      let cached = HubCache.folder(path, in: hub)
+      if access(cached, F_OK) == 0 { path = cached }
+    }
     guard stat(path, &status) == 0 else {
       if shims_errno() == ENOENT, Self.isHubName(path) {
         throw ConversionError.cannotRead(
-          path: path, reason: "no such folder; if a repository of the Hugging Face hub is meant, fetch it first: hf download \(path)")
+          path: path,
+          reason: "no such folder, nor is a repository of that name in the Hugging Face cache (\(hub ?? "HOME is not set")); "
+            + "fetch it first: hf download \(path)")
       }
       throw MappedFile.failure(path)
     }
@@ -48,10 +57,11 @@ package struct CheckpointDirectory {
     return snapshots + "/" + revision
   }
 
-  /// The folder's own name: what a model is called when nothing else is known. Never a path.
+  /// The folder's own name, or the repository's: what a model is called when nothing else is known. Never a path.
   package var name: String {
     guard let full = realpath(path, nil) else { return "" }
     defer { free(full) }
+    if let repository = HubCache.repository(ofSnapshot: String(cString: full)) { return repository.split(separator: "/").last.map(String.init) ?? "" }
     return String(cString: full).split(separator: "/").last.map(String.init) ?? ""
   }
 

@@ -9,6 +9,8 @@ package struct TextConfig: Equatable {
   package let normEpsilon, ropeTheta: Double
   package var tiedHead: Bool
   package let ropeScaling: RopeScaling?
+  /// Of a Granite.
+  let multipliers: GraniteMultipliers?
 
   package struct RopeScaling: Equatable {
     /// "linear" or "llama3".
@@ -35,11 +37,17 @@ package struct TextConfig: Equatable {
     }
   }
 
-  /// - Parameter config: the object with the LLaMA keys (`text_config`, or the top of an original LLaVA config).
-  package init(_ config: ConfigReader) throws {
+  /// - Parameters:
+  ///   - config: the object with the LLaMA keys (`text_config`, or the top of an original LLaVA config).
+  ///   - takesGranite: whether the caller minds `multipliers`.
+  package init(_ config: ConfigReader, takesGranite: Bool = false) throws {
     let type = try config.string("model_type", default: "llama")
+    let isGranite = takesGranite && type == "granite"
+    multipliers = isGranite ? try GraniteMultipliers(config) : nil
     let isMistral = type == "mistral" || type == "llava_mistral"
-    guard isMistral || ["llama", "llava", "llava_llama", "hires_llava", "vicuna", "ferret", "ferret_llama", "ferret_v2", "qwen2"].contains(type)
+    guard
+      isMistral || isGranite
+        || ["llama", "llava", "llava_llama", "hires_llava", "vicuna", "ferret", "ferret_llama", "ferret_v2", "qwen2"].contains(type)
     else {
       throw ConversionError.unsupported(
         "\(config.file): \(config.path)model_type \(type); decoders of LLaMA, Mistral and Qwen2 type are known")

@@ -42,10 +42,13 @@ package struct ChatTemplate: Sendable {
 
   /// - Parameters:
   ///   - known: the format of such checkpoints; it stays where the template says the same.
-  ///   - begin: the begin-of-sequence token, which the tokenizer puts in front by itself.
-  func format(known: PromptFormat, begin: String, end: String) throws -> PromptFormat {
+  ///   - begin: the begin-of-sequence token.
+  ///   - isBeginAdded: whether the tokenizer puts it in front by itself.
+  ///   - seesImages: whether questions are about images.
+  func format(known: PromptFormat, begin: String, isBeginAdded: Bool, end: String, seesImages: Bool) throws -> PromptFormat {
     var reason = ""
-    for isList in [true, false] {
+    // A template of a decoder by itself takes texts; one for images may take both.
+    for isList in [seesImages, !seesImages] {
       do {
         let template = try JinjaTemplate(source)
         func render(_ turns: [(role: String, text: String, image: Bool)], prompt: Bool) throws(JinjaError) -> String {
@@ -53,19 +56,22 @@ package struct ChatTemplate: Sendable {
           var text = try template.render([
             "messages": .list(messages), "add_generation_prompt": .bool(prompt), "bos_token": .string(begin), "eos_token": .string(end),
           ])
-          if !begin.isEmpty, text.hasPrefix(begin) { text.removeFirst(begin.count) }
+          if isBeginAdded, !begin.isEmpty, text.hasPrefix(begin) { text.removeFirst(begin.count) }
           return text
         }
-        let first = try render([("user", Self.question, true)], prompt: true)
-        guard first.ranges(of: "<image>").count == 1, first.ranges(of: Self.question).count == 1 else {
+        let first = try render([("user", Self.question, seesImages)], prompt: true)
+        guard first.ranges(of: "<image>").count == (seesImages ? 1 : 0), first.ranges(of: Self.question).count == 1 else {
           throw JinjaError("what it makes of a question about an image has no place for one of them")
         }
         let own = first.replacing(Self.question, with: "{question}")
+        let text = try? render([("user", Self.question, false)], prompt: true).replacing(Self.question, with: "{question}")
         if own == known.plainTemplate || own == known.template.replacing("{system} ", with: "") { return known }
         var format = PromptFormat(system: "", template: own, turnSeparator: end, stop: end.isEmpty ? [] : [end])
+        let unmarked = own.replacing("<image>\n", with: "").replacing("<image>", with: "")
+        if let text, text != unmarked, text.ranges(of: "{question}").count == 1 { format.textTemplate = text }
         // What stands after an answer ends it.
         if let whole = try? render(
-          [("user", Self.question, true), ("assistant", Self.answer, false), ("user", Self.next, false)], prompt: true),
+          [("user", Self.question, seesImages), ("assistant", Self.answer, false), ("user", Self.next, false)], prompt: true),
           let answer = whole.firstRange(of: Self.answer), let next = whole.firstRange(of: Self.next)
         {
           let lead = Self.lead(first)

@@ -17,6 +17,14 @@ extension PromptFormat {
   package static let bakLLaVA = PromptFormat(
     system: "", template: "USER: <image>\n{question}\nASSISTANT:", turnSeparator: "</s>", stop: ["</s>"])
 
+  /// SmolVLM's, and Idefics3's but for the token in front.
+  package static let smolVLM = PromptFormat(
+    system: "", template: "<|im_start|>User:<image>{question}<end_of_utterance>\nAssistant:",
+    turnSeparator: "<end_of_utterance>\n", stop: ["<end_of_utterance>"], textTemplate: "<|im_start|>User: {question}<end_of_utterance>\nAssistant:")
+
+  /// A decoder without a form of its own goes on with the text.
+  package static let plainText = PromptFormat(system: "", template: "{question}", turnSeparator: "\n", stop: [])
+
   /// `conv_llava_llama_3` without the begin token, which the tokenizer sets.
   package static let llama3 = PromptFormat(
     system: "You are a helpful language and vision assistant. You are able to understand the visual content that the user provides, "
@@ -47,20 +55,28 @@ extension PromptFormat {
   }
 
   /// The format that was asked for, the one the checkpoint's own chat template makes, or this one.
-  /// - Parameter isOriginal: in the original LLaVA's layout a chat template is the language model's. Its code has forms of its own for
-  ///   models with ChatML's marks, whatever that template says.
-  func following(_ checkpoint: OpenCheckpoint, isOriginal: Bool = false) throws -> PromptFormat {
+  /// - Parameters:
+  ///   - isOriginal: in the original LLaVA's layout a chat template is the language model's. Its code has forms of its own for
+  ///     models with ChatML's marks, whatever that template says.
+  ///   - addsBegin: whether the tokenizer puts the begin token in front by itself.
+  ///   - seesImages: whether questions are about images.
+  func following(
+    _ checkpoint: OpenCheckpoint, isOriginal: Bool = false, addsBegin: Bool = true, seesImages: Bool = true
+  ) throws -> PromptFormat {
+    func format(_ template: ChatTemplate) throws -> PromptFormat {
+      try template.format(
+        known: self, begin: Self.token("bos", checkpoint), isBeginAdded: addsBegin, end: Self.token("eos", checkpoint), seesImages: seesImages)
+    }
     switch checkpoint.chatTemplate {
     case .format(let format)?: return format
-    case .template(let template)?: return try template.format(known: self, begin: Self.token("bos", checkpoint), end: Self.token("eos", checkpoint))
+    case .template(let template)?: return try format(template)
     case nil:
       let own = try ChatTemplate.find(checkpoint)
-      if try (isOriginal || own == nil) && Self.isChatML(checkpoint) {
+      if try (isOriginal || own == nil) && seesImages && textTemplate.isEmpty && Self.isChatML(checkpoint) {
         let text = checkpoint.config.has("text_config") ? try checkpoint.config.object("text_config") : checkpoint.config
         return try text.string("model_type", default: "").contains("qwen") ? .qwen : .chatML
       }
-      guard let own else { return self }
-      return try own.format(known: self, begin: Self.token("bos", checkpoint), end: Self.token("eos", checkpoint))
+      return try own.map(format) ?? self
     }
   }
 

@@ -10,6 +10,8 @@ package struct PromptTemplate {
   private static let questionMark = Array("{question}".utf8)
 
   let template: [UInt8]
+  /// For questions without images; empty: the template without its mark.
+  let textTemplate: [UInt8]
   let system: [UInt8]
   /// True: the text around each `<image>` is tokenised by itself (LLaVA's `tokenizer_image_token`); false: `<image>` is a
   /// token of the vocabulary and the text is tokenised as one (llava-hf layouts).
@@ -27,6 +29,7 @@ package struct PromptTemplate {
 
   package init(_ s: PromptSettings) {
     template = Array(s.template.utf8)
+    textTemplate = Array(s.textTemplate.utf8)
     system = Array(s.system.utf8)
     splitsText = s.imageTokenSplitsText
     stops = s.stop.filter { !$0.isEmpty }
@@ -53,7 +56,7 @@ package struct PromptTemplate {
   /// The full prompt for a question about `images` images. Where the question has no `<image>` marks of its own, the
   /// template's mark is repeated for each image; where it has, they are kept in place and the template's is dropped.
   package func prompt(question: [UInt8], images: Int) -> [UInt8] {
-    prompt(question: question, images: images, template: template)
+    prompt(question: question, images: images, template: images == 0 && !textTemplate.isEmpty ? textTemplate : template)
   }
 
   private func prompt(question: [UInt8], images: Int, template: [UInt8]) -> [UInt8] {

@@ -28,6 +28,8 @@ package struct SystemKind: Sendable {
     SystemKind("text_monkey", TextMonkey.self),
     SystemKind("vary", Vary.self),
     SystemKind("got", GOTOCR2.self),
+    SystemKind("idefics3", Idefics3.self),
+    SystemKind("text", TextOnly.self),
     SystemKind("ferret", Ferret.self) { FerretSettings(.none) },
     SystemKind("ferret_ui", Ferret.self) { FerretSettings(.shared) },
     SystemKind("ferret_v2", Ferret.self) { FerretSettings(.own) },

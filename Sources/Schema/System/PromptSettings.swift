@@ -21,6 +21,8 @@ package struct PromptSettings: Settings {
   }
 
   package var template = "", system = ""
+  /// Empty: the template without its `<image>`.
+  package var textTemplate = ""
   /// Text between an answer and the next turn.
   package var turnSeparator = ""
   /// UTF-8.
@@ -38,6 +40,8 @@ package struct PromptSettings: Settings {
 
   package mutating func visit(_ f: inout Fields) throws(WeightFileError) {
     try f.string("template", &template, "The prompt of one question.")
+    try f.string(
+      "textTemplate", &textTemplate, default: "", "The prompt of a question without images; empty: `prompt.template` without its `<image>`.")
     try f.string("system", &system, default: "", "What stands for `{system}`.")
     try f.string("turnSeparator", &turnSeparator, default: "", "Text between an answer and the next turn of a conversation.")
     try f.texts("stop", &stop, isOptional: true, "Texts that end an answer, besides the end tokens.")

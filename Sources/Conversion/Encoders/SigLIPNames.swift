@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+import Schema
+
+/// Names of a SigLIP vision transformer inside Idefics3: transformers' to ours.
+struct SigLIPNames {
+  /// What stands before `embeddings.patch_embedding`.
+  let prefix: String
+  /// Where the tower's weights go.
+  let scope: String
+
+  /// The first of `prefixes` under which a tower is found, else the first.
+  init(_ plan: CheckpointPlan, prefixes: [String], scope: String) {
+    self.scope = scope
+    prefix = prefixes.first { plan.has($0 + "embeddings.patch_embedding.weight") } ?? prefixes.first ?? ""
+  }
+
+  func plan(_ plan: CheckpointPlan, _ s: SigLIPSettings) {
+    let h = s.hiddenSize
+    plan.matrix(
+      scope + ".patch.weight", .patch, [h, 3 * s.patchSize * s.patchSize], from: prefix + "embeddings.patch_embedding.weight",
+      sourceShape: [h, 3, s.patchSize, s.patchSize])
+    plan.table(scope + ".patch.bias", [h], from: prefix + "embeddings.patch_embedding.bias")
+    plan.table(scope + ".position", [s.positionSide * s.positionSide, h], from: prefix + "embeddings.position_embedding.weight")
+    for i in 0..<s.layers {
+      let layer = "\(prefix)encoder.layers.\(i)."
+      let name = "\(scope).layers.\(i)."
+      plan.norm(name + "norm1", h, from: layer + "layer_norm1", hasBias: true)
+      plan.linear(
+        name + "attn.qkv", .vision, inputs: h, parts: ["q", "k", "v"].map { ("\(layer)self_attn.\($0)_proj", h) }, bias: .required)
+      plan.linear(name + "attn.out", .vision, inputs: h, parts: [(layer + "self_attn.out_proj", h)], bias: .required)
+      plan.norm(name + "norm2", h, from: layer + "layer_norm2", hasBias: true)
+      plan.linear(name + "mlp.expand", .vision, inputs: h, parts: [(layer + "mlp.fc1", s.intermediateSize)], bias: .required)
+      plan.linear(name + "mlp.contract", .vision, inputs: s.intermediateSize, parts: [(layer + "mlp.fc2", h)], bias: .required)
+    }
+    plan.norm(scope + ".norm", h, from: prefix + "post_layernorm", hasBias: true)
+  }
+
+  /// Position ids that old checkpoints carry.
+  func isIgnorable(_ name: String) -> Bool { name == prefix + "embeddings.position_ids" }
+}
+
+extension SigLIPSettings {
+  /// - Parameters:
+  ///   - config: Idefics3's or SmolVLM's `vision_config`, with the defaults that transformers leaves out of it.
+  ///   - tileSide: side of the pictures that the image processor makes; nil: the side that the positions were made for.
+  init(_ config: ConfigReader, tileSide: Int?) throws {
+    self.init()
+    let type = try config.string("model_type", default: "idefics3_vision")
+    guard ["idefics3_vision", "idefics3", "smolvlm_vision", "siglip_vision_model", "siglip"].contains(type) else {
+      throw ConversionError.unsupported("\(config.file): a vision tower of type \(type); SigLIP is known")
+    }
+    hiddenSize = try config.size("hidden_size", default: 1152)
+    intermediateSize = try config.size("intermediate_size", default: 3072)
+    layers = try config.size("num_hidden_layers", default: 12)
+    heads = try config.size("num_attention_heads", default: 16)
+    patchSize = try config.size("patch_size", default: 32)
+    let side = try config.size("image_size", default: 224)
+    imageSize = tileSide ?? side
+    positionSide = side / patchSize
+    normEpsilon = try config.double("layer_norm_eps", default: 1e-6)
+    let name = try config.string("hidden_act", default: "gelu_pytorch_tanh")
+    guard let known = ActivationName(spelling: name) else { throw config.fail("hidden_act", "\(name) is not supported") }
+    activation = known
+    guard try config.size("num_channels", default: 3) == 3 else { throw config.fail("num_channels", "only 3 is supported") }
+    guard layers <= 1024 else { throw config.fail("num_hidden_layers", "\(layers) is too many") }
+    guard hiddenSize % heads == 0 else { throw config.fail("num_attention_heads", "\(heads) does not divide \(hiddenSize)") }
+    guard side <= 1 << 14, positionSide > 0 else { throw config.fail("image_size", "\(side) does not suit patches of \(patchSize)") }
+    guard imageSize % patchSize == 0 else {
+      throw config.fail("patch_size", "\(patchSize) does not divide the \(imageSize) pixels of a tile")
+    }
+  }
+}

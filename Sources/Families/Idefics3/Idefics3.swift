@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+import Encoders
+import Images
+import Runtime
+import Schema
+import WeightFile
+
+/// Idefics3 (arXiv:2408.12637), SmolVLM (arXiv:2504.05299) and granite-docling: tiles and a view of the whole image through SigLIP,
+/// squares of patches put together, one linear layer, and between all of them tokens that say where a tile lies.
+package final class Idefics3: DescribedSystem {
+  let vision: VisionTransformer
+  let shuffle: PixelShuffle
+  let projector: Linear
+  let marks: Idefics3Marks
+  let statistics: Normalisation
+  let slicing: Idefics3Slicing
+  /// Tiles along a side, at most.
+  private let mostPerSide: Int
+
+  package init(_ w: Weights, _ s: Idefics3Settings) throws(WeightFileError) {
+    vision = try VisionTransformer(w["vision"], VisionTransformerConfiguration(s.vision))
+    shuffle = PixelShuffle(side: s.shuffle, grid: s.vision.grid)
+    let size = s.vision.hiddenSize * s.shuffle * s.shuffle
+    projector = try Linear(w["projector"], from: size, to: s.decoder.hiddenSize)
+    mostPerSide = s.slicing.splits ? s.slicing.mostPerSide : 0
+    marks = try Idefics3Marks(w, s.marks, mostColumns: mostPerSide, size: s.decoder.hiddenSize)
+    statistics = Normalisation(s.statistics)
+    slicing = Idefics3Slicing(s.slicing)
+  }
+
+  /// Vectors of one view.
+  private var tokensPerView: Int { vision.config.patches / (shuffle.side * shuffle.side) }
+
+  package var maximumTokens: Int {
+    (mostPerSide * mostPerSide + 1) * tokensPerView + marks.most(rows: mostPerSide, columns: mostPerSide)
+  }
+
+  package func views(of image: ImageSize) throws(ImageError) -> ViewsPlan { try slicing(image) }
+
+  package func blocks(views: Int) -> Int { vision.config.layers }
+
+  package func encode(
+    _ views: ImageViews, progress: ((Int, Int) -> Void)?, _ ctx: Context
+  ) throws(RuntimeError) -> EncodedImage {
+    let c = vision.config
+    let pixels = try statistics.pixels(views.pictures, side: c.imageSize, ctx)
+    let features = try vision(pixels, views: views.pictures.count, progress: { progress?($0, c.layers) }, ctx)
+    let projected = try projector(shuffle(features, ctx), ctx)
+    let count = tokensPerView
+    let (tokens, first) = try marks.between(projected, count: count, rows: views.rows, columns: views.columns, ctx)
+    let plans = zip(first, views.areas).enumerated().map { i, view in
+      let isWhole = i == views.rows * views.columns
+      return ViewPlan(
+        row: isWhole ? -1 : i / views.columns, column: isWhole ? -1 : i % views.columns, area: view.1, firstToken: view.0, tokens: count)
+    }
+    return EncodedImage(tokens: tokens, views: plans)
+  }
+}
