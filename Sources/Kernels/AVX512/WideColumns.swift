@@ -3,8 +3,9 @@
 /// 6 rows of 64 columns keep 24 of the 32 vector registers busy.
 typealias WideColumns = Columns4
 typealias WideIntegerColumns = IntegerColumns4
-extension VectorKernels {
-  /// Whether `linearSmallGroups` takes two blocks at once.
-  @inline(__always) static var pairsBlocks: Bool { true }
-}
+/// What `linearSmallGroups` computes together: 6 tokens with two blocks keep 24 registers busy.
+typealias OneTokenSum = TwoBlocksSum
+typealias ManyTokenSums = SumsPair<FourTokenSums, TwoTokenSums>
+typealias PackedManyReader = PackedPairReader
+typealias ExpandedReader = TwoBlocksReader
 #endif

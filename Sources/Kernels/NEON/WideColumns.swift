@@ -3,8 +3,9 @@
 /// 6 rows of 16 columns keep 24 of the 32 vector registers busy.
 typealias WideColumns = Columns1
 typealias WideIntegerColumns = IntegerColumns1
-extension VectorKernels {
-  /// Whether `linearSmallGroups` takes two blocks at once.
-  @inline(__always) static var pairsBlocks: Bool { false }
-}
+/// What `linearSmallGroups` computes together: 4 tokens with one block.
+typealias OneTokenSum = GroupSum
+typealias ManyTokenSums = FourTokenSums
+typealias PackedManyReader = PackedReader
+typealias ExpandedReader = OneBlockReader
 #endif

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+#if HAS_LANES
+import Shims
+
+/// 8 inputs of 16 rows as unsigned bytes: inputs 0 … 3, then 4 … 7.
+struct QuadPair {
+  let first, second: IntegerLanes
+
+  @inline(__always) init(first: IntegerLanes, second: IntegerLanes) { (self.first, self.second) = (first, second) }
+  /// As they stand in `ExpandedGroups`.
+  @inline(__always) init(bytes p: UnsafeRawPointer) { (first, second) = (IntegerLanes(p), IntegerLanes(p + 64)) }
+}
+
+/// How a group's weights stand in its bytes; FORMAT.md §5 has the layouts.
+protocol SmallGroupWeights {
+  static var bytesPerGroup: Int { get }
+  /// Inputs 8 · quarter and the seven after it.
+  static func quads(_ group: UnsafeRawPointer, _ quarter: Int, _ values4: IntegerLanes) -> QuadPair
+}
+
+enum FourBits: SmallGroupWeights {
+  @inline(__always) static var bytesPerGroup: Int { 256 }
+  @inline(__always) static func quads(_ group: UnsafeRawPointer, _ quarter: Int, _ values4: IntegerLanes) -> QuadPair {
+    let codes = IntegerLanes(group + 64 * quarter)
+    return QuadPair(first: values4.lookedUp(codes.masked(15)), second: values4.lookedUp(codes.shiftedRight(4).masked(15)))
+  }
+}
+
+enum FiveBits: SmallGroupWeights {
+  @inline(__always) static var bytesPerGroup: Int { 320 }
+  @inline(__always) static func quads(_ group: UnsafeRawPointer, _ quarter: Int, _: IntegerLanes) -> QuadPair {
+    let (codes, high) = (IntegerLanes(group + 64 * quarter), IntegerLanes(group + 256))
+    let (first, second) =
+      switch quarter {
+      case 0: (high.shiftedLeft(4), high.shiftedLeft(3))
+      case 1: (high.shiftedLeft(2), high.shiftedLeft(1))
+      case 2: (high, high.shiftedRight(1))
+      default: (high.shiftedRight(2), high.shiftedRight(3))
+      }
+    return QuadPair(first: codes.masked(15) | first.masked(16), second: codes.shiftedRight(4).masked(15) | second.masked(16))
+  }
+}
+
+enum SixBits: SmallGroupWeights {
+  @inline(__always) static var bytesPerGroup: Int { 384 }
+  @inline(__always) static func quads(_ group: UnsafeRawPointer, _ quarter: Int, _: IntegerLanes) -> QuadPair {
+    let (codes, high) = (IntegerLanes(group + 64 * quarter), IntegerLanes(group + 256 + 64 * (quarter / 2)))
+    let (first, second) = quarter & 1 == 0 ? (high.shiftedLeft(4), high.shiftedLeft(2)) : (high, high.shiftedRight(2))
+    return QuadPair(first: codes.masked(15) | first.masked(48), second: codes.shiftedRight(4).masked(15) | second.masked(48))
+  }
+}
+
+/// Reads groups of one block, or of each of two, one after the other.
+protocol GroupReader {
+  /// `QuadPair`, or one of each block.
+  associatedtype Quads
+  /// `Lanes`, or some of each block.
+  associatedtype Factors
+  /// Inputs 8 · quarter and the seven after it, of the current group.
+  func quads(_ quarter: Int) -> Quads
+  /// The current group's scales.
+  var factors: Factors { get }
+  /// Called once a group.
+  func prefetch()
+  mutating func next()
+  /// The factors of rows.
+  /// - Parameters:
+  ///   - block: begins with the scales of its rows.
+  ///   - stride: from one block to the next.
+  static func rowScales(_ block: UnsafeRawPointer, _ stride: Int) -> Factors
+}
+
+/// Reads groups as they stand in the file.
+protocol PackedGroupReader: GroupReader {
+  /// - Parameters:
+  ///   - block: the (first) block.
+  ///   - isPrefetching: fetches what follows the block: with many products a line, the hardware prefetcher does not run far enough ahead.
+  init(_ block: UnsafeRawPointer, _ a: LinearArguments, isPrefetching: Bool)
+}
+
+/// The groups of one block.
+struct PackedReader<W: SmallGroupWeights>: PackedGroupReader {
+  private var scales: UnsafePointer<UInt8>
+  private var w: UnsafeRawPointer
+  private let values4: IntegerLanes
+  private let ahead: Int?
+
+  @inline(__always) init(_ block: UnsafeRawPointer, _ a: LinearArguments, isPrefetching: Bool) {
+    self.init(block, a, ahead: isPrefetching ? a.blockStride : nil)
+  }
+
+  @inline(__always) init(_ block: UnsafeRawPointer, _ a: LinearArguments, ahead: Int?) {
+    scales = (block + 64).assumingMemoryBound(to: UInt8.self)
+    w = block + a.payloadOffset
+    values4 = IntegerLanes(repeating16: fovea_biased_values4())
+    self.ahead = ahead
+  }
+
+  @inline(__always) static func rowScales(_ block: UnsafeRawPointer, _: Int) -> Lanes { Lanes(block.assumingMemoryBound(to: Float.self)) }
+  @inline(__always) func quads(_ quarter: Int) -> QuadPair { W.quads(w, quarter, values4) }
+  @inline(__always) var factors: Lanes { Lanes(smallScales: scales) }
+  @inline(__always) func prefetch() {
+    guard let ahead else { return }
+    var line = 0
+    while line < W.bytesPerGroup {
+      fovea_prefetch_second(w + ahead + line)
+      line += 64
+    }
+  }
+  @inline(__always) mutating func next() {
+    w += W.bytesPerGroup
+    scales += 16
+  }
+}
+
+/// The groups of two neighbouring blocks.
+struct PackedPairReader<W: SmallGroupWeights>: PackedGroupReader {
+  private var first, second: PackedReader<W>
+
+  @inline(__always) init(_ block: UnsafeRawPointer, _ a: LinearArguments, isPrefetching: Bool) {
+    first = PackedReader(block, a, ahead: isPrefetching ? 2 * a.blockStride : nil)
+    second = PackedReader(block + a.blockStride, a, ahead: isPrefetching ? 2 * a.blockStride : nil)
+  }
+
+  @inline(__always) static func rowScales(_ block: UnsafeRawPointer, _ stride: Int) -> (Lanes, Lanes) { TwoBlocksReader.rowScales(block, stride) }
+  @inline(__always) func quads(_ quarter: Int) -> (QuadPair, QuadPair) { (first.quads(quarter), second.quads(quarter)) }
+  @inline(__always) var factors: (Lanes, Lanes) { (first.factors, second.factors) }
+  @inline(__always) func prefetch() {
+    first.prefetch()
+    second.prefetch()
+  }
+  @inline(__always) mutating func next() {
+    first.next()
+    second.next()
+  }
+}
+
+/// Scratch for the weights and scales of some groups of `ManyTokenSums.blocks` blocks: bytes and floats.
+struct ExpandedGroups {
+  /// Groups that it holds: with two blocks 18 KiB, which leaves room in the first-level cache for activations.
+  @inline(__always) static var most: Int { 16 }
+  @inline(__always) static var bytes: Int { most * ManyTokenSums.blocks * (512 + 64) }
+
+  let memory: UnsafeMutableRawPointer
+
+  @inline(__always) init(_ memory: UnsafeMutableRawPointer) { self.memory = memory }
+
+  /// The vectors of a quarter of a group: those of the first block, then those of the second.
+  @inline(__always) func quarter(_ i: Int) -> UnsafeMutableRawPointer { memory + i * ManyTokenSums.blocks * 128 }
+  @inline(__always) func factors(_ group: Int) -> UnsafeMutablePointer<Float> {
+    (memory + ExpandedGroups.most * ManyTokenSums.blocks * 512).assumingMemoryBound(to: Float.self) + group * ManyTokenSums.blocks * 16
+  }
+
+  /// Groups `first ..< end` of the blocks from `block` on.
+  @inline(__always)
+  func fill<W: SmallGroupWeights>(_: W.Type, _ a: LinearArguments, _ block: Int, _ first: Int, _ end: Int) {
+    guard let weights = a.weights else { return }
+    let values4 = IntegerLanes(repeating16: fovea_biased_values4())
+    var b = 0
+    while b < ManyTokenSums.blocks {
+      let base = UnsafeRawPointer(weights + (block + b) * a.blockStride)
+      var w = base + a.payloadOffset + first * W.bytesPerGroup
+      var g = first
+      while g < end {
+        var line = 0
+        while line < W.bytesPerGroup {  // what the next call reads
+          fovea_prefetch_second(w + ExpandedGroups.most * W.bytesPerGroup + line)
+          line += 64
+        }
+        Lanes(smallScales: (base + 64 + 16 * g).assumingMemoryBound(to: UInt8.self)).store(factors(g - first) + 16 * b)
+        var quarter = 0
+        while quarter < 4 {
+          let quads = W.quads(w, quarter, values4)
+          let target = self.quarter(4 * (g - first) + quarter) + 128 * b
+          quads.first.store(target)
+          quads.second.store(target + 64)
+          quarter += 1
+        }
+        w += W.bytesPerGroup
+        g += 1
+      }
+      b += 1
+    }
+  }
+}
+
+/// Reads one block's expanded groups.
+struct OneBlockReader: GroupReader {
+  private var w: UnsafeMutableRawPointer
+  private var scales: UnsafeMutablePointer<Float>
+
+  @inline(__always) init(_ groups: ExpandedGroups) { (w, scales) = (groups.quarter(0), groups.factors(0)) }
+
+  @inline(__always) static func rowScales(_ block: UnsafeRawPointer, _: Int) -> Lanes { Lanes(block.assumingMemoryBound(to: Float.self)) }
+  @inline(__always) func quads(_ quarter: Int) -> QuadPair { QuadPair(bytes: w + 128 * quarter) }
+  @inline(__always) var factors: Lanes { Lanes(scales) }
+  @inline(__always) func prefetch() {}
+  @inline(__always) mutating func next() {
+    w += 512
+    scales += 16
+  }
+}
+
+/// Reads the expanded groups of two neighbouring blocks.
+struct TwoBlocksReader: GroupReader {
+  private var w: UnsafeMutableRawPointer
+  private var scales: UnsafeMutablePointer<Float>
+
+  @inline(__always) init(_ groups: ExpandedGroups) { (w, scales) = (groups.quarter(0), groups.factors(0)) }
+
+  @inline(__always) static func rowScales(_ block: UnsafeRawPointer, _ stride: Int) -> (Lanes, Lanes) {
+    (Lanes(block.assumingMemoryBound(to: Float.self)), Lanes((block + stride).assumingMemoryBound(to: Float.self)))
+  }
+  @inline(__always) func quads(_ quarter: Int) -> (QuadPair, QuadPair) { (QuadPair(bytes: w + 256 * quarter), QuadPair(bytes: w + 256 * quarter + 128)) }
+  @inline(__always) var factors: (Lanes, Lanes) { (Lanes(scales), Lanes(scales + 16)) }
+  @inline(__always) func prefetch() {}
+  @inline(__always) mutating func next() {
+    w += 1024
+    scales += 32
+  }
+}
+#endif
