@@ -89,7 +89,7 @@ def importance(source, path):
             _, layer, module = stem.split(".", 2)
             names = [f"blk.{layer}.{part}.weight" for part in PARTS[module]]
         else:
-            names = {"head": ["output.weight"]}[stem]
+            names = {"head": ["output.weight"], "embedding": ["token_embd.weight"]}[stem]
         for n in names:
             out += struct.pack("<i", len(n)) + n.encode() + struct.pack("<i", values.size) + values.tobytes()
     with open(path, "wb") as f:
