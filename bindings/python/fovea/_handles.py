@@ -5,9 +5,37 @@ from __future__ import annotations
 
 import ctypes
 import weakref
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Dict, Optional
 
 from ._errors import ArgumentError
+
+
+class _Freeing(weakref.ref):
+    """Frees an object of the library when its handle goes.
+
+    The callback is the library's function itself, which ctypes hands `_as_parameter_` in place of this: no Python code runs, in which an
+    interrupt would be raised where nobody can catch it. So neither `weakref.finalize` nor `__del__` will do.
+    """
+
+    __slots__ = ("_as_parameter_",)
+
+
+#: Those of live handles by their own identity, and some of handles that went: a callback in C cannot take itself out.
+_freeing: "Dict[int, _Freeing]" = {}
+#: How many are kept before those that are done go.
+_most = 64
+
+
+def _free_with(owner: Handle, free: Callable[[int], Any]) -> None:
+    global _most
+    if len(_freeing) >= _most:
+        for key, reference in list(_freeing.items()):
+            if reference() is None:
+                _freeing.pop(key, None)
+        _most = 2 * len(_freeing) + 64
+    reference = _Freeing(owner, free)
+    reference._as_parameter_ = owner._as_parameter_
+    _freeing[id(reference)] = reference
 
 
 class Handle:
@@ -23,7 +51,7 @@ class Handle:
         self._as_parameter_ = ctypes.c_void_p(pointer)
         #: Must outlive the object: the handle it was made from, or the memory it reads.
         self._keeps = keeps
-        weakref.finalize(self, free, pointer)
+        _free_with(self, free)
 
 
 class Owner:

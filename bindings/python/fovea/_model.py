@@ -169,12 +169,21 @@ def _options(
 
 
 #: Models in use by the name that their pickles know them by: one comes back as the model itself, and is opened once in another process.
-_opened: "weakref.WeakValueDictionary[str, Model]" = weakref.WeakValueDictionary()
+#: Not a WeakValueDictionary: its code that runs when a model goes would lose an interrupt.
+_opened: "Dict[str, weakref.ref[Model]]" = {}
+
+
+def _remember(name: str, model: "Model") -> None:
+    for key, reference in list(_opened.items()):
+        if reference() is None:
+            _opened.pop(key, None)
+    _opened[name] = weakref.ref(model)
 
 
 def _reopened(*source: Any) -> "Model":
     name, path, threads, memory_budget, context_length, cache_type, map, verify = source
-    model = _opened.get(name)
+    reference = _opened.get(name)
+    model = reference() if reference else None
     if model is None or model._owned is None:
         model = load(
             path,
@@ -186,7 +195,7 @@ def _reopened(*source: Any) -> "Model":
             verify=verify,
         )
         model._source = source
-        _opened[name] = model
+        _remember(name, model)
     return model
 
 
@@ -202,7 +211,7 @@ class Model(Owner):
         #: What a pickle holds: a name of its own, the path, and the options in `_reopened`'s order.
         self._source = source
         if source is not None:
-            _opened[source[0]] = self
+            _remember(source[0], self)
 
     @property
     def info(self) -> Dict[str, Any]:

@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
+import _thread
 import asyncio
 import queue
 import threading
-from typing import Any, AsyncIterator, Callable, Iterator, TypeVar
+from typing import Any, AsyncIterator, Callable, Iterator, Optional, TypeVar
 
 from ._work import INTERVAL, Outcome, Work
 
@@ -67,8 +68,8 @@ class Stream(Iterator[str]):
     def close(self) -> None:
         """Ends the answer early and waits until the session is free again."""
         self._is_open = False
-        if threading.current_thread() is not getattr(self, "_thread", None):
-            self._work.stop(self._outcome)
+        if threading.current_thread() is not getattr(self, "_thread", None) and self._work.stop(self._outcome):
+            raise KeyboardInterrupt
 
     def __enter__(self) -> "Stream":
         return self
@@ -78,7 +79,7 @@ class Stream(Iterator[str]):
 
     def __del__(self) -> None:
         if hasattr(self, "_outcome"):
-            self.close()
+            _end(self._work, self._outcome, getattr(self, "_thread", None))
 
 
 class AsyncStream(AsyncIterator[str]):
@@ -136,8 +137,16 @@ class AsyncStream(AsyncIterator[str]):
         await self.aclose()
 
     def __del__(self) -> None:
-        if hasattr(self, "_outcome") and threading.current_thread() is not getattr(self, "_thread", None):
-            self._work.stop(self._outcome)
+        if hasattr(self, "_outcome"):
+            _end(self._work, self._outcome, getattr(self, "_thread", None))
+
+
+def _end(work: Work, outcome: "Outcome[Any]", thread: Optional[threading.Thread]) -> None:
+    """Stops the work of a stream that nobody holds any more. An interrupt here would be lost with it, so it is raised anew a little later."""
+    if threading.current_thread() is not thread and work.stop(outcome):
+        later = threading.Timer(INTERVAL, _thread.interrupt_main)
+        later.daemon = True
+        later.start()
 
 
 async def in_background(work: Work, body: Callable[[], T]) -> T:

@@ -94,8 +94,12 @@ class Work:
             self._questions = None
         return outcome.result()
 
-    def stop(self, outcome: "Outcome[Any]") -> None:
-        """Stops the work of another thread and waits until it has ended; an interrupt meanwhile does not cut this short."""
+    def stop(self, outcome: "Outcome[Any]") -> bool:
+        """Stops the work of another thread and waits until it has ended; an interrupt meanwhile does not cut this short.
+
+        Returns whether there was one.
+        """
+        interrupted = False
         while True:
             try:
                 self.is_stopping = True
@@ -104,9 +108,9 @@ class Work:
                 while not outcome.ended.is_set() and not sys.is_finalizing():
                     self.cancel()
                     outcome.ended.wait(INTERVAL)
-                return
+                return interrupted
             except KeyboardInterrupt:
-                continue
+                interrupted = True
 
     def cancel(self) -> None:
         self.is_stopping = True

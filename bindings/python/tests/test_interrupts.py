@@ -30,6 +30,11 @@ def stream():
     for piece in session.generate("Describe.", embedding, stream=True, **LONG):
         pass
 
+def leave():
+    for _ in range(10000):
+        for piece in session.generate("Describe.", embedding, stream=True, **LONG):
+            break
+
 def listened():
     session.generate("Describe.", embedding, progress=lambda done, total: time.sleep(0.001), **LONG)
 
@@ -39,6 +44,8 @@ CALLS = {
     "listened": listened,
     "stream": stream,
     "encode_image": lambda: model.encode_image(picture),
+    "freed": lambda: [model.session() for _ in range(20000)],
+    "left": leave,
     "on_the_way": lambda: session.generate("Describe.", picture, **LONG),
     "load": lambda: fovea.load(threads=2, verify=True),
     "logits": lambda: session.logits("word " * 900, embedding),
@@ -75,7 +82,9 @@ print(lost, late)
 """
 
 
-@pytest.mark.parametrize("what", ["generate", "generate_ids", "listened", "stream", "encode_image", "on_the_way", "load", "logits", "score"])
+@pytest.mark.parametrize(
+    "what", ["generate", "generate_ids", "listened", "stream", "encode_image", "freed", "left", "on_the_way", "load", "logits", "score"]
+)
 def test_no_interrupt_is_lost(root, what):
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, what, str(ROUNDS)],
@@ -85,7 +94,7 @@ def test_no_interrupt_is_lost(root, what):
         timeout=300,
     )
     assert done.returncode == 0, done.stderr.decode()
-    assert done.stderr == b""  # ctypes prints exceptions that it swallows
+    assert done.stderr == b""  # Python prints exceptions that it swallows
     assert done.stdout.split() == [b"0", b"0"]
 
 
