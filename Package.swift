@@ -97,12 +97,13 @@ let package = Package(
     // Tools around it; these may use Foundation.
     .target(name: "Conversion", dependencies: families),
     .target(name: "CArguments", path: "tools/fovea/CArguments"),
+    .target(name: "DocTags", path: "tools/fovea/DocTags"),
     .executableTarget(
       name: "FoveaCommand",
       dependencies: library + [
-        "Reserve", "Conversion", "CArguments", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "Reserve", "Conversion", "CArguments", "DocTags", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
-      path: "tools/fovea", exclude: ["CArguments"],
+      path: "tools/fovea", exclude: ["CArguments", "DocTags"],
       linkerSettings: [.unsafeFlags(["-static-stdlib", "-l_FoundationCollections", "-l_FoundationCShims"] + useReserve)]),
 
     .target(
@@ -125,6 +126,7 @@ let package = Package(
     .testTarget(name: "GenerationTests", dependencies: library + ["TestSupport"]),
     .testTarget(name: "ConversionTests", dependencies: library + ["Conversion"], exclude: ["Fixtures"]),
     .testTarget(name: "FoveaTests", dependencies: library),
+    .testTarget(name: "DocTagsTests", dependencies: ["DocTags"]),
   ]
 )
 

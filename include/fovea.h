@@ -189,7 +189,7 @@ typedef struct fovea_model_info {
   uint64_t resident_bytes;     /**< of those, the ones held in memory of their own rather than mapped */
   uint64_t bytes_per_token;    /**< weights read to make one token */
   int32_t context_length;      /**< tokens a session can hold */
-  int32_t image_tokens;        /**< the most tokens one image takes */
+  int32_t image_tokens;        /**< the most tokens one image takes; 0: the model reads text only */
   int32_t hidden_size;         /**< numbers in one vector of an image embedding */
   int32_t vocab_size;
   int32_t threads;
@@ -473,7 +473,7 @@ fovea_status fovea_score(fovea_session *session, const char *prompt, fovea_image
                          const fovea_generate_options *options, const char *const *continuations, size_t count, double *scores);
 
 /** A place in an image that an answer names: `a dog [100, 150, 300, 200]` (Ferret), `<ref>a dog</ref><box>(100,150),(300,200)</box>`
- *  (Qwen-VL, Monkey). */
+ *  (Qwen-VL, Monkey), `<title><loc_50><loc_30><loc_450><loc_50>A dog` (granite-docling). */
 typedef struct fovea_place {
   size_t struct_size;
   double x1, y1, x2, y2; /**< in pixels of the first image of the call; a point has the same corner twice */

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// How a family of models writes places in an image. Both count in thousandths of the image's sides, rounded down, 0 … 999.
+/// How a family of models writes places in an image. Ferret and Qwen count in thousandths of the image's sides, rounded down, 0 … 999.
 package enum CoordinateForm {
   /// `[x, y]` and `[x1, y1, x2, y2]` (arXiv:2310.07704 §3.3).
   case ferret
   /// `<box>(x1,y1),(x2,y2)</box>`, after `<ref>phrase</ref>` in answers (arXiv:2308.12966 §2.2).
   case qwen
+  /// `<loc_x1><loc_y1><loc_x2><loc_y2>` inside an element, in 500ths, rounded, 0 … 499 (arXiv:2503.11576 §3.1).
+  case docTags
 
   /// The text that names a region's place.
   package func text(_ area: RegionArea) -> [UInt8] {
@@ -16,6 +18,12 @@ package enum CoordinateForm {
     case .qwen:
       let (first, last) = (corners[0], corners[corners.count - 1])
       return Array("<box>(\(first.0),\(first.1)),(\(last.0),\(last.1))</box>".utf8)
+    case .docTags:
+      let (first, last) = (area.corners[0], area.corners[area.corners.count - 1])
+      let numbers = [(first.x, area.width), (first.y, area.height), (last.x, area.width), (last.y, area.height)].map {
+        min(max(Int((500 * $0.0 / Double($0.1)).rounded(.toNearestOrEven)), 0), 499)
+      }
+      return Array(numbers.map { "<loc_\($0)>" }.joined().utf8)
     }
   }
 

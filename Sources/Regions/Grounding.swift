@@ -18,6 +18,7 @@ extension CoordinateForm {
     switch self {
     case .ferret: Self.bracketed(text)
     case .qwen: Self.tagged(text)
+    case .docTags: Self.located(text)
     }
   }
 
@@ -163,13 +164,13 @@ extension CoordinateForm {
     return closing == nil ? (values, end) : nil
   }
 
-  private static func isDigit(_ byte: UInt8) -> Bool { byte >= UInt8(ascii: "0") && byte <= UInt8(ascii: "9") }
-  private static func isBlank(_ byte: UInt8) -> Bool { byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\n") || byte == UInt8(ascii: "\t") }
+  static func isDigit(_ byte: UInt8) -> Bool { byte >= UInt8(ascii: "0") && byte <= UInt8(ascii: "9") }
+  static func isBlank(_ byte: UInt8) -> Bool { byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\n") || byte == UInt8(ascii: "\t") }
 }
 
 extension Grounding {
   /// A model may name the corners in any order.
-  fileprivate mutating func sortCorners() {
+  mutating func sortCorners() {
     (x1, x2) = (min(x1, x2), max(x1, x2))
     (y1, y2) = (min(y1, y2), max(y1, y2))
   }

@@ -52,7 +52,7 @@ struct BenchCommand: ParsableCommand {
 
     var encoding: [Double] = []
     var image: EncodedImage?
-    for i in 0..<runs {
+    for i in 0..<(model.info.image_tokens > 0 ? runs : 0) {
       progress.show("encoding", i + 1, runs)
       let start = monotonic_nanoseconds()
       image = try encode(model)
@@ -175,7 +175,7 @@ private struct Figures {
   }
 
   var table: String {
-    let rows = [
+    var rows = [
       (
         "model",
         String(cString: model.name) + " (" + String(cString: model.system) + ", " + String(cString: model.weight_type)
@@ -192,6 +192,7 @@ private struct Figures {
       ("decode reads", "\(decimal(decode.median * bytesPerToken / 1e9, 1)) GB/s, \(shareText)"),
       ("peak memory", amount(peak)),
     ]
+    if model.image_tokens == 0 { rows.removeAll { ["image", "encode"].contains($0.0) } }
     return rows.map { "\(padded($0, 16)) \($1)\n" }.joined()
   }
 

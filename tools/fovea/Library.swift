@@ -51,14 +51,19 @@ final class Model {
   deinit { fovea_model_free(handle) }
 
   /// Names of the model's own forms of a prompt.
-  private(set) lazy var tasks: [String] = {
+  private(set) lazy var tasks = metadata("prompt.tasks")?.array?.compactMap(\.string) ?? []
+
+  /// Whether it answers with a document in DocTags.
+  private(set) lazy var writesDocTags = metadata("prompt.coordinates")?.string == "doctags"
+
+  /// nil: there is no such key.
+  private func metadata(_ key: String) -> JSONValue? {
     var length = 0
-    guard fovea_model_metadata_json(handle, "prompt.tasks", nil, 0, &length) == FOVEA_OK else { return [] }
+    guard fovea_model_metadata_json(handle, key, nil, 0, &length) == FOVEA_OK else { return nil }
     var bytes = [CChar](repeating: 0, count: length + 1)
-    guard fovea_model_metadata_json(handle, "prompt.tasks", &bytes, bytes.count, &length) == FOVEA_OK else { return [] }
-    let text = String(decoding: bytes.prefix(length).map { UInt8(bitPattern: $0) }, as: UTF8.self)
-    return (try? JSONValue.parse(text, file: "prompt.tasks"))?.array?.compactMap(\.string) ?? []
-  }()
+    guard fovea_model_metadata_json(handle, key, &bytes, bytes.count, &length) == FOVEA_OK else { return nil }
+    return try? JSONValue.parse(String(decoding: bytes.prefix(length).map { UInt8(bitPattern: $0) }, as: UTF8.self), file: key)
+  }
 
   func tokenCount(_ text: String) throws(LibraryError) -> Int {
     var count = 0

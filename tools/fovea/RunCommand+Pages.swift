@@ -1,35 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-import ArgumentParser
 import CFovea
 import Shims
-
-/// How the answers about several pages are written one after another.
-enum PageFormat: String, ExpressibleByArgument, CaseIterable {
-  /// A form feed between pages.
-  case text
-  /// A rule between pages.
-  case markdown
-  /// A LaTeX document, a new page for each.
-  case latex
-
-  var beginning: String {
-    switch self {
-    case .text, .markdown: ""
-    case .latex:
-      "\\documentclass{article}\n\\usepackage{amsmath,amssymb,graphicx,multirow}\n\\begin{document}\n"
-    }
-  }
-
-  var between: String {
-    switch self {
-    case .text: "\n\u{C}"
-    case .markdown: "\n\n---\n\n"
-    case .latex: "\n\\newpage\n"
-    }
-  }
-
-  var end: String { self == .latex ? "\n\\end{document}\n" : "\n" }
-}
 
 extension RunCommand {
   /// Reads page after page; nothing of a page is kept but, for JSON, its text. One that cannot be read is named and its place left empty.
@@ -37,14 +8,16 @@ extension RunCommand {
     let progress = ProgressLine()
     let model = try model.load(progress)
     let session = try Session(model)
+    let converts = try isConverted(model)
+    let format = outputFormat ?? (model.writesDocTags ? .doctags : .markdown)
     var reports: [JSON] = []
     var failed = 0
-    if !json { try writeToStandardOutput(outputFormat.beginning) }
+    if !json { try writeToStandardOutput(format.beginning) }
     for (i, page) in pages.enumerated() {
       let number: JSON = ["page": .int(i + 1), "source": .string(page.path)]
-      if !json, i > 0 { try writeToStandardOutput(outputFormat.between) }
+      if !json, i > 0 { try writeToStandardOutput(format.between) }
       do {
-        let report = try answer(question, page, "page \(i + 1) of \(pages.count)", session, model, progress)
+        let report = try answer(question, page, "page \(i + 1) of \(pages.count)", converts ? format : nil, session, model, progress)
         if json { reports.append(number.appending(report)) }
       } catch let error as LibraryError where error.concernsOnePicture {
         progress.clear()
@@ -58,14 +31,15 @@ extension RunCommand {
       let report: JSON = ["pages": .array(reports), "model": describe(model)]
       try writeToStandardOutput(report.text() + "\n")
     } else {
-      try writeToStandardOutput(outputFormat.end)
+      try writeToStandardOutput(format.end)
     }
     if failed > 0 { throw CommandFailure(.data, "\(failed) of \(pages.count) pages could not be read.") }
   }
 
   /// Asks about one page. The answer goes to standard output, or with `--json` into the report.
+  /// - Parameter format: what the answer is converted to; nil: it is written as it is, while it is made.
   private func answer(
-    _ question: String, _ page: Picture, _ which: String, _ session: Session, _ model: Model, _ progress: ProgressLine
+    _ question: String, _ page: Picture, _ which: String, _ format: PageFormat?, _ session: Session, _ model: Model, _ progress: ProgressLine
   ) throws -> JSON {
     let started = monotonic_nanoseconds()
     let picture = try encode(page, "encoding \(which)", model, progress)
@@ -79,13 +53,18 @@ extension RunCommand {
       onText: { [json] (piece) throws(CommandFailure) in
         made += 1
         progress.clear()
-        if json { progress.show("answering about \(which), token", made, max(made, 1)) } else { try writeToStandardOutput(piece) }
+        if json || format != nil {
+          progress.show("answering about \(which), token", made, max(made, 1))
+        } else {
+          try writeToStandardOutput(piece)
+        }
       })
     progress.clear()
+    if !json, let format { try writeToStandardOutput(format.text(text)) }
     if Int(result.stop_reason) == FOVEA_STOP_LOOP {
       writeToStandardError("fovea: \(visible(page.path)): the answer was ended because it began to repeat itself.\n")
     }
-    return [
+    let report: JSON = [
       "text": .string(text), "stop_reason": .string(stopReasonName(result.stop_reason)), "prompt_tokens": .int(result.prompt_tokens),
       "generated_tokens": .int(result.generated_tokens),
       "seconds": [
@@ -93,5 +72,6 @@ extension RunCommand {
         "decode": .rounded(result.decode_seconds),
       ],
     ]
+    return report.appending(document(text, format))
   }
 }

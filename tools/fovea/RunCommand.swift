@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
 import CFovea
+import DocTags
 import Images
 import Shims
 
@@ -39,8 +40,12 @@ struct RunCommand: ParsableCommand {
   @Flag(help: "Each image is a page: ask about one after another and write the answers in their order.")
   var pages = false
 
-  @Option(help: "How answers about pages are put together: text, markdown or latex.")
-  var outputFormat = PageFormat.markdown
+  @Option(
+    help: """
+      How answers about pages are put together: text, markdown (without it), latex; of models that answer in DocTags also doctags (without it), \
+      html and json, and markdown converts them.
+      """)
+  var outputFormat: PageFormat?
 
   @Option(name: .customLong("dpi"), help: "Dots per inch that pages of PDF files are drawn with.")
   var dotsPerInch = 200
@@ -137,6 +142,7 @@ struct RunCommand: ParsableCommand {
     let started = monotonic_nanoseconds()
     let model = try model.load(progress)
     let loaded = monotonic_nanoseconds()
+    let format = try isConverted(model) ? outputFormat : nil
     let images = try pictures.enumerated().map {
       try encode($1, pictures.count == 1 ? "encoding the image" : "encoding image \($0 + 1) of \(pictures.count)", model, progress)
     }
@@ -149,9 +155,14 @@ struct RunCommand: ParsableCommand {
       progress: { progress.show("reading the prompt", $0, $1) },
       onText: { [json] (piece) throws(CommandFailure) in
         progress.clear()
-        if !json { try writeToStandardOutput(piece) }
+        if !json, format == nil { try writeToStandardOutput(piece) }
       })
     progress.clear()
+    if !json, let format {
+      if format == .html { try writeToStandardOutput(format.beginning) }
+      try writeToStandardOutput(format.text(text))
+      if format == .html { try writeToStandardOutput(String(format.end.dropLast())) }
+    }
     let places = try session.places()
     if let draw, let picture = pictures.first, let image = images.first { try paint(places, asked, picture, image, to: draw) }
     guard json else { return try writeToStandardOutput("\n") }
@@ -167,7 +178,20 @@ struct RunCommand: ParsableCommand {
       "places": .array(describe(places, try session.logProbabilities())),
       "model": describe(model),
     ]
-    try writeToStandardOutput(report.text() + "\n")
+    try writeToStandardOutput(report.appending(document(text, format)).text() + "\n")
+  }
+
+  /// Whether answers are converted to `--output-format`.
+  func isConverted(_ model: Model) throws -> Bool {
+    guard let outputFormat, outputFormat.converts else { return false }
+    guard outputFormat.needsDocTags, !model.writesDocTags else { return model.writesDocTags }
+    throw CommandFailure(.usage, "--output-format \(outputFormat.rawValue) is made of DocTags, in which this model does not answer.")
+  }
+
+  /// What a report says beside an answer that was converted.
+  func document(_ answer: String, _ format: PageFormat?) -> JSON {
+    guard let format else { return .object([]) }
+    return ["document": format == .json ? DocTags(answer).json : .string(format.text(answer))]
   }
 
   func describe(_ model: Model) -> JSON {

@@ -12,6 +12,7 @@ extension RegionMarks {
     switch choice {
     case .ferret: form = .ferret
     case .qwen: form = .qwen
+    case .docTags: form = .docTags
     case nil:
       guard tokenizer.id(of: Array("<box>".utf8)) != nil, tokenizer.id(of: Array("</box>".utf8)) != nil else { return nil }
       form = .qwen

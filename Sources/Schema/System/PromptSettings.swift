@@ -11,11 +11,14 @@ package struct PromptSettings: Settings {
     case ferret
     /// `<box>(x1,y1),(x2,y2)</box>`
     case qwen
+    /// `<loc_x1><loc_y1><loc_x2><loc_y2>`
+    case docTags
 
     package var spelling: StaticString {
       switch self {
       case .ferret: "ferret"
       case .qwen: "qwen"
+      case .docTags: "doctags"
       }
     }
   }

@@ -143,7 +143,7 @@ class Session(Owner):
 
     @property
     def places(self) -> List[Place]:
-        """The places that the last answer names, for models that name any (`[x1, y1, x2, y2]`, `<box>`), in pixels of the first image."""
+        """The places that the last answer names, for models that name any (`[x1, y1, x2, y2]`, `<box>`, `<loc_…>`), in pixels of the first image."""
         with self._alone():
             return places(self._handle)
 

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// A part of a document in DocTags, the markup that SmolDocling and granite-docling answer with (arXiv:2503.11576).
+public struct DocTagsElement: Equatable {
+  /// A place on the page, in 500ths of its sides.
+  public struct Box: Equatable {
+    public var left, top, right, bottom: Int
+
+    public init(left: Int, top: Int, right: Int, bottom: Int) { (self.left, self.top, self.right, self.bottom) = (left, top, right, bottom) }
+  }
+
+  /// The tag's name; a heading's level is not in it.
+  public var kind: String
+  /// Of a heading, from 1.
+  public var level = 0
+  public var box: Box?
+  /// Its own text, the parts' not counted.
+  public var text = ""
+  /// Of code and pictures: the language or the class.
+  public var label = ""
+  public var parts: [DocTagsElement] = []
+  /// Of a table.
+  public var table: DocTagsTable?
+
+  init(kind: String, level: Int = 0) {
+    self.kind = kind
+    self.level = level
+  }
+}
+
+/// A table in OTSL (arXiv:2305.03393), its cells put together.
+public struct DocTagsTable: Equatable {
+  public struct Cell: Equatable {
+    public var text: String
+    public var isHeader: Bool
+    /// Where it begins in the grid, and how far it reaches.
+    public var row, column: Int
+    public var rows = 1, columns = 1
+  }
+
+  public var cells: [Cell] = []
+  public private(set) var rows = 0, columns = 0
+
+  /// What a cell's tag says.
+  enum Mark {
+    case filled, header, empty
+    /// Belongs to the cell on its left, above it, or both.
+    case left, up, cross
+  }
+
+  /// - Parameter grid: rows of marks and texts, which need not be of one length.
+  init(_ grid: [[(mark: Mark, text: String)]]) {
+    rows = grid.count
+    columns = grid.reduce(0) { max($0, $1.count) }
+    func mark(_ row: Int, _ column: Int) -> Mark? {
+      row < grid.count && column < grid[row].count ? grid[row][column].mark : nil
+    }
+    for (row, line) in grid.enumerated() {
+      for (column, place) in line.enumerated() where [.filled, .header, .empty].contains(place.mark) {
+        var cell = Cell(text: place.text, isHeader: place.mark == .header, row: row, column: column)
+        while mark(row, column + cell.columns) == .left { cell.columns += 1 }
+        while mark(row + cell.rows, column) == .up { cell.rows += 1 }
+        cells.append(cell)
+      }
+    }
+  }
+
+  /// The texts of the whole grid; a cell's stands in every place that it covers.
+  public var grid: [[String]] {
+    var grid = Array(repeating: Array(repeating: "", count: columns), count: rows)
+    for cell in cells {
+      for row in cell.row..<min(cell.row + cell.rows, rows) {
+        for column in cell.column..<min(cell.column + cell.columns, columns) { grid[row][column] = cell.text }
+      }
+    }
+    return grid
+  }
+}
