@@ -222,6 +222,7 @@ CASES = {
     "idefics3_side": dict(seed=48, kind="idefics3", tile=56, patch=14, factor=2, side=98, edge=200, size=(400, 90)),
     "granite_untied": dict(seed=49, kind="granite", tied=False, text=dict(**GRANITE, attention_bias=True, mlp_bias=True), size=(90, 60)),
     "smolvlm_wide": dict(seed=50, tile=64, patch=16, factor=4, edge=256, size=(123, 124), vision=dict(hidden_size=48, num_attention_heads=4)),
+    "smolvlm_seen": dict(seed=51, tile=50, patch=14, factor=3, edge=150, size=(70, 95)),
 }  # fmt: skip
 SMALL = ["smolvlm", "idefics3", "granite_docling"]
 

@@ -55,7 +55,8 @@ extension SigLIPSettings {
     heads = try config.size("num_attention_heads", default: 16)
     patchSize = try config.size("patch_size", default: 32)
     let side = try config.size("image_size", default: 224)
-    imageSize = tileSide ?? side
+    // As a convolution without padding has it: what patches do not fill is not seen.
+    imageSize = (tileSide ?? side) / patchSize * patchSize
     positionSide = side / patchSize
     normEpsilon = try config.double("layer_norm_eps", default: 1e-6)
     let name = try config.string("hidden_act", default: "gelu_pytorch_tanh")
@@ -65,8 +66,6 @@ extension SigLIPSettings {
     guard layers <= 1024 else { throw config.fail("num_hidden_layers", "\(layers) is too many") }
     guard hiddenSize % heads == 0 else { throw config.fail("num_attention_heads", "\(heads) does not divide \(hiddenSize)") }
     guard side <= 1 << 14, positionSide > 0 else { throw config.fail("image_size", "\(side) does not suit patches of \(patchSize)") }
-    guard imageSize % patchSize == 0 else {
-      throw config.fail("patch_size", "\(patchSize) does not divide the \(imageSize) pixels of a tile")
-    }
+    guard imageSize > 0 else { throw config.fail("patch_size", "\(patchSize) is more than the pixels of a tile") }
   }
 }

@@ -131,8 +131,7 @@ struct JinjaScope {
   private func filter(_ value: JinjaValue, _ name: String, _ arguments: [JinjaValue]) throws(JinjaError) -> JinjaValue {
     switch (name, value) {
     case ("trim", .string(let text)) where arguments.isEmpty: return .string(Self.stripped(text))
-    case ("upper", .string), ("lower", .string): return try method(value, name, [])
-    case ("capitalize", .string(let text)): return .string(text.prefix(1).uppercased() + text.dropFirst().lowercased())
+    case ("upper", .string), ("lower", .string), ("capitalize", .string): return try method(value, name, [])
     case ("string", _), ("safe", .string):
       guard let text = value.text else { throw JinjaError("a list or an object as text") }
       return .string(text)
@@ -173,6 +172,7 @@ struct JinjaScope {
     case ("rstrip", .string(let text), nil): return .string(Self.stripped(text, left: false))
     case ("upper", .string(let text), nil): return .string(text.uppercased())
     case ("lower", .string(let text), nil): return .string(text.lowercased())
+    case ("capitalize", .string(let text), nil): return .string(text.prefix(1).uppercased() + text.dropFirst().lowercased())
     case ("title", .string(let text), nil):
       return .string(
         text.split(separator: " ", omittingEmptySubsequences: false).map { $0.prefix(1).uppercased() + $0.dropFirst().lowercased() }.joined(

@@ -9,9 +9,13 @@ package struct Idefics3Slicing {
   static var limit: Int { 4096 }
 
   let longestEdge, tileSide: Int
+  /// Pixels of a tile's side that patches fill.
+  let seen: Int
   let splits: Bool
 
-  package init(_ s: Idefics3SlicingSettings) { (longestEdge, tileSide, splits) = (s.longestEdge, s.tileSide, s.splits) }
+  package init(_ s: Idefics3SlicingSettings) {
+    (longestEdge, tileSide, seen, splits) = (s.longestEdge, s.tileSide, min(s.seenSide, s.tileSide), s.splits)
+  }
 
   package func callAsFunction(_ image: ImageSize) throws(ImageError) -> ViewsPlan {
     try checkSides(image.width, image.height)
@@ -24,13 +28,14 @@ package struct Idefics3Slicing {
       canvas = try .stretched(picture: 0, canvas, width: size.width, height: size.height, filter: .lanczos)
       let (rows, columns) = (size.height / tileSide, size.width / tileSide)
       if rows * columns > 1 {
-        plan.add(tilesOf: canvas, rows: rows, columns: columns, side: tileSide, area: PixelRectangle(image))
+        plan.add(tilesOf: canvas, rows: rows, columns: columns, side: tileSide, area: PixelRectangle(image), seen: seen)
       } else {
         plan.pictures.append(canvas)
       }
     }
     plan.add(
-      try .stretched(picture: plan.pictures.count - 1, canvas, width: tileSide, height: tileSide, filter: .lanczos), area: PixelRectangle(image))
+      try .stretched(picture: plan.pictures.count - 1, canvas, width: tileSide, height: tileSide, filter: .lanczos), area: PixelRectangle(image),
+      seen: seen)
     return plan
   }
 

@@ -24,16 +24,18 @@ package struct ViewsPlan {
   package init(_ image: ImageSize) { self.image = image }
 
   /// Adds a picture that is one view.
-  mutating func add(_ picture: PicturePlan, area: PixelRectangle) {
-    cuts.append(.picture(pictures.count))
+  /// - Parameter seen: pixels of a square picture's side that the encoder sees; nil: all.
+  mutating func add(_ picture: PicturePlan, area: PixelRectangle, seen: Int? = nil) {
+    cuts.append(seen.map { .tile(of: pictures.count, x: 0, y: 0, side: $0) } ?? .picture(pictures.count))
     pictures.append(picture)
     areas.append(area)
   }
 
   /// Adds a canvas, which shows `area`, cut into rows × columns tiles, row by row.
-  mutating func add(tilesOf canvas: PicturePlan, rows: Int, columns: Int, side: Int, area: PixelRectangle) {
+  /// - Parameter seen: pixels of a tile's side that the encoder sees, from its upper left corner on; nil: all.
+  mutating func add(tilesOf canvas: PicturePlan, rows: Int, columns: Int, side: Int, area: PixelRectangle, seen: Int? = nil) {
     for i in 0..<rows * columns {
-      cuts.append(.tile(of: pictures.count, x: i % columns * side, y: i / columns * side, side: side))
+      cuts.append(.tile(of: pictures.count, x: i % columns * side, y: i / columns * side, side: seen ?? side))
       areas.append(area.cell(i, rows: rows, columns: columns))
     }
     pictures.append(canvas)

@@ -40,9 +40,10 @@ enum Idefics3Checkpoint {
     settings.marks = try marks(tokenizer, settings.slicing, config, vocabSize: text.vocabSize)
     var format = try PromptFormat.smolVLM.following(checkpoint, addsBegin: tokenizer.addBos)
     if docTags != nil { format = format.asking(DocTagTokens.tasks) }
+    var prompt = try format.overridden(by: config).settings(imageTokenSplitsText: false)
+    if docTags != nil { prompt.coordinates = .docTags }
     return try SystemDescription(
-      system: "idefics3", plan: plan, decoder: DecoderSettings(text.settings), vision: settings,
-      prompt: try format.overridden(by: config).settings(imageTokenSplitsText: false), tokenizer: needs
+      system: "idefics3", plan: plan, decoder: DecoderSettings(text.settings), vision: settings, prompt: prompt, tokenizer: needs
     ) { decoder.isIgnorable($0, text) || tower.isIgnorable($0) }
   }
 
