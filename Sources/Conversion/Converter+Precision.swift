@@ -27,12 +27,7 @@ extension Converter {
   func encodings(from source: any TensorSource, pool: ThreadPool, progress: (_ done: Int, _ tensor: String) throws -> Void) throws -> Encodings {
     let policy = PrecisionPolicy(type: options.type, vision: options.visionType, group: options.group)
     let spiked = try spikedTensors(source, pool)
-    let sorted = (source as? SmoothedSource)?.sorted ?? []
-    var chosen: Encodings = zip(system.tensors, spiked).map { tensor, isSpiked in
-      let found: (encoding: TensorEncoding, group: Int) = policy.encoding(tensor.role, inputs: inputs(tensor), isSpiked: isSpiked)
-      // Sorted units leave others alone only as far as groups are small.
-      return sorted.contains(tensor.name) && found.group > 128 && tensor.shape[1] % 128 == 0 ? (found.encoding, 128) : found
-    }
+    var chosen: Encodings = zip(system.tensors, spiked).map { policy.encoding($0.role, inputs: inputs($0), isSpiked: $1) }
     guard let target = options.target else { return chosen }
     let open = system.tensors.indices.filter { isOpen(system.tensors[$0]) }
     var done = 0
@@ -73,13 +68,14 @@ extension Converter {
   /// Of a matrix; else 0.
   private func inputs(_ tensor: PlannedTensor) -> Int { tensor.matrices.first?.shape.count == 2 ? tensor.shape.last ?? 0 : 0 }
 
-  /// The checkpoint as its tensors are read: smoothed where they become integers, unless a calibration has measured them as they were.
-  func smoothed(_ pool: ThreadPool) throws -> any TensorSource {
+  /// The checkpoint as its tensors are read: smoothed where they become integers, unless a calibration has measured them as they were; and what that
+  /// adds to the tensors.
+  func smoothed(_ pool: ThreadPool) throws -> (source: any TensorSource, added: [PlannedTensor]) {
     let policy = PrecisionPolicy(type: options.type, vision: options.visionType, group: options.group)
     let source = try SmoothedSource(system, pool: pool) { [self] in
       options.importance == nil && policy.encoding($0.role, inputs: inputs($0)).encoding.isQuantized
     }
-    return source.isPlain ? system.source : source
+    return source.isPlain ? (system.source, []) : (source, source.added)
   }
 
   /// Whether a target decides about the tensor.

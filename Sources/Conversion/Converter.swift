@@ -96,12 +96,14 @@ package struct Converter {
     let pool = ThreadPool()
     var reports: [TensorReport] = []
     var done = 0
-    let source = try smoothed(pool)
+    let (source, added) = try smoothed(pool)
     let encodings = try encodings(from: source, pool: pool) { measured, tensor in
       done = measured
       try progress(done, tensor)
     }
-    for (tensor, (encoding, group)) in zip(system.tensors, encodings) {
+    if !added.isEmpty { writer.require(version: Linear.inputFactorsVersion) }
+    let tables = added.map { ($0, (encoding: TensorEncoding.f32, group: 0)) }
+    for (tensor, (encoding, group)) in Array(zip(system.tensors, encodings)) + tables {
       try progress(done, tensor.name)
       var error = PackingError()
       var isWeighted = false
@@ -120,7 +122,7 @@ package struct Converter {
       } else {
         let values = try table(tensor, from: source)
         try values.withUnsafeBytes { try writer.addTensor(name: tensor.name, shape: tensor.shape, encoding: .f32, bytes: $0) }
-        done += values.count
+        done = min(done + values.count, totalElements)
       }
       for part in tensor.sources { source.release(part.info.name) }
       reports.append(

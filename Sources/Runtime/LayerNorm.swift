@@ -104,7 +104,7 @@ private func normed(
   _ rows: Int, _ columns: Int, for next: Linear, _ ctx: Context, _ norm: (_ row: Int, _ y: UnsafeMutablePointer<Float>) -> Void
 ) throws(RuntimeError) -> LinearInput {
   guard next.inputSize == columns else { throw .shape(operation: "linear input", expected: next.inputSize, found: columns) }
-  let input = try LinearInput(rows: rows, for: next.weight.layout, ctx)
+  let input = try LinearInput(rows: rows, for: next, ctx)
   ctx.split(rows: rows, cost: columns) { rows in
     if let y = input.floats {
       for row in rows { norm(row, y + row &* input.stride) }

@@ -7,17 +7,29 @@ import WeightFile
 package struct Linear {
   package let weight: PackedMatrix
   private let bias: UnsafePointer<Float>?
+  /// `[inputSize]`, where single inputs are so large that the others would drown in their group's int8 scale: each is multiplied by its factor first;
+  /// the matrix's columns are those of a weight without factors, divided by them (SmoothQuant, arXiv:2211.10438).
+  let inputFactors: UnsafePointer<Float>?
+  /// Of weight files; older readers leave the factors out.
+  package static let inputFactorsVersion: UInt32 = 3
 
-  /// - Parameter w: leaf `weight` (packed, `[to, from]`) and, if present, `bias` (plain, `[to]`).
+  /// - Parameter w: leaf `weight` (packed, `[to, from]`) and, if present, `bias` (plain, `[to]`) and `inputFactors` (plain, `[from]`).
   package init(_ w: Weights, from inputs: Int, to outputs: Int) throws(WeightFileError) {
     weight = try w.matrix("weight", outputs: outputs, inputs: inputs)
     bias = w.has("bias") ? try w.vector("bias", count: outputs) : nil
+    inputFactors = w.has("inputFactors") ? try w.vector("inputFactors", count: inputs) : nil
+    if inputFactors != nil, !weight.layout.encoding.isQuantized || weight.layout.group > LinearInput.largestGroup {
+      throw .encodingMismatch(
+        file: w.store.file.name, tensor: w.fullName("weight"), expected: "a quantised one in groups of at most \(LinearInput.largestGroup)",
+        found: weight.layout.encoding)
+    }
   }
 
   /// A product without bias on a matrix that something else also uses (a tied output head).
   package init(_ weight: PackedMatrix) {
     self.weight = weight
     bias = nil
+    inputFactors = nil
   }
 
   package var inputSize: Int { weight.layout.inputs }
@@ -75,7 +87,7 @@ package struct Linear {
   /// As below from rows of x: row i is made of x's row `place(i)`.
   package func input(_ x: Tensor, rows: Int, place: (Int) -> Int, _ ctx: Context) throws(RuntimeError) -> LinearInput {
     guard x.columns == inputSize else { throw .shape(operation: "linear input", expected: inputSize, found: x.columns) }
-    let input = try LinearInput(rows: rows, for: weight.layout, ctx)
+    let input = try LinearInput(rows: rows, for: self, ctx)
     ctx.split(rows: rows, cost: weight.layout.paddedInputs) { rows in
       for row in rows { input.set(row, first: 0, count: x.columns, from: x[place(row)], ctx.kernels) }
     }
@@ -130,7 +142,7 @@ package struct Linear {
       activation(h, ctx)
       return try next.input(h, ctx)
     }
-    let input = try LinearInput(rows: x.rows, for: next.weight.layout, ctx)
+    let input = try LinearInput(rows: x.rows, for: next, ctx)
     let kernels = ctx.kernels
     let kernel = activation.kernel(kernels)
     try run(x, tiles, ctx) { row, first, count, values, _ in
@@ -146,7 +158,7 @@ package struct Linear {
     guard let tiles = tiles(for: next, tokens: x.rows, halves: 2, ctx) else {
       return try next.input(siluMultiply(self(x, ctx), ctx), ctx)
     }
-    let input = try LinearInput(rows: x.rows, for: next.weight.layout, ctx)
+    let input = try LinearInput(rows: x.rows, for: next, ctx)
     let kernels = ctx.kernels
     try run(x, tiles, halves: 2, ctx) { row, first, count, values, second in
       kernels.siluMultiply(values, second, values, count)

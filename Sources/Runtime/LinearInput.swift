@@ -6,6 +6,9 @@ import WeightFile
 /// Rows of activations as a product reads them: int8 in groups, with a scale and an offset each, where its weights are quantised, else
 /// floats. It lies in the arena. Rows can be set part by part, by the threads that make them.
 package struct LinearInput {
+  /// Inputs to a scale where they are multiplied by factors first.
+  static let largestGroup = 4096
+
   package let rows: Int
   let layout: PackedLayout
   // Plain pointers, which the context's arena keeps: threads that copy them do not count references.
@@ -16,11 +19,15 @@ package struct LinearInput {
   private let offsets: UnsafeMutablePointer<Int32>?  // [rows, groups]
   /// From one row to the next, in codes or floats.
   let stride: Int
+  /// What each input is multiplied by before it becomes int8; see `Linear.inputFactors`.
+  private let factors: UnsafePointer<Float>?
 
   /// Rows still to be set.
-  init(rows: Int, for layout: PackedLayout, _ ctx: Context) throws(RuntimeError) {
+  init(rows: Int, for product: Linear, _ ctx: Context) throws(RuntimeError) {
+    let layout = product.weight.layout
     self.rows = rows
     self.layout = layout
+    factors = product.inputFactors
     if layout.encoding.isQuantized {
       // An odd number of cache lines: the rows of a tile, which are read side by side, lie in different sets of the first-level cache.
       stride = ((layout.paddedInputs + 63) / 64 | 1) &* 64
@@ -38,6 +45,7 @@ package struct LinearInput {
   init(floats x: Tensor, for layout: PackedLayout) {
     rows = x.rows
     self.layout = layout
+    factors = nil
     (codes, scales, offsets, stride) = (nil, nil, nil, x.columns)
     floats = x.data
   }
@@ -50,6 +58,19 @@ package struct LinearInput {
       if UnsafePointer(target) != values { target.update(from: values, count: count) }
       return
     }
+    guard let factors else { return quantize(row, first, count, values, kernels) }
+    var done = 0
+    while done < count {
+      let part = min(count &- done, Self.largestGroup / layout.group &* layout.group)
+      withStack(floats: part) { scaled in
+        for k in 0..<part { scaled[k] = values[done &+ k] * factors[first &+ done &+ k] }
+        quantize(row, first &+ done, part, scaled, kernels)
+      }
+      done &+= part
+    }
+  }
+
+  private func quantize(_ row: Int, _ first: Int, _ count: Int, _ values: UnsafePointer<Float>, _ kernels: KernelTable) {
     guard let codes, let scales, let offsets else { return }
     let (group, groups) = (layout.group, layout.groups)
     let padded = first &+ count == layout.inputs ? layout.paddedInputs &- first : count
@@ -62,11 +83,11 @@ package struct LinearInput {
 
   /// A row as floats: the values, or what their codes stand for.
   /// - Parameter y: `layout.inputs` values.
-  func read(_ row: Int, into y: UnsafeMutablePointer<Float>) {
+  package func read(_ row: Int, into y: UnsafeMutablePointer<Float>) {
     if let floats { return y.update(from: floats + row &* stride, count: layout.inputs) }
     guard let codes, let scales else { return }
     let (rowCodes, rowScales) = (codes + row &* stride, scales + row &* layout.groups)
-    for k in 0..<layout.inputs { y[k] = Float(rowCodes[k]) * rowScales[k / layout.group] }
+    for k in 0..<layout.inputs { y[k] = Float(rowCodes[k]) * rowScales[k / layout.group] / (factors?[k] ?? 1) }
   }
 
   /// Points a product's arguments here.

@@ -62,6 +62,9 @@ package final class WeightFileWriter {
     }
   }
 
+  /// Readers older than this version would take the file for something else.
+  package func require(version: UInt32) { minReaderVersion = max(minReaderVersion, version) }
+
   // MARK: Tensors
 
   /// Starts a tensor. Its bytes follow by `write`, in the layout of its encoding, and `endTensor` ends it.

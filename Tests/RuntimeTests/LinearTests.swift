@@ -109,6 +109,38 @@ import WeightFile
     }
   }
 
+  /// Inputs times their factors, whole, in parts of an epilogue, and as a calibration reads them back.
+  @Test(arguments: [TensorEncoding.q8x16, .n4x16, .q6x16]) func inputFactorsAreAppliedBeforeInputsBecomeIntegers(encoding: TensorEncoding) throws {
+    var random = SeededGenerator(21)
+    let (inputs, middle, outputs, tokens) = (96, 352, 50, 14)
+    let factors = random.floats(middle, 0.01...3)
+    let matrix = try TestTensor("with.weight", random.floats(outputs * middle), outputs, middle, encoding, group: 32)
+    let w = try weights([
+      matrix, TestTensor("with.inputFactors", [middle], factors),
+      try TestTensor("expand.weight", random.floats(middle * inputs), middle, inputs, encoding, group: 32),
+      try TestTensor("float.weight", random.floats(outputs * middle), outputs, middle, .f16x16), TestTensor("float.inputFactors", [middle], factors),
+    ])
+    let (expand, with) = (try Linear(w["expand"], from: inputs, to: middle), try Linear(w["with"], from: middle, to: outputs))
+    let without = Linear(with.weight)
+    let x = random.floats(tokens * inputs)
+    let ctx = context(threads: 1)
+    let h = try expand(ctx.tensor(x, rows: tokens), ctx)
+    Activation.gelu(h, ctx)
+    let scaled = h.values.enumerated().map { $1 * factors[$0 % middle] }
+    let expected = try without(ctx.tensor(scaled, rows: tokens), ctx).values.map(\.bitPattern)
+    #expect(try with(h, ctx).values.map(\.bitPattern) == expected)
+    let fused = try onAnyThreads("\(encoding)") { ctx in
+      let x = try expand.input(ctx.tensor(x, rows: tokens), ctx)
+      return try with(expand(x, .gelu, for: with, ctx), ctx)
+    }
+    #expect(fused.map(\.bitPattern) == expected)
+    var back = [Float](repeating: 0, count: middle)
+    try with.input(h, ctx).read(3, into: &back)
+    let largest = scaled[3 * middle..<4 * middle].reduce(0) { max($0, abs($1)) }
+    for (k, value) in back.enumerated() { #expect(abs(value - h.values[3 * middle + k]) <= largest / 127 * 0.51 / factors[k]) }
+    #expect(throws: WeightFileError.self) { try Linear(w["float"], from: middle, to: outputs) }
+  }
+
   /// Middle sizes that end with a group and a block, with neither, and in the first group.
   @Test(arguments: [TensorEncoding.f32x16, .f16x16, .q8x16, .q4x16, .n4x16, .q5x16, .q6x16], [320, 328, 40])
   func fusedProductsGiveTheBitsOfTheirParts(

@@ -2,12 +2,13 @@
 import Runtime
 
 /// A checkpoint with the large numbers of its activations moved into its weights, for quantised types: what it computes stays the same but for the
-/// rounding of floats, and nothing is left to do at run time.
+/// rounding of floats.
 ///
 /// - A channel that a norm makes many times larger than the others costs all inputs of its quantisation group their precision. Its norm's weight and
 ///   bias are divided, and the column of the matrix behind it is multiplied, by the same factor (SmoothQuant, arXiv:2211.10438), as
 ///   far as the weights themselves show such channels: γ is large where the column is small.
-/// - Units of an MLP that are much larger than others are put side by side, with their rows, biases and columns, so that few groups hold them.
+/// - A unit of an MLP that is many times larger than the others is divided by a factor, and the column that reads it multiplied. A gated MLP is linear
+///   in its second half, whose rows are divided; any other gets a table of factors for its contraction's inputs, the only work left for run time.
 ///
 /// Blocks with anything beside attention and MLP (adapters that read what a norm gives) are left alone.
 final class SmoothedSource: TensorSource {
@@ -15,15 +16,15 @@ final class SmoothedSource: TensorSource {
   private struct Change: Sendable {
     /// For each column of a matrix; for each number of a vector.
     var factors: [Float]?
-    /// Row or number i is taken from `rows[i]`; column j from `columns[j]`.
-    var rows: [Int]?
-    var columns: [Int]?
+    /// For each row of a matrix.
+    var rowFactors: [Float]?
   }
 
   private let base: any TensorSource
   private let changes: [String: Change]
-  /// Contractions whose units were sorted.
-  let sorted: Set<String>
+  private let tables: [String: [Float]]
+  /// Tables of input factors, which the checkpoint does not have.
+  let added: [PlannedTensor]
 
   /// Whether nothing is changed.
   var isPlain: Bool { changes.isEmpty }
@@ -38,7 +39,8 @@ final class SmoothedSource: TensorSource {
   init(_ system: SystemDescription, pool: ThreadPool, isQuantized: (PlannedTensor) -> Bool) throws {
     base = system.source
     var changes: [String: Change] = [:]
-    var sorted: Set<String> = []
+    var tables: [String: [Float]] = [:]
+    var added: [PlannedTensor] = []
     for block in Block.all(system, isQuantized: isQuantized) {
       for (norm, matrix) in block.normed {
         if let factors = try Self.factors(norm, matrix, base, pool) {
@@ -46,28 +48,33 @@ final class SmoothedSource: TensorSource {
           for part in matrix.sources { changes[part.info.name] = Change(factors: factors) }
         }
       }
-      guard let (norm, inner, bias, contract) = block.units, let order = try Self.order(inner, norm, base, pool) else { continue }
-      for part in inner.sources + (bias?.sources ?? []) { changes[part.info.name, default: Change()].rows = order }
-      for part in contract.sources { changes[part.info.name, default: Change()].columns = order }
-      sorted.insert(contract.name)
+      guard let (norm, inner, contract) = block.units, let factors = try Self.factors(norm, inner, contract, base, pool) else { continue }
+      let inverse = factors.map { 1 / $0 }
+      changes[contract.sources[0].info.name, default: Change()].factors = factors
+      if inner.sources.count == 2 {
+        changes[inner.sources[1].info.name, default: Change()].rowFactors = inverse
+      } else {
+        let name = "\(contract.name.dropLast("weight".count))inputFactors"
+        tables[name] = inverse
+        let rows = TensorRows(TensorInfo(name: name, shape: [inverse.count], type: .f32))
+        added.append(PlannedTensor(name: name, shape: rows.info.shape, role: .table, sources: [rows], order: .rows))
+      }
     }
     self.changes = changes
-    self.sorted = sorted
+    self.tables = tables
+    self.added = added
   }
 
   func read(_ name: String, rows: Range<Int>, into out: UnsafeMutablePointer<Float>) throws {
-    guard let change = changes[name], let info = base.info(name) else { return try base.read(name, rows: rows, into: out) }
-    let size = info.rowSize
-    if let order = change.rows {
-      for (i, row) in rows.enumerated() { try base.read(name, rows: order[row]..<order[row] + 1, into: out + i * size) }
-    } else {
-      try base.read(name, rows: rows, into: out)
+    if let table = tables[name] {
+      for (i, row) in rows.enumerated() { out[i] = table[row] }
+      return
     }
-    if let order = change.columns {
-      for i in 0..<rows.count {
-        let row = Array(UnsafeBufferPointer(start: out + i * size, count: size))
-        for j in 0..<size { out[i * size + j] = row[order[j]] }
-      }
+    try base.read(name, rows: rows, into: out)
+    guard let change = changes[name], let info = base.info(name) else { return }
+    let size = info.rowSize
+    if let factors = change.rowFactors {
+      for (i, row) in rows.enumerated() { for j in 0..<size { out[i * size + j] *= factors[row] } }
     }
     if let factors = change.factors {
       for i in 0..<rows.count {
@@ -80,8 +87,8 @@ final class SmoothedSource: TensorSource {
   private struct Block {
     /// Norms (weight and bias) and the matrices that alone read them.
     var normed: [(norm: [PlannedTensor], matrix: PlannedTensor)] = []
-    /// The matrix that makes an MLP's units, its bias, and the matrix that reads them.
-    var units: (norm: PlannedTensor?, inner: PlannedTensor, bias: PlannedTensor?, contract: PlannedTensor)?
+    /// The matrix that makes an MLP's units, the norm before it, and the matrix that reads them.
+    var units: (norm: PlannedTensor?, inner: PlannedTensor, contract: PlannedTensor)?
 
     /// What stands in a block and changes nothing here.
     private static let known: Set<String> = [
@@ -125,9 +132,9 @@ final class SmoothedSource: TensorSource {
         if let contract = whole("mlp.contract.weight"), contract.sources.count == 1, isQuantized(contract), contract.shape.count == 2,
           let inner = whole("mlp.gateUp.weight") ?? whole("mlp.expand.weight"),
           inner.sources.allSatisfy({ $0.info.rows == contract.shape[1] }), inner.sources.count * contract.shape[1] == inner.shape[0],
-          all["mlp.expand.bias"] == nil || whole("mlp.expand.bias")?.sources.count == 1
+          inner.sources.count == 1 || inner.name.hasSuffix("gateUp.weight")
         {
-          block.units = (whole("norm2.weight"), inner, all["mlp.expand.bias"], contract)
+          block.units = (whole("norm2.weight"), inner, contract)
         }
         return block
       }
@@ -140,27 +147,13 @@ final class SmoothedSource: TensorSource {
   ) throws -> [Float]? {
     let gamma = try norm[0].read(from: source).map(abs)
     guard let middle = median(gamma), let largest = gamma.max(), largest > tolerance * middle else { return nil }
-    let inputs = matrix.shape[1]
-    let parts = try rowParts(matrix, source, pool, of: inputs) { values, out in
-      for start in stride(from: 0, to: values.count, by: inputs) {
-        for j in 0..<inputs { out[j] += values[start + j] * values[start + j] }
-      }
-    }
-    let columns = (0..<inputs).map { j in parts.reduce(0) { $0 + $1[j] }.squareRoot() }
-    guard let column = median(columns) else { return nil }
-    let factors = (0..<inputs).map { j -> Float in
-      let large = gamma[j] / middle
-      guard large > tolerance, columns[j] > 0 else { return 1 }
-      // Meets halfway between a usual norm and a usual column.
-      return max((large * (column / columns[j])).squareRoot(), 1)
-    }
-    return factors.allSatisfy { $0 < 1.5 } || !factors.allSatisfy(\.isFinite) ? nil : factors
+    return try factors(of: gamma, middle: middle, matrix, source, pool)
   }
 
-  /// The units by their size as far as the weights tell, the largest last, where some are beyond `tolerance`.
-  private static func order(
-    _ inner: PlannedTensor, _ norm: PlannedTensor?, _ source: any TensorSource, _ pool: ThreadPool
-  ) throws -> [Int]? {
+  /// The same for an MLP's units, as large as the weights that make them.
+  private static func factors(
+    _ norm: PlannedTensor?, _ inner: PlannedTensor, _ contract: PlannedTensor, _ source: any TensorSource, _ pool: ThreadPool
+  ) throws -> [Float]? {
     let gamma = try norm?.read(from: source)
     let (rows, inputs) = (inner.shape[0], inner.shape[1])
     let parts = try rowParts(inner, source, pool, of: 64) { values, out in
@@ -177,7 +170,28 @@ final class SmoothedSource: TensorSource {
     let units = rows / inner.sources.count
     let sizes = (0..<units).map { unit in stride(from: unit, to: rows, by: units).reduce(Float(1)) { $0 * lengths[$1] } }
     guard let middle = median(sizes), middle > 0, let largest = sizes.max(), largest.isFinite, largest > tolerance * middle else { return nil }
-    return sizes.indices.sorted { (sizes[$0], $0) < (sizes[$1], $1) }
+    return try factors(of: sizes, middle: middle, contract, source, pool)
+  }
+
+  /// - Parameter sizes: of the matrix's inputs, `middle` their median.
+  private static func factors(
+    of sizes: [Float], middle: Float, _ matrix: PlannedTensor, _ source: any TensorSource, _ pool: ThreadPool
+  ) throws -> [Float]? {
+    let inputs = matrix.shape[1]
+    let parts = try rowParts(matrix, source, pool, of: inputs) { values, out in
+      for start in stride(from: 0, to: values.count, by: inputs) {
+        for j in 0..<inputs { out[j] += values[start + j] * values[start + j] }
+      }
+    }
+    let columns = (0..<inputs).map { j in parts.reduce(0) { $0 + $1[j] }.squareRoot() }
+    guard let column = median(columns) else { return nil }
+    let factors = (0..<inputs).map { j -> Float in
+      let large = sizes[j] / middle
+      guard large > tolerance, columns[j] > 0 else { return 1 }
+      // Meets halfway between a usual input and a usual column.
+      return max((large * (column / columns[j])).squareRoot(), 1)
+    }
+    return factors.allSatisfy { $0 < 1.5 } || !factors.allSatisfy(\.isFinite) ? nil : factors
   }
 
   private static func median(_ x: [Float]) -> Float? { x.isEmpty ? nil : x.sorted()[x.count / 2] }
