@@ -5,15 +5,15 @@ package enum TensorRole: Equatable, Sendable {
   /// Norms, biases, positions, separators, depth-wise kernels: plain numbers.
   case table
   case patch, vision, projector
-  /// Relative positions: multiplied with queries, but tiny, so always exact.
-  case positions
+  /// Relative positions, routers: multiplied, but tiny and nothing like other weights, so always exact.
+  case exact
   case embedding, head
   case decoder(layer: Int, DecoderPart)
 
   /// Whether it belongs to what turns an image into vectors.
   var isVision: Bool {
     switch self {
-    case .patch, .vision, .projector, .positions: true
+    case .patch, .vision, .projector: true
     default: false
     }
   }
@@ -204,7 +204,7 @@ package final class CheckpointPlan {
   func relativePositions(_ name: String, side: Int, size: Int, from sourceName: String) {
     let length = source.info(sourceName)?.rows ?? 2 * side - 1
     guard let info = find(sourceName, [length, size]), length > 0 else { return }
-    add(name, [2 * side - 1, size], .positions, [TensorRows(info)], .relativePositions)
+    add(name, [2 * side - 1, size], .exact, [TensorRows(info)], .relativePositions)
   }
 
   /// `weight` and, for LayerNorm, `bias`.

@@ -10,6 +10,7 @@ extension DecoderSettings {
   package func decoder(_ w: Weights, cacheType: CacheType) throws(WeightFileError) -> Decoder {
     switch kind {
     case .llama: try LlamaModel(w, llama, cacheType: cacheType)
+    case .mixture: try LlamaModel(w, llama, mixture: mixture, cacheType: cacheType)
     case .opt: try OPTModel(w, opt, cacheType: cacheType)
     }
   }

@@ -3,26 +3,29 @@ import Runtime
 import Schema
 import WeightFile
 
-/// One LLaMA decoder block (arXiv:2302.13971 §2.2): RMSNorm, rotary attention with grouped key/value heads, RMSNorm, SwiGLU.
+/// One LLaMA decoder block (arXiv:2302.13971 §2.2): RMSNorm, rotary attention with grouped key/value heads, RMSNorm, SwiGLU or a mixture of
+/// them.
 struct LlamaBlock {
   let norm1, norm2: RMSNorm
   let qkv: Linear  // hiddenSize → (heads + 2·kvHeads)·headSize (q | k | v)
   let output: Linear  // heads·headSize → hiddenSize
-  let gateUp: Linear  // hiddenSize → 2·intermediateSize (gate | up)
-  let contract: Linear  // intermediateSize → hiddenSize
+  let feedForward: FeedForward
   let heads, kvHeads, headSize: Int
 
-  init(_ w: Weights, _ c: LlamaSettings) throws(WeightFileError) {
+  /// - Parameter mixture: what the block has in place of a SwiGLU; nil: nothing.
+  init(_ w: Weights, _ c: LlamaSettings, mixture: MixtureSettings?) throws(WeightFileError) {
     norm1 = try RMSNorm(w["norm1"], size: c.hiddenSize, epsilon: Float(c.normEpsilon))
     norm2 = try RMSNorm(w["norm2"], size: c.hiddenSize, epsilon: Float(c.normEpsilon))
     qkv = try Linear(w["attn.qkv"], from: c.hiddenSize, to: (c.heads + 2 * c.kvHeads) * c.headSize)
     output = try Linear(w["attn.out"], from: c.heads * c.headSize, to: c.hiddenSize)
-    gateUp = try Linear(w["mlp.gateUp"], from: c.hiddenSize, to: 2 * c.intermediateSize)
-    contract = try Linear(w["mlp.contract"], from: c.intermediateSize, to: c.hiddenSize)
+    feedForward = try FeedForward(w["mlp"], c, mixture)
     heads = c.heads
     kvHeads = c.kvHeads
     headSize = c.headSize
   }
+
+  /// Bytes of weights that one token reads.
+  var bytesPerToken: Int { qkv.byteCount + output.byteCount + feedForward.bytesPerToken }
 
   /// - Parameters:
   ///   - x: `[tokens, hiddenSize]`, replaced by the block's output.
@@ -42,6 +45,6 @@ struct LlamaBlock {
       query: h.data, queryStride: h.columns, queries: x.rows, cache: cache, layer: layer,
       heads: heads, ctx)
     try output(output.input(a, ctx), addingTo: x, ctx)
-    try contract(gateUp.gated(norm2(x, for: gateUp, ctx), for: contract, ctx), addingTo: x, ctx)
+    try feedForward(norm2, addingTo: x, ctx)
   }
 }

@@ -4,7 +4,8 @@ import Schema
 import WeightFile
 
 /// LLaMA decoder (arXiv:2302.13971). Vicuna, Mistral without a sliding window, Qwen v1 (arXiv:2309.16609 §2.3; biased q|k|v, NTK and
-/// logn positions; its `w2` is the gate), Qwen2 and the nano models share it.
+/// logn positions; its `w2` is the gate), Qwen2, DeepSeek without latent attention (arXiv:2401.06066; a mixture of experts) and the nano models
+/// share it.
 package final class LlamaModel: Decoder {
   package let config: LlamaSettings
   private let cacheType: CacheType
@@ -15,12 +16,17 @@ package final class LlamaModel: Decoder {
   let rotary: RotaryTables
   let logn: LogNScaling?
 
-  package init(_ w: Weights, _ c: LlamaSettings, cacheType: CacheType) throws(WeightFileError) {
+  /// - Parameter mixture: what blocks after its first `denseLayers` have in place of their feed-forward.
+  package init(
+    _ w: Weights, _ c: LlamaSettings, mixture: MixtureSettings? = nil, cacheType: CacheType
+  ) throws(WeightFileError) {
     config = c
     self.cacheType = cacheType
     embedding = try Embedding(w["embedding"], count: c.vocabSize, size: c.hiddenSize)
     var blocks: [LlamaBlock] = []
-    for i in 0..<c.layers { blocks.append(try LlamaBlock(w["layers"]["\(i)"], c)) }
+    for i in 0..<c.layers {
+      blocks.append(try LlamaBlock(w["layers"]["\(i)"], c, mixture: mixture.flatMap { i < $0.denseLayers ? nil : $0 }))
+    }
     self.blocks = blocks
     norm = try RMSNorm(w["norm"], size: c.hiddenSize, epsilon: Float(c.normEpsilon))
     head = c.tiedHead ? embedding.linear : try Linear(w["head"], from: c.hiddenSize, to: c.vocabSize)
@@ -33,10 +39,8 @@ package final class LlamaModel: Decoder {
   package var contextLength: Int { config.contextLength }
   package var layers: Int { config.layers }
 
-  /// Bytes of weights one decoded token reads: every block and the head, not the embedding table.
-  package var bytesPerToken: Int {
-    blocks.reduce(head.byteCount) { $0 + $1.qkv.byteCount + $1.output.byteCount + $1.gateUp.byteCount + $1.contract.byteCount }
-  }
+  /// Bytes of weights one decoded token reads: every block, of its experts those of one token, and the head, not the embedding table.
+  package var bytesPerToken: Int { blocks.reduce(head.byteCount) { $0 + $1.bytesPerToken } }
 
   package func tableBytes(positions: Int) -> Int { rotary[0].tableBytes(positions: positions) }
 

@@ -14,7 +14,8 @@ struct LlamaNames {
     c.tiedHead = try plan.isTied(c.tiedHead, embedding: prefix + "embed_tokens.weight", head: head)
   }
 
-  func plan(_ plan: CheckpointPlan, _ c: TextConfig) {
+  /// - Parameter mixture: what blocks after its first `denseLayers` have in place of their feed-forward.
+  func plan(_ plan: CheckpointPlan, _ c: TextConfig, mixture: MixtureConfig? = nil) {
     let h = c.hiddenSize
     plan.matrix("language.embedding.weight", .embedding, [c.vocabSize, h], from: prefix + "embed_tokens.weight")
     for i in 0..<c.layers {
@@ -30,6 +31,10 @@ struct LlamaNames {
       plan.linear(
         name + "attn.out", .decoder(layer: i, .attentionOut), inputs: q, parts: [(layer + "self_attn.o_proj", h)], bias: .optional)
       plan.norm(name + "norm2", h, from: layer + "post_attention_layernorm", hasBias: false)
+      if let mixture, i >= mixture.settings.denseLayers {
+        mixture.plan(plan, name + "mlp", layer: i, hiddenSize: h, from: layer + "mlp.")
+        continue
+      }
       plan.linear(
         name + "mlp.gateUp", .decoder(layer: i, .mlpIn), inputs: h,
         parts: [(layer + "mlp.gate_proj", c.intermediateSize), (layer + "mlp.up_proj", c.intermediateSize)], bias: .optional)

@@ -43,7 +43,7 @@ package struct PrecisionPolicy: Sendable {
   ///   - isSpiked: whether its largest weight is `spike` times the root mean square.
   package func encoding(_ role: TensorRole, inputs: Int, isSpiked: Bool = false) -> (encoding: TensorEncoding, group: Int) {
     if role == .table { return (.f32, 0) }
-    if role == .positions { return (.f32x16, 0) }
+    if role == .exact { return (.f32x16, 0) }
     let type = role.isVision ? vision : type
     switch type {
     case .f32: return (.f32x16, 0)

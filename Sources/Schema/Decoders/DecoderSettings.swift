@@ -8,23 +8,32 @@ package struct DecoderSettings: Settings {
   package enum Kind: Spelled {
     /// LLaMA, Vicuna, Mistral, Qwen v1, Qwen2: they differ in biases, head, positions and context only.
     case llama
+    /// The same with a mixture of experts: DeepSeek without latent attention.
+    case mixture
     case opt
 
     package var spelling: StaticString {
       switch self {
       case .llama: "llama"
+      case .mixture: "mixture"
       case .opt: "opt"
       }
     }
   }
 
   package var kind = Kind.llama
-  /// Of the two the one that `kind` names counts.
+  /// Those that `kind` names count.
   package var llama = LlamaSettings()
+  package var mixture = MixtureSettings()
   package var opt = OPTSettings()
 
   package init() {}
   package init(_ settings: LlamaSettings) { llama = settings }
+  package init(_ settings: LlamaSettings, mixture: MixtureSettings) {
+    kind = .mixture
+    llama = settings
+    self.mixture = mixture
+  }
   package init(_ settings: OPTSettings) {
     kind = .opt
     opt = settings
@@ -32,12 +41,13 @@ package struct DecoderSettings: Settings {
 
   package mutating func visit(_ f: inout Fields) throws(WeightFileError) {
     try f.choice("kind", &kind, default: .llama, "The decoder's architecture.")
-    try f.part(&llama, scope: "", when: .when(kind == .llama, "`language.kind` is `llama`"))
+    try f.part(&llama, scope: "", when: .when(kind != .opt, "`language.kind` is not `opt`"))
+    try f.part(&mixture, scope: "mixture", when: .when(kind == .mixture, "`language.kind` is `mixture`"))
     try f.part(&opt, scope: "", when: .when(kind == .opt, "`language.kind` is `opt`"))
   }
 
-  package var hiddenSize: Int { kind == .llama ? llama.hiddenSize : opt.hiddenSize }
-  package var vocabSize: Int { kind == .llama ? llama.vocabSize : opt.vocabSize }
-  package var contextLength: Int { kind == .llama ? llama.contextLength : opt.contextLength }
-  package var headSize: Int { kind == .llama ? llama.headSize : opt.headSize }
+  package var hiddenSize: Int { kind == .opt ? opt.hiddenSize : llama.hiddenSize }
+  package var vocabSize: Int { kind == .opt ? opt.vocabSize : llama.vocabSize }
+  package var contextLength: Int { kind == .opt ? opt.contextLength : llama.contextLength }
+  package var headSize: Int { kind == .opt ? opt.headSize : llama.headSize }
 }
