@@ -252,7 +252,7 @@ typedef struct fovea_encode_options {
   size_t struct_size;
   fovea_orientation orientation;
   int32_t tiles;                    /**< most tiles to cut the image into, for systems that cut on request (GOT-OCR2, trained with up to 6;
-                                  for others FOVEA_ERROR_ARGUMENT); 0: as the system usually does */
+                                  DeepSeek-OCR, up to 9; for others FOVEA_ERROR_ARGUMENT); 0: as the system usually does */
   double deadline_seconds;          /**< time allowed, then FOVEA_ERROR_DEADLINE; 0: no limit */
   fovea_progress_callback progress; /**< NULL: none */
   void *progress_user;              /**< passed to `progress` */
@@ -262,6 +262,8 @@ typedef struct fovea_encode_options {
    *  embedding is that of a picture of this size. */
   int32_t crop_x, crop_y;
   int32_t crop_width, crop_height;
+  const char *mode; /**< one of the ways in which the system looks at images, by its name (DeepSeek-OCR: tiny, small, base, large, gundam;
+                       for others FOVEA_ERROR_ARGUMENT); NULL: as the model's file says */
 } fovea_encode_options;
 
 /** Encodes a PNG or JPEG file, read row by row: beside the file's own bytes no more of the picture is held than resizing needs. Only
@@ -401,7 +403,7 @@ typedef struct fovea_generate_options {
   int32_t min_tokens;   /**< tokens before the answer may end; 0: as the model's template says, none for a raw prompt */
   int32_t ngram_ban;    /**< no run of this many tokens may occur twice in prompt and answer (at least 2); 0: as the model's template
                            says, off for a raw prompt; -1: off */
-  int32_t ngram_window; /**< only runs within the last so many tokens count; 0: all */
+  int32_t ngram_window; /**< only runs within the last so many tokens count; 0: as the model's template says with its own ban, else all */
   int32_t loop_tokens;  /**< the answer ends with FOVEA_STOP_LOOP when its last so many tokens (at least 8) are one piece four times or
                              more; 0: off */
   int32_t draft_tokens; /**< tokens guessed ahead at most where the text repeats itself or the prompt, which saves time and never changes

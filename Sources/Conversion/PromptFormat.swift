@@ -14,6 +14,9 @@ package struct PromptFormat: Equatable, Sendable {
   package var minTokens = 0
   /// Length of runs of tokens that may not occur twice; 0: any may.
   package var ngramBan = 0
+  /// How many of the last tokens that counts in, 0: all; and tokens that it never holds back.
+  package var ngramWindow = 0
+  package var ngramAllowed: [String] = []
   /// Images beside each other share one start and one end mark.
   package var joinsImages = false
   /// The form of a question without images, where that is not the template without its mark.
@@ -137,6 +140,7 @@ package struct PromptFormat: Equatable, Sendable {
     (s.tasks, s.taskTemplates) = (bytes(tasks.map(\.name)), bytes(tasks.map(\.template)))
     s.textTemplate = textTemplate
     (s.imageTokenSplitsText, s.minTokens, s.ngramBan, s.joinsImages) = (imageTokenSplitsText, minTokens, ngramBan, joinsImages)
+    (s.ngramWindow, s.ngramAllowed) = (ngramWindow, bytes(ngramAllowed))
     return s
   }
 }

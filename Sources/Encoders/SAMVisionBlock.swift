@@ -9,7 +9,8 @@ struct SAMVisionBlock {
   let norm1, norm2: LayerNorm
   let qkv, output: Linear  // hiddenSize → 3·hiddenSize (q | k | v); hiddenSize → hiddenSize
   let expand, contract: Linear  // hiddenSize → intermediateSize → hiddenSize
-  let positions: RelativePositions
+  /// For each side that the block's windows, or the whole grid, may have.
+  let positions: [RelativePositions]
   let headSize: Int
   /// nil: attention sees the whole grid.
   let window: Int?
@@ -17,7 +18,8 @@ struct SAMVisionBlock {
   /// Rows that pass the MLP together, which bounds its memory.
   static var chunk: Int { 1024 }
 
-  init(_ w: Weights, _ c: SAMSettings, isGlobal: Bool) throws(WeightFileError) {
+  /// - Parameter others: tables for other grids than the settings', scopes named by their sides; for a block that sees the whole grid.
+  init(_ w: Weights, _ c: SAMSettings, isGlobal: Bool, others: (w: Weights, grids: [Int])? = nil) throws(WeightFileError) {
     norm1 = try LayerNorm(w["norm1"], size: c.hiddenSize, epsilon: Float(c.normEpsilon))
     norm2 = try LayerNorm(w["norm2"], size: c.hiddenSize, epsilon: Float(c.normEpsilon))
     qkv = try Linear(w["attn.qkv"], from: c.hiddenSize, to: 3 * c.hiddenSize)
@@ -25,12 +27,19 @@ struct SAMVisionBlock {
     expand = try Linear(w["mlp.expand"], from: c.hiddenSize, to: c.intermediateSize)
     contract = try Linear(w["mlp.contract"], from: c.intermediateSize, to: c.hiddenSize)
     window = isGlobal ? nil : c.windowSize
-    positions = try RelativePositions(w["attn.positions"], side: window ?? c.grid, headSize: c.headSize)
+    var positions = [try RelativePositions(w["attn.positions"], side: window ?? c.grid, headSize: c.headSize)]
+    if let others, isGlobal {
+      for grid in others.grids { positions.append(try RelativePositions(others.w[grid], side: grid, headSize: c.headSize)) }
+    }
+    self.positions = positions
     headSize = c.headSize
   }
 
   /// - Parameter x: `[grid², hiddenSize]`, replaced by the block's output.
   func callAsFunction(_ x: Tensor, grid: Int, _ ctx: Context) throws(RuntimeError) {
+    guard let positions = positions.first(where: { $0.side == window ?? grid }) else {
+      throw .shape(operation: "grid of relative positions", expected: positions[0].side, found: grid)
+    }
     let mark = ctx.arena.mark()
     defer { ctx.arena.release(to: mark) }
     if let window {

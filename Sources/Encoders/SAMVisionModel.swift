@@ -8,19 +8,24 @@ import WeightFile
 package struct SAMVisionModel {
   package let config: SAMSettings
   let patch: PatchEmbedding
-  let position: TensorView  // [grid², hiddenSize]
+  let position: PositionTable
   let blocks: [SAMVisionBlock]
   let reduce: Linear  // hiddenSize → neckSize
   let mix: Convolution3x3  // neckSize → neckSize
   let norm1, norm2: LayerNorm
   let down1, down2: Convolution3x3  // neckSize → middleSize → outputSize
 
-  package init(_ w: Weights, _ c: SAMSettings) throws(WeightFileError) {
+  /// - Parameter grids: sides in patches of inputs that it takes besides the settings'; their relative positions stand in the scope
+  ///   `positions`.
+  package init(_ w: Weights, _ c: SAMSettings, grids: [Int] = []) throws(WeightFileError) {
     config = c
     patch = try PatchEmbedding(w["patch"], channels: 3, patchSize: c.patchSize, size: c.hiddenSize)
-    position = try w.view("position", rows: c.grid * c.grid, columns: c.hiddenSize)
+    position = PositionTable(try w.view("position", rows: c.grid * c.grid, columns: c.hiddenSize), side: c.grid)
     var blocks: [SAMVisionBlock] = []
-    for i in 0..<c.layers { blocks.append(try SAMVisionBlock(w["layers"][i], c, isGlobal: c.globalLayers.contains(i))) }
+    for i in 0..<c.layers {
+      let isGlobal = c.globalLayers.contains(i)
+      blocks.append(try SAMVisionBlock(w["layers"][i], c, isGlobal: isGlobal, others: (w["positions"][i], grids)))
+    }
     self.blocks = blocks
     reduce = try Linear(w["neck.reduce"], from: c.hiddenSize, to: c.neckSize)
     norm1 = try LayerNorm(w["neck.norm1"], size: c.neckSize, epsilon: Float(c.normEpsilon))
@@ -31,29 +36,31 @@ package struct SAMVisionModel {
   }
 
   /// - Parameters:
-  ///   - pixels: `[3, imageSize, imageSize]`, normalised.
+  ///   - pixels: `[3, side, side]`, normalised.
+  ///   - grid: the input's side in patches; nil: the settings'.
   ///   - progress: called after each block with the number done.
   /// - Returns: `[tokens, outputSize]`, row by row.
   package func callAsFunction(
-    _ pixels: UnsafePointer<Float>, progress: ((Int) -> Void)? = nil, _ ctx: Context
+    _ pixels: UnsafePointer<Float>, grid: Int? = nil, progress: ((Int) -> Void)? = nil, _ ctx: Context
   ) throws(RuntimeError) -> Tensor {
     let c = config
-    let y = try ctx.arena.tensor(c.tokens, c.outputSize)
+    let grid = grid ?? c.grid
+    let y = try ctx.arena.tensor(SAMSettings.tokens(grid: grid), c.outputSize)
     let mark = ctx.arena.mark()
     defer { ctx.arena.release(to: mark) }
-    let x = try patch(pixels, batch: 1, height: c.imageSize, width: c.imageSize, ctx)
-    add(position, to: x, ctx)
+    let x = try patch(pixels, batch: 1, height: grid * c.patchSize, width: grid * c.patchSize, ctx)
+    try add(position.antialiased(grid: grid, ctx), to: x, ctx)
     for (i, block) in blocks.enumerated() {
       try ctx.check()
-      try block(x, grid: c.grid, ctx)
+      try block(x, grid: grid, ctx)
       progress?(i + 1)
     }
     let n = try reduce(x, ctx)
     try norm1(n, into: n, ctx)
-    let h = try mix(n, height: c.grid, width: c.grid, ctx)
+    let h = try mix(n, height: grid, width: grid, ctx)
     try norm2(h, into: h, ctx)
-    let half = (c.grid + 1) / 2
-    let z = try down2(down1(h, height: c.grid, width: c.grid, ctx), height: half, width: half, ctx)
+    let half = (grid + 1) / 2
+    let z = try down2(down1(h, height: grid, width: grid, ctx), height: half, width: half, ctx)
     copy(z, to: y, ctx)
     return y
   }

@@ -5,7 +5,7 @@ import WeightFile
 /// A pre-norm vision transformer (arXiv:2010.11929): CLIP, DINOv2, SigLIP and their like, told apart by the configuration alone.
 package struct VisionTransformer {
   package let config: VisionTransformerConfiguration
-  let patch: PatchEmbedding
+  let patch: PatchEmbedding?  // nil: features come in place of pixels
   let classEmbedding: TensorView?  // [1, hiddenSize]
   let classPosition: TensorView?  // [1, hiddenSize]
   let positions: PositionTable
@@ -15,7 +15,7 @@ package struct VisionTransformer {
   /// - Parameter w: scope with `patch`, `class`, `position`, `preNorm`, `norm` and `layers.0`, `layers.1`, …; the configuration tells which of them.
   package init(_ w: Weights, _ c: VisionTransformerConfiguration) throws(WeightFileError) {
     config = c
-    patch = try PatchEmbedding(w["patch"], channels: 3, patchSize: c.patchSize, size: c.hiddenSize)
+    patch = c.readsFeatures ? nil : try PatchEmbedding(w["patch"], channels: 3, patchSize: c.patchSize, size: c.hiddenSize)
     let places = c.positionSide * c.positionSide
     let table = try w.view("position", rows: c.classRows + places, columns: c.hiddenSize)
     positions = PositionTable(table.slice(rows: c.classRows..<table.rows), side: c.positionSide, resizing: c.positions)
@@ -48,6 +48,16 @@ package struct VisionTransformer {
     let isStream = config.classToken != .dropped
     let x = isStream ? features : try ctx.arena.tensor(views * config.tokens, config.hiddenSize)
     try embed(pixels, views: views, into: x, ctx)
+    try run(x, views: views, hook: hook, progress: progress, ctx)
+    guard !isStream else { return features }
+    let (patches, tokens) = (config.patches, config.tokens)
+    copyRows(x, to: features, ctx) { $0 / patches * tokens + 1 + $0 % patches }
+    return features
+  }
+
+  /// The blocks and the norms around them.
+  /// - Parameter x: `[views · tokens, hiddenSize]`, replaced.
+  func run(_ x: Tensor, views: Int, hook: (any BlockHook)?, progress: ((Int) -> Void)?, _ ctx: Context) throws(RuntimeError) {
     if let preNorm { try preNorm(x, into: x, ctx) }
     for (i, block) in blocks.enumerated() {
       try ctx.check()
@@ -55,15 +65,12 @@ package struct VisionTransformer {
       progress?(i + 1)
     }
     if let norm { try norm(x, into: x, ctx) }
-    guard !isStream else { return features }
-    let (patches, tokens) = (config.patches, config.tokens)
-    copyRows(x, to: features, ctx) { $0 / patches * tokens + 1 + $0 % patches }
-    return features
   }
 
   /// Class token and patches of each view, each with its position.
   /// - Parameter x: `[views · tokens, hiddenSize]`.
   private func embed(_ pixels: UnsafePointer<Float>, views: Int, into x: Tensor, _ ctx: Context) throws(RuntimeError) {
+    guard let patch else { throw .shape(operation: "pixels of a tower that reads features", expected: 0, found: views) }
     let mark = ctx.arena.mark()
     defer { ctx.arena.release(to: mark) }
     let (patches, tokens, first) = (config.patches, config.tokens, config.classRows)

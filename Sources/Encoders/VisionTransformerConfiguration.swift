@@ -32,6 +32,8 @@ package struct VisionTransformerConfiguration {
   package var normsOutput: Bool
   /// Both branches of a block are multiplied channel by channel (arXiv:2103.17239 §2.2).
   package var hasLayerScale: Bool
+  /// Features of another network stand in place of patches.
+  package var readsFeatures = false
 
   package init(
     hiddenSize: Int, intermediateSize: Int, heads: Int, layers: Int, imageSize: Int, patchSize: Int, positionSide: Int,

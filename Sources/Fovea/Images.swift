@@ -64,12 +64,13 @@ private func encode(
     var c = fovea_encode_options()
     try read(options, into: &c, first: FirstSize.encodeOptions, "options")
     let tiles = try count(c.tiles, "options.tiles")
+    let mode = c.mode == nil ? nil : Array(try text(c.mode, "options.mode"))
     let decoding = try decodingOptions(c, room: model.model.room)
     let stop = StopSignal()
     if let seconds = try deadline(c.deadline_seconds) { stop.stop(after: seconds) }
     let image = try cropped(image(decoding, stop), c)
     let progress = Progress(c.progress, c.progress_user)
-    let embedding = try model.model.encode(image, tiles: tiles == 0 ? nil : tiles, stop: stop, progress: progress.closure)
+    let embedding = try model.model.encode(image, tiles: tiles == 0 ? nil : tiles, mode: mode, stop: stop, progress: progress.closure)
     try progress.finish()
     out.pointee = try handle(owning: ImageHandle(model.model, embedding))
   }

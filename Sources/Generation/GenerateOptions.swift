@@ -25,7 +25,7 @@ package struct GenerateOptions {
   package var minTokens: Int?
   /// No run of this many tokens occurs twice in prompt and answer, 0: off; nil: as the checkpoint's template says, off for a raw prompt.
   package var ngramBan: Int?
-  /// Only runs within the last so many tokens count; 0: all.
+  /// Only runs within the last so many tokens count; 0: as the template says with its own ban, else all.
   package var ngramWindow = 0
   /// The answer ends when its last so many tokens are one piece four times or more; 0: off.
   package var loopTokens = 0

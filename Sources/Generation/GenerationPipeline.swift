@@ -46,7 +46,11 @@ package struct GenerationPipeline {
     let least = min(o.ignoresEnd ? 0 : o.minTokens ?? (o.isRaw ? 0 : template.minTokens), contextLength)
     if least > 0 { processors.append(MinimumLength(least, endIds: system.endIds)) }
     let ngram = min(o.ngramBan ?? (o.isRaw ? 0 : template.ngramBan), contextLength)
-    if ngram >= 2 { processors.append(NGramBan(ngram, window: min(o.ngramWindow, contextLength), prompt: prompt)) }
+    if ngram >= 2 {
+      let window = o.ngramBan == nil && o.ngramWindow == 0 ? template.ngramWindow : o.ngramWindow
+      let allowed = template.ngramAllowed.compactMap { system.tokenizer.id(of: $0) }
+      processors.append(NGramBan(ngram, window: min(window, contextLength), allowed: allowed, prompt: prompt))
+    }
     if !o.logitBias.isEmpty { processors.append(LogitBias(o.logitBias)) }
     if o.repetitionPenalty != 1 { processors.append(RepetitionPenalty(o.repetitionPenalty)) }
     self.processors = processors

@@ -84,11 +84,13 @@ package final class Model {
   /// needs; what a memory budget has not left is an error before it is taken.
   /// - Parameters:
   ///   - tiles: most tiles to cut the image into, for systems that cut on request; nil: as the system usually does.
+  ///   - mode: one of the system's own ways to look at an image, by its name; nil: the usual one.
   ///   - progress: called while rows are read and between encoder blocks, with blocks done and in all; false stops the work.
   package func encode(
-    _ image: any RowSource, tiles: Int? = nil, stop: StopSignal = StopSignal(), progress: ((Int, Int) -> Bool)? = nil
+    _ image: any RowSource, tiles: Int? = nil, mode: [UInt8]? = nil, stop: StopSignal = StopSignal(),
+    progress: ((Int, Int) -> Bool)? = nil
   ) throws(FoveaError) -> ImageEmbedding {
-    let plan = try viewsPlan(image.size, tiles: tiles)
+    let plan = try viewsPlan(image.size, tiles: tiles, mode: mode)
     let holding = try hold(image, plan)
     let views = try read(image, plan, stop, progress)
     let arena = Arena()
@@ -109,13 +111,14 @@ package final class Model {
 
   /// The same of an image in memory.
   package func encode(
-    _ image: RGBImage, tiles: Int? = nil, stop: StopSignal = StopSignal(), progress: ((Int, Int) -> Bool)? = nil
+    _ image: RGBImage, tiles: Int? = nil, mode: [UInt8]? = nil, stop: StopSignal = StopSignal(), progress: ((Int, Int) -> Bool)? = nil
   ) throws(FoveaError) -> ImageEmbedding {
-    try encode(PixelRows(image), tiles: tiles, stop: stop, progress: progress)
+    try encode(PixelRows(image), tiles: tiles, mode: mode, stop: stop, progress: progress)
   }
 
-  private func viewsPlan(_ size: ImageSize, tiles: Int?) throws(FoveaError) -> ViewsPlan {
+  private func viewsPlan(_ size: ImageSize, tiles: Int?, mode: [UInt8]?) throws(FoveaError) -> ViewsPlan {
     do throws(ImageError) {
+      if let mode { return try system.vision.views(of: size, mode: mode, tiles: tiles) }
       if let tiles { return try system.vision.views(of: size, tiles: tiles) }
       return try system.vision.views(of: size)
     } catch { throw FoveaError(error) }

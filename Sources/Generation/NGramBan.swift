@@ -5,14 +5,17 @@ package final class NGramBan: LogitsProcessor {
   /// Prompt and answer; −1 where something else than a token stands.
   private var ids: [Int32]
   private let length, window: Int
+  private let allowed: [Int32]
 
   /// - Parameters:
   ///   - length: of runs that may not occur twice; at least 2.
   ///   - window: only runs within the last so many tokens count; 0: all.
+  ///   - allowed: tokens that are never banned.
   ///   - prompt: its tokens, −1 for rows of images.
-  package init(_ length: Int, window: Int, prompt: [Int32]) {
+  package init(_ length: Int, window: Int, allowed: [Int32] = [], prompt: [Int32]) {
     self.length = length
     self.window = window
+    self.allowed = allowed
     ids = prompt
   }
 
@@ -24,7 +27,7 @@ package final class NGramBan: LogitsProcessor {
     for start in stride(from: first, to: tail, by: 1) where ids[start] == ids[tail] {
       guard ids[start..<start + length - 1].elementsEqual(ids[tail...]) else { continue }
       let next = Int(ids[start + length - 1])
-      if next >= 0, next < logits.count { logits[next] = -.infinity }
+      if next >= 0, next < logits.count, !allowed.contains(ids[start + length - 1]) { logits[next] = -.infinity }
     }
   }
 

@@ -7,12 +7,18 @@ package struct CanvasFit: Equatable {
   package let width, height, x, y: Int
 
   init(canvasWidth: Int, canvasHeight: Int, width: Int, height: Int) {
+    self.init(
+      canvasWidth: canvasWidth, canvasHeight: canvasHeight, width: width, height: height, x: (canvasWidth - width) / 2,
+      y: (canvasHeight - height) / 2)
+  }
+
+  init(canvasWidth: Int, canvasHeight: Int, width: Int, height: Int, x: Int, y: Int) {
     self.canvasWidth = canvasWidth
     self.canvasHeight = canvasHeight
     self.width = width
     self.height = height
-    x = (canvasWidth - width) / 2
-    y = (canvasHeight - height) / 2
+    self.x = x
+    self.y = y
   }
 
   /// The largest fit: scale = min(canvasWidth / width, canvasHeight / height), each side = ⌈side · scale⌉, computed in whole

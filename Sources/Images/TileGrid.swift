@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The grid of square tiles that a picture is stretched over (`dynamic_preprocess` of InternVL and GOT-OCR2).
+/// The grid of square tiles that a picture is stretched over (`dynamic_preprocess` of InternVL, GOT-OCR2 and DeepSeek-OCR).
 package struct TileGrid: Equatable {
   package let rows, columns: Int
 
   package var tiles: Int { rows * columns }
 
-  /// Of all grids of up to `mostTiles` tiles the one of the closest aspect ratio; among equals a larger one wins while the image
+  /// Of all grids of `leastTiles` to `mostTiles` tiles the one of the closest aspect ratio; among equals a larger one wins while the image
   /// has more than half its pixels.
-  package init(width: Int, height: Int, mostTiles: Int, tile: Int) throws(ImageError) {
-    guard width > 0, height > 0, (1...64).contains(mostTiles), tile > 0 else {
-      throw .badArgument(what: "tiles: \(mostTiles), must be 1 … 64.")
+  package init(width: Int, height: Int, leastTiles: Int = 1, mostTiles: Int, tile: Int) throws(ImageError) {
+    guard width > 0, height > 0, leastTiles > 0, mostTiles >= leastTiles, mostTiles <= 64, tile > 0 else {
+      throw .badArgument(what: "tiles: \(mostTiles), must be \(leastTiles) … 64.")
     }
     var grids: [TileGrid] = []
     for columns in 1...mostTiles {
-      for rows in 1...mostTiles where rows * columns <= mostTiles { grids.append(TileGrid(rows: rows, columns: columns)) }
+      for rows in 1...mostTiles where (leastTiles...mostTiles).contains(rows * columns) { grids.append(TileGrid(rows: rows, columns: columns)) }
     }
     // Stable: fewer columns first among grids of equal size.
     grids.sort { $0.tiles != $1.tiles ? $0.tiles < $1.tiles : $0.columns < $1.columns }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// How a family of models writes places in an image. Ferret and Qwen count in thousandths of the image's sides, rounded down, 0 … 999.
+/// How a family of models writes places in an image: Ferret and Qwen in thousandths of its sides, rounded down, 0 … 999; DocTags in 500ths;
+/// DeepSeek with 999 for the whole side.
 package enum CoordinateForm {
   /// `[x, y]` and `[x1, y1, x2, y2]` (arXiv:2310.07704 §3.3).
   case ferret
@@ -8,10 +9,12 @@ package enum CoordinateForm {
   case qwen
   /// `<loc_x1><loc_y1><loc_x2><loc_y2>` inside an element, in 500ths, rounded, 0 … 499 (arXiv:2503.11576 §3.1).
   case docTags
+  /// `<|det|>[[x1, y1, x2, y2]]<|/det|>`, several boxes beside each other, after `<|ref|>phrase<|/ref|>` in answers (arXiv:2510.18234 §4).
+  case deepSeek
 
   /// The text that names a region's place.
   package func text(_ area: RegionArea) -> [UInt8] {
-    let corners = area.corners.map { (Self.thousandths($0.x, of: area.width), Self.thousandths($0.y, of: area.height)) }
+    let corners = area.corners.map { (number($0.x, of: area.width), number($0.y, of: area.height)) }
     switch self {
     case .ferret:
       return Array("[".utf8) + Array(corners.map { "\($0.0), \($0.1)" }.joined(separator: ", ").utf8) + Array("]".utf8)
@@ -24,7 +27,16 @@ package enum CoordinateForm {
         min(max(Int((500 * $0.0 / Double($0.1)).rounded(.toNearestOrEven)), 0), 499)
       }
       return Array(numbers.map { "<loc_\($0)>" }.joined().utf8)
+    case .deepSeek:
+      let (first, last) = (corners[0], corners[corners.count - 1])
+      return Array("<|det|>[[\(first.0), \(first.1), \(last.0), \(last.1)]]<|/det|>".utf8)
     }
+  }
+
+  /// The number that names a place inside the image.
+  private func number(_ place: Double, of side: Int) -> Int {
+    guard self == .deepSeek else { return Self.thousandths(place, of: side) }
+    return min(max(Int((999 * place / Double(side)).rounded()), 0), 999)
   }
 
   /// ⌊1000 · place / side⌋, for a place inside the image.
@@ -33,7 +45,8 @@ package enum CoordinateForm {
   }
 
   /// The place that a number of an answer means, in pixels of the original image.
-  package static func pixels(_ thousandths: Double, of side: Int) -> Double {
-    min(max(thousandths, 0), 1000) * Double(side) / 1000
+  package func pixels(_ number: Double, of side: Int) -> Double {
+    let whole = self == .deepSeek ? 999.0 : 1000
+    return min(max(number, 0), whole) * Double(side) / whole
   }
 }

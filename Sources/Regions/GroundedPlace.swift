@@ -26,8 +26,8 @@ extension CoordinateForm {
       let end = min(last + 1, logProbabilities.count)
       let tokens = min(first, end)..<end
       return GroundedPlace(
-        phrase: g.phrase, x1: Self.pixels(g.x1, of: width), y1: Self.pixels(g.y1, of: height), x2: Self.pixels(g.x2, of: width),
-        y2: Self.pixels(g.y2, of: height), isPoint: g.isPoint, tokens: tokens,
+        phrase: g.phrase, x1: pixels(g.x1, of: width), y1: pixels(g.y1, of: height), x2: pixels(g.x2, of: width),
+        y2: pixels(g.y2, of: height), isPoint: g.isPoint, tokens: tokens,
         logProbability: logProbabilities[tokens].reduce(0.0) { $0 + Double($1) })
     }
   }

@@ -19,6 +19,7 @@ extension CoordinateForm {
     case .ferret: Self.bracketed(text)
     case .qwen: Self.tagged(text)
     case .docTags: Self.located(text)
+    case .deepSeek: Self.detected(text)
     }
   }
 
@@ -113,9 +114,45 @@ extension CoordinateForm {
     return found
   }
 
+  // MARK: <|ref|>phrase<|/ref|><|det|>[[x1, y1, x2, y2], …]<|/det|>
+
+  private static func detected(_ text: [UInt8]) -> [Grounding] {
+    var found: [Grounding] = []
+    var words: Range<Int>?
+    var i = 0
+    while i < text.count {
+      if let (inner, end) = element("|ref|", closing: "|/ref|", text, at: i) {
+        words = inner
+        i = end
+      } else if let (inner, end) = element("|det|", closing: "|/det|", text, at: i) {
+        var j = inner.lowerBound
+        while j < inner.upperBound {
+          guard text[j] == UInt8(ascii: "["), let list = numbers(text, from: j + 1, until: UInt8(ascii: "]")), list.values.count == 4,
+            list.end <= inner.upperBound
+          else {
+            j += 1
+            continue
+          }
+          var place = Grounding(
+            phrase: words.map { Array(text[$0]) } ?? [], x1: list.values[0], y1: list.values[1], x2: list.values[2], y2: list.values[3],
+            isPoint: false, range: (words?.lowerBound ?? i)..<end)
+          place.sortCorners()
+          found.append(place)
+          j = list.end
+        }
+        i = end
+      } else {
+        i += 1
+      }
+    }
+    return found
+  }
+
   /// The inside of `<name>…</name>` at `i`, and where the element ends.
-  private static func element(_ name: String, _ text: [UInt8], at i: Int) -> (Range<Int>, Int)? {
-    let (open, close) = (Array("<\(name)>".utf8), Array("</\(name)>".utf8))
+  /// - Parameter closing: what stands for `/name`; nil: that.
+  private static func element(_ name: String, closing: String? = nil, _ text: [UInt8], at i: Int) -> (Range<Int>, Int)? {
+    guard text[i] == UInt8(ascii: "<") else { return nil }
+    let (open, close) = (Array("<\(name)>".utf8), Array("<\(closing ?? "/" + name)>".utf8))
     guard text[i...].starts(with: open) else { return nil }
     var end = i + open.count
     while end + close.count <= text.count {

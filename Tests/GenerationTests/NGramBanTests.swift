@@ -21,6 +21,12 @@ import Testing
     #expect(banned(NGramBan(3, window: 7, prompt: prompt)) == [4])
   }
 
+  @Test func neverBansWhatIsAllowed() {
+    let prompt: [Int32] = [1, 2, 3, 1, 2, 4, 5, 1, 2]
+    #expect(banned(NGramBan(3, window: 0, allowed: [4, 9], prompt: prompt)) == [3])
+    #expect(banned(NGramBan(3, window: 7, allowed: [4], prompt: prompt)) == [])
+  }
+
   @Test func countsTheAnswerAndSkipsImages() {
     let ban = NGramBan(2, window: 0, prompt: [7, -1, -1, 8])
     for id: Int32 in [7, 5, 8, 6, 7] { ban.accept(id) }

@@ -33,7 +33,22 @@ import Testing
     }
   }
 
+  @Test func pagesAreCutAndPaddedAsTheReference() throws {
+    let rows = try Fixture.numbers("pages.txt")
+    #expect(rows.count > 550)
+    for r in rows {
+      let grid = try TileGrid(width: r[0], height: r[1], leastTiles: 2, mostTiles: 9, tile: 640)
+      #expect(grid.columns == r[2] && grid.rows == r[3], "\(r)")
+      let fit = try CanvasFit(padding: ImageSize(width: r[4], height: r[5]), toSquareOf: r[6])
+      #expect([fit.x, fit.y, fit.width, fit.height] == Array(r[7...]) && fit.canvasWidth == r[6] && fit.canvasHeight == r[6], "\(r)")
+    }
+    // Pillow refuses what would have no pixel left.
+    let fit = try CanvasFit(padding: ImageSize(width: 1, height: 5000), toSquareOf: 64)
+    #expect(fit.width == 1 && fit.height == 64)
+  }
+
   @Test func refusesWrongNumbers() {
+    #expect(throws: ImageError.self) { try TileGrid(width: 10, height: 10, leastTiles: 2, mostTiles: 1, tile: 640) }
     for most in [0, -1, 65] {
       #expect(throws: ImageError.self) { try TileGrid(width: 10, height: 10, mostTiles: most, tile: 1024) }
     }

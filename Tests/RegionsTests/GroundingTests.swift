@@ -54,6 +54,24 @@ import Testing
     }
   }
 
+  @Test func deepSeeksBoxesBelongToTheReferenceBeforeThem() throws {
+    #expect(
+      found(
+        .deepSeek,
+        "<|ref|>title<|/ref|><|det|>[[33, 41, 967, 60]]<|/det|>\n# A [1, 2, 3, 4]\n"
+          + "<|ref|>image<|/ref|><|det|>[[5, 6, 7, 8], [9,9,1,2]]<|/det|>")
+        == ["title|33.0 41.0 967.0 60.0", "image|5.0 6.0 7.0 8.0", "image|1.0 2.0 9.0 9.0"])
+    #expect(found(.deepSeek, "<|det|>[1, 2, 3, 4]<|/det|>") == ["|1.0 2.0 3.0 4.0"])
+    for text in [
+      "<|det|>", "<|det|>[[1, 2, 3]]<|/det|>", "<|det|>[[1, 2, 3, 4<|/det|>", "<|det|>[[1, 2, 3, 4", "<|ref|>a<|/ref|>[[1, 2, 3, 4]]",
+      "<|det|><|/det|>[1, 2, 3, 4]",
+    ] { #expect(found(.deepSeek, text).isEmpty, "\(text)") }
+    // 999 is the whole side.
+    #expect(CoordinateForm.deepSeek.pixels(999, of: 1500) == 1500 && CoordinateForm.deepSeek.pixels(333, of: 999) == 333)
+    let area = try RegionArea(Region(.box(.init(x: 0, y: 100), .init(x: 998, y: 199))), width: 999, height: 400, name: "r")
+    #expect(String(decoding: CoordinateForm.deepSeek.text(area), as: UTF8.self).hasPrefix("<|det|>[[0, 250, 99"))
+  }
+
   @Test func rangesSpanThePhraseAndItsCoordinates() {
     let text = Array("Yes: a dog [1, 2, 3, 4].".utf8)
     let place = CoordinateForm.ferret.groundings(in: text)
@@ -63,8 +81,8 @@ import Testing
   /// Whatever bytes come, nothing traps and every range lies in the text.
   @Test func anyBytesAreReadOrLeftAlone() {
     var numbers = Numbers(seed: 5)
-    let alphabet = Array("[](),.0123456789 and<box></ref><loc_\u{0}é".utf8)
-    for form in [CoordinateForm.ferret, .qwen, .docTags] {
+    let alphabet = Array("[](),.0123456789 and<box></ref><loc_|det|\u{0}é".utf8)
+    for form in [CoordinateForm.ferret, .qwen, .docTags, .deepSeek] {
       for _ in 0..<3000 {
         let text = (0..<Int(numbers.bits() % 60)).map { _ in alphabet[Int(numbers.bits()) % alphabet.count] }
         for place in form.groundings(in: text) {
@@ -90,7 +108,7 @@ import Testing
         let text = Array("it is ".utf8) + form.text(area) + Array(".".utf8)
         let back = try #require(form.groundings(in: text).first)
         for (thousandths, side, pixel) in [(back.x1, width, x1), (back.y1, height, y1), (back.x2, width, x2), (back.y2, height, y2)] {
-          let found = CoordinateForm.pixels(thousandths, of: side)
+          let found = form.pixels(thousandths, of: side)
           // DocTags rounds, and has no number for the last edge.
           let isClose = form == .docTags ? abs(pixel - found) <= Double(side) / 500 : found <= pixel && pixel - found < Double(side) / 1000
           #expect(isClose, "\(width) × \(height): \(pixel) came back as \(found)")

@@ -153,7 +153,7 @@ import Testing
     for _ in 0..<500 {
       let side = 1 + Int(truncatingIfNeeded: numbers.bits() % 5000)
       let place = Double(numbers.bits() % UInt32(side))
-      let back = CoordinateForm.pixels(Double(CoordinateForm.thousandths(place, of: side)), of: side)
+      let back = CoordinateForm.qwen.pixels(Double(CoordinateForm.thousandths(place, of: side)), of: side)
       #expect(back <= place && place - back < Double(side) / 1000, "side \(side), place \(place)")
     }
   }

@@ -34,6 +34,45 @@ import Testing
     }
   }
 
+  /// Numbers of torch 2's `interpolate(mode="bicubic", antialias=True)` of the same sample; a constant stays one.
+  @Test func antialiasedBicubicAsPyTorch() throws {
+    for (target, expected) in Self.antialiased {
+      let y = try onAnyThreads { ctx in
+        try Interpolation.antialiasedBicubic(try ctx.tensor(sample(50), rows: 25).view, side: 5, to: target, ctx)
+      }
+      // Of numbers up to 1.7, and of weights that PyTorch rounds otherwise.
+      #expect(largestError(y, expected) < 3e-6)
+    }
+    let ctx = context()
+    let flat = try Interpolation.antialiasedBicubic(try ctx.tensor([Float](repeating: 2.5, count: 64 * 3), rows: 64).view, side: 8, to: 3, ctx)
+    #expect(flat.values.allSatisfy { abs($0 - 2.5) < 1e-6 })
+    #expect(throws: RuntimeError.self) { try Interpolation.antialiasedBicubic(flat.view, side: 3, to: 0, ctx) }
+  }
+
+  private static let antialiased: [(Int, [Double])] = [
+    (
+      3,
+      [
+        0.1630843, -0.2404882, 0.1992017, 0.6821936, -0.09801764, -0.3394821, -0.2259392, 0.3261628, 0.4619118, -0.1776061, 0.03159663,
+        -0.2914691, 0.2037426, -0.2364348, 0.1101006, 0.6183876, 0.1047487, -0.4975367,
+      ]
+    ),
+    (
+      7,
+      [
+        -1.423635, 0.1217539, 0.1747328, -0.6790752, 1.22588, -0.4119398, 0.3743932, 1.530643, -0.367654, 1.025344, -1.093157, 0.2591752,
+        -1.546117, -0.2060073, 0.05413003, -0.799678, 0.4617445, -0.1365296, 0.3842257, 0.6377977, -0.4212256, 0.9448579, 0.4677714,
+        0.3980023, 0.4146049, -0.4190299, -0.1819414, -1.013849, 0.9318872, -0.7059326, 0.2108358, 0.4705255, -0.4357616, 1.048616,
+        -0.2898138, 0.01065968, 1.120388, -0.663783, 1.235609, -0.8838874, 0.5960751, -0.8203632, -0.07584953, 1.080401, -0.7508654,
+        0.615218, -0.4460638, -0.05357156, 1.34375, -0.65625, 0.8330903, -1.488976, 0.07228194, -0.5375692, -0.3929005, 0.9472088,
+        -1.217595, 0.4322519, -0.1194413, -0.4062576, 0.8313626, -0.4314125, 0.6768403, 0.9773144, -0.1450207, 0.3887204, -0.9381058,
+        0.08276705, -1.381877, 0.1462908, -0.4019116, -0.6016871, 0.3676068, -0.3393865, 0.6078674, 0.3149341, -0.257358, 1.108726,
+        0.1876032, 0.5789483, -0.04625739, -0.2551623, -0.6038597, -0.8499818, 1.088077, -1.301062, 0.5093044, 0.309529, -0.3512446,
+        1.298602, -0.8431432, 0.3131068, 1.08604, -0.2949322, 1.447555, -0.9583614, 0.7603155, -1.423544,
+      ]
+    ),
+  ]
+
   @Test(arguments: [Interpolation.bicubic, .bilinear, .nearest]) func theSameSizeIsACopy(mode: Interpolation) throws {
     var random = SeededGenerator(41)
     let x = random.floats(24 * 24 * 3)

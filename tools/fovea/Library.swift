@@ -87,7 +87,7 @@ final class EncodedImage {
 
   /// - Parameter encode: calls one of the encode functions.
   init(
-    reading: DecodingOptions = DecodingOptions(), crop: PixelRectangle? = nil, tiles: Int32 = 0, deadline: Double,
+    reading: DecodingOptions = DecodingOptions(), crop: PixelRectangle? = nil, tiles: Int32 = 0, mode: String? = nil, deadline: Double,
     progress: @escaping (Int, Int) -> Void,
     _ encode: (UnsafePointer<fovea_encode_options>, UnsafeMutablePointer<OpaquePointer?>) -> fovea_status
   ) throws(LibraryError) {
@@ -111,7 +111,10 @@ final class EncodedImage {
       options.deadline_seconds = deadline
       options.progress = ProgressReport.callback
       options.progress_user = UnsafeMutableRawPointer(report)
-      return encode(&options, &handle)
+      return withCStrings(mode.map { [$0] } ?? []) { texts in
+        options.mode = mode == nil ? nil : texts[0]
+        return encode(&options, &handle)
+      }
     }
     try LibraryError.check(status)
     guard let handle else { throw LibraryError(status: fovea_status(FOVEA_ERROR_INTERNAL), description: "no embedding") }

@@ -156,17 +156,17 @@ struct Picture {
 
   /// The model's vectors of the picture, or of a part of it; errors name it.
   func encoded(
-    by model: Model, _ options: DecodingOptions, crop: PixelRectangle? = nil, tiles: Int32 = 0, deadline: Double = 0,
+    by model: Model, _ options: DecodingOptions, crop: PixelRectangle? = nil, tiles: Int32 = 0, mode: String? = nil, deadline: Double = 0,
     progress: @escaping (Int, Int) -> Void = { _, _ in }
   ) throws(LibraryError) -> EncodedImage {
     if case .file(let file) = source {
-      return try EncodedImage(reading: options, crop: crop, tiles: tiles, deadline: deadline, progress: progress) {
+      return try EncodedImage(reading: options, crop: crop, tiles: tiles, mode: mode, deadline: deadline, progress: progress) {
         fovea_encode_image(model.handle, file.cString, $0, $1)
       }
     }
     let bytes = try encodedBytes()
     do throws(LibraryError) {
-      return try EncodedImage(reading: options, crop: crop, tiles: tiles, deadline: deadline, progress: progress) {
+      return try EncodedImage(reading: options, crop: crop, tiles: tiles, mode: mode, deadline: deadline, progress: progress) {
         fovea_encode_image_bytes(model.handle, bytes, bytes.count, $0, $1)
       }
     } catch {

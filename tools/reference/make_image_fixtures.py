@@ -357,6 +357,27 @@ def record_tile_grids():
     table("tile_grids.txt", "width height most columns rows", rows)
 
 
+def record_pages():
+    """DeepSeek-OCR: columns and rows of the tiles of 640 among 2 to 9, and where Pillow's ImageOps.pad puts the page on a square."""
+    grids = {(i, j) for n in range(2, 10) for i in range(1, n + 1) for j in range(1, n + 1) if 2 <= i * j <= 9}
+    rows = []
+    for w, h in sizes(700, 3000, 14) + [(640, 640), (1280, 640), (2560, 1280), (1000, 800), (800, 1000), (3, 299), (1, 1), (1025, 1024)]:
+        best, smallest = (1, 1), float("inf")
+        for i, j in sorted(grids, key=lambda g: g[0] * g[1]):
+            difference = abs(w / h - i / j)
+            if difference < smallest or difference == smallest and w * h > 0.5 * 640 * 640 * i * j:
+                best, smallest = (i, j), difference
+        # The rule is one for all sides; small ones round more often.
+        side = 40 + (w * 7 + h) % 200
+        scale = max(w, h) / 300
+        small = (max(1, round(w / scale)), max(1, round(h / scale)))
+        if min(small) / max(small) * side < 1:
+            continue
+        left, top, right, bottom = ImageOps.pad(Image.new("L", small, 255), (side, side), color=0).getbbox()
+        rows.append((w, h, *best, *small, side, left, top, right - left, bottom - top))
+    table("pages.txt", "width height columns rows paddedWidth paddedHeight side x y width height", rows)
+
+
 def record_resizes():
     rows = []
     for w, h, nw, nh in SIZES:
@@ -465,6 +486,7 @@ if __name__ == "__main__":
     record_resizes()
     record_opencv()
     record_tile_grids()
+    record_pages()
     record_slicings()
     record_any_resolution()
     record_clip()

@@ -114,6 +114,19 @@ struct SAMNames {
     convolution(name + "down2", outputSize, middleSize, 3, from: down[1])
   }
 
+  /// Plans the relative positions of further inputs of these sides in patches.
+  func planPositions(_ plan: CheckpointPlan, grids: [Int]) {
+    for i in globalLayers {
+      for grid in grids {
+        for (axis, name) in [("rows", "rel_pos_h"), ("columns", "rel_pos_w")] {
+          plan.relativePositions(
+            "\(scope).positions.\(i).\(grid).\(axis).weight", side: grid, size: hiddenSize / heads,
+            from: "\(prefix)\(Self.parts(layout).block).\(i).attn.\(name)")
+        }
+      }
+    }
+  }
+
   private func planBlock(_ plan: CheckpointPlan, _ i: Int, _ parts: (block: String, norm: String, patch: String, neck: [String])) {
     let (h, m) = (hiddenSize, intermediateSize)
     let source = "\(prefix)\(parts.block).\(i)."

@@ -22,6 +22,10 @@ package struct PromptTemplate {
   package let minTokens: Int
   /// Length of runs of tokens that may not occur twice in prompt and answer; 0: any may.
   package let ngramBan: Int
+  /// How many of the last tokens that counts in; 0: all.
+  package let ngramWindow: Int
+  /// Texts of tokens that no ban of runs holds back.
+  package let ngramAllowed: [[UInt8]]
   /// Images that stand beside each other share one start and one end mark.
   package let joinsImages: Bool
   /// Other forms that the checkpoint was trained with, by name.
@@ -35,6 +39,8 @@ package struct PromptTemplate {
     stops = s.stop.filter { !$0.isEmpty }
     minTokens = s.minTokens
     ngramBan = s.ngramBan
+    ngramWindow = s.ngramWindow
+    ngramAllowed = s.ngramAllowed
     joinsImages = s.joinsImages
     tasks = zip(s.tasks, s.taskTemplates).map { ($0, $1) }
   }

@@ -13,6 +13,7 @@ extension RegionMarks {
     case .ferret: form = .ferret
     case .qwen: form = .qwen
     case .docTags: form = .docTags
+    case .deepSeek: form = .deepSeek
     case nil:
       guard tokenizer.id(of: Array("<box>".utf8)) != nil, tokenizer.id(of: Array("</box>".utf8)) != nil else { return nil }
       form = .qwen

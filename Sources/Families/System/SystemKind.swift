@@ -28,6 +28,7 @@ package struct SystemKind: Sendable {
     SystemKind("text_monkey", TextMonkey.self),
     SystemKind("vary", Vary.self),
     SystemKind("got", GOTOCR2.self),
+    SystemKind("deepseek_ocr", DeepSeekOCR.self),
     SystemKind("idefics3", Idefics3.self),
     SystemKind("text", TextOnly.self),
     SystemKind("ferret", Ferret.self) { FerretSettings(.none) },

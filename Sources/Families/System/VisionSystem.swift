@@ -31,6 +31,10 @@ package protocol VisionSystem: AnyObject {
   /// The same, cut into at most `tiles` tiles where the system cuts on request.
   func views(of image: ImageSize, tiles: Int) throws(ImageError) -> ViewsPlan
 
+  /// The same in a mode of the system's own, by its name.
+  /// - Parameter tiles: nil: as many as the mode has.
+  func views(of image: ImageSize, mode: [UInt8], tiles: Int?) throws(ImageError) -> ViewsPlan
+
   /// Encoder blocks that `encode` reports in all for so many views.
   func blocks(views: Int) -> Int
 
@@ -43,5 +47,9 @@ extension VisionSystem {
 
   package func views(of image: ImageSize, tiles: Int) throws(ImageError) -> ViewsPlan {
     throw .badArgument(what: "tiles: the system of this model cuts images in one way only.")
+  }
+
+  package func views(of image: ImageSize, mode: [UInt8], tiles: Int?) throws(ImageError) -> ViewsPlan {
+    throw .badArgument(what: "mode: the system of this model looks at images in one way only.")
   }
 }

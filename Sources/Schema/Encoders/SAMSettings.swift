@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import WeightFile
 
-/// Vary's vocabulary network: SAM's image encoder and two convolutions, and how pictures are made to fit it.
+/// Vary's vocabulary network, and DeepSeek-OCR's first tower: SAM's image encoder and two convolutions, and how pictures are made to fit it.
 package struct SAMSettings: Settings {
   package static let scope = "vocabulary"
 
@@ -58,10 +58,11 @@ package struct SAMSettings: Settings {
   package var grid: Int { imageSize / patchSize }
   package var headSize: Int { hiddenSize / heads }
   /// Tokens that one image gives: both convolutions halve the sides.
-  package var tokens: Int {
-    let half = (grid + 1) / 2
-    return ((half + 1) / 2) * ((half + 1) / 2)
-  }
+  package var tokens: Int { Self.tokens(grid: grid) }
+  /// The same of another input.
+  package static func tokens(grid: Int) -> Int { side(grid: grid) * side(grid: grid) }
+  /// Side of the map of tokens.
+  package static func side(grid: Int) -> Int { ((grid + 1) / 2 + 1) / 2 }
   /// Windows per side; the last ones reach past the image where the size does not divide.
   package var windows: Int { (grid + windowSize - 1) / windowSize }
 }

@@ -13,12 +13,15 @@ package struct PromptSettings: Settings {
     case qwen
     /// `<loc_x1><loc_y1><loc_x2><loc_y2>`
     case docTags
+    /// `<|det|>[[x1, y1, x2, y2]]<|/det|>`
+    case deepSeek
 
     package var spelling: StaticString {
       switch self {
       case .ferret: "ferret"
       case .qwen: "qwen"
       case .docTags: "doctags"
+      case .deepSeek: "deepseek"
       }
     }
   }
@@ -35,7 +38,9 @@ package struct PromptSettings: Settings {
   package var imageTokenSplitsText = true
   /// Other forms of the question by name, and their templates.
   package var tasks: [[UInt8]] = [], taskTemplates: [[UInt8]] = []
-  package var minTokens = 0, ngramBan = 0
+  package var minTokens = 0, ngramBan = 0, ngramWindow = 0
+  /// UTF-8.
+  package var ngramAllowed: [[UInt8]] = []
   package var joinsImages = false
   package var coordinates: Coordinates?
 
@@ -55,6 +60,9 @@ package struct PromptSettings: Settings {
     try f.texts("taskTemplates", &taskTemplates, isOptional: true, "A template for each task; one without `{question}` asks by itself.")
     try f.int("minTokens", &minTokens, in: 0...1_048_576, default: 0, "Tokens that an answer has at least.")
     try f.int("ngramBan", &ngramBan, in: 0...1_048_576, default: 0, "Length of runs of tokens that may not occur twice; 0: any may.")
+    try f.int(
+      "ngramWindow", &ngramWindow, in: 0...1_048_576, default: 0, "How many of the last tokens `prompt.ngramBan` looks at; 0: all.")
+    try f.texts("ngramAllowed", &ngramAllowed, isOptional: true, "Tokens that no ban of runs holds back.")
     try f.bool("joinsImages", &joinsImages, default: false, "Whether images beside each other share one start and one end mark.")
     try f.choice("coordinates", &coordinates, "How places are written; absent: as `qwen` where the vocabulary has its marks, else not at all.")
     try f.check(

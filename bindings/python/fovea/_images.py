@@ -13,6 +13,7 @@ from . import _library as c
 from ._errors import ArgumentError, check
 from ._handles import Handle, Owner
 from ._numbers import filled, number, seconds
+from ._options import text_bytes
 from ._pictures import Pixels, Reading, picture
 from ._work import Progress, Work
 
@@ -117,6 +118,7 @@ def encode(
     background: Optional[Tuple[int, int, int]] = (255, 255, 255),
     crop: Optional[Tuple[int, int, int, int]] = None,
     tiles: int = 0,
+    mode: Optional[str] = None,
     deadline: Optional[float] = None,
     progress: Optional[Progress] = None,
 ) -> ImageEmbedding:
@@ -129,6 +131,7 @@ def encode(
         background=0 if background is None else colour_code(background),
         **rectangle(crop),
         tiles=tiles,
+        mode=None if mode is None else text_bytes(mode, "mode"),
         deadline_seconds=seconds(deadline),
         progress=work.progress(progress),
     )

@@ -136,6 +136,7 @@ class fovea_encode_options(_Sized):
         ("crop_y", c_int32),
         ("crop_width", c_int32),
         ("crop_height", c_int32),
+        ("mode", c_char_p),
     ]
 
 

@@ -250,6 +250,7 @@ class Model(Owner):
         background: Optional[Tuple[int, int, int]] = (255, 255, 255),
         crop: Optional[Tuple[int, int, int, int]] = None,
         tiles: int = 0,
+        mode: Optional[str] = None,
         deadline: Optional[float] = None,
         progress: Optional[Progress] = None,
     ) -> ImageEmbedding:
@@ -263,7 +264,9 @@ class Model(Owner):
         background: the colour that transparent pixels are painted on; None takes them for opaque (as PIL's convert("RGB") and
             the reference systems do).
         crop: left, upper, right and lower edge of the part to encode, in pixels of the upright picture; nothing of the rest is held.
-        tiles: most tiles to cut the image into, for systems that cut on request (GOT-OCR2, trained with up to 6); 0: as usual.
+        tiles: most tiles to cut the image into, for systems that cut on request (GOT-OCR2, trained with up to 6; DeepSeek-OCR, up
+            to 9); 0: as usual.
+        mode: one of the ways in which the system looks at images (DeepSeek-OCR: tiny, small, base, large, gundam); None: as its file says.
         deadline: seconds allowed, then `DeadlineExceeded`.
         progress: called with steps done and steps in all; a true result stops the work with `Cancelled`.
         """
@@ -275,6 +278,7 @@ class Model(Owner):
             background=background,
             crop=crop,
             tiles=tiles,
+            mode=mode,
             deadline=deadline,
             progress=progress,
         )

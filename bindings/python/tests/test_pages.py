@@ -117,3 +117,10 @@ def test_wrong_numbers_are_refused(model, image, options):
 def test_tiles_need_a_system_that_cuts_on_request(model, picture):
     with pytest.raises(fovea.ArgumentError, match="tiles"):
         model.encode_image(picture, tiles=4)
+
+
+def test_modes_need_a_system_that_has_some(model, picture):
+    with pytest.raises(fovea.ArgumentError, match="mode"):
+        model.encode_image(picture, mode="tiny")
+    with pytest.raises(ValueError, match="mode"):
+        model.encode_image(picture, mode="ti\0ny")

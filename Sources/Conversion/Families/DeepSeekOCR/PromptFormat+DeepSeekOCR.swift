@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+
+extension PromptFormat {
+  /// DeepSeek-OCR's prompts, to the character: no roles, the image, a line break and the request. Runs of 30 tokens do not occur twice
+  /// within 90, but for the cells of tables.
+  static let deepSeekOCR: PromptFormat = {
+    func ask(_ question: String) -> String { "<image>\n" + question }
+    return PromptFormat(
+      system: "", template: ask("{question}"), turnSeparator: "", stop: [],
+      tasks: [
+        Task("markdown", ask("<|grounding|>Convert the document to markdown.")), Task("ocr", ask("Free OCR.")),
+        Task("ocr-layout", ask("<|grounding|>OCR this image.")), Task("figure", ask("Parse the figure.")),
+        Task("describe", ask("Describe this image in detail.")), Task("locate", ask("Locate <|ref|>{question}<|/ref|> in the image.")),
+      ], ngramBan: 30, ngramWindow: 90, ngramAllowed: ["<td>", "</td>"])
+  }()
+}

@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
+import Runtime
+
+extension PositionTable {
+  /// The positions of a map of `grid²` places: the table itself, or resized bicubically with antialiasing.
+  func antialiased(grid: Int, _ ctx: Context) throws(RuntimeError) -> TensorView {
+    if side == grid { return values }
+    return try Interpolation.antialiasedBicubic(values, side: side, to: grid, ctx).view
+  }
+}
