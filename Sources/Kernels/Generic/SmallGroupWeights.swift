@@ -211,7 +211,9 @@ struct TwoBlocksReader: GroupReader {
   @inline(__always) static func rowScales(_ block: UnsafeRawPointer, _ stride: Int) -> (Lanes, Lanes) {
     (Lanes(block.assumingMemoryBound(to: Float.self)), Lanes((block + stride).assumingMemoryBound(to: Float.self)))
   }
-  @inline(__always) func quads(_ quarter: Int) -> (QuadPair, QuadPair) { (QuadPair(bytes: w + 256 * quarter), QuadPair(bytes: w + 256 * quarter + 128)) }
+  @inline(__always) func quads(_ quarter: Int) -> (QuadPair, QuadPair) {
+    (QuadPair(bytes: w + 256 * quarter), QuadPair(bytes: w + 256 * quarter + 128))
+  }
   @inline(__always) var factors: (Lanes, Lanes) { (Lanes(scales), Lanes(scales + 16)) }
   @inline(__always) func prefetch() {}
   @inline(__always) mutating func next() {

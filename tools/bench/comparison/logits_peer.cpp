@@ -88,7 +88,7 @@ static void evaluate(llama_context *context, llama_batch batch, int count, int d
 
 static void logits(const char *path, const char *sequences, const char *target, int threads) {
   llama_model_params m = llama_model_default_params();
-  m.use_extra_bufts = false;  // weights as in the file: repacked for AMX, widths that are no multiple of its tiles crash
+  m.use_extra_bufts = false; // weights as in the file: repacked for AMX, widths that are no multiple of its tiles crash
   llama_model *model = llama_model_load_from_file(path, m);
   if (!model) fail("the model does not load");
   llama_context_params p = llama_context_default_params();
