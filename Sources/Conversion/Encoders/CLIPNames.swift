@@ -24,17 +24,20 @@ struct CLIPNames {
     plan.table(scope + ".position", [1 + c.patches, h], from: prefix + "embeddings.position_embedding.weight")
     plan.norm(scope + ".preNorm", h, from: prefix + "pre_layrnorm", hasBias: true)
     for i in 0..<used {
-      let layer = "\(prefix)encoder.layers.\(i)."
-      let name = "\(scope).layers.\(i)."
-      plan.norm(name + "norm1", h, from: layer + "layer_norm1", hasBias: true)
-      plan.linear(
-        name + "attn.qkv", .vision, inputs: h, parts: ["q", "k", "v"].map { ("\(layer)self_attn.\($0)_proj", h) }, bias: .required)
-      plan.linear(name + "attn.out", .vision, inputs: h, parts: [(layer + "self_attn.out_proj", h)], bias: .required)
-      adapter(i)
-      plan.norm(name + "norm2", h, from: layer + "layer_norm2", hasBias: true)
-      plan.linear(name + "mlp.expand", .vision, inputs: h, parts: [(layer + "mlp.fc1", c.intermediateSize)], bias: .required)
-      plan.linear(name + "mlp.contract", .vision, inputs: c.intermediateSize, parts: [(layer + "mlp.fc2", h)], bias: .required)
+      Self.planLayer(
+        plan, "\(scope).layers.\(i).", from: "\(prefix)encoder.layers.\(i).", width: h, inner: c.intermediateSize, adapter: { adapter(i) })
     }
+  }
+
+  /// One layer; SigLIP's have the same names.
+  static func planLayer(_ plan: CheckpointPlan, _ name: String, from layer: String, width h: Int, inner: Int, adapter: () -> Void = {}) {
+    plan.norm(name + "norm1", h, from: layer + "layer_norm1", hasBias: true)
+    plan.linear(name + "attn.qkv", .vision, inputs: h, parts: ["q", "k", "v"].map { ("\(layer)self_attn.\($0)_proj", h) }, bias: .required)
+    plan.linear(name + "attn.out", .vision, inputs: h, parts: [(layer + "self_attn.out_proj", h)], bias: .required)
+    adapter()
+    plan.norm(name + "norm2", h, from: layer + "layer_norm2", hasBias: true)
+    plan.linear(name + "mlp.expand", .vision, inputs: h, parts: [(layer + "mlp.fc1", inner)], bias: .required)
+    plan.linear(name + "mlp.contract", .vision, inputs: inner, parts: [(layer + "mlp.fc2", h)], bias: .required)
   }
 
   /// Position ids, the norm after the last layer, and layers after the selected one.

@@ -22,15 +22,7 @@ struct SigLIPNames {
     plan.table(scope + ".patch.bias", [h], from: prefix + "embeddings.patch_embedding.bias")
     plan.table(scope + ".position", [s.positionSide * s.positionSide, h], from: prefix + "embeddings.position_embedding.weight")
     for i in 0..<s.layers {
-      let layer = "\(prefix)encoder.layers.\(i)."
-      let name = "\(scope).layers.\(i)."
-      plan.norm(name + "norm1", h, from: layer + "layer_norm1", hasBias: true)
-      plan.linear(
-        name + "attn.qkv", .vision, inputs: h, parts: ["q", "k", "v"].map { ("\(layer)self_attn.\($0)_proj", h) }, bias: .required)
-      plan.linear(name + "attn.out", .vision, inputs: h, parts: [(layer + "self_attn.out_proj", h)], bias: .required)
-      plan.norm(name + "norm2", h, from: layer + "layer_norm2", hasBias: true)
-      plan.linear(name + "mlp.expand", .vision, inputs: h, parts: [(layer + "mlp.fc1", s.intermediateSize)], bias: .required)
-      plan.linear(name + "mlp.contract", .vision, inputs: s.intermediateSize, parts: [(layer + "mlp.fc2", h)], bias: .required)
+      CLIPNames.planLayer(plan, "\(scope).layers.\(i).", from: "\(prefix)encoder.layers.\(i).", width: h, inner: s.intermediateSize)
     }
     plan.norm(scope + ".norm", h, from: prefix + "post_layernorm", hasBias: true)
   }
