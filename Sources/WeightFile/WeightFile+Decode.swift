@@ -10,6 +10,12 @@ extension WeightFile {
     }
   }
 
+  /// Decodes frame `index` of a tensor to `memory`, which has room for `frameBytes(record, index:).count`, having checked its checksum.
+  package func decodeFrame(_ record: TensorRecord, index: Int, to memory: UnsafeMutableRawPointer) throws(WeightFileError) {
+    let frame = try self.frame(record, index)
+    try withDecoder { decoder throws(WeightFileError) in try decode(frame, of: record, index: index, decoder, into: memory) }
+  }
+
   /// The bytes of the tensor that frame `index` decodes to.
   package func frameBytes(_ record: TensorRecord, index: Int) throws(WeightFileError) -> Range<Int> {
     let frame = try self.frame(record, index)

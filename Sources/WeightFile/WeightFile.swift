@@ -18,6 +18,8 @@ package final class WeightFile: @unchecked Sendable {
   /// Bytes of the file.
   package var byteCount: Int { source.count }
   package let formatVersion: Int
+  /// Oldest reader that reads the file right.
+  package let minReaderVersion: UInt32
   /// What tells this file's contents from another's.
   package let identity: Identity
 
@@ -51,6 +53,7 @@ package final class WeightFile: @unchecked Sendable {
     self.source = source
     name = source.name
     formatVersion = Int(contents.header.version)
+    minReaderVersion = contents.header.minReaderVersion
     metadataSection = contents.header.metadata.range
     tableSection = contents.header.tensorTable.range
     identity = Identity(metadata: contents.header.metadata.checksum, table: contents.header.tensorTable.checksum)

@@ -7,7 +7,8 @@
 /// After an error every further call throws; drop the writer. One thread at a time.
 package final class WeightFileWriter {
   package enum Compression: Sendable {
-    /// Compress a tensor if that saves at least 3 % of it and it has at least 16 KiB.
+    /// Compress a tensor of floats if that halves it and it has at least 16 KiB: other tensors are mapped, which is worth more than the few
+    /// percent that quantised weights lose (docs/memory.md).
     case auto
     /// Compress every tensor (of rows up to 16 MiB).
     case zstd
@@ -82,7 +83,7 @@ package final class WeightFileWriter {
       let isFramed = size.rowSize <= Format.largestFrame
       let isCompressing: Bool =
         switch compression {
-        case .auto: isFramed && size.byteCount >= Format.smallestCompressed
+        case .auto: isFramed && size.byteCount >= Format.smallestCompressed && encoding.planesCodec != nil
         case .zstd: isFramed
         case .none: false
         }
@@ -132,7 +133,7 @@ package final class WeightFileWriter {
       var isCompressed = tensor.isCompressing
       if isCompressed, compression == .auto {
         let stored = end - tensor.start
-        if stored * 100 > tensor.size.byteCount * 97 {
+        if stored > tensor.size.byteCount / 2 {
           try unpack(&tensor)
           isCompressed = false
         }

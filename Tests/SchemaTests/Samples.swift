@@ -58,7 +58,9 @@ enum Samples {
     // A file may leave its end tokens to `tokenizer.eos` alone.
     bytes.eos = 1
     bytes.bos = 0
-    return [DecoderSettings(llama), DecoderSettings(linear), hires, piece, bytes]
+    var half = GeneralSettings()
+    (half.system, half.identity, half.part) = ("monkey", Array(0..<16), .decoder)
+    return [DecoderSettings(llama), DecoderSettings(linear), hires, piece, bytes, half]
   }
 
   private static func vision() throws -> CLIPSettings {

@@ -24,7 +24,11 @@ struct ConvertCommand: ParsableCommand {
   @Option(help: "Numbers of the vision tower's and projector's weights, where not as --type; less than int8 there means int8.")
   var visionType: ModelType?
 
-  @Option(help: "auto stores a tensor compressed where that saves enough; zstd and none force it.")
+  @Option(
+    help: """
+      auto compresses only floats that this halves: all other weights are then used from the file as it lies; zstd makes the file small for \
+      transport (fovea unpack undoes it), none compresses nothing.
+      """)
   var compress = Compress.auto
 
   @Option(

@@ -12,7 +12,7 @@ import Shims
       """,
     version: String(cString: fovea_version()),
     subcommands: [
-      ConvertCommand.self, CalibrateCommand.self, RunCommand.self, DescribeCommand.self, InspectCommand.self, BenchCommand.self,
+      ConvertCommand.self, PackCommand.self, UnpackCommand.self, CalibrateCommand.self, RunCommand.self, DescribeCommand.self, InspectCommand.self, BenchCommand.self,
       ManualCommand.self,
     ]
   )
