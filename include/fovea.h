@@ -268,8 +268,9 @@ typedef struct fovea_encode_options {
 
 /** Encodes a PNG or JPEG file, read row by row: beside the file's own bytes no more of the picture is held than resizing needs. Only
  *  interlaced PNG (4 bytes a pixel) and JPEG of several scans, progressive ones for instance (6 bytes a pixel, 8 of four colours), are held whole,
- *  where the memory budget has room for it, without a budget up to 512 MiB; else FOVEA_ERROR_MEMORY. 16-bit samples keep their high
- *  byte. The image may have 2^28 pixels and sides of 2^20. `*out` is released with fovea_image_embedding_release.
+ *  where the memory budget has room for it, without a budget up to 512 MiB and half of what the machine or a control group gives the process;
+ *  else FOVEA_ERROR_MEMORY. 16-bit samples keep their high byte. The image may have 2^28 pixels and sides of 2^20. `*out` is released with
+ *  fovea_image_embedding_release.
  *  Returns FOVEA_OK, _ARGUMENT, _IO, _IMAGE, _MEMORY, _CANCELLED or _DEADLINE. */
 fovea_status fovea_encode_image(const fovea_model *model, const char *path, const fovea_encode_options *options, fovea_image_embedding **out);
 

@@ -65,7 +65,7 @@ private func encode(
     try read(options, into: &c, first: FirstSize.encodeOptions, "options")
     let tiles = try count(c.tiles, "options.tiles")
     let mode = c.mode == nil ? nil : Array(try text(c.mode, "options.mode"))
-    let decoding = try decodingOptions(c, room: model.model.room)
+    let decoding = try decodingOptions(c, of: model.model)
     let stop = StopSignal()
     if let seconds = try deadline(c.deadline_seconds) { stop.stop(after: seconds) }
     let image = try cropped(image(decoding, stop), c)
@@ -84,8 +84,8 @@ private func cropped(_ image: any RowSource, _ c: fovea_encode_options) throws(F
   do throws(ImageError) { return try CroppedRows(image, x: x, y: y, width: width, height: height) } catch { throw FoveaError(error) }
 }
 
-private func decodingOptions(_ c: fovea_encode_options, room: Int?) throws(FoveaError) -> DecodingOptions {
-  var options = DecodingOptions(room: room)
+private func decodingOptions(_ c: fovea_encode_options, of model: Model) throws(FoveaError) -> DecodingOptions {
+  var options = DecodingOptions(room: model.room, heldRoom: min(EncodedRows.defaultRoom, model.memoryLimit / 2))
   switch Int(c.orientation) {
   case FOVEA_ORIENTATION_DEFAULT, FOVEA_ORIENTATION_UPRIGHT: break
   case FOVEA_ORIENTATION_STORED: options.applyOrientation = false

@@ -23,6 +23,8 @@ package final class Model {
   let budget: Budget?
   /// Bytes that the memory budget has left; nil: no budget.
   package var room: Int? { budget?.left }
+  /// Bytes that the process can have at most, as machine and control groups had it while loading.
+  package let memoryLimit = ProcessMemory.limitBytes()
 
   /// Maps and validates the file at `path` and prepares its system.
   package static func load(path: UnsafePointer<CChar>, options: LoadOptions) throws(FoveaError) -> Model {

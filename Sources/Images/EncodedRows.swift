@@ -13,15 +13,18 @@ package struct DecodingOptions {
   package var maximumPixels = RGBImage.defaultMaximumPixels
   /// Bytes that the file and its decoder may take; more is refused before any is taken.
   package var room: Int?
+  /// The same, without `room`, for an image that has to be held whole.
+  package var heldRoom: Int
 
   package init(
     applyOrientation: Bool = true, background: RGBColour? = .white, maximumPixels: Int = RGBImage.defaultMaximumPixels,
-    room: Int? = nil
+    room: Int? = nil, heldRoom: Int = EncodedRows.defaultRoom
   ) {
     self.applyOrientation = applyOrientation
     self.background = background
     self.maximumPixels = maximumPixels
     self.room = room
+    self.heldRoom = heldRoom
   }
 }
 
@@ -110,7 +113,7 @@ package final class EncodedRows: RowSource {
     guard max(storedWidth, storedHeight) <= Self.longestSide else {
       throw .tooLong(source: name, width: storedWidth, height: storedHeight, limit: Self.longestSide)
     }
-    let room = options.room ?? (passes > 1 || facts.isBuffered != 0 ? Self.defaultRoom : Int.max)
+    let room = options.room ?? (passes > 1 || facts.isBuffered != 0 ? options.heldRoom : Int.max)
     guard workingBytes <= room else {
       throw .overBudget(source: name, width: size.width, height: size.height, bytes: workingBytes, room: room)
     }

@@ -27,7 +27,8 @@ final class ByteSource {
     do throws(WeightFileError) {
       var info = stat()
       guard fstat(fd, &info) == 0 else { throw .system(file: path, operation: "read", code: shims_errno()) }
-      guard info.st_mode & mode_t(S_IFMT) == mode_t(S_IFREG) else { throw .notRegularFile(file: path) }
+      let kind = info.st_mode & mode_t(S_IFMT)
+      guard kind == mode_t(S_IFREG) else { throw .notRegularFile(file: path, isFolder: kind == mode_t(S_IFDIR)) }
       guard let size = Int(exactly: info.st_size), size >= Format.headerSize else { throw tooShort(fd, Int(clamping: info.st_size), path) }
       memory = maps ? try map(size, MAP_SHARED, fd, path) : nil
       count = size

@@ -7,7 +7,9 @@ extension WeightFileError: CustomStringConvertible {
     switch self {
     case .system(let file, let operation, let code):
       "\(file): cannot \(text(operation)): \(String(cString: strerror(code)))"
-    case .notRegularFile(let file):
+    case .notRegularFile(let file, true):
+      "\(file): a folder, not a regular file; `fovea convert` makes a weight file of a checkpoint's folder"
+    case .notRegularFile(let file, false):
       "\(file): not a regular file"
     case .outOfMemory(let file, let bytes):
       "\(file): out of memory (\(bytes) bytes asked)"

@@ -6,7 +6,7 @@ package enum WeightFileError: Error, Sendable {
   // Reaching the bytes.
   /// A system call failed; `operation` is "open", "map", "read", "create", "write", "sync" or "rename".
   case system(file: String, operation: StaticString, code: Int32)
-  case notRegularFile(file: String)
+  case notRegularFile(file: String, isFolder: Bool)
   case outOfMemory(file: String, bytes: Int)
 
   // The header.

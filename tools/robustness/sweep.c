@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Runs each kind of call with one allocation failing, each in a process of its own, and prints a table of what became of them.
-   usage: sweep MODEL STEP   (every STEP-th allocation; needs failing.so preloaded) */
+   usage: sweep MODEL PICTURE STEP [CALL]   (every STEP-th allocation, of all calls or of one; needs failing.so preloaded) */
 #define _GNU_SOURCE
 #include <fovea.h>
 #include <malloc.h>
@@ -8,14 +8,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "failing.h"
 
-enum { LOAD, ENCODE, SESSION, GENERATE, SCORE, RELEASE, phases };
-static const char *const phase_names[] = {"load", "encode", "session", "generate", "score", "release"};
+enum { LOAD, PLAN, PIXELS, PICTURE, BYTES, SESSION, TOKENIZE, GENERATE, SCORE, LOGITS, RELEASE, phases };
+static const char *const phase_names[] = {"load", "plan", "pixels", "picture", "bytes", "session", "tokenize", "generate", "score", "logits", "release"};
 
 /* How a child ended, if it was not killed. */
 enum { SUCCESS = 0, WRONG_RETRY = 100, NO_MESSAGE, LEAK, OTHER = 110 };
@@ -29,7 +30,7 @@ typedef struct {
   rlim_t room; /* bytes of address space beyond what is used when the phase begins; 0: no limit */
 } Fault;
 
-static const char *model_path;
+static const char *model_path, *picture_path;
 static unsigned char pixels[96 * 64 * 3];
 static long counted;
 
@@ -72,11 +73,28 @@ static void end(const Fault *fault, int phase) {
     }                                                                                                                                                \
   } while (0)
 
+/* An embedding written to bytes and read back. */
+static fovea_status through_bytes(const fovea_model *model, const fovea_image_embedding *image) {
+  size_t size = 0;
+  fovea_image_embedding *copy = NULL;
+  fovea_status status = fovea_image_embedding_serialize(image, NULL, 0, &size);
+  void *bytes = status == FOVEA_OK ? mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) : MAP_FAILED;
+  if (bytes == MAP_FAILED) return status; /* the caller's own memory, not the library's */
+  status = fovea_image_embedding_serialize(image, bytes, size, &size);
+  if (status == FOVEA_OK) status = fovea_image_embedding_deserialize(model, bytes, size, &copy);
+  fovea_image_embedding_release(copy);
+  munmap(bytes, size);
+  return status;
+}
+
 /* Every call once. `first` becomes the status of the one that failed. */
 static int all_calls(const Fault *fault, fovea_status *first) {
   fovea_model *model = NULL;
-  fovea_image_embedding *image = NULL;
+  fovea_image_embedding *image = NULL, *picture = NULL;
+  fovea_memory_plan plan = {.struct_size = sizeof plan};
   fovea_session *session = NULL;
+  const float *logits;
+  size_t positions, vocabulary, ids;
   fovea_load_options load = {.struct_size = sizeof load, .threads = 2};
   fovea_generate_options options = {.struct_size = sizeof options, .max_tokens = 4, .ignore_eos = 1};
   const char *answers[] = {"Yes", "No"};
@@ -84,14 +102,20 @@ static int all_calls(const Fault *fault, fovea_status *first) {
   char *text = NULL;
   *first = FOVEA_OK;
   CALL(LOAD, fovea_load(model_path, &load, &model));
-  CALL(ENCODE, fovea_encode_image_pixels(model, pixels, 96, 64, 0, NULL, &image));
+  CALL(PLAN, fovea_plan(model_path, &load, &plan));
+  CALL(PIXELS, fovea_encode_image_pixels(model, pixels, 96, 64, 0, NULL, &image));
+  CALL(PICTURE, fovea_encode_image(model, picture_path, NULL, &picture));
+  CALL(BYTES, through_bytes(model, picture));
   CALL(SESSION, fovea_session_create(model, NULL, &session));
+  CALL(TOKENIZE, fovea_tokenize(model, "What is there?", 14, NULL, 0, &ids));
   CALL(GENERATE, fovea_generate(session, "What is there?", &image, 1, &options, NULL, &text));
   CALL(SCORE, fovea_score(session, "What is there?", &image, 1, NULL, answers, 2, scores));
+  CALL(LOGITS, fovea_logits(session, "What is there?", &picture, 1, NULL, &logits, &positions, &vocabulary));
   begin(fault, RELEASE);
   fovea_string_free(text);
   fovea_session_free(session);
   fovea_image_embedding_release(image);
+  fovea_image_embedding_release(picture);
   fovea_model_free(model);
   end(fault, RELEASE);
   return SUCCESS;
@@ -198,14 +222,20 @@ int main(int count, char **arguments) {
       {"the n-th and all later", 1, 0},
       {"16 KiB and more, n-th and later", 1, 16 << 10},
   };
-  long step = count > 2 ? atol(arguments[2]) : 1;
-  int is_bad = 0;
-  model_path = count > 1 ? arguments[1] : NULL;
+  long step = count > 3 ? atol(arguments[3]) : 1;
+  const char *only = count > 4 ? arguments[4] : NULL;
+  int is_bad = 0, is_known = !only;
+  if (count < 3 || step < 1) return fputs("usage: sweep MODEL PICTURE STEP [CALL]\n", stderr), 2;
+  model_path = arguments[1];
+  picture_path = arguments[2];
+  for (int phase = 0; phase < phases; phase++) is_known |= only && !strcmp(only, phase_names[phase]);
+  if (!is_known) return fprintf(stderr, "no call is named %s\n", only), 2;
   for (size_t i = 0; i < sizeof pixels; i++) pixels[i] = (unsigned char)(i * 37 + i / 97);
   printf("%-30s %-9s %5s %6s %6s %6s %7s %6s %9s %7s %6s\n", "what fails", "in", "cases", "MEMORY", "other", "OK", "deaths", "hangs", "bad retry",
          "silent", "leaks");
   for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)
     for (int phase = 0; phase < phases; phase++) {
+      if (only && strcmp(only, phase_names[phase])) continue;
       Counts counts = {0};
       long all = total(phase, kinds[k].bytes);
       if (!all && phase == LOAD) return puts("FAILED: load allocates nothing: is failing.so preloaded?"), 1;
@@ -213,6 +243,7 @@ int main(int count, char **arguments) {
       is_bad |= print(kinds[k].name, phase_names[phase], &counts);
     }
   for (int phase = 0; phase < phases; phase++) {
+    if (only && strcmp(only, phase_names[phase])) continue;
     Counts counts = {0};
     for (rlim_t room = 4096; room <= 64 << 20; room += room / 4 * (rlim_t)(step > 1 ? 2 : 1) & ~4095ul ?: 4096)
       add(&counts, &(Fault){phase, 0, 0, 0, room});
