@@ -53,7 +53,7 @@ import Testing
   }
 
   @Test(arguments: [
-    ("model.gguf", "GGUF\u{3}\u{0}\u{0}\u{0}", "GGUF"), ("model.bin", "PK\u{3}\u{4}rest", "the folder that it lies in"),
+    ("model.gguf", "GGUF\u{3}\u{0}\u{0}\u{0}", "ends too early"), ("model.bin", "PK\u{3}\u{4}rest", "the folder that it lies in"),
     ("page", "<!DOCTYPE html><html>", "HTML page"), ("pointer", "version https://git-lfs.github.com/spec/v1\noid sha256:00\n", "git lfs pull"),
   ])
   func aFileInPlaceOfAFolderIsNamed(_ name: String, _ text: String, _ words: String) throws {

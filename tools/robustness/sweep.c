@@ -16,7 +16,8 @@
 #include "failing.h"
 
 enum { LOAD, PLAN, PIXELS, PICTURE, BYTES, SESSION, TOKENIZE, GENERATE, SCORE, LOGITS, RELEASE, phases };
-static const char *const phase_names[] = {"load", "plan", "pixels", "picture", "bytes", "session", "tokenize", "generate", "score", "logits", "release"};
+static const char *const phase_names[] = {"load",     "plan",     "pixels", "picture", "bytes",  "session",
+                                          "tokenize", "generate", "score",  "logits",  "release"};
 
 /* How a child ended, if it was not killed. */
 enum { SUCCESS = 0, WRONG_RETRY = 100, NO_MESSAGE, LEAK, OTHER = 110 };

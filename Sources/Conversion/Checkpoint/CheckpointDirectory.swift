@@ -2,16 +2,20 @@
 import Shims
 import WeightFile
 
-/// A Hugging Face style folder: config.json, weights in one file or in shards, tokenizer and preprocessing files.
+/// A Hugging Face style folder: config.json, weights in one file or in shards, tokenizer and preprocessing files. Or a GGUF file, which is
+/// read as if it were one.
 package struct CheckpointDirectory {
   package let path: String
+  let gguf: GGUFCheckpoint?
 
   /// - Parameters:
   ///   - path: the folder, or a repository's folder in the Hugging Face cache (`models--org--name`), of which the snapshot of `main` is taken,
   ///     or the name of such a repository (`org/name`).
+  ///     A GGUF file, or a folder with one in it, is taken too.
+  ///   - tower: the GGUF file of the vision tower, where it is not beside the decoder's.
   ///   - hub: the Hugging Face cache.
-  /// - Throws: `.cannotRead` when it is not a folder.
-  package init(path: String, hub: String? = HubCache.path()) throws {
+  /// - Throws: `.cannotRead` when it is neither a folder nor a GGUF file.
+  package init(path: String, tower: String? = nil, hub: String? = HubCache.path()) throws {
     var (path, status) = (path, stat())
     if access(path, F_OK) != 0, shims_errno() == ENOENT, Self.isHubName(path), let hub {
       let cached = HubCache.folder(path, in: hub)
@@ -28,9 +32,23 @@ package struct CheckpointDirectory {
     }
     guard status.st_mode & mode_t(S_IFMT) == mode_t(S_IFDIR) else {
       let kind = try MappedFile(path: path).withBytes { ForeignFile($0) }
+      if kind == .gguf {
+        let folder = String(path.utf8.lastIndex(of: UInt8(ascii: "/")).map { path[...$0] } ?? ".")
+        let found = try GGUFCheckpoint.find(path, names: tower == nil ? Self.names(folder) : [], isFolder: false)
+        gguf = try GGUFCheckpoint(path: path, tower: tower ?? found?.tower)
+        self.path = path
+        return
+      }
       throw ConversionError.cannotRead(path: path, reason: "not a folder of a checkpoint" + (kind.map { " but \($0.insteadOfCheckpoint)" } ?? ""))
     }
-    self.path = try Self.snapshot(path) ?? path
+    let folder = try Self.snapshot(path) ?? path
+    self.path = folder
+    gguf =
+      access(folder + "/config.json", F_OK) == 0
+      ? nil
+      : try GGUFCheckpoint.find(folder, names: Self.names(folder), isFolder: true).map {
+        try GGUFCheckpoint(path: $0.decoder, tower: tower ?? $0.tower)
+      }
   }
 
   /// Whether the text could be a repository's name, `org/name`.
@@ -59,6 +77,7 @@ package struct CheckpointDirectory {
 
   /// The folder's own name, or the repository's: what a model is called when nothing else is known. Never a path.
   package var name: String {
+    if let gguf { return gguf.name }
     guard let full = realpath(path, nil) else { return "" }
     defer { free(full) }
     if let repository = HubCache.repository(ofSnapshot: String(cString: full)) { return repository.split(separator: "/").last.map(String.init) ?? "" }
@@ -85,7 +104,8 @@ package struct CheckpointDirectory {
 
   /// An optional JSON object.
   package func json(_ name: String) throws -> ConfigReader? {
-    guard let full = file(name) else { return nil }
+    if let value = gguf?.files[name] { return ConfigReader(file: name, value: value) }
+    guard gguf == nil, let full = file(name) else { return nil }
     let value = try JSONValue.read(full)
     guard value.members != nil else { throw ConversionError.malformed(file: name, detail: "not a JSON object") }
     return ConfigReader(file: name, value: value)
@@ -110,20 +130,18 @@ package struct CheckpointDirectory {
   private static let single = ["model.safetensors", "pytorch_model.bin"]
   private static let sharded = ["model.safetensors.index.json", "pytorch_model.bin.index.json"]
 
-  package var hasWeights: Bool { (Self.single + Self.sharded).contains { file($0) != nil } || !looseShards().isEmpty }
+  package var hasWeights: Bool { gguf != nil || (Self.single + Self.sharded).contains { file($0) != nil } || !looseShards().isEmpty }
 
   /// All tensors of the folder: safetensors before pickles, a single file before a sharded set of the same kind (an index beside it is a
   /// stale one, as transformers has it too), shards without an index last.
   package func weights() throws -> any TensorSource {
+    if let gguf { return gguf.source }
     for (index, whole) in zip(Self.sharded, Self.single) {
       if let full = file(whole) { return try Self.open(full) }
       if file(index) != nil { return try shards(index) }
     }
     let loose = looseShards()
     if !loose.isEmpty { return try Self.combined(try loose.map { try Self.open(path + "/" + $0) }) }
-    if let gguf = names().first(where: { $0.hasSuffix(".gguf") }) {
-      throw ConversionError.unsupported("\(path)/\(gguf): \(ForeignFile.gguf.insteadOfCheckpoint)")
-    }
     throw ConversionError.missingFile(directory: path, looked: Self.single + Self.sharded)
   }
 

@@ -4,7 +4,7 @@
 enum ModelCard {
   /// `license:` in the header of README.md.
   static func licence(_ checkpoint: OpenCheckpoint) throws -> String? {
-    guard let path = checkpoint.file("README.md") else { return nil }
+    guard let path = checkpoint.file("README.md") else { return checkpoint.folders.lazy.compactMap(\.gguf).first?.licence }
     let file = try MappedFile(path: path)
     let text = file.withBytes { String(decoding: $0.prefix(1 << 16), as: UTF8.self) }
     let lines = text.split(separator: "\n", omittingEmptySubsequences: false)

@@ -24,14 +24,15 @@ package struct OpenCheckpoint {
   ///   - path: the checkpoint, or a PEFT folder or one of differences when `base` is given.
   ///   - base: the folder an adapter at `path` was trained on, or differences at `path` were taken from.
   ///   - adapter: a PEFT folder to merge into the checkpoint at `path`.
-  ///   - vision: the tower's folder, when it is not found through `mm_vision_tower`.
+  ///   - vision: the tower's folder, when it is not found through `mm_vision_tower`; of a GGUF decoder the tower's GGUF file.
   package init(path: String, base: String? = nil, adapter: String? = nil, vision: String? = nil) throws {
-    let given = try CheckpointDirectory(path: path)
+    let ggufTower = vision.flatMap { $0.lowercased().hasSuffix(".gguf") ? $0 : nil }
+    let given = try CheckpointDirectory(path: path, tower: ggufTower)
     var main = given
     var adapterFolder = try adapter.map { try LoRADirectory(path: $0) }
     var overlay: CheckpointDirectory?
     if let base {
-      main = try CheckpointDirectory(path: base)
+      main = try CheckpointDirectory(path: base, tower: ggufTower)
       if LoRADirectory.isOne(given) {
         guard adapterFolder == nil else { throw ConversionError.badOption("\(path) is an adapter itself; give one adapter only") }
         adapterFolder = LoRADirectory(directory: given)
@@ -44,7 +45,7 @@ package struct OpenCheckpoint {
 
     // An adapter of LLaVA's training brings the multimodal config; its base may be a plain language model.
     let folders = [adapterFolder?.directory, overlay, main].compactMap { $0 }
-    guard let configured = folders.first(where: { $0.file("config.json") != nil }) else {
+    guard let configured = try folders.first(where: { try $0.json("config.json") != nil }) else {
       throw ConversionError.missingFile(directory: main.path, looked: ["config.json"])
     }
     config = try configured.config()
@@ -69,7 +70,7 @@ package struct OpenCheckpoint {
     }
     if let adapterFolder { source = try adapterFolder.merged(into: source) }
 
-    tower = try Self.findTower(config, folders: folders, option: vision)
+    tower = try Self.findTower(config, folders: folders, option: ggufTower == nil ? vision : nil)
     if let tower, tower.hasWeights, source.info(Self.towerPrefix + "embeddings.class_embedding") == nil, !config.has("text_config") {
       let combined = CombinedSource()
       try combined.add(source)

@@ -115,6 +115,7 @@ package struct TokenizerMetadata {
   }
 
   private static func model(_ checkpoint: OpenCheckpoint, _ settings: ConfigReader?, _ json: TokenizerJSON?) throws -> Model {
+    if let gguf = checkpoint.folders.lazy.compactMap(\.gguf).first { return gguf.tokenizer.model }
     if let path = checkpoint.file("tokenizer.model") {
       let isLegacy = try settings?.bool("legacy", default: true) ?? true
       return .sentencePiece(

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// A GGUF decoder, and the `mmproj` file of its vision tower where there is one, as the checkpoint folder that transformers would save of it.
+package struct GGUFCheckpoint {
+  /// Without its ending.
+  let name: String
+  let source: any TensorSource
+  let tokenizer: GGUFTokenizer
+  /// config.json and the others, by name.
+  let files: [String: JSONValue]
+  let licence: String?
+
+  /// - Parameters:
+  ///   - path: the decoder's file.
+  ///   - tower: the file of the vision tower; nil: the one beside the decoder that is called so.
+  init(path: String, tower: String?) throws {
+    let decoder = try GGUFFile(path: path)
+    let config = try GGUFConfig(decoder.settings)
+    name = String(path.split(separator: "/").last ?? "").replacing(/\.gguf$/, with: "")
+    let tokenizer = try GGUFTokenizer(decoder.settings)
+    self.tokenizer = tokenizer
+    licence = decoder.settings.value["general.license"]?.string
+    let isTied = decoder.info("output.weight") == nil
+    let factors = if let info = decoder.info("rope_freqs.weight") { try decoder.readAll(info) } else { [Float]() }
+    let rows = decoder.info("token_embd.weight")?.rows ?? tokenizer.tokens.count
+    let text = try config.decoder(vocabSize: rows, isTied: isTied, ropeFactors: factors)
+
+    let vision = try tower.map { try GGUFVision(path: $0, tokens: tokenizer.tokens) }
+    let names = vision?.names ?? GGUFNames(decoder: "model.", head: "lm_head.weight")
+    let combined = CombinedSource()
+    try combined.add(decoder, rename: names.decoderName)
+    var heads: [String: Int] = [:]
+    if config.architecture != "qwen2" {
+      for tensor in combined.tensors {
+        let module = tensor.name.split(separator: ".").dropLast().last ?? ""
+        if module == "q_proj" || module == "k_proj" { heads[tensor.name] = try config.headSize }
+      }
+    }
+    let joined = CombinedSource()
+    try joined.add(HalvedRotarySource(combined, headSizes: heads))
+    if let vision { try joined.add(vision.file, rename: vision.rename) }
+    source = joined
+
+    var files: [String: JSONValue] = ["tokenizer_config.json": tokenizer.config]
+    if let vision {
+      files["config.json"] = vision.config(decoder: text)
+      files["preprocessor_config.json"] = vision.preprocessor
+    } else {
+      let architecture = ["qwen2": "Qwen2ForCausalLM", "granite": "GraniteForCausalLM"][config.architecture] ?? "LlamaForCausalLM"
+      files["config.json"] = .object([("architectures", .array([.string(architecture)]))] + text)
+    }
+    self.files = files
+  }
+
+  /// The decoder's and the tower's file that are meant by a file, or by a folder of GGUF files.
+  /// - Parameter names: of the folder's files; nil where `path` is a file.
+  /// - Returns: nil when there is no GGUF file.
+  static func find(_ path: String, names: [String], isFolder: Bool) throws -> (decoder: String, tower: String?)? {
+    let folder = isFolder ? path : String(path.utf8.lastIndex(of: UInt8(ascii: "/")).map { path[..<$0] } ?? ".")
+    let files = names.filter { $0.lowercased().hasSuffix(".gguf") }
+    let towers = files.filter { $0.lowercased().contains("mmproj") }
+    var decoder = path
+    if isFolder {
+      let decoders = files.filter { !$0.lowercased().contains("mmproj") }
+      guard let first = decoders.first else { return nil }
+      guard decoders.count == 1 else {
+        throw ConversionError.cannotRead(path: path, reason: "several GGUF models; give one of \(decoders.joined(separator: ", "))")
+      }
+      decoder = folder + "/" + first
+    }
+    guard towers.count <= 1 else {
+      throw ConversionError.cannotRead(
+        path: path, reason: "several mmproj files beside it; name one with --vision-tower: \(towers.joined(separator: ", "))")
+    }
+    return (decoder, towers.first.map { folder + "/" + $0 })
+  }
+}

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+import Conversion
+import Families
+import Generation
+import Images
+import Testing
+import WeightFile
+
+@Suite struct GGUFTests {
+  @Test func everyNumberFormatIsReadAsTheReferenceReadsIt() throws {
+    let file = try GGUFFile(path: Fixture.path("gguf/types/types.gguf"))
+    let names = file.tensors.map(\.name).filter { !$0.hasSuffix(".read") }
+    #expect(names.count == 15)
+    for name in names {
+      let (info, recorded) = (try #require(file.info(name)), try #require(file.info(name + ".read")))
+      #expect(info.shape == recorded.shape)
+      let expected = try file.readAll(recorded)
+      #expect(try file.readAll(info).map(\.bitPattern) == expected.map(\.bitPattern), "\(name)")
+      // A row by itself.
+      var row = [Float](repeating: 0, count: info.rowSize)
+      try row.withUnsafeMutableBufferPointer { try file.read(name, rows: 1..<2, into: #require($0.baseAddress)) }
+      #expect(row == Array(expected[info.rowSize..<2 * info.rowSize]), "\(name)")
+    }
+  }
+
+  private func convert(_ path: String, to name: String, _ folder: TemporaryFolder) throws -> (converter: Converter, path: String) {
+    var options = Converter.Options()
+    options.type = .f32
+    let converter = try Converter(OpenCheckpoint(path: path), options: options)
+    let file = folder.path + "/" + name
+    _ = try converter.write(to: file)
+    return (converter, file)
+  }
+
+  /// llama.cpp's own converters made the files; what they say must be what the checkpoint said that they were made from.
+  @Test(arguments: ["llava", "smolvlm"])
+  func filesOfLlamaCppAreTheirCheckpoints(_ name: String) throws {
+    let folder = try TemporaryFolder()
+    let gguf = try convert(Fixture.path("gguf/\(name)"), to: "gguf.fovea", folder)
+    let original = try convert(Fixture.checkpoint(name), to: "original.fovea", folder)
+    // Padding of the vocabulary and the names of things may differ; texts without a template of their own get the usual one.
+    for (key, value) in original.converter.metadata where !["general.name", "general.source"].contains(key) {
+      let found = gguf.converter.metadata.first { $0.key == key }?.value
+      if key.hasPrefix("tokenizer.pieces") || key.hasPrefix("tokenizer.scores") || key.hasPrefix("tokenizer.types") { continue }
+      #expect(found == value, "\(key)")
+    }
+    let (a, b) = (try WeightFile(path: gguf.path), try WeightFile(path: original.path))
+    #expect(a.tensors.map(\.name) == b.tensors.map(\.name))
+    let model = try Model.load(path: gguf.path, options: LoadOptions())
+    let reference = try SafetensorsFile(path: Fixture.path("checkpoints/\(name)/reference.safetensors"))
+    func recorded(_ key: String) throws -> [Float] { try reference.readAll(try #require(reference.info(key))) }
+    let prompt = try MappedFile(path: Fixture.path("checkpoints/\(name)/prompt.txt")).contents
+    let image = try model.encode(RGBImage.decode(path: Fixture.path("checkpoints/\(name)/image.png")))
+    let session = try Session(model)
+    var logits: [Float] = []
+    try session.logits(prompt: prompt, images: [image], options: .raw) { values, _ in logits = Array(values) }
+    let expected = try recorded("logits")
+    #expect(logits.count == expected.count)
+    let error = zip(logits, expected).reduce(Float(0)) { max($0, ($1.0 - $1.1).magnitude) }
+    #expect(error <= 1e-4 * (expected.map(\.magnitude).max() ?? 0))
+    var options = GenerateOptions()
+    (options.maxTokens, options.ignoresEnd, options.isRaw) = (32, true, true)
+    let ids = try session.generate(prompt: prompt, images: [image], options: options).ids
+    #expect(ids == (try recorded("greedy").map { Int32($0) }))
+  }
+
+  @Test func damagedFilesAreRefusedByName() throws {
+    let folder = try TemporaryFolder()
+    let bytes = try MappedFile(path: Fixture.path("gguf/smolvlm/smolvlm-f32.gguf")).withBytes { Array($0) }
+    let path = folder.path + "/damaged.gguf"
+    func attempt(_ damaged: [UInt8]) throws {
+      try folder.write("damaged.gguf", damaged)
+      do { _ = try Converter(OpenCheckpoint(path: path)) } catch let error as ConversionError {
+        #expect(!error.description.isEmpty)
+      }
+    }
+    for cut in stride(from: 0, to: bytes.count, by: 997) { try attempt(Array(bytes[..<cut])) }
+    var state: UInt64 = 1
+    for _ in 0..<300 {
+      var damaged = bytes
+      for _ in 0..<4 {
+        state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+        damaged[Int(state >> 33) % min(bytes.count, 9000)] = UInt8(truncatingIfNeeded: state >> 20)
+      }
+      try attempt(damaged)
+    }
+  }
+
+  @Test func whatIsNotReadIsNamed() throws {
+    expectFailure("vision tower", "mmproj") { _ = try CheckpointDirectory(path: Fixture.path("gguf/llava/mmproj-model-f32.gguf")) }
+    expectFailure("not a vision tower") {
+      _ = try CheckpointDirectory(path: Fixture.path("gguf/llava/llava-f32.gguf"), tower: Fixture.path("gguf/smolvlm/smolvlm-f32.gguf"))
+    }
+  }
+}
