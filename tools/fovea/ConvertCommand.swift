@@ -6,13 +6,13 @@ import WeightFile
 
 struct ConvertCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "convert", abstract: "Make a .fovea weight file from a checkpoint folder.",
+    commandName: "convert", abstract: "Make a .fovea weight file from a checkpoint.",
     discussion: """
       The folder is laid out as on the Hugging Face hub: config.json, safetensors or pytorch_model.bin (whole or in shards), and a \
-      tokenizer. Known are: \(FoveaCommand.systems); LLaVA in the original layout and in transformers'.
+      tokenizer. Or it is a GGUF file, with the mmproj file of its vision tower beside it. Known are: \(FoveaCommand.systems); LLaVA in the original layout and in transformers'.
       """)
 
-  @Argument(help: "The checkpoint folder, or a LoRA folder together with --base.")
+  @Argument(help: "The checkpoint folder or GGUF file, or a LoRA folder together with --base.")
   var checkpoint: FilePath
 
   @Option(name: .shortAndLong, help: "The file to write, - for standard output. It appears only when it is complete.")
@@ -47,7 +47,7 @@ struct ConvertCommand: ParsableCommand {
   @Option(help: "The checkpoint that the LoRA folder or projector given was trained on.")
   var base: FilePath?
 
-  @Option(help: "The vision tower's folder, if it is neither in nor beside the checkpoint.")
+  @Option(help: "The vision tower's folder, or its GGUF file, if it is neither in nor beside the checkpoint.")
   var visionTower: FilePath?
 
   @Option(
