@@ -114,7 +114,8 @@ import WeightFile
   @Test func refusesWhatIsNotAFile() throws {
     let folder = try TemporaryFolder()
     expectError("system", "cannot open: No such file or directory", file: folder.file("none")) { _ = try WeightFile(path: folder.file("none")) }
-    expectError("notRegularFile", "`fovea convert` makes a weight file", file: folder.path) { _ = try WeightFile(path: folder.path) }
+    let advice = "a folder, not a regular file; `fovea convert` makes a weight file of a checkpoint's folder"
+    expectError("notRegularFile", advice, file: folder.path) { _ = try WeightFile(path: folder.path) }
     // A pipe nobody writes to must not make us wait.
     #expect(mkfifo(folder.file("pipe"), 0o600) == 0)
     expectError("notRegularFile", "not a regular file", file: folder.file("pipe")) { _ = try WeightFile(path: folder.file("pipe")) }

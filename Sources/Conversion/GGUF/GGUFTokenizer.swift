@@ -61,11 +61,16 @@ struct GGUFTokenizer {
     guard let scores = try settings.doubles("tokenizer.ggml.scores", count: tokens.count) else {
       throw settings.fail("tokenizer.ggml.scores", "is missing")
     }
+    let meant = zip(scores, kinds).filter { $0.1 == 1 }.map(\.0)
+    guard meant.count < 2 || meant.contains(where: { $0 != meant[0] }) else {
+      throw settings.fail("tokenizer.ggml.scores", "all are alike, so which pieces merge first is lost; convert the original checkpoint")
+    }
     var model = SentencePieceModel()
     (model.pieces, model.scores) = (tokens, scores)
     // A token that its user defined is one of transformers' added tokens, which are looked for before the model sees a text.
     model.kinds = kinds.map { $0 == 4 ? 5 : $0 }
     (model.unknown, model.bos, model.eos) = (try id("unknown_token_id", 0), try id("bos_token_id", 1), try id("eos_token_id", 2))
+    if !kinds.contains(2), model.unknown >= 0 { model.kinds[model.unknown] = 2 }
     model.addDummyPrefix = try settings.bool("tokenizer.ggml.add_space_prefix", default: true)
     model.removeExtraWhitespaces = try settings.bool("tokenizer.ggml.remove_extra_whitespaces", default: false)
     return model
@@ -78,7 +83,7 @@ struct GGUFTokenizer {
     guard let splits = splits[pre] else {
       throw ConversionError.unsupported("\(settings.file): tokenizer.ggml.pre \(pre); \(Self.splits.keys.sorted().joined(separator: ", ")) are known")
     }
-    var pieces = zip(tokens, kinds).map { $1 == 1 || $1 == 6 ? Array($0.utf8) : [] }
+    var pieces = zip(tokens, kinds).map { $1 == 5 ? [] : Array($0.utf8) }
     while pieces.last?.isEmpty ?? false { pieces.removeLast() }
     var model = ByteLevelModel(pieces: pieces, merges: merges, pattern: splits.last ?? .gpt2)
     model.splits = Array(splits.dropLast())

@@ -54,6 +54,8 @@ struct GGUFVision {
     }
   }
 
+  private var isIdefics3: Bool { if case .idefics3 = kind { true } else { false } }
+
   func rename(_ name: String) -> String? { names.towerName(name, isSwapped: isSwapped) }
 
   /// config.json of decoder and tower.
@@ -115,11 +117,12 @@ struct GGUFVision {
   var preprocessor: JSONValue {
     let settings = file.settings.value
     var members: [(key: String, value: JSONValue)] = []
-    for name in ["image_mean", "image_std"] {
+    for (name, usual) in [("image_mean", ImagePreprocessing.clip.mean), ("image_std", ImagePreprocessing.clip.std)] {
       guard let values = settings["clip.vision." + name]?.array?.compactMap(\.double) else { continue }
+      if values.map({ Float($0) }) == usual.map({ Float($0) }), !isIdefics3 { continue }
       members.append((name, .array(values.map { .double(GGUFConfig.decimal($0)) })))
     }
-    if case .idefics3 = kind {
+    if isIdefics3 {
       func edge(_ value: JSONValue?) -> JSONValue { .object([("longest_edge", value ?? .null)]) }
       let side = settings["clip.vision.image_size"]
       members += [("max_image_size", edge(side)), ("size", edge(settings["clip.vision.preproc_image_size"] ?? side))]
