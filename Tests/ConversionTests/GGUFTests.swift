@@ -45,7 +45,7 @@ import WeightFile
       #expect(found == value, "\(key)")
     }
     let (a, b) = (try WeightFile(path: gguf.path), try WeightFile(path: original.path))
-    #expect(a.tensors.map(\.name) == b.tensors.map(\.name))
+    #expect(a.records.map(\.name) == b.records.map(\.name))
     let model = try Model.load(path: gguf.path, options: LoadOptions())
     let reference = try SafetensorsFile(path: Fixture.path("checkpoints/\(name)/reference.safetensors"))
     func recorded(_ key: String) throws -> [Float] { try reference.readAll(try #require(reference.info(key))) }
