@@ -10,24 +10,27 @@ func instructionSet(_ flags: [String], cpu: String) -> [SwiftSetting] {
 
 /// tools/check-avxvnni builds the AVX-VNNI kernels alone, with AVX-512's encoding of the same instructions, for CPUs that have only that.
 let asAVX512 = Context.environment["FOVEA_AVXVNNI_AS_AVX512"] != nil
-#if arch(x86_64)
-let avx2 = instructionSet(["-mavx2", "-mfma", "-mf16c"], cpu: "haswell")
-let avxvnni = instructionSet(
-  ["-mavx2", "-mfma", "-mf16c"] + (asAVX512 ? ["-mavx512vl", "-mavx512vnni"] : ["-mavxvnni"]), cpu: "haswell")
-let avx512 = instructionSet(["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx512vnni"], cpu: "cascadelake")
-#else
-let (avx2, avxvnni, avx512): ([SwiftSetting], [SwiftSetting], [SwiftSetting]) = ([], [], [])
-#endif
+/// What is built for: this machine, or the architecture that FOVEA_ARCH names (x86_64, arm64). A manifest is compiled for the machine it
+/// runs on, and is not told of `--triple` or `--swift-sdk`.
 #if arch(arm64)
-let neon = instructionSet([], cpu: "armv8.2-a+dotprod")
+let architecture = Context.environment["FOVEA_ARCH"] ?? "arm64"
 #else
-let neon: [SwiftSetting] = []
+let architecture = Context.environment["FOVEA_ARCH"] ?? "x86_64"
 #endif
+
+func x86(_ flags: [String], cpu: String) -> [SwiftSetting] { architecture == "x86_64" ? instructionSet(flags, cpu: cpu) : [] }
+func arm(cpu: String) -> [SwiftSetting] { architecture == "arm64" ? instructionSet([], cpu: cpu) : [] }
+let sse41 = x86([], cpu: "x86-64-v2")
+let avx2 = x86(["-mavx2", "-mfma", "-mf16c"], cpu: "haswell")
+let avxvnni = x86(["-mavx2", "-mfma", "-mf16c"] + (asAVX512 ? ["-mavx512vl", "-mavx512vnni"] : ["-mavxvnni"]), cpu: "haswell")
+let avx512 = x86(["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx512vnni"], cpu: "cascadelake")
+let neon = arm(cpu: "armv8-a")
+let dotprod = arm(cpu: "armv8.2-a+dotprod")
 
 /// The allocator's functions, which Sources/Reserve stands in for: Swift's runtime ends the process where they return nothing.
 let reserved = [
-  "malloc", "calloc", "realloc", "free", "malloc_usable_size", "strdup", "swift_slowAlloc", "swift_slowDealloc",
-  "_Znwm", "_ZnwmSt11align_val_t", "_ZdlPv", "_ZdlPvm", "_ZdlPvmSt11align_val_t",
+  "malloc", "calloc", "realloc", "free", "malloc_usable_size", "strdup", "posix_memalign", "swift_slowAlloc",
+  "swift_slowDealloc", "_Znwm", "_ZnwmSt11align_val_t", "_ZdlPv", "_ZdlPvm", "_ZdlPvmSt11align_val_t",
 ]
 
 let useReserve: [String] = reserved.flatMap { ["-Xlinker", "--wrap=\($0)"] }
@@ -46,7 +49,10 @@ let standAlone: [LinkerSetting] = [
 
 // A target lists everything below it, not only what it imports. SwiftPM compiles a target again when one of its own dependencies
 // has changed, and a type's layout may come from further down: code compiled for the old layout crashes.
-let kernels: [Target.Dependency] = ["Shims", "KernelsScalar", "KernelsAVX2", "KernelsAVXVNNI", "KernelsAVX512", "KernelsNEON", "Kernels"]
+let kernels: [Target.Dependency] = [
+  "Shims", "KernelsScalar", "KernelsSSE41", "KernelsAVX2", "KernelsAVXVNNI", "KernelsAVX512", "KernelsNEON", "KernelsDotProd",
+  "Kernels",
+]
 let weights: [Target.Dependency] = ["Shims", "CZstd", "WeightFile"]
 let runtime = kernels + weights.dropFirst() + ["Runtime"]
 let schema = weights + ["Schema"]
@@ -71,10 +77,12 @@ let package = Package(
     .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
     .systemLibrary(name: "CJPEG", pkgConfig: "libjpeg", providers: [.apt(["libjpeg-dev"])]),
     .target(name: "KernelsScalar", dependencies: ["Shims"], path: "Sources/Kernels/Scalar"),
+    .target(name: "KernelsSSE41", dependencies: ["Shims"], path: "Sources/Kernels/SSE41", swiftSettings: sse41),
     .target(name: "KernelsAVX2", dependencies: ["Shims"], path: "Sources/Kernels/AVX2", swiftSettings: avx2),
     .target(name: "KernelsAVXVNNI", dependencies: ["Shims"], path: "Sources/Kernels/AVXVNNI", swiftSettings: avxvnni),
     .target(name: "KernelsAVX512", dependencies: ["Shims"], path: "Sources/Kernels/AVX512", swiftSettings: avx512),
     .target(name: "KernelsNEON", dependencies: ["Shims"], path: "Sources/Kernels/NEON", swiftSettings: neon),
+    .target(name: "KernelsDotProd", dependencies: ["Shims"], path: "Sources/Kernels/DotProd", swiftSettings: dotprod),
     .target(
       name: "Kernels", dependencies: Array(kernels.dropLast()), path: "Sources/Kernels/Dispatch",
       swiftSettings: asAVX512 ? [.define("AVXVNNI_AS_AVX512")] : []),

@@ -43,7 +43,7 @@
  * In a child made by fork() the model and image embeddings work as before, with one thread. So does a session, unless a call was using it at
  * the moment of the fork: the child's calls on that session are FOVEA_ERROR_UNSUPPORTED.
  *
- * Environment.  FOVEA_MODEL names the weight file that is loaded when the path is NULL; FOVEA_ISA (scalar, avx2, avxvnni, avx512, neon) picks
+ * Environment.  FOVEA_MODEL names the weight file that is loaded when the path is NULL; FOVEA_ISA (scalar, sse41, avx2, avxvnni, avx512; neon, dotprod) picks
  * the instruction set, which changes speed and never an answer. A name that is none of these, or one that this CPU lacks, makes loading
  * fail with FOVEA_ERROR_UNSUPPORTED and a message that names the value and what the CPU has; an empty value counts as unset.
  */
@@ -184,7 +184,7 @@ typedef struct fovea_model_info {
   const char *system; /**< "hires_llava", "llava", "llava_next", "monkey", "text_monkey", … */
   const char *name;
   const char *weight_type;     /**< "f32", "f16", "int8", "int6", "int5", "int4" */
-  const char *instruction_set; /**< "scalar", "avx2", "avxvnni", "avx512", "neon" */
+  const char *instruction_set; /**< "scalar", "sse41", "avx2", "avxvnni", "avx512", "neon", "dotprod" */
   uint64_t weight_bytes;       /**< all weights, as the kernels read them */
   uint64_t resident_bytes;     /**< of those, the ones held in memory of their own rather than mapped */
   uint64_t bytes_per_token;    /**< weights read to make one token */

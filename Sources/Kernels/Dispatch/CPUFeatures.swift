@@ -4,7 +4,9 @@ import Shims
 
 /// What this CPU has and the operating system saves (CPUID leaves 1 and 7, XCR0).
 struct CPUFeatures {
-  /// AVX2, FMA and F16C.
+  /// SSSE3 and SSE4.1, which x86-64-v2 has.
+  var hasSSE41 = false
+  /// AVX2, FMA and F16C, and all of `hasSSE41`.
   var hasAVX2 = false
   /// AVX-VNNI and all of `hasAVX2`.
   var hasAVXVNNI = false
@@ -14,10 +16,11 @@ struct CPUFeatures {
   static func detected() -> CPUFeatures {
     let basic = cpuid(1, 0)
     let (fma, osxsave, avx, f16c) = (basic.ecx >> 12 & 1, basic.ecx >> 27 & 1, basic.ecx >> 28 & 1, basic.ecx >> 29 & 1)
-    guard fma & osxsave & avx & f16c == 1 else { return CPUFeatures() }
+    var features = CPUFeatures()
+    features.hasSSE41 = basic.ecx >> 9 & basic.ecx >> 19 & 1 == 1
+    guard features.hasSSE41, fma & osxsave & avx & f16c == 1 else { return features }
     let saved = fovea_xgetbv()
     let extended = cpuid(7, 0)
-    var features = CPUFeatures()
     let savesYMM = saved & 0x06 == 0x06
     features.hasAVX2 = savesYMM && extended.ebx >> 5 & 1 == 1
     let savesZMM = saved & 0xE6 == 0xE6

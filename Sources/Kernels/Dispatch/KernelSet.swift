@@ -6,7 +6,9 @@ import Shims
 import KernelsAVX2
 import KernelsAVX512
 import KernelsAVXVNNI
+import KernelsSSE41
 #elseif arch(arm64)
+import KernelsDotProd
 import KernelsNEON
 #endif
 
@@ -46,11 +48,13 @@ protocol KernelSet {
 
 extension ScalarKernels: KernelSet {}
 #if arch(x86_64)
+extension KernelsSSE41.VectorKernels: KernelSet {}
 extension KernelsAVX2.VectorKernels: KernelSet {}
 extension KernelsAVXVNNI.VectorKernels: KernelSet {}
 extension KernelsAVX512.VectorKernels: KernelSet {}
 #elseif arch(arm64)
 extension KernelsNEON.VectorKernels: KernelSet {}
+extension KernelsDotProd.VectorKernels: KernelSet {}
 #endif
 
 extension KernelTable {
@@ -59,11 +63,13 @@ extension KernelTable {
     var tables = [KernelTable("scalar", ScalarKernels.self)]
     #if arch(x86_64)
     let cpu = CPUFeatures.detected()
+    if cpu.hasSSE41 { tables.append(KernelTable("sse41", KernelsSSE41.VectorKernels.self)) }
     if cpu.hasAVX2 { tables.append(KernelTable("avx2", KernelsAVX2.VectorKernels.self)) }
     if cpu.hasAVXVNNI { tables.append(KernelTable("avxvnni", KernelsAVXVNNI.VectorKernels.self)) }
     if cpu.hasAVX512 { tables.append(KernelTable("avx512", KernelsAVX512.VectorKernels.self)) }
     #elseif arch(arm64)
-    if fovea_has_dotprod() { tables.append(KernelTable("neon", KernelsNEON.VectorKernels.self)) }
+    tables.append(KernelTable("neon", KernelsNEON.VectorKernels.self))
+    if fovea_has_dotprod() { tables.append(KernelTable("dotprod", KernelsDotProd.VectorKernels.self)) }
     #endif
     return tables
   }

@@ -8,7 +8,7 @@ extension KernelTable {
     return tables[tables.count - 1]
   }
 
-  /// The best table, or the one that the environment's `FOVEA_ISA` names (scalar, avx2, avxvnni, avx512, neon), if it is set and not empty.
+  /// The best table, or the one that the environment's `FOVEA_ISA` names (a `name`), if it is set and not empty.
   package static func choose() throws(UnknownInstructionSet) -> KernelTable { try choose(getenv("FOVEA_ISA")) }
 
   /// The table called `name`; the best one if there is no name or an empty one.

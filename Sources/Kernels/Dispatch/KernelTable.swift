@@ -11,7 +11,7 @@ package struct KernelTable {
   ) -> Void
   package typealias InPlace = (_ x: UnsafeMutablePointer<Float>, _ count: Int) -> Void
 
-  /// "scalar", "avx2", "avxvnni", "avx512" or "neon".
+  /// "scalar", "sse41", "avx2", "avxvnni", "avx512", "neon" or "dotprod".
   package let name: StaticString
 
   package let linearQ8, linearQ4, linearSmallGroups, linearF16, linearF32: Linear

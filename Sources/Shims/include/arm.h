@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* arm64: intrinsics that are macros (loads and stores, immediate operands, lanes) or take types that Swift does not import, wrapped; CPU detection.
-   Products of int8 name the feature they need, so that this header also compiles for a baseline target, which never calls them. */
+   Products of int8 are `sdot` where the target has it (KernelsDotProd), else `smull` and sums of pairs (KernelsNEON). */
 #ifndef FOVEA_SHIMS_ARM_H
 #define FOVEA_SHIMS_ARM_H
 #if defined(__aarch64__)
@@ -13,7 +13,6 @@
 static inline bool fovea_has_dotprod(void) { return (getauxval(AT_HWCAP) >> 20 & 1) != 0; }
 
 #define FOVEA_NEON static inline __attribute__((always_inline))
-#define FOVEA_NEON_DOT static inline __attribute__((always_inline, target("dotprod")))
 
 /// Asks for the cache line at `p` in the first-level cache; never faults.
 FOVEA_NEON void fovea_prefetch(const void *p) { __builtin_prefetch(p, 0, 3); }
@@ -125,7 +124,7 @@ FOVEA_NEON int32x4_t fovea_add_pairs_4(int32x4_t sum, int32x4_t w, int32x4_t x) 
   int16x8_t a = vreinterpretq_s16_s32(w), b = vreinterpretq_s16_s32(x);
   return vaddq_s32(sum, vpaddq_s32(vmull_s16(vget_low_s16(a), vget_low_s16(b)), vmull_high_s16(a, b)));
 }
-/// Each lane of `sum` plus the products of its four int8 in `w` and `x`.
+
 /* ---- Bytes in 32-bit lanes ---- */
 
 FOVEA_NEON int32x4_t fovea_load_bytes_4(const uint8_t *p) { return vreinterpretq_s32_u8(vld1q_u8(p)); }
@@ -152,8 +151,18 @@ FOVEA_NEON float32x4x4_t fovea_load_small_scales_16(const uint8_t *p) {
   return y;
 }
 
-FOVEA_NEON_DOT int32x4_t fovea_add_quads_4(int32x4_t sum, int32x4_t w, int32x4_t x) {
-  return vdotq_s32(sum, vreinterpretq_s8_s32(w), vreinterpretq_s8_s32(x));
+/* ---- Products of int8 by fours ---- */
+
+/// Each lane of `sum` plus the products of its four int8 in `w` and `x`, of which one is never −128: two products fit in int16.
+FOVEA_NEON int32x4_t fovea_add_bytes_4(int32x4_t sum, int8x16_t w, int8x16_t x) {
+#if defined(__ARM_FEATURE_DOTPROD)
+  return vdotq_s32(sum, w, x);
+#else
+  return vpadalq_s16(sum, vpaddq_s16(vmull_s8(vget_low_s8(w), vget_low_s8(x)), vmull_high_s8(w, x)));
+#endif
+}
+FOVEA_NEON int32x4_t fovea_add_quads_4(int32x4_t sum, int32x4_t w, int32x4_t x) {
+  return fovea_add_bytes_4(sum, vreinterpretq_s8_s32(w), vreinterpretq_s8_s32(x));
 }
 
 /* ---- Weights of attention ---- */
@@ -196,9 +205,15 @@ FOVEA_NEON int8x16_t fovea_load_weights_16(const void *p) { return fovea_signed_
 FOVEA_NEON int8x16_t fovea_low_nibbles_16(int8x16_t x) { return vandq_s8(x, vdupq_n_s8(15)); }
 FOVEA_NEON int8x16_t fovea_high_nibbles_16(int8x16_t x) { return vreinterpretq_s8_u8(vshrq_n_u8(vreinterpretq_u8_s8(x), 4)); }
 /// Each lane of `sum` plus the products of its four int8 in `w` with quad 0, 1, 2 or 3 of `x`.
-FOVEA_NEON_DOT int32x4_t fovea_add_quad0_4(int32x4_t sum, int8x16_t w, int8x16_t x) { return vdotq_laneq_s32(sum, w, x, 0); }
-FOVEA_NEON_DOT int32x4_t fovea_add_quad1_4(int32x4_t sum, int8x16_t w, int8x16_t x) { return vdotq_laneq_s32(sum, w, x, 1); }
-FOVEA_NEON_DOT int32x4_t fovea_add_quad2_4(int32x4_t sum, int8x16_t w, int8x16_t x) { return vdotq_laneq_s32(sum, w, x, 2); }
-FOVEA_NEON_DOT int32x4_t fovea_add_quad3_4(int32x4_t sum, int8x16_t w, int8x16_t x) { return vdotq_laneq_s32(sum, w, x, 3); }
+#if defined(__ARM_FEATURE_DOTPROD)
+#define FOVEA_ADD_QUAD(sum, w, x, quad) vdotq_laneq_s32(sum, w, x, quad)
+#else
+#define FOVEA_ADD_QUAD(sum, w, x, quad) fovea_add_bytes_4(sum, w, vreinterpretq_s8_s32(vdupq_laneq_s32(vreinterpretq_s32_s8(x), quad)))
+#endif
+FOVEA_NEON int32x4_t fovea_add_quad0_4(int32x4_t sum, int8x16_t w, int8x16_t x) { return FOVEA_ADD_QUAD(sum, w, x, 0); }
+FOVEA_NEON int32x4_t fovea_add_quad1_4(int32x4_t sum, int8x16_t w, int8x16_t x) { return FOVEA_ADD_QUAD(sum, w, x, 1); }
+FOVEA_NEON int32x4_t fovea_add_quad2_4(int32x4_t sum, int8x16_t w, int8x16_t x) { return FOVEA_ADD_QUAD(sum, w, x, 2); }
+FOVEA_NEON int32x4_t fovea_add_quad3_4(int32x4_t sum, int8x16_t w, int8x16_t x) { return FOVEA_ADD_QUAD(sum, w, x, 3); }
+#undef FOVEA_ADD_QUAD
 #endif
 #endif

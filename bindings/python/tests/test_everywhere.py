@@ -75,10 +75,12 @@ def test_the_prompt_can_come_from_standard_input(root, path, answer):
 
 INSTRUCTION_SETS = {
     "scalar": set(),
+    "sse41": {"ssse3", "sse4_1"},
     "avx2": {"avx2", "fma", "f16c"},
     "avxvnni": {"avx2", "fma", "f16c", "avx_vnni"},
     "avx512": {"avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_vnni"},
-    "neon": {"asimddp"},
+    "neon": {"asimd"},
+    "dotprod": {"asimddp"},
 }
 
 
