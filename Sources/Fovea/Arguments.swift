@@ -12,13 +12,13 @@ func object<Object: AnyObject>(_ handle: OpaquePointer?, _ name: StaticString) t
 /// A handle that owns a reference to `object`; `release` takes it back. None when memory ran out on the way: parts of the object may lie in
 /// the reserve, which is there for calls.
 func handle(owning object: AnyObject) throws(FoveaError) -> OpaquePointer {
-  try requireMemory()
+  try requireMemoryOfCall()
   return OpaquePointer(Unmanaged.passRetained(object).toOpaque())
 }
 
 /// Throws when memory ran out since this thread's call began.
-func requireMemory() throws(FoveaError) {
-  do throws(RuntimeError) { try Runtime.requireMemory() } catch { throw FoveaError(error) }
+func requireMemoryOfCall() throws(FoveaError) {
+  do throws(RuntimeError) { try requireMemory() } catch { throw FoveaError(error) }
 }
 
 func release<Object: AnyObject>(_ handle: OpaquePointer?, as _: Object.Type) {

@@ -113,7 +113,7 @@ private func run(_ request: Request, on handle: SessionHandle, most: Int) throws
   }
   let answer = try handle.session.answer(
     prompt: question.prompt, images: question.images, regions: question.regions, options: question.remaining(), onToken: onToken)
-  try requireMemory()
+  try requireMemoryOfCall()
   return answer
 }
 
@@ -128,7 +128,7 @@ private func computeLogits(_ request: Request, on handle: SessionHandle) throws(
     try handle.keepLogits(values)
     rows = count
   }
-  try requireMemory()
+  try requireMemoryOfCall()
   return rows
 }
 
@@ -141,7 +141,7 @@ private func score(
   for continuation in continuations { texts.append(Array(try text(continuation, "continuations"))) }
   let scores = try handle.session.scores(
     prompt: question.prompt, images: question.images, regions: question.regions, continuations: texts, options: question.remaining())
-  try requireMemory()
+  try requireMemoryOfCall()
   return scores
 }
 

@@ -19,7 +19,7 @@ func exifOrientation(of bytes: UnsafeRawBufferPointer, format: ImageFormat) -> O
 }
 
 /// Where orientations can stand.
-private struct Metadata {
+private struct PictureMetadata {
   var exif, xmp: Bytes?
 }
 
@@ -56,9 +56,9 @@ private final class Bytes {
 private let mostParts = 1 << 16, mostExif = 1 << 20
 
 /// PNG: 8 bytes of signature, then chunks: length, type, data, checksum. The last one of a kind counts, also after the pixels.
-private func pngMetadata(_ bytes: UnsafeRawBufferPointer) -> Metadata {
+private func pngMetadata(_ bytes: UnsafeRawBufferPointer) -> PictureMetadata {
   let file = Reader(bytes)
-  var found = Metadata(), profile: Reader?, xmp: Reader?
+  var found = PictureMetadata(), profile: Reader?, xmp: Reader?
   var offset = 8
   for _ in 0..<mostParts {
     guard let length = file.u32(offset), let type = file.u32(offset + 4), let data = file.part(offset + 8, length) else { break }
@@ -106,9 +106,9 @@ private func profileBytes(_ text: Reader) -> Bytes? {
 }
 
 /// JPEG: segments FF type length data; the length counts itself. After SOS come coded data. Exif may go on in several segments.
-private func jpegMetadata(_ bytes: UnsafeRawBufferPointer) -> Metadata {
+private func jpegMetadata(_ bytes: UnsafeRawBufferPointer) -> PictureMetadata {
   let file = Reader(bytes)
-  var found = Metadata()
+  var found = PictureMetadata()
   var offset = 2
   for _ in 0..<mostParts {
     guard let mark = file.byte(offset), let type = file.byte(offset + 1) else { break }

@@ -35,6 +35,7 @@ void *__real_calloc(size_t, size_t);
 void *__real_realloc(void *, size_t);
 void __real_free(void *);
 size_t __real_malloc_usable_size(void *);
+int __real_posix_memalign(void **, size_t, size_t);
 
 static Block *next(Block *block) { return (Block *)((char *)block + block->size); }
 
@@ -166,13 +167,22 @@ char *__wrap_strdup(const char *text) {
   return copy ? memcpy(copy, text, bytes) : NULL;
 }
 
+/* What Embedded Swift gets objects and arrays from; nothing else in the library asks for aligned memory. */
+int __wrap_posix_memalign(void **p, size_t alignment, size_t bytes) {
+  int error = __real_posix_memalign(p, alignment, bytes);
+  void *block = error == ENOMEM ? reserve_take(bytes, alignment) : NULL;
+  if (!block) return error;
+  *p = block;
+  return 0;
+}
+
 /* What Swift's runtime gets objects and arrays from. A NULL ends the process. `alignMask` is the alignment less one, all ones for the usual. */
 void *__wrap_swift_slowAlloc(size_t bytes, size_t alignMask) {
   size_t alignment = alignMask == ~(size_t)0 || alignMask < granule ? granule : alignMask + 1;
   void *p = NULL;
   if (alignment == granule)
     p = __real_malloc(bytes);
-  else if (posix_memalign(&p, alignment, bytes))
+  else if (__real_posix_memalign(&p, alignment, bytes))
     p = NULL;
   if (!p) p = reserve_take(bytes, alignment);
   if (!p) abort();

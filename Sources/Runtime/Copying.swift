@@ -72,7 +72,7 @@ package func fill(_ y: Tensor, with value: Float, _ ctx: Context) {
 }
 
 /// y = y · factor.
-package func scale(_ y: Tensor, by factor: Float, _ ctx: Context) {
+package func multiply(_ y: Tensor, by factor: Float, _ ctx: Context) {
   ctx.split(elements: y.count) { part in
     for i in part { y.data[i] *= factor }
   }

@@ -53,7 +53,7 @@ struct CrossWindowAttention {
     let h = try expand(norm2(d, ctx), ctx)
     Activation.gelu(h, ctx)
     let o = try contract(h, ctx)
-    Runtime.scale(o, by: scale, ctx)
+    multiply(o, by: scale, ctx)
     add(o, to: x, ctx)
   }
 }

@@ -24,7 +24,7 @@ struct LowRankAdapter {
     let mark = ctx.arena.mark()
     defer { ctx.arena.release(to: mark) }
     let h = try down(x, ctx)
-    Runtime.scale(h, by: scale, ctx)
+    multiply(h, by: scale, ctx)
     add(try up(h, ctx), to: y, ctx)
   }
 }

@@ -51,7 +51,7 @@ struct TokenResampler {
     let h = try expand(norm(output(seen, ctx), ctx), ctx)
     Activation.gelu(h, ctx)
     let o = try contract(h, ctx)
-    Runtime.scale(o, by: scale, ctx)
+    multiply(o, by: scale, ctx)
     add(o, to: latents, ctx)
     return latents
   }

@@ -3,7 +3,7 @@ import Kernels
 import Shims
 
 /// Compares every kernel of every table but the scalar one with it, bit for bit, on seeded cases: what KernelsTests does, where there is
-/// no swift-testing. Cases and numbers come from Tests/KernelsTests; tools/check-neon builds and runs this.
+/// no swift-testing. Cases and numbers come from Tests/KernelsTests; tools/check-neon and tools/check-x86 build and run this.
 struct Driver {
   let scalar = KernelTable.all()[0]
   private(set) var passed = 0, failed = 0
@@ -31,6 +31,7 @@ struct Driver {
   }
 
   mutating func run(_ table: KernelTable) {
+    print(table.name)
     for layout in WeightLayout.allCases { kernel(Self.name(layout)) { $0.linear(layout, table) } }
     kernel("quantize") { $0.quantize(table) }
     rows(table)
@@ -212,11 +213,23 @@ struct Driver {
 
 @main
 struct Main {
+  /// Every table, or the one that FOVEA_ISA names. With FOVEA_NAMES set only their names are printed.
   static func main() {
-    var driver = Driver()
     let tables = KernelTable.all()
-    if tables.count < 2 { print("no table but the scalar one") }
-    for table in tables.dropFirst() { driver.run(table) }
+    if getenv("FOVEA_NAMES") != nil {
+      for (i, table) in tables.enumerated() {
+        print(i == 0 ? "" : " ", terminator: "")
+        print(table.name, terminator: "")
+      }
+      return print("")
+    }
+    var driver = Driver()
+    do throws(UnknownInstructionSet) {
+      let chosen = try KernelTable.choose()
+      for table in tables.dropFirst() where getenv("FOVEA_ISA") == nil || table.name.utf8Start == chosen.name.utf8Start { driver.run(table) }
+    } catch {
+      print(error.description)
+    }
     print(driver.passed, terminator: " passed, ")
     print(driver.failed, terminator: " failed\n")
     exit(driver.failed == 0 && driver.passed > 0 ? 0 : 1)
