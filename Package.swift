@@ -58,7 +58,7 @@ let runtime = kernels + weights.dropFirst() + ["Runtime"]
 let schema = weights + ["Schema"]
 let images: [Target.Dependency] = ["CPNG", "CJPEG", "ImageCodecs", "Images"]
 let families = runtime + images + ["Schema", "Tokenizers", "Regions", "Encoders", "Decoders", "Families"]
-let library = families + ["Generation", "CFovea", "Fovea"]
+let library = families + ["Constraints", "Generation", "CFovea", "Fovea"]
 
 let package = Package(
   name: "fovea",
@@ -92,11 +92,12 @@ let package = Package(
     .target(name: "ImageCodecs", dependencies: ["CPNG", "CJPEG"]),
     .target(name: "Images", dependencies: ["Shims"] + images.dropLast()),
     .target(name: "Tokenizers", dependencies: ["Shims"]),
+    .target(name: "Constraints"),
     .target(name: "Regions", dependencies: runtime),
     .target(name: "Encoders", dependencies: runtime + ["Schema", "Regions"]),
     .target(name: "Decoders", dependencies: runtime + ["Schema"]),
     .target(name: "Families", dependencies: Array(families.dropLast())),
-    .target(name: "Generation", dependencies: families),
+    .target(name: "Generation", dependencies: families + ["Constraints"]),
     .systemLibrary(name: "CFovea", path: "include"),
     .target(name: "Fovea", dependencies: Array(library.dropLast())),
     .target(name: "Reserve", dependencies: ["Shims"]),
@@ -127,6 +128,7 @@ let package = Package(
     .testTarget(name: "RuntimeTests", dependencies: runtime),
     .testTarget(name: "ImagesTests", dependencies: ["Shims"] + images, exclude: ["Fixtures"]),
     .testTarget(name: "TokenizersTests", dependencies: ["Shims", "Tokenizers"], exclude: ["Fixtures"]),
+    .testTarget(name: "ConstraintsTests", dependencies: ["Constraints"]),
     .testTarget(name: "EncodersTests", dependencies: runtime + ["Encoders"]),
     .target(name: "TestSupport", dependencies: ["Images"] + weights, path: "Tests/Support"),
     .testTarget(name: "RegionsTests", dependencies: library + ["TestSupport"]),

@@ -379,6 +379,22 @@ typedef struct fovea_region {
   int32_t start1, start2; /**< with `points`: index of the point that each farthest-point sampling starts from; else 0 */
 } fovea_region;
 
+/** What an answer must be, see `constraint` of fovea_generate_options. */
+enum {
+  FOVEA_CONSTRAINT_NONE = 0,
+  /** JSON that is valid under a JSON Schema (2020-12). Members come in the schema's order, each once; those that `properties` does not name
+   *  are made only where `additionalProperties` or `patternProperties` speaks of them, or where no member is named at all. Where `type`
+   *  is missing, the keywords tell it. Numbers have up to 15 digits before and some after the point. Between parts stands nothing, a blank,
+   *  or a line end with up to 20 blanks. `oneOf` is taken where its branches are seen to exclude each other. A keyword that would change
+   *  what is valid and is not supported is FOVEA_ERROR_ARGUMENT, with its JSON pointer. `format` is kept for the standard's names. */
+  FOVEA_CONSTRAINT_JSON_SCHEMA = 1,
+  /** A text that a regular expression matches as a whole: classes, `\d \w \s`, `\p{…}` of general categories, groups, `|`, `* + ? {m,n}`. No
+   *  looking around, no references to groups. `\d`, `\w`, `\s` are ASCII, and their negations leave out what Unicode counts as such. */
+  FOVEA_CONSTRAINT_REGEX = 2,
+  /** A text of a grammar in GBNF, the notation of llama.cpp, from rule `root` on. Rules may be recursive, but not begin with themselves. */
+  FOVEA_CONSTRAINT_GRAMMAR = 3
+};
+
 /** Numbers of tokens above the context length mean as many as the context holds. */
 typedef struct fovea_generate_options {
   size_t struct_size;
@@ -410,6 +426,14 @@ typedef struct fovea_generate_options {
   int32_t draft_tokens; /**< tokens guessed ahead at most where the text repeats itself or the prompt, which saves time and never changes
                              the answer; 0: as many as pay, negative: none */
   int32_t reserved2;
+  int32_t constraint;          /**< FOVEA_CONSTRAINT_...: what the answer must be. Tokens that cannot become such an answer are not made, and
+                                  the answer may end only where it is one. An answer that ends otherwise than by FOVEA_STOP_END (max_tokens, a
+                                  stop text, the template's own included) may be the beginning of one. A constraint outweighs min_tokens,
+                                  ngram_ban and the like where nothing else is left. What is wrong with `constraint_text` is
+                                  FOVEA_ERROR_ARGUMENT with line and column, or a JSON pointer */
+  int32_t reserved3;           /**< 0 */
+  const char *constraint_text; /**< at most 1 MiB, NUL-terminated. A session keeps the last one compiled; compiling and following it take
+                                  32 MiB at most beside a program of some kilobytes for usual texts, and keep to the deadline */
 } fovea_generate_options;
 
 /** Why an answer ended. */
@@ -474,6 +498,14 @@ fovea_status fovea_logits(fovea_session *session, const char *prompt, fovea_imag
  *  Returns as fovea_generate. */
 fovea_status fovea_score(fovea_session *session, const char *prompt, fovea_image_embedding *const *images, size_t image_count,
                          const fovea_generate_options *options, const char *const *continuations, size_t count, double *scores);
+
+/** Picks one of `count` texts as the answer. `probabilities[i]` (NULL: none are given) is how likely the model's whole answer is `choices[i]`,
+ *  the token that ends it included, given that it is one of them: no correction for length, so a choice that begins like another is weighed by
+ *  what the model would go on with. They sum to 1. `*choice` is the likeliest one's index; with `temperature` above 0 one drawn by `seed`. The
+ *  prompt is read once. Of the options `task`, `raw`, `regions`, `temperature`, `seed`, `deadline_seconds` and `progress` matter.
+ *  Returns as fovea_generate. */
+fovea_status fovea_choose(fovea_session *session, const char *prompt, fovea_image_embedding *const *images, size_t image_count,
+                          const fovea_generate_options *options, const char *const *choices, size_t count, double *probabilities, size_t *choice);
 
 /** A place in an image that an answer names: `a dog [100, 150, 300, 200]` (Ferret), `<ref>a dog</ref><box>(100,150),(300,200)</box>`
  *  (Qwen-VL, Monkey), `<title><loc_50><loc_30><loc_450><loc_50>A dog` (granite-docling). */

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import CFovea
+import Constraints
 import Decoders
 import Families
 import Generation
@@ -77,6 +78,22 @@ public func fovea_score(
   }
 }
 
+@c @implementation
+public func fovea_choose(
+  _ session: OpaquePointer?, _ prompt: UnsafePointer<CChar>?, _ images: UnsafePointer<OpaquePointer?>?, _ imageCount: Int,
+  _ options: UnsafePointer<fovea_generate_options>?, _ choices: UnsafePointer<UnsafePointer<CChar>?>?, _ count: Int,
+  _ probabilities: UnsafeMutablePointer<Double>?, _ choice: UnsafeMutablePointer<Int>?
+) -> fovea_status {
+  choice?.pointee = 0
+  return withSession(session) { (handle) throws(FoveaError) in
+    let choice = try required(choice, "choice")
+    let request = Request(prompt: prompt, images: images, imageCount: imageCount, options: options, result: nil)
+    let found = try choose(request, try buffer(choices, count: count, "choices"), on: handle)
+    for (i, value) in found.probabilities.enumerated() { probabilities?[i] = value }
+    choice.pointee = found.index
+  }
+}
+
 /// The arguments that the calls share, unchecked.
 private struct Request {
   let prompt: UnsafePointer<CChar>?
@@ -145,6 +162,19 @@ private func score(
   return scores
 }
 
+@inline(never)
+private func choose(
+  _ request: Request, _ choices: UnsafeBufferPointer<UnsafePointer<CChar>?>, on handle: SessionHandle
+) throws(FoveaError) -> (index: Int, probabilities: [Double]) {
+  let question = try Question(request, handle, most: 0)
+  var texts: [[UInt8]] = []
+  for choice in choices { texts.append(Array(try text(choice, "choices"))) }
+  let found = try handle.session.choice(
+    prompt: question.prompt, images: question.images, regions: question.regions, among: texts, options: question.remaining())
+  try requireMemoryOfCall()
+  return found
+}
+
 /// The arguments that the calls share, checked and copied.
 private struct Question {
   let prompt: [UInt8]
@@ -197,6 +227,7 @@ private func generateOptions(
   try read(given, into: &c, first: FirstSize.generateOptions, "options")
   try requireZero(c.reserved)
   try requireZero(c.reserved2, "options.reserved2")
+  try requireZero(c.reserved3, "options.reserved3")
   return c
 }
 
@@ -223,6 +254,7 @@ private func options(_ c: fovea_generate_options, most: Int) throws(FoveaError) 
     throw .argument("options.loop_tokens", "is \(c.loop_tokens), must be 0 or at least 8.")
   }
   if c.draft_tokens != 0 { options.draftTokens = max(0, Int(c.draft_tokens)) }
+  options.constraint = try constraint(c)
   options.deadlineSeconds = try deadline(c.deadline_seconds)
   options.progress = Progress(c.progress, c.progress_user).closure
   for stop in try buffer(c.stop_texts, count: c.stop_text_count, "options.stop_texts") {
@@ -231,6 +263,20 @@ private func options(_ c: fovea_generate_options, most: Int) throws(FoveaError) 
     options.stops.append(Array(stop))
   }
   return options
+}
+
+private func constraint(_ c: fovea_generate_options) throws(FoveaError) -> AnswerConstraint? {
+  let kind: Constraint.Kind
+  switch Int(c.constraint) {
+  case FOVEA_CONSTRAINT_NONE:
+    guard c.constraint_text == nil else { throw .argument("options.constraint", "is 0, but there is a constraint_text.") }
+    return nil
+  case FOVEA_CONSTRAINT_JSON_SCHEMA: kind = .jsonSchema
+  case FOVEA_CONSTRAINT_REGEX: kind = .regularExpression
+  case FOVEA_CONSTRAINT_GRAMMAR: kind = .grammar
+  default: throw .argument("options.constraint", "is \(c.constraint), must be one of FOVEA_CONSTRAINT_….")
+  }
+  return AnswerConstraint(kind, Array(try text(c.constraint_text, "options.constraint_text")))
 }
 
 /// A finite number, not negative.

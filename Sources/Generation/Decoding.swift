@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Families
 import Tokenizers
 
 /// One answer while it is made. It knows no decoder: whoever has one asks for the next token of a row of logits and is told what to pass next, so
@@ -39,6 +40,7 @@ package struct Decoding {
     if pipeline.processors.contains(where: { $0.isComplete }) { return end(.endOfSequence) }
     pipeline.logProbabilities?.observe(logits)
     for processor in pipeline.processors { processor.process(logits) }
+    if failure != nil { return end(.callback) }
     let id = pipeline.sampler.next(logits)
     for rule in pipeline.rules {
       if let reason = rule.endsBefore(id) { return end(reason) }
@@ -48,11 +50,19 @@ package struct Decoding {
     for rule in pipeline.rules {
       if let reason = rule.endsAfter(id, piece) { return end(reason) }
     }
+    if failure != nil { return end(.callback) }
+    if pipeline.processors.contains(where: { $0.isComplete }) { return end(.endOfSequence) }
     if isFull { return end(.maxTokens) }
     guard row < guesses.count, guesses[row] == id else { return .pass(id) }
     row += 1
     result.acceptedTokens += 1
     return .guessed
+  }
+
+  /// Why the answer cannot go on.
+  package var failure: FoveaError? {
+    for processor in pipeline.processors { if let failure = processor.failure { return failure } }
+    return nil
   }
 
   private mutating func accept(_ id: Int32) {

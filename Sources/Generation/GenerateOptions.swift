@@ -35,6 +35,8 @@ package struct GenerateOptions {
   package var logitBias: [(id: Int32, bias: Float)] = []
   /// Texts that end the answer; they are left out of it.
   package var stops: [[UInt8]] = []
+  /// What the answer must be; nil: anything.
+  package var constraint: AnswerConstraint?
   /// Seconds from the call until the work is stopped.
   package var deadlineSeconds: Double?
   /// Called during prefill with positions done and in all; false stops.
@@ -93,6 +95,8 @@ package struct GenerateResult {
   /// ln of each token's probability under the model's own logits, and the places that the answer names: for systems that name places.
   package var logProbabilities: [Float] = []
   package var places: [GroundedPlace] = []
+  /// Why the answer could not go on.
+  var failure: FoveaError?
 
   package init() {}
 }

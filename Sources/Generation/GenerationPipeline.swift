@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Constraints
 import Families
 import Runtime
 
@@ -30,10 +31,11 @@ package struct GenerationPipeline {
   /// The pipeline of a call.
   /// - Parameters:
   ///   - prompt: its tokens, −1 for rows of images and regions.
+  ///   - constraint: what the answer must be, at its beginning.
   ///   - context: its arena's memory is used as long as the pipeline is.
   ///   - onToken: see `Session.answer`.
   init(
-    _ o: GenerateOptions, _ system: LoadedSystem, prompt: [Int32], contextLength: Int, _ context: Context,
+    _ o: GenerateOptions, _ system: LoadedSystem, prompt: [Int32], contextLength: Int, constraint: Constraint? = nil, _ context: Context,
     onToken: @escaping (Int32, [UInt8]) -> Bool
   ) throws(RuntimeError) {
     let template = system.template
@@ -53,6 +55,15 @@ package struct GenerationPipeline {
     }
     if !o.logitBias.isEmpty { processors.append(LogitBias(o.logitBias)) }
     if o.repetitionPenalty != 1 { processors.append(RepetitionPenalty(o.repetitionPenalty)) }
+    if let constraint {
+      let mask = ConstraintMask(constraint, endIds: system.endIds, context.stop)
+      if processors.isEmpty {
+        processors = [mask]
+      } else {
+        let copy = ConstraintRescue.Copy(scratch: try scratch(1))
+        processors = [mask, copy] + processors + [ConstraintRescue(copy)]
+      }
+    }
     self.processors = processors
 
     sampler = Sampler(o, context.kernels, scratch: try scratch(o.temperature > 0 ? 1 : 0))

@@ -18,6 +18,7 @@ package final class Model {
   package let pool: ThreadPool
   private let store: WeightStore
   let identities = IdentitySource()
+  let vocabularyTree = VocabularyTree()
   private let statistics: InputStatistics?
   /// nil: no limit.
   let budget: Budget?

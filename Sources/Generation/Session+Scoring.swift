@@ -21,8 +21,10 @@ extension Session {
   }
 
   /// `score` for a caller that has the session to itself already.
+  /// - Parameter ends: the answer ends after the text; otherwise it may go on.
   package func scores(
-    prompt: [UInt8], images: [ImageEmbedding], regions: [Region], continuations: [[UInt8]], options: GenerateOptions
+    prompt: [UInt8], images: [ImageEmbedding], regions: [Region], continuations: [[UInt8]], ends: Bool = false,
+    options: GenerateOptions
   ) throws(FoveaError) -> [Double] {
     try options.check()
     arm(options)
@@ -32,18 +34,21 @@ extension Session {
       let name = "continuations[\(i)]"
       let ids = try model.system.tokenize(text, name, limit: contextLength, stop: stop)
       guard !ids.isEmpty else { throw FoveaError.argument(name, "is empty") }
-      guard sequence.count + ids.count - 1 <= contextLength else {
-        throw .context(name, positions: sequence.count + ids.count - 1, isLeast: false, capacity: contextLength)
+      let passed = ends ? ids.count : ids.count - 1
+      guard sequence.count + passed <= contextLength else {
+        throw .context(name, positions: sequence.count + passed, isLeast: false, capacity: contextLength)
       }
       texts.append(ids)
     }
     let holding = try model.budget?.answering()
     defer { withExtendedLifetime(holding) {} }
-    do throws(RuntimeError) { return try score(texts, after: sequence, options) } catch { throw FoveaError(error) }
+    do throws(RuntimeError) { return try score(texts, ends: ends && !model.system.endIds.isEmpty, after: sequence, options) } catch {
+      throw FoveaError(error)
+    }
   }
 
   private func score(
-    _ texts: [[Int32]], after sequence: PromptSequence, _ options: GenerateOptions
+    _ texts: [[Int32]], ends: Bool, after sequence: PromptSequence, _ options: GenerateOptions
   ) throws(RuntimeError) -> [Double] {
     let decoder = model.system.decoder
     let context = model.context(arena, stop)
@@ -56,19 +61,21 @@ extension Session {
     }
     var scores: [Double] = []
     for ids in texts {
-      var sum = logProbability(of: ids[0], first[0])
-      if ids.count > 1 {
+      var sum = logProbability(of: ids[..<1], first[0])
+      // Tokens that must pass: what follows on each of them counts.
+      let passed = ends ? ids.count : ids.count - 1
+      if passed > 0 {
         let mark = arena.mark()
         defer { arena.release(to: mark) }
         // What the cache gets here is no part of the history.
         defer { cache.truncate(to: sequence.count) }
-        let x = try arena.tensor(ids.count - 1, decoder.hiddenSize)
+        let x = try arena.tensor(passed, decoder.hiddenSize)
         for i in 0..<x.rows { try embed(ids[i], into: x.slice(rows: i..<i + 1), context) }
         let states = try decoder(x, cache: cache, progress: nil, context)
         let logits = try arena.tensor(1, decoder.vocabSize)
         for i in 0..<x.rows {
           try decoder.logits(states.slice(rows: i..<i + 1), into: logits, context)
-          sum += logProbability(of: ids[i + 1], logits[0])
+          sum += logProbability(of: i + 1 < ids.count ? ids[(i + 1)...(i + 1)] : model.system.endIds[...], logits[0])
         }
       }
       scores.append(sum)
@@ -77,13 +84,14 @@ extension Session {
     return scores
   }
 
-  /// ln softmax(logits)[id].
-  private func logProbability(of id: Int32, _ logits: UnsafeMutablePointer<Float>) -> Double {
+  /// ln Σ softmax(logits)[id] over some ids.
+  private func logProbability(of ids: ArraySlice<Int32>, _ logits: UnsafeMutablePointer<Float>) -> Double {
     let count = model.system.decoder.vocabSize
     var largest = -Float.infinity
     for i in 0..<count { largest = max(largest, logits[i]) }
     var total = 0.0
     for i in 0..<count { total += exp(Double(logits[i] - largest)) }
-    return Double(logits[Int(id)] - largest) - log(total)
+    if let id = ids.first, ids.count == 1, (0..<Int32(count)).contains(id) { return Double(logits[Int(id)] - largest) - log(total) }
+    return log(ids.reduce(0.0) { (0..<count).contains(Int($1)) ? $0 + exp(Double(logits[Int($1)] - largest)) : $0 }) - log(total)
   }
 }

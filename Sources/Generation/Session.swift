@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Constraints
 import Decoders
 import Families
 import Regions
@@ -24,6 +25,8 @@ package final class Session {
   /// What the cache holds, position by position.
   private var history: [SequenceElement] = []
   private let gate = Gate()
+  /// The constraint of the last call that had one, and what it holds of a memory budget.
+  var kept: (asked: AnswerConstraint, constraint: Constraint, holding: MemoryHolding?)?
   /// What it holds of a memory budget.
   private let holdings: [MemoryHolding]
 
@@ -66,9 +69,10 @@ package final class Session {
   ) throws(FoveaError) -> GenerateResult {
     try options.check()
     arm(options)
+    let constraint = try constraint(options)
     let sequence = try assemble(prompt, images, regions, options)
     guard sequence.count < contextLength else { throw .noRoom(positions: sequence.count, capacity: contextLength) }
-    return try run(sequence, options, onToken)
+    return try run(sequence, options, constraint, onToken)
   }
 
   /// Logits of every position of a prompt, computed from its start.
@@ -142,7 +146,7 @@ package final class Session {
   }
 
   private func run(
-    _ sequence: PromptSequence, _ options: GenerateOptions, _ onToken: @escaping (Int32, [UInt8]) -> Bool
+    _ sequence: PromptSequence, _ options: GenerateOptions, _ constraint: Constraint?, _ onToken: @escaping (Int32, [UInt8]) -> Bool
   ) throws(FoveaError) -> GenerateResult {
     var result = GenerateResult()
     result.promptTokens = sequence.count
@@ -153,8 +157,9 @@ package final class Session {
     let mark = arena.mark()
     defer { arena.release(to: mark) }
     do throws(RuntimeError) {
-      result = try decode(sequence, options, result, onToken)
+      result = try decode(sequence, options, constraint, result, onToken)
     } catch { throw FoveaError(error) }
+    if let failure = result.failure { throw failure }
     if let image = sequence.images.first {
       result.places = GroundedPlace.places(in: result.ids, result.logProbabilities, model.system, image)
     }
@@ -162,13 +167,14 @@ package final class Session {
   }
 
   private func decode(
-    _ sequence: PromptSequence, _ options: GenerateOptions, _ figures: GenerateResult, _ onToken: @escaping (Int32, [UInt8]) -> Bool
+    _ sequence: PromptSequence, _ options: GenerateOptions, _ constraint: Constraint?, _ figures: GenerateResult,
+    _ onToken: @escaping (Int32, [UInt8]) -> Bool
   ) throws(RuntimeError) -> GenerateResult {
     let decoder = model.system.decoder
     let context = model.context(arena, stop)
     let started = MonotonicClock.seconds()
     let pipeline = try GenerationPipeline(
-      options, model.system, prompt: sequence.tokenIds, contextLength: contextLength, context, onToken: onToken)
+      options, model.system, prompt: sequence.tokenIds, contextLength: contextLength, constraint: constraint, context, onToken: onToken)
     var decoding = Decoding(pipeline, model.system.tokenizer, figures)
     // Scores after the newest token (row 0), and after each of the guesses that passed with it.
     let logits = try arena.tensor(pipeline.mostRows, decoder.vocabSize)
@@ -195,7 +201,10 @@ package final class Session {
       try self.step([id] + drafted, logits, context)
       decoding.passed(drafted)
     }
-    var result = decoding.finish(onToken: onToken)
+    let failure = decoding.failure
+    // Nothing more is given out of an answer that failed.
+    var result = failure == nil ? decoding.finish(onToken: onToken) : decoding.result
+    result.failure = failure
     result.prefillSeconds = prefilled - started
     result.decodeSeconds = MonotonicClock.seconds() - prefilled
     return result

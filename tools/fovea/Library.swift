@@ -180,7 +180,7 @@ final class Session {
   ///   - progress: told how much of the prompt has been read.
   func generate(
     _ prompt: String, images: [EncodedImage], regions: [MarkedRegion] = [], options: fovea_generate_options,
-    task: String? = nil, stops: [String] = [],
+    task: String? = nil, stops: [String] = [], constraint: (kind: Int32, text: String)? = nil,
     progress: @escaping (Int, Int) -> Void = { _, _ in }, onText: @escaping (UnsafeRawBufferPointer) throws(CommandFailure) -> Void = { _ in }
   ) throws -> (text: String, result: fovea_generate_result) {
     var options = options
@@ -192,8 +192,10 @@ final class Session {
     let handles: [OpaquePointer?] = images.map(\.handle)
     let status = withUnsafeMutablePointer(to: &report) { report in
       withUnsafeMutablePointer(to: &sink) { sink in
-        withCStrings(stops + (task.map { [$0] } ?? [])) { texts in
+        withCStrings(stops + (constraint.map { [$0.text] } ?? []) + (task.map { [$0] } ?? [])) { texts in
           options.task = task == nil ? nil : texts[texts.count - 1]
+          options.constraint = constraint?.kind ?? 0
+          options.constraint_text = constraint == nil ? nil : texts[stops.count]
           options.struct_size = MemoryLayout<fovea_generate_options>.size
           options.on_token = TextSink.callback
           options.on_token_user = UnsafeMutableRawPointer(sink)
@@ -215,6 +217,30 @@ final class Session {
     try LibraryError.check(status)
     if Interruption.isWanted { throw LibraryError(status: fovea_status(FOVEA_ERROR_CANCELLED), description: "the answer was interrupted.") }
     return (text.map { String(cString: $0) } ?? "", result)
+  }
+
+  /// One of some texts as the answer, and how likely each is.
+  func choose(
+    _ prompt: String, images: [EncodedImage], regions: [MarkedRegion], among choices: [String], options: fovea_generate_options, task: String?
+  ) throws(LibraryError) -> (index: Int, probabilities: [Double]) {
+    var probabilities = [Double](repeating: 0, count: choices.count)
+    var index = 0
+    var options = options
+    let handles: [OpaquePointer?] = images.map(\.handle)
+    let status = withCStrings(choices + (task.map { [$0] } ?? [])) { texts in
+      options.struct_size = MemoryLayout<fovea_generate_options>.size
+      options.task = task == nil ? nil : texts[texts.count - 1]
+      options.progress = ProgressReport.callback
+      return regions.map(\.structure).withUnsafeBufferPointer { regions in
+        options.regions = regions.baseAddress
+        options.region_count = regions.count
+        return fovea_choose(
+          handle, prompt, handles, handles.count, &options, texts.baseAddress, choices.count, &probabilities, &index)
+      }
+    }
+    withExtendedLifetime(regions) {}
+    try LibraryError.check(status)
+    return (index, probabilities)
   }
 
   /// How likely each text is as the beginning of the answer: the sum of its tokens' log-probabilities.

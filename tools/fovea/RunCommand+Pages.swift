@@ -49,6 +49,7 @@ extension RunCommand {
     var made = 0
     let (text, result) = try session.generate(
       question, images: [picture], regions: try regions.regions(), options: options, task: chosenTask, stops: stop,
+      constraint: constraints.constraint(),
       progress: { progress.show("reading \(which)", $0, $1) },
       onText: { [json] (piece) throws(CommandFailure) in
         made += 1

@@ -63,6 +63,8 @@ struct RunCommand: ParsableCommand {
 
   @OptionGroup var pictures: PictureOptions
 
+  @OptionGroup var constraints: ConstraintOptions
+
   @Option(parsing: .unconditional, help: "Most tokens to make; without it until the answer ends or the context is full.")
   var maxTokens: Int32?
 
@@ -124,6 +126,7 @@ struct RunCommand: ParsableCommand {
     if let maxTokens, maxTokens < 1 { throw ValidationError("--max-tokens must be at least 1.") }
     if let deadline, !(deadline > 0) { throw ValidationError("--deadline must be above 0.") }
     if !(1...2400).contains(dotsPerInch) { throw ValidationError("--dpi must be 1 to 2400.") }
+    if !constraints.choices.isEmpty, pages || draw != nil { throw ValidationError("--choices is not for pages and --draw.") }
     if draw != nil, pages { throw ValidationError("--draw paints on one image, not on pages.") }
     if pages, image.isEmpty { throw ValidationError("--pages needs images.") }
     if image.filter(\.isStandardInput).count + (prompt == "-" ? 1 : 0) > 1 {
@@ -155,8 +158,10 @@ struct RunCommand: ParsableCommand {
 
     let session = try Session(model)
     let asked = try regions.regions()
+    if !constraints.choices.isEmpty { return try choose(question, session, images, asked, progress) }
     let (text, result) = try session.generate(
       question, images: images, regions: asked, options: generateOptions(), task: chosenTask, stops: stop,
+      constraint: constraints.constraint(),
       progress: { progress.show("reading the prompt", $0, $1) },
       onText: { [json] (piece) throws(CommandFailure) in
         progress.clear()
@@ -184,6 +189,19 @@ struct RunCommand: ParsableCommand {
       "model": describe(model),
     ]
     try writeToStandardOutput(report.appending(document(text, format)).text() + "\n")
+  }
+
+  private func choose(
+    _ question: String, _ session: Session, _ images: [EncodedImage], _ regions: [MarkedRegion], _ progress: ProgressLine
+  ) throws {
+    let choices = constraints.choices
+    let (index, probabilities) = try session.choose(
+      question, images: images, regions: regions, among: choices, options: generateOptions(), task: chosenTask)
+    progress.clear()
+    guard json else { return try writeToStandardOutput(choices[index] + "\n") }
+    let listed: [JSON] = zip(choices, probabilities).map { ["text": .string($0), "probability": .rounded($1)] }
+    let report: JSON = ["text": .string(choices[index]), "choices": .array(listed)]
+    try writeToStandardOutput(report.text() + "\n")
   }
 
   /// Whether answers are converted to `--output-format`.

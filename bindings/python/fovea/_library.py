@@ -56,6 +56,11 @@ FOVEA_STOP_LOOP = 5
 
 FOVEA_DETOKENIZE_SPECIALS = 1
 
+FOVEA_CONSTRAINT_NONE = 0
+FOVEA_CONSTRAINT_JSON_SCHEMA = 1
+FOVEA_CONSTRAINT_REGEX = 2
+FOVEA_CONSTRAINT_GRAMMAR = 3
+
 FOVEA_REGION_POINT = 0
 FOVEA_REGION_BOX = 1
 FOVEA_REGION_POLYGON = 2
@@ -226,6 +231,9 @@ class fovea_generate_options(_Sized):
         ("loop_tokens", c_int32),
         ("draft_tokens", c_int32),
         ("reserved2", c_int32),
+        ("constraint", c_int32),
+        ("reserved3", c_int32),
+        ("constraint_text", c_char_p),
     ]
 
 
@@ -353,6 +361,20 @@ PROTOTYPES: Dict[str, Tuple[Any, List[Any]]] = {
             POINTER(c_char_p),
             c_size_t,
             POINTER(c_double),
+        ],
+    ),
+    "fovea_choose": (
+        c_int32,
+        [
+            c_void_p,
+            c_char_p,
+            POINTER(c_void_p),
+            c_size_t,
+            POINTER(fovea_generate_options),
+            POINTER(c_char_p),
+            c_size_t,
+            POINTER(c_double),
+            POINTER(c_size_t),
         ],
     ),
     "fovea_string_free": (None, [c_void_p]),

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import ctypes
-from typing import TYPE_CHECKING, Any, Dict, Iterable, Optional, Sequence, TypedDict, Union
+import json
+from typing import TYPE_CHECKING, Any, Dict, Iterable, Optional, Sequence, Tuple, TypedDict, Union
 
 from . import _library as c
 from ._errors import ArgumentError
@@ -35,6 +36,12 @@ class Options(TypedDict, total=False):
     loop_tokens: end the answer, with stop reason "loop", when its last so many tokens are one piece four times or more; 0: never.
     stop: texts before which the answer ends.
     ignore_eos: go on past the end-of-answer token.
+    json_schema: the answer is JSON that is valid under this JSON Schema (2020-12): a dict, its text, or a pydantic model class.
+    regex: the answer is a text that this regular expression matches as a whole.
+    grammar: the answer is a text of this grammar in GBNF (llama.cpp's notation), from rule `root` on.
+    choices: the answer is one of these texts: the one that is the likeliest whole answer, or with `temperature` one drawn by `seed`.
+        `Session.probabilities` then says how likely each is, given that it is one of them; `Session.choose` gives both at once.
+        At most one of these four. The first three hold for answers whose stop reason is "end"; see `constraint` in fovea.h.
     deadline: seconds allowed, then `DeadlineExceeded`; None: no limit.
     progress: called with tokens of the prompt read and in all; a true result stops the work with `Cancelled`.
     """
@@ -55,6 +62,10 @@ class Options(TypedDict, total=False):
     seed: int
     stop: Iterable[str]
     ignore_eos: bool
+    json_schema: Any
+    regex: Optional[str]
+    grammar: Optional[str]
+    choices: Optional[Sequence[str]]
     deadline: Optional[float]
     progress: Optional[Progress]
 
@@ -73,6 +84,7 @@ class Structure:
             raise ArgumentError("stop: is a text, must be a list of texts.")
         stops = [text_bytes(text, "stop") for text in stop]
         ban, task = given("ngram_ban"), given("task")
+        constraint, constraint_text = _constraint(options)
 
         def on_token(_: Any, id: int, text: Any, length: int) -> int:
             piece = ctypes.string_at(text, length).decode("utf-8", "replace") if work.sink else ""
@@ -101,7 +113,47 @@ class Structure:
             draft_tokens=given("draft_tokens", 0),
             regions=self.regions.array,
             region_count=self.regions.count,
+            constraint=constraint,
+            constraint_text=constraint_text,
         )
+
+
+def choices(options: Dict[str, Any]) -> "Optional[Sequence[bytes]]":
+    """The texts of option `choices`; None where it is not given."""
+    given = options.get("choices")
+    if given is None:
+        return None
+    if isinstance(given, str):
+        raise ArgumentError("choices: is a text, must be a list of texts.")
+    return [text_bytes(text, "choices") for text in given]
+
+
+def _constraint(options: Dict[str, Any]) -> "Tuple[int, Optional[bytes]]":
+    named = [name for name in ("json_schema", "regex", "grammar", "choices") if options.get(name) is not None]
+    if len(named) > 1:
+        raise ArgumentError(f"{named[0]}: excludes {named[1]}.")
+    if not named or named == ["choices"]:
+        return c.FOVEA_CONSTRAINT_NONE, None
+    value = options[named[0]]
+    if named == ["json_schema"]:
+        return c.FOVEA_CONSTRAINT_JSON_SCHEMA, text_bytes(_schema_text(value), "json_schema")
+    kind = c.FOVEA_CONSTRAINT_REGEX if named == ["regex"] else c.FOVEA_CONSTRAINT_GRAMMAR
+    return kind, text_bytes(value, named[0])
+
+
+def _schema_text(schema: Any) -> str:
+    if isinstance(schema, str):
+        return schema
+    for name in ("model_json_schema", "schema"):  # pydantic 2 and 1
+        if isinstance(schema, type) and callable(getattr(schema, name, None)):
+            schema = getattr(schema, name)()
+            break
+    if not isinstance(schema, (dict, bool)):
+        raise TypeError(f"json_schema: a dict, a text or a pydantic model class is needed, not {type(schema).__name__}")
+    try:
+        return json.dumps(schema, ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ArgumentError(f"json_schema: is no JSON: {error}") from error
 
 
 def text_bytes(text: str, name: str) -> bytes:

@@ -9,14 +9,14 @@ import time
 import weakref
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Awaitable, Callable, Dict, Iterator, List, Optional, Sequence, Union, overload
+from typing import TYPE_CHECKING, Any, Awaitable, Callable, Dict, Iterator, List, Optional, Sequence, Tuple, Union, overload
 
 from . import _library as c
 from ._errors import ArgumentError, BusyError, check
 from ._handles import Handle, Owner
 from ._images import embeddings, numpy_module, remaining
 from ._numbers import at_least
-from ._options import Structure, text_bytes
+from ._options import Structure, choices, text_bytes
 from ._places import Place, places
 from ._stream import AsyncStream, Stream, in_background
 from ._work import Work
@@ -70,6 +70,8 @@ class Session(Owner):
         self._model = model
         #: Tokens the session can hold.
         self.context_length = context_length
+        #: How likely each of the last call's `choices` was; empty before the first.
+        self.probabilities: List[float] = []
         #: Figures of the last answer; None before the first.
         self.last: Optional[GenerateResult] = None
         self._lock = threading.Lock()
@@ -140,6 +142,13 @@ class Session(Owner):
         work = Work(self.cancel)
         call = self._prepared(work, prompt, images, options)
         return work.run(lambda: call.score(texts))
+
+    def choose(self, prompt: str, choices: Sequence[str], images: "Images" = (), **options: "Unpack[Options]") -> Tuple[str, List[float]]:  # type: ignore[misc]
+        """One of the texts as the answer, and how likely each is, given that the whole answer is one of them: no correction for length.
+        The likeliest one, or with `temperature` above 0 one drawn by `seed`. The prompt is read once."""
+        work = Work(self.cancel)
+        call = self._prepared(work, prompt, images, {**options, "choices": choices})
+        return work.run(lambda: (call.generate(), list(self.probabilities)))
 
     @property
     def places(self) -> List[Place]:
@@ -214,10 +223,16 @@ class _Call:
         self._session, self._handle, self._work, self._prompt = session, handle, work, prompt
         self._held = [image._handle for image in images]
         self._structure = Structure(options, work, images)
+        self._choices = choices(options)
 
     def generate(self, sink: Optional[Callable[[str], Any]] = None) -> str:
         """sink: gets each piece of text; a true result ends the answer."""
         self._work.sink = sink
+        if self._choices is not None:
+            picked = self._choose(self._choices)
+            if sink is not None:
+                sink(picked)
+            return picked
         text = ctypes.c_void_p()
         with self._session._alone():
             result = self._answered(c.library().fovea_generate, text)
@@ -226,7 +241,17 @@ class _Call:
             finally:
                 c.library().fovea_string_free(text)
 
+    def _choose(self, texts: Sequence[bytes]) -> str:
+        probabilities = (ctypes.c_double * len(texts))()
+        array, index = (ctypes.c_char_p * len(texts))(*texts), ctypes.c_size_t()
+        with self._session._alone():
+            check(c.library().fovea_choose(*self._arguments(), self._structure.value, array, len(texts), probabilities, index))
+            self._session.probabilities = list(probabilities)
+        return texts[index.value].decode("utf-8")
+
     def generate_ids(self, capacity: int) -> List[int]:
+        if self._choices is not None:
+            raise ArgumentError("choices: not with generate_ids; generate gives the text.")
         ids = (ctypes.c_int32 * capacity)()
         count = ctypes.c_size_t()
         with self._session._alone():

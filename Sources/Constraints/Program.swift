@@ -1,0 +1,407 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// An automaton over bytes with calls, as expressions are followed: nodes that take a byte, that branch, that call a rule or a counted
+/// repetition and go on after it.
+struct Program {
+  enum Kind: UInt8 {
+    /// Takes a scalar of set `a`, then `b`.
+    case scalars
+    /// Takes a byte by one of `b` edges from `a` on.
+    case edges
+    /// Goes on at each of `b` targets from `a` on, without a byte.
+    case split
+    /// Runs callable `a`, then `b`.
+    case call
+    /// Runs callable `a` as often as its loop says, then `b`.
+    case loop
+    /// A callable's end.
+    case end
+    /// The answer's end.
+    case accept
+  }
+
+  struct Node {
+    var kind: Kind
+    var a: Int32 = 0
+    var b: Int32 = 0
+  }
+
+  struct Edge {
+    var low, high: UInt8
+    var target: Int32
+  }
+
+  struct CharacterClass {
+    /// Which of the bytes below 0x80.
+    var ascii: (UInt64, UInt64) = (0, 0)
+    /// Edges of the first byte of longer characters, that end in `end`; −1: none.
+    var longer: Int32 = -1
+    /// Of `ByteGroup`, those all of whose characters are in the class.
+    var groups: UInt64 = 0
+
+    func takes(_ byte: UInt8) -> Bool {
+      byte < 64 ? ascii.0 >> UInt64(byte) & 1 == 1 : byte < 128 ? ascii.1 >> UInt64(byte - 64) & 1 == 1 : false
+    }
+  }
+
+  /// A rule, or what a loop repeats.
+  struct Callable {
+    var entry: Int32
+    var isNullable: Bool
+    /// Callables that can be called before a byte is taken have lower ones.
+    var order: Int32
+    /// Of a loop; `most` −1: without end.
+    var least: Int32 = 0
+    var most: Int32 = 0
+  }
+
+  fileprivate(set) var nodes: [Node] = []
+  fileprivate(set) var edges: [Edge] = []
+  fileprivate(set) var targets: [Int32] = []
+  fileprivate(set) var classes: [CharacterClass] = []
+  fileprivate(set) var callables: [Callable] = []
+  fileprivate(set) var start: Int32 = 0
+  /// Bytes that no part tells apart have one number.
+  private(set) var byteClass: [UInt8] = []
+  private(set) var byteClasses = 1
+
+  /// - Throws: `unsatisfiable` where there is no text at all.
+  init(_ e: Expressions, start: Int32) throws(ConstraintError) {
+    let facts = try ExpressionFacts(e)
+    guard facts.isProductive[Int(start)] else { throw .unsatisfiable }
+    var builder = ProgramBuilder(e, facts)
+    try builder.build(start)
+    self = builder.program
+    numberBytes()
+  }
+
+  fileprivate init() {}
+
+  var byteCount: Int {
+    nodes.count * MemoryLayout<Node>.stride + edges.count * MemoryLayout<Edge>.stride + targets.count * 4
+      + classes.count * MemoryLayout<CharacterClass>.stride + callables.count * MemoryLayout<Callable>.stride
+  }
+
+  func edges(of node: Int32) -> ArraySlice<Edge> { edges[Int(nodes[Int(node)].a)..<Int(nodes[Int(node)].a + nodes[Int(node)].b)] }
+
+  /// Where an edge of a node leads; −1: nowhere.
+  func target(_ node: Int32, _ byte: UInt8) -> Int32 {
+    let (first, count) = (Int(nodes[Int(node)].a), Int(nodes[Int(node)].b))
+    var (a, b) = (first, first + count)
+    while a < b {
+      let middle = (a + b) / 2
+      if edges[middle].high < byte { a = middle + 1 } else { b = middle }
+    }
+    return a < first + count && edges[a].low <= byte ? edges[a].target : -1
+  }
+
+  private mutating func numberBytes() {
+    var begins = [Bool](repeating: false, count: 257)
+    for edge in edges {
+      begins[Int(edge.low)] = true
+      begins[Int(edge.high) + 1] = true
+    }
+    for item in classes {
+      begins[128] = true
+      for byte in 1..<UInt8(128) where item.takes(byte) != item.takes(byte - 1) { begins[Int(byte)] = true }
+    }
+    var number: UInt8 = 0
+    byteClass = [0]
+    for byte in 1..<256 {
+      if begins[byte] { number += 1 }
+      byteClass.append(number)
+    }
+    byteClasses = Int(number) + 1
+  }
+}
+
+/// Bytes by what sets of characters usually tell apart: a subtree of the vocabulary whose bytes are all of some groups can be taken at once.
+enum ByteGroup {
+  /// Of a token that is no whole number of characters.
+  static var partial: UInt64 { 1 << 63 }
+
+  /// Group of a byte as one bit; continuation bytes have none.
+  static func bit(_ byte: UInt8) -> UInt64 {
+    switch byte {
+    case 0x0A: 1 << 1
+    case 0x0D: 1 << 2
+    case 0x09: 1 << 3
+    case 0..<0x20, 0x7F: 1
+    // Space to slash, colon to at sign, the rest of the punctuation: each by itself.
+    case 0x20...0x2F: 1 << UInt64(4 + byte - 0x20)
+    case 0x3A...0x40: 1 << UInt64(20 + byte - 0x3A)
+    case 0x5B...0x60: 1 << UInt64(27 + byte - 0x5B)
+    case 0x7B...0x7E: 1 << UInt64(33 + byte - 0x7B)
+    case 0x30...0x39: 1 << 37
+    case 0x61...0x66: 1 << 38
+    case 0x67...0x7A: 1 << 39
+    case 0x41...0x46: 1 << 40
+    case 0x47...0x5A: 1 << 41
+    case 0x80...0xBF: 0
+    case 0xC2...0xDF: 1 << 42
+    case 0xE0...0xE1: 1 << 43
+    case 0xE2: 1 << 44
+    case 0xE3...0xEC: 1 << 45
+    case 0xED...0xEF: 1 << 46
+    case 0xF0...0xF4: 1 << 47
+    default: partial
+    }
+  }
+
+  /// Groups all of whose characters are in a set.
+  static func covered(by set: ScalarSet) -> UInt64 {
+    var missing: UInt64 = 0
+    for byte in UInt8(0)..<128 where !set.contains(UInt32(byte)) { missing |= bit(byte) }
+    let longer: [(UInt8, ClosedRange<UInt32>)] = [
+      (0xC2, 0x80...0x7FF), (0xE0, 0x800...0x1FFF), (0xE2, 0x2000...0x2FFF), (0xE3, 0x3000...0xCFFF), (0xED, 0xD000...0xFFFF),
+      (0xF0, 0x10000...0x10FFFF),
+    ]
+    for (lead, range) in longer where !set.containsAll(range) { missing |= bit(lead) }
+    return ~missing & ~partial
+  }
+}
+
+private struct ProgramBuilder {
+  private let e: Expressions
+  private let facts: ExpressionFacts
+  fileprivate var program = Program()
+  /// By rule and by set: its callable and its class, −1 where there is none yet.
+  private var callableOfRule: [Int32]
+  private var classOfSet: [Int32]
+  private var pending: [Int] = []
+  private let end: Int32 = 0
+  /// Nodes for continuation bytes by the characters they lead to.
+  private var continuations = SequenceTable<UInt64>()
+  private var continuationNodes: [Int32] = []
+
+  init(_ e: Expressions, _ facts: ExpressionFacts) {
+    self.e = e
+    self.facts = facts
+    callableOfRule = Array(repeating: -1, count: e.rules.count)
+    classOfSet = Array(repeating: -1, count: e.sets.count)
+  }
+
+  mutating func build(_ start: Int32) throws(ConstraintError) {
+    _ = try add(.init(kind: .end))
+    let accept = try add(.init(kind: .accept))
+    program.start = try emit(start, accept)
+    while let rule = pending.popLast() {
+      let entry = try emit(e.rules[rule], end)
+      program.callables[Int(callableOfRule[rule])].entry = entry
+    }
+  }
+
+  private mutating func add(_ node: Program.Node) throws(ConstraintError) -> Int32 {
+    guard program.nodes.count + program.edges.count + program.targets.count < 4 * ConstraintBounds.nodeLimit else {
+      throw .tooLarge("an automaton of more than \(4 * ConstraintBounds.nodeLimit) parts")
+    }
+    try e.bounds.check(program.nodes.count)
+    program.nodes.append(node)
+    return Int32(program.nodes.count - 1)
+  }
+
+  private mutating func split(_ targets: [Int32]) throws(ConstraintError) -> Int32 {
+    if targets.count == 1 { return targets[0] }
+    let start = Int32(program.targets.count)
+    program.targets += targets
+    return try add(.init(kind: .split, a: start, b: Int32(targets.count)))
+  }
+
+  private mutating func branch(_ edges: [Program.Edge]) throws(ConstraintError) -> Int32 {
+    let start = Int32(program.edges.count)
+    program.edges += edges
+    return try add(.init(kind: .edges, a: start, b: Int32(edges.count)))
+  }
+
+  /// A node to come back to: never a loop itself, since coming back to a loop means that one of its repetitions is done.
+  private mutating func landing(_ next: Int32) throws(ConstraintError) -> Int32 {
+    guard program.nodes[Int(next)].kind == .loop else { return next }
+    program.targets.append(next)
+    return try add(.init(kind: .split, a: Int32(program.targets.count - 1), b: 1))
+  }
+
+  /// The node at which an expression begins that goes on at `next`.
+  private mutating func emit(_ node: Int32, _ next: Int32) throws(ConstraintError) -> Int32 {
+    switch e[node] {
+    case .never: return try split([])
+    case .empty, .start, .end: return next
+    case .literal(let start, let count):
+      var next = next
+      for i in stride(from: start + count - 1, through: start, by: -1) {
+        let byte = e.bytes[Int(i)]
+        next = try branch([.init(low: byte, high: byte, target: next)])
+      }
+      return next
+    case .scalars(let set): return try add(.init(kind: .scalars, a: try characterClass(set), b: try landing(next)))
+    case .sequence(let start, let count):
+      var next = next
+      for part in e.parts(start, count).reversed() { next = try emit(part, next) }
+      return next
+    case .choice(let start, let count): return try choice(e.parts(start, count), next)
+    case .repeated(let body, let least, let most): return try repeated(body, least, most, next)
+    case .rule(let number): return try add(.init(kind: .call, a: try callable(number), b: try landing(next)))
+    case .automaton(let number): return try automaton(e.automata[Int(number)], next)
+    }
+  }
+
+  private mutating func choice(_ parts: ArraySlice<Int32>, _ next: Int32) throws(ConstraintError) -> Int32 {
+    var targets: [Int32] = []
+    var texts: [Range<Int>] = []
+    for part in parts where facts.isProductive[Int(part)] {
+      if case .literal(let start, let count) = e[part] {
+        texts.append(Int(start)..<Int(start + count))
+      } else {
+        targets.append(try emit(part, next))
+      }
+    }
+    if !texts.isEmpty { targets.append(try trie(texts, next)) }
+    return try split(targets)
+  }
+
+  /// Any one of some texts; what they begin with alike is there once.
+  private mutating func trie(_ texts: [Range<Int>], _ next: Int32) throws(ConstraintError) -> Int32 {
+    let bytes = e.bytes
+    let sorted = texts.sorted { bytes[$0].lexicographicallyPrecedes(bytes[$1]) }
+    // Places in order of their first text: a place's children come after it.
+    var places: [(byte: UInt8, isEnd: Bool, parent: Int32)] = [(0, false, -1)]
+    var path: [Int32] = [0]
+    var previous = 0..<0
+    for text in sorted {
+      var common = 0
+      while common < min(text.count, previous.count), bytes[text.lowerBound + common] == bytes[previous.lowerBound + common] { common += 1 }
+      path.removeLast(path.count - common - 1)
+      for byte in bytes[text.dropFirst(common)] {
+        try e.bounds.check(places.count)
+        places.append((byte, false, path[path.count - 1]))
+        path.append(Int32(places.count - 1))
+      }
+      places[Int(path[path.count - 1])].isEnd = true
+      previous = text
+    }
+    var edges: [[Program.Edge]] = Array(repeating: [], count: places.count)
+    var root = next
+    for i in places.indices.reversed() {
+      let place = places[i]
+      var node = next
+      if !edges[i].isEmpty {
+        node = try branch(edges[i].reversed())
+        if place.isEnd { node = try split([node, next]) }
+      }
+      edges[i] = []
+      if place.parent < 0 { root = node } else { edges[Int(place.parent)].append(.init(low: place.byte, high: place.byte, target: node)) }
+    }
+    return root
+  }
+
+  private mutating func repeated(_ body: Int32, _ least: Int32, _ most: Int32, _ next: Int32) throws(ConstraintError) -> Int32 {
+    guard facts.isProductive[Int(body)] else { return least == 0 ? next : try split([]) }
+    // An empty repetition adds nothing: as many as are asked for may be empty.
+    let least = facts.isNullable[Int(body)] ? 0 : least
+    if most == 1 { return least == 1 ? try emit(body, next) : try split([try emit(body, next), next]) }
+    if most < 0, least <= 1 {
+      let start = Int32(program.targets.count)
+      program.targets += [next, next]
+      let head = try add(.init(kind: .split, a: start, b: 2))
+      let entry = try emit(body, head)
+      program.targets[Int(start)] = entry
+      return least == 1 ? entry : head
+    }
+    if case .scalars = e[body], most > 0, most <= 4 {
+      var node = next
+      for i in stride(from: most, to: 0, by: -1) {
+        node = try emit(body, node)
+        if i > least { node = try split([node, next]) }
+      }
+      return node
+    }
+    program.callables.append(.init(entry: 0, isNullable: true, order: facts.order[Int(body)], least: least, most: most))
+    let number = program.callables.count - 1
+    let entry = try emit(body, end)
+    program.callables[number].entry = entry
+    return try add(.init(kind: .loop, a: Int32(number), b: next))
+  }
+
+  private mutating func callable(_ rule: Int32) throws(ConstraintError) -> Int32 {
+    if callableOfRule[Int(rule)] < 0 {
+      let body = Int(e.rules[Int(rule)])
+      callableOfRule[Int(rule)] = Int32(program.callables.count)
+      program.callables.append(.init(entry: 0, isNullable: facts.isNullable[body], order: facts.order[body]))
+      pending.append(Int(rule))
+    }
+    return callableOfRule[Int(rule)]
+  }
+
+  private mutating func automaton(_ automaton: Expressions.Automaton, _ next: Int32) throws(ConstraintError) -> Int32 {
+    // A split for each state, filled when all have their nodes.
+    var states: [Int32] = []
+    for _ in automaton.steps { states.append(try add(.init(kind: .split))) }
+    for (i, steps) in automaton.steps.enumerated() {
+      var targets: [Int32] = []
+      for step in steps { targets.append(try emit(step.expression, states[step.target])) }
+      if automaton.isAccepting[i] { targets.append(next) }
+      program.nodes[Int(states[i])] = .init(kind: .split, a: Int32(program.targets.count), b: Int32(targets.count))
+      program.targets += targets
+    }
+    return states[0]
+  }
+
+  private mutating func characterClass(_ number: Int32) throws(ConstraintError) -> Int32 {
+    if classOfSet[Int(number)] >= 0 { return classOfSet[Int(number)] }
+    let set = e.set(number)
+    var made = Program.CharacterClass()
+    for byte in UInt64(0)..<128 where set.contains(UInt32(byte)) {
+      if byte < 64 { made.ascii.0 |= 1 << byte } else { made.ascii.1 |= 1 << (byte - 64) }
+    }
+    made.groups = ByteGroup.covered(by: set)
+    var first: [Program.Edge] = []
+    let lengths: [(range: ClosedRange<UInt32>, mark: UInt8, bytes: UInt32)] = [
+      (0x80...0x7FF, 0xC0, 1), (0x800...0xFFFF, 0xE0, 2), (0x10000...0x10FFFF, 0xF0, 3),
+    ]
+    for length in lengths {
+      let spans = set.intersection(ScalarSet(length.range)).spans
+      if !spans.isEmpty { first += try branches(spans, length.mark, length.bytes) }
+    }
+    if !first.isEmpty { made.longer = try branch(first) }
+    program.classes.append(made)
+    classOfSet[Int(number)] = Int32(program.classes.count - 1)
+    return classOfSet[Int(number)]
+  }
+
+  /// Edges of one byte of characters that have `rest` more bytes.
+  private mutating func branches(_ spans: [ScalarSet.Span], _ mark: UInt8, _ rest: UInt32) throws(ConstraintError) -> [Program.Edge] {
+    let shift = 6 * rest
+    let size = UInt32(1) << shift
+    var found: [Program.Edge] = []
+    var i = 0
+    guard let first = spans.first, let last = spans.last else { return [] }
+    for value in (first.low >> shift)...(last.high >> shift) {
+      let base = value << shift
+      while i < spans.count, spans[i].high < base { i += 1 }
+      var below: [ScalarSet.Span] = []
+      var j = i
+      while j < spans.count, spans[j].low <= base + (size - 1) {
+        below.append(.init(low: max(spans[j].low, base) - base, high: min(spans[j].high, base + (size - 1)) - base))
+        j += 1
+      }
+      guard !below.isEmpty else { continue }
+      let target = try continuation(below, rest)
+      let byte = mark | UInt8(truncatingIfNeeded: value)
+      if let last = found.indices.last, found[last].target == target, found[last].high &+ 1 == byte {
+        found[last].high = byte
+      } else {
+        found.append(.init(low: byte, high: byte, target: target))
+      }
+    }
+    return found
+  }
+
+  private mutating func continuation(_ spans: [ScalarSet.Span], _ rest: UInt32) throws(ConstraintError) -> Int32 {
+    guard rest > 0 else { return end }
+    let key = [UInt64(rest)] + spans.map { UInt64($0.low) << 32 | UInt64($0.high) }
+    if let known = continuations.find(key) { return continuationNodes[known] }
+    let node = try branch(try branches(spans, 0x80, rest - 1))
+    _ = continuations.number(of: key)
+    continuationNodes.append(node)
+    return node
+  }
+}

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The tokens of a vocabulary by their bytes, as a tree in one array: a node's children, and theirs, come after it. Immutable.
+package final class TokenTrie: Sendable {
+  /// What a token writes.
+  package enum Kind {
+    /// Nothing, or nothing that an answer shows.
+    case none
+    case text
+    /// A text that begins with a blank, which is left out where an answer begins.
+    case textAfterBlank
+  }
+
+  /// One more than the largest id.
+  package let vocabulary: Int
+  /// By node: its byte, the node after its subtree, the first of its tokens, what its subtree's bytes are (`ByteGroup`), the longest way down.
+  let bytes: [UInt8]
+  let ends: [Int32]
+  let firstTokens: [Int32]
+  let groups: [UInt64]
+  let heights: [UInt16]
+  /// Ids in the order of their bytes, with whether they begin with a blank that can be left out.
+  let tokens: [Int32]
+  let isAfterBlank: [Bool]
+  let hasBlanks: Bool
+  /// Node of each id, −1: none.
+  private let nodeOfToken: [Int32]
+  private let parents: [Int32]
+
+  /// - Parameter text: appends the bytes of a token.
+  package init(vocabulary: Int, bounds: ConstraintBounds, _ text: (Int32, inout [UInt8]) -> Kind) throws(ConstraintError) {
+    var pool: [UInt8] = []
+    var spans: [(key: UInt64, start: Int32, count: Int32, id: Int32, isAfterBlank: Bool)] = []
+    for id in 0..<Int32(max(vocabulary, 0)) {
+      try bounds.check(Int(id))
+      let start = pool.count
+      let kind = text(id, &pool)
+      let count = min(pool.count - start, Int(UInt16.max) - 1)
+      guard kind != .none, count == pool.count - start, count > 0, pool.count < Int(Int32.max) else {
+        pool.removeLast(pool.count - start)
+        continue
+      }
+      var key: UInt64 = 0
+      for i in 0..<8 { key = key << 8 | (i < count ? UInt64(pool[start + i]) : 0) }
+      spans.append((key, Int32(start), Int32(count), id, kind == .textAfterBlank))
+    }
+    pool.withUnsafeBufferPointer { pool in
+      spans.sort { a, b in
+        if a.key != b.key { return a.key < b.key }
+        let (x, y) = (pool[Int(a.start)..<Int(a.start + a.count)], pool[Int(b.start)..<Int(b.start + b.count)])
+        for (p, q) in zip(x, y) where p != q { return p < q }
+        return a.count != b.count ? a.count < b.count : a.id < b.id
+      }
+    }
+    var (bytes, ends, firstTokens, groups, heights, parents): ([UInt8], [Int32], [Int32], [UInt64], [UInt16], [Int32]) =
+      ([0], [0], [0], [0], [0], [-1])
+    var nodeOfToken = [Int32](repeating: -1, count: max(vocabulary, 0))
+    var path: [Int32] = [0]
+    func close(_ node: Int32) {
+      let i = Int(node)
+      ends[i] = Int32(bytes.count)
+      guard parents[i] >= 0 else { return }
+      groups[Int(parents[i])] |= groups[i]
+      heights[Int(parents[i])] = max(heights[Int(parents[i])], heights[i] + (parents[i] > 0 ? 1 : 0))
+    }
+    var previous = (start: 0, count: 0)
+    for (number, span) in spans.enumerated() {
+      try bounds.check(number)
+      let (start, count) = (Int(span.start), Int(span.count))
+      var common = 0
+      while common < min(count, previous.count), pool[start + common] == pool[previous.start + common] { common += 1 }
+      while path.count > common + 1 { close(path.removeLast()) }
+      for i in common..<count {
+        parents.append(path[path.count - 1])
+        path.append(Int32(bytes.count))
+        bytes.append(pool[start + i])
+        ends.append(0)
+        firstTokens.append(Int32(number))
+        groups.append(ByteGroup.bit(pool[start + i]))
+        heights.append(1)
+      }
+      nodeOfToken[Int(span.id)] = path[path.count - 1]
+      if !Self.isWhole(pool[start..<start + count]) { groups[Int(path[path.count - 1])] |= ByteGroup.partial }
+      previous = (start, count)
+    }
+    while let node = path.popLast() { close(node) }
+    firstTokens.append(Int32(spans.count))
+    self.vocabulary = max(vocabulary, 0)
+    (self.bytes, self.ends, self.firstTokens, self.groups, self.heights, self.parents) = (bytes, ends, firstTokens, groups, heights, parents)
+    self.nodeOfToken = nodeOfToken
+    tokens = spans.map(\.id)
+    isAfterBlank = spans.map(\.isAfterBlank)
+    hasBlanks = spans.contains(where: \.isAfterBlank)
+  }
+
+  /// Whether bytes are whole characters.
+  private static func isWhole(_ text: ArraySlice<UInt8>) -> Bool {
+    if text.allSatisfy({ $0 < 0x80 }) { return true }
+    var decoder = UTF8()
+    var bytes = text.makeIterator()
+    while true {
+      switch decoder.decode(&bytes) {
+      case .scalarValue: continue
+      case .emptyInput: return true
+      case .error: return false
+      }
+    }
+  }
+
+  /// Bytes that the tree takes.
+  package var byteCount: Int { Self.byteCount(nodes: bytes.count, vocabulary: vocabulary) }
+
+  private static func byteCount(nodes: Int, vocabulary: Int) -> Int { nodes * 23 + vocabulary * 9 }
+
+  /// The bytes of a token; empty where it has none.
+  func text(of id: Int32) -> [UInt8] {
+    guard nodeOfToken.indices.contains(Int(id)) else { return [] }
+    var found: [UInt8] = []
+    var node = nodeOfToken[Int(id)]
+    while node > 0 {
+      found.append(bytes[Int(node)])
+      node = parents[Int(node)]
+    }
+    found.reverse()
+    return found
+  }
+
+  func isAfterBlank(_ id: Int32) -> Bool {
+    guard hasBlanks, nodeOfToken.indices.contains(Int(id)), nodeOfToken[Int(id)] >= 0 else { return false }
+    let node = Int(nodeOfToken[Int(id)])
+    for i in Int(firstTokens[node])..<Int(firstTokens[node + 1]) where tokens[i] == id { return isAfterBlank[i] }
+    return false
+  }
+
+  /// The child of a node by its byte.
+  func child(_ node: Int, _ byte: UInt8) -> Int? {
+    var child = node + 1
+    while child < Int(ends[node]) {
+      if bytes[child] == byte { return child }
+      child = Int(ends[child])
+    }
+    return nil
+  }
+
+  /// The scalars that can be written one by one; nil: all, by single bytes if not otherwise.
+  package var alphabet: ScalarAlphabet? {
+    var hasByte = [Bool](repeating: false, count: 256)
+    var whole: [UInt32] = []
+    for node in 1..<max(1, bytes.count) where firstTokens[node] < firstTokens[node + 1] {
+      if parents[node] == 0 { hasByte[Int(bytes[node])] = true }
+      guard bytes[node] < 0x80 ? parents[node] == 0 : depth(node) <= 4 else { continue }
+      let text = self.text(of: tokens[Int(firstTokens[node])])
+      let scalars = String(decoding: text, as: UTF8.self).unicodeScalars
+      if let only = scalars.first, scalars.count == 1, Array(String(only).utf8) == text { whole.append(only.value) }
+    }
+    if !hasByte.contains(false) { return nil }
+    return ScalarAlphabet(set: ScalarSet(whole.map { ScalarSet.Span(low: $0, high: $0) }))
+  }
+
+  private func depth(_ node: Int) -> Int {
+    var (depth, next) = (0, Int32(node))
+    while next > 0 {
+      depth += 1
+      next = parents[Int(next)]
+    }
+    return depth
+  }
+}
+
+/// Scalars that a vocabulary can write.
+package struct ScalarAlphabet {
+  let set: ScalarSet
+}

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What a token adds to a text.
+package enum TokenText {
+  /// Nothing that is shown, or what stands for something unknown.
+  case none
+  case text
+  /// A text that begins with a blank, which is left out where a text begins.
+  case textAfterBlank
+}
+
+extension Tokenizer {
+  /// Appends the bytes that a token adds to a text, with the blank that would be left out at its beginning. They may be part of a character.
+  package func appendText(of id: Int32, to bytes: inout [UInt8]) -> TokenText {
+    if let token = added.token(id: id) {
+      if token.isSpecial { return .none }
+      bytes += token.text
+      return .text
+    }
+    guard id >= 0 else { return .none }
+    switch model {
+    case .byteLevel(let m):
+      guard Int(id) < m.pieces.count else { return .none }
+      bytes += m.pieces[Int(id)]
+      return .text
+    case .sentencePiece(let m):
+      guard Int(id) < m.types.count else { return .none }
+      switch m.types[Int(id)] {
+      case .control, .unknown: return .none
+      case .byte:
+        bytes.append(m.byteValues[Int(id)])
+        return .text
+      case .normal, .userDefined, .unused:
+        let piece = Array(m.pieces[Int(id)])
+        var i = 0
+        while i < piece.count {
+          if SentencePieceBPE.isSpaceMark(piece, i) {
+            bytes.append(0x20)
+            i += 3
+          } else {
+            bytes.append(piece[i])
+            i += 1
+          }
+        }
+        let leavesBlank = m.addsDummyPrefix || m.removesExtraWhitespaces
+        return leavesBlank && SentencePieceBPE.isSpaceMark(piece, 0) ? .textAfterBlank : .text
+      }
+    }
+  }
+
+  /// Whether only one token's blank is left out where a text begins, not those of all tokens up to the first other character.
+  package var leavesOutOneBlank: Bool {
+    guard case .sentencePiece(let m) = model else { return true }
+    return !m.removesExtraWhitespaces
+  }
+}
