@@ -350,6 +350,38 @@ void fovea_session_cancel(fovea_session *session);
  *  Returns FOVEA_OK, _ARGUMENT or _BUSY. */
 fovea_status fovea_session_reset(fovea_session *session);
 
+/** How many tokens the session holds: the prompt and the answer of its last call, as far as the next call need not read them again. 0 for
+ *  NULL, and while another call uses the session. */
+size_t fovea_session_length(const fovea_session *session);
+
+/** A second session that holds what this one does, with memory of its own. Several answers to one long prompt, or a conversation that
+ *  goes on in two ways, read what they share once. `*out` is released with fovea_session_free.
+ *  Returns FOVEA_OK, _ARGUMENT, _BUSY or _MEMORY. */
+fovea_status fovea_session_fork(fovea_session *session, fovea_session **out);
+
+/** Keeps the first `tokens` of what the session holds (fovea_session_length) and forgets the rest. It never changes an answer, only the
+ *  time to it. Returns FOVEA_OK, _ARGUMENT (also where it holds fewer) or _BUSY. */
+fovea_status fovea_session_rewind(fovea_session *session, size_t tokens);
+
+/** Writes what the session holds to the `capacity` bytes of `buffer`, for another time or another process; `*size` is the bytes it takes.
+ *  With `buffer` NULL only `*size` is written. fovea_session_cancel stops it.
+ *  Returns FOVEA_OK, _ARGUMENT, _BUSY, _CANCELLED, or _BUFFER. */
+fovea_status fovea_session_save(fovea_session *session, void *buffer, size_t capacity, size_t *size);
+
+/** The same to a file, which takes the place of another of its name when it is complete. `path` is UTF-8.
+ *  Returns FOVEA_OK, _ARGUMENT, _BUSY, _CANCELLED, _MEMORY or _IO. */
+fovea_status fovea_session_save_file(fovea_session *session, const char *path);
+
+/** The session again, from the `size` bytes that fovea_session_save wrote: it goes on as if it had never stopped, also in another
+ *  process, where an image counts as read if it is encoded anew in the same way. The bytes may come from anywhere: damaged ones are
+ *  FOVEA_ERROR_FORMAT, those of another weight file or another cache type than `model`'s FOVEA_ERROR_ARGUMENT, more tokens than
+ *  `options->context_length` or the model's FOVEA_ERROR_CONTEXT. `*out` is released with fovea_session_free.
+ *  Returns FOVEA_OK, _ARGUMENT, _FORMAT, _CONTEXT or _MEMORY. */
+fovea_status fovea_session_load(const fovea_model *model, const void *bytes, size_t size, const fovea_session_options *options, fovea_session **out);
+
+/** The same from a file. Returns also FOVEA_ERROR_IO. */
+fovea_status fovea_session_load_file(const fovea_model *model, const char *path, const fovea_session_options *options, fovea_session **out);
+
 /** What a region is. */
 enum {
   FOVEA_REGION_POINT = 0,    /**< (x1, y1) */
@@ -395,14 +427,24 @@ enum {
   FOVEA_CONSTRAINT_GRAMMAR = 3
 };
 
-/** Numbers of tokens above the context length mean as many as the context holds. */
+/** What is added to a token's logit. */
+typedef struct fovea_logit_bias {
+  int32_t id;
+  float bias; /**< -INFINITY: never this token */
+} fovea_logit_bias;
+
+/** Numbers of tokens above the context length mean as many as the context holds.
+ *
+ *  A token is chosen in this order. Logits are changed: `min_tokens`, `ngram_ban`, `logit_biases`, `forbidden_tokens`, penalties (repetition,
+ *  frequency, presence), `allowed_tokens`. With a temperature above 0 they are then divided by it, and candidates are kept: the `top_k`
+ *  likeliest, of those `top_p`, of those `min_p`, of those `typical_p` (as transformers has it). */
 typedef struct fovea_generate_options {
   size_t struct_size;
   int32_t max_tokens;       /**< most tokens to make; 0: until the context is full */
   float temperature;        /**< 0: always the likeliest token */
   int32_t top_k;            /**< choose among the k likeliest tokens; 0, or more than there are: all */
   float top_p;              /**< choose among the likeliest tokens that together have this probability; 0 and 1: all */
-  float repetition_penalty; /**< above 1 makes tokens that already occurred less likely; 0 and 1: off */
+  float repetition_penalty; /**< above 1 makes tokens that already occurred less likely, see `penalty_last_n`; 0 and 1: off */
   int32_t ignore_eos;       /**< not 0: go on past the end-of-answer token */
   int32_t raw;              /**< not 0: the prompt is used as it is, see fovea_generate */
   int32_t reserved;
@@ -416,31 +458,58 @@ typedef struct fovea_generate_options {
   void *progress_user;              /**< passed to `progress` */
   const fovea_region *regions;      /**< for the `<region>` marks of the prompt, in order; all of one `struct_size` */
   size_t region_count;
-  const char *task;     /**< one of the model's own forms of a prompt, by its name in metadata `prompt.tasks`; NULL: the usual one */
-  int32_t min_tokens;   /**< tokens before the answer may end; 0: as the model's template says, none for a raw prompt */
-  int32_t ngram_ban;    /**< no run of this many tokens may occur twice in prompt and answer (at least 2); 0: as the model's template
+  const char *task;        /**< one of the model's own forms of a prompt, by its name in metadata `prompt.tasks`; NULL: the usual one */
+  int32_t min_tokens;      /**< tokens before the answer may end; 0: as the model's template says, none for a raw prompt */
+  int32_t ngram_ban;       /**< no run of this many tokens may occur twice in prompt and answer (at least 2); 0: as the model's template
                            says, off for a raw prompt; -1: off */
-  int32_t ngram_window; /**< only runs within the last so many tokens count; 0: as the model's template says with its own ban, else all */
-  int32_t loop_tokens;  /**< the answer ends with FOVEA_STOP_LOOP when its last so many tokens (at least 8) are one piece four times or
+  int32_t ngram_window;    /**< only runs within the last so many tokens count; 0: as the model's template says with its own ban, else all */
+  int32_t loop_tokens;     /**< the answer ends with FOVEA_STOP_LOOP when its last so many tokens (at least 8) are one piece four times or
                              more; 0: off */
-  int32_t draft_tokens; /**< tokens guessed ahead at most where the text repeats itself or the prompt, which saves time and never changes
+  int32_t draft_tokens;    /**< tokens guessed ahead at most where the text repeats itself or the prompt, which saves time and never changes
                              the answer; 0: as many as pay, negative: none */
-  int32_t reserved2;
+  int32_t overflow;        /**< of a conversation that does not fit the context: FOVEA_OVERFLOW_... */
+  float min_p;             /**< choose among tokens with at least this share of the likeliest one's probability; 0: all */
+  float typical_p;         /**< choose among the tokens whose information is nearest to the entropy, as few as have this probability together
+                                (locally typical sampling); 0 and 1: all */
+  float frequency_penalty; /**< taken off a token's logit for each time that it occurred; may be negative */
+  float presence_penalty;  /**< taken off the logit of a token that occurred */
+  int32_t penalty_last_n;  /**< where tokens must have occurred for a penalty: among the last so many of prompt and answer; 0: in the
+                                answer; -1: in all of prompt and answer */
+  int32_t logprobs;        /**< so many of the likeliest tokens are kept for each token of the answer, with their log-probabilities and its own, see
+                                fovea_session_get_answer; 0: none */
+  int32_t answers;         /**< answers to make of one reading of the prompt, with `seed` and the seeds after it; 0: one. The call gives the
+                                first and tells `on_token` of it alone, see fovea_session_get_answer; `deadline_seconds` is for all */
+  int32_t echo;            /**< not 0: the answer's text begins with the prompt, as the template makes it */
   int32_t constraint;          /**< FOVEA_CONSTRAINT_...: what the answer must be. Tokens that cannot become such an answer are not made, and
                                   the answer may end only where it is one. An answer that ends otherwise than by FOVEA_STOP_END (max_tokens, a
                                   stop text, the template's own included) may be the beginning of one. A constraint outweighs min_tokens,
                                   ngram_ban and the like where nothing else is left. What is wrong with `constraint_text` is
                                   FOVEA_ERROR_ARGUMENT with line and column, or a JSON pointer */
-  int32_t reserved3;           /**< 0 */
+  const fovea_logit_bias *logit_biases;
+  size_t logit_bias_count;
+  const int32_t *allowed_tokens; /**< the only tokens that may be chosen, beside those that end the answer */
+  size_t allowed_token_count;    /**< 0: all may */
+  const int32_t *forbidden_tokens;
+  size_t forbidden_token_count;
+  const int32_t *stop_ids; /**< the answer ends before the first of these, with FOVEA_STOP_TEXT, also with `ignore_eos` */
+  size_t stop_id_count;
   const char *constraint_text; /**< at most 1 MiB, NUL-terminated. A session keeps the last one compiled; compiling and following it take
                                   32 MiB at most beside a program of some kilobytes for usual texts, and keep to the deadline */
 } fovea_generate_options;
+
+/** What fovea_chat does where a conversation does not fit the context. */
+enum {
+  FOVEA_OVERFLOW_REFUSE = 0,     /**< FOVEA_ERROR_CONTEXT */
+  FOVEA_OVERFLOW_DROP_OLDEST = 1 /**< the oldest questions are left out with their answers, as few as leave room for `max_tokens`, or for half
+                                      of the context where that is less (a quarter where `max_tokens` is 0); the system text and all
+                                      images stay */
+};
 
 /** Why an answer ended. */
 enum {
   FOVEA_STOP_END = 0,      /**< the model ended it */
   FOVEA_STOP_LENGTH = 1,   /**< max_tokens were made */
-  FOVEA_STOP_TEXT = 2,     /**< a stop text appeared */
+  FOVEA_STOP_TEXT = 2,     /**< a stop text or id appeared */
   FOVEA_STOP_CALLBACK = 3, /**< the token callback asked for it */
   FOVEA_STOP_CONTEXT = 4,  /**< the context is full */
   FOVEA_STOP_LOOP = 5      /**< it began to repeat itself, see `loop_tokens` */
@@ -452,11 +521,13 @@ typedef struct fovea_generate_result {
   int32_t prompt_tokens; /**< text and image tokens of the prompt */
   int32_t reused_tokens; /**< of those, taken over from the session's previous call instead of read again */
   int32_t generated_tokens;
-  double prefill_seconds;  /**< reading the prompt */
-  double decode_seconds;   /**< making the tokens after the first */
-  size_t text_length;      /**< bytes of the answer; strlen says less where the model made a NUL */
-  int32_t drafted_tokens;  /**< tokens guessed ahead, see `draft_tokens` */
-  int32_t accepted_tokens; /**< of those, the ones that were right */
+  double prefill_seconds;   /**< reading the prompt */
+  double decode_seconds;    /**< making the tokens after the first */
+  size_t text_length;       /**< bytes of the answer; strlen says less where the model made a NUL */
+  int32_t drafted_tokens;   /**< tokens guessed ahead, see `draft_tokens` */
+  int32_t accepted_tokens;  /**< of those, the ones that were right */
+  int32_t dropped_messages; /**< of a conversation, left out for want of room, see `overflow` */
+  int32_t reserved;
 } fovea_generate_result;
 
 /** Answers a prompt about `image_count` images.
@@ -483,6 +554,37 @@ fovea_status fovea_generate(fovea_session *session, const char *prompt, fovea_im
  *  ended the answer is among them only with ignore_eos. */
 fovea_status fovea_generate_ids(fovea_session *session, const char *prompt, fovea_image_embedding *const *images, size_t image_count,
                                 const fovea_generate_options *options, fovea_generate_result *result, int32_t *ids, size_t capacity, size_t *count);
+
+/** Who speaks. */
+enum {
+  FOVEA_ROLE_USER = 0,
+  FOVEA_ROLE_ASSISTANT = 1, /**< an earlier answer */
+  FOVEA_ROLE_SYSTEM = 2     /**< stands first, in place of the model's own system text */
+};
+
+/** One message of a conversation. */
+typedef struct fovea_message {
+  size_t struct_size;
+  int32_t role; /**< FOVEA_ROLE_... */
+  int32_t reserved;
+  const char *text;                     /**< may hold `<image>` marks for its images, else they stand where the template puts them */
+  fovea_image_embedding *const *images; /**< a user's; of the same model */
+  size_t image_count;
+  const fovea_region *regions; /**< for the `<region>` marks of the text, in order; their `image` counts over all messages' images */
+  size_t region_count;
+} fovea_message;
+
+/** Answers the last of `count` messages: a system's first or none, then a user's and an assistant's in turn, a user's last.
+ *
+ *  The messages are put into the checkpoint's own chat template, its turns, separators and system text, to the character. What they share
+ *  from the start with what the session holds, earlier turns and their images, is not read again: give each call the whole conversation,
+ *  with the answers as the calls before gave them. A model that was trained on single questions takes one message and refuses a second,
+ *  and a system text, with FOVEA_ERROR_UNSUPPORTED.
+ *
+ *  `messages` are all of one `struct_size`. Of the options, `raw`, `task` and `regions` must be unset; `min_tokens` and the `ngram_` ones have no
+ *  default of the model's. `result` and `*text` are as fovea_generate's. Returns as fovea_generate. */
+fovea_status fovea_chat(fovea_session *session, const fovea_message *messages, size_t count, const fovea_generate_options *options,
+                        fovea_generate_result *result, char **text);
 
 /** The model's raw scores for the next token at every position of a prompt: `*logits` is float32 [`*positions`, `*vocab_size`],
  *  row-major, owned by the session and valid until its next fovea_logits or its release. Of the options `raw`, `task`, `regions`,
@@ -527,7 +629,29 @@ size_t fovea_session_place_count(const fovea_session *session);
 /** Fills `*place` for place `index`, in the answer's order. Returns FOVEA_OK, _ARGUMENT or _BUSY. */
 fovea_status fovea_session_get_place(const fovea_session *session, size_t index, fovea_place *place);
 
-/** The log-probability of each token of the last answer, before penalties and temperature; none for models that name no places. Up to
+/** An answer of the session's last fovea_generate, fovea_generate_ids or fovea_chat. What it points to is the session's, valid until its next
+ *  such call, or its release. */
+typedef struct fovea_answer {
+  size_t struct_size;
+  const char *text; /**< NUL-terminated */
+  size_t text_length;
+  const int32_t *ids;
+  size_t id_count;
+  const float *log_probabilities;     /**< of each id, before penalties and temperature; NULL without `logprobs`, but for models that name places */
+  const int32_t *top_ids;             /**< [id_count, top_count]: the likeliest tokens in the place of each id, in order; NULL without `logprobs` */
+  const float *top_log_probabilities; /**< [id_count, top_count]: theirs */
+  int32_t top_count;
+  int32_t stop_reason; /**< FOVEA_STOP_... */
+} fovea_answer;
+
+/** Number of answers that the session's last such call made; 0 before the first, after a failure, for NULL, and while another call uses the
+ *  session. */
+size_t fovea_session_answer_count(const fovea_session *session);
+
+/** Fills `*answer` for answer `index`; 0 is the one that the call gave. Returns FOVEA_OK, _ARGUMENT or _BUSY. */
+fovea_status fovea_session_get_answer(const fovea_session *session, size_t index, fovea_answer *answer);
+
+/** The log-probability of each token of the last answer, before penalties and temperature; without `logprobs` none for models that name no places. Up to
  *  `capacity` are written to `values` and their number to `*count`. With `values` NULL only `*count` is written.
  *  Returns FOVEA_OK, _ARGUMENT, _BUFFER or _BUSY. */
 fovea_status fovea_session_log_probabilities(const fovea_session *session, float *values, size_t capacity, size_t *count);

@@ -21,6 +21,16 @@ package struct PromptFormat: Equatable, Sendable {
   package var joinsImages = false
   /// The form of a question without images, where that is not the template without its mark.
   package var textTemplate = ""
+  package var turns = Turns.derived
+
+  /// How turns follow each other.
+  package enum Turns: Equatable, Sendable {
+    /// As the template and the separator say, if they do.
+    case derived
+    /// The checkpoint was trained on single questions.
+    case none
+    case pieces(TurnSettings)
+  }
 
   package struct Task: Equatable, Sendable {
     package var name, template: String
@@ -50,6 +60,18 @@ package struct PromptFormat: Equatable, Sendable {
   /// `conv_mistral_instruct`.
   package static let mistral = PromptFormat(
     system: "", template: "[INST] <image>\n{question} [/INST]", turnSeparator: " </s>", stop: ["</s>"])
+
+  /// The `chat` of Qwen-VL's code, which Monkey-Chat brings too (`make_context`): ChatML with its system text.
+  package static let qwenChat: Turns = {
+    var s = TurnSettings()
+    func turn(_ role: String, _ text: String) -> String { "<|im_start|>\(role)\n\(text)<|im_end|>" }
+    (s.system, s.noSystem) = (turn("system", "{text}"), turn("system", "You are a helpful assistant."))
+    s.user = "\n" + turn("user", "{images}{text}")
+    s.assistant = "\n" + turn("assistant", "{text}")
+    (s.image, s.imagesFirst, s.answer) = ("<image>", false, "\n<|im_start|>assistant\n")
+    s.stop = ["<|im_end|>", "<|im_start|>"].map { Array($0.utf8) }
+    return .pieces(s)
+  }()
 
   /// Monkey and Monkey-Chat: plain text, where the blank at the end is worth nine points of accuracy. Monkey-Chat takes questions
   /// only; Monkey's request for a caption has no "Answer:".
@@ -103,6 +125,7 @@ package struct PromptFormat: Equatable, Sendable {
       format.template = try own.string("template")
       format.system = try own.string("system", default: "")
       format.textTemplate = ""
+      format.turns = .derived
       guard format.template.contains("<image>"), format.template.contains("{question}") else {
         throw own.fail("template", "should hold <image> and {question}")
       }
@@ -141,6 +164,11 @@ package struct PromptFormat: Equatable, Sendable {
     s.textTemplate = textTemplate
     (s.imageTokenSplitsText, s.minTokens, s.ngramBan, s.joinsImages) = (imageTokenSplitsText, minTokens, ngramBan, joinsImages)
     (s.ngramWindow, s.ngramAllowed) = (ngramWindow, bytes(ngramAllowed))
+    switch turns {
+    case .derived: s.turns = TurnSettings(following: s) ?? TurnSettings()
+    case .none: s.turnSeparator = ""
+    case .pieces(let pieces): s.turns = pieces
+    }
     return s
   }
 }

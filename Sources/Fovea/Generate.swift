@@ -16,9 +16,9 @@ public func fovea_generate(
 ) -> fovea_status {
   text?.pointee = nil
   return withSession(session) { (handle) throws(FoveaError) in
-    let request = Request(prompt: prompt, images: images, imageCount: imageCount, options: options, result: result)
-    let answer = try run(request, on: handle, most: Int.max)
-    handle.keepPlaces(of: answer)
+    let arguments = Arguments(prompt: prompt, images: images, imageCount: imageCount, options: options, result: result)
+    let answer = try run(arguments, on: handle, most: Int.max)
+    try handle.keep(answer)
     if let text { text.pointee = try allocateText(answer.text) }
     try report(answer, to: result)
   }
@@ -34,10 +34,10 @@ public func fovea_generate_ids(
   return withSession(session) { (handle) throws(FoveaError) in
     let count = try required(count, "count")
     guard ids != nil || capacity == 0 else { throw .argument("ids", "NULL was given with a capacity of \(capacity).") }
-    let request = Request(prompt: prompt, images: images, imageCount: imageCount, options: options, result: result)
+    let arguments = Arguments(prompt: prompt, images: images, imageCount: imageCount, options: options, result: result)
     // Capacities above Int.max come out negative and are as good as unlimited.
-    let answer = try run(request, on: handle, most: capacity < 0 ? Int.max : capacity)
-    handle.keepPlaces(of: answer)
+    let answer = try run(arguments, on: handle, most: capacity < 0 ? Int.max : capacity)
+    try handle.keep(answer)
     try deliver(answer.ids, into: ids, capacity: capacity, "ids")
     count.pointee = answer.ids.count
     try report(answer, to: result)
@@ -57,8 +57,8 @@ public func fovea_logits(
     let logits = try required(logits, "logits")
     let positions = try required(positions, "positions")
     let vocabSize = try required(vocabSize, "vocab_size")
-    let request = Request(prompt: prompt, images: images, imageCount: imageCount, options: options, result: nil)
-    positions.pointee = try computeLogits(request, on: handle)
+    let arguments = Arguments(prompt: prompt, images: images, imageCount: imageCount, options: options, result: nil)
+    positions.pointee = try computeLogits(arguments, on: handle)
     vocabSize.pointee = handle.model.system.decoder.vocabSize
     logits.pointee = UnsafePointer(handle.logits)
   }
@@ -71,8 +71,8 @@ public func fovea_score(
   _ scores: UnsafeMutablePointer<Double>?
 ) -> fovea_status {
   withSession(session) { (handle) throws(FoveaError) in
-    let request = Request(prompt: prompt, images: images, imageCount: imageCount, options: options, result: nil)
-    let found = try score(request, try buffer(continuations, count: count, "continuations"), on: handle)
+    let arguments = Arguments(prompt: prompt, images: images, imageCount: imageCount, options: options, result: nil)
+    let found = try score(arguments, try buffer(continuations, count: count, "continuations"), on: handle)
     guard found.isEmpty || scores != nil else { throw .argument("scores", "NULL was given.") }
     for (i, value) in found.enumerated() { scores?[i] = value }
   }
@@ -87,18 +87,36 @@ public func fovea_choose(
   choice?.pointee = 0
   return withSession(session) { (handle) throws(FoveaError) in
     let choice = try required(choice, "choice")
-    let request = Request(prompt: prompt, images: images, imageCount: imageCount, options: options, result: nil)
-    let found = try choose(request, try buffer(choices, count: count, "choices"), on: handle)
+    let arguments = Arguments(prompt: prompt, images: images, imageCount: imageCount, options: options, result: nil)
+    let found = try choose(arguments, try buffer(choices, count: count, "choices"), on: handle)
     for (i, value) in found.probabilities.enumerated() { probabilities?[i] = value }
     choice.pointee = found.index
   }
 }
 
-/// The arguments that the calls share, unchecked.
-private struct Request {
-  let prompt: UnsafePointer<CChar>?
-  let images: UnsafePointer<OpaquePointer?>?
-  let imageCount: Int
+@c @implementation
+public func fovea_chat(
+  _ session: OpaquePointer?, _ messages: UnsafePointer<fovea_message>?, _ count: Int, _ options: UnsafePointer<fovea_generate_options>?,
+  _ result: UnsafeMutablePointer<fovea_generate_result>?, _ text: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?
+) -> fovea_status {
+  text?.pointee = nil
+  return withSession(session) { (handle) throws(FoveaError) in
+    let arguments = Arguments(messages: messages, messageCount: count, options: options, result: result)
+    let answer = try run(arguments, on: handle, most: Int.max)
+    try handle.keep(answer)
+    if let text { text.pointee = try allocateText(answer.text) }
+    try report(answer, to: result)
+  }
+}
+
+/// The arguments that the calls share, unchecked: a prompt with its images, or a conversation.
+private struct Arguments {
+  var prompt: UnsafePointer<CChar>?
+  var images: UnsafePointer<OpaquePointer?>?
+  var imageCount = 0
+  var messages: UnsafePointer<fovea_message>?
+  /// nil: a prompt.
+  var messageCount: Int?
   let options: UnsafePointer<fovea_generate_options>?
   let result: UnsafeMutablePointer<fovea_generate_result>?
 }
@@ -114,9 +132,10 @@ private func withSession(
 }
 
 @inline(never)
-private func run(_ request: Request, on handle: SessionHandle, most: Int) throws(FoveaError) -> GenerateResult {
-  if let result = request.result { _ = try structSize(UnsafeRawPointer(result), first: FirstSize.generateResult, "result") }
-  let question = try Question(request, handle, most: most)
+private func run(_ arguments: Arguments, on handle: SessionHandle, most: Int) throws(FoveaError) -> GenerateResult {
+  if let result = arguments.result { _ = try structSize(UnsafeRawPointer(result), first: FirstSize.generateResult, "result") }
+  handle.forgetAnswers()
+  let question = try Question(arguments, handle, most: most)
   var onToken: (Int32, [UInt8]) -> Bool = { _, _ in true }
   if let callback = question.callback {
     let user = question.user
@@ -128,20 +147,17 @@ private func run(_ request: Request, on handle: SessionHandle, most: Int) throws
       }
     }
   }
-  let answer = try handle.session.answer(
-    prompt: question.prompt, images: question.images, regions: question.regions, options: question.remaining(), onToken: onToken)
+  let answer = try handle.session.answer(question.request, options: question.remaining(), onToken: onToken)
   try requireMemoryOfCall()
   return answer
 }
 
 /// Fills `handle.logits`; returns its rows.
 @inline(never)
-private func computeLogits(_ request: Request, on handle: SessionHandle) throws(FoveaError) -> Int {
-  let question = try Question(request, handle, most: 0)
+private func computeLogits(_ arguments: Arguments, on handle: SessionHandle) throws(FoveaError) -> Int {
+  let question = try Question(arguments, handle, most: 0)
   var rows = 0
-  try handle.session.allLogits(
-    prompt: question.prompt, images: question.images, regions: question.regions, options: question.remaining()
-  ) { (values, count) throws(FoveaError) in
+  try handle.session.allLogits(question.request, options: question.remaining()) { (values, count) throws(FoveaError) in
     try handle.keepLogits(values)
     rows = count
   }
@@ -151,50 +167,52 @@ private func computeLogits(_ request: Request, on handle: SessionHandle) throws(
 
 @inline(never)
 private func score(
-  _ request: Request, _ continuations: UnsafeBufferPointer<UnsafePointer<CChar>?>, on handle: SessionHandle
+  _ arguments: Arguments, _ continuations: UnsafeBufferPointer<UnsafePointer<CChar>?>, on handle: SessionHandle
 ) throws(FoveaError) -> [Double] {
-  let question = try Question(request, handle, most: 0)
+  let question = try Question(arguments, handle, most: 0)
   var texts: [[UInt8]] = []
   for continuation in continuations { texts.append(Array(try text(continuation, "continuations"))) }
-  let scores = try handle.session.scores(
-    prompt: question.prompt, images: question.images, regions: question.regions, continuations: texts, options: question.remaining())
+  let scores = try handle.session.scores(question.request, continuations: texts, options: question.remaining())
   try requireMemoryOfCall()
   return scores
 }
 
 @inline(never)
 private func choose(
-  _ request: Request, _ choices: UnsafeBufferPointer<UnsafePointer<CChar>?>, on handle: SessionHandle
+  _ arguments: Arguments, _ choices: UnsafeBufferPointer<UnsafePointer<CChar>?>, on handle: SessionHandle
 ) throws(FoveaError) -> (index: Int, probabilities: [Double]) {
-  let question = try Question(request, handle, most: 0)
+  let question = try Question(arguments, handle, most: 0)
   var texts: [[UInt8]] = []
   for choice in choices { texts.append(Array(try text(choice, "choices"))) }
-  let found = try handle.session.choice(
-    prompt: question.prompt, images: question.images, regions: question.regions, among: texts, options: question.remaining())
+  let found = try handle.session.choice(question.request, among: texts, options: question.remaining())
   try requireMemoryOfCall()
   return found
 }
 
 /// The arguments that the calls share, checked and copied.
 private struct Question {
-  let prompt: [UInt8]
-  let images: [ImageEmbedding]
-  let regions: [Region]
+  let request: Request
   let callback: fovea_token_callback?
   let user: UnsafeMutableRawPointer?
   private var options: GenerateOptions
   private let end: UInt64?
 
-  init(_ request: Request, _ handle: SessionHandle, most: Int) throws(FoveaError) {
-    let c = try generateOptions(request.options)
+  init(_ arguments: Arguments, _ handle: SessionHandle, most: Int) throws(FoveaError) {
+    let c = try generateOptions(arguments.options)
     // The time allowed begins with the call: masks may take a while to copy.
     let stop = StopSignal()
     if let seconds = try deadline(c.deadline_seconds) { stop.stop(after: seconds) }
     end = stop.deadline
-    prompt = Array(try text(request.prompt, "prompt"))
-    images = try embeddings(request, handle.model)
-    options = try Fovea.options(c, most: most)
-    regions = try Fovea.regions(c, stop)
+    let regions = try Fovea.regions(c.regions, count: c.region_count, "options.regions", stop)
+    if let count = arguments.messageCount {
+      guard regions.isEmpty else { throw .argument("options.regions", "those of a conversation stand with its messages.") }
+      request = .conversation(try messages(arguments.messages, count: count, handle.model, stop))
+    } else {
+      let prompt = Array(try text(arguments.prompt, "prompt"))
+      let images = try embeddings(arguments.images, count: arguments.imageCount, handle.model, "images")
+      request = .prompt(prompt, images: images, regions: regions)
+    }
+    options = try Fovea.options(c, most: most, vocabulary: handle.model.system.decoder.vocabSize)
     (callback, user) = (c.on_token, c.on_token_user)
   }
 
@@ -209,29 +227,16 @@ private struct Question {
   }
 }
 
-private func embeddings(_ request: Request, _ model: Model) throws(FoveaError) -> [ImageEmbedding] {
-  var found: [ImageEmbedding] = []
-  for (i, image) in try buffer(request.images, count: request.imageCount, "images").enumerated() {
-    guard image != nil else { throw .argument("images[\(i)]", "NULL was given.") }
-    let image: ImageHandle = try object(image, "images")
-    guard image.model === model else { throw .argument("images[\(i)]", "was encoded by another model.") }
-    found.append(image.embedding)
-  }
-  return found
-}
-
 private func generateOptions(
   _ given: UnsafePointer<fovea_generate_options>?
 ) throws(FoveaError) -> fovea_generate_options {
   var c = fovea_generate_options()
   try read(given, into: &c, first: FirstSize.generateOptions, "options")
   try requireZero(c.reserved)
-  try requireZero(c.reserved2, "options.reserved2")
-  try requireZero(c.reserved3, "options.reserved3")
   return c
 }
 
-private func options(_ c: fovea_generate_options, most: Int) throws(FoveaError) -> GenerateOptions {
+private func options(_ c: fovea_generate_options, most: Int, vocabulary: Int) throws(FoveaError) -> GenerateOptions {
   var options = GenerateOptions()
   let asked = try count(c.max_tokens, "options.max_tokens")
   options.maxTokens = min(most, asked == 0 ? Int.max : asked)
@@ -239,7 +244,7 @@ private func options(_ c: fovea_generate_options, most: Int) throws(FoveaError) 
   options.topK = try count(c.top_k, "options.top_k")
   options.topP = try number(c.top_p, zeroMeans: 1, "options.top_p")
   guard options.topP <= 1 else { throw .argument("options.top_p", "is \(c.top_p), must not be above 1.") }
-  options.repetitionPenalty = try number(c.repetition_penalty, zeroMeans: 1, "options.repetition_penalty")
+  try readSampling(c, into: &options, vocabulary: vocabulary)
   options.seed = c.seed
   options.ignoresEnd = c.ignore_eos != 0
   options.isRaw = c.raw != 0
@@ -255,6 +260,11 @@ private func options(_ c: fovea_generate_options, most: Int) throws(FoveaError) 
   }
   if c.draft_tokens != 0 { options.draftTokens = max(0, Int(c.draft_tokens)) }
   options.constraint = try constraint(c)
+  switch Int(c.overflow) {
+  case FOVEA_OVERFLOW_REFUSE: options.overflow = .refuse
+  case FOVEA_OVERFLOW_DROP_OLDEST: options.overflow = .dropOldest
+  default: throw .argument("options.overflow", "is \(c.overflow), should be one of FOVEA_OVERFLOW_….")
+  }
   options.deadlineSeconds = try deadline(c.deadline_seconds)
   options.progress = Progress(c.progress, c.progress_user).closure
   for stop in try buffer(c.stop_texts, count: c.stop_text_count, "options.stop_texts") {
@@ -280,7 +290,7 @@ private func constraint(_ c: fovea_generate_options) throws(FoveaError) -> Answe
 }
 
 /// A finite number, not negative.
-private func number(_ value: Float, zeroMeans zero: Float = 0, _ name: StaticString) throws(FoveaError) -> Float {
+func number(_ value: Float, zeroMeans zero: Float = 0, _ name: StaticString) throws(FoveaError) -> Float {
   guard value >= 0, value.isFinite else { throw .argument("\(name)", "is \(value), must be a number of at least 0.") }
   return value == 0 ? zero : value
 }
@@ -296,6 +306,7 @@ private func report(
   c.drafted_tokens = int32(answer.draftedTokens)
   c.accepted_tokens = int32(answer.acceptedTokens)
   c.generated_tokens = int32(answer.ids.count)
+  c.dropped_messages = int32(answer.droppedMessages)
   c.prefill_seconds = answer.prefillSeconds
   c.decode_seconds = answer.decodeSeconds
   c.text_length = answer.text.count

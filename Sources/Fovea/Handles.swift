@@ -46,6 +46,8 @@ final class SessionHandle {
   /// What the last answer says of places.
   private(set) var places: [(place: GroundedPlace, phrase: CText)] = []
   private(set) var logProbabilities: [Float] = []
+  /// The last call's answers.
+  private(set) var answers: [KeptAnswer] = []
 
   init(_ model: Model, _ session: Session) {
     self.model = model
@@ -60,7 +62,15 @@ final class SessionHandle {
     block_free(logits)
   }
 
-  func keepPlaces(of answer: GenerateResult) {
+  /// Called before a call that gives others.
+  func forgetAnswers() { answers = [] }
+
+  func keep(_ answer: GenerateResult) throws(FoveaError) {
+    var kept = [try KeptAnswer(answer)]
+    for other in answer.others { kept.append(try KeptAnswer(other)) }
+    // What lies in the reserve is not kept.
+    try requireMemoryOfCall()
+    answers = kept
     places = answer.places.map { ($0, CText(String(decoding: $0.phrase, as: UTF8.self))) }
     logProbabilities = answer.logProbabilities
   }

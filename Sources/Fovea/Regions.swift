@@ -6,22 +6,23 @@ import Runtime
 
 /// The regions of a call. Where they lie in their images is checked with the images.
 /// - Parameter stop: looked at while masks are copied.
-func regions(_ options: fovea_generate_options, _ stop: StopSignal) throws(FoveaError) -> [Region] {
+func regions(
+  _ given: UnsafePointer<fovea_region>?, count: Int, _ name: StaticString, _ stop: StopSignal
+) throws(FoveaError) -> [Region] {
   var found: [Region] = []
-  let count = try buffer(options.regions, count: options.region_count, "options.regions").count
-  guard count > 0, let first = options.regions else { return found }
-  let size = try structSize(UnsafeRawPointer(first), first: FirstSize.region, "options.regions[0]")
+  guard let first = given, try buffer(given, count: count, name).count > 0 else { return found }
+  let size = try structSize(UnsafeRawPointer(first), first: FirstSize.region, name)
   for i in 0..<count {
     // The caller's header may know a longer structure, so its own size is the step.
     let at = (UnsafeRawPointer(first) + i * size).assumingMemoryBound(to: fovea_region.self)
     guard UnsafeRawPointer(at).load(as: Int.self) == size else {
-      throw .argument("options.regions[\(i)].struct_size", "should be \(size), as the first one's.")
+      throw .argument("\(name)[\(i)].struct_size", "should be \(size), as the first one's.")
     }
     var c = fovea_region()
-    try read(at, into: &c, first: FirstSize.region, "options.regions")
+    try read(at, into: &c, first: FirstSize.region, name)
     do throws(FoveaError) { found.append(try Region(c, stop)) } catch {
-      guard case .argument(let name, let problem) = error else { throw error }
-      throw .argument("options.regions[\(i)].\(name)", problem)
+      guard case .argument(let field, let problem) = error else { throw error }
+      throw .argument("\(name)[\(i)].\(field)", problem)
     }
   }
   return found

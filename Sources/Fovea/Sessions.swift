@@ -12,16 +12,21 @@ public func fovea_session_create(
   return status { () throws(FoveaError) in
     let model: ModelHandle = try object(model, "model")
     let out = try required(out, "out")
-    var c = fovea_session_options()
-    try read(options, into: &c, first: FirstSize.sessionOptions, "options")
-    try requireZero(c.reserved)
-    let contextLength = try count(c.context_length, "options.context_length")
-    guard contextLength <= model.model.contextLength else {
-      throw .argument("options.context_length", "is \(contextLength), the model was loaded for \(model.model.contextLength).")
-    }
-    let session = try Session(model.model, contextLength: contextLength == 0 ? nil : contextLength)
+    let session = try Session(model.model, contextLength: try sessionContextLength(options, model.model))
     out.pointee = try handle(owning: SessionHandle(model.model, session))
   }
+}
+
+/// nil: as loaded.
+func sessionContextLength(_ options: UnsafePointer<fovea_session_options>?, _ model: Model) throws(FoveaError) -> Int? {
+  var c = fovea_session_options()
+  try read(options, into: &c, first: FirstSize.sessionOptions, "options")
+  try requireZero(c.reserved)
+  let contextLength = try count(c.context_length, "options.context_length")
+  guard contextLength <= model.contextLength else {
+    throw .argument("options.context_length", "is \(contextLength), the model was loaded for \(model.contextLength).")
+  }
+  return contextLength == 0 ? nil : contextLength
 }
 
 @c @implementation

@@ -57,5 +57,7 @@ enum FirstSize {
   static let generateOptions = 104
   static let generateResult = 48
   static let region = 128
+  static let message = 56
+  static let answer = 72
   static let place = 72
 }

@@ -108,7 +108,9 @@ package struct Decoding {
     if !pipeline.stops.isFound { rest = pipeline.stops.append(text.finish()) + pipeline.stops.finish() }
     if !rest.isEmpty, let last = result.ids.last, result.stopReason != .callback { _ = onToken(last, rest) }
     result.text = pipeline.stops.text
-    result.logProbabilities = pipeline.logProbabilities?.values ?? []
+    if let found = pipeline.logProbabilities {
+      (result.logProbabilities, result.topIds, result.topLogProbabilities, result.top) = (found.values, found.topIds, found.topValues, found.top)
+    }
     return result
   }
 }

@@ -11,14 +11,27 @@ package struct GenerateOptions {
   /// Sampling keeps the `topK` likeliest tokens (0: all) and of them the fewest that hold `topP` of the probability.
   package var topK = 0
   package var topP: Float = 1
+  /// Of those it keeps what has at least so much of the likeliest one's probability (0: all), and of those the ones whose information is nearest
+  /// to the entropy, as few as hold `typicalP` of the probability (1: all).
+  package var minP: Float = 0
+  package var typicalP: Float = 1
   /// Seed of the sampler: the same seed, prompt and images give the same text.
   package var seed: UInt64 = 0
-  /// Divides positive logits, multiplies negative ones, of tokens already generated (arXiv:1909.05858 §4.1). 1: off.
+  /// Divides positive logits, multiplies negative ones, of tokens that occurred (arXiv:1909.05858 §4.1). 1: off.
   package var repetitionPenalty: Float = 1
+  /// Taken off the logits of tokens that occurred: for each occurrence, and once.
+  package var frequencyPenalty: Float = 0
+  package var presencePenalty: Float = 0
+  /// Where tokens must have occurred for a penalty.
+  package var penaltyWindow = TokenPenalties.Window.answer
   /// True: end-of-sequence tokens are generated like any other and do not stop.
   package var ignoresEnd = false
   /// True: the prompt is taken as it stands, without the checkpoint's template.
   package var isRaw = false
+  /// What happens where a conversation does not fit the context.
+  package var overflow = Overflow.refuse
+  /// True: the prompt has the checkpoint's form of a conversation. Set by the session.
+  var isConversation = false
   /// Name of one of the checkpoint's own forms of a prompt; nil: the usual one. Not with a raw prompt.
   package var task: [UInt8]?
   /// Tokens before the answer may end; nil: as the checkpoint's template says, 0 for a raw prompt.
@@ -33,6 +46,16 @@ package struct GenerateOptions {
   package var draftTokens = 11
   /// Added to the logits of these tokens; −∞ bans them.
   package var logitBias: [(id: Int32, bias: Float)] = []
+  /// Tokens that may be chosen, beside those that end the answer; empty: all.
+  package var allowedIds: [Int32] = []
+  /// Tokens that end the answer; they are left out of it.
+  package var stopIds: [Int32] = []
+  /// How many of the likeliest tokens are told beside each token of the answer, with log-probabilities; 0: neither.
+  package var topLogProbabilities = 0
+  /// Answers to make of one prompt, with seeds that count up.
+  package var answers = 1
+  /// True: the answer's text begins with the prompt, as the template makes it.
+  package var echoes = false
   /// Texts that end the answer; they are left out of it.
   package var stops: [[UInt8]] = []
   /// What the answer must be; nil: anything.
@@ -60,6 +83,11 @@ extension GenerateOptions {
     guard temperature >= 0, temperature.isFinite else { throw refuse("temperature", "must be a finite number of at least 0") }
     guard topK >= 0 else { throw refuse("topK", "\(topK), must not be negative") }
     guard topP > 0, topP <= 1 else { throw refuse("topP", "must be above 0 and at most 1") }
+    guard minP >= 0, minP <= 1 else { throw refuse("minP", "must be at least 0 and at most 1") }
+    guard typicalP > 0, typicalP <= 1 else { throw refuse("typicalP", "must be above 0 and at most 1") }
+    guard frequencyPenalty.isFinite, presencePenalty.isFinite else { throw refuse("frequencyPenalty, presencePenalty", "must be finite numbers") }
+    guard answers >= 1, answers <= 1024 else { throw refuse("answers", "\(answers), must be 1…1024") }
+    guard topLogProbabilities >= 0 else { throw refuse("topLogProbabilities", "\(topLogProbabilities), must not be negative") }
     guard repetitionPenalty > 0, repetitionPenalty.isFinite else { throw refuse("repetitionPenalty", "must be a finite number above 0") }
     if let n = ngramBan, n < 0 || n == 1 { throw refuse("ngramBan", "\(n), must be 0 or at least 2") }
     guard ngramWindow >= 0 else { throw refuse("ngramWindow", "\(ngramWindow), must not be negative") }
@@ -88,12 +116,21 @@ package struct GenerateResult {
   package var promptTokens = 0
   /// Of those, positions taken over from the session's previous call.
   package var reusedTokens = 0
+  /// Messages of the conversation that were left out.
+  package var droppedMessages = 0
   /// Tokens guessed ahead, and of those the ones that were right: each saved a pass of the decoder.
   package var draftedTokens = 0, acceptedTokens = 0
   package var stopReason = StopReason.maxTokens
   package var prefillSeconds = 0.0, decodeSeconds = 0.0
-  /// ln of each token's probability under the model's own logits, and the places that the answer names: for systems that name places.
+  /// ln of each token's probability under the model's own logits, for systems that name places and where it was asked for, and the places that
+  /// the answer names.
   package var logProbabilities: [Float] = []
+  /// `[ids.count, top]`: the likeliest tokens in the place of each, in order, and theirs.
+  package var topIds: [Int32] = []
+  package var topLogProbabilities: [Float] = []
+  package var top = 0
+  /// The other answers to the same prompt.
+  package var others: [GenerateResult] = []
   package var places: [GroundedPlace] = []
   /// Why the answer could not go on.
   var failure: FoveaError?

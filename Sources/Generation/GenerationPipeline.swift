@@ -45,16 +45,28 @@ package struct GenerationPipeline {
     }
 
     var processors: [LogitsProcessor] = []
-    let least = min(o.ignoresEnd ? 0 : o.minTokens ?? (o.isRaw ? 0 : template.minTokens), contextLength)
-    if least > 0 { processors.append(MinimumLength(least, endIds: system.endIds)) }
-    let ngram = min(o.ngramBan ?? (o.isRaw ? 0 : template.ngramBan), contextLength)
+    // The file's own limits are those of single questions.
+    let isQuestion = !o.isRaw && !o.isConversation
+    let stopTexts = o.isRaw ? [] : o.isConversation ? template.conversation?.stops ?? [] : template.stops
+    // A special token is no text of the answer.
+    let endIds = system.endIds + stopTexts.compactMap { system.tokenizer.addedId(of: $0) }
+    let least = min(o.ignoresEnd ? 0 : o.minTokens ?? (isQuestion ? template.minTokens : 0), contextLength)
+    if least > 0 { processors.append(MinimumLength(least, endIds: endIds)) }
+    let ngram = min(o.ngramBan ?? (isQuestion ? template.ngramBan : 0), contextLength)
     if ngram >= 2 {
       let window = o.ngramBan == nil && o.ngramWindow == 0 ? template.ngramWindow : o.ngramWindow
       let allowed = template.ngramAllowed.compactMap { system.tokenizer.id(of: $0) }
       processors.append(NGramBan(ngram, window: min(window, contextLength), allowed: allowed, prompt: prompt))
     }
     if !o.logitBias.isEmpty { processors.append(LogitBias(o.logitBias)) }
-    if o.repetitionPenalty != 1 { processors.append(RepetitionPenalty(o.repetitionPenalty)) }
+    if o.repetitionPenalty != 1 || o.frequencyPenalty != 0 || o.presencePenalty != 0 {
+      var window = o.penaltyWindow
+      if case .last(let count) = window { window = .last(min(count, contextLength)) }
+      processors.append(
+        TokenPenalties(
+          repetition: o.repetitionPenalty, frequency: o.frequencyPenalty, presence: o.presencePenalty, window: window, prompt: prompt))
+    }
+    if !o.allowedIds.isEmpty { processors.append(AllowedTokens(o.allowedIds + endIds + o.stopIds)) }
     if let constraint {
       let mask = ConstraintMask(constraint, endIds: system.endIds, context.stop)
       if processors.isEmpty {
@@ -67,11 +79,13 @@ package struct GenerationPipeline {
     self.processors = processors
 
     sampler = Sampler(o, context.kernels, scratch: try scratch(o.temperature > 0 ? 1 : 0))
-    logProbabilities = system.regionMarks == nil ? nil : LogProbabilities(context.kernels, scratch: try scratch(2))
+    let tells = system.regionMarks != nil || o.topLogProbabilities > 0
+    logProbabilities = tells ? LogProbabilities(context.kernels, scratch: try scratch(2), top: o.topLogProbabilities) : nil
 
-    stops = StopTexts(o.stops + (o.isRaw ? [] : template.stops))
+    stops = StopTexts(o.stops + stopTexts)
     var rules: [StopRule] = []
-    if !o.ignoresEnd { rules.append(EndTokens(system.endIds)) }
+    if !o.ignoresEnd { rules.append(EndTokens(endIds)) }
+    if !o.stopIds.isEmpty { rules.append(EndTokens(o.stopIds, reason: .stopText)) }
     rules += [TokenCallback(onToken), stops]
     if o.loopTokens > 0 { rules.append(LoopDetector(min(o.loopTokens, contextLength))) }
     self.rules = rules

@@ -2,20 +2,28 @@
 import Kernels
 import Shims
 
-/// ln of each token's probability under the model's own logits, before processors and temperature. One softmax kernel a token.
+/// ln of each token's probability under the model's own logits, before processors and temperature, and of the likeliest tokens beside it. One
+/// softmax kernel a token.
 package final class LogProbabilities {
   package private(set) var values: [Float] = []
+  /// `[values.count, top]`: the likeliest tokens in order, and theirs.
+  package private(set) var topIds: [Int32] = []
+  package private(set) var topValues: [Float] = []
+  package let top: Int
   private let softmax: (UnsafeMutablePointer<Float>, Int) -> Void
   /// The logits that the next token is chosen from, and a copy that becomes their softmax.
   private let logits, weights: UnsafeMutableBufferPointer<Float>
   private var peak = 0
 
-  /// - Parameter scratch: `[2 · vocabSize]`, the caller's, for as long as this object is used.
-  package init(_ kernels: KernelTable, scratch: UnsafeMutableBufferPointer<Float>) {
+  /// - Parameters:
+  ///   - scratch: `[2 · vocabSize]`, the caller's, for as long as this object is used.
+  ///   - top: how many of the likeliest tokens are kept.
+  package init(_ kernels: KernelTable, scratch: UnsafeMutableBufferPointer<Float>, top: Int = 0) {
     softmax = kernels.softmax
     let half = scratch.count / 2
     logits = UnsafeMutableBufferPointer(rebasing: scratch[..<half])
     weights = UnsafeMutableBufferPointer(rebasing: scratch[half..<2 * half])
+    self.top = min(top, half)
   }
 
   /// Called before a token is chosen: processors change the logits.
@@ -32,8 +40,20 @@ package final class LogProbabilities {
 
   /// Takes the token that was chosen.
   package func append(_ id: Int32) {
-    guard logits.indices.contains(Int(id)), logits.indices.contains(peak) else { return values.append(-.infinity) }
+    values.append(value(of: id))
+    guard top > 0 else { return }
+    let likeliest = LargestCandidates.select(top, of: logits)
+    for i in 0..<top {
+      // NaN is no candidate.
+      let id = i < likeliest.count ? likeliest[i] : 0
+      topIds.append(id)
+      topValues.append(i < likeliest.count ? value(of: id) : -.infinity)
+    }
+  }
+
+  private func value(of id: Int32) -> Float {
+    guard logits.indices.contains(Int(id)), logits.indices.contains(peak) else { return -.infinity }
     // The softmax of the greatest logit is 1 / Σ exp(logit − greatest).
-    values.append(Float(Double(logits[Int(id)] - logits[peak]) + log(Double(weights[peak]))))
+    return Float(Double(logits[Int(id)] - logits[peak]) + log(Double(weights[peak])))
   }
 }

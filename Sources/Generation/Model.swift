@@ -17,7 +17,6 @@ package final class Model {
   let kernels: KernelTable
   package let pool: ThreadPool
   private let store: WeightStore
-  let identities = IdentitySource()
   let vocabularyTree = VocabularyTree()
   private let statistics: InputStatistics?
   /// nil: no limit.
@@ -104,8 +103,7 @@ package final class Model {
         views, progress: { done, total in if progress?(done, total) == false { stop.cancel() } }, context(arena, stop))
       try stop.check()
       let embedding = try ImageEmbedding(
-        copying: encoded.tokens, map: encoded.map, width: image.size.width, height: image.size.height, views: encoded.views,
-        identity: identities.next())
+        copying: encoded.tokens, map: encoded.map, width: image.size.width, height: image.size.height, views: encoded.views)
       holding?.shrink(to: embedding.heldBytes)
       embedding.holding = holding
       return embedding
@@ -164,7 +162,7 @@ package final class Model {
     do {
       let embedding = try ImageEmbedding.read(
         bytes, model: file.identity, hiddenSize: system.decoder.hiddenSize, maximumTokens: system.vision.maximumTokens,
-        mapChannels: system.vision.regionEncoder?.featureSize, identity: identities.next())
+        mapChannels: system.vision.regionEncoder?.featureSize)
       holding?.shrink(to: embedding.heldBytes)
       embedding.holding = holding
       return embedding

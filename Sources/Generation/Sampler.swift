@@ -5,11 +5,14 @@ import Shims
 
 /// Picks the next token from logits. Deterministic for a seed.
 ///
+/// As transformers has it: temperature, then the `topK` likeliest, of those the fewest that hold `topP`, of those what has at least `minP` of the
+/// likeliest one's probability, and of those the typical ones.
+///
 /// Candidates are taken in order of falling logit, the lower id first among equals. With `topK` their probabilities are summed in f64 in that order.
 /// Without it the vocabulary is not sorted: probabilities are the f32 softmax, a histogram of them (of the largest, where those are enough) finds
 /// where a cumulative share is reached, and only that bin is put in order. Both give the same tokens but for draws that fall within rounding (10⁻⁷) of the border between two.
 package final class Sampler {
-  private let temperature, topP: Float
+  private let temperature, topP, minP, typicalP: Float
   private let topK: Int
   private var random: SplitMix64
   private let softmax: (UnsafeMutablePointer<Float>, Int) -> Void
@@ -21,6 +24,8 @@ package final class Sampler {
   package init(_ options: GenerateOptions, _ kernels: KernelTable, scratch: UnsafeMutableBufferPointer<Float>) {
     temperature = options.temperature
     topP = options.topP
+    minP = options.minP
+    typicalP = options.typicalP
     topK = options.topK
     random = SplitMix64(seed: options.seed)
     softmax = kernels.softmax
@@ -32,7 +37,8 @@ package final class Sampler {
   package func next(_ logits: UnsafeMutableBufferPointer<Float>) -> Int32 {
     let best = largestIndex(logits)
     guard temperature > 0, logits.indices.contains(best), logits[best].isFinite else { return Int32(best) }
-    if topK > 0, topK < logits.count { return sampleLargest(logits, top: logits[best]) }
+    if topK > 0, topK < logits.count { return sample(among: LargestCandidates.select(topK, of: logits), logits, top: logits[best]) }
+    if topP == 1, minP > 0, let found = likely(logits, top: logits[best]) { return sample(among: found, logits, top: logits[best]) }
     guard let base = weights.baseAddress, weights.count == logits.count else { return Int32(best) }
     let (top, inverse) = (logits[best], 1 / temperature)
     for i in 0..<logits.count {
@@ -44,10 +50,19 @@ package final class Sampler {
     return sampleAll(logits, largest: base[best])
   }
 
-  // MARK: among the topK largest
+  // MARK: among some
 
-  private func sampleLargest(_ logits: UnsafeMutableBufferPointer<Float>, top: Float) -> Int32 {
-    let candidates = LargestCandidates.select(topK, of: logits)
+  /// Candidates that `minP` alone leaves, in order; nil where they are many.
+  private func likely(_ logits: UnsafeMutableBufferPointer<Float>, top: Float) -> [Int32]? {
+    // A little below, so that rounding takes nothing away: `sample` looks again.
+    let bar = top + temperature * (Float(log(Double(minP))) - 1e-3)
+    var count = 0
+    forEachBlock(of: logits, above: { bar }) { i in if logits[i] > bar { count += 1 } }
+    return count > 0 && count <= 4096 ? LargestCandidates.select(count, of: logits) : nil
+  }
+
+  /// - Parameter candidates: in order.
+  private func sample(among candidates: [Int32], _ logits: UnsafeMutableBufferPointer<Float>, top: Float) -> Int32 {
     let inverse = 1 / Double(temperature)
     let weights = candidates.map { exp((Double(logits[Int($0)]) - Double(top)) * inverse) }
     let total = weights.reduce(0, +)
@@ -55,16 +70,29 @@ package final class Sampler {
     var kept = 0.0
     var count = 0
     for weight in weights {
+      // The first one's is 1.
+      if count > 0, weight < Double(minP) { break }
       kept += weight
       count += 1
       if kept >= Double(topP) * total { break }
     }
-    var left = random.uniform() * kept
-    for (id, weight) in zip(candidates, weights).prefix(count) {
+    if typicalP < 1 { return typical(Array(candidates.prefix(count)), Array(weights.prefix(count))) }
+    return draw(candidates.prefix(count), weights.prefix(count), of: kept)
+  }
+
+  private func typical(_ candidates: [Int32], _ weights: [Double]) -> Int32 {
+    let kept = TypicalTokens.select(weights, share: Double(typicalP))
+    let left = kept.map { weights[$0] }
+    return draw(kept.map { candidates[$0] }[...], left[...], of: left.reduce(0, +))
+  }
+
+  private func draw(_ candidates: ArraySlice<Int32>, _ weights: ArraySlice<Double>, of total: Double) -> Int32 {
+    var left = random.uniform() * total
+    for (id, weight) in zip(candidates, weights) {
       left -= weight
       if left < 0 { return id }
     }
-    return candidates[count - 1]
+    return candidates.last ?? 0
   }
 
   // MARK: among all
@@ -75,7 +103,25 @@ package final class Sampler {
     if largest > 0x1p-9 { histogram.fillLargest(weights) } else { histogram.fill(weights) }
     let total = Block.sum(weights)
     var kept = total
-    if topP < 1 { kept = place(.atLeast(Double(topP) * total), logits).sum }
+    var last: Int32?
+    if topP < 1 {
+      let end = place(.atLeast(Double(topP) * total), logits)
+      (kept, last) = (end.sum, end.id)
+    }
+    if minP > 0 {
+      let bar = minP * largest
+      for i in weights.indices { weights[i] = weights[i] >= bar ? weights[i] : 0 }
+      histogram.fill(weights)
+      kept = min(kept, Block.sum(weights))
+    }
+    if typicalP < 1 {
+      var candidates: [Int32] = []
+      for i in weights.indices where weights[i] > 0 {
+        if let last, logits[i] < logits[Int(last)] || (logits[i] == logits[Int(last)] && i > Int(last)) { continue }
+        candidates.append(Int32(truncatingIfNeeded: i))
+      }
+      return typical(candidates, candidates.map { Double(weights[Int($0)]) })
+    }
     return place(.above(random.uniform() * kept), logits).id
   }
 

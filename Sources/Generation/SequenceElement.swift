@@ -4,16 +4,16 @@ import Families
 /// What stands at one position of a sequence.
 enum SequenceElement: Equatable {
   case token(Int32)
-  /// Row of the call's image number `index`; two calls mean the same image when `identity` is the same.
+  /// Row of the call's image number `index`; two calls mean the same vectors when `identity` is the same.
   case image(index: Int, identity: UInt64, row: Int)
-  /// The call's region number `index`. Two calls' regions are never taken for the same.
-  case region(index: Int, call: UInt64)
+  /// The call's region number `index`; likewise.
+  case region(index: Int, identity: UInt64)
 
   static func == (a: Self, b: Self) -> Bool {
     switch (a, b) {
     case (.token(let x), .token(let y)): return x == y
     case (.image(_, let i, let x), .image(_, let j, let y)): return i == j && x == y
-    case (.region(let i, let x), .region(let j, let y)): return i == j && x == y
+    case (.region(_, let i), .region(_, let j)): return i == j
     default: return false
     }
   }
@@ -25,6 +25,10 @@ struct PromptSequence {
   let images: [ImageEmbedding]
   /// One vector of the decoder's width for each region.
   var regions: [[Float]] = []
+  /// As text, UTF-8.
+  var text: [UInt8] = []
+  /// Messages that were left out for want of room.
+  var dropped = 0
 
   var count: Int { elements.count }
 

@@ -12,10 +12,10 @@ extension Session {
   /// - Returns: the picked one's index, and for each how likely the model's answer is it, given that it is one of them: each as a whole, its end
   ///   included, so that lengths count for what the model makes of them.
   package func choice(
-    prompt: [UInt8], images: [ImageEmbedding], regions: [Region], among choices: [[UInt8]], options: GenerateOptions
+    _ request: Request, among choices: [[UInt8]], options: GenerateOptions
   ) throws(FoveaError) -> (index: Int, probabilities: [Double]) {
     guard !choices.isEmpty else { throw .argument("choices", "there are none") }
-    let scores = try scores(prompt: prompt, images: images, regions: regions, continuations: choices, ends: true, options: options)
+    let scores = try scores(request, continuations: choices, ends: true, options: options)
     let probabilities = Self.shares(scores, temperature: 1)
     guard options.temperature > 0 else { return (Self.largest(probabilities), probabilities) }
     var random = SplitMix64(seed: options.seed)

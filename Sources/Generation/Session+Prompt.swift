@@ -3,16 +3,21 @@ import Encoders
 import Families
 import Regions
 import Runtime
+import WeightFile
 
 extension Session {
-  /// The prompt as positions: tokens, rows of images, and regions.
-  func assemble(
+  /// The request as positions: tokens, rows of images, and regions.
+  func assemble(_ request: Request, _ options: GenerateOptions) throws(FoveaError) -> PromptSequence {
+    switch request {
+    case .prompt(let prompt, let images, let regions): try assemble(prompt, images, regions, options)
+    case .conversation(let messages): try assemble(conversation: messages, options)
+    }
+  }
+
+  private func assemble(
     _ prompt: [UInt8], _ images: [ImageEmbedding], _ regions: [Region], _ options: GenerateOptions
   ) throws(FoveaError) -> PromptSequence {
-    for (i, image) in images.enumerated() where image.hiddenSize != model.system.decoder.hiddenSize {
-      throw FoveaError.argument(
-        "images[\(i)]", "rows of \(image.hiddenSize), the model takes \(model.system.decoder.hiddenSize); it was encoded by another model")
-    }
+    try check(images)
     let areas = try regionAreas(regions, images)
     let question: [UInt8]
     do throws(RegionError) {
@@ -26,15 +31,27 @@ extension Session {
     } else {
       text = options.isRaw ? question : model.system.template.prompt(question: question, images: images.count)
     }
-    let parts = try model.system.tokenize(prompt: text, images: images.count, limit: contextLength, stop: stop)
+    return try sequence(AssembledPrompt(text: text, images: images, regions: regions, areas: areas))
+  }
+
+  func check(_ images: [ImageEmbedding]) throws(FoveaError) {
+    for (i, image) in images.enumerated() where image.hiddenSize != model.system.decoder.hiddenSize {
+      throw FoveaError.argument(
+        "images[\(i)]", "rows of \(image.hiddenSize), the model takes \(model.system.decoder.hiddenSize); it was encoded by another model")
+    }
+  }
+
+  func sequence(_ prompt: AssembledPrompt) throws(FoveaError) -> PromptSequence {
+    let (images, regions) = (prompt.images, prompt.regions)
+    let parts = try model.system.tokenize(prompt: prompt.text, images: images.count, limit: contextLength, stop: stop)
 
     var sequence = PromptSequence(images: images)
-    let call = model.identities.next()
+    sequence.text = prompt.text
     var marks = 0
     for (i, part) in parts.enumerated() {
       for id in part {
         if id == model.system.regionMarks?.token?.id {
-          sequence.elements.append(.region(index: marks, call: call))
+          sequence.elements.append(.region(index: marks, identity: 0))
           marks += 1
         } else {
           sequence.elements.append(.token(id))
@@ -52,16 +69,23 @@ extension Session {
     guard model.system.regionMarks?.token == nil || marks == regions.count else {
       throw FoveaError.argument("prompt", "\(marks) region tokens after tokenisation, but \(regions.count) regions were given")
     }
-    if marks > 0 { sequence.regions = try regionVectors(regions, areas, images) }
+    if marks > 0 {
+      sequence.regions = try regionVectors(regions, prompt.areas, images)
+      for (i, element) in sequence.elements.enumerated() {
+        guard case .region(let index, _) = element else { continue }
+        let identity = sequence.regions[index].withUnsafeBytes { bytes in bytes.baseAddress.map { xxh64($0, bytes.count) } ?? 0 }
+        sequence.elements[i] = .region(index: index, identity: identity)
+      }
+    }
     return sequence
   }
 
-  private func checkStop() throws(FoveaError) {
+  func checkStop() throws(FoveaError) {
     do throws(RuntimeError) { try stop.check() } catch { throw FoveaError(error) }
   }
 
   /// The regions as pixels of their images.
-  private func regionAreas(_ regions: [Region], _ images: [ImageEmbedding]) throws(FoveaError) -> [RegionArea] {
+  func regionAreas(_ regions: [Region], _ images: [ImageEmbedding]) throws(FoveaError) -> [RegionArea] {
     guard regions.isEmpty || model.system.regionMarks != nil else {
       throw FoveaError.unsupported("regions", "this system takes no regions")
     }

@@ -16,19 +16,18 @@ extension Session {
     prompt: [UInt8], images: [ImageEmbedding], regions: [Region] = [], continuations: [[UInt8]], options: GenerateOptions
   ) throws(FoveaError) -> [Double] {
     try exclusively { () throws(FoveaError) in
-      try scores(prompt: prompt, images: images, regions: regions, continuations: continuations, options: options)
+      try scores(.prompt(prompt, images: images, regions: regions), continuations: continuations, options: options)
     }
   }
 
   /// `score` for a caller that has the session to itself already.
   /// - Parameter ends: the answer ends after the text; otherwise it may go on.
   package func scores(
-    prompt: [UInt8], images: [ImageEmbedding], regions: [Region], continuations: [[UInt8]], ends: Bool = false,
-    options: GenerateOptions
+    _ request: Request, continuations: [[UInt8]], ends: Bool = false, options: GenerateOptions
   ) throws(FoveaError) -> [Double] {
     try options.check()
     arm(options)
-    let sequence = try assemble(prompt, images, regions, options)
+    let sequence = try assemble(request, options)
     var texts: [[Int32]] = []
     for (i, text) in continuations.enumerated() {
       let name = "continuations[\(i)]"

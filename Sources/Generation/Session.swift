@@ -23,7 +23,7 @@ package final class Session {
   let cache: KVCache
   let arena = Arena()
   /// What the cache holds, position by position.
-  private var history: [SequenceElement] = []
+  private(set) var history: [SequenceElement] = []
   private let gate = Gate()
   /// The constraint of the last call that had one, and what it holds of a memory budget.
   var kept: (asked: AnswerConstraint, constraint: Constraint, holding: MemoryHolding?)?
@@ -58,20 +58,28 @@ package final class Session {
     onToken: @escaping (Int32, [UInt8]) -> Bool = { _, _ in true }
   ) throws(FoveaError) -> GenerateResult {
     try exclusively { () throws(FoveaError) in
-      try answer(prompt: prompt, images: images, regions: regions, options: options, onToken: onToken)
+      try answer(.prompt(prompt, images: images, regions: regions), options: options, onToken: onToken)
     }
+  }
+
+  /// Answers the last message of a conversation.
+  package func chat(
+    _ messages: [Message], options: GenerateOptions, onToken: @escaping (Int32, [UInt8]) -> Bool = { _, _ in true }
+  ) throws(FoveaError) -> GenerateResult {
+    try exclusively { () throws(FoveaError) in try answer(.conversation(messages), options: options, onToken: onToken) }
   }
 
   /// `generate` for a caller that has the session to itself already (`exclusively`).
   package func answer(
-    prompt: [UInt8], images: [ImageEmbedding], regions: [Region], options: GenerateOptions,
-    onToken: @escaping (Int32, [UInt8]) -> Bool
+    _ request: Request, options: GenerateOptions, onToken: @escaping (Int32, [UInt8]) -> Bool
   ) throws(FoveaError) -> GenerateResult {
     try options.check()
     arm(options)
     let constraint = try constraint(options)
-    let sequence = try assemble(prompt, images, regions, options)
+    let sequence = try assemble(request, options)
     guard sequence.count < contextLength else { throw .noRoom(positions: sequence.count, capacity: contextLength) }
+    var options = options
+    if case .conversation = request { options.isConversation = model.system.template.conversation != nil }
     return try run(sequence, options, constraint, onToken)
   }
 
@@ -84,18 +92,18 @@ package final class Session {
     _ body: (UnsafeBufferPointer<Float>, _ rows: Int) throws(FoveaError) -> Void
   ) throws(FoveaError) {
     try exclusively { () throws(FoveaError) in
-      try allLogits(prompt: prompt, images: images, regions: regions, options: options, body)
+      try allLogits(.prompt(prompt, images: images, regions: regions), options: options, body)
     }
   }
 
   /// `logits` for a caller that has the session to itself already.
   package func allLogits(
-    prompt: [UInt8], images: [ImageEmbedding], regions: [Region], options: GenerateOptions,
+    _ request: Request, options: GenerateOptions,
     _ body: (UnsafeBufferPointer<Float>, _ rows: Int) throws(FoveaError) -> Void
   ) throws(FoveaError) {
     try options.check()
     arm(options)
-    let sequence = try assemble(prompt, images, regions, options)
+    let sequence = try assemble(request, options)
     guard sequence.count <= contextLength else {
       throw .context("prompt", positions: sequence.count, isLeast: false, capacity: contextLength)
     }
@@ -150,6 +158,7 @@ package final class Session {
   ) throws(FoveaError) -> GenerateResult {
     var result = GenerateResult()
     result.promptTokens = sequence.count
+    result.droppedMessages = sequence.dropped
     let holding = try model.budget?.answering()
     defer { withExtendedLifetime(holding) {} }
     // The last position is always computed: its logits choose the first token.
@@ -163,6 +172,10 @@ package final class Session {
     if let image = sequence.images.first {
       result.places = GroundedPlace.places(in: result.ids, result.logProbabilities, model.system, image)
     }
+    if options.echoes {
+      result.text = sequence.text + result.text
+      for i in result.others.indices { result.others[i].text = sequence.text + result.others[i].text }
+    }
     return result
   }
 
@@ -173,9 +186,9 @@ package final class Session {
     let decoder = model.system.decoder
     let context = model.context(arena, stop)
     let started = MonotonicClock.seconds()
+    let prompt = sequence.tokenIds
     let pipeline = try GenerationPipeline(
-      options, model.system, prompt: sequence.tokenIds, contextLength: contextLength, constraint: constraint, context, onToken: onToken)
-    var decoding = Decoding(pipeline, model.system.tokenizer, figures)
+      options, model.system, prompt: prompt, contextLength: contextLength, constraint: constraint, context, onToken: onToken)
     // Scores after the newest token (row 0), and after each of the guesses that passed with it.
     let logits = try arena.tensor(pipeline.mostRows, decoder.vocabSize)
     try prefill(sequence, from: figures.reusedTokens, progress: options.progress) { (states, first) throws(RuntimeError) in
@@ -184,7 +197,51 @@ package final class Session {
     }
     try context.check()
     let prefilled = MonotonicClock.seconds()
+    // Every answer begins with the prompt's scores, which choosing changes.
+    let first = options.answers > 1 ? try arena.tensor(1, decoder.vocabSize) : nil
+    if let first { first.data.update(from: logits.data, count: decoder.vocabSize) }
+    var result = try decode(Decoding(pipeline, model.system.tokenizer, figures), logits, context, onToken)
+    result.prefillSeconds = prefilled - started
+    result.decodeSeconds = MonotonicClock.seconds() - prefilled
+    if let first, result.failure == nil {
+      for i in 1..<options.answers {
+        result.others.append(try another(i, options, constraint, prompt, figures, first, logits, context))
+        result.failure = result.others.last?.failure
+        if result.failure != nil { break }
+      }
+    }
+    return result
+  }
 
+  /// Answer number `i` to a prompt that has passed, of which `first` are the scores.
+  private func another(
+    _ i: Int, _ options: GenerateOptions, _ constraint: Constraint?, _ prompt: [Int32], _ figures: GenerateResult, _ first: Tensor,
+    _ logits: Tensor, _ context: Context
+  ) throws(RuntimeError) -> GenerateResult {
+    let mark = arena.mark()
+    defer { arena.release(to: mark) }
+    forget(after: prompt.count)
+    logits.data.update(from: first.data, count: first.columns)
+    var options = options
+    options.seed &+= UInt64(i)
+    do throws(ConstraintError) { try constraint?.begin(ConstraintBounds { [stop] in stop.isStopped }) } catch {
+      var failed = figures
+      failed.failure = FoveaError(error, stop)
+      return failed
+    }
+    let started = MonotonicClock.seconds()
+    let pipeline = try GenerationPipeline(
+      options, model.system, prompt: prompt, contextLength: contextLength, constraint: constraint, context, onToken: { _, _ in true })
+    var result = try decode(Decoding(pipeline, model.system.tokenizer, figures), logits, context) { _, _ in true }
+    result.decodeSeconds = MonotonicClock.seconds() - started
+    return result
+  }
+
+  private func decode(
+    _ begun: Decoding, _ logits: Tensor, _ context: Context, _ onToken: @escaping (Int32, [UInt8]) -> Bool
+  ) throws(RuntimeError) -> GenerateResult {
+    let decoder = model.system.decoder
+    var decoding = begun
     // Wrong guesses, and right ones that the answer did not need, are no part of the sequence.
     defer { forget(after: cache.length - decoding.wrongGuesses) }
     while !decoding.isFull {
@@ -205,8 +262,6 @@ package final class Session {
     // Nothing more is given out of an answer that failed.
     var result = failure == nil ? decoding.finish(onToken: onToken) : decoding.result
     result.failure = failure
-    result.prefillSeconds = prefilled - started
-    result.decodeSeconds = MonotonicClock.seconds() - prefilled
     return result
   }
 
@@ -265,6 +320,13 @@ package final class Session {
         for (k, value) in sequence.regions[index].enumerated() { x[row][k] = value }
       }
     }
+  }
+
+  /// Takes over what another session, or a saved one, holds.
+  /// - Parameter other: nil: the cache has its keys and values already.
+  func take(_ elements: [SequenceElement], from other: KVCache? = nil) {
+    if let other { cache.copy(other) }
+    history = Array(elements.prefix(cache.length))
   }
 
   func forget(after length: Int) {

@@ -38,7 +38,8 @@ package final class KVCache: @unchecked Sendable {
   package let byteCount: Int
 
   /// The larger of `headSize` and `valueSize`, and the numbers of a row, those that fill it up included.
-  let widestHead, rowSize: Int
+  let widestHead: Int
+  package let rowSize: Int
   private let memory: PageBlock
   private var fill: [Int]
 
@@ -73,6 +74,9 @@ package final class KVCache: @unchecked Sendable {
 
   /// Positions that every layer has.
   package var length: Int { fill.min() ?? 0 }
+
+  /// Says that every layer has so many positions.
+  func setLength(_ length: Int) { for layer in 0..<layers { fill[layer] = length } }
 
   /// Positions that layer `layer` has.
   package func filled(layer: Int) -> Int { layer >= 0 && layer < layers ? fill[layer] : 0 }

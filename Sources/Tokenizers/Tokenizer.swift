@@ -110,6 +110,9 @@ package final class Tokenizer: Sendable {
     StreamingDecoder(tokenizer: self, showsSpecials: showsSpecials)
   }
 
+  /// The id of the added token with exactly this text.
+  package func addedId(of text: [UInt8]) -> Int32? { added.token(text: text)?.id }
+
   /// The id whose piece has exactly these bytes, added tokens first.
   package func id(of piece: [UInt8]) -> Int32? {
     if let token = added.token(text: piece) { return token.id }

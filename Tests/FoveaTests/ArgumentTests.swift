@@ -181,7 +181,7 @@ struct ArgumentTests {
       ("options.temperature", { $0.temperature = .nan }), ("options.temperature", { $0.temperature = .infinity }),
       ("options.top_k", { $0.top_k = -2 }), ("options.top_p", { $0.top_p = 1.5 }), ("options.top_p", { $0.top_p = -1 }),
       ("options.repetition_penalty", { $0.repetition_penalty = -1 }), ("options.reserved", { $0.reserved = 1 }),
-      ("options.reserved2", { $0.reserved2 = 1 }),
+      ("options.overflow", { $0.overflow = 2 }),
       ("options.ngram_ban", { $0.ngram_ban = 1 }), ("options.ngram_ban", { $0.ngram_ban = -2 }), ("options.ngram_window", { $0.ngram_window = -1 }),
       ("options.loop_tokens", { $0.loop_tokens = 7 }), ("options.loop_tokens", { $0.loop_tokens = -1 }),
       ("options.min_tokens", { $0.min_tokens = -1 }),

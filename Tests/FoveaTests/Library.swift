@@ -12,8 +12,8 @@ final class Loaded {
   let file: TinyModel
   let handle: OpaquePointer
 
-  init(seed: UInt64 = 1, threads: Int32 = 1, coordinates: String? = nil) throws {
-    file = try TinyModel(seed: seed, coordinates: coordinates)
+  init(seed: UInt64 = 1, threads: Int32 = 1, coordinates: String? = nil, hasTurns: Bool = false) throws {
+    file = try TinyModel(seed: seed, coordinates: coordinates, hasTurns: hasTurns)
     var options = fovea_load_options()
     options.struct_size = MemoryLayout<fovea_load_options>.size
     options.threads = threads

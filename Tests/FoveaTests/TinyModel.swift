@@ -8,12 +8,15 @@ final class TinyModel {
   let path: String
   private var state: UInt64
 
-  /// - Parameter coordinates: how prompts and answers write places, `prompt.coordinates`.
-  init(seed: UInt64 = 1, coordinates: String? = nil) throws {
+  /// - Parameters:
+  ///   - coordinates: how prompts and answers write places, `prompt.coordinates`.
+  ///   - hasTurns: whether it takes conversations.
+  init(seed: UInt64 = 1, coordinates: String? = nil, hasTurns: Bool = false) throws {
     path = NSTemporaryDirectory() + "fovea-abi-\(UUID().uuidString).fovea"
     state = seed
     let w = try WeightFileWriter(path: path, compression: .none)
     setMetadata(w)
+    if hasTurns { w.set("prompt.turnSeparator", .string("</s>")) }
     if let coordinates { w.set("prompt.coordinates", .string(coordinates)) }
     let (h, m) = (Self.hidden, Self.intermediate)
     try matrix(w, "vision.patch", h, 3 * 14 * 14, bias: false)

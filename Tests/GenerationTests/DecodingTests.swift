@@ -65,7 +65,8 @@ import Testing
     defer { tiny.delete() }
     let model = try Model.load(path: tiny.path, options: LoadOptions(threads: 1))
     func pipeline(_ drafter: Drafter?) -> GenerationPipeline {
-      GenerationPipeline(processors: [RepetitionPenalty(1.01)], sampler: greedy(), rules: [LoopDetector(60)], drafter: drafter, maxTokens: 40)
+      GenerationPipeline(
+        processors: [TokenPenalties(repetition: 1.01)], sampler: greedy(), rules: [LoopDetector(60)], drafter: drafter, maxTokens: 40)
     }
     let plain = answer(pipeline(nil), model)
     let drafted = answer(pipeline(PromptLookup(limit: 11, prompt: [])), model)

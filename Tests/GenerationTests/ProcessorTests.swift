@@ -13,7 +13,7 @@ import Testing
   }
 
   @Test func repetitionIsPenalisedOnceForEachToken() {
-    let p = RepetitionPenalty(2)
+    let p = TokenPenalties(repetition: 2)
     #expect(processed(p, [3, 2, -1]) == [3, 2, -1])
     for id: Int32 in [2, 0, 2, 0, 900] { p.accept(id) }
     #expect(processed(p, [3, 2, -1]) == [1.5, 2, -2])

@@ -32,7 +32,8 @@ static int is_told(void *user, size_t done, size_t total) {
 static void *every_call(void *unused) {
   fovea_model *model = NULL, *none = NULL;
   fovea_image_embedding *image = NULL, *copy = NULL;
-  fovea_session *session = NULL;
+  fovea_session *session = NULL, *fork = NULL, *opened = NULL;
+  fovea_message message = {.struct_size = sizeof message, .text = "What is this?"};
   fovea_memory_plan plan = {.struct_size = sizeof plan};
   fovea_generate_options options = {.struct_size = sizeof options, .max_tokens = 8};
   fovea_load_options load = {.struct_size = sizeof load, .threads = 2};
@@ -61,6 +62,21 @@ static void *every_call(void *unused) {
   check(bytes && fovea_image_embedding_serialize(image, bytes, size, &size) == FOVEA_OK, "serialize");
   check(fovea_image_embedding_deserialize(model, bytes, size, &copy) == FOVEA_OK, "deserialize");
   free(bytes);
+  options.answers = 2;
+  options.temperature = 1;
+  options.min_p = 0.1f;
+  options.typical_p = 0.9f;
+  options.frequency_penalty = 0.1f;
+  options.logprobs = 3;
+  check(fovea_chat(session, &message, 1, &options, NULL, NULL) == FOVEA_OK, "chat");
+  check(fovea_session_answer_count(session) == 2, "answers");
+  check(fovea_session_fork(session, &fork) == FOVEA_OK, "session_fork");
+  check(fovea_session_rewind(fork, 5) == FOVEA_OK && fovea_session_length(fork) == 5, "session_rewind");
+  check(fovea_session_save(fork, NULL, 0, &size) == FOVEA_OK, "size of session_save");
+  bytes = malloc(size);
+  check(bytes && fovea_session_save(fork, bytes, size, &size) == FOVEA_OK, "session_save");
+  check(fovea_session_load(model, bytes, size, NULL, &opened) == FOVEA_OK, "session_load");
+  free(bytes);
   check(told > 0, "the callbacks");
   /* The caller's last error is its own, wherever the work was done. */
   check(fovea_load("/nowhere.fovea", NULL, &none) == FOVEA_ERROR_IO, "load of nothing");
@@ -68,6 +84,8 @@ static void *every_call(void *unused) {
   check(fovea_builtin_model(path, sizeof path, &size) == FOVEA_ERROR_BUFFER, "builtin_model");
   fovea_string_free(text);
   fovea_session_free(session);
+  fovea_session_free(fork);
+  fovea_session_free(opened);
   fovea_image_embedding_release(image);
   fovea_image_embedding_release(copy);
   fovea_model_free(model);

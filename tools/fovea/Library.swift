@@ -183,13 +183,52 @@ final class Session {
     task: String? = nil, stops: [String] = [], constraint: (kind: Int32, text: String)? = nil,
     progress: @escaping (Int, Int) -> Void = { _, _ in }, onText: @escaping (UnsafeRawBufferPointer) throws(CommandFailure) -> Void = { _ in }
   ) throws -> (text: String, result: fovea_generate_result) {
+    let handles: [OpaquePointer?] = images.map(\.handle)
+    return try ask(regions: regions, options: options, task: task, stops: stops, progress: progress, onText: onText) { options, result, text in
+      fovea_generate(handle, prompt, handles, handles.count, options, result, text)
+    }
+  }
+
+  /// Answers the last message of a conversation.
+  /// - Parameter messages: with the role of each, FOVEA_ROLE_….
+  func chat(
+    _ messages: [(role: Int, text: String, images: [EncodedImage])], options: fovea_generate_options,
+    progress: @escaping (Int, Int) -> Void = { _, _ in }, onText: @escaping (UnsafeRawBufferPointer) throws(CommandFailure) -> Void = { _ in }
+  ) throws -> (text: String, result: fovea_generate_result) {
+    let images: [OpaquePointer?] = messages.flatMap { $0.images.map(\.handle) }
+    return try ask(options: options, progress: progress, onText: onText) { options, result, text in
+      withCStrings(messages.map(\.text)) { texts in
+        images.withUnsafeBufferPointer { images in
+          var place = 0
+          let structures = messages.enumerated().map { i, message in
+            var c = fovea_message()
+            c.struct_size = MemoryLayout<fovea_message>.size
+            c.role = Int32(message.role)
+            c.text = texts[i]
+            c.images = images.baseAddress.map { $0 + place }
+            c.image_count = message.images.count
+            place += message.images.count
+            return c
+          }
+          return fovea_chat(handle, structures, structures.count, options, result, text)
+        }
+      }
+    }
+  }
+
+  private func ask(
+    regions: [MarkedRegion] = [], options: fovea_generate_options, task: String? = nil, stops: [String] = [],
+    progress: @escaping (Int, Int) -> Void, onText: @escaping (UnsafeRawBufferPointer) throws(CommandFailure) -> Void,
+    _ call: (
+      UnsafePointer<fovea_generate_options>, UnsafeMutablePointer<fovea_generate_result>, UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>
+    ) -> fovea_status
+  ) throws -> (text: String, result: fovea_generate_result) {
     var options = options
     var report = ProgressReport(report: progress)
     var sink = TextSink(write: onText)
     var text: UnsafeMutablePointer<CChar>?
     var result = fovea_generate_result()
     result.struct_size = MemoryLayout<fovea_generate_result>.size
-    let handles: [OpaquePointer?] = images.map(\.handle)
     let status = withUnsafeMutablePointer(to: &report) { report in
       withUnsafeMutablePointer(to: &sink) { sink in
         withCStrings(stops + (constraint.map { [$0.text] } ?? []) + (task.map { [$0] } ?? [])) { texts in
@@ -206,7 +245,7 @@ final class Session {
           return regions.map(\.structure).withUnsafeBufferPointer { regions in
             options.regions = regions.baseAddress
             options.region_count = regions.count
-            return fovea_generate(handle, prompt, handles, handles.count, &options, &result, &text)
+            return call(&options, &result, &text)
           }
         }
       }

@@ -15,9 +15,9 @@
 
 #include "failing.h"
 
-enum { LOAD, PLAN, PIXELS, PICTURE, BYTES, SESSION, TOKENIZE, GENERATE, SCORE, LOGITS, RELEASE, phases };
-static const char *const phase_names[] = {"load",     "plan",     "pixels", "picture", "bytes",  "session",
-                                          "tokenize", "generate", "score",  "logits",  "release"};
+enum { LOAD, PLAN, PIXELS, PICTURE, BYTES, SESSION, TOKENIZE, GENERATE, SCORE, LOGITS, CHAT, FORK, SAVE, OPEN, RELEASE, phases };
+static const char *const phase_names[] = {"load",  "plan",   "pixels", "picture", "bytes", "session", "tokenize", "generate",
+                                          "score", "logits", "chat",   "fork",    "save",  "open",    "release"};
 
 /* How a child ended, if it was not killed. */
 enum { SUCCESS = 0, WRONG_RETRY = 100, NO_MESSAGE, LEAK, OTHER = 110 };
@@ -93,14 +93,16 @@ static int all_calls(const Fault *fault, fovea_status *first) {
   fovea_model *model = NULL;
   fovea_image_embedding *image = NULL, *picture = NULL;
   fovea_memory_plan plan = {.struct_size = sizeof plan};
-  fovea_session *session = NULL;
+  fovea_session *session = NULL, *fork = NULL, *opened = NULL;
+  fovea_message message = {.struct_size = sizeof message, .text = "What is there?", .images = &image, .image_count = 1};
   const float *logits;
-  size_t positions, vocabulary, ids;
+  size_t positions, vocabulary, ids, size = 0;
+  void *bytes;
   fovea_load_options load = {.struct_size = sizeof load, .threads = 2};
   fovea_generate_options options = {.struct_size = sizeof options, .max_tokens = 4, .ignore_eos = 1};
   const char *answers[] = {"Yes", "No"};
   double scores[2];
-  char *text = NULL;
+  char *text = NULL, *said = NULL;
   *first = FOVEA_OK;
   CALL(LOAD, fovea_load(model_path, &load, &model));
   CALL(PLAN, fovea_plan(model_path, &load, &plan));
@@ -112,9 +114,18 @@ static int all_calls(const Fault *fault, fovea_status *first) {
   CALL(GENERATE, fovea_generate(session, "What is there?", &image, 1, &options, NULL, &text));
   CALL(SCORE, fovea_score(session, "What is there?", &image, 1, NULL, answers, 2, scores));
   CALL(LOGITS, fovea_logits(session, "What is there?", &picture, 1, NULL, &logits, &positions, &vocabulary));
+  CALL(CHAT, fovea_chat(session, &message, 1, &options, NULL, &said));
+  CALL(FORK, fovea_session_fork(session, &fork));
+  if (fovea_session_save(fork, NULL, 0, &size) != FOVEA_OK || !(bytes = malloc(size))) return OTHER;
+  CALL(SAVE, fovea_session_save(fork, bytes, size, &size));
+  CALL(OPEN, fovea_session_load(model, bytes, size, NULL, &opened));
+  free(bytes);
   begin(fault, RELEASE);
   fovea_string_free(text);
+  fovea_string_free(said);
   fovea_session_free(session);
+  fovea_session_free(fork);
+  fovea_session_free(opened);
   fovea_image_embedding_release(image);
   fovea_image_embedding_release(picture);
   fovea_model_free(model);

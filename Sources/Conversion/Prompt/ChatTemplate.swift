@@ -51,27 +51,34 @@ package struct ChatTemplate: Sendable {
     for isList in [seesImages, !seesImages] {
       do {
         let template = try JinjaTemplate(source)
-        func render(_ turns: [(role: String, text: String, image: Bool)], prompt: Bool) throws(JinjaError) -> String {
-          let messages = turns.map { Self.message($0.role, $0.text, image: $0.image, isList: isList) }
+        func render(_ messages: [TemplateMessage], prompt: Bool) throws(JinjaError) -> String {
           var text = try template.render([
-            "messages": .list(messages), "add_generation_prompt": .bool(prompt), "bos_token": .string(begin), "eos_token": .string(end),
+            "messages": .list(messages.map { $0.value(isList: isList) }), "add_generation_prompt": .bool(prompt), "bos_token": .string(begin),
+            "eos_token": .string(end),
           ])
           if isBeginAdded, !begin.isEmpty, text.hasPrefix(begin) { text.removeFirst(begin.count) }
           return text
         }
-        let first = try render([("user", Self.question, seesImages)], prompt: true)
+        func user(_ text: String, image: Bool) -> TemplateMessage { TemplateMessage("user", text, images: image ? 1 : 0) }
+        let first = try render([user(Self.question, image: seesImages)], prompt: true)
         guard first.ranges(of: "<image>").count == (seesImages ? 1 : 0), first.ranges(of: Self.question).count == 1 else {
           throw JinjaError("what it makes of a question about an image has no place for one of them")
         }
         let own = first.replacing(Self.question, with: "{question}")
-        let text = try? render([("user", Self.question, false)], prompt: true).replacing(Self.question, with: "{question}")
-        if own == known.plainTemplate || own == known.template.replacing("{system} ", with: "") { return known }
+        let text = try? render([user(Self.question, image: false)], prompt: true).replacing(Self.question, with: "{question}")
+        let finder = TurnFinder(
+          render: { messages, prompt throws(JinjaError) in try render(messages, prompt: prompt) }, seesImages: seesImages, isList: isList)
+        if own == known.plainTemplate || own == known.template.replacing("{system} ", with: "") {
+          var format = known
+          format.turns = finder.turns(stop: known.stop).map { .pieces($0) } ?? .none
+          return format
+        }
         var format = PromptFormat(system: "", template: own, turnSeparator: end, stop: end.isEmpty ? [] : [end])
         let unmarked = own.replacing("<image>\n", with: "").replacing("<image>", with: "")
         if let text, text != unmarked, text.ranges(of: "{question}").count == 1 { format.textTemplate = text }
         // What stands after an answer ends it.
         if let whole = try? render(
-          [("user", Self.question, seesImages), ("assistant", Self.answer, false), ("user", Self.next, false)], prompt: true),
+          [user(Self.question, image: seesImages), TemplateMessage("assistant", Self.answer), user(Self.next, image: false)], prompt: true),
           let answer = whole.firstRange(of: Self.answer), let next = whole.firstRange(of: Self.next)
         {
           let lead = Self.lead(first)
@@ -80,6 +87,7 @@ package struct ChatTemplate: Sendable {
           format.turnSeparator = between
           if let mark = Self.special(between), !format.stop.contains(mark) { format.stop.insert(mark, at: 0) }
         }
+        format.turns = finder.turns(stop: format.stop).map { .pieces($0) } ?? .none
         return format
       } catch let error as JinjaError {
         reason = error.reason
@@ -100,13 +108,5 @@ package struct ChatTemplate: Sendable {
   /// A special token that `text` begins with.
   private static func special(_ text: String) -> String? {
     text.prefixMatch(of: /\s*(<[^<>\s]+>)/).map { String($0.output.1) }
-  }
-
-  private static func message(_ role: String, _ text: String, image: Bool, isList: Bool) -> JinjaValue {
-    let words = JinjaValue.object([("type", .string("text")), ("text", .string(text))])
-    let content: JinjaValue =
-      isList
-      ? .list((image ? [.object([("type", .string("image"))])] : []) + [words]) : .string(image ? "<image>\n" + text : text)
-    return .object([("role", .string(role)), ("content", content)])
   }
 }

@@ -70,8 +70,7 @@ extension ImageEmbedding {
   ///   - hiddenSize, maximumTokens: of the model's embeddings.
   ///   - mapChannels: of its maps; nil where it makes none.
   package static func read(
-    _ bytes: UnsafeRawBufferPointer, model: WeightFile.Identity, hiddenSize: Int, maximumTokens: Int, mapChannels: Int?,
-    identity: UInt64
+    _ bytes: UnsafeRawBufferPointer, model: WeightFile.Identity, hiddenSize: Int, maximumTokens: Int, mapChannels: Int?
   ) throws(EmbeddingBytesError) -> ImageEmbedding {
     guard let base = bytes.baseAddress, bytes.count >= headerSize + 8, bytes.prefix(8).elementsEqual(magic) else {
       throw .notAnEmbedding
@@ -120,8 +119,7 @@ extension ImageEmbedding {
       : nil
     do {
       return try ImageEmbedding(
-        copying: Tensor(data: memory, rows: tokens, columns: columns), map: map, width: width, height: height, views: views,
-        identity: identity)
+        copying: Tensor(data: memory, rows: tokens, columns: columns), map: map, width: width, height: height, views: views)
     } catch { throw .outOfMemory(bytes: 4 * count) }
   }
 }

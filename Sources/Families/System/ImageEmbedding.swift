@@ -3,6 +3,7 @@ import Encoders
 import Images
 import Runtime
 import Shims
+import WeightFile
 
 /// A rectangle in pixels of the original image; its edges may lie outside the image where a view is padded.
 package struct PixelRectangle: Equatable {
@@ -63,7 +64,7 @@ package final class ImageEmbedding {
   /// Size of the original image in pixels.
   package let width, height: Int
   package let views: [ViewPlan]
-  /// Differs between any two embeddings of a process.
+  /// Hash of the vectors: two embeddings of a model with the same are the same to its decoder.
   package let identity: UInt64
   /// What regions are read from, owned by this object.
   package let map: FeatureMap?
@@ -74,7 +75,7 @@ package final class ImageEmbedding {
 
   /// Copies `tokens` and `map` out of their arena.
   package init(
-    copying tokens: Tensor, map: FeatureMap? = nil, width: Int, height: Int, views: [ViewPlan], identity: UInt64
+    copying tokens: Tensor, map: FeatureMap? = nil, width: Int, height: Int, views: [ViewPlan]
   ) throws(RuntimeError) {
     let memory = try Self.copy(tokens)
     self.memory = memory
@@ -99,7 +100,7 @@ package final class ImageEmbedding {
     self.width = width
     self.height = height
     self.views = views
-    self.identity = identity
+    identity = xxh64(memory, tokens.count * MemoryLayout<Float>.stride)
   }
 
   deinit {

@@ -28,6 +28,8 @@ package struct PromptTemplate {
   package let ngramAllowed: [[UInt8]]
   /// Images that stand beside each other share one start and one end mark.
   package let joinsImages: Bool
+  /// How turns follow each other; nil: the checkpoint was trained on single questions.
+  package let conversation: Conversation?
   /// Other forms that the checkpoint was trained with, by name.
   private let tasks: [(name: [UInt8], template: [UInt8])]
 
@@ -42,6 +44,7 @@ package struct PromptTemplate {
     ngramWindow = s.ngramWindow
     ngramAllowed = s.ngramAllowed
     joinsImages = s.joinsImages
+    conversation = Conversation(s)
     tasks = zip(s.tasks, s.taskTemplates).map { ($0, $1) }
   }
 
@@ -63,6 +66,38 @@ package struct PromptTemplate {
   /// template's mark is repeated for each image; where it has, they are kept in place and the template's is dropped.
   package func prompt(question: [UInt8], images: Int) -> [UInt8] {
     prompt(question: question, images: images, template: images == 0 && !textTemplate.isEmpty ? textTemplate : template)
+  }
+
+  /// The full prompt of a conversation, up to where the answer begins.
+  /// - Throws: `.argument` when turns are not in order or marks and images differ in number, `.unsupported` for turns that the
+  ///   checkpoint was not trained on; both name the message.
+  package func prompt(conversation turns: [Turn]) throws(FoveaError) -> [UInt8] {
+    try check(turns)
+    if let conversation { return try conversation.prompt(turns) }
+    guard turns[0].role == .user else { throw .unsupported("messages[0]", "this model was trained without system texts") }
+    guard turns.count == 1 else { throw .unsupported("messages[1]", "this model was trained on single questions, not on conversations") }
+    return prompt(question: turns[0].text, images: turns[0].images)
+  }
+
+  private func check(_ turns: [Turn]) throws(FoveaError) {
+    var next = TurnSettings.Role.user
+    for (i, turn) in turns.enumerated() {
+      let marks = Self.occurrences(of: Self.imageMark, in: turn.text).count
+      if turn.role != .user {
+        guard marks == 0, turn.images == 0 else { throw .argument("messages[\(i)]", "only a user's turn can have images") }
+      } else {
+        guard marks == 0 || marks == turn.images else {
+          throw .argument("messages[\(i)]", "\(marks) <image> marks, but \(turn.images) images were given")
+        }
+      }
+      if turn.role == .system, i == 0 { continue }
+      guard turn.role == next else {
+        throw .argument(
+          "messages[\(i)].role", turn.role == .system ? "a system text comes first" : "users and assistants take turns, a user first")
+      }
+      next = turn.role == .user ? .assistant : .user
+    }
+    guard next == .assistant else { throw .argument("messages", "the last one must be a user's") }
   }
 
   private func prompt(question: [UInt8], images: Int, template: [UInt8]) -> [UInt8] {
@@ -94,6 +129,8 @@ package struct PromptTemplate {
     }
     return text
   }
+
+  package static func hasImageMark(_ text: [UInt8]) -> Bool { !occurrences(of: imageMark, in: text).isEmpty }
 
   /// `text` cut at its `<image>` marks: one part more than there are marks.
   package static func split(_ text: [UInt8]) -> [[UInt8]] {

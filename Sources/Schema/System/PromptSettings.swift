@@ -43,6 +43,7 @@ package struct PromptSettings: Settings {
   package var ngramAllowed: [[UInt8]] = []
   package var joinsImages = false
   package var coordinates: Coordinates?
+  package var turns = TurnSettings()
 
   package init() {}
 
@@ -51,7 +52,7 @@ package struct PromptSettings: Settings {
     try f.string(
       "textTemplate", &textTemplate, default: "", "The prompt of a question without images; empty: `prompt.template` without its `<image>`.")
     try f.string("system", &system, default: "", "What stands for `{system}`.")
-    try f.string("turnSeparator", &turnSeparator, default: "", "Text between an answer and the next turn of a conversation.")
+    try f.string("turnSeparator", &turnSeparator, default: "", "Text between an answer and the next turn of a conversation; empty: there is none.")
     try f.texts("stop", &stop, isOptional: true, "Texts that end an answer, besides the end tokens.")
     try f.bool(
       "imageTokenSplitsText", &imageTokenSplitsText, default: true,
@@ -65,6 +66,7 @@ package struct PromptSettings: Settings {
     try f.texts("ngramAllowed", &ngramAllowed, isOptional: true, "Tokens that no ban of runs holds back.")
     try f.bool("joinsImages", &joinsImages, default: false, "Whether images beside each other share one start and one end mark.")
     try f.choice("coordinates", &coordinates, "How places are written; absent: as `qwen` where the vocabulary has its marks, else not at all.")
+    try f.part(&turns)
     try f.check(
       tasks.count == taskTemplates.count, "taskTemplates", found: "\(taskTemplates.count) templates",
       expected: "one for each of \(tasks.count) tasks")

@@ -5,6 +5,7 @@
     image = model.encode_image("photo.jpg")      # encode once, ask many times
     session = model.session()
     answer = session.generate("What is in the picture?", images=image, max_tokens=64)
+    answer = session.chat([{"role": "user", "content": "What is in the picture?", "images": image}], max_tokens=64)
 
 A `Model` and an `ImageEmbedding` are immutable and may be used by any number of threads. A `Session` serves one call at a
 time; a second one at the same moment raises `BusyError`. Every failure is an `Error` whose text says what was wrong and where.
@@ -12,6 +13,8 @@ Ctrl-C stops every call. In a child made by `os.fork` models and embeddings work
 call at the moment of the fork raises `UnsupportedError` there. NumPy is needed for arrays, in and out, and Pillow for pictures that are neither PNG nor JPEG.
 """
 
+from ._answers import Answer
+from ._chat import Message
 from ._errors import (
     ArgumentError,
     BufferError,
@@ -39,6 +42,7 @@ from ._stream import AsyncStream, Stream
 __version__ = "1.0.0"
 
 __all__ = [
+    "Answer",
     "ArgumentError",
     "AsyncStream",
     "Box",
@@ -55,6 +59,7 @@ __all__ = [
     "ImageError",
     "InternalError",
     "Mask",
+    "Message",
     "Model",
     "Options",
     "OutOfMemory",

@@ -61,6 +61,13 @@ FOVEA_CONSTRAINT_JSON_SCHEMA = 1
 FOVEA_CONSTRAINT_REGEX = 2
 FOVEA_CONSTRAINT_GRAMMAR = 3
 
+FOVEA_OVERFLOW_REFUSE = 0
+FOVEA_OVERFLOW_DROP_OLDEST = 1
+
+FOVEA_ROLE_USER = 0
+FOVEA_ROLE_ASSISTANT = 1
+FOVEA_ROLE_SYSTEM = 2
+
 FOVEA_REGION_POINT = 0
 FOVEA_REGION_BOX = 1
 FOVEA_REGION_POLYGON = 2
@@ -203,6 +210,13 @@ class fovea_region(_Sized):
     ]
 
 
+class fovea_logit_bias(Structure):
+    _fields_ = [
+        ("id", c_int32),
+        ("bias", c_float),
+    ]
+
+
 class fovea_generate_options(_Sized):
     _fields_ = [
         ("struct_size", c_size_t),
@@ -230,9 +244,24 @@ class fovea_generate_options(_Sized):
         ("ngram_window", c_int32),
         ("loop_tokens", c_int32),
         ("draft_tokens", c_int32),
-        ("reserved2", c_int32),
+        ("overflow", c_int32),
+        ("min_p", c_float),
+        ("typical_p", c_float),
+        ("frequency_penalty", c_float),
+        ("presence_penalty", c_float),
+        ("penalty_last_n", c_int32),
+        ("logprobs", c_int32),
+        ("answers", c_int32),
+        ("echo", c_int32),
         ("constraint", c_int32),
-        ("reserved3", c_int32),
+        ("logit_biases", POINTER(fovea_logit_bias)),
+        ("logit_bias_count", c_size_t),
+        ("allowed_tokens", POINTER(c_int32)),
+        ("allowed_token_count", c_size_t),
+        ("forbidden_tokens", POINTER(c_int32)),
+        ("forbidden_token_count", c_size_t),
+        ("stop_ids", POINTER(c_int32)),
+        ("stop_id_count", c_size_t),
         ("constraint_text", c_char_p),
     ]
 
@@ -249,6 +278,36 @@ class fovea_generate_result(_Sized):
         ("text_length", c_size_t),
         ("drafted_tokens", c_int32),
         ("accepted_tokens", c_int32),
+        ("dropped_messages", c_int32),
+        ("reserved", c_int32),
+    ]
+
+
+class fovea_message(_Sized):
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("role", c_int32),
+        ("reserved", c_int32),
+        ("text", c_char_p),
+        ("images", POINTER(c_void_p)),
+        ("image_count", c_size_t),
+        ("regions", POINTER(fovea_region)),
+        ("region_count", c_size_t),
+    ]
+
+
+class fovea_answer(_Sized):
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("text", POINTER(c_char)),
+        ("text_length", c_size_t),
+        ("ids", POINTER(c_int32)),
+        ("id_count", c_size_t),
+        ("log_probabilities", POINTER(c_float)),
+        ("top_ids", POINTER(c_int32)),
+        ("top_log_probabilities", POINTER(c_float)),
+        ("top_count", c_int32),
+        ("stop_reason", c_int32),
     ]
 
 
@@ -308,6 +367,15 @@ PROTOTYPES: Dict[str, Tuple[Any, List[Any]]] = {
     "fovea_session_free": (None, [c_void_p]),
     "fovea_session_cancel": (None, [c_void_p]),
     "fovea_session_reset": (c_int32, [c_void_p]),
+    "fovea_session_length": (c_size_t, [c_void_p]),
+    "fovea_session_fork": (c_int32, [c_void_p, POINTER(c_void_p)]),
+    "fovea_session_rewind": (c_int32, [c_void_p, c_size_t]),
+    "fovea_session_save": (c_int32, [c_void_p, c_void_p, c_size_t, POINTER(c_size_t)]),
+    "fovea_session_save_file": (c_int32, [c_void_p, c_char_p]),
+    "fovea_session_load": (c_int32, [c_void_p, c_void_p, c_size_t, POINTER(fovea_session_options), POINTER(c_void_p)]),
+    "fovea_session_load_file": (c_int32, [c_void_p, c_char_p, POINTER(fovea_session_options), POINTER(c_void_p)]),
+    "fovea_session_answer_count": (c_size_t, [c_void_p]),
+    "fovea_session_get_answer": (c_int32, [c_void_p, c_size_t, POINTER(fovea_answer)]),
     "fovea_session_place_count": (c_size_t, [c_void_p]),
     "fovea_session_get_place": (c_int32, [c_void_p, c_size_t, POINTER(fovea_place)]),
     "fovea_session_log_probabilities": (c_int32, [c_void_p, POINTER(c_float), c_size_t, POINTER(c_size_t)]),
@@ -335,6 +403,17 @@ PROTOTYPES: Dict[str, Tuple[Any, List[Any]]] = {
             POINTER(c_int32),
             c_size_t,
             POINTER(c_size_t),
+        ],
+    ),
+    "fovea_chat": (
+        c_int32,
+        [
+            c_void_p,
+            POINTER(fovea_message),
+            c_size_t,
+            POINTER(fovea_generate_options),
+            POINTER(fovea_generate_result),
+            POINTER(c_void_p),
         ],
     ),
     "fovea_logits": (

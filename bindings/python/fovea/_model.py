@@ -8,7 +8,7 @@ import json
 import os
 import uuid
 import weakref
-from typing import TYPE_CHECKING, Any, Awaitable, Dict, List, Optional, Sequence, Tuple, Union
+from typing import TYPE_CHECKING, Any, Awaitable, Dict, List, Optional, Sequence, Tuple, Union, overload
 
 from . import _library as c
 from ._errors import ArgumentError, check
@@ -20,12 +20,16 @@ from ._stream import in_background
 from ._work import Progress, Work
 
 if TYPE_CHECKING:
+    from typing import Literal
+
     import numpy
     from typing_extensions import Unpack
 
+    from ._chat import Message
     from ._images import Images
     from ._options import Options
     from ._pictures import Image
+    from ._stream import AsyncStream, Stream
 
     Path = Union[str, "os.PathLike[str]"]
 
@@ -210,6 +214,7 @@ class Model(Owner):
         super().__init__(handle)
         #: What a pickle holds: a name of its own, the path, and the options in `_reopened`'s order.
         self._source = source
+        self._form: Optional[Dict[str, Any]] = None
         if source is not None:
             _remember(source[0], self)
 
@@ -301,6 +306,67 @@ class Model(Owner):
         check(c.library().fovea_session_create(handle, options, out))
         length = context_length or self.info["context_length"]
         return Session(Handle(out.value, c.library().fovea_session_free, handle), self, length)
+
+    def load_session(self, source: "Union[Path, bytes, bytearray, memoryview]", *, context_length: Optional[int] = None) -> Session:
+        """The session that `Session.save` wrote to a file, or `Session.to_bytes` gave, of this weight file: it goes on as if it had never
+        stopped. An image counts as read if it is encoded anew in the same way. `FormatError` where the bytes are damaged."""
+        options = filled(c.fovea_session_options, context_length=at_least(1, context_length, "context_length"))
+        is_data = isinstance(source, (bytes, bytearray, memoryview))
+        data: Any = bytes(source) if is_data else encoded_path(source)  # type: ignore[arg-type]
+        handle = self._handle
+
+        def body() -> Session:
+            out, lib = ctypes.c_void_p(), c.library()
+            if is_data:
+                check(lib.fovea_session_load(handle, data, len(data), options, out))
+            else:
+                check(lib.fovea_session_load_file(handle, data, options, out))
+            length = context_length or self.info["context_length"]
+            return Session(Handle(out.value, lib.fovea_session_free, handle), self, length)
+
+        return Work().run(body)
+
+    @overload
+    def chat(self, messages: "Sequence[Message]", *, n: int, stream: "Literal[False]" = False, **options: "Unpack[Options]") -> List[str]: ...  # type: ignore[misc]
+
+    @overload
+    def chat(self, messages: "Sequence[Message]", *, stream: "Literal[False]" = False, **options: "Unpack[Options]") -> str: ...
+
+    @overload
+    def chat(self, messages: "Sequence[Message]", *, stream: "Literal[True]", **options: "Unpack[Options]") -> "Stream": ...
+
+    @overload
+    def chat(self, messages: "Sequence[Message]", *, stream: bool, **options: "Unpack[Options]") -> "Union[str, Stream]": ...
+
+    def chat(self, messages: "Sequence[Message]", *, stream: bool = False, **options: Any) -> "Union[str, List[str], Stream]":
+        """`Session.chat` in a session of its own. A session that is kept reads each turn once."""
+        return self.session().chat(messages, stream=stream, **options)
+
+    @overload
+    def achat(self, messages: "Sequence[Message]", *, stream: "Literal[False]" = False, **options: "Unpack[Options]") -> Awaitable[str]: ...
+
+    @overload
+    def achat(self, messages: "Sequence[Message]", *, stream: "Literal[True]", **options: "Unpack[Options]") -> "AsyncStream": ...
+
+    @overload
+    def achat(self, messages: "Sequence[Message]", *, stream: bool, **options: "Unpack[Options]") -> "Union[Awaitable[str], AsyncStream]": ...
+
+    def achat(self, messages: "Sequence[Message]", *, stream: bool = False, **options: Any) -> "Union[Awaitable[str], AsyncStream]":
+        """`chat` for asyncio, on another thread; cancelling the task stops the work."""
+        return self.session().achat(messages, stream=stream, **options)
+
+    def _turns(self) -> Dict[str, Any]:
+        """How the model's conversations put images and texts of a message together."""
+        if self._form is None:
+            form: Dict[str, Any] = {"imagesFirst": True, "between": ""}
+            handle = self._handle
+            for name in form:
+                try:
+                    form[name] = self._metadata_value(handle, f"prompt.turns.{name}".encode())
+                except ArgumentError:  # a file that does not say
+                    pass
+            self._form = form
+        return self._form
 
     def logits(self, prompt: str, images: "Images" = (), **options: "Unpack[Options]") -> "numpy.ndarray[Any, Any]":
         """`Session.logits` in a session of its own."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import ctypes
 import json
-from typing import TYPE_CHECKING, Any, Dict, Iterable, Optional, Sequence, Tuple, TypedDict, Union
+import math
+from typing import TYPE_CHECKING, Any, Dict, Iterable, Mapping, Optional, Sequence, Tuple, TypedDict, Union
 
 from . import _library as c
 from ._errors import ArgumentError
-from ._numbers import at_least, filled, seconds
+from ._numbers import at_least, filled, number, numbers, seconds
 from ._regions import Region, Structures
 from ._work import Progress, Work
 
@@ -29,13 +30,23 @@ class Options(TypedDict, total=False):
     draft_tokens: tokens guessed ahead at most where the text repeats itself or the prompt, which saves time and never changes the
         answer; 0: as many as pay, negative: none.
     temperature: 0: always the likeliest token; above: random choice, among the `top_k` likeliest (0: all) and those that
-        together have probability `top_p`, by `seed`.
-    repetition_penalty: above 1 makes tokens that already occurred less likely.
+        together have probability `top_p`, and have at least `min_p` of the likeliest one's probability, and of those the ones whose
+        information is nearest to the entropy, as few as have `typical_p`, by `seed`.
+    repetition_penalty: above 1 makes tokens that already occurred less likely; frequency_penalty is taken off the logit of a token for each
+        time that it occurred, presence_penalty once. penalty_last_n: where tokens must have occurred, among the last so many of prompt and
+        answer; 0: in the answer; -1: in all of both.
+    logit_bias: what is added to the logits of tokens, by id; -inf: never this token.
+    allowed_tokens: ids that alone may be chosen, beside those that end the answer. forbidden_tokens: ids that may not.
+    logprobs: so many of the likeliest tokens are kept for each token, with log-probabilities: see `Session.answers`.
+    n: answers to make of one reading of the prompt, with `seed` and the seeds after it: `generate` and `chat` then give a list.
+    echo: the answer's text begins with the prompt, as the template makes it.
     ngram_ban: no run of this many tokens may occur twice in prompt and answer; 0: any may; None: as the model's template says, any
         may with raw=True. ngram_window: only runs within the last so many tokens count; 0: all.
     loop_tokens: end the answer, with stop reason "loop", when its last so many tokens are one piece four times or more; 0: never.
-    stop: texts before which the answer ends.
+    stop: texts before which the answer ends; stop_ids: tokens before which it does.
     ignore_eos: go on past the end-of-answer token.
+    overflow: of a conversation that does not fit the context: "refuse" raises `ContextError`; "drop_oldest" leaves out the oldest questions
+        with their answers, and keeps the system text and all images.
     json_schema: the answer is JSON that is valid under this JSON Schema (2020-12): a dict, its text, or a pydantic model class.
     regex: the answer is a text that this regular expression matches as a whole.
     grammar: the answer is a text of this grammar in GBNF (llama.cpp's notation), from rule `root` on.
@@ -55,19 +66,35 @@ class Options(TypedDict, total=False):
     temperature: float
     top_k: int
     top_p: float
+    min_p: float
+    typical_p: float
     repetition_penalty: float
+    frequency_penalty: float
+    presence_penalty: float
+    penalty_last_n: int
+    logit_bias: Mapping[int, float]
+    allowed_tokens: Sequence[int]
+    forbidden_tokens: Sequence[int]
+    logprobs: int
+    n: Optional[int]
+    echo: bool
     ngram_ban: Optional[int]
     ngram_window: int
     loop_tokens: int
     seed: int
     stop: Iterable[str]
+    stop_ids: Sequence[int]
     ignore_eos: bool
+    overflow: str
     json_schema: Any
     regex: Optional[str]
     grammar: Optional[str]
     choices: Optional[Sequence[str]]
     deadline: Optional[float]
     progress: Optional[Progress]
+
+
+OVERFLOWS = {"refuse": c.FOVEA_OVERFLOW_REFUSE, "drop_oldest": c.FOVEA_OVERFLOW_DROP_OLDEST}
 
 
 class Structure:
@@ -83,8 +110,13 @@ class Structure:
         if isinstance(stop, str):
             raise ArgumentError("stop: is a text, must be a list of texts.")
         stops = [text_bytes(text, "stop") for text in stop]
+        allowed, forbidden, stop_ids = (numbers(ctypes.c_int32, given(n) or (), n) for n in ("allowed_tokens", "forbidden_tokens", "stop_ids"))
+        biases = _biases(given("logit_bias") or {})
         ban, task = given("ngram_ban"), given("task")
         constraint, constraint_text = _constraint(options)
+        overflow = given("overflow", "refuse")
+        if overflow not in OVERFLOWS:
+            raise ArgumentError(f"overflow: is {overflow!r}, must be one of {', '.join(OVERFLOWS)}.")
 
         def on_token(_: Any, id: int, text: Any, length: int) -> int:
             piece = ctypes.string_at(text, length).decode("utf-8", "replace") if work.sink else ""
@@ -111,6 +143,23 @@ class Structure:
             task=None if task is None else text_bytes(task, "task"),
             min_tokens=given("min_tokens", 0),
             draft_tokens=given("draft_tokens", 0),
+            overflow=OVERFLOWS[overflow],
+            min_p=given("min_p", 0.0),
+            typical_p=given("typical_p", 1.0),
+            frequency_penalty=given("frequency_penalty", 0.0),
+            presence_penalty=given("presence_penalty", 0.0),
+            penalty_last_n=given("penalty_last_n", 0),
+            logprobs=given("logprobs") or 0,
+            answers=at_least(1, given("n"), "n"),
+            echo=bool(given("echo", False)),
+            logit_biases=biases,
+            logit_bias_count=len(biases),
+            allowed_tokens=allowed,
+            allowed_token_count=len(allowed),
+            forbidden_tokens=forbidden,
+            forbidden_token_count=len(forbidden),
+            stop_ids=stop_ids,
+            stop_id_count=len(stop_ids),
             regions=self.regions.array,
             region_count=self.regions.count,
             constraint=constraint,
@@ -154,6 +203,14 @@ def _schema_text(schema: Any) -> str:
         return json.dumps(schema, ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
         raise ArgumentError(f"json_schema: is no JSON: {error}") from error
+
+
+def _biases(biases: Mapping[int, float]) -> Any:
+    found = []
+    for id, bias in biases.items():
+        value = -math.inf if bias == -math.inf else number(ctypes.c_float, bias, f"logit_bias[{id}]")
+        found.append(c.fovea_logit_bias(number(ctypes.c_int32, id, "logit_bias"), value))
+    return (c.fovea_logit_bias * len(found))(*found)
 
 
 def text_bytes(text: str, name: str) -> bytes:

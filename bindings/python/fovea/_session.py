@@ -12,41 +12,35 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Awaitable, Callable, Dict, Iterator, List, Optional, Sequence, Tuple, Union, overload
 
 from . import _library as c
+from ._answers import STOP_REASONS, Answer, answers
+from ._chat import Structure as Messages
 from ._errors import ArgumentError, BusyError, check
 from ._handles import Handle, Owner
-from ._images import embeddings, numpy_module, remaining
-from ._numbers import at_least
+from ._images import embeddings, encoded_path, numpy_module, remaining
+from ._numbers import at_least, number
 from ._options import Structure, choices, text_bytes
 from ._places import Place, places
 from ._stream import AsyncStream, Stream, in_background
 from ._work import Work
 
 if TYPE_CHECKING:
+    import os
     from typing import Literal
 
     import numpy
     from typing_extensions import Unpack
 
+    from ._chat import Message
     from ._images import ImageEmbedding, Images
     from ._model import Model
     from ._options import Options
-
-#: Why an answer ended: the names of FOVEA_STOP_….
-STOP_REASONS = {
-    c.FOVEA_STOP_END: "end",
-    c.FOVEA_STOP_LENGTH: "length",
-    c.FOVEA_STOP_TEXT: "text",
-    c.FOVEA_STOP_CALLBACK: "callback",
-    c.FOVEA_STOP_CONTEXT: "context",
-    c.FOVEA_STOP_LOOP: "loop",
-}
 
 
 @dataclass(frozen=True)
 class GenerateResult:
     """Figures of one answer. `stop_reason` is "end" (the model ended it), "length", "text" (a stop text appeared), "callback" (its
     stream was closed), "context" (the context is full) or "loop" (see option `loop_tokens`). Of `drafted_tokens` guessed ahead,
-    `accepted_tokens` were right."""
+    `accepted_tokens` were right. `dropped_messages` of a conversation were left out, see option `overflow`."""
 
     stop_reason: str
     prompt_tokens: int
@@ -56,6 +50,7 @@ class GenerateResult:
     decode_seconds: float
     drafted_tokens: int
     accepted_tokens: int
+    dropped_messages: int = 0
 
 
 class Session(Owner):
@@ -78,6 +73,11 @@ class Session(Owner):
         self._stream: "Callable[[], Any]" = lambda: None
 
     @overload
+    def generate(
+        self, prompt: str, images: "Images" = (), *, n: int, stream: "Literal[False]" = False, **options: "Unpack[Options]"
+    ) -> List[str]: ...  # type: ignore[misc]
+
+    @overload
     def generate(self, prompt: str, images: "Images" = (), *, stream: "Literal[False]" = False, **options: "Unpack[Options]") -> str: ...
 
     @overload
@@ -86,14 +86,14 @@ class Session(Owner):
     @overload
     def generate(self, prompt: str, images: "Images" = (), *, stream: bool, **options: "Unpack[Options]") -> Union[str, Stream]: ...
 
-    def generate(self, prompt: str, images: "Images" = (), *, stream: bool = False, **options: Any) -> Union[str, Stream]:
+    def generate(self, prompt: str, images: "Images" = (), *, stream: bool = False, **options: Any) -> Union[str, List[str], Stream]:
         """Answers a prompt about images.
 
         The prompt is put into the model's own chat template. Where it holds `<image>` marks, each takes the next image; where it
         holds none, the images stand where the template puts them. With raw=True nothing is added but a beginning-of-sequence token
         where the model needs one, and each `<image>` stands for one whole image block.
 
-        options: see `fovea.Options`.
+        options: see `fovea.Options`; with `n` the result is a list of that many answers.
         stream: give an iterator over pieces of the answer as they are made. Leaving it early ends the answer, see `Stream`.
         """
         work = Work(self.cancel)
@@ -101,7 +101,7 @@ class Session(Owner):
             made = Stream(work, self._prepared(work, prompt, images, options).generate)
             self._stream = weakref.ref(made)
             return made
-        return work.run(self._prepared(work, prompt, images, options).generate)
+        return work.run(self._prepared(work, prompt, images, options).answer)
 
     @overload
     def agenerate(self, prompt: str, images: "Images" = (), *, stream: "Literal[False]" = False, **options: "Unpack[Options]") -> Awaitable[str]: ...
@@ -118,7 +118,53 @@ class Session(Owner):
         work = Work(self.cancel)
         if stream:
             return AsyncStream(work, lambda sink: self._prepared(work, prompt, images, options).generate(sink))
-        return in_background(work, lambda: self._prepared(work, prompt, images, options).generate())
+        return in_background(work, lambda: self._prepared(work, prompt, images, options).answer())
+
+    @overload
+    def chat(self, messages: "Sequence[Message]", *, n: int, stream: "Literal[False]" = False, **options: "Unpack[Options]") -> List[str]: ...  # type: ignore[misc]
+
+    @overload
+    def chat(self, messages: "Sequence[Message]", *, stream: "Literal[False]" = False, **options: "Unpack[Options]") -> str: ...
+
+    @overload
+    def chat(self, messages: "Sequence[Message]", *, stream: "Literal[True]", **options: "Unpack[Options]") -> Stream: ...
+
+    @overload
+    def chat(self, messages: "Sequence[Message]", *, stream: bool, **options: "Unpack[Options]") -> Union[str, Stream]: ...
+
+    def chat(self, messages: "Sequence[Message]", *, stream: bool = False, **options: Any) -> Union[str, List[str], Stream]:
+        """Answers the last message of a conversation, which is put into the model's own chat template.
+
+        messages: a system's first or none, then a user's and an assistant's in turn, a user's last; see `fovea.Message`. Give each call
+            the whole conversation, with the answers as the calls before gave them: what the session holds of it is not read again.
+
+            session.chat([{"role": "user", "content": "What is this?", "images": image}])
+
+        options: see `fovea.Options`; `raw`, `task` and `regions` are none of a conversation's.
+        stream: as `generate`'s.
+        """
+        work = Work(self.cancel)
+        if stream:
+            made = Stream(work, self._conversation(work, messages, options).generate)
+            self._stream = weakref.ref(made)
+            return made
+        return work.run(self._conversation(work, messages, options).answer)
+
+    @overload
+    def achat(self, messages: "Sequence[Message]", *, stream: "Literal[False]" = False, **options: "Unpack[Options]") -> Awaitable[str]: ...
+
+    @overload
+    def achat(self, messages: "Sequence[Message]", *, stream: "Literal[True]", **options: "Unpack[Options]") -> AsyncStream: ...
+
+    @overload
+    def achat(self, messages: "Sequence[Message]", *, stream: bool, **options: "Unpack[Options]") -> Union[Awaitable[str], AsyncStream]: ...
+
+    def achat(self, messages: "Sequence[Message]", *, stream: bool = False, **options: Any) -> Union[Awaitable[str], AsyncStream]:
+        """`chat` for asyncio, as `agenerate` is `generate`."""
+        work = Work(self.cancel)
+        if stream:
+            return AsyncStream(work, lambda sink: self._conversation(work, messages, options).generate(sink))
+        return in_background(work, lambda: self._conversation(work, messages, options).answer())
 
     def generate_ids(self, prompt: str, images: "Images" = (), *, max_tokens: int, **options: "Unpack[Options]") -> List[int]:  # type: ignore[misc]
         """The same as token ids, at most `max_tokens`. The id that ended the answer is among them only with ignore_eos=True."""
@@ -149,6 +195,53 @@ class Session(Owner):
         work = Work(self.cancel)
         call = self._prepared(work, prompt, images, {**options, "choices": choices})
         return work.run(lambda: (call.generate(), list(self.probabilities)))
+
+    @property
+    def answers(self) -> List[Answer]:
+        """The answers of the last call: one, or `n`; with `logprobs` also what else was likely."""
+        with self._alone():
+            return answers(self._handle)
+
+    @property
+    def tokens(self) -> int:
+        """How many tokens the session holds: what of the last prompt and answer the next call need not read again."""
+        return int(c.library().fovea_session_length(self._handle))
+
+    def fork(self) -> "Session":
+        """A second session that holds what this one does, with memory of its own."""
+        out = ctypes.c_void_p()
+        with self._alone():
+            check(c.library().fovea_session_fork(self._handle, out))
+        model = self._model._handle
+        return Session(Handle(out.value, c.library().fovea_session_free, model), self._model, self.context_length)
+
+    def rewind(self, tokens: int) -> None:
+        """Keeps the first `tokens` of what the session holds. Never changes an answer, only the time to it."""
+        with self._alone():
+            check(c.library().fovea_session_rewind(self._handle, number(ctypes.c_size_t, tokens, "tokens")))
+
+    def save(self, path: "Union[str, os.PathLike[str]]") -> None:
+        """Writes what the session holds to a file, for `Model.load_session` of the same weight file, now or in another process."""
+        encoded, handle = encoded_path(path), self._handle
+
+        def body() -> None:
+            with self._alone():
+                check(c.library().fovea_session_save_file(handle, encoded))
+
+        Work(self.cancel).run(body)
+
+    def to_bytes(self) -> bytes:
+        """The same as bytes."""
+        size, handle = ctypes.c_size_t(), self._handle
+
+        def body() -> bytes:
+            with self._alone():
+                check(c.library().fovea_session_save(handle, None, 0, size))
+                buffer = ctypes.create_string_buffer(size.value)
+                check(c.library().fovea_session_save(handle, buffer, size.value, size))
+            return buffer.raw
+
+        return Work(self.cancel).run(body)
 
     @property
     def places(self) -> List[Place]:
@@ -193,6 +286,14 @@ class Session(Owner):
             options = {**options, "deadline": remaining(options["deadline"], started)}
         return _Call(self, handle, work, prompt_bytes, found, options)
 
+    def _conversation(self, work: Work, messages: "Sequence[Message]", options: Any) -> "_Call":
+        """The same for a conversation."""
+        handle, started = self._handle, time.monotonic()
+        found = Messages(messages, self._model, work, options.get("deadline"))
+        if options.get("deadline") is not None:
+            options = {**options, "deadline": remaining(options["deadline"], started)}
+        return _ChatCall(self, handle, work, found, options)
+
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """Holds the session for one call and the copying of its results; the library's own gate opens between the two."""
@@ -224,6 +325,15 @@ class _Call:
         self._held = [image._handle for image in images]
         self._structure = Structure(options, work, images)
         self._choices = choices(options)
+        self._is_list = options.get("n") is not None
+
+    def answer(self) -> Any:
+        """The answer's text, or with `n` a list of texts."""
+        if not self._is_list:
+            return self.generate()
+        with self._session._alone():
+            self._answered(self._function(), None)
+            return [answer.text for answer in answers(self._handle)]
 
     def generate(self, sink: Optional[Callable[[str], Any]] = None) -> str:
         """sink: gets each piece of text; a true result ends the answer."""
@@ -235,7 +345,7 @@ class _Call:
             return picked
         text = ctypes.c_void_p()
         with self._session._alone():
-            result = self._answered(c.library().fovea_generate, text)
+            result = self._answered(self._function(), text)
             try:
                 return ctypes.string_at(text.value or 0, result.text_length).decode("utf-8", "replace")
             finally:
@@ -248,6 +358,9 @@ class _Call:
             check(c.library().fovea_choose(*self._arguments(), self._structure.value, array, len(texts), probabilities, index))
             self._session.probabilities = list(probabilities)
         return texts[index.value].decode("utf-8")
+
+    def _function(self) -> Any:
+        return c.library().fovea_generate
 
     def generate_ids(self, capacity: int) -> List[int]:
         if self._choices is not None:
@@ -294,5 +407,20 @@ class _Call:
             r.decode_seconds,
             r.drafted_tokens,
             r.accepted_tokens,
+            r.dropped_messages,
         )
         return r
+
+
+class _ChatCall(_Call):
+    """The same for a conversation."""
+
+    def __init__(self, session: Session, handle: Handle, work: Work, messages: Messages, options: Dict[str, Any]) -> None:
+        super().__init__(session, handle, work, b"", (), options)
+        self._messages = messages
+
+    def _function(self) -> Any:
+        return c.library().fovea_chat
+
+    def _arguments(self) -> Any:
+        return self._handle, self._messages.array, self._messages.count

@@ -28,7 +28,11 @@ enum MonkeyCheckpoint {
     QwenVisionNames.plan(plan, visual)
     textMonkey?.plan(plan, visual)
     QwenV1Names.plan(plan, text)
-    let format: PromptFormat = textMonkey == nil ? .monkey : .textMonkey
+    var format: PromptFormat = textMonkey == nil ? .monkey : .textMonkey
+    // Monkey-Chat's, as Qwen-VL-Chat's, says so; a base model does not.
+    if let generation = try checkpoint.json("generation_config.json"), try generation.string("chat_format", default: "") == "chatml" {
+      format.turns = PromptFormat.qwenChat
+    }
     let prompt = try format.overridden(by: config).settings(imageTokenSplitsText: true)
     let settings: any VisionSettings = textMonkey?.settings(visual.settings) ?? visual.settings
     // TextMonkey's answers hold marked texts and boxes.

@@ -53,7 +53,7 @@ extension PromptFormat {
     let ocr = leadingBlank ? " OCR" : "OCR"
     let placed = leadingBlank ? "{question}  OCR" : "{question} OCR"
     let boxed = "{question} OCR"
-    return PromptFormat(
+    var format = PromptFormat(
       system: "<|im_start|>system\nYou should follow the instructions carefully and explain your answers in detail.<|im_end|>",
       template: ask("{question}"), turnSeparator: "<|im_end|>", stop: ["<|im_end|>"],
       tasks: [
@@ -63,5 +63,7 @@ extension PromptFormat {
         Task("tiles-format", ask(ocr + " with format upon the patch reference: ")),
         Task("pages-format", ask(ocr + " with format across multi pages: ")),
       ], ngramBan: leadingBlank ? 0 : 20, joinsImages: true)
+    format.turns = .none
+    return format
   }
 }

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+import CFovea
+import Families
+import Generation
+import Regions
+import Runtime
+import Schema
+
+/// The messages of a conversation, checked and copied. What the images and regions are is checked with the prompt.
+/// - Parameter stop: looked at while masks are copied.
+func messages(
+  _ given: UnsafePointer<fovea_message>?, count: Int, _ model: Model, _ stop: StopSignal
+) throws(FoveaError) -> [Message] {
+  var found: [Message] = []
+  guard let first = given, try buffer(given, count: count, "messages").count > 0 else { return found }
+  let size = try structSize(UnsafeRawPointer(first), first: FirstSize.message, "messages[0]")
+  for i in 0..<count {
+    // The caller's header may know a longer structure, so its own size is the step.
+    let at = (UnsafeRawPointer(first) + i * size).assumingMemoryBound(to: fovea_message.self)
+    guard UnsafeRawPointer(at).load(as: Int.self) == size else {
+      throw .argument("messages[\(i)].struct_size", "should be \(size), as the first one's.")
+    }
+    var c = fovea_message()
+    try read(at, into: &c, first: FirstSize.message, "messages")
+    do throws(FoveaError) { found.append(try Message(c, model, stop)) } catch {
+      guard case .argument(let name, let problem) = error else { throw error }
+      throw .argument("messages[\(i)].\(name)", problem)
+    }
+  }
+  return found
+}
+
+extension Message {
+  fileprivate init(_ c: fovea_message, _ model: Model, _ stop: StopSignal) throws(FoveaError) {
+    let role: TurnSettings.Role
+    switch Int(c.role) {
+    case FOVEA_ROLE_USER: role = .user
+    case FOVEA_ROLE_ASSISTANT: role = .assistant
+    case FOVEA_ROLE_SYSTEM: role = .system
+    default: throw .argument("role", "is \(c.role), should be one of FOVEA_ROLE_….")
+    }
+    try requireZero(c.reserved, "reserved")
+    let text = Array(try Fovea.text(c.text, "text"))
+    let images = try embeddings(c.images, count: c.image_count, model, "images")
+    self.init(role, text, images: images, regions: try Fovea.regions(c.regions, count: c.region_count, "regions", stop))
+  }
+}
+
+/// The embeddings behind handles, of `model`.
+func embeddings(
+  _ handles: UnsafePointer<OpaquePointer?>?, count: Int, _ model: Model, _ name: StaticString
+) throws(FoveaError) -> [ImageEmbedding] {
+  var found: [ImageEmbedding] = []
+  for (i, image) in try buffer(handles, count: count, name).enumerated() {
+    guard image != nil else { throw .argument("\(name)[\(i)]", "NULL was given.") }
+    let image: ImageHandle = try object(image, name)
+    guard image.model === model else { throw .argument("\(name)[\(i)]", "was encoded by another model.") }
+    found.append(image.embedding)
+  }
+  return found
+}

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+import Shims
+
+/// The memory of a cache as it lies, to be copied, written and read.
+extension KVCache {
+  /// Calls `body` with each stretch of memory that holds some positions, always in the same order; they lie within `capacity`.
+  package func forEachPiece<E: Error>(
+    positions: Range<Int>, _ body: (_ memory: UnsafeMutableRawPointer, _ byteCount: Int) throws(E) -> Void
+  ) throws(E) {
+    let (first, count) = (positions.lowerBound, positions.count)
+    guard count > 0, first >= 0, positions.upperBound <= capacity else { return }
+    let row = type.rowBytes(headSize: widestHead) &- (type == .int8 ? MemoryLayout<Float>.stride : 0)
+    for layer in 0..<layers {
+      for base in [keys(layer: layer), values(layer: layer)] {
+        for head in 0..<kvHeads { try body(base + (head &* capacity &+ first) &* row, count &* row) }
+        guard type == .int8 else { continue }
+        for head in 0..<kvHeads {
+          try body(UnsafeMutableRawPointer(scales(behind: base) + head &* capacity + first), count &* MemoryLayout<Float>.stride)
+        }
+      }
+    }
+  }
+
+  /// Bytes and number of the pieces of so many positions.
+  package func pieces(positions: Int) -> (bytes: Int, count: Int) {
+    guard positions > 0 else { return (0, 0) }
+    return (byteCount / capacity &* positions, 2 &* layers &* kvHeads &* (type == .int8 ? 2 : 1))
+  }
+
+  /// Takes over all that `other` holds, a cache of the same decoder, type and capacity.
+  /// - Parameter first: what is before it is the same already.
+  package func copy(_ other: KVCache, from first: Int = 0) {
+    guard byteCount == other.byteCount, capacity == other.capacity else { return }
+    let start = keys(layer: 0)
+    let from = other.keys(layer: 0)
+    other.forEachPiece(positions: min(first, other.length)..<other.length) { (memory, count) throws(Never) in
+      memcpy(start + (memory - from), memory, count)
+    }
+    hold(other.length, variant: other.variant)
+  }
+
+  /// The first `length` positions have been written from outside.
+  /// - Parameter variant: of the position tables that the keys were turned with.
+  package func hold(_ length: Int, variant: Int) {
+    setLength(min(max(length, 0), capacity))
+    self.variant = variant
+  }
+}
