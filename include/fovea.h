@@ -495,6 +495,10 @@ typedef struct fovea_generate_options {
   size_t stop_id_count;
   const char *constraint_text; /**< at most 1 MiB, NUL-terminated. A session keeps the last one compiled; compiling and following it take
                                   32 MiB at most beside a program of some kilobytes for usual texts, and keep to the deadline */
+  int32_t beams;        /**< above 1: a search for the likeliest answer with so many beams, 64 at most, as transformers has it, each with keys and
+                             values of its own; at temperature 0. The call gives the best answer, `on_token` hears of it as a whole,
+                             fovea_session_get_answer has the next best ones; `logprobs`, `loop_tokens` and drafting are off */
+  float length_penalty; /**< a beam's log-probability is divided by its length to this power; 0: 1 */
 } fovea_generate_options;
 
 /** What fovea_chat does where a conversation does not fit the context. */
@@ -642,6 +646,7 @@ typedef struct fovea_answer {
   const float *top_log_probabilities; /**< [id_count, top_count]: theirs */
   int32_t top_count;
   int32_t stop_reason; /**< FOVEA_STOP_... */
+  double score;        /**< of a beam: its log-probability over its length to the power `length_penalty`; else 0 */
 } fovea_answer;
 
 /** Number of answers that the session's last such call made; 0 before the first, after a failure, for NULL, and while another call uses the

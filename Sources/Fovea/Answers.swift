@@ -9,6 +9,7 @@ final class KeptAnswer {
   let text: UnsafeMutablePointer<CChar>
   let textLength, count, top: Int
   let stopReason: Int32
+  let score: Double
   /// `[count]` or `[count, top]`; nil where they were not asked for.
   let ids: UnsafeMutablePointer<Int32>
   let logProbabilities, topLogProbabilities: UnsafeMutablePointer<Float>?
@@ -17,7 +18,7 @@ final class KeptAnswer {
 
   init(_ answer: GenerateResult) throws(FoveaError) {
     (textLength, count, top) = (answer.text.count, answer.ids.count, answer.top)
-    stopReason = answer.stopReason.rawValue
+    (stopReason, score) = (answer.stopReason.rawValue, answer.score)
     let numbers = answer.ids.count + answer.logProbabilities.count + answer.topIds.count + answer.topLogProbabilities.count
     let bytes = 4 * numbers + answer.text.count + 1
     guard let memory = block_allocate(bytes) else { throw .outOfMemory("answer", bytes: bytes) }
@@ -67,6 +68,7 @@ public func fovea_session_get_answer(
     c.top_log_probabilities = UnsafePointer(kept.topLogProbabilities)
     c.top_count = int32(kept.top)
     c.stop_reason = kept.stopReason
+    c.score = kept.score
     try write(c, to: out, first: FirstSize.answer, "answer")
   }
 }
@@ -89,6 +91,11 @@ func readSampling(_ c: fovea_generate_options, into options: inout GenerateOptio
   guard answers <= 1024 else { throw .argument("options.answers", "is \(answers), must not be above 1024.") }
   options.answers = max(answers, 1)
   options.echoes = c.echo != 0
+  let beams = try count(c.beams, "options.beams")
+  guard beams <= 64 else { throw .argument("options.beams", "is \(beams), must not be above 64.") }
+  options.beams = max(beams, 1)
+  guard c.length_penalty.isFinite else { throw .argument("options.length_penalty", "is \(c.length_penalty), must be a finite number.") }
+  options.lengthPenalty = c.length_penalty == 0 ? 1 : c.length_penalty
   for (i, bias) in try buffer(c.logit_biases, count: c.logit_bias_count, "options.logit_biases").enumerated() {
     let id = try token(bias.id, "options.logit_biases[\(i)].id", vocabulary)
     guard bias.bias < .infinity else { throw .argument("options.logit_biases[\(i)].bias", "is \(bias.bias), must be a finite number or -INFINITY.") }

@@ -58,6 +58,6 @@ enum FirstSize {
   static let generateResult = 48
   static let region = 128
   static let message = 56
-  static let answer = 72
+  static let answer = 80
   static let place = 72
 }

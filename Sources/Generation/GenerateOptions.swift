@@ -54,6 +54,10 @@ package struct GenerateOptions {
   package var topLogProbabilities = 0
   /// Answers to make of one prompt, with seeds that count up.
   package var answers = 1
+  /// Beams of a search for the likeliest answer (`Session.searchBeams`); 1: none. At temperature 0.
+  package var beams = 1
+  /// An ended beam's log-probability is divided by its length to this power.
+  package var lengthPenalty: Float = 1
   /// True: the answer's text begins with the prompt, as the template makes it.
   package var echoes = false
   /// Texts that end the answer; they are left out of it.
@@ -87,6 +91,9 @@ extension GenerateOptions {
     guard typicalP > 0, typicalP <= 1 else { throw refuse("typicalP", "must be above 0 and at most 1") }
     guard frequencyPenalty.isFinite, presencePenalty.isFinite else { throw refuse("frequencyPenalty, presencePenalty", "must be finite numbers") }
     guard answers >= 1, answers <= 1024 else { throw refuse("answers", "\(answers), must be 1…1024") }
+    guard beams >= 1, beams <= 64 else { throw refuse("beams", "\(beams), must be 1…64") }
+    guard beams == 1 || temperature == 0 && answers == 1 else { throw refuse("beams", "take no temperature, and give several answers by themselves") }
+    guard lengthPenalty.isFinite else { throw refuse("lengthPenalty", "must be a finite number") }
     guard topLogProbabilities >= 0 else { throw refuse("topLogProbabilities", "\(topLogProbabilities), must not be negative") }
     guard repetitionPenalty > 0, repetitionPenalty.isFinite else { throw refuse("repetitionPenalty", "must be a finite number above 0") }
     if let n = ngramBan, n < 0 || n == 1 { throw refuse("ngramBan", "\(n), must be 0 or at least 2") }
@@ -129,6 +136,8 @@ package struct GenerateResult {
   package var topIds: [Int32] = []
   package var topLogProbabilities: [Float] = []
   package var top = 0
+  /// Of a beam: its log-probability over its length to the power `lengthPenalty`.
+  package var score = 0.0
   /// The other answers to the same prompt.
   package var others: [GenerateResult] = []
   package var places: [GroundedPlace] = []

@@ -14,6 +14,8 @@ package struct GenerationPipeline {
   /// Also one of the rules.
   let stops: StopTexts
   let maxTokens: Int
+  /// Tokens that end an answer by the model's or the template's word.
+  let endIds: [Int32]
 
   package init(
     processors: [LogitsProcessor] = [], sampler: Sampler, rules: [StopRule] = [], drafter: Drafter? = nil,
@@ -26,6 +28,7 @@ package struct GenerationPipeline {
     self.logProbabilities = logProbabilities
     self.stops = stops
     self.maxTokens = maxTokens
+    endIds = []
   }
 
   /// The pipeline of a call.
@@ -50,6 +53,7 @@ package struct GenerationPipeline {
     let stopTexts = o.isRaw ? [] : o.isConversation ? template.conversation?.stops ?? [] : template.stops
     // A special token is no text of the answer.
     let endIds = system.endIds + stopTexts.compactMap { system.tokenizer.addedId(of: $0) }
+    self.endIds = endIds
     let least = min(o.ignoresEnd ? 0 : o.minTokens ?? (isQuestion ? template.minTokens : 0), contextLength)
     if least > 0 { processors.append(MinimumLength(least, endIds: endIds)) }
     let ngram = min(o.ngramBan ?? (isQuestion ? template.ngramBan : 0), contextLength)

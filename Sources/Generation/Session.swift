@@ -137,6 +137,12 @@ package final class Session {
     return overflows ? .max : bytes
   }
 
+  /// Bytes of the caches of further beams.
+  private func beamBytes(_ beams: Int) -> Int {
+    let (bytes, overflows) = cache.byteCount.multipliedReportingOverflow(by: beams - 1)
+    return overflows ? .max : bytes
+  }
+
   func arm(_ options: GenerateOptions) {
     stop.reset()
     if let seconds = options.deadlineSeconds { stop.stop(after: seconds) }
@@ -160,7 +166,8 @@ package final class Session {
     result.promptTokens = sequence.count
     result.droppedMessages = sequence.dropped
     let holding = try model.budget?.answering()
-    defer { withExtendedLifetime(holding) {} }
+    let beams = options.beams > 1 ? try model.budget?.hold(beamBytes(options.beams), "beams") : nil
+    defer { withExtendedLifetime((holding, beams)) {} }
     // The last position is always computed: its logits choose the first token.
     result.reusedTokens = reuse(sequence)
     let mark = arena.mark()
@@ -197,6 +204,14 @@ package final class Session {
     }
     try context.check()
     let prefilled = MonotonicClock.seconds()
+    if options.beams > 1 {
+      defer { forget(after: prompt.count) }
+      var result = try searchBeams(options, prompt: prompt, logits, figures, context)
+      if let last = result.ids.last, !result.text.isEmpty { _ = onToken(last, result.text) }
+      result.prefillSeconds = prefilled - started
+      result.decodeSeconds = MonotonicClock.seconds() - prefilled
+      return result
+    }
     // Every answer begins with the prompt's scores, which choosing changes.
     let first = options.answers > 1 ? try arena.tensor(1, decoder.vocabSize) : nil
     if let first { first.data.update(from: logits.data, count: decoder.vocabSize) }

@@ -133,4 +133,22 @@ import Testing
       _ = try text(single, nil, Array(talk.prefix(1)))
     }
   }
+
+  private struct Beams: Decodable {
+    var prompt: String, ids: [Int32], beams: Int, ends: [Int32], penalty: Float, answers: [[Int32]], scores: [Double]
+  }
+
+  /// beams.json, made by tools/reference/make_beams.py.
+  @Test func beamsAreThoseOfTransformers() throws {
+    let session = try Session(model("llava_hf"))
+    for c in try JSONDecoder().decode([Beams].self, from: Data(contentsOf: URL(fileURLWithPath: Fixture.path("beams.json")))) {
+      var options = GenerateOptions.raw
+      (options.beams, options.stopIds, options.lengthPenalty, options.maxTokens, options.ignoresEnd) = (c.beams, c.ends, c.penalty, 10, true)
+      let best = try session.generate(prompt: Array(c.prompt.utf8), images: [], options: options)
+      let found = [best] + best.others
+      #expect(best.promptTokens == c.ids.count)
+      #expect(found.map(\.ids) == c.answers, "\(c.prompt), \(c.beams) beams")
+      for (answer, score) in zip(found, c.scores) { #expect(abs(answer.score - score) < 1e-4) }
+    }
+  }
 }

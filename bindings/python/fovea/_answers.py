@@ -27,6 +27,7 @@ class Answer:
     """One answer. Made by `Session.answers`.
 
     log_probabilities: of each token, before penalties and temperature; None without `logprobs`, but for models that name places.
+    score: of a beam: its log-probability over its length to the power `length_penalty`; else 0.
     top: for each token the likeliest ones in its place, in order, as id and log-probability; None without `logprobs`.
     """
 
@@ -35,6 +36,7 @@ class Answer:
     stop_reason: str
     log_probabilities: Optional[List[float]]
     top: Optional[List[List[Tuple[int, float]]]]
+    score: float = 0.0
 
 
 def answers(handle: Handle) -> List[Answer]:
@@ -55,6 +57,7 @@ def answers(handle: Handle) -> List[Answer]:
                 STOP_REASONS.get(a.stop_reason, str(a.stop_reason)),
                 a.log_probabilities[:count] if a.log_probabilities else None,
                 top,
+                a.score,
             )
         )
     return found

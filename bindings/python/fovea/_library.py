@@ -263,6 +263,8 @@ class fovea_generate_options(_Sized):
         ("stop_ids", POINTER(c_int32)),
         ("stop_id_count", c_size_t),
         ("constraint_text", c_char_p),
+        ("beams", c_int32),
+        ("length_penalty", c_float),
     ]
 
 
@@ -308,6 +310,7 @@ class fovea_answer(_Sized):
         ("top_log_probabilities", POINTER(c_float)),
         ("top_count", c_int32),
         ("stop_reason", c_int32),
+        ("score", c_double),
     ]
 
 

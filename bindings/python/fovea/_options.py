@@ -39,6 +39,8 @@ class Options(TypedDict, total=False):
     allowed_tokens: ids that alone may be chosen, beside those that end the answer. forbidden_tokens: ids that may not.
     logprobs: so many of the likeliest tokens are kept for each token, with log-probabilities: see `Session.answers`.
     n: answers to make of one reading of the prompt, with `seed` and the seeds after it: `generate` and `chat` then give a list.
+    beams: above 1, a search for the likeliest answer with so many beams, as transformers has it; `Session.answers` has the next best ones.
+        length_penalty: a beam's log-probability is divided by its length to this power.
     echo: the answer's text begins with the prompt, as the template makes it.
     ngram_ban: no run of this many tokens may occur twice in prompt and answer; 0: any may; None: as the model's template says, any
         may with raw=True. ngram_window: only runs within the last so many tokens count; 0: all.
@@ -77,6 +79,8 @@ class Options(TypedDict, total=False):
     forbidden_tokens: Sequence[int]
     logprobs: int
     n: Optional[int]
+    beams: int
+    length_penalty: float
     echo: bool
     ngram_ban: Optional[int]
     ngram_window: int
@@ -151,6 +155,8 @@ class Structure:
             penalty_last_n=given("penalty_last_n", 0),
             logprobs=given("logprobs") or 0,
             answers=at_least(1, given("n"), "n"),
+            beams=at_least(1, given("beams"), "beams"),
+            length_penalty=given("length_penalty", 0.0),
             echo=bool(given("echo", False)),
             logit_biases=biases,
             logit_bias_count=len(biases),
