@@ -93,6 +93,7 @@ extension GenerateOptions {
     guard answers >= 1, answers <= 1024 else { throw refuse("answers", "\(answers), must be 1…1024") }
     guard beams >= 1, beams <= 64 else { throw refuse("beams", "\(beams), must be 1…64") }
     guard beams == 1 || temperature == 0 && answers == 1 else { throw refuse("beams", "take no temperature, and give several answers by themselves") }
+    guard beams == 1 || constraint == nil else { throw refuse("beams", "take no constraint") }
     guard lengthPenalty.isFinite else { throw refuse("lengthPenalty", "must be a finite number") }
     guard topLogProbabilities >= 0 else { throw refuse("topLogProbabilities", "\(topLogProbabilities), must not be negative") }
     guard repetitionPenalty > 0, repetitionPenalty.isFinite else { throw refuse("repetitionPenalty", "must be a finite number above 0") }
