@@ -125,13 +125,22 @@ enum {
   FOVEA_CACHE_INT8 = 3
 };
 
+/** Which weights are in memory. Answers are the same, bit for bit. */
+typedef int32_t fovea_residency;
+enum {
+  FOVEA_RESIDENCY_ALL = 0,       /**< all of them, all the time */
+  FOVEA_RESIDENCY_ON_DEMAND = 1, /**< the encoder's while images are encoded, the decoder's while it works: as much as the larger of the two */
+  FOVEA_RESIDENCY_STREAMED = 2   /**< some of them; the others pass through, read from the file each time they are used */
+};
+
 typedef struct fovea_load_options {
   size_t struct_size;
   int32_t threads;        /**< threads that share the work of one call; 0: what cores, affinity and cgroup limits allow */
   int32_t context_length; /**< tokens a session can hold; 0: the model's own length, which is also the most */
-  uint64_t memory_budget; /**< bytes the library may hold resident; 0: no limit. A budget below the plan (see fovea_plan) is
-                               FOVEA_ERROR_MEMORY; so is later whatever needs more than is left, before any of it is taken: another
-                               session, an image beside those that are held, a call beside those that run */
+  uint64_t memory_budget; /**< bytes the library may hold resident; 0: no limit. It decides which weights are in memory (see fovea_residency).
+                               A budget below what the sparest way takes is FOVEA_ERROR_MEMORY; so is later whatever needs more than is
+                               left, before any of it is taken: another session, an image beside those that are held, a call beside those
+                               that run. The message says which budget would do */
   int32_t verify;         /**< not 0: read the whole file and check every checksum before returning */
   fovea_cache_type cache_type;
   fovea_progress_callback progress;  /**< NULL: none */
@@ -163,15 +172,19 @@ fovea_status fovea_builtin_model(char *buffer, size_t capacity, size_t *length);
 /** What loading and using a model takes, in bytes. */
 typedef struct fovea_memory_plan {
   size_t struct_size;
-  uint64_t file_bytes;    /**< size of the weight file */
-  uint64_t mapped_bytes;  /**< weights used in place from the file: page cache that the system may drop and read again */
-  uint64_t weight_bytes;  /**< memory for weights that are stored compressed or are converted on loading */
-  uint64_t session_bytes; /**< memory of one session: its keys and values */
-  uint64_t scratch_bytes; /**< an image's vectors, and what reading and encoding the image or all sessions' answers need, whichever is
+  uint64_t file_bytes;       /**< size of the weight file */
+  uint64_t mapped_bytes;     /**< weights used in place from the file: page cache that the system may drop and read again */
+  uint64_t weight_bytes;     /**< memory for weights that are stored compressed or are converted on loading */
+  uint64_t session_bytes;    /**< memory of one session: its keys and values */
+  uint64_t scratch_bytes;    /**< an image's vectors, and what reading and encoding the image or all sessions' answers need, whichever is
                                more; the image's file and fovea_logits are not counted */
-  uint64_t total_bytes;   /**< everything here except file_bytes, session_bytes once for each session of the options */
-  uint64_t table_bytes;   /**< held beside weights as long as the model: the library itself, tables of file and tokenizer,
+  uint64_t total_bytes;      /**< everything here except file_bytes, session_bytes once for each session of the options */
+  uint64_t table_bytes;      /**< held beside weights as long as the model: the library itself, tables of file and tokenizer,
                                stacks of threads, the heap's small objects */
+  uint64_t least_bytes;      /**< the smallest memory_budget that would do for these options */
+  fovea_residency residency; /**< the first way to hold weights that fits the options' memory_budget, which mapped_bytes and weight_bytes
+                                  are of; the sparest where none fits */
+  int32_t reserved;
 } fovea_memory_plan;
 
 /** The forecast for a weight file (NULL: the built-in model) and options, from its header alone, before anything is loaded.
@@ -193,11 +206,32 @@ typedef struct fovea_model_info {
   int32_t hidden_size;         /**< numbers in one vector of an image embedding */
   int32_t vocab_size;
   int32_t threads;
-  int32_t reserved;
+  fovea_residency residency; /**< which weights are in memory */
 } fovea_model_info;
 
 /** Fills `*info`, as much of it as `info->struct_size` holds. Returns FOVEA_OK or _ARGUMENT. */
 fovea_status fovea_model_get_info(const fovea_model *model, fovea_model_info *info);
+
+/** What a model holds now, by kind, in bytes. */
+typedef struct fovea_memory_use {
+  size_t struct_size;
+  uint64_t weight_bytes;  /**< weights in memory of their own */
+  uint64_t mapped_bytes;  /**< weights used in place from the file: no more of them is resident, and processes share it */
+  uint64_t session_bytes; /**< keys and values of all sessions, as far as they were written */
+  uint64_t scratch_bytes; /**< what running calls compute in, and what sessions keep of it */
+  uint64_t image_bytes;   /**< image embeddings */
+  uint64_t table_bytes;   /**< as in fovea_memory_plan */
+  uint64_t total_bytes;   /**< all of these */
+  uint64_t budget_bytes;  /**< the memory_budget; 0: none */
+  uint64_t left_bytes;    /**< what of it nobody has been promised; 0 without a budget */
+} fovea_memory_use;
+
+/** Fills `*out`, as much of it as `out->struct_size` holds. Any thread, also while calls run. Returns FOVEA_OK or _ARGUMENT. */
+fovea_status fovea_model_memory(const fovea_model *model, fovea_memory_use *out);
+
+/** Gives back to the system what the model can read or make again: pages of the file, weights that come and go, memory of decoding. Any
+ *  thread; calls that run go on, and the next ones take longer. Returns FOVEA_OK or _ARGUMENT. */
+fovea_status fovea_model_trim(const fovea_model *model);
 
 /** Number of metadata entries in the weight file; 0 for NULL. */
 size_t fovea_model_metadata_count(const fovea_model *model);
@@ -324,6 +358,19 @@ fovea_status fovea_image_embedding_serialize(const fovea_image_embedding *embedd
  *  FOVEA_ERROR_FORMAT, those of another weight file than `model`'s FOVEA_ERROR_ARGUMENT. `*out` is released with
  *  fovea_image_embedding_release. Returns FOVEA_OK, _ARGUMENT, _FORMAT or _MEMORY. */
 fovea_status fovea_image_embedding_deserialize(const fovea_model *model, const void *bytes, size_t size, fovea_image_embedding **out);
+
+/** For fovea_image_embedding_save: numbers as f16, half the bytes. Each moves by 1/2048 of itself at most; answers may differ in rare words. */
+enum { FOVEA_CAPSULE_F16 = 1 };
+
+/** Writes the same bytes to a file, an image capsule; it appears under `path`, which is UTF-8 here, only when it is complete. `flags` is 0 or
+ *  FOVEA_CAPSULE_F16. One machine encodes, and another answers from the capsule with the same weight file or one that `fovea pack`, `unpack`
+ *  or `split` made of it: the part that answers needs no encoder.
+ *  Returns FOVEA_OK, _ARGUMENT, _IO, _MEMORY, or _UNSUPPORTED for numbers that f16 cannot hold. */
+fovea_status fovea_image_embedding_save(const fovea_image_embedding *embedding, const char *path, int32_t flags);
+
+/** The embedding of a capsule, as fovea_image_embedding_deserialize.
+ *  Returns FOVEA_OK, _ARGUMENT (also for one of another weight file), _IO, _FORMAT or _MEMORY. */
+fovea_status fovea_image_embedding_load(const fovea_model *model, const char *path, fovea_image_embedding **out);
 
 /* ---- Sessions ----------------------------------------------------------------------------------------------------- */
 
@@ -480,7 +527,7 @@ typedef struct fovea_generate_options {
   int32_t answers;         /**< answers to make of one reading of the prompt, with `seed` and the seeds after it; 0: one. The call gives the
                                 first and tells `on_token` of it alone, see fovea_session_get_answer; `deadline_seconds` is for all */
   int32_t echo;            /**< not 0: the answer's text begins with the prompt, as the template makes it */
-  int32_t constraint;          /**< FOVEA_CONSTRAINT_...: what the answer must be. Tokens that cannot become such an answer are not made, and
+  int32_t constraint;      /**< FOVEA_CONSTRAINT_...: what the answer must be. Tokens that cannot become such an answer are not made, and
                                   the answer may end only where it is one. An answer that ends otherwise than by FOVEA_STOP_END (max_tokens, a
                                   stop text, the template's own included) may be the beginning of one. A constraint outweighs min_tokens,
                                   ngram_ban and the like where nothing else is left. What is wrong with `constraint_text` is

@@ -50,6 +50,33 @@ public func fovea_model_get_info(_ model: OpaquePointer?, _ info: UnsafeMutableP
   }
 }
 
+@c @implementation
+public func fovea_model_memory(_ model: OpaquePointer?, _ out: UnsafeMutablePointer<fovea_memory_use>?) -> fovea_status {
+  status { () throws(FoveaError) in
+    let handle: ModelHandle = try object(model, "model")
+    let use = handle.model.memoryUse
+    var c = fovea_memory_use()
+    c.weight_bytes = UInt64(clamping: use.weights)
+    c.mapped_bytes = UInt64(clamping: use.mapped)
+    c.session_bytes = UInt64(clamping: use.sessions)
+    c.scratch_bytes = UInt64(clamping: use.scratch)
+    c.image_bytes = UInt64(clamping: use.images)
+    c.table_bytes = UInt64(clamping: use.tables)
+    c.total_bytes = UInt64(clamping: use.total)
+    c.budget_bytes = UInt64(clamping: handle.model.budgetBytes ?? 0)
+    c.left_bytes = UInt64(clamping: handle.model.room ?? 0)
+    try write(c, to: try required(out, "out"), first: FirstSize.memoryUse, "out")
+  }
+}
+
+@c @implementation
+public func fovea_model_trim(_ model: OpaquePointer?) -> fovea_status {
+  status { () throws(FoveaError) in
+    let handle: ModelHandle = try object(model, "model")
+    handle.model.trim()
+  }
+}
+
 @inline(never)
 private func load(
   _ path: UnsafePointer<CChar>?, _ options: UnsafePointer<fovea_load_options>?
@@ -87,6 +114,8 @@ private func plan(
   c.scratch_bytes = UInt64(plan.scratch)
   c.total_bytes = UInt64(plan.total)
   c.table_bytes = UInt64(plan.tables)
+  c.least_bytes = UInt64(plan.least)
+  c.residency = plan.residency.mode.rawValue
   try write(c, to: out, first: FirstSize.memoryPlan, "out")
 }
 
@@ -105,6 +134,7 @@ private func describe(_ handle: ModelHandle) -> fovea_model_info {
   info.hidden_size = int32(model.system.decoder.hiddenSize)
   info.vocab_size = int32(model.system.decoder.vocabSize)
   info.threads = int32(model.pool.threads)
+  info.residency = model.residency.rawValue
   return info
 }
 

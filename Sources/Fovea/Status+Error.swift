@@ -41,7 +41,7 @@ extension FoveaError {
     case .image(let e): e.status
     case .tokenizer(let e): e.status
     case .region(let e): e.status
-    case .embedding(let e): e.status
+    case .embedding(let e), .embeddingFile(_, let e): e.status
     }
   }
 }

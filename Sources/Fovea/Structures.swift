@@ -50,6 +50,7 @@ enum FirstSize {
   static let loadOptions = 48
   static let memoryPlan = 56
   static let modelInfo = 88
+  static let memoryUse = 80
   static let encodeOptions = 40
   static let imageInfo = 32
   static let imageView = 56

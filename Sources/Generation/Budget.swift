@@ -5,6 +5,8 @@ import Runtime
 /// What a memory budget leaves beside the model itself, and who holds it: sessions their keys and values as long as they live, images
 /// their vectors, and calls their scratch memory while they run.
 final class Budget: Sendable {
+  /// Bytes in all.
+  let total: Int
   private let room: MemoryAccount
   /// Sessions may hold so much that one computation always finds its scratch memory.
   private let sessions: MemoryAccount
@@ -17,6 +19,7 @@ final class Budget: Sendable {
       throw .overBudget(
         file: file, weights: plan.weights, context: plan.caches, scratch: plan.scratch, tables: plan.tables, budget: bytes)
     }
+    total = bytes
     room = MemoryAccount(limit: bytes - plan.weights - plan.tables)
     sessions = MemoryAccount(limit: bytes - plan.weights - plan.tables - plan.scratch)
     (answer, kept) = (plan.answer, Arena.kept(of: plan.answer))
@@ -27,7 +30,7 @@ final class Budget: Sendable {
 
   /// For as long as a session lives.
   func session(cache bytes: Int) throws(FoveaError) -> [MemoryHolding] {
-    guard let place = sessions.hold(bytes) else { throw .overRoom("session", bytes: bytes, left: sessions.left) }
+    guard let place = sessions.hold(bytes) else { throw overRoom("session", bytes, sessions.left) }
     return [place, try hold(bytes + kept, "session")]
   }
 
@@ -35,7 +38,12 @@ final class Budget: Sendable {
   func answering() throws(FoveaError) -> MemoryHolding { try hold(answer - kept, "answer") }
 
   func hold(_ bytes: Int, _ what: String) throws(FoveaError) -> MemoryHolding {
-    guard let holding = room.hold(bytes) else { throw .overRoom(what, bytes: bytes, left: room.left) }
+    guard let holding = room.hold(bytes) else { throw overRoom(what, bytes, room.left) }
     return holding
+  }
+
+  private func overRoom(_ what: String, _ bytes: Int, _ left: Int) -> FoveaError {
+    let (enough, overflows) = total.addingReportingOverflow(max(bytes - left, 0))
+    return .overRoom(what, bytes: bytes, left: left, enough: overflows ? .max : enough)
   }
 }

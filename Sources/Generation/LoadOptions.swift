@@ -12,6 +12,8 @@ package struct LoadOptions {
   /// Bytes the process may spend on this model; loading is refused where the plan exceeds it, and what is done with the model where it
   /// needs more than is left.
   package var memoryBudget: Int?
+  /// Which weights are in memory; nil: as the budget says.
+  package var residency: Residency.Mode?
   /// Sessions that the plan counts, all answering at one time.
   package var sessions = 1
   /// The image that the plan counts; nil: whichever the system makes most of.

@@ -12,8 +12,12 @@ import WeightFile
 /// What computing takes is found by a dry run: the model is built over a store whose weights are not there, encodes a blank image, and
 /// prefills and decodes. So the figures follow the code.
 package struct MemoryPlan {
+  /// Which weights are in memory: the first mode that fits the options' budget, all of them without one.
+  package let residency: Residency
+  /// The least budget that would do.
+  package let least: Int
   /// Compressed weights decoded into memory, and raw weights used in place (from a mapping they are shared with other processes, and
-  /// dropped by the system under pressure).
+  /// dropped by the system under pressure), as many as are there at one time.
   package let decodedWeights, mappedWeights: Int
   /// Keys and values of a full context, of one session.
   package let cache: Int
@@ -35,30 +39,48 @@ package struct MemoryPlan {
     let contextLength = try options.contextLength(of: file)
     let (decoder, vision): (Decoder, any VisionSystem)
     let dry: DryRun
-    let fixed: Int
+    let store: WeightStore
+    let general: GeneralSettings
     do throws(RuntimeError) {
-      let store = try WeightStore(planning: file)
-      (decodedWeights, mappedWeights) = (store.residentBytes, store.mappedBytes)
-      let (m, language) = (file.metadata, store.root["language"])
+      store = try WeightStore(planning: file)
+      let (m, language) = (file.metadata, store.root["language"].ofDecoder)
       dry = DryRun(threads: ThreadPool.count(options.threads), visionIsQuantized: store.root.isQuantized(outside: language))
       do throws(WeightFileError) {
-        let (general, settings) = (try GeneralSettings(m), try DecoderSettings(m))
+        let settings = try DecoderSettings(m)
+        general = try GeneralSettings(m)
+        store.missing = general.missing
         decoder = try settings.decoder(language, cacheType: CacheType(general))
         vision = try SystemKind.named(general.system, in: m).build(store.root, m, DecoderSizes(settings))
       } catch {
         throw .weights(error)
       }
       let cache = try decoder.makeCache(capacity: contextLength, type: options.cacheType)
-      self.cache = cache.byteCount
-      answer = try dry.answer(decoder, cache)
-      fixed =
-        library_bytes() + file.tableBytes + ThreadPool.stackBytes(threads: dry.threads) + Self.heap(threads: dry.threads + sessions)
+      // Half a system answers nothing, or encodes nothing.
+      self.cache = general.part == .vision ? 0 : cache.byteCount
+      answer = general.part == .vision ? 0 : try dry.answer(decoder, cache)
     } catch { throw FoveaError(error) }
-    tables = fixed + Tokenizer.byteCount(pieces: decoder.vocabSize) + decoder.tableBytes(positions: contextLength)
-    let image = try dry.encoding(vision, of: options.imageSize)
+    tables = Self.tables(file, decoder, contextLength: contextLength, threads: dry.threads, sessions: sessions)
+    var image = try dry.encoding(vision, of: options.imageSize)
+    if general.part == .decoder {
+      // The bytes of an embedding, and the vectors that are made of them.
+      image = EncodingMemory(reading: 2 * image.embedding + MemoryPlan.embeddingTables, embedding: image.embedding)
+    }
     // Sessions keep a little between their calls.
     let idle = MemoryPlan.product(sessions, Arena.kept(of: answer))
     scratch = max(MemoryPlan.sum(image.peak, idle), MemoryPlan.sum(MemoryPlan.product(sessions, answer), image.embedding))
+    let others = MemoryPlan.sum(MemoryPlan.product(sessions, cache), MemoryPlan.sum(scratch, tables))
+    let weights: ResidencyPlan
+    (weights, least) = ResidencyPlan.choose(store, budget: options.memoryBudget, mode: options.residency, others: others, threads: dry.threads)
+    (residency, decodedWeights, mappedWeights) = (weights.residency, weights.decoded, weights.mapped)
+  }
+
+  /// Header and views of an embedding's bytes.
+  private static let embeddingTables = 64 << 10
+
+  /// What is held beside weights as long as a model.
+  static func tables(_ file: WeightFile, _ decoder: Decoder, contextLength: Int, threads: Int, sessions: Int) -> Int {
+    library_bytes() + file.tableBytes + ThreadPool.stackBytes(threads: threads) + heap(threads: threads + sessions)
+      + Tokenizer.byteCount(pieces: decoder.vocabSize) + decoder.tableBytes(positions: contextLength)
   }
 
   /// What the heap takes beside the tables and keeps: small objects of calls, libpng's, libjpeg's and zstd's own memory, each thread's in

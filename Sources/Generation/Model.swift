@@ -4,6 +4,7 @@ import Families
 import Images
 import Kernels
 import Runtime
+import Shims
 import Tokenizers
 import WeightFile
 
@@ -25,6 +26,13 @@ package final class Model {
   package var room: Int? { budget?.left }
   /// Bytes that the process can have at most, as machine and control groups had it while loading.
   package let memoryLimit = ProcessMemory.limitBytes()
+  /// The memory budget; nil: none.
+  package var budgetBytes: Int? { budget?.total }
+  /// Which weights are in memory.
+  package let residency: Residency.Mode
+  let counters = MemoryCounters()
+  /// What is held beside weights as long as the model.
+  let tableBytes: Int
 
   /// Maps and validates the file at `path` and prepares its system.
   package static func load(path: UnsafePointer<CChar>, options: LoadOptions) throws(FoveaError) -> Model {
@@ -55,7 +63,10 @@ package final class Model {
     self.file = file
     contextLength = try options.contextLength(of: file)
     // The plan goes through the whole model's code: only a budget needs it.
-    budget = if let bytes = options.memoryBudget { try Budget(bytes, MemoryPlan(file, options), file: file.name) } else { nil }
+    let plan = if options.memoryBudget != nil || options.residency != nil { try MemoryPlan(file, options) } else { nil as MemoryPlan? }
+    budget = if let bytes = options.memoryBudget, let plan { try Budget(bytes, plan, file: file.name) } else { nil }
+    let residency = plan?.residency ?? Residency()
+    self.residency = residency.mode
     cacheType = options.cacheType
     statistics = options.statistics
     do { try requireMemory() } catch { throw FoveaError(error) }
@@ -63,23 +74,41 @@ package final class Model {
     pool = ThreadPool(threads: options.threads)
     do { if options.verify { try file.verify() } } catch { throw FoveaError(error) }
     do {
-      store = try WeightStore(file, pool: pool, kernels: kernels, progress: options.progress)
+      store = try WeightStore(
+        file, pool: pool, kernels: kernels, residency: residency, leavesCache: budget != nil, progress: options.progress)
     } catch { throw FoveaError(error) }
     do { try requireMemory() } catch { throw FoveaError(error) }
     do { system = try LoadedSystem(store.root, file.metadata) } catch { throw error.named(file.name) }
+    tableBytes = MemoryPlan.tables(
+      file, system.decoder, contextLength: contextLength, threads: pool.threads, sessions: max(options.sessions, 1))
   }
 
   package var metadata: Metadata { file.metadata }
+  /// What image embeddings know the model by: the same for all files that were made of one by packing and splitting.
+  package var identity: WeightFile.Identity { system.general.identity(of: file) }
   package var isaName: StaticString { kernels.name }
   /// Bytes of all weights, decoded or used in place.
-  package var weightBytes: Int { store.residentBytes + store.mappedBytes }
+  package var weightBytes: Int { store.residentBytes + store.mappedBytes + store.passingBytes }
   /// Bytes of decoded weights that are not the mapping's own.
   package var residentBytes: Int { store.residentBytes }
+  /// Bytes of weights in memory of their own, and of weights used from the file's mapping, those left out that are not there now.
+  var presentWeights: (own: Int, mapped: Int) { store.presentBytes }
+
+  /// Gives back what can be made or read again: pages of the file, weights that come and go, memory of decoding. Calls that run go on.
+  package func trim() {
+    store.passage?.empty()
+    file.releaseDecoders()
+    file.forgetPages()
+    heap_trim()
+  }
+
   /// Names and addresses of the matrices, by which `InputStatistics` knows them.
   package var matrices: [(name: String, data: UnsafeRawPointer)] { store.matrices }
 
   func context(_ arena: Arena, _ stop: StopSignal) -> Context {
-    Context(kernels: kernels, pool: pool, arena: arena, stop: stop, integerAttention: system.visionIsQuantized, statistics: statistics)
+    Context(
+      kernels: kernels, pool: pool, arena: arena, stop: stop, integerAttention: system.visionIsQuantized, statistics: statistics,
+      passage: store.passage)
   }
 
   /// Encodes an image into the vectors that stand for it in a prompt. Its rows are read once; no more of them is held than resizing
@@ -92,10 +121,13 @@ package final class Model {
     _ image: any RowSource, tiles: Int? = nil, mode: [UInt8]? = nil, stop: StopSignal = StopSignal(),
     progress: ((Int, Int) -> Bool)? = nil
   ) throws(FoveaError) -> ImageEmbedding {
+    guard system.encodesImages else {
+      throw .unsupported("image", "\(file.name) is the decoder of a system without what encodes images; it takes embeddings made elsewhere.")
+    }
     let plan = try viewsPlan(image.size, tiles: tiles, mode: mode)
     let holding = try hold(image, plan)
     let views = try read(image, plan, stop, progress)
-    let arena = Arena()
+    let arena = Arena(counter: counters.scratch)
     // The tokens lie in the arena until they are copied.
     defer { withExtendedLifetime(arena) {} }
     do {
@@ -106,6 +138,7 @@ package final class Model {
         copying: encoded.tokens, map: encoded.map, width: image.size.width, height: image.size.height, views: encoded.views)
       holding?.shrink(to: embedding.heldBytes)
       embedding.holding = holding
+      embedding.counted = CountedMemory(counters.images, embedding.heldBytes)
       return embedding
     } catch { throw FoveaError(error) }
   }
@@ -154,20 +187,6 @@ package final class Model {
 
   /// Nanoseconds.
   private static let callbackInterval: UInt64 = 10_000_000
-
-  /// The embedding that `ImageEmbedding.write` wrote, for this weight file. The bytes may be anything.
-  package func embedding(from bytes: UnsafeRawBufferPointer) throws(FoveaError) -> ImageEmbedding {
-    // The vectors are checked in a copy.
-    let holding = try budget?.hold(2 * min(bytes.count, Int.max / 4), "image embedding")
-    do {
-      let embedding = try ImageEmbedding.read(
-        bytes, model: file.identity, hiddenSize: system.decoder.hiddenSize, maximumTokens: system.vision.maximumTokens,
-        mapChannels: system.vision.regionEncoder?.featureSize)
-      holding?.shrink(to: embedding.heldBytes)
-      embedding.holding = holding
-      return embedding
-    } catch { throw FoveaError(error) }
-  }
 
   /// Ids of a text, as it would stand inside a prompt; no begin-of-sequence id.
   package func tokenize(_ text: [UInt8], parseSpecials: Bool = true) throws(FoveaError) -> [Int32] {

@@ -21,7 +21,7 @@ package final class Session {
   package let contextLength: Int
   package let stop = StopSignal()
   let cache: KVCache
-  let arena = Arena()
+  let arena: Arena
   /// What the cache holds, position by position.
   private(set) var history: [SequenceElement] = []
   private let gate = Gate()
@@ -32,9 +32,14 @@ package final class Session {
 
   /// - Parameter contextLength: positions to hold; `nil`: as many as the model was loaded for, which is also the most.
   package init(_ model: Model, contextLength: Int? = nil) throws(FoveaError) {
+    guard model.system.answers else {
+      throw .unsupported("session", "\(model.file.name) is the part of a system that encodes images; its decoder is in another file.")
+    }
     self.model = model
     self.contextLength = min(max(contextLength ?? model.contextLength, 1), model.contextLength)
     do { cache = try model.system.decoder.makeCache(capacity: self.contextLength, type: model.cacheType) } catch { throw FoveaError(error) }
+    cache.counter = model.counters.sessions
+    arena = Arena(counter: model.counters.scratch)
     // Nothing of the cache has been touched yet.
     holdings = try model.budget?.session(cache: cache.byteCount) ?? []
   }

@@ -37,15 +37,20 @@ package final class Arena {
   /// Bytes of the chunks that were handed out since they were mapped: what the system has given memory for. And the most so far.
   package private(set) var resident = 0, peakResident = 0
   private let isSparse: Bool
+  private let counter: MemoryCounter?
 
-  /// - Parameter isSparse: nothing of it will be touched (a dry run): the system is not asked whether it has room.
-  package init(limit: Int = .max, isSparse: Bool = false) {
+  /// - Parameters:
+  ///   - isSparse: nothing of it will be touched (a dry run): the system is not asked whether it has room.
+  ///   - counter: counts the bytes of its chunks.
+  package init(limit: Int = .max, isSparse: Bool = false, counter: MemoryCounter? = nil) {
     self.limit = limit
+    self.counter = counter
     self.isSparse = isSparse
   }
 
   deinit {
     for chunk in chunks { pages_unmap(chunk.base, chunk.size) }
+    counter?.add(-mapped)
   }
 
   /// Bytes in use, rounding included.
@@ -133,12 +138,14 @@ package final class Arena {
     guard wanted <= limit - mapped, let base = pages_map(wanted, isSparse) else { throw .outOfMemory(bytes: size) }
     chunks.append(Chunk(base: base, size: wanted))
     mapped += wanted
+    counter?.add(wanted)
   }
 
   private func unmapLast() {
     guard let chunk = chunks.popLast() else { return }
     pages_unmap(chunk.base, chunk.size)
     mapped -= chunk.size
+    counter?.add(-chunk.size)
     resident -= chunk.reached
   }
 }

@@ -14,11 +14,14 @@ package struct Context {
   package let integerAttention: Bool
   /// Gets the inputs of every `Linear`; nil: nobody asked.
   package let statistics: InputStatistics?
+  /// Brings weights into memory that are not always there; nil: all are.
+  let passage: WeightPassage?
 
   package init(
     kernels: KernelTable, pool: ThreadPool, arena: Arena = Arena(), stop: StopSignal = StopSignal(), integerAttention: Bool = false,
-    statistics: InputStatistics? = nil
+    statistics: InputStatistics? = nil, passage: WeightPassage? = nil
   ) {
+    self.passage = passage
     self.integerAttention = integerAttention
     self.statistics = statistics
     self.kernels = kernels

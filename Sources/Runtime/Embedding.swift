@@ -10,11 +10,14 @@ package struct Embedding {
 
   /// - Parameter w: leaf `weight`, packed `[count, size]`.
   package init(_ w: Weights, count: Int, size: Int) throws(WeightFileError) {
-    weight = try w.matrix("weight", outputs: count, inputs: size)
+    weight = try w.matrix("weight", outputs: count, inputs: size, for: .rows)
   }
 
   /// The same matrix as an output head: `[tokens, size]` → `[tokens, count]`.
-  package var linear: Linear { Linear(weight) }
+  package var linear: Linear {
+    weight.store.note(weight.data, .products)
+    return Linear(weight)
+  }
 
   /// - Parameters:
   ///   - ids: rows to look up, each in `0..<count`, else `tokenOutOfRange`.
@@ -23,6 +26,7 @@ package struct Embedding {
     guard y.columns == size else { throw .shape(operation: "embedding output", expected: size, found: y.columns) }
     guard y.rows == ids.count else { throw .shape(operation: "embedding rows", expected: ids.count, found: y.rows) }
     for id in ids where id < 0 || Int(id) >= count { throw .tokenOutOfRange(id: Int(id), count: count) }
+    ctx.passage?.willReadRows(of: weight.data, ids.count)
     ctx.split(rows: ids.count, cost: size) { rows in
       for row in rows { weight.layout.readRow(Int(ids[row]), from: weight.data, into: y[row]) }
     }

@@ -42,6 +42,9 @@ package final class KVCache: @unchecked Sendable {
   package let rowSize: Int
   private let memory: PageBlock
   private var fill: [Int]
+  /// Counts the bytes of positions that were written since the cache was last emptied; set by who made it.
+  package var counter: MemoryCounter?
+  private var reached = 0
 
   /// - Parameter valueSize: of a value; nil: as a key.
   package init(
@@ -71,6 +74,8 @@ package final class KVCache: @unchecked Sendable {
     rowSize = type == .int8 ? CacheType.padded(widestHead) : widestHead
     fill = Array(repeating: 0, count: layers)
   }
+
+  deinit { reach(0) }
 
   /// Positions that every layer has.
   package var length: Int { fill.min() ?? 0 }
@@ -117,6 +122,12 @@ package final class KVCache: @unchecked Sendable {
       }
     }
     fill[layer] = start + tokens
+    if start + tokens > reached { reach(start + tokens) }
+  }
+
+  private func reach(_ positions: Int) {
+    counter?.add(byteCount / capacity &* (positions - reached))
+    reached = positions
   }
 
   /// Writes `count` numbers to the front of row `index`; the zeros after them stand there from the beginning.
@@ -136,6 +147,8 @@ package final class KVCache: @unchecked Sendable {
   /// Forgets the positions from `length` on. Larger than what is there: no change.
   package func truncate(to length: Int) {
     for layer in 0..<layers { fill[layer] = min(fill[layer], max(length, 0)) }
-    if length <= 0 { pages_forget(memory.base, memory.byteCount) }
+    guard length <= 0, reached > 0 else { return }
+    pages_forget(memory.base, memory.byteCount)
+    reach(0)
   }
 }

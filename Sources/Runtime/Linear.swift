@@ -15,7 +15,7 @@ package struct Linear {
 
   /// - Parameter w: leaf `weight` (packed, `[to, from]`) and, if present, `bias` (plain, `[to]`) and `inputFactors` (plain, `[from]`).
   package init(_ w: Weights, from inputs: Int, to outputs: Int) throws(WeightFileError) {
-    weight = try w.matrix("weight", outputs: outputs, inputs: inputs)
+    weight = try w.matrix("weight", outputs: outputs, inputs: inputs, for: .products)
     bias = w.has("bias") ? try w.vector("bias", count: outputs) : nil
     inputFactors = w.has("inputFactors") ? try w.vector("inputFactors", count: inputs) : nil
     if inputFactors != nil, !weight.layout.encoding.isQuantized || weight.layout.group > LinearInput.largestGroup {
@@ -106,7 +106,10 @@ package struct Linear {
   ///   - y: `[tokens, outputSize]`, overwritten; not overlapping `x`.
   package func callAsFunction(_ x: LinearInput, into y: Tensor, _ ctx: Context) throws(RuntimeError) {
     try check(x, y)
-    guard x.rows > LinearTiles.registerTile else { return direct(x, y, ctx) }
+    guard x.rows > LinearTiles.registerTile else {
+      guard let passage = ctx.passage else { return direct(x, y, ctx) }
+      return try passage.using(weight.data, ctx) { () throws(RuntimeError) in direct(x, y, ctx) }
+    }
     // Through a buffer in the cache: written straight to y, each of a tile's short rows would be a cache miss of its own.
     try run(x, to: y, ctx) { target, _, count, values in
       target.update(from: values, count: count)
@@ -253,14 +256,19 @@ package struct Linear {
     }
   }
 
+  private typealias Finish = (
+    _ row: Int, _ first: Int, _ count: Int, _ values: UnsafeMutablePointer<Float>, _ second: UnsafeMutablePointer<Float>
+  ) -> Void
+
   /// Each tile's results stay in the cache until the epilogue `finish` takes them, row by row: `count` values of outputs first ..< first + count, with two
   /// halves as many of the second half.
-  private func run(
-    _ x: LinearInput, _ tiles: LinearTiles, halves: Int = 1, _ ctx: Context,
-    finish: (
-      _ row: Int, _ first: Int, _ count: Int, _ values: UnsafeMutablePointer<Float>, _ second: UnsafeMutablePointer<Float>
-    ) -> Void
-  ) throws(RuntimeError) {
+  private func run(_ x: LinearInput, _ tiles: LinearTiles, halves: Int = 1, _ ctx: Context, finish: Finish) throws(RuntimeError) {
+    guard let passage = ctx.passage else { return try runPresent(x, tiles, halves: halves, ctx, finish: finish) }
+    try passage.using(weight.data, ctx) { () throws(RuntimeError) in try runPresent(x, tiles, halves: halves, ctx, finish: finish) }
+  }
+
+  /// `run` with the weight in memory.
+  private func runPresent(_ x: LinearInput, _ tiles: LinearTiles, halves: Int, _ ctx: Context, finish: Finish) throws(RuntimeError) {
     guard x.rows > 0 else { return }
     if let statistics = ctx.statistics { statistics.add(x, to: weight, ctx) }
     var whole = arguments

@@ -13,6 +13,8 @@ struct LoadPlan {
     /// f16 values that become f32: where they are decoded first.
     var halves: UnsafeRawPointer?
     var halvesOffset = 0
+    /// Decoded when it is used.
+    var isPassing = false
   }
 
   let file: WeightFile
@@ -22,8 +24,13 @@ struct LoadPlan {
   /// Bytes of the block that stay in use after loading; halves to be widened lie after them.
   private(set) var keptBytes = 0
   private(set) var mappedBytes = 0
+  /// The block with the places of tensors that come and go, each in pages of its own, behind `bytes`.
+  private(set) var reservedBytes = 0
+  private let passing: [WeightPart?]
 
-  init(_ file: WeightFile) throws(RuntimeError) {
+  /// - Parameter passing: of the tensors that come and go, which half reads them; empty: none do.
+  init(_ file: WeightFile, passing: [WeightPart?] = []) throws(RuntimeError) {
+    self.passing = passing
     self.file = file
     var size = Size()
     let usesInPlace = file.isWorthMapping
@@ -34,6 +41,8 @@ struct LoadPlan {
       if !widens, let raw {
         place.raw = raw
         mappedBytes &+= record.byteCount
+      } else if passes(tensors.count) {
+        place.isPassing = true
       } else {
         place.halves = widens ? raw : nil
         place.offset = try size.add(record.byteCount, times: widens ? 2 : 1)
@@ -45,11 +54,24 @@ struct LoadPlan {
       tensors[i].halvesOffset = try size.add(record.byteCount)
     }
     bytes = size.bytes
+    for (i, record) in file.records.enumerated() where tensors[i].isPassing {
+      size.startPage()
+      tensors[i].offset = try size.add(record.byteCount)
+    }
+    if size.bytes > bytes { size.startPage() }
+    reservedBytes = size.bytes
   }
+
+  private func passes(_ i: Int) -> Bool { i < passing.count && passing[i] != nil }
 
   /// Bytes handed out so far, each piece on a multiple of 64.
   private struct Size {
     var bytes = 0
+
+    mutating func startPage() {
+      let page = Int(page_size())
+      bytes = (bytes + page - 1) & -page
+    }
 
     mutating func add(_ count: Int, times: Int = 1) throws(RuntimeError) -> Int {
       let start = bytes
@@ -62,10 +84,12 @@ struct LoadPlan {
   }
 
   /// Decodes every compressed tensor, all frames in file order, a round of them at a time so that the caller hears of progress.
-  func decode(into base: UnsafeMutableRawPointer, pool: ThreadPool, stop: StopSignal, progress: WeightStore.Progress?) throws(RuntimeError) {
+  func decode(
+    into base: UnsafeMutableRawPointer, pool: ThreadPool, leavesCache: Bool, stop: StopSignal, progress: WeightStore.Progress?
+  ) throws(RuntimeError) {
     var frames: [Frame] = []
     var total = 0
-    for (i, record) in file.records.enumerated() where tensors[i].raw == nil && tensors[i].halves == nil {
+    for (i, record) in file.records.enumerated() where tensors[i].raw == nil && tensors[i].halves == nil && !tensors[i].isPassing {
       let place = record.encoding == .f16 ? tensors[i].halvesOffset : tensors[i].offset
       let count = file.frameCount(record)
       total &+= record.byteCount
@@ -92,7 +116,11 @@ struct LoadPlan {
         }
       }
       if let error = failure.first { throw .weights(error) }
-      for frame in frames[start..<end] { done &+= frame.bytes }
+      for frame in frames[start..<end] {
+        done &+= frame.bytes
+        // With its last frame; then its stored bytes and its values need not both stay.
+        if leavesCache, frame.bytes > 0 { file.leaveCache(file.records[frame.tensor]) }
+      }
       start = end
     }
     try stop.check()
@@ -125,7 +153,7 @@ struct LoadPlan {
 }
 
 /// The error of the first frame (in order) that failed, gathered from several threads.
-private final class FirstFailure: @unchecked Sendable {
+final class FirstFailure: @unchecked Sendable {
   private let lock = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
   private let flag = UnsafeMutablePointer<UInt32>.allocate(capacity: 1)
   private var index = Int.max

@@ -15,45 +15,130 @@ package final class WeightStore: @unchecked Sendable {
   package let loadingBytes: Int
   /// Bytes used in place from the file's mapping.
   package let mappedBytes: Int
+  /// Bytes of tensors that are decoded each time they come.
+  package let passingBytes: Int
+
+  /// Brings in weights that are not always in memory; nil: all are.
+  package let passage: WeightPassage?
 
   private let memory: PageBlock
   /// Where each tensor of the file is.
   private let data: [UnsafeRawPointer]
+  /// What the system that is built over this store reads each tensor for; kept while it is built.
+  private var uses: [Use]
+
+  private struct Use {
+    var isProduct = false, isRows = false, isOther = false
+    var ofVision = false, ofDecoder = false
+    var part: WeightPart { ofDecoder ? .decoder : .vision }
+  }
+
+  /// Which half of the system has its tensors in another file; set before anything is built.
+  package var missing: WeightPart?
+  private var blanks: PageBlock?
+  private var oldBlanks: [PageBlock] = []
 
   /// Called on the loading thread between rounds of decoding; false stops with `RuntimeError.cancelled`.
   package typealias Progress = (_ doneBytes: Int, _ totalBytes: Int) -> Bool
 
-  /// - Parameter limit: most bytes to take for decoded tensors; nil: what the process can have.
+  /// - Parameters:
+  ///   - limit: most bytes to take for decoded tensors; nil: what the process can have.
+  ///   - residency: which weights come and go.
+  ///   - leavesCache: the system need not keep in its cache what was decoded.
   /// - Throws: `weights` when a tensor cannot be decoded, `outOfMemory`, `cancelled` or `deadlineExceeded` when told to stop.
   package convenience init(
-    _ file: WeightFile, pool: ThreadPool, kernels: KernelTable, limit: Int? = nil, stop: StopSignal = StopSignal(),
-    progress: Progress? = nil
+    _ file: WeightFile, pool: ThreadPool, kernels: KernelTable, limit: Int? = nil, residency: Residency = Residency(),
+    leavesCache: Bool = false, stop: StopSignal = StopSignal(), progress: Progress? = nil
   ) throws(RuntimeError) {
-    let plan = try LoadPlan(file)
+    let plan = try LoadPlan(file, passing: residency.passing)
     // A small file may say that it decodes to anything; touching more than there is would end the process.
     guard plan.bytes <= limit ?? ProcessMemory.limitBytes() else { throw .outOfMemory(bytes: plan.bytes) }
-    let memory = try PageBlock(plan.bytes, .whole)
-    try plan.decode(into: memory.base, pool: pool, stop: stop, progress: progress)
+    let memory = try PageBlock(plan.reservedBytes, plan.reservedBytes > plan.bytes ? .sparse : .whole)
+    try plan.decode(into: memory.base, pool: pool, leavesCache: leavesCache, stop: stop, progress: progress)
     file.releaseDecoders()
     plan.widen(in: memory.base, pool: pool, kernels: kernels)
     plan.forgetHalves(in: memory.base)
     file.forgetPages()
-    self.init(plan, memory)
+    self.init(plan, memory, residency)
   }
 
   /// A store to build a model over for a dry run: every tensor has its place, but nothing is decoded, and those that would be read as zeros.
   package convenience init(planning file: WeightFile) throws(RuntimeError) {
     let plan = try LoadPlan(file)
-    self.init(plan, try PageBlock(plan.bytes, .sparse))
+    self.init(plan, try PageBlock(plan.bytes, .sparse), Residency())
   }
 
-  private init(_ plan: LoadPlan, _ memory: PageBlock) {
+  private init(_ plan: LoadPlan, _ memory: PageBlock, _ residency: Residency) {
     file = plan.file
     self.memory = memory
     residentBytes = plan.keptBytes
     loadingBytes = plan.bytes
     mappedBytes = plan.mappedBytes
-    data = plan.tensors.map { $0.raw ?? UnsafeRawPointer(memory.base + $0.offset) }
+    passingBytes = zip(plan.file.records, plan.tensors).reduce(0) { $1.1.isPassing ? $0 &+ $1.0.byteCount : $0 }
+    let data = plan.tensors.map { $0.raw ?? UnsafeRawPointer(memory.base + $0.offset) }
+    self.data = data
+    uses = Array(repeating: Use(), count: data.count)
+    passage = residency.mode == .resident ? nil : residency.passage(plan, data)
+  }
+
+  /// Notes what a tensor is read for.
+  func note(_ name: String, _ use: MatrixUse?, _ part: WeightPart) {
+    if let i = file.index(of: name) { note(i, use, part) }
+  }
+
+  /// The same of a tensor by its place, for the half that reads it already.
+  func note(_ place: UnsafeRawPointer, _ use: MatrixUse) {
+    if let i = data.firstIndex(of: place) { note(i, use, uses[i].part) }
+  }
+
+  private func note(_ i: Int, _ use: MatrixUse?, _ part: WeightPart) {
+    switch use {
+    case .products: uses[i].isProduct = true
+    case .rows: uses[i].isRows = true
+    case nil: uses[i].isOther = true
+    }
+    if part == .decoder { uses[i].ofDecoder = true } else { uses[i].ofVision = true }
+  }
+
+  /// After a system was built: whether a half of it reads a tensor.
+  package func isRead(_ record: TensorRecord, by part: WeightPart) -> Bool {
+    guard let i = file.index(of: record.name) else { return false }
+    return part == .decoder ? uses[i].ofDecoder : uses[i].ofVision
+  }
+
+  func leavesOut(_ part: WeightPart) -> Bool { missing == part }
+
+  /// Zeros in place of tensors that are in another file: at least `bytes`, at one place for all of them.
+  func blank(_ bytes: Int) -> UnsafeRawPointer? {
+    if let blanks, blanks.byteCount >= bytes { return UnsafeRawPointer(blanks.base) }
+    guard bytes <= ProcessMemory.limitBytes(), let larger = try? PageBlock(bytes, .sparse) else { return nil }
+    // What was given out before stays with the store.
+    oldBlanks.append(larger)
+    blanks = larger
+    return UnsafeRawPointer(larger.base)
+  }
+
+  /// After a system was built: the tensors that could come and go, since they are read by matrix products alone, or are mapped tables of rows.
+  package var passable: [PassableTensor] {
+    file.records.indices.compactMap { i in
+      let (record, use) = (file.records[i], uses[i])
+      let isMapped = isInFile(i) && file.isMapped
+      guard use.isProduct || use.isRows, !use.isOther, record.byteCount >= PassableTensor.least else { return nil }
+      // Memory of the host's stays where it is; what is decoded comes whole.
+      guard isMapped || (!isInFile(i) && !use.isRows && record.matrixCount == 1) else { return nil }
+      return PassableTensor(
+        record: i, byteCount: record.byteCount, unit: record.byteCount / max(record.matrixCount, 1), part: use.part, isMapped: isMapped,
+        isProduct: use.isProduct, isRows: use.isRows)
+    }
+  }
+
+  private func isInFile(_ i: Int) -> Bool { data[i] < UnsafeRawPointer(memory.base) || data[i] >= UnsafeRawPointer(memory.base + memory.byteCount) }
+
+  /// Bytes in memory of their own, and bytes of the file's mapping that are in use, without tensors that come and go and are not there now.
+  package var presentBytes: (own: Int, mapped: Int) {
+    guard let passage else { return (residentBytes, mappedBytes) }
+    let (all, present) = (passage.bytes, passage.presentBytes)
+    return (residentBytes &+ present.own, mappedBytes &- all.mapped &+ present.mapped)
   }
 
   /// All tensors, by their full names.

@@ -75,6 +75,52 @@ final class ByteSource {
     if isMappedFile, let memory { pages_forget(UnsafeMutableRawPointer(mutating: memory), count) }
   }
 
+  /// The same of all pages of up to 2 MiB that `count` bytes at `data` lie in: so large are those that the system may have mapped around them.
+  func forgetPages(_ data: UnsafeRawPointer, _ count: Int) {
+    if let range = pages(data, count, unit: 2 << 20) { pages_forget(range.base, range.count) }
+  }
+
+  /// Has the mapping around some bytes made of small pages, of which a touch brings in fewer.
+  func adviseSmallPages(_ data: UnsafeRawPointer, _ count: Int) {
+    if let range = pages(data, count, unit: 4096) { pages_advise_huge(range.base, range.count, false) }
+  }
+
+  /// Asks the disk for bytes that will be used where they are; those in the system's cache cost nothing.
+  func readAhead(_ data: UnsafeRawPointer, _ count: Int) {
+    guard let range = pages(data, count, unit: 4096) else { return }
+    let page = Int(page_size())
+    if page_is_cached(range.base), page_is_cached(range.base + (range.count - 1) / page / 2 * page),
+      page_is_cached(range.base + (range.count - 1) / page * page)
+    {
+      return
+    }
+    pages_will_need(range.base, range.count)
+  }
+
+  /// The same for bytes that will be read.
+  func readAhead(at offset: Int, count: Int) {
+    if descriptor >= 0 { posix_fadvise(descriptor, offset, count, POSIX_FADV_WILLNEED) }
+  }
+
+  /// Tells the system that bytes need not stay in its cache.
+  func leaveCache(at offset: Int, count: Int) {
+    if descriptor >= 0 { posix_fadvise(descriptor, offset, count, POSIX_FADV_DONTNEED) }
+  }
+
+  /// The same of bytes in the mapping.
+  func leaveCache(_ data: UnsafeRawPointer, _ count: Int) {
+    if let memory { leaveCache(at: data - memory, count: count) }
+  }
+
+  /// The pages around bytes of the mapping, from one multiple of `unit` to another, as far as the mapping goes.
+  private func pages(_ data: UnsafeRawPointer, _ count: Int, unit: Int) -> (base: UnsafeMutableRawPointer, count: Int)? {
+    guard isMappedFile, let memory, data >= memory, data + count <= memory + self.count else { return nil }
+    let (start, unit) = (UInt(bitPattern: memory), UInt(max(unit, Int(page_size()))))
+    let first = max(UInt(bitPattern: data) & ~(unit - 1), start)
+    let end = min((UInt(bitPattern: data + count) + unit - 1) & ~(unit - 1), start + UInt(self.count))
+    return UnsafeMutableRawPointer(bitPattern: first).map { ($0, Int(end - first)) }
+  }
+
   /// Copies `count` bytes from `offset`, which the caller has checked against `self.count`. Any thread.
   func read(at offset: Int, count: Int, into memory: UnsafeMutableRawPointer) throws(WeightFileError) {
     assert(offset >= 0 && count >= 0 && offset + count <= self.count)

@@ -18,14 +18,15 @@ final class DecoderPool {
 
   /// A decoder no other thread has; nil when there is no memory for one.
   func take() -> FrameDecoder? {
-    pthread_mutex_lock(mutex)
+    // Not waited for: in a child made by fork, a thread that it does not have may hold it.
+    guard pthread_mutex_trylock(mutex) == 0 else { return FrameDecoder() }
     let decoder = idle.popLast()
     pthread_mutex_unlock(mutex)
     return decoder ?? FrameDecoder()
   }
 
   func giveBack(_ decoder: FrameDecoder) {
-    pthread_mutex_lock(mutex)
+    guard pthread_mutex_trylock(mutex) == 0 else { return }
     idle.append(decoder)
     pthread_mutex_unlock(mutex)
   }

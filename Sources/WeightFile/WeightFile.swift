@@ -108,6 +108,36 @@ package final class WeightFile: @unchecked Sendable {
   /// Takes the pages of a mapped file that were touched so far out of the process's memory; they come back when they are used.
   package func forgetPages() { source.forgetPages() }
 
+  /// The same of bytes in the mapping, and of pages that the system may have brought in with them.
+  package func forgetPages(_ data: UnsafeRawPointer, _ count: Int) { source.forgetPages(data, count) }
+
+  /// Has the mapping around some bytes made of small pages, of which a touch brings in fewer.
+  package func adviseSmallPages(_ data: UnsafeRawPointer, _ count: Int) { source.adviseSmallPages(data, count) }
+
+  /// Asks the disk for bytes of the mapping that will be used soon; returns before they are there.
+  package func readAhead(_ data: UnsafeRawPointer, _ count: Int) { source.readAhead(data, count) }
+
+  /// The same for a tensor that will be decoded.
+  package func readAhead(_ record: TensorRecord) { source.readAhead(at: stored(record).lowerBound, count: stored(record).count) }
+
+  /// Tells the system that a tensor's stored bytes need not stay in its cache.
+  package func leaveCache(_ record: TensorRecord) { source.leaveCache(at: stored(record).lowerBound, count: stored(record).count) }
+
+  /// The same of bytes in the mapping.
+  package func leaveCache(_ data: UnsafeRawPointer, _ count: Int) { source.leaveCache(data, count) }
+
+  /// Where a tensor's stored bytes are.
+  private func stored(_ record: TensorRecord) -> Range<Int> {
+    guard let first = record.frames.first, let last = record.frames.last else { return 0..<0 }
+    return frames[first].offset..<max(frames[last].offset + frames[last].storedSize, frames[first].offset)
+  }
+
+  /// Whether tensors that are used in place are in a mapping of the file.
+  package var isMapped: Bool { source.isMappedFile }
+
+  /// Most bytes that a frame of a tensor decodes to.
+  package func largestFrame(_ record: TensorRecord) -> Int { record.frames.reduce(0) { max($0, frames[$1].decodedSize) } }
+
   /// Frames of a tensor, at least 1. (A raw tensor has frames too: pieces that are checked one by one.)
   package func frameCount(_ record: TensorRecord) -> Int { record.frames.count }
 

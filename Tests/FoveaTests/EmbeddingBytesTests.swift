@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import CFovea
+import Foundation
 import Fovea
 import Testing
 import WeightFile
@@ -28,6 +29,50 @@ struct EmbeddingBytesTests {
     let session = try model.session()
     defer { fovea_session_free(session) }
     #expect(ids(session, "What?", [image]).ids == ids(session, "What?", [copy]).ids)
+  }
+
+  @Test(arguments: [Int32(0), Int32(FOVEA_CAPSULE_F16)])
+  func aCapsuleIsAFileOfThem(flags: Int32) throws {
+    let model = try Loaded()
+    let image = try model.image()
+    defer { fovea_image_embedding_release(image) }
+    let path = NSTemporaryDirectory() + "fovea-\(UUID().uuidString).capsule"
+    defer { unlink(path) }
+    try #require(fovea_image_embedding_save(image, path, flags) == FOVEA_OK, "\(lastError())")
+    var copy: OpaquePointer?
+    try #require(fovea_image_embedding_load(model.handle, path, &copy) == FOVEA_OK, "\(lastError())")
+    if flags == 0 { #expect(try bytes(of: try #require(copy)) == bytes(of: image)) }
+    fovea_image_embedding_release(copy)
+    // Damaged, cut and of another model: refused by the file's name, and a file of any bytes ends nothing.
+    let good = try Data(contentsOf: URL(fileURLWithPath: path))
+    let size = try bytes(of: image).count
+    #expect(flags == 0 ? good.count == size : good.count < size)
+    let other = try Loaded(seed: 2)
+    #expect(fovea_image_embedding_load(other.handle, path, &copy) == FOVEA_ERROR_ARGUMENT)
+    #expect(copy == nil && lastError().contains(path) && lastError().contains("another weight file"))
+    var random = SystemRandomNumberGenerator()
+    for round in 0..<600 {
+      var bad = [UInt8](good)
+      switch round % 3 {
+      case 0: bad.removeLast(Int.random(in: 1...bad.count, using: &random))
+      case 1: bad[Int.random(in: 0..<bad.count, using: &random)] ^= UInt8.random(in: 1...255, using: &random)
+      default:
+        bad[Int.random(in: 8..<112, using: &random)] = UInt8.random(in: 0...255, using: &random)
+        seal(&bad)
+      }
+      try Data(bad).write(to: URL(fileURLWithPath: path))
+      let status = fovea_image_embedding_load(model.handle, path, &copy)
+      if status == FOVEA_OK {
+        #expect(round % 3 == 2)
+        fovea_image_embedding_release(copy)
+      } else {
+        #expect(lastError().contains(path), "\(lastError())")
+      }
+    }
+    #expect(fovea_image_embedding_load(model.handle, path + ".none", &copy) == FOVEA_ERROR_IO)
+    #expect(fovea_image_embedding_save(image, "/nowhere/x.capsule", 0) == FOVEA_ERROR_IO && lastError().contains("/nowhere/x.capsule"))
+    #expect(fovea_image_embedding_save(image, path, 2) == FOVEA_ERROR_ARGUMENT)
+    #expect(fovea_image_embedding_save(nil, path, 0) == FOVEA_ERROR_ARGUMENT && fovea_image_embedding_save(image, nil, 0) == FOVEA_ERROR_ARGUMENT)
   }
 
   @Test func bytesOfAnotherModelAreRefused() throws {

@@ -190,7 +190,7 @@ private struct Figures {
       ("guessed ahead", "\(drafted) tokens, \(accepted) of them right"),
       ("read per token", amount(Int(bytesPerToken))),
       ("decode reads", "\(decimal(decode.median * bytesPerToken / 1e9, 1)) GB/s, \(shareText)"),
-      ("peak memory", amount(peak)),
+      ("peak memory", "\(amount(peak)), weights \(residencyName(model.residency))"),
     ]
     if model.image_tokens == 0 { rows.removeAll { ["image", "encode"].contains($0.0) } }
     return rows.map { "\(padded($0, 16)) \($1)\n" }.joined()
@@ -210,6 +210,7 @@ private struct Figures {
       "drafted_tokens": .int(drafted), "accepted_tokens": .int(accepted),
       "bytes_per_token": .int(Int(bytesPerToken)), "read_bytes_per_second": .rounded(bandwidth.median),
       "bandwidth_share": .rounded(share.median), "peak_bytes": .int(peak),
+      "residency": .string(residencyName(model.residency)),
     ]
   }
 }

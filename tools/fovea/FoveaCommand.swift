@@ -12,8 +12,8 @@ import Shims
       """,
     version: String(cString: fovea_version()),
     subcommands: [
-      ConvertCommand.self, PackCommand.self, UnpackCommand.self, CalibrateCommand.self, RunCommand.self, ChatCommand.self, DescribeCommand.self,
-      InspectCommand.self, BenchCommand.self, ManualCommand.self,
+      ConvertCommand.self, PackCommand.self, UnpackCommand.self, SplitCommand.self, CalibrateCommand.self, RunCommand.self, ChatCommand.self,
+      DescribeCommand.self, InspectCommand.self, BenchCommand.self, ManualCommand.self,
     ]
   )
 

@@ -104,11 +104,20 @@ struct InspectCommand: ParsableCommand {
 
   private func lines(_ plan: fovea_memory_plan) -> String {
     [
-      ("memory", "\(amount(plan.total_bytes)) with \(sessions == 1 ? "one session" : "\(sessions) sessions")"),
+      ("memory", "\(amount(plan.total_bytes)) with \(sessions == 1 ? "one session" : "\(sessions) sessions")\(way(plan))"),
       ("  in place", "\(amount(plan.mapped_bytes)) of weights, from the file"),
       ("  weights", amount(plan.weight_bytes)), ("  session", amount(plan.session_bytes)),
       ("  scratch", amount(plan.scratch_bytes)), ("  tables", "\(amount(plan.table_bytes)), the library included"),
+      ("  at least", "\(amount(plan.least_bytes)): the smallest --memory-budget"),
     ].map(row).joined()
+  }
+
+  private func way(_ plan: fovea_memory_plan) -> String {
+    switch Int(plan.residency) {
+    case FOVEA_RESIDENCY_ON_DEMAND: ", weights of the encoder and of the decoder in turn"
+    case FOVEA_RESIDENCY_STREAMED: ", weights passing through"
+    default: ""
+    }
   }
 
   private func shortened(_ value: MetadataValue?) -> String {
@@ -155,6 +164,7 @@ struct InspectCommand: ParsableCommand {
     [
       "mapped_bytes": .int(plan.mapped_bytes), "weight_bytes": .int(plan.weight_bytes), "session_bytes": .int(plan.session_bytes),
       "scratch_bytes": .int(plan.scratch_bytes), "table_bytes": .int(plan.table_bytes), "total_bytes": .int(plan.total_bytes),
+      "least_bytes": .int(plan.least_bytes), "residency": .string(residencyName(plan.residency)),
     ]
   }
 
@@ -180,5 +190,15 @@ struct InspectCommand: ParsableCommand {
       kinds[i].stored += r.storedByteCount
     }
     return kinds
+  }
+}
+
+/// The value's name in JSON.
+func residencyName(_ residency: fovea_residency) -> String {
+  switch Int(residency) {
+  case FOVEA_RESIDENCY_ALL: "all"
+  case FOVEA_RESIDENCY_ON_DEMAND: "on demand"
+  case FOVEA_RESIDENCY_STREAMED: "streamed"
+  default: "\(residency)"
   }
 }

@@ -86,7 +86,7 @@ final class EncodedImage {
   let info: fovea_image_info
 
   /// - Parameter encode: calls one of the encode functions.
-  init(
+  convenience init(
     reading: DecodingOptions = DecodingOptions(), crop: PixelRectangle? = nil, tiles: Int32 = 0, mode: String? = nil, deadline: Double,
     progress: @escaping (Int, Int) -> Void,
     _ encode: (UnsafePointer<fovea_encode_options>, UnsafeMutablePointer<OpaquePointer?>) -> fovea_status
@@ -117,6 +117,11 @@ final class EncodedImage {
       }
     }
     try LibraryError.check(status)
+    try self.init(owning: handle)
+  }
+
+  /// - Parameter handle: what the library gave.
+  init(owning handle: OpaquePointer?) throws(LibraryError) {
     guard let handle else { throw LibraryError(status: fovea_status(FOVEA_ERROR_INTERNAL), description: "no embedding") }
     self.handle = handle
     var info = fovea_image_info()

@@ -43,6 +43,9 @@ struct PictureList {
   }
 
   private mutating func add(file: FilePath, name: String) {
+    if Capsule.isOne(firstBytes(file) ?? []) {
+      return pictures.append(Picture(source: .capsule(file), name: name, path: file.description))
+    }
     guard PDFDocument.isOne(firstBytes(file) ?? []) || file.name.lowercased().hasSuffix(".pdf") else {
       return pictures.append(Picture(source: .file(file), name: name, path: file.description))
     }
@@ -95,6 +98,7 @@ struct PictureList {
     let endings = [".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".avif", ".jxl", ".jp2", ".pdf"]
     let name = path.name.lowercased()
     if endings.contains(where: { name.hasSuffix($0) }) { return true }
+    if name.hasSuffix(Capsule.ending) { return true }
     // A file that cannot be opened and has another ending says nothing of being a picture.
     guard let first = firstBytes(path) else { return false }
     if first.starts(with: [0x89, 0x50, 0x4E, 0x47]) || first.starts(with: [0xFF, 0xD8, 0xFF]) { return true }
@@ -131,6 +135,8 @@ struct Picture {
     /// What could be read only once.
     case bytes([UInt8])
     case page(PDFDocument, number: Int, dotsPerInch: Int)
+    /// An image that was encoded before.
+    case capsule(FilePath)
     case unreadable(LibraryError)
   }
 
@@ -143,6 +149,9 @@ struct Picture {
   /// Reads the picture's rows.
   func withRows<Result>(_ options: DecodingOptions, _ body: (EncodedRows) throws -> Result) throws -> Result {
     do {
+      if case .capsule(let file) = source {
+        throw LibraryError(status: fovea_status(FOVEA_ERROR_UNSUPPORTED), description: "\(file): a capsule holds no pixels.")
+      }
       if case .file(let file) = source { return try body(EncodedRows(path: file.cString, options: options)) }
       return try encodedBytes().withUnsafeBytes { try body(EncodedRows(encoded: $0, name: path, options: options)) }
     } catch let error as ImageError { throw LibraryError(error) }
@@ -159,6 +168,7 @@ struct Picture {
     by model: Model, _ options: DecodingOptions, crop: PixelRectangle? = nil, tiles: Int32 = 0, mode: String? = nil, deadline: Double = 0,
     progress: @escaping (Int, Int) -> Void = { _, _ in }
   ) throws(LibraryError) -> EncodedImage {
+    if case .capsule(let file) = source { return try EncodedImage(capsule: file, model) }
     if case .file(let file) = source {
       return try EncodedImage(reading: options, crop: crop, tiles: tiles, mode: mode, deadline: deadline, progress: progress) {
         fovea_encode_image(model.handle, file.cString, $0, $1)
@@ -179,7 +189,7 @@ struct Picture {
   /// The bytes of an image file; of a page they are made anew at each call.
   private func encodedBytes() throws(LibraryError) -> [UInt8] {
     switch source {
-    case .file: []
+    case .file, .capsule: []
     case .bytes(let bytes): bytes
     case .page(let document, let number, let dotsPerInch): try document.page(number, dotsPerInch: dotsPerInch)
     case .unreadable(let error): throw error

@@ -34,7 +34,8 @@ package final class Ferret: DescribedSystem {
     projector = try MLPProjector(w["projector"], s.projector, from: s.vision.hiddenSize, to: size)
     statistics = Normalisation(s.statistics)
     mapIsProjected = s.region.isProjected
-    sampler = try RegionSampler(w["region"], s.region, featureSize: s.featureSize, outputSize: size)
+    // Regions are read when a prompt is.
+    sampler = try RegionSampler(w["region"].ofDecoder, s.region, featureSize: s.featureSize, outputSize: size)
     switch s.tiles {
     case .none: local = .none
     case .shared: local = .shared

@@ -28,8 +28,8 @@ package enum FoveaError: Error {
   case outOfMemory(String, bytes: Int)
   /// Needs more than the memory budget.
   case overBudget(file: String, weights: Int, context: Int, scratch: Int, tables: Int, budget: Int)
-  /// Something that needs more than a memory budget has left: what it is, and its bytes.
-  case overRoom(String, bytes: Int, left: Int)
+  /// Something that needs more than a memory budget has left: what it is, its bytes, and a budget that would do now.
+  case overRoom(String, bytes: Int, left: Int, enough: Int)
   /// There is no built-in model; `folder` is the library's own, nil where it is unknown.
   case noBuiltinModel(folder: String?)
   /// Parts of a weight file that do not fit each other: which, and how.
@@ -43,6 +43,8 @@ package enum FoveaError: Error {
   case region(RegionError)
   /// Bytes that are no image embedding of this model.
   case embedding(EmbeddingBytesError)
+  /// The same of a file.
+  case embeddingFile(String, EmbeddingBytesError)
 
   package init(_ e: WeightFileError) { self = .weights(e) }
   package init(_ e: RuntimeError) { self = .runtime(e) }
@@ -80,7 +82,8 @@ package enum FoveaError: Error {
     case .outOfMemory(let what, let bytes): "No memory for \(bytes) bytes of \(what)."
     case .overBudget(let file, let weights, let context, let scratch, let tables, let budget):
       "\(file): needs about \(weights + context + scratch + tables) bytes (weights \(weights), context \(context), scratch \(scratch), tables \(tables)), the memory budget is \(budget)"
-    case .overRoom(let what, let bytes, let left): "\(what): takes \(bytes) bytes, \(left) are left of the memory budget"
+    case .overRoom(let what, let bytes, let left, let enough):
+      "\(what): takes \(bytes) bytes, \(left) are left of the memory budget; one of \(enough) would do"
     case .noBuiltinModel(nil): "No model was named, FOVEA_MODEL is not set, and the library's own folder is unknown."
     case .noBuiltinModel(let folder?):
       """
@@ -93,6 +96,7 @@ package enum FoveaError: Error {
     case .tokenizer(let e): e.description
     case .region(let e): e.description
     case .embedding(let e): "embedding: \(e.description)"
+    case .embeddingFile(let file, let e): "\(file): \(e.description)"
     case .instructionSet(let e): e.description
     }
   }

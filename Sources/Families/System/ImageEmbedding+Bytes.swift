@@ -30,39 +30,50 @@ package enum EmbeddingBytesError: Error {
 /// An embedding as bytes, all numbers little-endian:
 ///
 ///     0   8 bytes   "FVIMAGE\0"
-///     8   u32       version, 1
+///     8   u32       version: 1, or 2 where the numbers are f16
 ///    12   u32       number of views
-///    16   u64 × 2   the weight file's identity
-///    32   u32 × 8   width, height, tokens, hidden size; map height, width, channels (0: no map); 0
+///    16   u64 × 2   the weight file's identity: its `general.identity`, else the checksums of its metadata and its tensor table
+///    32   u32 × 8   width, height, tokens, hidden size; map height, width, channels (0: no map); numbers: 0 f32, 1 f16 (version 2)
 ///    64   views     f64 × 4: x, y, width, height; i32 × 4: row, column, first token, tokens
-///         f32       the vectors, then the map
+///         numbers   the vectors, then the map
 ///         u64       xxh64 of all before
 extension ImageEmbedding {
-  package static let bytesVersion: UInt32 = 1
+  /// The newest.
+  package static let bytesVersion: UInt32 = 2
   private static let magic: [UInt8] = [0x46, 0x56, 0x49, 0x4D, 0x41, 0x47, 0x45, 0]
   private static let headerSize = 64, viewSize = 48
 
   /// Bytes that `write` takes.
-  package var byteCount: Int {
-    Self.headerSize + Self.viewSize * views.count + 4 * tokens * hiddenSize + 4 * (map?.values.count ?? 0) + 8
+  /// - Parameter halves: numbers as f16.
+  package func byteCount(halves: Bool = false) -> Int {
+    Self.headerSize + Self.viewSize * views.count + (halves ? 2 : 4) * (tokens * hiddenSize + (map?.values.count ?? 0)) + 8
   }
 
-  /// Writes `byteCount` bytes to `memory`.
-  package func write(to memory: UnsafeMutableRawPointer, model: WeightFile.Identity) {
+  /// Whether all numbers are within what f16 holds.
+  package var fitsHalves: Bool {
+    func fits(_ values: UnsafePointer<Float>, _ count: Int) -> Bool { (0..<count).allSatisfy { abs(values[$0]) <= 65504 } }
+    return fits(data, tokens * hiddenSize) && (map.map { fits($0.values.data, $0.values.count) } ?? true)
+  }
+
+  /// Writes `byteCount(halves:)` bytes to `memory`.
+  package func write(to memory: UnsafeMutableRawPointer, model: WeightFile.Identity, halves: Bool = false) {
     var w = ByteWriter(base: memory)
     w.put(Self.magic)
-    for value in [Self.bytesVersion, UInt32(truncatingIfNeeded: views.count)] { w.put(value) }
+    for value in [UInt32(halves ? 2 : 1), UInt32(truncatingIfNeeded: views.count)] { w.put(value) }
     for value in [model.metadata, model.table] { w.put(value) }
     let map = self.map.map { [$0.height, $0.width, $0.values.columns] } ?? [0, 0, 0]
-    for value in [width, height, tokens, hiddenSize] + map + [0] { w.put(UInt32(truncatingIfNeeded: value)) }
+    for value in [width, height, tokens, hiddenSize] + map + [halves ? 1 : 0] { w.put(UInt32(truncatingIfNeeded: value)) }
     for view in views {
       for value in [view.area.x, view.area.y, view.area.width, view.area.height] { w.put(value.bitPattern) }
       for value in [view.row, view.column, view.firstToken, view.tokens] { w.put(UInt32(truncatingIfNeeded: value)) }
     }
-    w.put(data, count: tokens * hiddenSize)
-    if let map = self.map { w.put(map.values.data, count: map.values.count) }
+    w.put(data, count: tokens * hiddenSize, halves: halves)
+    if let map = self.map { w.put(map.values.data, count: map.values.count, halves: halves) }
     w.put(xxh64(memory, w.position))
   }
+
+  /// Whether bytes that `write` wrote hold f16.
+  package static func hasHalves(_ bytes: UnsafeRawBufferPointer) -> Bool { bytes.count > 8 && bytes[8] == 2 }
 
   /// The embedding that `write` wrote. The bytes may be anything.
   /// - Parameters:
@@ -76,7 +87,8 @@ extension ImageEmbedding {
       throw .notAnEmbedding
     }
     let r = Bytes(base: base)
-    guard r.u32(8) == bytesVersion else { throw .laterVersion(r.u32(8)) }
+    guard (1...bytesVersion).contains(r.u32(8)) else { throw .laterVersion(r.u32(8)) }
+    let halves = r.u32(8) == 2
     guard r.u64(16) == model.metadata, r.u64(24) == model.table else { throw .otherModel }
     let viewCount = Int(r.u32(12))
     let (width, height, tokens, columns) = (Int(r.u32(32)), Int(r.u32(36)), Int(r.u32(40)), Int(r.u32(44)))
@@ -87,12 +99,14 @@ extension ImageEmbedding {
     guard (1...Int(Int32.max)).contains(width), (1...Int(Int32.max)).contains(height) else { throw .value("width, height") }
     let hasMap = channels > 0
     guard channels == (mapChannels ?? 0), (mapHeight > 0) == hasMap, (mapWidth > 0) == hasMap,
-      mapHeight <= 1 << 15, mapWidth <= 1 << 15, r.u32(60) == 0
+      mapHeight <= 1 << 15, mapWidth <= 1 << 15
     else { throw .value("map") }
+    guard r.u32(60) == (halves ? 1 : 0) else { throw .value("kind of numbers") }
+    let size = halves ? 2 : 4
 
     var expected = headerSize + viewSize * viewCount + 8
     for (rows, columns) in [(tokens, columns), (mapHeight * mapWidth, channels)] {
-      let (count, overflow) = rows.multipliedReportingOverflow(by: 4 * columns)
+      let (count, overflow) = rows.multipliedReportingOverflow(by: size * columns)
       let (sum, more) = expected.addingReportingOverflow(count)
       guard !overflow, !more else { throw .value("tokens") }
       expected = sum
@@ -108,7 +122,7 @@ extension ImageEmbedding {
     guard let memory = block_allocate(max(4 * count, 1))?.assumingMemoryBound(to: Float.self) else { throw .outOfMemory(bytes: 4 * count) }
     defer { block_free(memory) }
     for i in 0..<count {
-      let value = Float(bitPattern: r.u32(vectors + 4 * i))
+      let value = halves ? Half.float(r.u16(vectors + 2 * i)) : Float(bitPattern: r.u32(vectors + 4 * i))
       guard value.isFinite else { throw .value("a vector") }
       memory[i] = value
     }
@@ -128,6 +142,7 @@ extension ImageEmbedding {
 private struct Bytes {
   let base: UnsafeRawPointer
 
+  func u16(_ at: Int) -> UInt16 { UInt16(littleEndian: (base + at).loadUnaligned(as: UInt16.self)) }
   func u32(_ at: Int) -> UInt32 { UInt32(littleEndian: (base + at).loadUnaligned(as: UInt32.self)) }
   func u64(_ at: Int) -> UInt64 { UInt64(littleEndian: (base + at).loadUnaligned(as: UInt64.self)) }
   private func i32(_ at: Int) -> Int { Int(Int32(bitPattern: u32(at))) }
@@ -161,7 +176,7 @@ private struct ByteWriter {
     position += MemoryLayout<Number>.size
   }
 
-  mutating func put(_ values: UnsafePointer<Float>, count: Int) {
-    for i in 0..<count { put(values[i].bitPattern) }
+  mutating func put(_ values: UnsafePointer<Float>, count: Int, halves: Bool) {
+    for i in 0..<count { if halves { put(Half.bits(values[i])) } else { put(values[i].bitPattern) } }
   }
 }

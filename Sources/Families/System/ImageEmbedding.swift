@@ -70,6 +70,8 @@ package final class ImageEmbedding {
   package let map: FeatureMap?
   /// What it holds of a memory budget, for as long as it lives; set by who made it.
   package var holding: MemoryHolding?
+  /// Its bytes among those of its model's images; set by who made it.
+  package var counted: CountedMemory?
   private let memory: UnsafeMutableRawPointer
   private let mapMemory: UnsafeMutableRawPointer?
 

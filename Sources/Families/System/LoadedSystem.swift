@@ -24,13 +24,18 @@ package struct LoadedSystem {
   /// How prompts and answers speak of places in an image; `nil`: this system does not.
   package let regionMarks: RegionMarks?
 
+  /// What a file of one half of a system can do.
+  package var encodesImages: Bool { general.part != .decoder }
+  package var answers: Bool { general.part != .vision }
+
   /// Builds the system that `general.system` names.
   package init(_ w: Weights, _ m: Metadata) throws(FoveaError) {
     let prompt: PromptSettings
     let text: TokenizerSettings
     do {
       general = try GeneralSettings(m)
-      let (language, settings) = (w["language"], try DecoderSettings(m))
+      w.store.missing = general.missing
+      let (language, settings) = (w["language"].ofDecoder, try DecoderSettings(m))
       decoder = try settings.decoder(language, cacheType: CacheType(general))
       visionIsQuantized = w.isQuantized(outside: language)
       vision = try SystemKind.named(general.system, in: m).build(w, m, DecoderSizes(settings))

@@ -3,6 +3,9 @@
 #ifndef FOVEA_SHIMS_BLOCKS_H
 #define FOVEA_SHIMS_BLOCKS_H
 #include <stdlib.h>
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
 
 #include "Pages.h"
 
@@ -29,6 +32,13 @@ static inline void *_Nullable block_allocate(size_t bytes) {
   if (!p) return NULL;
   *(size_t *)(void *)p = all;
   return p + blockHeader;
+}
+
+/// Gives what the heap keeps for later back to the system, where that can be asked for.
+static inline void heap_trim(void) {
+#if defined(__GLIBC__)
+  (void)malloc_trim(0);
+#endif
 }
 
 /// NULL is fine.

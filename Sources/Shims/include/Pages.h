@@ -30,9 +30,17 @@ static inline bool pages_wipe_on_fork(void *_Nonnull p, size_t bytes) {
 }
 /// Gives the pages back; they read as zeros afterwards. `p` is page-aligned.
 static inline void pages_forget(void *_Nonnull p, size_t bytes) { (void)madvise(p, bytes, MADV_DONTNEED); }
+/// Asks the system to read the pages of a file's mapping that are not in its cache; returns before they are there.
+static inline void pages_will_need(void *_Nonnull p, size_t bytes) { (void)madvise(p, bytes, MADV_WILLNEED); }
 static inline size_t page_size(void) {
   long n = sysconf(_SC_PAGESIZE);
   return n > 0 ? (size_t)n : 4096;
+}
+
+/// Whether the page at `p`, which is page-aligned, is in the system's cache.
+static inline bool page_is_cached(void *_Nonnull p) {
+  unsigned char state = 0;
+  return mincore(p, page_size(), &state) == 0 && (state & 1);
 }
 
 #endif

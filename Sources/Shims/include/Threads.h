@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 /// Sleeps while *p == expected, until a wake; may return early.
@@ -16,6 +17,12 @@ static inline void futex_wait32(uint32_t *_Nonnull p, uint32_t expected) {
 /// Wakes up to `sleepers` sleepers of p.
 static inline void futex_wake32(uint32_t *_Nonnull p, int32_t sleepers) {
   (void)syscall(SYS_futex, p, 129 /* FUTEX_WAKE | FUTEX_PRIVATE_FLAG */, sleepers, NULL, NULL, 0);
+}
+
+/// Sleeps about so long.
+static inline void pause_microseconds(long microseconds) {
+  struct timespec t = {0, microseconds * 1000};
+  (void)nanosleep(&t, NULL);
 }
 
 /// CPUs the calling thread may run on, as a bit mask. Returns the bytes of `mask` that were filled, or a negative number.

@@ -92,6 +92,13 @@ class ImageEmbedding(Owner):
         check(c.library().fovea_image_embedding_serialize(handle, buffer, size.value, size))
         return buffer.raw
 
+    def save(self, path: "Union[str, os.PathLike[str]]", *, half: bool = False) -> None:
+        """Writes all of it to a file, an image capsule, for `Model.load_embedding` of the same weight file or one that was packed or split of it.
+
+        half: numbers as f16, half the bytes; answers may differ in rare words.
+        """
+        check(c.library().fovea_image_embedding_save(self._handle, encoded_path(path), c.FOVEA_CAPSULE_F16 if half else 0))
+
     def __copy__(self) -> "ImageEmbedding":
         return self
 

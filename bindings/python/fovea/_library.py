@@ -47,6 +47,10 @@ FOVEA_CACHE_F32 = 1
 FOVEA_CACHE_F16 = 2
 FOVEA_CACHE_INT8 = 3
 
+FOVEA_RESIDENCY_ALL = 0
+FOVEA_RESIDENCY_ON_DEMAND = 1
+FOVEA_RESIDENCY_STREAMED = 2
+
 FOVEA_STOP_END = 0
 FOVEA_STOP_LENGTH = 1
 FOVEA_STOP_TEXT = 2
@@ -67,6 +71,8 @@ FOVEA_OVERFLOW_DROP_OLDEST = 1
 FOVEA_ROLE_USER = 0
 FOVEA_ROLE_ASSISTANT = 1
 FOVEA_ROLE_SYSTEM = 2
+
+FOVEA_CAPSULE_F16 = 1
 
 FOVEA_REGION_POINT = 0
 FOVEA_REGION_BOX = 1
@@ -112,6 +118,9 @@ class fovea_memory_plan(_Sized):
         ("scratch_bytes", c_uint64),
         ("total_bytes", c_uint64),
         ("table_bytes", c_uint64),
+        ("least_bytes", c_uint64),
+        ("residency", c_int32),
+        ("reserved", c_int32),
     ]
 
 
@@ -130,7 +139,22 @@ class fovea_model_info(_Sized):
         ("hidden_size", c_int32),
         ("vocab_size", c_int32),
         ("threads", c_int32),
-        ("reserved", c_int32),
+        ("residency", c_int32),
+    ]
+
+
+class fovea_memory_use(_Sized):
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("weight_bytes", c_uint64),
+        ("mapped_bytes", c_uint64),
+        ("session_bytes", c_uint64),
+        ("scratch_bytes", c_uint64),
+        ("image_bytes", c_uint64),
+        ("table_bytes", c_uint64),
+        ("total_bytes", c_uint64),
+        ("budget_bytes", c_uint64),
+        ("left_bytes", c_uint64),
     ]
 
 
@@ -342,6 +366,8 @@ PROTOTYPES: Dict[str, Tuple[Any, List[Any]]] = {
     "fovea_builtin_model": (c_int32, [POINTER(c_char), c_size_t, POINTER(c_size_t)]),
     "fovea_plan": (c_int32, [c_char_p, POINTER(fovea_load_options), POINTER(fovea_memory_plan)]),
     "fovea_model_get_info": (c_int32, [c_void_p, POINTER(fovea_model_info)]),
+    "fovea_model_memory": (c_int32, [c_void_p, POINTER(fovea_memory_use)]),
+    "fovea_model_trim": (c_int32, [c_void_p]),
     "fovea_model_metadata_count": (c_size_t, [c_void_p]),
     "fovea_model_metadata_key": (c_char_p, [c_void_p, c_size_t]),
     "fovea_model_metadata_json": (c_int32, [c_void_p, c_char_p, POINTER(c_char), c_size_t, POINTER(c_size_t)]),
@@ -366,6 +392,8 @@ PROTOTYPES: Dict[str, Tuple[Any, List[Any]]] = {
     "fovea_image_embedding_data": (POINTER(c_float), [c_void_p]),
     "fovea_image_embedding_serialize": (c_int32, [c_void_p, c_void_p, c_size_t, POINTER(c_size_t)]),
     "fovea_image_embedding_deserialize": (c_int32, [c_void_p, c_void_p, c_size_t, POINTER(c_void_p)]),
+    "fovea_image_embedding_save": (c_int32, [c_void_p, c_char_p, c_int32]),
+    "fovea_image_embedding_load": (c_int32, [c_void_p, c_char_p, POINTER(c_void_p)]),
     "fovea_session_create": (c_int32, [c_void_p, POINTER(fovea_session_options), POINTER(c_void_p)]),
     "fovea_session_free": (None, [c_void_p]),
     "fovea_session_cancel": (None, [c_void_p]),

@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
 CACHE_TYPES = {"default": c.FOVEA_CACHE_DEFAULT, "f32": c.FOVEA_CACHE_F32, "f16": c.FOVEA_CACHE_F16, "int8": c.FOVEA_CACHE_INT8}
 
+#: Names of fovea_residency's values.
+RESIDENCIES = {c.FOVEA_RESIDENCY_ALL: "all", c.FOVEA_RESIDENCY_ON_DEMAND: "on demand", c.FOVEA_RESIDENCY_STREAMED: "streamed"}
+
 
 def load(
     path: "Optional[Path]" = None,
@@ -51,7 +54,7 @@ def load(
 
     path: a `.fovea` file; None: the built-in model.
     threads: threads that share the work of one call; None: what cores, affinity and cgroup limits allow.
-    memory_budget: bytes the library may hold resident; None: no limit.
+    memory_budget: bytes the library may hold resident; None: no limit. It decides which weights are in memory, see `Model.info`.
     context_length: tokens a session can hold; None: the model's own length, which is also the most.
     cache_type: what sessions keep keys and values as: "f32", "f16", "int8" (half the memory of f16; answers may differ in rare words),
         or "default": f32 for weight files of f32, else f16.
@@ -121,15 +124,18 @@ def plan(
     path: "Optional[Path]" = None,
     *,
     threads: Optional[int] = None,
+    memory_budget: Optional[int] = None,
     context_length: Optional[int] = None,
     cache_type: str = "default",
     map: bool = True,
     sessions: int = 1,
     image_size: Optional[Tuple[int, int]] = None,
-) -> Dict[str, int]:
+) -> Dict[str, Any]:
     """What loading and using a weight file takes, in bytes, from its header alone: `file_bytes`, `mapped_bytes` (weights used in
-    place from the file), `weight_bytes` (weights in memory), `session_bytes`, `scratch_bytes`, `table_bytes`, `total_bytes`.
+    place from the file), `weight_bytes` (weights in memory), `session_bytes`, `scratch_bytes`, `table_bytes`, `total_bytes`, `least_bytes` (the
+    smallest memory_budget that would do); and `residency`, as in `Model.info`.
 
+    memory_budget: the plan is that of the first residency that fits it, or of the sparest.
     sessions: sessions that answer at one time.
     image_size: width and height of the image that is encoded; None: whichever the model makes most of.
     """
@@ -139,10 +145,12 @@ def plan(
         "image_width": at_least(1, width, "image_size"),
         "image_height": at_least(1, height, "image_size"),
     }
-    options = _options(threads, None, context_length, cache_type, map, False, work=Work(), progress=None, **counted)
+    options = _options(threads, memory_budget, context_length, cache_type, map, False, work=Work(), progress=None, **counted)
     out = c.fovea_memory_plan()
     check(c.library().fovea_plan(None if path is None else encoded_path(path), options, out))
-    return {field[0]: getattr(out, field[0]) for field in out._fields_ if field[0] != "struct_size"}
+    facts: Dict[str, Any] = {field[0]: getattr(out, field[0]) for field in out._fields_ if field[0] not in ("struct_size", "reserved")}
+    facts["residency"] = RESIDENCIES.get(out.residency, str(out.residency))
+    return facts
 
 
 def _options(
@@ -221,7 +229,8 @@ class Model(Owner):
     @property
     def info(self) -> Dict[str, Any]:
         """Facts of the model: `system`, `name`, `weight_type`, `instruction_set` (texts); `weight_bytes`, `resident_bytes`,
-        `bytes_per_token`, `context_length`, `image_tokens`, `hidden_size`, `vocab_size`, `threads` (numbers)."""
+        `bytes_per_token`, `context_length`, `image_tokens`, `hidden_size`, `vocab_size`, `threads` (numbers), and `residency`, which weights are
+        in memory: "all", "on demand" (the encoder's or the decoder's, whichever works) or "streamed" (some; the others are read each time)."""
         info = c.fovea_model_info()
         handle = self._handle  # the texts belong to the model
         check(c.library().fovea_model_get_info(handle, info))
@@ -231,7 +240,20 @@ class Model(Owner):
             if name not in ("struct_size", "reserved"):
                 value = getattr(info, name)
                 facts[name] = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+        facts["residency"] = RESIDENCIES.get(info.residency, str(info.residency))
         return facts
+
+    @property
+    def memory(self) -> Dict[str, int]:
+        """What the model holds now, in bytes: `weight_bytes`, `mapped_bytes` (used in place from the file), `session_bytes`, `scratch_bytes`,
+        `image_bytes`, `table_bytes`, `total_bytes`; `budget_bytes` and `left_bytes` of it (0 without a budget)."""
+        use = c.fovea_memory_use()
+        check(c.library().fovea_model_memory(self._handle, use))
+        return {field[0]: getattr(use, field[0]) for field in use._fields_ if field[0] != "struct_size"}
+
+    def trim(self) -> None:
+        """Gives back to the system what can be read or made again: pages of the file, weights that come and go, memory of decoding."""
+        check(c.library().fovea_model_trim(self._handle))
 
     @property
     def metadata(self) -> Dict[str, Any]:
@@ -297,6 +319,12 @@ class Model(Owner):
         """The embedding that `ImageEmbedding.to_bytes` wrote, of this weight file; `FormatError` where the bytes are damaged."""
         held, out, handle = bytes(data), ctypes.c_void_p(), self._handle
         check(c.library().fovea_image_embedding_deserialize(handle, held, len(held), out))
+        return ImageEmbedding(Handle(out.value, c.library().fovea_image_embedding_release, handle), self)
+
+    def load_embedding(self, path: "Path") -> ImageEmbedding:
+        """The embedding of an image capsule, which `ImageEmbedding.save` wrote."""
+        out, handle = ctypes.c_void_p(), self._handle
+        check(c.library().fovea_image_embedding_load(handle, encoded_path(path), out))
         return ImageEmbedding(Handle(out.value, c.library().fovea_image_embedding_release, handle), self)
 
     def session(self, *, context_length: Optional[int] = None) -> Session:

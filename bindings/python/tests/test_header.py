@@ -57,6 +57,7 @@ NUMBERS = {
     "double": ctypes.c_double,
     "fovea_status": ctypes.c_int32,
     "fovea_cache_type": ctypes.c_int32,
+    "fovea_residency": ctypes.c_int32,
     "uint32_t": ctypes.c_uint32,
     "fovea_orientation": ctypes.c_int32,
     "fovea_alpha": ctypes.c_int32,
@@ -111,7 +112,7 @@ def test_the_library_exports_every_function():
 
 def test_every_structure_has_the_headers_fields(header):
     declared = structures(header)
-    assert len(declared) == 14
+    assert len(declared) == 15
     bound = {name for name in vars(c) if isinstance(getattr(c, name), type) and issubclass(getattr(c, name), ctypes.Structure)}
     assert set(declared) == bound - {"_Sized", "Structure"}
     for name, fields in declared.items():
@@ -123,15 +124,13 @@ def test_every_structure_has_the_headers_fields(header):
             assert bound is expected or (field + "_length" in dict(fields) and bound is ctypes.POINTER(ctypes.c_char)), (name, field, kind)
 
 
+CONSTANTS = r"FOVEA_(?:OK|(?:ERROR|STOP|REGION|CACHE|RESIDENCY|CAPSULE|DETOKENIZE|OVERFLOW|ROLE|CONSTRAINT)_\w+)"
+
+
 def test_every_constant_has_the_headers_number(header):
-    declared = {
-        name: int(value)
-        for name, value in re.findall(r"(FOVEA_(?:OK|ERROR_\w+|STOP_\w+|REGION_\w+|CACHE_\w+|DETOKENIZE_\w+|OVERFLOW_\w+|ROLE_\w+)) = (\d+)", header)
-    }
-    assert len(declared) == 34
-    assert declared == {
-        name: value for name, value in vars(c).items() if re.match(r"FOVEA_(OK|ERROR_|STOP_|REGION_|CACHE_|DETOKENIZE_|OVERFLOW_|ROLE_)", name)
-    }
+    declared = {name: int(value) for name, value in re.findall(rf"({CONSTANTS}) = (\d+)", header)}
+    assert len(declared) == 42
+    assert declared == {name: value for name, value in vars(c).items() if re.fullmatch(CONSTANTS, name)}
 
 
 def test_every_status_has_an_exception():

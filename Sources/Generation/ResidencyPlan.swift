@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+import Runtime
+import WeightFile
+
+/// What weights take in memory in a mode of residency.
+struct ResidencyPlan {
+  let residency: Residency
+  /// Bytes of weights in memory of their own, and of those used from the file's mapping, at the most.
+  let decoded, mapped: Int
+  var bytes: Int { decoded + mapped }
+
+  /// What the system may map around a weight beside it.
+  private static let edge = 2 << 20
+
+  /// All weights, all the time.
+  private init(all store: WeightStore) {
+    residency = Residency()
+    (decoded, mapped) = (store.residentBytes, store.mappedBytes)
+  }
+
+  /// - Parameters:
+  ///   - tensors: those that come and go.
+  ///   - rows: mapped tables of which only rows are in memory.
+  ///   - room: for those that come and go.
+  private init(_ mode: Residency.Mode, _ store: WeightStore, _ tensors: [PassableTensor], rows: [PassableTensor] = [], room: Int, threads: Int) {
+    func sum(_ list: [PassableTensor]) -> Int { list.reduce(0) { $0 + $1.byteCount } }
+    var residency = Residency(mode, tensors, of: store.file, room: room)
+    residency.rows = rows.map { $0.record }
+    self.residency = residency
+    let (mappedOnes, own) = (tensors.filter { $0.isMapped }, tensors.filter { !$0.isMapped })
+    let onlyRows = rows.filter { row in !mappedOnes.contains { $0.record == row.record } }
+    let edges = mappedOnes.isEmpty ? 0 : 2 * min(Self.edge, mappedOnes.reduce(0) { max($0, $1.unit) })
+    // A thread that decodes keeps the frame's stored bytes, and its planes.
+    let packed = own.map { store.file.records[$0.record] }.filter { $0.isCompressed }
+    let decoding = packed.isEmpty ? 0 : threads * (2 * packed.reduce(0) { max($0, store.file.largestFrame($1)) } + 256 << 10)
+    let (passingMapped, passingOwn) = own.isEmpty ? (min(room, sum(mappedOnes)), 0) : (0, room)
+    mapped = store.mappedBytes - sum(mappedOnes) - sum(onlyRows) + passingMapped + edges + min(WeightPassage.rowRoom, sum(rows))
+    decoded = store.residentBytes - sum(own) + passingOwn + decoding
+  }
+
+  /// The first mode that fits into `budget` beside `others` bytes, else the one that takes least; and the least that any takes, `others`
+  /// included.
+  /// - Parameter mode: the mode to take whatever fits; nil: as said.
+  static func choose(
+    _ store: WeightStore, budget: Int?, mode: Residency.Mode? = nil, others: Int, threads: Int
+  ) -> (plan: ResidencyPlan, least: Int) {
+    func fits(_ plan: ResidencyPlan) -> Bool {
+      let (total, overflows) = plan.bytes.addingReportingOverflow(others)
+      return budget.map { !overflows && total <= $0 } ?? true
+    }
+    func total(_ plan: ResidencyPlan) -> Int {
+      let (total, overflows) = plan.bytes.addingReportingOverflow(others)
+      return overflows ? .max : total
+    }
+    let all = ResidencyPlan(all: store)
+    let tensors = store.passable
+    let products = tensors.filter { $0.isProduct }
+    guard !products.isEmpty else { return (all, total(all)) }
+    let halves = [WeightPart.vision, .decoder].map { part in products.reduce(0) { $1.part == part ? $0 + $1.byteCount : $0 } }
+    let rows = tensors.filter { $0.isRows && $0.isMapped }
+    let onDemand = ResidencyPlan(
+      .onDemand, store, products, rows: rows.filter { $0.isProduct }, room: max(halves[0], halves[1]), threads: threads)
+    func streamed(_ passing: [PassableTensor]) -> ResidencyPlan {
+      let passes = Set(passing.map { $0.record })
+      return ResidencyPlan(
+        .streamed, store, passing, rows: rows.filter { !$0.isProduct || passes.contains($0.record) },
+        room: passing.reduce(0) { max($0, $1.unit) }, threads: threads)
+    }
+    let least = streamed(products)
+    let smallest = min(total(all), total(onDemand), total(least))
+    switch mode {
+    case .resident: return (all, smallest)
+    case .onDemand: return (onDemand, smallest)
+    case .streamed: return (least, smallest)
+    case nil: break
+    }
+    if fits(all) { return (all, smallest) }
+    if onDemand.bytes < all.bytes, fits(onDemand) { return (onDemand, smallest) }
+    guard fits(least) else {
+      return (total(all) == smallest ? all : total(onDemand) == smallest ? onDemand : least, smallest)
+    }
+    return (keeping(products, budget: (budget ?? .max) - others, streamed), smallest)
+  }
+
+  /// Streamed with as many weights in memory for good as have room: the largest, which then needs no room to pass, and the decoder's
+  /// others, since every token reads them.
+  private static func keeping(
+    _ products: [PassableTensor], budget: Int, _ streamed: ([PassableTensor]) -> ResidencyPlan
+  ) -> ResidencyPlan {
+    var passing = products
+    func keep(_ tensors: [PassableTensor]) -> Bool {
+      let records = Set(tensors.map { $0.record })
+      let rest = passing.filter { !records.contains($0.record) }
+      guard !rest.isEmpty, streamed(rest).bytes <= budget else { return false }
+      passing = rest
+      return true
+    }
+    let largest = products.reduce(0) { max($0, $1.unit) }
+    let decoders = products.filter { $0.part == .decoder }
+    let heads = decoders.filter { $0.unit == largest }
+    if heads.count < 3 { _ = keep(heads) }
+    for part in [decoders, products.filter { $0.part == .vision }] {
+      // Half of what is left, a quarter, …: few steps, and none that is much smaller than what could be kept.
+      var left = part.filter { one in passing.contains { $0.record == one.record } }
+      var step = left.count
+      while step > 0, !left.isEmpty {
+        let piece = Array(left.prefix(step))
+        if keep(piece) { left.removeFirst(piece.count) } else { step /= 2 }
+      }
+    }
+    return streamed(passing)
+  }
+}

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+import WeightFile
+
+/// Which weights are in memory all the time, and how much the others may take.
+package struct Residency: Sendable {
+  package enum Mode: Int32, Sendable {
+    /// All weights, all the time.
+    case resident = 0
+    /// Those of the vision side while images are encoded, those of the decoder while it works.
+    case onDemand = 1
+    /// Only some all the time; the others pass through one after another.
+    case streamed = 2
+  }
+
+  package let mode: Mode
+  /// Of each tensor of the file that comes and goes, which half reads it; empty: none do.
+  package let passing: [WeightPart?]
+  /// Bytes of those that may be in memory together.
+  package let room: Int
+
+  /// All in memory.
+  package init() { (mode, passing, room) = (.resident, [], 0) }
+
+  /// - Parameter tensors: those that come and go.
+  package init(_ mode: Mode, _ tensors: [PassableTensor], of file: WeightFile, room: Int) {
+    var passing: [WeightPart?] = Array(repeating: nil, count: file.records.count)
+    for tensor in tensors { passing[tensor.record] = tensor.part }
+    (self.mode, self.passing, self.room) = (mode, passing, room)
+  }
+
+  /// - Parameter data: where each tensor is.
+  func passage(_ plan: LoadPlan, _ data: [UnsafeRawPointer]) -> WeightPassage {
+    var units: [WeightPassage.Unit] = []
+    var tables: [UnsafeRawBufferPointer] = []
+    for (i, record) in plan.file.records.enumerated() {
+      guard i < passing.count, let part = passing[i] else { continue }
+      let isMapped = plan.tensors[i].raw != nil
+      let count = isMapped ? max(record.matrixCount, 1) : 1
+      let size = record.byteCount / count
+      for k in 0..<count {
+        units.append(
+          WeightPassage.Unit(base: data[i] + k * size, byteCount: size, record: i, part: part, isMapped: isMapped, next: 0))
+      }
+    }
+    for i in rows where i < data.count {
+      tables.append(UnsafeRawBufferPointer(start: data[i], count: plan.file.records[i].byteCount))
+    }
+    return WeightPassage(plan.file, units: units, tables: tables, room: room, readsAhead: mode == .streamed)
+  }
+
+  /// Mapped tables that rows are looked up in, in `streamed` mode.
+  package var rows: [Int] = []
+}
+
+/// A tensor that could come and go.
+package struct PassableTensor: Sendable {
+  /// Smaller ones stay.
+  static let least = 4 << 10
+
+  /// Its place in the file's records.
+  package let record: Int
+  package let byteCount: Int
+  /// Bytes that come and go together: of one matrix.
+  package let unit: Int
+  package let part: WeightPart
+  /// Used from the file's mapping.
+  package let isMapped: Bool
+  package let isProduct, isRows: Bool
+}
