@@ -67,9 +67,9 @@ extension JSONSchema {
         isNamed = true
       }
       for (pattern, own) in try patternMembers(schema) {
-        guard try automaton(pattern, isWhole: false, schema, "patternProperties").accepts(Self.scalars(name)) else { continue }
-        parts.append(own)
-        isNamed = true
+        let isMatched = try automaton(pattern, isWhole: false, schema, "patternProperties").accepts(Self.scalars(name))
+        if isMatched { parts.append(own) }
+        isNamed = isNamed || isMatched
       }
       if !isNamed, let other = document.member(schema, "additionalProperties") {
         parts.append(other)
