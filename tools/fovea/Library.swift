@@ -189,7 +189,9 @@ final class Session {
     progress: @escaping (Int, Int) -> Void = { _, _ in }, onText: @escaping (UnsafeRawBufferPointer) throws(CommandFailure) -> Void = { _ in }
   ) throws -> (text: String, result: fovea_generate_result) {
     let handles: [OpaquePointer?] = images.map(\.handle)
-    return try ask(regions: regions, options: options, task: task, stops: stops, progress: progress, onText: onText) { options, result, text in
+    return try ask(
+      regions: regions, options: options, task: task, stops: stops, constraint: constraint, progress: progress, onText: onText
+    ) { options, result, text in
       fovea_generate(handle, prompt, handles, handles.count, options, result, text)
     }
   }
@@ -223,7 +225,8 @@ final class Session {
 
   private func ask(
     regions: [MarkedRegion] = [], options: fovea_generate_options, task: String? = nil, stops: [String] = [],
-    progress: @escaping (Int, Int) -> Void, onText: @escaping (UnsafeRawBufferPointer) throws(CommandFailure) -> Void,
+    constraint: (kind: Int32, text: String)? = nil, progress: @escaping (Int, Int) -> Void,
+    onText: @escaping (UnsafeRawBufferPointer) throws(CommandFailure) -> Void,
     _ call: (
       UnsafePointer<fovea_generate_options>, UnsafeMutablePointer<fovea_generate_result>, UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>
     ) -> fovea_status
