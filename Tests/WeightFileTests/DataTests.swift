@@ -149,7 +149,7 @@ import WeightFile
   @Test func framesDecodeFromSeveralThreadsAtOnce() throws {
     let folder = try TemporaryFolder()
     let sample = Sample("t", [1500, 2000], .f16x16, seed: 8)
-    try write([sample], to: folder.file())
+    try write([sample], to: folder.file(), compression: .zstd)
     let file = try WeightFile(path: folder.file())
     let record = try file.requireRecord("t")
     #expect(record.isCompressed)
