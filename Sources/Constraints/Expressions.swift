@@ -84,7 +84,7 @@ extension Expressions {
     return try add(.literal(start: start, count: Int32(text.count)))
   }
 
-  mutating func literal(_ text: StaticString) throws(ConstraintError) -> Int32 { try literal(Constraints.bytes(text)) }
+  mutating func literal(_ text: StaticString) throws(ConstraintError) -> Int32 { try literal(utf8(text)) }
 
   mutating func scalars(_ set: ScalarSet) throws(ConstraintError) -> Int32 {
     let set = alphabet.map { set.intersection($0) } ?? set

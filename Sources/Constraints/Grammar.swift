@@ -40,7 +40,7 @@ struct Grammar {
       skipSpace(newlines: true)
     }
     for rule in e.rules.indices where e.rules[rule] < 0 { throw reader.error("rule \(named(rule)) is not defined", at: places[rule]) }
-    guard let root = names.find(bytes("root")) else { throw reader.error("there is no rule root", at: 0) }
+    guard let root = names.find(utf8("root")) else { throw reader.error("there is no rule root", at: 0) }
     do throws(ConstraintError) { _ = try ExpressionFacts(e) } catch {
       guard case .rule(let number, let problem) = error, let rule = Int(number), places.indices.contains(rule) else { throw error }
       throw reader.error("rule \(named(rule)) \(problem)", at: places[rule])

@@ -56,7 +56,7 @@ struct JSONDocument {
     return nil
   }
 
-  func member(_ value: Int32, _ key: StaticString) -> Int32? { member(value, Constraints.bytes(key)) }
+  func member(_ value: Int32, _ key: StaticString) -> Int32? { member(value, utf8(key)) }
 
   /// Where a value stands, as a JSON pointer (RFC 6901).
   func pointer(_ value: Int32) -> String {
@@ -130,8 +130,8 @@ extension JSONDocument {
   /// A value as JSON without blanks.
   func written(_ value: Int32, into out: inout [UInt8]) {
     switch self[value] {
-    case .null: out += Constraints.bytes("null")
-    case .bool(let x): out += x ? Constraints.bytes("true") : Constraints.bytes("false")
+    case .null: out += utf8("null")
+    case .bool(let x): out += x ? utf8("true") : utf8("false")
     case .number(let range): out += text[range]
     case .string(let range): Self.quote(text[range], into: &out)
     case .array(let range):
@@ -162,7 +162,7 @@ extension JSONDocument {
       case 0x0A: out += [0x5C, UInt8(ascii: "n")]
       case 0x09: out += [0x5C, UInt8(ascii: "t")]
       case 0x0D: out += [0x5C, UInt8(ascii: "r")]
-      case 0..<0x20: out += Constraints.bytes("\\u00") + [hexDigit(byte >> 4), hexDigit(byte & 15)]
+      case 0..<0x20: out += utf8("\\u00") + [hexDigit(byte >> 4), hexDigit(byte & 15)]
       default: out.append(byte)
       }
     }
@@ -214,7 +214,7 @@ private struct JSONReader {
   }
 
   private mutating func word(_ word: StaticString) -> Bool {
-    guard text[position...].starts(with: bytes(word)) else { return false }
+    guard text[position...].starts(with: utf8(word)) else { return false }
     position += word.utf8CodeUnitCount
     return true
   }
@@ -306,7 +306,7 @@ private struct JSONReader {
 
   private mutating func escaped() throws(ConstraintError) -> Unicode.Scalar {
     var code = try hexadecimal()
-    if (0xD800..<0xDC00).contains(code), text[position...].starts(with: bytes("\\u")) {
+    if (0xD800..<0xDC00).contains(code), text[position...].starts(with: utf8("\\u")) {
       position += 2
       let second = try hexadecimal()
       guard (0xDC00..<0xE000).contains(second) else { throw error("half a surrogate pair") }

@@ -140,7 +140,7 @@ extension JSONSchema {
       guard let members = document.members(dependencies) else { throw error(schema, keyword, "is no object") }
       for (key, needed) in members {
         partial.choices.append(
-          try dependency(key, needed, schema, isList: equal(bytes(keyword), "dependentRequired")).map { ($0, [], schema, chain) })
+          try dependency(key, needed, schema, isList: equal(utf8(keyword), "dependentRequired")).map { ($0, [], schema, chain) })
       }
     }
     if document.member(schema, "dependencies") != nil {
@@ -148,7 +148,7 @@ extension JSONSchema {
     }
   }
 
-  private mutating func key(_ text: StaticString) throws(ConstraintError) -> Int32 { try document.addString(Constraints.bytes(text)) }
+  private mutating func key(_ text: StaticString) throws(ConstraintError) -> Int32 { try document.addString(utf8(text)) }
 
   private mutating func made(_ members: [(key: Int32, value: Int32)], at schema: Int32) throws(ConstraintError) -> Int32 {
     let made = try document.addObject(members)

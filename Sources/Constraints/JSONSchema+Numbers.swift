@@ -115,7 +115,7 @@ extension JSONSchema {
   }
 
   private mutating func pattern(_ source: StaticString) throws(ConstraintError) -> Int32 {
-    try RegularExpression.whole(Constraints.bytes(source), in: &e)
+    try RegularExpression.whole(utf8(source), in: &e)
   }
 
   mutating func number(_ conjunction: Conjunction, isInteger: Bool) throws(ConstraintError) -> Int32 {

@@ -27,7 +27,7 @@ extension JSONSchema {
       items.append(Item(expression: member, isRequired: key.isRequired))
     }
     let (least, most) = try bounds(conjunction, "minProperties", "maxProperties")
-    let free = try freeMember(conjunction, keys.map(\.name))
+    let free = try freeMember(conjunction, keys.map { $0.name })
     return try list(open: "{", close: "}", items, rest: free, least, most, conjunction)
   }
 
@@ -81,7 +81,7 @@ extension JSONSchema {
     return parts
   }
 
-  static func scalars(_ text: some Sequence<UInt8>) -> [UInt32] { String(decoding: Array(text), as: UTF8.self).unicodeScalars.map(\.value) }
+  static func scalars(_ text: some Sequence<UInt8>) -> [UInt32] { String(decoding: Array(text), as: UTF8.self).unicodeScalars.map { $0.value } }
 
   func patternMembers(_ schema: Int32) throws(ConstraintError) -> [(pattern: [UInt8], schema: Int32)] {
     guard let patterns = document.member(schema, "patternProperties") else { return [] }
@@ -108,7 +108,7 @@ extension JSONSchema {
       }
       isOpen = true
       // A member that fits one pattern may fit others: it satisfies them all.
-      values += patterns.map(\.schema)
+      values += patterns.map { $0.schema }
       guard !takesOthers else { continue }
       values.removeAll { if case .bool(false) = document[$0] { document.member(schema, "additionalProperties") == $0 } else { false } }
       var any: [ScalarAutomaton] = []

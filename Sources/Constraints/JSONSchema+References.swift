@@ -74,8 +74,8 @@ extension JSONSchema {
         guard let anchor = document.member(value, key), document.string(anchor)?.elementsEqual(name) == true else { continue }
         let isHere = resource(of: value) == root
         // Which of several a dynamic reference means depends on the way it was come to.
-        if equal(bytes(keyword), "$dynamicRef"), found != nil { return nil }
-        if isHere || equal(bytes(keyword), "$dynamicRef") { found = value }
+        if equal(utf8(keyword), "$dynamicRef"), found != nil { return nil }
+        if isHere || equal(utf8(keyword), "$dynamicRef") { found = value }
         break
       }
     }

@@ -15,7 +15,7 @@ extension JSONSchema {
         automata.append(try automaton(Array(text), isWhole: false, schema, "pattern"))
       }
       if let format = document.member(schema, "format"), let text = document.string(format), let pattern = Self.pattern(ofFormat: text) {
-        automata.append(try automaton(Constraints.bytes(pattern), isWhole: true, schema, "format"))
+        automata.append(try automaton(utf8(pattern), isWhole: true, schema, "format"))
       }
     }
     for (excluded, _, _) in conjunction.excluded {
@@ -43,11 +43,11 @@ extension JSONSchema {
     for schema in conjunction.schemas {
       for keyword: StaticString in ["pattern", "format"] {
         guard let value = document.member(schema, keyword), let text = document.string(value) else { continue }
-        let isWhole = equal(Constraints.bytes(keyword), "format")
+        let isWhole = equal(utf8(keyword), "format")
         let format = Self.pattern(ofFormat: text)
         if isWhole, format == nil { continue }
         guard found == nil else { return nil }
-        found = (isWhole ? format.map { Constraints.bytes($0) } ?? [] : Array(text), isWhole, schema)
+        found = (isWhole ? format.map { utf8($0) } ?? [] : Array(text), isWhole, schema)
       }
     }
     guard let found else { return nil }

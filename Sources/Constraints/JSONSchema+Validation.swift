@@ -106,7 +106,7 @@ extension JSONSchema {
       return try automaton(Array(pattern), isWhole: false, schema, "pattern").accepts(scalars)
     }
     if equal(keyword, "format"), let name = document.string(part), let pattern = Self.pattern(ofFormat: name) {
-      return try automaton(Constraints.bytes(pattern), isWhole: true, schema, "format").accepts(scalars)
+      return try automaton(utf8(pattern), isWhole: true, schema, "format").accepts(scalars)
     }
     return true
   }

@@ -300,7 +300,7 @@ struct RegularExpression {
     }
     let isInverse = name.first == 0x5E
     if isInverse { name.removeFirst() }
-    for prefix: StaticString in ["General_Category=", "gc="] where name.starts(with: bytes(prefix)) { name.removeFirst(prefix.utf8CodeUnitCount) }
+    for prefix: StaticString in ["General_Category=", "gc="] where name.starts(with: utf8(prefix)) { name.removeFirst(prefix.utf8CodeUnitCount) }
     guard let set = categories.set(named: name) else {
       throw reader.error("\\p{\(String(decoding: name, as: UTF8.self))}: only general categories, Any, ASCII and Assigned are supported", at: place)
     }

@@ -6,7 +6,7 @@ struct TextReader {
   var position = 0
 
   /// - Parameter text: UTF-8.
-  init(_ text: [UInt8]) { scalars = String(decoding: text, as: UTF8.self).unicodeScalars.map(\.value) }
+  init(_ text: [UInt8]) { scalars = String(decoding: text, as: UTF8.self).unicodeScalars.map { $0.value } }
 
   var isAtEnd: Bool { position >= scalars.count }
   var current: UInt32? { position < scalars.count ? scalars[position] : nil }

@@ -88,9 +88,9 @@ package final class TokenTrie: Sendable {
     self.vocabulary = max(vocabulary, 0)
     (self.bytes, self.ends, self.firstTokens, self.groups, self.heights, self.parents) = (bytes, ends, firstTokens, groups, heights, parents)
     self.nodeOfToken = nodeOfToken
-    tokens = spans.map(\.id)
-    isAfterBlank = spans.map(\.isAfterBlank)
-    hasBlanks = spans.contains(where: \.isAfterBlank)
+    tokens = spans.map { $0.id }
+    isAfterBlank = spans.map { $0.isAfterBlank }
+    hasBlanks = spans.contains { $0.isAfterBlank }
   }
 
   /// Whether bytes are whole characters.

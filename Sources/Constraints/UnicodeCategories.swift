@@ -57,7 +57,7 @@ struct UnicodeCategories {
   private mutating func union(where includes: ([UInt8]) -> Bool) -> ScalarSet {
     if sets.isEmpty { sets = Self.scan() }
     var spans: [ScalarSet.Span] = []
-    for (i, name) in Self.names.enumerated() where includes(bytes(name.short)) { spans += sets[i].spans }
+    for (i, name) in Self.names.enumerated() where includes(utf8(name.short)) { spans += sets[i].spans }
     return ScalarSet(spans)
   }
 
@@ -124,7 +124,7 @@ struct UnicodeCategories {
 }
 
 /// The UTF-8 bytes of a text of our own.
-func bytes(_ text: StaticString) -> [UInt8] { Array(UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount)) }
+func utf8(_ text: StaticString) -> [UInt8] { Array(UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount)) }
 
 /// Whether some bytes are a text of our own.
 func equal(_ bytes: some Collection<UInt8>, _ text: StaticString) -> Bool {
