@@ -69,40 +69,9 @@ extension IntegerLanes {
     let (x, ones) = (_mm_set1_epi32(x.assumingMemoryBound(to: Int32.self).pointee), _mm_set1_epi16(1))
     return self + w.map { _mm_madd_epi16(_mm_maddubs_epi16($0, x), ones) }
   }
-  @inline(__always) static var quadOffset: Int32 { 0 }
-  /// Bias subtracted from stored attention weights.
-  @inline(__always) static var weightOffset: Int32 { 0 }
-
-  /// Four keys' values in two pairs, the second one `step` rows of pairs on.
-  @inline(__always) static func storeBytes(
-    _ a: IntegerLanes, _ b: IntegerLanes, _ c: IntegerLanes, _ d: IntegerLanes, to p: UnsafeMutablePointer<Int32>, step: Int
-  ) {
-    a.paired(b).store(p)
-    c.paired(d).store(p + step)
-  }
-
-  /// 64 weights to pairs: lane i's of a and b, after those of all lanes the ones of c and d.
-  /// - Returns: their sums, lane by lane.
-  @inline(__always) static func storeWeights(
-    _ a: Lanes, _ b: Lanes, _ c: Lanes, _ d: Lanes, dither: UnsafePointer<Int32>, to p: UnsafeMutablePointer<Int32>
-  ) -> IntegerLanes {
-    let (first, second) = (IntegerLanes(dither), IntegerLanes(dither + 16))
-    let (a, b) = (weights(a, first.lowWords), weights(b, second.lowWords))
-    let (c, d) = (weights(c, first.highWords), weights(d, second.highWords))
-    a.paired(b).store(p)
-    c.paired(d).store(p + 16)
-    return a + b + (c + d)
-  }
-
-  /// 16 weights, two neighbours in a pair.
-  @inline(__always) static func storeWeights(_ a: Lanes, dither: UnsafePointer<Int32>, to p: UnsafeMutablePointer<Int32>) -> IntegerLanes {
-    let weights = weights(a, IntegerLanes(dither).lowWords)
-    weights.storeLowWords(UnsafeMutableRawPointer(p).assumingMemoryBound(to: Int16.self))
-    return weights
-  }
 
   /// 255 · 2^(−y / 4096) of the low words y, by a parabola in the fraction of y / 4096, with `dither` / 256 cut.
-  @inline(__always) private static func weights(_ y: Lanes, _ dither: IntegerLanes) -> IntegerLanes {
+  @inline(__always) static func weights(_ y: Lanes, _ dither: IntegerLanes) -> IntegerLanes {
     IntegerLanes(bitsOf: y).combined(dither) { weights($0, $1) }
   }
 
@@ -115,11 +84,11 @@ extension IntegerLanes {
     return _mm_srli_epi32(_mm_add_epi32(fovea_shift_words_right_4(h, _mm_srli_epi32(y, 12)), dither), 8)
   }
 
-  @inline(__always) private var lowWords: IntegerLanes {
+  @inline(__always) var lowWords: IntegerLanes {
     let mask = _mm_set1_epi32(0xFFFF)
     return map { _mm_and_si128($0, mask) }
   }
-  @inline(__always) private var highWords: IntegerLanes { map { _mm_srli_epi32($0, 16) } }
+  @inline(__always) var highWords: IntegerLanes { map { _mm_srli_epi32($0, 16) } }
 }
 
 /// 64 bytes, of which the four of a lane belong to one row.
