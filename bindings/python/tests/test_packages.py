@@ -43,7 +43,8 @@ def test_the_wheel_is_whole_and_runs(root, package, tmp_path):
     with zipfile.ZipFile(path) as archive:
         archive.extractall(inside)
     files = {str(p.relative_to(inside)) for p in inside.rglob("*") if p.is_file()}
-    sources = {f"fovea/{p.name}" for p in (root / "bindings" / "python" / "fovea").glob("*.py")}
+    python = root / "bindings" / "python"
+    sources = {f"{name}/{p.name}" for name in ("fovea", "fovea_corpus") for p in (python / name).glob("*.py")}
     assert {"fovea/libfovea.so.1", "fovea/builtin.fovea", "fovea/py.typed", *sources} <= files
     assert not any("tests" in name for name in files)
     [facts] = inside.glob("*.dist-info/WHEEL")

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every way of running does with a batch, and the plainest of them."""
+
+from __future__ import annotations
+
+from typing import Dict, List, Optional, Sequence, Tuple
+
+from ._inputs import Input, find_inputs
+from ._parts import Store
+from ._reader import Settings, Worker
+
+#: Of this process: Spark's functions have no place of their own to keep a model in.
+_workers: Dict[Tuple[str, str, Optional[int]], Worker] = {}
+
+
+def worker(folder: str, settings: Settings) -> Worker:
+    """This process's worker for these settings, made at the first call."""
+    key = (folder, repr(settings), settings.threads)
+    if key not in _workers:
+        _workers.clear()  # one model a process
+        _workers[key] = Worker(settings, Store(folder).done())
+    return _workers[key]
+
+
+def read_batch(reader: Worker, store: Store, items: Sequence[Input]) -> Tuple[int, int]:
+    """Reads a batch and writes its records as one file. Returns how many there are, and how many of them are errors."""
+    records = list(reader.records(items))
+    store.write(records)
+    return len(records), sum(r.get("error") is not None for r in records)
+
+
+def run_local(inputs: Sequence[str], output: str, settings: Settings, batch: int = 8, column: str = "image") -> int:
+    """In this process, one input after another. Returns the number of records in `output`."""
+    store = Store(output)
+    items: List[Input] = find_inputs(inputs, column)
+    reader = Worker(settings, store.done())
+    for first in range(0, len(items), batch):
+        read_batch(reader, store, items[first : first + batch])
+    return store.compact()
