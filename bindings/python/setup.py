@@ -34,14 +34,15 @@ def require_library() -> None:
         raise SystemExit(
             "fovea-vlm: the source distribution holds no library. Set FOVEA_PREFIX to where tools/install has put Fovea, or install from a checkout."
         )
-    if shutil.which("swift") is None:
+    checked = subprocess.run([str(CHECKOUT / "tools" / "setup"), "--check"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    if checked.returncode != 0:
         raise SystemExit(
-            "fovea-vlm: the library has to be built, and Swift is not installed (https://www.swift.org/install/linux). "
-            "Or set FOVEA_PREFIX to where Fovea is installed."
+            f"fovea-vlm: the library has to be built first. {checked.stdout.decode().strip()}\n"
+            "Or install a ready wheel, which needs none of this, or set FOVEA_PREFIX to where Fovea is installed."
         )
     done = subprocess.run([str(install), "--prefix", str(PREFIX)], env={k: v for k, v in os.environ.items() if k != "DESTDIR"})
     if done.returncode != 0:
-        raise SystemExit("fovea-vlm: tools/install could not build the library; tools/setup installs what it needs.")
+        raise SystemExit("fovea-vlm: tools/install could not build the library; what it said stands above (pip shows it with -v).")
 
 
 class BuildWithLibrary(build_py):

@@ -4,6 +4,7 @@ taken, nothing is built."""
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
 import subprocess
@@ -62,18 +63,71 @@ def test_no_package_is_made_without_the_library(package, tmp_path, environment, 
     assert not list(tmp_path.glob("*.whl"))
 
 
-def test_a_checkout_without_swift_says_so(root, package, tmp_path):
-    checkout = tmp_path / "checkout"
-    shutil.copytree(package, checkout / "bindings" / "python")
-    (checkout / "tools").mkdir()
-    (checkout / "tools" / "install").write_text("#!/bin/sh\nexit 1\n")
-    (checkout / "tools" / "install").chmod(0o755)
-    tools = tmp_path / "tools"
-    tools.mkdir()
-    done = wheel(checkout / "bindings" / "python", tmp_path, FOVEA_PREFIX="", PATH=str(tools))
-    assert done.returncode != 0 and "Swift is not installed" in done.stdout
-    (tools / "swift").write_text("#!/bin/sh\nexit 0\n")
-    (tools / "swift").chmod(0o755)
-    done = wheel(checkout / "bindings" / "python", tmp_path, FOVEA_PREFIX="", PATH=f"{tools}:/usr/bin:/bin")
-    assert done.returncode != 0 and "could not build" in done.stdout
+def interpreters():
+    """Every Python that is supported and here, by what it calls itself: pyenv's names are scripts."""
+    found = {}
+    for minor in range(9, 15):
+        name = f"python3.{minor}"
+        for path in [shutil.which(name), *glob.glob(os.path.expanduser(f"~/.pyenv/versions/3.{minor}.*/bin/{name}"))]:
+            done = path and subprocess.run([path, "-c", "import sys, pip; print(sys.executable)"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            if done and done.returncode == 0:
+                found[name] = done.stdout.decode().strip()
+    return found
+
+
+def test_the_wheel_installs_in_every_python_without_swift(root, package, tmp_path):
+    done = wheel(package, tmp_path, FOVEA_PREFIX=str(root / "build"))
+    assert done.returncode == 0, done.stdout
+    [path] = tmp_path.glob("*.whl")
+    code = "import fovea, fovea_corpus; m = fovea.load(threads=1); print(m.info['name'], m.session().generate('a', max_tokens=1) is not None)"
+    for name, python in {**interpreters(), "own": sys.executable}.items():
+        place = tmp_path / name
+        command = [python, "-m", "pip", "install", "--quiet", "--no-index", "--target", str(place), str(path)]
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        assert done.returncode == 0, (name, done.stdout)
+        # Nothing but the package: no PATH, no variable of ours.
+        done = subprocess.run(
+            [python, "-c", code],
+            env={"PATH": "/nonexistent", "PYTHONPATH": str(place)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            cwd=tmp_path,
+        )
+        assert done.stdout.decode().split() == ["hires-llava-nano", "True"], (name, done.stdout)
+
+
+@pytest.fixture
+def checkout(root, tmp_path):
+    """A clone that nothing was built in."""
+    top = tmp_path / "clone"
+    ignored = shutil.ignore_patterns("__pycache__", "build", "*.egg-info", "tests")
+    shutil.copytree(root / "bindings" / "python", top / "bindings" / "python", ignore=ignored)
+    (top / "tools").mkdir()
+    for name in ("setup", "install"):
+        shutil.copy(root / "tools" / name, top / "tools" / name)
+    return top / "bindings" / "python"
+
+
+@pytest.mark.parametrize(
+    "swift, libraries, sentences",
+    [
+        (None, 0, ["ready wheel", "Swift 6.3 or later is needed", "swift.org"]),
+        ("5.9", 0, ["ready wheel", "Swift 6.3 or later is needed, this is 5.9"]),
+        ("6.3", 1, ["ready wheel", "missing here: libpng-dev libjpeg-dev libzstd-dev", "tools/setup"]),
+        ("6.3", 0, ["tools/install could not build the library"]),
+    ],
+)
+def test_a_clone_says_what_is_missing(checkout, tmp_path, swift, libraries, sentences):
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for name in ("bash", "sed", "head", "env", "make", "cc", "python3"):
+        (programs / name).symlink_to(shutil.which(name) or "/bin/true")
+    if swift:
+        (programs / "swift").write_text(f"#!/bin/sh\necho 'Swift version {swift}.1'\n")
+        (programs / "swift").chmod(0o755)
+    (programs / "pkg-config").write_text(f"#!/bin/sh\nexit {libraries}\n")
+    (programs / "pkg-config").chmod(0o755)
+    done = wheel(checkout, tmp_path, PATH=str(programs), FOVEA_PREFIX="")
+    assert done.returncode != 0
+    assert all(sentence in done.stdout for sentence in ["fovea-vlm:", *sentences]), done.stdout
     assert not list(tmp_path.glob("*.whl"))
