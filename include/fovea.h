@@ -637,6 +637,35 @@ typedef struct fovea_message {
 fovea_status fovea_chat(fovea_session *session, const fovea_message *messages, size_t count, const fovea_generate_options *options,
                         fovea_generate_result *result, char **text);
 
+/** One of many requests: what fovea_generate, or with `messages` fovea_chat, would be asked, and its results. */
+typedef struct fovea_request {
+  size_t struct_size;
+  fovea_session *session; /**< requests with the same one are answered in order */
+  const char *prompt;     /**< NULL where there are messages */
+  fovea_image_embedding *const *images;
+  size_t image_count;
+  const fovea_message *messages;
+  size_t message_count;
+  const fovea_generate_options *options; /**< NULL: all defaults */
+  fovea_generate_result *result;         /**< may be NULL */
+  char *text;                            /**< set: the answer, released with fovea_string_free; NULL on failure */
+  fovea_status status;                   /**< set: what became of it; fovea_last_error(session) says it in words */
+  int32_t reserved;
+} fovea_request;
+
+/** Answers many requests at the same time, each of `session`'s own, and returns when all are answered. Each answer is the one that the session would give
+ *  alone.
+ *
+ *  Sessions of one model that compute at the same moment pass its decoder together, also those of calls from threads of your own: the
+ *  weights, which are most of what a token costs, are read once for all of them. A request joins and leaves at any token; while others answer,
+ *  a prompt is read in pieces of 96 tokens, so nobody waits for more than such a piece. A session that is stopped leaves after the piece
+ *  that is being computed.
+ *
+ *  `requests` are all of one `struct_size`. Each session takes a thread while this runs, the caller's being one; callbacks come from these threads,
+ *  one at a time. fovea_session_cancel stops a request, and those after it on its session go on.
+ *  Returns FOVEA_OK when all are answered, FOVEA_ERROR_ARGUMENT or _MEMORY when nothing was begun, else the status of the first one that failed. */
+fovea_status fovea_batch(fovea_request *requests, size_t count);
+
 /** The model's raw scores for the next token at every position of a prompt: `*logits` is float32 [`*positions`, `*vocab_size`],
  *  row-major, owned by the session and valid until its next fovea_logits or its release. Of the options `raw`, `task`, `regions`,
  *  `deadline_seconds` and `progress` matter.

@@ -26,12 +26,12 @@ package protocol Decoder: AnyObject {
   /// Rows of the embedding table: `x` is `[ids.count, hiddenSize]`. Every id is in `0..<vocabSize`.
   func embed(_ ids: UnsafeBufferPointer<Int32>, into x: Tensor, _ ctx: Context) throws(RuntimeError)
 
-  /// Appends `x` (`[tokens, hiddenSize]`, overwritten) to the sequence in `cache`, which has room for it.
-  /// A throw leaves the cache's length as it was.
+  /// Appends the rows of `x` (`[rows, hiddenSize]`, overwritten) to the sequences in the caches of `parts`, which have room for them. A row's
+  /// result does not depend on what passes with it. A throw leaves the caches' lengths as they were.
   /// - Parameter progress: called after each layer with the number done.
-  /// - Returns: the final normed states, `[tokens, hiddenSize]`.
+  /// - Returns: the final normed states, `[rows, hiddenSize]`.
   func callAsFunction(
-    _ x: Tensor, cache: KVCache, progress: ((Int) -> Void)?, _ ctx: Context
+    _ x: Tensor, _ parts: [SequencePart], progress: ((Int) -> Void)?, _ ctx: Context
   ) throws(RuntimeError) -> Tensor
 
   /// `h` `[tokens, hiddenSize]` → `y` `[tokens, vocabSize]`.
@@ -42,4 +42,11 @@ extension Decoder {
   package func tableBytes(positions: Int) -> Int { 0 }
 
   package func prepare(_ cache: KVCache, promptLength: Int) {}
+
+  /// As above with one sequence.
+  package func callAsFunction(
+    _ x: Tensor, cache: KVCache, progress: ((Int) -> Void)?, _ ctx: Context
+  ) throws(RuntimeError) -> Tensor {
+    try self(x, [SequencePart(cache, rows: 0..<x.rows)], progress: progress, ctx)
+  }
 }

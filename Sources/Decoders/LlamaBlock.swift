@@ -27,24 +27,35 @@ struct LlamaBlock {
   /// Bytes of weights that one token reads.
   var bytesPerToken: Int { qkv.byteCount + output.byteCount + feedForward.bytesPerToken }
 
-  /// - Parameters:
-  ///   - x: `[tokens, hiddenSize]`, replaced by the block's output.
-  ///   - firstPosition: position of row 0; the cache holds everything before it.
-  func callAsFunction(
-    _ x: Tensor, firstPosition: Int, rotary: RotaryEmbedding, logn: LogNScaling?, cache: KVCache, layer: Int, _ ctx: Context
-  ) throws(RuntimeError) {
+  /// - Parameter x: `[rows, hiddenSize]`, replaced by the block's output; the caches hold what is before each sequence's rows.
+  func callAsFunction(_ x: Tensor, _ sequences: [LlamaSequence], logn: LogNScaling?, layer: Int, _ ctx: Context) throws(RuntimeError) {
     let mark = ctx.arena.mark()
     defer { ctx.arena.release(to: mark) }
     let h = try qkv(norm1(x, for: qkv, ctx), ctx)
-    let key = h.data + heads * headSize
-    let value = key + kvHeads * headSize
-    rotary(h.data, stride: h.columns, tokens: x.rows, heads: heads + kvHeads, firstPosition: firstPosition, ctx)
-    logn?(h.data, stride: h.columns, size: heads * headSize, tokens: x.rows, firstPosition: firstPosition, ctx)
-    try cache.append(layer: layer, key: key, value: value, tokens: x.rows, stride: h.columns, ctx)
+    for sequence in sequences {
+      let (row, tokens, first) = (h[sequence.part.rows.lowerBound], sequence.part.rows.count, sequence.firstPosition)
+      let key = row + heads * headSize
+      let value = key + kvHeads * headSize
+      sequence.rotary(row, stride: h.columns, tokens: tokens, heads: heads + kvHeads, firstPosition: first, ctx)
+      logn?(row, stride: h.columns, size: heads * headSize, tokens: tokens, firstPosition: first, ctx)
+      try sequence.part.cache.append(layer: layer, key: key, value: value, tokens: tokens, stride: h.columns, ctx)
+    }
     let a = try causalAttention(
-      query: h.data, queryStride: h.columns, queries: x.rows, cache: cache, layer: layer,
-      heads: heads, ctx)
+      query: h.data, queryStride: h.columns, parts: sequences.map { $0.part }, layer: layer, heads: heads, ctx)
     try output(output.input(a, ctx), addingTo: x, ctx)
     try feedForward(norm2, addingTo: x, ctx)
+  }
+}
+
+/// A sequence of a pass, where its rows stand in it, and its position table.
+struct LlamaSequence {
+  let part: SequencePart
+  let firstPosition: Int
+  let rotary: RotaryEmbedding
+
+  init(_ part: SequencePart, rotary: RotaryEmbedding) {
+    self.part = part
+    self.rotary = rotary
+    firstPosition = part.cache.length
   }
 }

@@ -61,21 +61,20 @@ package final class LlamaModel: Decoder {
   }
 
   package func callAsFunction(
-    _ x: Tensor, cache: KVCache, progress: ((Int) -> Void)?, _ ctx: Context
+    _ x: Tensor, _ parts: [SequencePart], progress: ((Int) -> Void)?, _ ctx: Context
   ) throws(RuntimeError) -> Tensor {
-    let position = cache.length
-    let rotary = rotary[cache.variant]
+    let sequences = parts.map { LlamaSequence($0, rotary: rotary[$0.cache.variant]) }
     do {
       for (i, block) in blocks.enumerated() {
         try ctx.check()
-        try block(x, firstPosition: position, rotary: rotary, logn: logn, cache: cache, layer: i, ctx)
+        try block(x, sequences, logn: logn, layer: i, ctx)
         progress?(i + 1)
       }
       let states = try norm(x, ctx)
       try ctx.check()
       return states
     } catch {
-      cache.truncate(to: position)
+      for sequence in sequences { sequence.part.cache.truncate(to: sequence.firstPosition) }
       throw error
     }
   }

@@ -44,26 +44,28 @@ package final class OPTModel: Decoder {
   }
 
   package func callAsFunction(
-    _ x: Tensor, cache: KVCache, progress: ((Int) -> Void)?, _ ctx: Context
+    _ x: Tensor, _ parts: [SequencePart], progress: ((Int) -> Void)?, _ ctx: Context
   ) throws(RuntimeError) -> Tensor {
-    let start = cache.length
-    guard x.rows <= config.contextLength - start else { throw .contextFull(capacity: config.contextLength) }
-    // Image vectors get positions like tokens.
-    let offset = position + start &* hiddenSize
-    ctx.split(elements: x.count) { range in
-      for i in range { x.data[i] += offset[i] }
+    let starts = parts.map { $0.cache.length }
+    for (part, start) in zip(parts, starts) {
+      guard part.rows.count <= config.contextLength - start else { throw .contextFull(capacity: config.contextLength) }
+      // Image vectors get positions like tokens.
+      let (offset, values) = (position + start &* hiddenSize, x[part.rows.lowerBound])
+      ctx.split(elements: part.rows.count &* hiddenSize) { range in
+        for i in range { values[i] += offset[i] }
+      }
     }
     do {
       for (i, block) in blocks.enumerated() {
         try ctx.check()
-        try block(x, cache: cache, layer: i, ctx)
+        try block(x, parts, layer: i, ctx)
         progress?(i + 1)
       }
       let states = try norm(x, ctx)
       try ctx.check()
       return states
     } catch {
-      cache.truncate(to: start)
+      for (part, start) in zip(parts, starts) { part.cache.truncate(to: start) }
       throw error
     }
   }
@@ -92,15 +94,16 @@ struct OPTBlock {
 
   var byteCount: Int { qkv.byteCount + output.byteCount + expand.byteCount + contract.byteCount }
 
-  /// - Parameter x: `[tokens, hiddenSize]`, replaced by the block's output.
-  func callAsFunction(_ x: Tensor, cache: KVCache, layer: Int, _ ctx: Context) throws(RuntimeError) {
+  /// - Parameter x: `[rows, hiddenSize]`, replaced by the block's output.
+  func callAsFunction(_ x: Tensor, _ parts: [SequencePart], layer: Int, _ ctx: Context) throws(RuntimeError) {
     let mark = ctx.arena.mark()
     defer { ctx.arena.release(to: mark) }
     let h = try qkv(norm1(x, for: qkv, ctx), ctx)
-    let key = h.data + x.columns
-    try cache.append(layer: layer, key: key, value: key + x.columns, tokens: x.rows, stride: h.columns, ctx)
-    let a = try causalAttention(
-      query: h.data, queryStride: h.columns, queries: x.rows, cache: cache, layer: layer, heads: heads, ctx)
+    for part in parts {
+      let key = h[part.rows.lowerBound] + x.columns
+      try part.cache.append(layer: layer, key: key, value: key + x.columns, tokens: part.rows.count, stride: h.columns, ctx)
+    }
+    let a = try causalAttention(query: h.data, queryStride: h.columns, parts: parts, layer: layer, heads: heads, ctx)
     try output(output.input(a, ctx), addingTo: x, ctx)
     let m = try expand(norm2(x, for: expand, ctx), Activation.relu, for: contract, ctx)
     try contract(m, addingTo: x, ctx)

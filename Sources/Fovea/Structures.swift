@@ -59,6 +59,7 @@ enum FirstSize {
   static let generateResult = 48
   static let region = 128
   static let message = 56
+  static let request = 88
   static let answer = 80
   static let place = 72
 }

@@ -19,6 +19,7 @@ package final class Model {
   package let pool: ThreadPool
   private let store: WeightStore
   let vocabularyTree = VocabularyTree()
+  package let lockStep = LockStep()
   private let statistics: InputStatistics?
   /// nil: no limit.
   let budget: Budget?

@@ -128,16 +128,17 @@ extension Session {
       next.append(Beam(ids: parent.ids + [c.id], score: c.score, slot: slot))
     }
     let decoder = model.system.decoder
-    for beam in next {
-      let mark = arena.mark()
-      defer { arena.release(to: mark) }
-      let x = try arena.tensor(1, decoder.hiddenSize)
+    let mark = arena.mark()
+    defer { arena.release(to: mark) }
+    let x = try arena.tensor(next.count, decoder.hiddenSize)
+    var all = DecoderPass(decoder, x)
+    for (row, beam) in next.enumerated() {
       guard let id = beam.ids.last else { continue }
-      try embed(id, into: x, context)
-      let states = try decoder(x, cache: caches[beam.slot], progress: nil, context)
-      try decoder.logits(states, into: logits.slice(rows: beam.slot..<beam.slot + 1), context)
-      try context.check()
+      try embed(id, into: x.slice(rows: row..<row + 1), context)
+      all.append(caches[beam.slot], rows: 1)
+      all.score(row: row, into: logits[beam.slot])
     }
+    try self.pass(all, context)
     return next
   }
 

@@ -54,10 +54,8 @@ extension Session {
     let mark = arena.mark()
     defer { arena.release(to: mark) }
     let first = try arena.tensor(1, decoder.vocabSize)
-    try prefill(sequence, from: reuse(sequence), progress: options.progress) { (states, start) throws(RuntimeError) in
-      guard start + states.rows == sequence.count else { return }
-      try decoder.logits(states.slice(rows: states.rows - 1..<states.rows), into: first, context)
-    }
+    let shared = reuse(sequence)
+    try together { () throws(RuntimeError) in try prefill(sequence, from: shared, progress: options.progress, scores: first) }
     var scores: [Double] = []
     for ids in texts {
       var sum = logProbability(of: ids[..<1], first[0])

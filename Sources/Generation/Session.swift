@@ -25,6 +25,8 @@ package final class Session {
   /// What the cache holds, position by position.
   private(set) var history: [SequenceElement] = []
   private let gate = Gate()
+  /// While it answers.
+  var member: LockStep.Member?
   /// The constraint of the last call that had one, and what it holds of a memory budget.
   var kept: (asked: AnswerConstraint, constraint: Constraint, holding: MemoryHolding?)?
   /// What it holds of a memory budget.
@@ -122,7 +124,8 @@ package final class Session {
     do throws(RuntimeError) {
       all = try arena.tensor(sequence.count, model.system.decoder.vocabSize)
       let context = model.context(arena, stop)
-      try prefill(sequence, from: 0, progress: options.progress) { (states, first) throws(RuntimeError) in
+      try prefill(sequence, from: 0, progress: options.progress) { (x, first) throws(RuntimeError) in
+        let states = try model.system.decoder(x, cache: cache, progress: nil, context)
         // A few rows at a time, so that the deadline is looked at between them.
         for row in stride(from: 0, to: states.rows, by: Self.logitRows) {
           try context.check()
@@ -178,7 +181,7 @@ package final class Session {
     let mark = arena.mark()
     defer { arena.release(to: mark) }
     do throws(RuntimeError) {
-      result = try decode(sequence, options, constraint, result, onToken)
+      result = try together { () throws(RuntimeError) in try decode(sequence, options, constraint, result, onToken) }
     } catch { throw FoveaError(error) }
     if let failure = result.failure { throw failure }
     if let image = sequence.images.first {
@@ -203,11 +206,7 @@ package final class Session {
       options, model.system, prompt: prompt, contextLength: contextLength, constraint: constraint, context, onToken: onToken)
     // Scores after the newest token (row 0), and after each of the guesses that passed with it.
     let logits = try arena.tensor(pipeline.mostRows, decoder.vocabSize)
-    try prefill(sequence, from: figures.reusedTokens, progress: options.progress) { (states, first) throws(RuntimeError) in
-      guard first + states.rows == sequence.count else { return }
-      try decoder.logits(states.slice(rows: states.rows - 1..<states.rows), into: logits.slice(rows: 0..<1), context)
-    }
-    try context.check()
+    try prefill(sequence, from: figures.reusedTokens, progress: options.progress, scores: logits.slice(rows: 0..<1))
     let prefilled = MonotonicClock.seconds()
     if options.beams > 1 {
       defer { forget(after: prompt.count) }
@@ -292,30 +291,56 @@ package final class Session {
     defer { arena.release(to: mark) }
     let x = try arena.tensor(ids.count, decoder.hiddenSize)
     for (row, id) in ids.enumerated() { try embed(id, into: x.slice(rows: row..<row + 1), context) }
-    let states = try decoder(x, cache: cache, progress: nil, context)
+    try pass(DecoderPass(decoder, x, cache, scores: logits.slice(rows: 0..<ids.count)), context)
     history += ids.map { .token($0) }
-    try decoder.logits(states, into: logits.slice(rows: 0..<ids.count), context)
+  }
+
+  /// Runs `body` as one of those that compute at the same time, see `LockStep`.
+  func together<T>(_ body: () throws(RuntimeError) -> T) throws(RuntimeError) -> T {
+    let member = model.lockStep.join(model.context(arena, stop))
+    self.member = member
+    defer {
+      self.member = nil
+      model.lockStep.leave(member)
+      // A pass that was broken off may have come as far as the cache.
+      forget(after: min(history.count, cache.length))
+    }
+    return try body()
+  }
+
+  /// Runs a pass of the decoder, beside others' where this session is one of those that compute at the same time.
+  func pass(_ pass: DecoderPass, _ context: Context) throws(RuntimeError) {
+    guard let member else { return try pass.run(context) }
+    try model.lockStep.run(pass, for: member)
     try context.check()
   }
 
-  /// Runs the positions from `start` on through the decoder, a chunk at a time.
-  /// - Parameter body: gets each chunk's states and the position of their first row.
+  /// Runs the positions from `start` on through the decoder, and gives the scores after the last.
   func prefill(
-    _ sequence: PromptSequence, from start: Int, progress: ((Int, Int) -> Bool)?,
-    _ body: (Tensor, Int) throws(RuntimeError) -> Void
+    _ sequence: PromptSequence, from start: Int, progress: ((Int, Int) -> Bool)?, scores: Tensor
   ) throws(RuntimeError) {
-    let decoder = model.system.decoder
+    let context = model.context(arena, stop)
+    try prefill(sequence, from: start, progress: progress) { (x, first) throws(RuntimeError) in
+      let isLast = first + x.rows == sequence.count
+      try pass(DecoderPass(model.system.decoder, x, cache, scores: isLast ? scores : nil), context)
+    }
+  }
+
+  /// Takes the positions from `start` on, a chunk at a time.
+  /// - Parameter body: runs a chunk's vectors through the decoder; gets the position of their first row too.
+  private func prefill(
+    _ sequence: PromptSequence, from start: Int, progress: ((Int, Int) -> Bool)?, _ body: (Tensor, Int) throws(RuntimeError) -> Void
+  ) throws(RuntimeError) {
     let context = model.context(arena, stop)
     var position = start
     while position < sequence.count {
-      let end = min(position + Self.chunk, sequence.count)
+      let end = min(position + (member == nil ? Self.chunk : model.lockStep.chunk), sequence.count)
       let mark = arena.mark()
       defer { arena.release(to: mark) }
-      let x = try arena.tensor(end - position, decoder.hiddenSize)
+      let x = try arena.tensor(end - position, model.system.decoder.hiddenSize)
       try embed(sequence, position..<end, into: x, context)
-      let states = try decoder(x, cache: cache, progress: nil, context)
+      try body(x, position)
       history += sequence.elements[position..<end]
-      try body(states, position)
       position = end
       if let progress, !progress(position - start, sequence.count - start) { throw .cancelled }
     }

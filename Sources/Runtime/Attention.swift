@@ -89,27 +89,29 @@ package func crossAttention(query: Tensor, keyValue: Tensor, batch: Int, heads: 
     Slices(keyValue.data + size, stride: 2 &* size, rows: keyValue.rows), batch: batch, heads: heads, headSize: headSize, ctx)
 }
 
-/// Causal attention of the newest `queries` positions of a layer of the cache: each sees the positions up to its own.
+/// Causal attention of the newest positions of sequences at a layer of their caches: each sees its own sequence up to itself.
 /// - Parameters:
-///   - query: token i, head h at `query + i·queryStride + h·headSize`; `heads` is a multiple of the cache's kvHeads.
+///   - query: row i, head h at `query + i·queryStride + h·headSize`; `heads` is a multiple of the caches' kvHeads.
+///   - parts: the sequences, one or more, whose caches have the same form.
 ///   - scale: of the scores; nil: 1 / √headSize.
-/// - Returns: `[queries, heads·valueSize]`.
+/// - Returns: `[rows of all parts, heads·valueSize]`.
 package func causalAttention(
-  query: UnsafePointer<Float>, queryStride: Int, queries: Int, cache: KVCache, layer: Int, heads: Int, scale: Float? = nil,
-  _ ctx: Context
+  query: UnsafePointer<Float>, queryStride: Int, parts: [SequencePart], layer: Int, heads: Int, scale: Float? = nil, _ ctx: Context
 ) throws(RuntimeError) -> Tensor {
+  guard let cache = parts.first?.cache, let last = parts.last else { throw .shape(operation: "attention sequences", expected: 1, found: 0) }
   let scale = scale ?? 1 / Float(cache.headSize).squareRoot()
+  let rows = last.rows.upperBound
+  let y = try ctx.arena.tensor(rows, heads &* cache.valueSize)
   guard cache.headSize != cache.valueSize else {
-    return try attention(
-      query, queryStride: queryStride, queries: queries, cache: cache, layer: layer, heads: heads, scale: scale, ctx)
+    try attention(query, queryStride: queryStride, parts, layer: layer, heads: heads, scale: scale, into: y, ctx)
+    return y
   }
   // Heads of one size for the kernels: queries get zeros after them where values are larger, results lose them where keys are.
   let (narrow, wide) = (cache.headSize, cache.widestHead)
-  let y = try ctx.arena.tensor(queries, heads &* cache.valueSize)
   let mark = ctx.arena.mark()
   defer { ctx.arena.release(to: mark) }
-  let padded = try ctx.arena.tensor(queries, heads &* wide)
-  ctx.split(rows: queries, cost: padded.columns) { rows in
+  let padded = try ctx.arena.tensor(rows, heads &* wide)
+  ctx.split(rows: rows, cost: padded.columns) { rows in
     for row in rows {
       for head in 0..<heads {
         let target = padded[row] + head &* wide
@@ -118,9 +120,10 @@ package func causalAttention(
       }
     }
   }
-  let seen = try attention(
-    UnsafePointer(padded.data), queryStride: padded.columns, queries: queries, cache: cache, layer: layer, heads: heads, scale: scale, ctx)
-  ctx.split(rows: queries, cost: y.columns) { rows in
+  let seen = try ctx.arena.tensor(rows, heads &* wide)
+  try attention(
+    UnsafePointer(padded.data), queryStride: padded.columns, parts, layer: layer, heads: heads, scale: scale, into: seen, ctx)
+  ctx.split(rows: rows, cost: y.columns) { rows in
     for row in rows {
       for head in 0..<heads {
         (y[row] + head &* cache.valueSize).update(from: seen[row] + head &* wide, count: cache.valueSize)
@@ -130,48 +133,70 @@ package func causalAttention(
   return y
 }
 
-/// As above for heads of `cache.widestHead`: `[queries, heads·widestHead]`.
+/// As above for heads of `widestHead`: `y` is `[rows, heads·widestHead]`.
 private func attention(
-  _ query: UnsafePointer<Float>, queryStride: Int, queries: Int, cache: KVCache, layer: Int, heads: Int, scale: Float, _ ctx: Context
-) throws(RuntimeError) -> Tensor {
-  guard layer >= 0, layer < cache.layers else { throw .shape(operation: "attention layer", expected: cache.layers, found: layer) }
-  guard heads > 0, heads % cache.kvHeads == 0 else { throw .shape(operation: "attention heads", expected: cache.kvHeads, found: heads) }
-  let keys = cache.filled(layer: layer)
-  guard queries >= 0, queries <= keys else { throw .shape(operation: "attention queries", expected: keys, found: queries) }
-  let y = try ctx.arena.tensor(queries, heads &* cache.widestHead)
-  var a = AttentionArguments()
-  a.query = query
-  a.queryStride = queryStride
-  a.key = UnsafeRawPointer(cache.keys(layer: layer))
-  a.value = UnsafeRawPointer(cache.values(layer: layer))
-  a.tokenStride = cache.rowSize
-  a.headStride = cache.capacity &* cache.rowSize
-  switch cache.type {
-  case .float32: a.rows = FOVEA_ROWS_F32
-  case .float16: a.rows = FOVEA_ROWS_F16
-  case .int8:
-    a.rows = FOVEA_ROWS_INT8
-    a.keyScale = UnsafePointer(cache.scales(behind: cache.keys(layer: layer)))
-    a.valueScale = UnsafePointer(cache.scales(behind: cache.values(layer: layer)))
-    a.scaleStride = cache.capacity
+  _ query: UnsafePointer<Float>, queryStride: Int, _ parts: [SequencePart], layer: Int, heads: Int, scale: Float, into y: Tensor,
+  _ ctx: Context
+) throws(RuntimeError) {
+  // Single queries, which all sequences that are decoding have, are one loop over threads.
+  var single: [AttentionArguments] = []
+  var (sharing, keyHeads) = (1, heads)
+  for part in parts {
+    let cache = part.cache
+    guard layer >= 0, layer < cache.layers else { throw .shape(operation: "attention layer", expected: cache.layers, found: layer) }
+    guard heads > 0, heads % cache.kvHeads == 0 else { throw .shape(operation: "attention heads", expected: cache.kvHeads, found: heads) }
+    let keys = cache.filled(layer: layer)
+    guard part.rows.count <= keys else { throw .shape(operation: "attention queries", expected: keys, found: part.rows.count) }
+    let first = part.rows.lowerBound
+    let a = AttentionArguments(
+      query: query + first &* queryStride, stride: queryStride, queries: part.rows.count, cache, layer, heads: heads, scale: scale,
+      output: y[first], stride: y.columns)
+    (sharing, keyHeads) = (heads / cache.kvHeads, cache.kvHeads)
+    if part.rows.count == 1 { single.append(a) } else { run([a], queries: part.rows.count, heads: heads, .float, ctx) }
   }
-  a.heads = Int64(heads)
-  a.kvHeads = Int64(cache.kvHeads)
-  a.headSize = Int64(cache.widestHead)
-  a.queries = Int64(queries)
-  a.keys = Int64(keys)
-  a.causalStart = Int64(keys - queries)
-  a.scale = scale
-  a.output = y.data
-  a.outputStride = y.columns
-  let sharing = heads / cache.kvHeads
-  if queries == 1, sharing > 1, cache.kvHeads >= ctx.pool.threads {
+  guard !single.isEmpty else { return }
+  if sharing > 1, keyHeads &* single.count >= ctx.pool.threads {
     // The heads of one key head as queries of one head: keys and values are unpacked once for all of them. The sums are the same.
-    run((0..<cache.kvHeads).map { a.head($0, sharing: sharing) }, queries: sharing, heads: 1, .float, ctx)
+    let byHead = single.flatMap { a in (0..<keyHeads).map { a.head($0, sharing: sharing) } }
+    run(byHead, queries: sharing, heads: 1, .float, ctx)
   } else {
-    run([a], queries: queries, heads: heads, .float, ctx)
+    run(single, queries: 1, heads: heads, .float, ctx)
   }
-  return y
+}
+
+extension AttentionArguments {
+  /// Of the newest `queries` positions of a cache.
+  fileprivate init(
+    query: UnsafePointer<Float>, stride: Int, queries: Int, _ cache: KVCache, _ layer: Int, heads: Int, scale: Float,
+    output: UnsafeMutablePointer<Float>, stride outputStride: Int
+  ) {
+    self.init()
+    let keys = cache.filled(layer: layer)
+    self.query = query
+    queryStride = stride
+    key = UnsafeRawPointer(cache.keys(layer: layer))
+    value = UnsafeRawPointer(cache.values(layer: layer))
+    tokenStride = cache.rowSize
+    headStride = cache.capacity &* cache.rowSize
+    switch cache.type {
+    case .float32: rows = FOVEA_ROWS_F32
+    case .float16: rows = FOVEA_ROWS_F16
+    case .int8:
+      rows = FOVEA_ROWS_INT8
+      keyScale = UnsafePointer(cache.scales(behind: cache.keys(layer: layer)))
+      valueScale = UnsafePointer(cache.scales(behind: cache.values(layer: layer)))
+      scaleStride = cache.capacity
+    }
+    self.heads = Int64(heads)
+    kvHeads = Int64(cache.kvHeads)
+    headSize = Int64(cache.widestHead)
+    self.queries = Int64(queries)
+    self.keys = Int64(keys)
+    causalStart = Int64(keys - queries)
+    self.scale = scale
+    self.output = output
+    self.outputStride = outputStride
+  }
 }
 
 extension AttentionArguments {

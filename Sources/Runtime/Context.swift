@@ -30,6 +30,12 @@ package struct Context {
     self.stop = stop
   }
 
+  /// The same, to be stopped by another signal.
+  package func with(_ stop: StopSignal) -> Context {
+    Context(
+      kernels: kernels, pool: pool.threadPool, arena: arena, stop: stop, integerAttention: integerAttention, statistics: statistics, passage: passage)
+  }
+
   /// Throws when the computation was cancelled or its deadline has passed. Called between layers, and before a
   /// result leaves the computation: its last loops may have been cut short.
   package func check() throws(RuntimeError) { try stop.check() }

@@ -2,11 +2,11 @@
 import Shims
 
 /// Tells whether this process was forked from the one that made the mark. Costs one load: a page that the system wipes in a child.
-final class ForkMark: @unchecked Sendable {
+package final class ForkMark: @unchecked Sendable {
   private let page: UnsafeMutablePointer<UInt32>?
   private let process = getpid()
 
-  init() {
+  package init() {
     let size = page_size()
     guard let memory = pages_map(size, false) else {
       page = nil
@@ -26,7 +26,7 @@ final class ForkMark: @unchecked Sendable {
     if let page { pages_unmap(page, page_size()) }
   }
 
-  var isChild: Bool {
+  package var isChild: Bool {
     guard let page else { return getpid() != process }
     return atomic_load32(page) == 0
   }

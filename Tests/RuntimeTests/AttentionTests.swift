@@ -107,7 +107,7 @@ private func expectedAttention(
     let x = try ctx.tensor(qkv, rows: tokens)
     try cache.append(
       layer: layer, key: x.data + heads * headSize, value: x.data + (heads + kvHeads) * headSize, tokens: tokens, stride: x.columns, ctx)
-    return try causalAttention(query: x.data, queryStride: x.columns, queries: tokens, cache: cache, layer: layer, heads: heads, ctx)
+    return try causalAttention(query: x.data, queryStride: x.columns, parts: [SequencePart(cache, rows: 0..<tokens)], layer: layer, heads: heads, ctx)
   }
 
   @Test(arguments: [
@@ -193,7 +193,7 @@ private func expectedAttention(
     #expect(cache.length == 3)
     #expect(throws: RuntimeError.self) { try cache.append(layer: 1, key: x, value: x, tokens: 1, stride: 2, ctx) }
     #expect(throws: RuntimeError.self) {
-      try causalAttention(query: x, queryStride: 2, queries: 4, cache: cache, layer: 0, heads: 1, ctx)
+      try causalAttention(query: x, queryStride: 2, parts: [SequencePart(cache, rows: 0..<4)], layer: 0, heads: 1, ctx)
     }
   }
 

@@ -58,7 +58,7 @@ import WeightFile
       fill(x, with: 0.5, ctx)
       let h = try qkv(norm(x, for: qkv, ctx), ctx)
       try cache.append(layer: 0, key: h.data + 64, value: h.data + 128, tokens: tokens, stride: 192, ctx)
-      let a = try causalAttention(query: h.data, queryStride: 192, queries: tokens, cache: cache, layer: 0, heads: 4, ctx)
+      let a = try causalAttention(query: h.data, queryStride: 192, parts: [SequencePart(cache, rows: 0..<tokens)], layer: 0, heads: 4, ctx)
       add(a, to: x, ctx)
       try contract(expand(norm(x, for: expand, ctx), .silu, for: contract, ctx), addingTo: x, ctx)
       return ctx.arena.peakResident

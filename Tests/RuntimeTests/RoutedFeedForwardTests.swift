@@ -113,7 +113,7 @@ import WeightFile
             }
           }
           let part = try causalAttention(
-            query: x[positions.lowerBound], queryStride: x.columns, queries: positions.count, cache: cache, layer: 0, heads: 4, ctx)
+            query: x[positions.lowerBound], queryStride: x.columns, parts: [SequencePart(cache, rows: 0..<positions.count)], layer: 0, heads: 4, ctx)
           copy(part, to: whole.slice(rows: positions), ctx)
         }
         return whole

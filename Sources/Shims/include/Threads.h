@@ -19,6 +19,15 @@ static inline void futex_wake32(uint32_t *_Nonnull p, int32_t sleepers) {
   (void)syscall(SYS_futex, p, 129 /* FUTEX_WAKE | FUTEX_PRIVATE_FLAG */, sleepers, NULL, NULL, 0);
 }
 
+/// A condition whose waits end by the monotonic clock.
+static inline void condition_init_monotonic(pthread_cond_t *_Nonnull condition) {
+  pthread_condattr_t attributes;
+  pthread_condattr_init(&attributes);
+  pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+  pthread_cond_init(condition, &attributes);
+  pthread_condattr_destroy(&attributes);
+}
+
 /// Sleeps about so long.
 static inline void pause_microseconds(long microseconds) {
   struct timespec t = {0, microseconds * 1000};

@@ -322,6 +322,23 @@ class fovea_message(_Sized):
     ]
 
 
+class fovea_request(_Sized):
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("session", c_void_p),
+        ("prompt", c_char_p),
+        ("images", POINTER(c_void_p)),
+        ("image_count", c_size_t),
+        ("messages", POINTER(fovea_message)),
+        ("message_count", c_size_t),
+        ("options", POINTER(fovea_generate_options)),
+        ("result", POINTER(fovea_generate_result)),
+        ("text", c_void_p),
+        ("status", c_int32),
+        ("reserved", c_int32),
+    ]
+
+
 class fovea_answer(_Sized):
     _fields_ = [
         ("struct_size", c_size_t),
@@ -447,6 +464,7 @@ PROTOTYPES: Dict[str, Tuple[Any, List[Any]]] = {
             POINTER(c_void_p),
         ],
     ),
+    "fovea_batch": (c_int32, [POINTER(fovea_request), c_size_t]),
     "fovea_logits": (
         c_int32,
         [

@@ -11,6 +11,7 @@ import weakref
 from typing import TYPE_CHECKING, Any, Awaitable, Dict, List, Optional, Sequence, Tuple, Union, overload
 
 from . import _library as c
+from ._batch import Batch
 from ._errors import ArgumentError, check
 from ._handles import Handle, Owner
 from ._images import ImageEmbedding, encode, encoded_path
@@ -395,6 +396,29 @@ class Model(Owner):
                     pass
             self._form = form
         return self._form
+
+    def generate_many(
+        self,
+        prompts: "Sequence[Union[str, Sequence[Message]]]",
+        images: "Optional[Sequence[Optional[Images]]]" = None,
+        *,
+        batch: int = 8,
+        context_length: Optional[int] = None,
+        return_exceptions: bool = False,
+        **options: "Unpack[Options]",
+    ) -> List[Any]:
+        """The answers to many prompts, in their order, several at the same time: sessions that answer together read the decoder's weights
+        once for all of them. Each answer is the one that a session of its own would give.
+
+        prompts: texts, as `Session.generate` takes them, or conversations, as `Session.chat` takes them.
+        images: for each prompt its image, a list of them, or None.
+        batch: sessions that answer at the same time; each holds keys and values of its own.
+        context_length: tokens that each can hold; None: as loaded.
+        return_exceptions: put a request's failure in its answer's place; otherwise the first one ends the others and is raised.
+        options: see `fovea.Options`, but `n`; callbacks come from several threads.
+        """
+        lanes = at_least(1, batch, "batch")
+        return Batch(self, prompts, images, dict(options), return_exceptions).run(lanes, context_length)
 
     def logits(self, prompt: str, images: "Images" = (), **options: "Unpack[Options]") -> "numpy.ndarray[Any, Any]":
         """`Session.logits` in a session of its own."""

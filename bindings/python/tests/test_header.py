@@ -48,6 +48,11 @@ POINTERS = {
     "const float *": ctypes.POINTER(ctypes.c_float),
     "const fovea_logit_bias *": ctypes.POINTER(c.fovea_logit_bias),
     "fovea_image_embedding *const *": ctypes.POINTER(ctypes.c_void_p),
+    "const fovea_message *": ctypes.POINTER(c.fovea_message),
+    "const fovea_generate_options *": ctypes.POINTER(c.fovea_generate_options),
+    "fovea_generate_result *": ctypes.POINTER(c.fovea_generate_result),
+    "fovea_session *": ctypes.c_void_p,
+    "char *": ctypes.c_void_p,
 }
 NUMBERS = {
     "size_t": ctypes.c_size_t,
@@ -112,7 +117,7 @@ def test_the_library_exports_every_function():
 
 def test_every_structure_has_the_headers_fields(header):
     declared = structures(header)
-    assert len(declared) == 15
+    assert len(declared) == 16
     bound = {name for name in vars(c) if isinstance(getattr(c, name), type) and issubclass(getattr(c, name), ctypes.Structure)}
     assert set(declared) == bound - {"_Sized", "Structure"}
     for name, fields in declared.items():

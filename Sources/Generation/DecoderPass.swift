@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+import Decoders
+import Runtime
+
+/// Vectors that pass the decoder, which sequences they continue, and of which rows the scores of the next token are wanted. What it points to
+/// belongs to who made it.
+struct DecoderPass {
+  /// Rows whose scores are computed together where they do not lie beside each other.
+  private static let scoredTogether = 8
+
+  let decoder: Decoder
+  /// `[rows, hiddenSize]`, overwritten.
+  private let x: Tensor
+  private var parts: [SequencePart] = []
+  /// A row, and the `vocabSize` places of its scores.
+  private var scores: [(row: Int, target: UnsafeMutablePointer<Float>)] = []
+  /// Rows that have a part.
+  private(set) var rows = 0
+
+  /// Without parts.
+  init(_ decoder: Decoder, _ x: Tensor) {
+    self.decoder = decoder
+    self.x = x
+  }
+
+  /// All rows of `x` continue one sequence.
+  /// - Parameter scores: `[n, vocabSize]`, gets those after the last n rows.
+  init(_ decoder: Decoder, _ x: Tensor, _ cache: KVCache, scores: Tensor?) {
+    self.init(decoder, x)
+    append(cache, rows: x.rows)
+    guard let scores else { return }
+    for i in 0..<min(scores.rows, rows) { score(row: rows - min(scores.rows, rows) + i, into: scores[i]) }
+  }
+
+  /// The next `count` rows continue the sequence in a cache.
+  mutating func append(_ cache: KVCache, rows count: Int) {
+    parts.append(SequencePart(cache, rows: rows..<rows + count))
+    rows += count
+  }
+
+  mutating func score(row: Int, into target: UnsafeMutablePointer<Float>) { scores.append((row, target)) }
+
+  /// The next rows are a copy of another pass's.
+  mutating func append(_ other: DecoderPass) {
+    let first = rows
+    x[first].update(from: other.x.data, count: other.rows &* x.columns)
+    for part in other.parts { append(part.cache, rows: part.rows.count) }
+    for score in other.scores { scores.append((first + score.row, score.target)) }
+  }
+
+  /// - Parameter progress: called after each layer with the number done.
+  func run(_ context: Context, progress: ((Int) -> Void)? = nil) throws(RuntimeError) {
+    let mark = context.arena.mark()
+    defer { context.arena.release(to: mark) }
+    let states = try decoder(x, parts, progress: progress, context)
+    var start = 0
+    while start < scores.count {
+      let (row, target) = scores[start]
+      var end = start + 1
+      while end < scores.count, scores[end].row == row + end - start, scores[end].target == target + (end - start) &* decoder.vocabSize { end += 1 }
+      if end == start + 1, scores.count > 1 {
+        end = min(start + Self.scoredTogether, scores.count)
+        try score(scores[start..<end], states, context)
+      } else {
+        let y = Tensor(data: target, rows: end - start, columns: decoder.vocabSize)
+        try decoder.logits(states.slice(rows: row..<row + end - start), into: y, context)
+      }
+      start = end
+    }
+    try context.check()
+  }
+
+  /// The scores of rows that lie anywhere.
+  private func score(
+    _ scores: ArraySlice<(row: Int, target: UnsafeMutablePointer<Float>)>, _ states: Tensor, _ context: Context
+  ) throws(RuntimeError) {
+    let mark = context.arena.mark()
+    defer { context.arena.release(to: mark) }
+    let h = try context.arena.tensor(scores.count, decoder.hiddenSize)
+    let y = try context.arena.tensor(scores.count, decoder.vocabSize)
+    for (i, score) in scores.enumerated() { h[i].update(from: states[score.row], count: h.columns) }
+    try decoder.logits(h, into: y, context)
+    for (i, score) in scores.enumerated() { score.target.update(from: y[i], count: y.columns) }
+  }
+}
