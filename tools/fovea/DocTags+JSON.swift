@@ -10,6 +10,7 @@ extension DocTags {
     if e.level > 0 { members.append(("level", .int(e.level))) }
     if !e.label.isEmpty { members.append(("label", .string(e.label))) }
     if let box = e.box { members.append(("box_500", .array([box.left, box.top, box.right, box.bottom].map { .int($0) }))) }
+    if !e.file.isEmpty { members.append(("file", .string(e.file))) }
     if !e.text.isEmpty { members.append(("text", .string(e.text))) }
     if let table = e.table {
       let cells = table.cells.map { c -> JSON in

@@ -63,6 +63,13 @@ final class PDFDocument {
       about: "\(name), page \(number)")
   }
 
+  /// The text that a page holds, with its places.
+  func textLayer(_ number: Int) throws(LibraryError) -> String {
+    let xml = try Self.output(
+      of: ["pdftotext", "-bbox-layout", "-f", "\(number)", "-l", "\(number)", "-", "-"], input: file, about: "\(name), page \(number)")
+    return String(decoding: xml, as: UTF8.self)
+  }
+
   /// What a program writes to its standard output. It gets its arguments as they are; no shell sees them.
   private static func output(of command: [String], input: Int32, about what: String) throws(LibraryError) -> [UInt8] {
     func failure(_ detail: String, _ status: Int = FOVEA_ERROR_IO) -> LibraryError {

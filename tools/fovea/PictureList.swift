@@ -2,6 +2,7 @@
 import CFovea
 import Glibc
 import Images
+import WeightFile
 
 /// The pictures that a command is given: files, pipes, `-` for standard input, folders, and the pages of PDF files. Of folders all files
 /// count that are pictures by their bytes or names, in and below them, in the order of their names: also those of kinds that cannot be
@@ -29,7 +30,7 @@ struct PictureList {
         try collect(input, below: "", depth: 0)
         if pictures.count == before { throw CommandFailure(.noInput, "\(input): holds no pictures.") }
       case mode_t(S_IFREG): add(file: input, name: input.name)
-      default: try add(bytes: contents(of: input), name: input.description)
+      default: try add(bytes: Self.contents(of: input), name: input.description)
       }
     }
   }
@@ -118,7 +119,7 @@ struct PictureList {
   }
 
   /// Everything from a pipe or a device.
-  private func contents(of path: FilePath) throws(CommandFailure) -> [UInt8] {
+  static func contents(of path: FilePath) throws(CommandFailure) -> [UInt8] {
     let file = open(path.cString, O_RDONLY | O_CLOEXEC)
     defer { if file >= 0 { close(file) } }
     guard file >= 0, let bytes = readAll(file) else {
@@ -184,6 +185,24 @@ struct Picture {
       guard error.description.hasPrefix(generic) else { throw error }
       throw LibraryError(status: error.status, description: path + ": " + error.description.dropFirst(generic.count))
     }
+  }
+
+  /// The text that a page of a PDF file holds; nil: it is no such page.
+  func textLayer() throws(LibraryError) -> String? {
+    guard case .page(let document, let number, _) = source else { return nil }
+    return try document.textLayer(number)
+  }
+
+  /// What tells the picture's content from others: a checksum of the bytes, of a page those of its drawing.
+  func checksum() throws -> String {
+    var bytes: [UInt8]
+    switch source {
+    case .file(let path), .capsule(let path): bytes = try PictureList.contents(of: path)
+    default: bytes = try encodedBytes()
+    }
+    let sum = bytes.withUnsafeBytes { buffer in buffer.baseAddress.map { xxh64($0, buffer.count) } ?? 0 }
+    let digits = String(sum, radix: 16)
+    return String(repeating: "0", count: 16 - digits.count) + digits
   }
 
   /// The bytes of an image file; of a page they are made anew at each call.

@@ -19,7 +19,7 @@ extension DocTags {
     case "code": return "<pre><code\(e.label.isEmpty ? "" : " class=\"language-\(escaped(e.label.lowercased()))\"")>\(escaped(e.text))</code></pre>"
     case "formula": return e.text.isEmpty ? nil : "<div class=\"formula\">$$\(escaped(e.text))$$</div>"
     case "caption": return tagged("figcaption")
-    case "picture": return "<figure\(e.label.isEmpty ? "" : " class=\"\(escaped(e.label))\"")>\(inner)</figure>"
+    case "picture": return "<figure\(e.label.isEmpty ? "" : " class=\"\(escaped(e.label))\"")>\(image(e))\(inner)</figure>"
     case "unordered_list": return "<ul>\n\(inner)\n</ul>"
     case "ordered_list": return "<ol>\n\(inner)\n</ol>"
     case "list_item": return tagged("li")
@@ -28,10 +28,14 @@ extension DocTags {
     case "page_break": return "<hr>"
     case "otsl", "document_index", "chart":
       guard let table = e.table else { return tagged("p") }
-      return "<figure>\n\(inner.isEmpty ? "" : inner + "\n")\(self.table(table))\n</figure>"
+      return "<figure>\n\(image(e))\(inner.isEmpty ? "" : inner + "\n")\(self.table(table))\n</figure>"
     case "inline", "form", "key_value_region", "group": return tagged("div")
     default: return tagged("p")
     }
+  }
+
+  private static func image(_ e: DocTagsElement) -> String {
+    e.file.isEmpty ? "" : "<img src=\"\(escaped(e.file))\" alt=\"\(escaped(e.label.isEmpty ? "figure" : e.label))\">"
   }
 
   private static func table(_ table: DocTagsTable) -> String {
@@ -46,7 +50,7 @@ extension DocTags {
     return "<table>\n\(rows.joined(separator: "\n"))\n</table>"
   }
 
-  private static func escaped(_ text: String) -> String {
+  public static func escaped(_ text: String) -> String {
     text.replacing("&", with: "&amp;").replacing("<", with: "&lt;").replacing(">", with: "&gt;").replacing("\"", with: "&quot;")
   }
 }

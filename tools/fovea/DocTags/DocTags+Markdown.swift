@@ -16,6 +16,7 @@ extension DocTags {
     case "section_header": return String(repeating: "#", count: min(e.level + 1, 6)) + " " + line(e.text)
     case "code": return fenced(e)
     case "formula": return e.text.isEmpty ? nil : "$$\(e.text)$$"
+    case "picture" where !e.file.isEmpty: return all("![\(e.label.isEmpty ? "figure" : e.label)](\(e.file))")
     case "picture": return all("<!-- image\(e.label.isEmpty ? "" : ": " + e.label) -->")
     case "unordered_list", "ordered_list": return list(e, indent: "")
     case "list_item": return "- " + line(e.text)
@@ -24,7 +25,8 @@ extension DocTags {
     case "page_break": return "---"
     case "otsl", "document_index", "chart":
       guard let table = e.table else { return all(e.text) }
-      return (parts + [self.table(table)]).joined(separator: "\n\n")
+      let picture = e.file.isEmpty ? [] : ["![\(e.label.isEmpty ? e.kind : e.label)](\(e.file))"]
+      return (picture + parts + [self.table(table)]).joined(separator: "\n\n")
     case "inline": return ([e.text] + parts).filter { !$0.isEmpty }.joined(separator: " ")
     default: return all(e.text)
     }

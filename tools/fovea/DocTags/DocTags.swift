@@ -11,6 +11,8 @@ public struct DocTags: Equatable {
     }
   }
 
+  public init(elements: [DocTagsElement]) { self.elements = elements }
+
   public init(_ text: String) { elements = DocTagsReader.read(text) }
 
   /// Lines that a page repeats, which belong to no document's text.

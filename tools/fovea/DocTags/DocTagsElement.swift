@@ -18,13 +18,23 @@ public struct DocTagsElement: Equatable {
   public var text = ""
   /// Of code and pictures: the language or the class.
   public var label = ""
+  /// Of a picture that was cut out of its page: the file, as documents name it.
+  public var file = ""
   public var parts: [DocTagsElement] = []
   /// Of a table.
   public var table: DocTagsTable?
 
-  init(kind: String, level: Int = 0) {
+  public init(kind: String, level: Int = 0, box: Box? = nil, text: String = "") {
     self.kind = kind
     self.level = level
+    self.box = box
+    self.text = text
+  }
+
+  /// Calls `body` with every picture that has a place, in their order.
+  public mutating func forEachPlacedPicture(_ body: (inout DocTagsElement) -> Void) {
+    if kind == "picture" || kind == "chart", box != nil { body(&self) }
+    for i in parts.indices { parts[i].forEachPlacedPicture(body) }
   }
 }
 

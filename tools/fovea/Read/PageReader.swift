@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+import CFovea
+import Conversion
+import DocTags
+import Shims
+
+/// Reads the pages of a document one after another into records. The model is loaded when the first page needs it.
+struct PageReader {
+  let command: ReadCommand
+  let store: PageStore
+  /// Folder of what is cut out of pages.
+  let figures: String
+  let progress = ProgressLine()
+  private var loaded: (model: Model, session: Session)?
+
+  init(command: ReadCommand, store: PageStore, figures: String) { (self.command, self.store, self.figures) = (command, store, figures) }
+
+  /// What a page was asked in, best first: the tasks by which the systems name reading a document.
+  private static let tasks = ["docling", "markdown", "format", "ocr", "read"]
+
+  static func figureName(_ page: Int, _ index: Int) -> String { "page-\(paddedNumber(page))-\(index).png" }
+
+  /// What the document says of who read it.
+  var description: JSON {
+    guard let info = loaded?.model.info else { return .null }
+    return [
+      "system": .string(String(cString: info.system)), "name": .string(String(cString: info.name)),
+      "weight_type": .string(String(cString: info.weight_type)),
+    ]
+  }
+
+  /// The record of a page, new or from an earlier run.
+  mutating func read(_ picture: Picture, _ number: Int, of count: Int) throws -> JSONValue {
+    let which = "page \(number) of \(count)"
+    progress.show("preparing", number, count)
+    if command.textLayer != .never, let xml = try picture.textLayer() {
+      let layer = TextLayer(xml)
+      if command.textLayer == .always || layer.isUsable { return try take(layer, xml, picture, number) }
+    }
+    let page = try picture.kept()
+    let (model, session) = try load()
+    let (question, task) = request(model)
+    let key = try settings(model, question, task, page)
+    if let record = store.record(number, key: key) { return record }
+
+    let image = try page.encoded(
+      by: model, command.pictures.decoding, tiles: command.tiles, mode: command.mode, deadline: command.deadline ?? 0
+    ) { [progress] in progress.show("looking at \(which)", $0, $1) }
+    var options = fovea_generate_options()
+    options.max_tokens = command.maxTokens ?? 0
+    options.loop_tokens = 300
+    options.deadline_seconds = command.deadline ?? 0
+    var made = 0
+    let (text, result) = try session.generate(
+      question, images: [image], options: options, task: task,
+      onText: { [progress] _ throws(CommandFailure) in
+        made += 1
+        progress.show("reading \(which), token", made, max(made, 1))
+      })
+    progress.clear()
+    if Int(result.stop_reason) == FOVEA_STOP_LOOP {
+      writeToStandardError("fovea: \(visible(picture.path)): the answer was ended because it began to repeat itself.\n")
+    }
+    let places = try session.places().filter { $0.is_point == 0 }.map { place -> JSON in
+      [
+        "phrase": .string(place.phrase.map { String(cString: $0) } ?? ""),
+        "box": .array([place.x1, place.y1, place.x2, place.y2].map { .rounded($0) }),
+      ]
+    }
+    var record: JSON = [
+      "text": .string(text), "doctags": .bool(model.writesDocTags && DocTags.isMarked(text)), "width": .int(image.info.width),
+      "height": .int(image.info.height), "stop_reason": .string(stopReasonName(result.stop_reason)),
+      "generated_tokens": .int(result.generated_tokens),
+    ]
+    if !places.isEmpty, !model.writesDocTags { record = record.appending(["places": .array(places)]) }
+    return try keep(record, page, number, key)
+  }
+
+  /// A page whose own text is taken.
+  private func take(_ layer: TextLayer, _ xml: String, _ picture: Picture, _ number: Int) throws -> JSONValue {
+    let page = try picture.kept()
+    let key: JSON = ["page": .string(try page.checksum()), "text_layer": true]
+    if let record = store.record(number, key: key) { return record }
+    let found = try PageFigures(page: page, decoding: command.pictures.decoding).find(texts: layer.elements.compactMap(\.box))
+    let boxes = found.map { JSON.array([$0.left, $0.top, $0.right, $0.bottom].map { .int($0) }) }
+    return try keep(["layer": .string(xml), "figures": .array(boxes)], page, number, key)
+  }
+
+  /// Writes figures first: where there is a record, there is all that it names.
+  private func keep(_ record: JSON, _ page: Picture, _ number: Int, _ key: JSON) throws -> JSONValue {
+    let value = try JSONValue.parse(record.line, file: "record")
+    let shell = ReadDocument.Page(number: number, source: page.path, record: value)
+    let cut = PageFigures(page: page, decoding: command.pictures.decoding)
+    var boxes: [DocTagsElement.Box] = []
+    for element in ReadDocument.elements(of: shell, { _, _ in "" }) {
+      var element = element
+      element.forEachPlacedPicture { if let box = $0.box { boxes.append(box) } }
+    }
+    for (i, box) in boxes.enumerated() {
+      try makeFolder(figures)
+      try cut.cut(box, to: figures + "/" + Self.figureName(number, i + 1))
+    }
+    try store.write(record, number, key: key)
+    return value
+  }
+
+  private mutating func load() throws -> (model: Model, session: Session) {
+    if let loaded { return loaded }
+    let model = try command.model.load(progress)
+    let made = (model, try Session(model))
+    loaded = made
+    return made
+  }
+
+  private func request(_ model: Model) -> (question: String, task: String?) {
+    if let prompt = command.prompt { return (prompt, nil) }
+    let task = command.task ?? Self.tasks.first { model.tasks.contains($0) }
+    return task == nil ? ("Read all the text in the image.", nil) : ("", task)
+  }
+
+  /// All that a page's record depends on.
+  private func settings(_ model: Model, _ question: String, _ task: String?, _ page: Picture) throws -> JSON {
+    [
+      "page": .string(try page.checksum()), "model": .string(String(cString: model.info.name)),
+      "system": .string(String(cString: model.info.system)), "weight_type": .string(String(cString: model.info.weight_type)),
+      "weight_bytes": .int(model.info.weight_bytes), "prompt": .string(question), "task": task.map { .string($0) } ?? .null,
+      "tiles": .int(command.tiles), "mode": command.mode.map { .string($0) } ?? .null, "max_tokens": .int(command.maxTokens ?? 0),
+      "pictures": .string(command.pictures.description),
+    ]
+  }
+}

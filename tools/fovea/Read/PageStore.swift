@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+import CFovea
+import Conversion
+import Shims
+import WeightFile
+
+/// A record for each page of a document, in a folder beside the document's file: reading that was broken off goes on with what is there.
+/// A record is written under another name and renamed, so that there are only whole ones.
+struct PageStore {
+  private let folder: String
+
+  init(folder: String) throws(CommandFailure) {
+    self.folder = folder
+    try makeFolder(folder)
+  }
+
+  /// The record of a page if it was made of the same page with the same settings.
+  func record(_ number: Int, key: JSON) -> JSONValue? {
+    guard let record = try? JSONValue.read(path(number)), let wanted = try? JSONValue.parse(key.line, file: ""),
+      let found = record["key"], "\(found)" == "\(wanted)"
+    else { return nil }
+    return record
+  }
+
+  func write(_ record: JSON, _ number: Int, key: JSON) throws {
+    try writeFile(path(number), record.appending(["key": key]).text() + "\n")
+  }
+
+  private func path(_ number: Int) -> String { folder + "/" + paddedNumber(number) + ".json" }
+}
+
+/// `0012`: names in the order of the pages.
+func paddedNumber(_ number: Int) -> String {
+  let digits = String(number)
+  return String(repeating: "0", count: max(0, 4 - digits.count)) + digits
+}
+
+func makeFolder(_ path: String) throws(CommandFailure) {
+  guard mkdir(path, 0o777) == 0 || shims_errno() == EEXIST else {
+    throw CommandFailure(.cannotCreate, "\(path): cannot be created: \(String(cString: strerror(shims_errno()))).")
+  }
+}
+
+/// Writes a file as a whole or not at all.
+func writeFile(_ path: String, _ text: String) throws {
+  let file = try OutputFile(path: path)
+  try file.write(Array(text.utf8), at: 0)
+  try file.commit()
+}
