@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import fovea
 import fovea_corpus
 import pytest
 from fovea_corpus import Input, Settings, Worker, find_inputs, model_identity
 from fovea_corpus._inputs import is_pdf
+from pdf_files import text, write_pdf
 
 ASK = Settings(prompt="What is in the picture?", max_tokens=4, threads=2)
 
@@ -78,6 +80,16 @@ def test_two_inputs_of_one_name_are_refused(folder):
 
 def test_pdf_files_are_known_by_their_bytes():
     assert is_pdf(b"\n%PDF-1.4") and not is_pdf(b"\x89PNG")
+
+
+@pytest.mark.skipif(shutil.which("pdftoppm") is None, reason="poppler-utils is not installed")
+def test_every_page_of_a_pdf_is_a_record(worker, tmp_path):
+    write_pdf(tmp_path / "a.pdf", [[text(72, 700, f"Page {n}", 30)] for n in range(3)])
+    (tmp_path / "b.pdf").write_bytes(b"%PDF-1.4 and no more")
+    records = list(worker.records(find_inputs([str(tmp_path)])))
+    assert [(r["source"], r["page"]) for r in records] == [("a.pdf", 1), ("a.pdf", 2), ("a.pdf", 3), ("b.pdf", 0)]
+    assert len({r["record_id"] for r in records}) == 4 and len({r["input_hash"] for r in records}) == 2
+    assert all(r["answer"] is not None and r["error"] is None for r in records[:3]) and "pdfinfo" in records[3]["error"]
 
 
 def test_records_are_kept_in_parts_and_put_together(folder, tmp_path):
