@@ -2,7 +2,8 @@
 // Runs llama.cpp for tools/bench/peers.
 //
 //   llama_peer quantize IN.gguf OUT.gguf q4_0|q4_k|q8_0 THREADS
-//   llama_peer decoder MODEL.gguf THREADS     then lines `prefill TOKENS`, `decode TOKENS` on standard input
+//   llama_peer decoder MODEL.gguf THREADS     then lines `prefill TOKENS`, `decode TOKENS`,
+//                                             `together SEQUENCES TOKENS` on standard input
 //
 // Each line is answered with the seconds that one run took. What is timed is what llama-bench times (its pp and tg tests, with
 // its defaults); but this needs nothing of llama.cpp's command lines, which are a large part of its build, and it keeps the
@@ -51,6 +52,44 @@ static double evaluate(llama_context *context, int vocabulary, int tokens, int b
   return now() - start;
 }
 
+/// `tokens` steps of `sequences` sequences in one batch each, after a prompt of 16 tokens each; without the prompts' time.
+static double together(llama_model *model, int threads, int sequences, int tokens) {
+  llama_context_params p = llama_context_default_params();
+  p.n_ctx = static_cast<uint32_t>(sequences * (tokens + 32));
+  p.n_batch = p.n_ubatch = 512;
+  p.n_seq_max = static_cast<uint32_t>(sequences);
+  p.n_threads = p.n_threads_batch = threads;
+  llama_context *context = llama_init_from_model(model, p);
+  if (!context) fail("no context");
+  int vocabulary = llama_vocab_n_tokens(llama_model_get_vocab(model));
+  llama_batch batch = llama_batch_init(std::max(16, sequences), 0, 1);
+  auto put = [&](int sequence, int position) {
+    int i = batch.n_tokens++;
+    batch.token[i] = rand() % vocabulary;
+    batch.pos[i] = position;
+    batch.n_seq_id[i] = 1;
+    batch.seq_id[i][0] = sequence;
+    batch.logits[i] = true;
+  };
+  for (int sequence = 0; sequence < sequences; sequence++) {
+    batch.n_tokens = 0;
+    for (int position = 0; position < 16; position++) put(sequence, position);
+    if (llama_decode(context, batch) != 0) fail("llama_decode");
+  }
+  llama_synchronize(context);
+  double start = now();
+  for (int step = 0; step < tokens; step++) {
+    batch.n_tokens = 0;
+    for (int sequence = 0; sequence < sequences; sequence++) put(sequence, 16 + step);
+    if (llama_decode(context, batch) != 0) fail("llama_decode");
+    llama_synchronize(context);
+  }
+  double seconds = now() - start;
+  llama_batch_free(batch);
+  llama_free(context);
+  return seconds;
+}
+
 static void decoder(const char *path, int threads) {
   llama_model *model = llama_model_load_from_file(path, llama_model_default_params());
   if (!model) fail("the model does not load");
@@ -63,13 +102,15 @@ static void decoder(const char *path, int threads) {
   int vocabulary = llama_vocab_n_tokens(llama_model_get_vocab(model));
   evaluate(context, vocabulary, 16, 16);
   char line[64];
-  int tokens;
+  int tokens, sequences;
   puts("ready");
   while (fflush(stdout), fgets(line, sizeof line, stdin)) {
     if (sscanf(line, "prefill %d", &tokens) == 1 && tokens > 0 && tokens <= 2048) {
       printf("%.9f\n", evaluate(context, vocabulary, tokens, 2048));
     } else if (sscanf(line, "decode %d", &tokens) == 1 && tokens > 0 && tokens <= 2048) {
       printf("%.9f\n", evaluate(context, vocabulary, tokens, 1));
+    } else if (sscanf(line, "together %d %d", &sequences, &tokens) == 2 && tokens > 0 && tokens <= 2048 && sequences > 0 && sequences <= 64) {
+      printf("%.9f\n", together(model, threads, sequences, tokens));
     } else {
       fail("unknown line");
     }
