@@ -15,9 +15,9 @@
 
 #include "failing.h"
 
-enum { LOAD, PLAN, PIXELS, PICTURE, BYTES, SESSION, TOKENIZE, GENERATE, SCORE, LOGITS, CHAT, FORK, SAVE, OPEN, RELEASE, phases };
+enum { LOAD, PLAN, PIXELS, PICTURE, BYTES, SESSION, TOKENIZE, GENERATE, SCORE, LOGITS, CHAT, FORK, SAVE, OPEN, BATCH, RELEASE, phases };
 static const char *const phase_names[] = {"load",  "plan",   "pixels", "picture", "bytes", "session", "tokenize", "generate",
-                                          "score", "logits", "chat",   "fork",    "save",  "open",    "release"};
+                                          "score", "logits", "chat",   "fork",    "save",  "open",    "batch",    "release"};
 
 /* How a child ended, if it was not killed. */
 enum { SUCCESS = 0, WRONG_RETRY = 100, NO_MESSAGE, LEAK, OTHER = 110 };
@@ -88,6 +88,22 @@ static fovea_status through_bytes(const fovea_model *model, const fovea_image_em
   return status;
 }
 
+/* Two sessions at the same time. */
+static fovea_status many(fovea_session *one, fovea_session *other, fovea_image_embedding *const *image, const fovea_generate_options *options) {
+  fovea_request requests[2] = {{.struct_size = sizeof *requests, .session = one}, {.struct_size = sizeof *requests, .session = other}};
+  fovea_status status;
+  int i;
+  for (i = 0; i < 2; i++) {
+    requests[i].prompt = i ? "What is at the top left?" : "What is there?";
+    requests[i].images = image;
+    requests[i].image_count = 1;
+    requests[i].options = options;
+  }
+  status = fovea_batch(requests, 2);
+  for (i = 0; i < 2; i++) fovea_string_free(requests[i].text);
+  return status;
+}
+
 /* Every call once. `first` becomes the status of the one that failed. */
 static int all_calls(const Fault *fault, fovea_status *first) {
   fovea_model *model = NULL;
@@ -120,6 +136,7 @@ static int all_calls(const Fault *fault, fovea_status *first) {
   CALL(SAVE, fovea_session_save(fork, bytes, size, &size));
   CALL(OPEN, fovea_session_load(model, bytes, size, NULL, &opened));
   free(bytes);
+  CALL(BATCH, many(session, fork, &image, &options));
   begin(fault, RELEASE);
   fovea_string_free(text);
   fovea_string_free(said);
