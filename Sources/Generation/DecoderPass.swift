@@ -48,8 +48,17 @@ struct DecoderPass {
     for score in other.scores { scores.append((first + score.row, score.target)) }
   }
 
+  /// A throw, also one while scores are computed, leaves the caches' lengths as they were, so the pass can be made again.
   /// - Parameter progress: called after each layer with the number done.
   func run(_ context: Context, progress: ((Int) -> Void)? = nil) throws(RuntimeError) {
+    let lengths = parts.map { $0.cache.length }
+    do throws(RuntimeError) { try compute(context, progress: progress) } catch {
+      for (part, length) in zip(parts, lengths) { part.cache.truncate(to: length) }
+      throw error
+    }
+  }
+
+  private func compute(_ context: Context, progress: ((Int) -> Void)?) throws(RuntimeError) {
     let mark = context.arena.mark()
     defer { context.arena.release(to: mark) }
     let states = try decoder(x, parts, progress: progress, context)
