@@ -207,8 +207,8 @@ extension VectorKernels {
     }
   }
 
-  /// One block for `count` (1 … 5) tokens: bound by reading the weights, at the memory's bandwidth where the hardware prefetcher sees one stream.
-  /// Two blocks at a time, or software prefetches instead, reached two thirds of it.
+  /// One block for `count` (1 … 5) tokens: bound by reading the weights, which are one stream (two blocks at a time reached two thirds of the
+  /// memory's bandwidth).
   @inline(__always)
   private static func few<F: QuantizedFormat>(_: F.Type, _ a: LinearArguments, _ block: Int, _ token: Int, _ count: Int) {
     typealias Two = Tokens<OneToken, OneToken>
@@ -238,14 +238,7 @@ extension VectorKernels {
       sums.begin(offsets, groups)
       var k = group
       while k > 0 {
-        if T.count > 2 {
-          // With so many products a line, the hardware prefetcher does not run far enough ahead.
-          var line = 0
-          while line < 16 / F.inputsPerVector {  // unrolled
-            fovea_prefetch_second(w + a.blockStride + 64 * line)
-            line += 1
-          }
-        }
+        prefetchWeights(w, 64 * (16 / F.inputsPerVector))
         sums.add(F.sixteen(w), x, a.xStride)
         w += 64 * (16 / F.inputsPerVector)
         x += 16

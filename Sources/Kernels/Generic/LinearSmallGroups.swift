@@ -127,7 +127,7 @@ extension VectorKernels {
     guard let weights = a.weights, let y = a.y else { return }
     let base = UnsafeRawPointer(weights + block * a.blockStride)
     var sums = T()
-    add(&sums, R(base, a, isPrefetching: T.count > 1), a, token, 0, Int(a.inputs) / smallGroup)
+    add(&sums, R(base, a), a, token, 0, Int(a.inputs) / smallGroup)
     sums.finish(a, block, R.rowScales(base, a.blockStride), y + token * a.yStride)
   }
 

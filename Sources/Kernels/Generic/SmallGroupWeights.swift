@@ -72,10 +72,8 @@ protocol GroupReader {
 
 /// Reads groups as they stand in the file.
 protocol PackedGroupReader: GroupReader {
-  /// - Parameters:
-  ///   - block: the (first) block.
-  ///   - isPrefetching: fetches what follows the block: with many products a line, the hardware prefetcher does not run far enough ahead.
-  init(_ block: UnsafeRawPointer, _ a: LinearArguments, isPrefetching: Bool)
+  /// - Parameter block: the (first) block.
+  init(_ block: UnsafeRawPointer, _ a: LinearArguments)
 }
 
 /// The groups of one block.
@@ -83,13 +81,11 @@ struct PackedReader<W: SmallGroupWeights>: PackedGroupReader {
   private var scales: UnsafePointer<UInt8>
   private var w: UnsafeRawPointer
   private let values4: IntegerLanes
-  private let ahead: Int?
+  private let ahead: Int
 
-  @inline(__always) init(_ block: UnsafeRawPointer, _ a: LinearArguments, isPrefetching: Bool) {
-    self.init(block, a, ahead: isPrefetching ? a.blockStride : nil)
-  }
+  @inline(__always) init(_ block: UnsafeRawPointer, _ a: LinearArguments) { self.init(block, a, ahead: VectorKernels.streamAhead) }
 
-  @inline(__always) init(_ block: UnsafeRawPointer, _ a: LinearArguments, ahead: Int?) {
+  @inline(__always) init(_ block: UnsafeRawPointer, _ a: LinearArguments, ahead: Int) {
     scales = (block + 64).assumingMemoryBound(to: UInt8.self)
     w = block + a.payloadOffset
     values4 = IntegerLanes(repeating16: fovea_biased_values4())
@@ -99,14 +95,7 @@ struct PackedReader<W: SmallGroupWeights>: PackedGroupReader {
   @inline(__always) static func rowScales(_ block: UnsafeRawPointer, _: Int) -> Lanes { Lanes(block.assumingMemoryBound(to: Float.self)) }
   @inline(__always) func quads(_ quarter: Int) -> QuadPair { W.quads(w, quarter, values4) }
   @inline(__always) var factors: Lanes { Lanes(smallScales: scales) }
-  @inline(__always) func prefetch() {
-    guard let ahead else { return }
-    var line = 0
-    while line < W.bytesPerGroup {
-      fovea_prefetch_second(w + ahead + line)
-      line += 64
-    }
-  }
+  @inline(__always) func prefetch() { VectorKernels.prefetchWeights(w, W.bytesPerGroup, ahead: ahead) }
   @inline(__always) mutating func next() {
     w += W.bytesPerGroup
     scales += 16
@@ -117,9 +106,9 @@ struct PackedReader<W: SmallGroupWeights>: PackedGroupReader {
 struct PackedPairReader<W: SmallGroupWeights>: PackedGroupReader {
   private var first, second: PackedReader<W>
 
-  @inline(__always) init(_ block: UnsafeRawPointer, _ a: LinearArguments, isPrefetching: Bool) {
-    first = PackedReader(block, a, ahead: isPrefetching ? 2 * a.blockStride : nil)
-    second = PackedReader(block + a.blockStride, a, ahead: isPrefetching ? 2 * a.blockStride : nil)
+  @inline(__always) init(_ block: UnsafeRawPointer, _ a: LinearArguments) {
+    first = PackedReader(block, a, ahead: 2 * a.blockStride)
+    second = PackedReader(block + a.blockStride, a, ahead: 2 * a.blockStride)
   }
 
   @inline(__always) static func rowScales(_ block: UnsafeRawPointer, _ stride: Int) -> (Lanes, Lanes) { TwoBlocksReader.rowScales(block, stride) }
