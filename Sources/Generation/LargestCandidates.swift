@@ -24,13 +24,13 @@ enum LargestCandidates {
   }
 
   /// Orders as the logit, then against the id.
-  private static func key(_ logit: Float, _ id: Int) -> UInt64 {
+  static func key(_ logit: Float, _ id: Int) -> UInt64 {
     let bits = (logit + 0).bitPattern  // −0 becomes 0
     let ordered = bits >> 31 == 0 ? bits | 1 << 31 : ~bits
     return UInt64(ordered) << 32 | UInt64(~UInt32(truncatingIfNeeded: id))
   }
 
-  private static func id(_ key: UInt64) -> Int { Int(~UInt32(truncatingIfNeeded: key)) }
+  static func id(_ key: UInt64) -> Int { Int(~UInt32(truncatingIfNeeded: key)) }
 
   /// Quickselect: leaves the `count` largest keys, the least of them last.
   private static func keep(_ count: Int, _ keys: inout [UInt64]) {

@@ -50,21 +50,19 @@ enum Block {
     return two.x | two.y != 0
   }
 
-  /// Σ x: in f32 over a block's 8 lanes, then in f64.
-  static func sum(_ x: UnsafeMutableBufferPointer<Float>) -> Double {
-    let memory = UnsafeRawPointer(x.baseAddress)
-    var (total, start) = (0.0, 0)
-    while let memory, start &+ size <= x.count {
-      var lanes = SIMD8<Float>(repeating: 0)
-      for i in stride(from: start, to: start &+ size, by: 8) { lanes += memory.loadUnaligned(fromByteOffset: 4 &* i, as: SIMD8<Float>.self) }
-      let wide = SIMD8<Double>(lanes)
-      total += wide.sum()
-      start &+= size
+  /// y ← (x − top) · factor; −∞ where that is above 0 or NaN.
+  static func scaled(_ x: UnsafeMutableBufferPointer<Float>, to y: UnsafeMutablePointer<Float>, top: Float, by factor: Float) {
+    let (from, to) = (UnsafeRawPointer(x.baseAddress), UnsafeMutableRawPointer(y))
+    var i = 0
+    while let from, i &+ 8 <= x.count {
+      let z = (from.loadUnaligned(fromByteOffset: 4 &* i, as: SIMD8<Float>.self) - top) * factor
+      to.storeBytes(of: z.replacing(with: -.infinity, where: .!(z .<= 0)), toByteOffset: 4 &* i, as: SIMD8<Float>.self)
+      i &+= 8
     }
-    while start < x.count {
-      total += Double(x[start])
-      start &+= 1
+    while i < x.count {
+      let z = (x[i] - top) * factor
+      y[i] = z <= 0 ? z : -.infinity
+      i &+= 1
     }
-    return total
   }
 }

@@ -6,11 +6,11 @@ import Shims
 /// Picks the next token from logits. Deterministic for a seed.
 ///
 /// As transformers has it: temperature, then the `topK` likeliest, of those the fewest that hold `topP`, of those what has at least `minP` of the
-/// likeliest one's probability, and of those the typical ones.
+/// likeliest one's probability, and of those the typical ones. Equal logits are in order of their ids.
 ///
-/// Candidates are taken in order of falling logit, the lower id first among equals. With `topK` their probabilities are summed in f64 in that order.
-/// Without it the vocabulary is not sorted: probabilities are the f32 softmax, a histogram of them (of the largest, where those are enough) finds
-/// where a cumulative share is reached, and only that bin is put in order. Both give the same tokens but for draws that fall within rounding (10⁻⁷) of the border between two.
+/// With `topK` the candidates are put in order, and their probabilities are summed in f64. Without it nothing is: probabilities are the f32 softmax, a
+/// candidate is drawn from all of them, and drawn again where those before it already hold `topP`. What is left then is what stands before it, so
+/// few draws are needed, and each reads the vocabulary twice. Borders are those of the definition up to rounding (10⁻⁷).
 package final class Sampler {
   private let temperature, topP, minP, typicalP: Float
   private let topK: Int
@@ -18,7 +18,6 @@ package final class Sampler {
   private let softmax: (UnsafeMutablePointer<Float>, Int) -> Void
   /// `[vocabSize]`, the caller's.
   private let weights: UnsafeMutableBufferPointer<Float>
-  private var histogram: MassHistogram
 
   /// - Parameter scratch: `[vocabSize]`, the caller's, for as long as the sampler is used; empty at temperature 0.
   package init(_ options: GenerateOptions, _ kernels: KernelTable, scratch: UnsafeMutableBufferPointer<Float>) {
@@ -30,7 +29,6 @@ package final class Sampler {
     random = SplitMix64(seed: options.seed)
     softmax = kernels.softmax
     weights = scratch
-    histogram = temperature > 0 && (topK == 0 || topK >= scratch.count) ? .coarse : .empty
   }
 
   /// - Parameter logits: `[vocabSize]`.
@@ -39,15 +37,10 @@ package final class Sampler {
     guard temperature > 0, logits.indices.contains(best), logits[best].isFinite else { return Int32(best) }
     if topK > 0, topK < logits.count { return sample(among: LargestCandidates.select(topK, of: logits), logits, top: logits[best]) }
     if topP == 1, minP > 0, let found = likely(logits, top: logits[best]) { return sample(among: found, logits, top: logits[best]) }
-    guard let base = weights.baseAddress, weights.count == logits.count else { return Int32(best) }
-    let (top, inverse) = (logits[best], 1 / temperature)
-    for i in 0..<logits.count {
-      // NaN is no candidate.
-      let z = (logits[i] - top) * inverse
-      base[i] = z <= 0 ? z : -.infinity
-    }
-    softmax(base, logits.count)
-    return sampleAll(logits, largest: base[best])
+    guard let weights = weights.baseAddress, let base = logits.baseAddress, self.weights.count == logits.count else { return Int32(best) }
+    Block.scaled(logits, to: weights, top: logits[best], by: 1 / temperature)
+    softmax(weights, logits.count)
+    return sampleAll(OrderedMass(base, weights, count: logits.count), largest: weights[best])
   }
 
   // MARK: among some
@@ -98,68 +91,26 @@ package final class Sampler {
   // MARK: among all
 
   /// - Parameter largest: of the weights.
-  private func sampleAll(_ logits: UnsafeMutableBufferPointer<Float>, largest: Float) -> Int32 {
-    // Of a flat distribution the largest hold too little to be looked at alone.
-    if largest > 0x1p-9 { histogram.fillLargest(weights) } else { histogram.fill(weights) }
-    let total = Block.sum(weights)
-    var kept = total
-    var last: Int32?
-    if topP < 1 {
-      let end = place(.atLeast(Double(topP) * total), logits)
-      (kept, last) = (end.sum, end.id)
-    }
+  private func sampleAll(_ all: OrderedMass, largest: Float) -> Int32 {
+    var left = all
+    var mass = left.mass()
+    let nucleus = topP < 1 ? Double(topP) * mass : .infinity
     if minP > 0 {
       let bar = minP * largest
-      for i in weights.indices { weights[i] = weights[i] >= bar ? weights[i] : 0 }
-      histogram.fill(weights)
-      kept = min(kept, Block.sum(weights))
+      for i in weights.indices where weights[i] < bar { weights[i] = 0 }
+      mass = left.mass()
     }
     if typicalP < 1 {
-      var candidates: [Int32] = []
-      for i in weights.indices where weights[i] > 0 {
-        if let last, logits[i] < logits[Int(last)] || (logits[i] == logits[Int(last)] && i > Int(last)) { continue }
-        candidates.append(Int32(truncatingIfNeeded: i))
-      }
+      let candidates = left.prefix(holding: nucleus)
       return typical(candidates, candidates.map { Double(weights[Int($0)]) })
     }
-    return place(.above(random.uniform() * kept), logits).id
-  }
-
-  /// The bin of `weights` with which their sum reaches a share; all weights are looked at only where the largest do not.
-  private func part(_ share: Share) -> MassHistogram.Part? {
-    if let part = histogram.part(share) { return part }
-    histogram.fill(weights)
-    return histogram.part(share)
-  }
-
-  /// The candidate with which the sum of weights reaches a share, and that sum.
-  private func place(_ share: Share, _ logits: UnsafeMutableBufferPointer<Float>) -> (id: Int32, sum: Double) {
-    guard var part = part(share) else { return (Int32(largestIndex(logits)), 0) }
-    // Many of nearly one weight: finer bins.
-    for shift in [7, 0] as [UInt32] where part.count > 256 {
-      var fine = MassHistogram(low: part.bits.lowerBound, high: part.bits.upperBound, shift: shift)
-      fine.fill(weights)
-      guard let finer = fine.part(share.less(part.before)) else { break }
-      part = .init(bits: finer.bits, before: part.before + finer.before, count: finer.count)
+    while true {
+      let id = left.candidate(at: random.uniform() * mass)
+      guard nucleus.isFinite else { return Int32(truncatingIfNeeded: id) }
+      left.end(before: id)
+      mass = left.mass()
+      // Nothing stands before the first.
+      if mass < nucleus || mass == 0 { return Int32(truncatingIfNeeded: id) }
     }
-    if part.count > 256 { return placeAmongEquals(share, part) }
-    var ids = part.indices(in: weights)
-    ids.sort { logits[Int($0)] != logits[Int($1)] ? logits[Int($0)] > logits[Int($1)] : $0 < $1 }
-    var sum = part.before
-    for id in ids {
-      sum += Double(weights[Int(id)])
-      if share.isReached(by: sum) { return (id, sum) }
-    }
-    return (ids.last ?? Int32(largestIndex(logits)), sum)
-  }
-
-  /// The same for candidates of one weight, which are taken in order of their ids.
-  private func placeAmongEquals(_ share: Share, _ part: MassHistogram.Part) -> (id: Int32, sum: Double) {
-    let weight = Double(Float(bitPattern: part.bits.lowerBound))
-    var i = min(max(Int(share.less(part.before).goal / weight), 0), part.count - 1)
-    // The quotient is rounded.
-    while i > 0, share.isReached(by: part.before + Double(i) * weight) { i -= 1 }
-    while i < part.count - 1, !share.isReached(by: part.before + Double(i + 1) * weight) { i += 1 }
-    return (part.index(i, in: weights) ?? 0, part.before + Double(i + 1) * weight)
   }
 }

@@ -20,43 +20,10 @@ enum TypicalTokens {
       let distance = Float(abs(-log(weight / total) - entropy))
       keys.append(UInt64(distance.bitPattern) << 32 | UInt64(UInt32(truncatingIfNeeded: i)))
     }
-    let last = lastKept(&keys, goal: share * total) { weights[Int(UInt32(truncatingIfNeeded: $0))] }
+    let last = WeightedSelection.last(&keys, goal: share * total) { weights[Int(UInt32(truncatingIfNeeded: $0))] }
     var kept: [Int] = []
     for key in keys where key <= last { kept.append(Int(UInt32(truncatingIfNeeded: key))) }
     kept.sort()
     return kept
   }
-
-  /// Quickselect by weight: the least key with which the sum of weights, from the least key on, reaches `goal`.
-  private static func lastKept(_ keys: inout [UInt64], goal: Double, _ weight: (UInt64) -> Double) -> UInt64 {
-    var (low, high, left) = (0, keys.count - 1, goal)
-    while low < high {
-      let pivot = median(keys[low], keys[(low + high) / 2], keys[high])
-      var store = low
-      var sum = 0.0
-      for i in low...high where keys[i] <= pivot {
-        sum += weight(keys[i])
-        keys.swapAt(i, store)
-        store += 1
-      }
-      // Keys differ, and so `low ..< store` holds the pivot.
-      if sum >= left {
-        if store - 1 == high {
-          // The pivot is the largest: take it away.
-          let at = keys[low...high].firstIndex(of: pivot) ?? high
-          keys.swapAt(at, high)
-          if sum - weight(pivot) < left { return pivot }
-          high -= 1
-        } else {
-          high = store - 1
-        }
-      } else {
-        left -= sum
-        low = store
-      }
-    }
-    return keys.indices.contains(low) ? keys[low] : .max
-  }
-
-  private static func median(_ a: UInt64, _ b: UInt64, _ c: UInt64) -> UInt64 { max(min(a, b), min(max(a, b), c)) }
 }

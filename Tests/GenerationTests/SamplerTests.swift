@@ -66,10 +66,12 @@ import Testing
     #expect(s.next([-.infinity, -.infinity]) >= 0)
   }
 
-  /// The whole vocabulary sorted and summed in f64: what the sampler did before it selected.
-  private func reference(_ logits: [Float], _ o: GenerateOptions, _ uniform: Double) -> Int32 {
-    var c = logits.indices.filter { !logits[$0].isNaN }.sorted { (logits[$0], $1) > (logits[$1], $0) }
-    if o.topK > 0, o.topK < c.count { c.removeLast(c.count - o.topK) }
+  /// All in f64, the vocabulary sorted: with top-k a draw in order; without it draws in order of ids until one lies in the nucleus, each from what
+  /// stands before the last.
+  private func reference(_ logits: [Float], _ o: GenerateOptions) -> Int32 {
+    var c = logits.indices.filter { !logits[$0].isNaN }.sorted { logits[$0] != logits[$1] ? logits[$0] > logits[$1] : $0 < $1 }
+    let isCut = o.topK > 0 && o.topK < c.count
+    if isCut { c.removeLast(c.count - o.topK) }
     let weights = c.map { exp((Double(logits[$0]) - Double(logits[c[0]])) / Double(o.temperature)) }
     let total = weights.reduce(0, +)
     var (kept, count) = (0.0, 0)
@@ -78,12 +80,25 @@ import Testing
       count += 1
       if kept >= Double(o.topP) * total { break }
     }
-    var left = uniform * kept
-    for i in 0..<count {
-      left -= weights[i]
-      if left < 0 { return Int32(c[i]) }
+    var random = Uniforms(seed: o.seed)
+    if isCut { return Int32(c[drawn(weights.prefix(count), random.next() * kept)]) }
+    var end = c.count
+    while true {
+      let byID = (0..<end).sorted { c[$0] < c[$1] }
+      let place = byID[drawn(byID.map { weights[$0] }[...], random.next() * weights[..<end].reduce(0, +))]
+      if place < count { return Int32(c[place]) }
+      end = place
     }
-    return Int32(c[count - 1])
+  }
+
+  /// Where the sum of weights exceeds a goal.
+  private func drawn(_ weights: ArraySlice<Double>, _ goal: Double) -> Int {
+    var left = goal
+    for (i, weight) in weights.enumerated() {
+      left -= weight
+      if left < 0 { return i }
+    }
+    return weights.count - 1
   }
 
   /// Peaked, middling, flat and equal logits, with and without top-k and top-p: the same tokens for the same seeds.
@@ -97,7 +112,7 @@ import Testing
             var o = GenerateOptions()
             (o.temperature, o.topK, o.topP, o.seed) = (temperature, topK, topP, seed)
             let found = Owned(vocabulary: vocabulary) { $0 = o }.next(logits)
-            let expected = reference(logits, o, uniform(seed))
+            let expected = reference(logits, o)
             #expect(found == expected, "spread \(spread), top-k \(topK), top-p \(topP), temperature \(temperature), seed \(seed)")
           }
         }
@@ -115,7 +130,7 @@ import Testing
         var o = GenerateOptions()
         (o.temperature, o.topP, o.seed) = (1, topP, seed)
         let found = Owned(vocabulary: logits.count) { $0 = o }.next(logits)
-        #expect(found == reference(logits, o, uniform(seed)), "spread \(spread), top-p \(topP), seed \(seed)")
+        #expect(found == reference(logits, o), "spread \(spread), top-p \(topP), seed \(seed)")
       }
     }
   }
@@ -140,11 +155,17 @@ import Testing
     #expect(statistic < 81)
   }
 
-  /// The first number of a seed.
-  private func uniform(_ seed: UInt64) -> Double {
-    var state = seed &+ 0x9E37_79B9_7F4A_7C15
-    state = (state ^ (state >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    state = (state ^ (state >> 27)) &* 0x94D0_49BB_1331_11EB
-    return Double((state ^ (state >> 31)) >> 11) * 0x1p-53
+  /// The sampler's random numbers (SplitMix64).
+  private struct Uniforms {
+    var state: UInt64
+    init(seed: UInt64) { state = seed }
+
+    mutating func next() -> Double {
+      state &+= 0x9E37_79B9_7F4A_7C15
+      var z = state
+      z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+      z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+      return Double((z ^ (z >> 31)) >> 11) * 0x1p-53
+    }
   }
 }
