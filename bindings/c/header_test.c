@@ -16,6 +16,13 @@ PIN(image_view, sizeof(fovea_image_view) >= 56 && offsetof(fovea_image_view, tok
 PIN(session_options, sizeof(fovea_session_options) >= 16 && offsetof(fovea_session_options, reserved) == 12);
 PIN(generate_options, sizeof(fovea_generate_options) >= 104 && offsetof(fovea_generate_options, progress_user) == 96);
 PIN(generate_result, sizeof(fovea_generate_result) >= 48 && offsetof(fovea_generate_result, text_length) == 40);
+PIN(region, sizeof(fovea_region) >= 128 && offsetof(fovea_region, start2) == 124);
+PIN(message, sizeof(fovea_message) >= 56 && offsetof(fovea_message, region_count) == 48);
+PIN(request, sizeof(fovea_request) >= 88 && offsetof(fovea_request, text) == 72 && offsetof(fovea_request, status) == 80);
+PIN(answer, sizeof(fovea_answer) >= 80 && offsetof(fovea_answer, score) == 72);
+PIN(place, sizeof(fovea_place) >= 72 && offsetof(fovea_place, phrase) == 64);
+PIN(memory_use, sizeof(fovea_memory_use) >= 80 && offsetof(fovea_memory_use, left_bytes) == 72);
+PIN(logit_bias, sizeof(fovea_logit_bias) == 8 && offsetof(fovea_logit_bias, bias) == 4);
 #endif
 
 PIN(ok, FOVEA_OK == 0);
