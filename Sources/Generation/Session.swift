@@ -371,7 +371,8 @@ package final class Session {
   /// - Parameter other: nil: the cache has its keys and values already.
   func take(_ elements: [SequenceElement], from other: KVCache? = nil) {
     if let other { cache.copy(other) }
-    history = Array(elements.prefix(cache.length))
+    // An array of its own, not shared with the other session until one of them writes: ThreadSanitizer does not see reference counts.
+    history = elements.prefix(cache.length).map { $0 }
   }
 
   func forget(after length: Int) {
