@@ -41,7 +41,8 @@ package final class Constraint {
     self.emptyFirstTokenIsTaken = emptyFirstTokenIsTaken
     self.bounds = bounds
     matcher = Matcher(program, memoryLimit: cacheLimit / 2 + program.byteCount, bounds: bounds)
-    masks = TokenMasks(trie, memoryLimit: cacheLimit / 4)
+    masks = TokenMasks(trie, memoryLimit: cacheLimit / 2)
+    try masks.prepare(matcher, bounds)
     try begin(bounds)
   }
 
@@ -144,7 +145,7 @@ package final class Constraint {
     do throws(ConstraintError) { return try body() } catch {
       guard error == .cachesFull else { throw error }
     }
-    masks.forget()
+    masks.forget(program)
     do throws(ConstraintError) {
       (matcher, state) = try matcher.fresh(keeping: state)
       try body()

@@ -159,7 +159,8 @@ struct Grammar {
     var text: [UInt8] = []
     while !reader.take("\"") {
       guard !reader.isAtEnd, !reader.isNext("\n") else { throw reader.error("a text that does not end", at: place) }
-      if let scalar = Unicode.Scalar(try character()) { text += Array(String(scalar).utf8) }
+      if let scalar = Unicode.Scalar(try character()), let bytes = Unicode.UTF8.encode(scalar) { text += bytes }
+      try e.bounds.check(text.count)
     }
     return try e.literal(text)
   }

@@ -98,6 +98,8 @@ extension JSONSchema {
           while here >= 0, chains[here].schema != schema { here = chains[here].parent }
           if here < 0 { partial.found.refused = (schema, keyword) }
         }
+        // A condition that does not hold evaluates nothing, but its opposite would.
+        if partial.found.schemas.contains(where: { opposites.contains($0) }) { partial.found.refused = (schema, keyword) }
       }
     }
   }
@@ -173,8 +175,9 @@ extension JSONSchema {
           let opposite = try made([(try key("not"), own)], at: place)
           let needed = try document.addArray([property])
           let members = try document.addObject([(property, opposite)])
-          found.append(
-            try made([(try key("type"), try key("object")), (try key("required"), needed), (try key("properties"), members)], at: place))
+          let whole = try made([(try key("type"), try key("object")), (try key("required"), needed), (try key("properties"), members)], at: place)
+          self.opposites.append(whole)
+          found.append(whole)
         }
       } else if equal(keyword, "type") {
         guard document.string(value).map({ equal($0, "object") }) ?? false else { return nil }

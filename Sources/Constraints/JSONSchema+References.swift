@@ -69,7 +69,7 @@ extension JSONSchema {
     var found: Int32?
     for value in document.values.indices.map({ Int32($0) }) {
       try e.bounds.check(Int(value))
-      guard case .object = document[value] else { continue }
+      guard case .object = document[value], !isData(value) else { continue }
       for key: StaticString in ["$anchor", "$dynamicAnchor"] {
         guard let anchor = document.member(value, key), document.string(anchor)?.elementsEqual(name) == true else { continue }
         let isHere = resource(of: value) == root
@@ -95,8 +95,28 @@ extension JSONSchema {
   private func resourceList() -> [Int32] {
     document.values.indices.map { Int32($0) }.filter { value in
       guard let id = document.member(value, "$id") else { return false }
-      return document.string(id) != nil
+      return document.string(id) != nil && !isData(value)
     }
+  }
+
+  /// Whether a value is part of what `enum`, `const` and the like name, and no schema.
+  private func isData(_ value: Int32) -> Bool {
+    var here = value
+    while document.parents[Int(here)].value >= 0 {
+      let (above, key, _) = document.parents[Int(here)]
+      if key >= 0, let name = document.string(key), ["enum", "const", "default", "examples"].contains(where: { equal(name, $0) }) {
+        // It may be the name of a member or of a definition.
+        let around = document.parents[Int(above)].key
+        let isName =
+          around >= 0
+          && document.string(around).map { name in
+            ["properties", "patternProperties", "dependentSchemas", "$defs", "definitions"].contains { equal(name, $0) }
+          } ?? false
+        if !isName { return true }
+      }
+      here = above
+    }
+    return false
   }
 
   /// A resource's whole address.

@@ -16,6 +16,8 @@ struct JSONSchema {
   /// Sets of schemas that a value must satisfy together, each with its rule.
   private var goals = SequenceTable<UInt64>()
   private var goalRules: [Int] = []
+  /// Schemas that were made to say what another does not, by its members.
+  var opposites: [Int32] = []
   /// Expressions that are used again and again.
   private var shared: [(key: Shared, expression: Int32)] = []
   var patterns: [(source: [UInt8], isWhole: Bool, automaton: ScalarAutomaton)] = []
@@ -37,6 +39,7 @@ struct JSONSchema {
     let start = try schema.goal([schema.document.root])
     var next = 0
     while next < schema.goals.count {
+      if e.bounds.isStopped() { throw .stopped }
       try schema.define(next)
       next += 1
     }

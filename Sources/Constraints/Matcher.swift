@@ -11,15 +11,19 @@ struct Matcher {
   private let memoryLimit: Int
 
   /// Sets of `Return`, as numbers; 0 is the empty set.
-  private var continuations = SequenceTable<UInt64>()
+  private(set) var continuations = SequenceTable<UInt64>()
   /// Sets of places `node << 32 | continuation`, ascending; state 0 is the empty one.
-  private var states = SequenceTable<UInt64>()
+  private(set) var states = SequenceTable<UInt64>()
   private var transitions: [Int32] = []
-  private var facts: [StateFacts] = []
+  var facts: [StateFacts] = []
+  /// The program's classes, and those that `refined` made.
+  var classes: [(item: Program.CharacterClass, set: ScalarSet)]
+  /// What places of a class do with the characters of another, by both.
+  var relations: [Taking] = []
 
   /// By node: where its leaves are among `leaves`, once they are known.
   private var leafRanges: [Range<Int32>] = []
-  private var leaves: [Int32] = []
+  private(set) var leaves: [Int32] = []
   private var isMet: [Bool] = []
 
   private var work = Work()
@@ -28,9 +32,9 @@ struct Matcher {
   struct StateFacts {
     /// Whether the text may end here, and whether it may go on.
     var accepts = false, goesOn = false
-    /// Groups of bytes whose characters may follow each other up to `free` times; −1: not yet known.
-    var free: Int32 = -1
-    var groups: UInt64 = 0
+    /// What `run` finds, one more than the class; 0: nothing; −1: not yet known.
+    var run: Int32 = -1
+    var runCount: Int32 = 0
   }
 
   /// Largest number of places of a state.
@@ -41,6 +45,7 @@ struct Matcher {
     self.program = program
     self.memoryLimit = memoryLimit
     self.bounds = bounds
+    classes = program.classes.indices.map { (program.classes[$0], program.sets[$0]) }
     leafRanges = Array(repeating: -1..<0, count: program.nodes.count)
     isMet = Array(repeating: false, count: program.nodes.count)
     work.callers = Array(repeating: [], count: program.callables.count)
@@ -128,7 +133,7 @@ struct Matcher {
     }
     if count == Self.dead {
       for i in transitions.indices { transitions[i] = 0 }
-      fact.free = 0
+      fact.run = 0
     }
     facts.append(fact)
   }
@@ -137,7 +142,7 @@ struct Matcher {
 // MARK: one byte
 
 /// A place to go on at: a node, a number of repetitions done, and the continuation there. Numbers fit 64 bits so that sets of them can be.
-private struct Return {
+struct Return {
   var node: Int32
   var count: Int32
   var continuation: Int32
@@ -366,7 +371,7 @@ extension Matcher {
   }
 
   /// Nodes that do something, which a node reaches without a byte: through branches, and past calls that may be empty.
-  private mutating func leaves(of node: Int32) throws(ConstraintError) -> Range<Int32> {
+  mutating func leaves(of node: Int32) throws(ConstraintError) -> Range<Int32> {
     let known = leafRanges[Int(node)]
     if known.lowerBound >= 0 { return known }
     let start = leaves.count
@@ -395,44 +400,5 @@ extension Matcher {
     leafRanges[Int(node)] = range
     guard leaves.count * 4 <= memoryLimit else { throw .cachesFull }
     return range
-  }
-}
-
-// MARK: runs of characters
-
-extension Matcher {
-  /// Groups of bytes of which any characters may follow, and how many of them: where a place repeats a set of characters.
-  mutating func run(_ state: Int) throws(ConstraintError) -> (groups: UInt64, count: Int32) {
-    if facts[state].free >= 0 { return (facts[state].groups, facts[state].free) }
-    var best: (groups: UInt64, count: Int32) = (0, 0)
-    for i in states.range(state) {
-      let place = states.elements[i]
-      let number = Int32(truncatingIfNeeded: place >> 32)
-      let node = program.nodes[Int(number)]
-      guard node.kind == .scalars else { continue }
-      let groups = program.classes[Int(node.a)].groups
-      guard groups.nonzeroBitCount > best.groups.nonzeroBitCount else { continue }
-      var count: Int32 = 0
-      if program.nodes[Int(node.b)].kind == .end {
-        for k in continuations.range(Int(place & 0xFFFF_FFFF)) {
-          let back = Return(continuations.elements[k])
-          let loop = program.nodes[Int(back.node)]
-          guard loop.kind == .loop, try begins(program.callables[Int(loop.a)].entry, with: number) else { continue }
-          let most = program.callables[Int(loop.a)].most
-          count = max(count, most < 0 ? .max : most - back.count)
-        }
-      } else if try begins(node.b, with: number) {
-        count = .max
-      }
-      if count > 0 { best = (groups, count) }
-    }
-    facts[state].groups = best.groups
-    facts[state].free = best.count
-    return best
-  }
-
-  private mutating func begins(_ node: Int32, with leaf: Int32) throws(ConstraintError) -> Bool {
-    for i in try leaves(of: node) where leaves[Int(i)] == leaf { return true }
-    return false
   }
 }

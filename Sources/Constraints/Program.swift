@@ -36,12 +36,23 @@ struct Program {
     var ascii: (UInt64, UInt64) = (0, 0)
     /// Edges of the first byte of longer characters, that end in `end`; −1: none.
     var longer: Int32 = -1
-    /// Of `ByteGroup`, those all of whose characters are in the class.
-    var groups: UInt64 = 0
+    /// Number of characters, and the first of them.
+    var size = 0
+    var example = Example()
+
+    mutating func leaveOut(_ byte: UInt8) {
+      if byte < 64 { ascii.0 &= ~(1 << UInt64(byte)) } else { ascii.1 &= ~(1 << UInt64(byte & 63)) }
+    }
 
     func takes(_ byte: UInt8) -> Bool {
       byte < 64 ? ascii.0 >> UInt64(byte) & 1 == 1 : byte < 128 ? ascii.1 >> UInt64(byte - 64) & 1 == 1 : false
     }
+  }
+
+  /// One character.
+  struct Example {
+    var scalar: Unicode.Scalar = "\0"
+    var bytes: Unicode.UTF8.EncodedScalar { Unicode.UTF8.encode(scalar) ?? Unicode.UTF8.encodedReplacementCharacter }
   }
 
   /// A rule, or what a loop repeats.
@@ -59,6 +70,8 @@ struct Program {
   fileprivate(set) var edges: [Edge] = []
   fileprivate(set) var targets: [Int32] = []
   fileprivate(set) var classes: [CharacterClass] = []
+  /// Characters of each class.
+  fileprivate(set) var sets: [ScalarSet] = []
   fileprivate(set) var callables: [Callable] = []
   fileprivate(set) var start: Int32 = 0
   /// Bytes that no part tells apart have one number.
@@ -79,7 +92,8 @@ struct Program {
 
   var byteCount: Int {
     nodes.count * MemoryLayout<Node>.stride + edges.count * MemoryLayout<Edge>.stride + targets.count * 4
-      + classes.count * MemoryLayout<CharacterClass>.stride + callables.count * MemoryLayout<Callable>.stride
+      + classes.count * MemoryLayout<CharacterClass>.stride + sets.reduce(0) { $0 + $1.spans.count * 8 } + callables.count
+      * MemoryLayout<Callable>.stride
   }
 
   func edges(of node: Int32) -> ArraySlice<Edge> { edges[Int(nodes[Int(node)].a)..<Int(nodes[Int(node)].a + nodes[Int(node)].b)] }
@@ -115,52 +129,6 @@ struct Program {
   }
 }
 
-/// Bytes by what sets of characters usually tell apart: a subtree of the vocabulary whose bytes are all of some groups can be taken at once.
-enum ByteGroup {
-  /// Of a token that is no whole number of characters.
-  static var partial: UInt64 { 1 << 63 }
-
-  /// Group of a byte as one bit; continuation bytes have none.
-  static func bit(_ byte: UInt8) -> UInt64 {
-    switch byte {
-    case 0x0A: 1 << 1
-    case 0x0D: 1 << 2
-    case 0x09: 1 << 3
-    case 0..<0x20, 0x7F: 1
-    // Space to slash, colon to at sign, the rest of the punctuation: each by itself.
-    case 0x20...0x2F: 1 << UInt64(4 + byte - 0x20)
-    case 0x3A...0x40: 1 << UInt64(20 + byte - 0x3A)
-    case 0x5B...0x60: 1 << UInt64(27 + byte - 0x5B)
-    case 0x7B...0x7E: 1 << UInt64(33 + byte - 0x7B)
-    case 0x30...0x39: 1 << 37
-    case 0x61...0x66: 1 << 38
-    case 0x67...0x7A: 1 << 39
-    case 0x41...0x46: 1 << 40
-    case 0x47...0x5A: 1 << 41
-    case 0x80...0xBF: 0
-    case 0xC2...0xDF: 1 << 42
-    case 0xE0...0xE1: 1 << 43
-    case 0xE2: 1 << 44
-    case 0xE3...0xEC: 1 << 45
-    case 0xED...0xEF: 1 << 46
-    case 0xF0...0xF4: 1 << 47
-    default: partial
-    }
-  }
-
-  /// Groups all of whose characters are in a set.
-  static func covered(by set: ScalarSet) -> UInt64 {
-    var missing: UInt64 = 0
-    for byte in UInt8(0)..<128 where !set.contains(UInt32(byte)) { missing |= bit(byte) }
-    let longer: [(UInt8, ClosedRange<UInt32>)] = [
-      (0xC2, 0x80...0x7FF), (0xE0, 0x800...0x1FFF), (0xE2, 0x2000...0x2FFF), (0xE3, 0x3000...0xCFFF), (0xED, 0xD000...0xFFFF),
-      (0xF0, 0x10000...0x10FFFF),
-    ]
-    for (lead, range) in longer where !set.containsAll(range) { missing |= bit(lead) }
-    return ~missing & ~partial
-  }
-}
-
 private struct ProgramBuilder {
   private let e: Expressions
   private let facts: ExpressionFacts
@@ -169,6 +137,8 @@ private struct ProgramBuilder {
   private var callableOfRule: [Int32]
   private var classOfSet: [Int32]
   private var pending: [Int] = []
+  /// Characters of each class that there is.
+  private var classes = SequenceTable<UInt64>()
   private let end: Int32 = 0
   /// Nodes for continuation bytes by the characters they lead to.
   private var continuations = SequenceTable<UInt64>()
@@ -239,7 +209,9 @@ private struct ProgramBuilder {
       return next
     case .choice(let start, let count): return try choice(e.parts(start, count), next)
     case .repeated(let body, let least, let most): return try repeated(body, least, most, next)
-    case .rule(let number): return try add(.init(kind: .call, a: try callable(number), b: try landing(next)))
+    case .rule(let number):
+      if let set = set(node) { return try add(.init(kind: .scalars, a: try characterClass(set), b: try landing(next))) }
+      return try add(.init(kind: .call, a: try callable(number), b: try landing(next)))
     case .automaton(let number): return try automaton(e.automata[Int(number)], next)
     }
   }
@@ -247,15 +219,35 @@ private struct ProgramBuilder {
   private mutating func choice(_ parts: ArraySlice<Int32>, _ next: Int32) throws(ConstraintError) -> Int32 {
     var targets: [Int32] = []
     var texts: [Range<Int>] = []
+    var sets: [Int32] = []
     for part in parts where facts.isProductive[Int(part)] {
       if case .literal(let start, let count) = e[part] {
         texts.append(Int(start)..<Int(start + count))
+      } else if let set = set(part) {
+        sets.append(set)
       } else {
         targets.append(try emit(part, next))
       }
     }
+    if sets.count > 1 {
+      let spans = sets.flatMap { e.set($0).spans }
+      targets.append(try add(.init(kind: .scalars, a: try characterClass(ScalarSet(spans)), b: try landing(next))))
+    } else if let only = sets.first {
+      targets.append(try add(.init(kind: .scalars, a: try characterClass(only), b: try landing(next))))
+    }
     if !texts.isEmpty { targets.append(try trie(texts, next)) }
     return try split(targets)
+  }
+
+  /// The set of an expression that is one character of it, also by way of a rule.
+  private func set(_ node: Int32) -> Int32? {
+    switch e[node] {
+    case .scalars(let set): return set
+    case .rule(let number):
+      if case .scalars(let set) = e[e.rules[Int(number)]] { return set }
+      return nil
+    default: return nil
+    }
   }
 
   /// Any one of some texts; what they begin with alike is there once.
@@ -346,13 +338,19 @@ private struct ProgramBuilder {
   }
 
   private mutating func characterClass(_ number: Int32) throws(ConstraintError) -> Int32 {
-    if classOfSet[Int(number)] >= 0 { return classOfSet[Int(number)] }
-    let set = e.set(number)
+    if classOfSet[Int(number)] < 0 { classOfSet[Int(number)] = try characterClass(e.set(number)) }
+    return classOfSet[Int(number)]
+  }
+
+  private mutating func characterClass(_ set: ScalarSet) throws(ConstraintError) -> Int32 {
+    let known = classes.number(of: set.packed)
+    if known < program.classes.count { return Int32(known) }
     var made = Program.CharacterClass()
     for byte in UInt64(0)..<128 where set.contains(UInt32(byte)) {
       if byte < 64 { made.ascii.0 |= 1 << byte } else { made.ascii.1 |= 1 << (byte - 64) }
     }
-    made.groups = ByteGroup.covered(by: set)
+    made.size = set.spans.reduce(0) { $0 + Int($1.high - $1.low) + 1 }
+    made.example.scalar = set.spans.first.flatMap { Unicode.Scalar($0.low) } ?? "\0"
     var first: [Program.Edge] = []
     let lengths: [(range: ClosedRange<UInt32>, mark: UInt8, bytes: UInt32)] = [
       (0x80...0x7FF, 0xC0, 1), (0x800...0xFFFF, 0xE0, 2), (0x10000...0x10FFFF, 0xF0, 3),
@@ -363,8 +361,8 @@ private struct ProgramBuilder {
     }
     if !first.isEmpty { made.longer = try branch(first) }
     program.classes.append(made)
-    classOfSet[Int(number)] = Int32(program.classes.count - 1)
-    return classOfSet[Int(number)]
+    program.sets.append(set)
+    return Int32(program.classes.count - 1)
   }
 
   /// Edges of one byte of characters that have `rest` more bytes.

@@ -63,6 +63,8 @@ struct RegularExpression {
       var parts: [Int32] = []
       while let c = reader.current, c != 0x7C, c != 0x29 {
         if let part = try term(depth: depth) { parts.append(part) }
+        // An atom can take as long as some thousand steps elsewhere.
+        if parts.count & 0x3F == 0, e.bounds.isStopped() { throw .stopped }
       }
       branches.append(try e.sequence(parts))
     } while reader.take("|")

@@ -7,7 +7,9 @@ struct TokenSet {
   init(count: Int) { words = Array(repeating: 0, count: (count + 63) / 64) }
 
   mutating func insert(_ id: Int32) { words[Int(id) >> 6] |= 1 << UInt64(id & 63) }
+  mutating func remove(_ id: Int32) { words[Int(id) >> 6] &= ~(1 << UInt64(id & 63)) }
   func contains(_ id: Int32) -> Bool { words[Int(id) >> 6] >> UInt64(id & 63) & 1 == 1 }
+  mutating func formUnion(_ other: TokenSet) { for i in words.indices { words[i] |= other.words[i] } }
   var isEmpty: Bool { words.allSatisfy { $0 == 0 } }
 
   /// Sets the logits of all others to −∞.
@@ -54,18 +56,29 @@ struct TokenMasks {
   private var places: [Int32] = []
   private var next = 0
   private let capacity: Int
-  /// Tokens of some groups of bytes and up to some length.
-  private var slices: [(groups: UInt64, length: Int32, tokens: TokenSet)] = []
+  private var partitions: TokenPartitions
   private var steps = 0
+  /// Subtrees that are still to be looked at, each from the state there.
+  private var pending: [(node: Int, state: Int)] = []
+  /// States after runs of characters of a class.
+  private var chain: [Int] = []
+  private var way: [UInt8] = []
 
-  /// - Parameter memoryLimit: bytes of masks that are kept.
+  /// - Parameter memoryLimit: bytes of masks that are kept, and of what is known of the vocabulary by classes of characters.
   init(_ trie: TokenTrie, memoryLimit: Int) {
     self.trie = trie
-    capacity = max(8, memoryLimit / max(trie.vocabulary / 8, 64))
+    capacity = max(8, memoryLimit / 2 / max(trie.vocabulary / 8, 64))
+    partitions = TokenPartitions(memoryLimit: memoryLimit / 2)
+  }
+
+  /// Looks at the vocabulary as the widest classes of a program tell it apart.
+  mutating func prepare(_ matcher: Matcher, _ bounds: ConstraintBounds) throws(ConstraintError) {
+    try partitions.prepare(trie, matcher, bounds)
   }
 
   /// States have new numbers.
-  mutating func forget() {
+  mutating func forget(_ program: Program) {
+    partitions.forget(from: program.classes.count)
     masks.removeAll()
     owners.removeAll()
     places.removeAll()
@@ -92,16 +105,8 @@ struct TokenMasks {
   }
 
   private mutating func make(_ state: Int, _ matcher: inout Matcher, _ bounds: ConstraintBounds) throws(ConstraintError) -> TokenSet {
-    let run = try matcher.run(state)
-    // Of a run of a bounded length, tokens that surely fit.
-    let lengths: [Int32] = [.max, 32, 16, 8, 4]
-    guard run.groups != 0, let length = lengths.first(where: { $0 <= run.count }) else {
-      var found = TokenSet(count: trie.vocabulary)
-      try walk(0, state, &matcher, bounds, &found, known: nil, blanks: nil)
-      return found
-    }
-    var found = slice(run.groups, length)
-    try walk(0, state, &matcher, bounds, &found, known: (run.groups, length), blanks: nil)
+    var found = TokenSet(count: trie.vocabulary)
+    try walk(0, state, &matcher, bounds, &found, blanks: nil)
     return found
   }
 
@@ -111,85 +116,139 @@ struct TokenMasks {
     _ state: Int, emptyIsTaken: Bool, _ matcher: inout Matcher, _ bounds: ConstraintBounds
   ) throws(ConstraintError) -> TokenSet {
     var found = TokenSet(count: trie.vocabulary)
-    try walk(0, state, &matcher, bounds, &found, known: nil, blanks: false)
+    try walk(0, state, &matcher, bounds, &found, blanks: false)
     if let blank = trie.child(0, 0x20) {
-      try walk(blank, state, &matcher, bounds, &found, known: nil, blanks: true)
+      try walk(blank, state, &matcher, bounds, &found, blanks: true)
       if emptyIsTaken { insert(blank, blank + 1, into: &found, blanks: true) }
     }
     return found
   }
 
-  private mutating func slice(_ groups: UInt64, _ length: Int32) -> TokenSet {
-    if let known = slices.first(where: { $0.groups == groups && $0.length == length }) { return known.tokens }
-    var found = TokenSet(count: trie.vocabulary)
-    var node = 1
-    var path: [(end: Int32, groups: UInt64, depth: Int32)] = [(.max, 0, 0)]
-    while node < trie.bytes.count {
-      while Int(path[path.count - 1].end) <= node { path.removeLast() }
-      let here = path[path.count - 1]
-      let byte = ByteGroup.bit(trie.bytes[node])
-      if byte & ~groups != 0 || here.depth >= length {
-        node = Int(trie.ends[node])
-        continue
-      }
-      if trie.groups[node] & ~groups == 0, here.depth + Int32(trie.heights[node]) <= length {
-        insert(node, Int(trie.ends[node]), into: &found, blanks: nil)
-        node = Int(trie.ends[node])
-        continue
-      }
-      // A token of part of a character, where its bytes end: told apart by looking at the whole token.
-      for i in Int(trie.firstTokens[node])..<Int(trie.firstTokens[node + 1]) where isWhole(trie.tokens[i]) { found.insert(trie.tokens[i]) }
-      path.append((trie.ends[node], here.groups | byte, here.depth + 1))
-      node += 1
-    }
-    if slices.count >= 8 { slices.removeFirst() }
-    slices.append((groups, length, found))
-    return found
-  }
-
-  private func isWhole(_ id: Int32) -> Bool {
-    let text = trie.text(of: id)
-    return Array(String(decoding: text, as: UTF8.self).utf8) == text
-  }
-
   /// Inserts the tokens that a state takes below a node.
-  /// - Parameters:
-  ///   - known: tokens of these groups and this length are there already.
-  ///   - blanks: only tokens that begin with a blank to be left out, or only others; nil: all.
+  /// - Parameter blanks: only tokens that begin with a blank to be left out, or only others; nil: all.
   private mutating func walk(
-    _ root: Int, _ state: Int, _ matcher: inout Matcher, _ bounds: ConstraintBounds, _ found: inout TokenSet,
-    known: (groups: UInt64, length: Int32)?, blanks: Bool?
+    _ root: Int, _ state: Int, _ matcher: inout Matcher, _ bounds: ConstraintBounds, _ found: inout TokenSet, blanks: Bool?
   ) throws(ConstraintError) {
-    var path: [(end: Int32, state: Int, groups: UInt64, depth: Int32)] = [(trie.ends[root], state, 0, 0)]
+    pending = [(root, state)]
+    while let (node, state) = pending.popLast() {
+      if try !takeRuns(node, state, &matcher, bounds, &found, blanks: blanks) {
+        try takeSteps(node, state, &matcher, bounds, &found, blanks: blanks)
+      }
+    }
+  }
+
+  /// The same for a state that takes runs of characters of a class.
+  /// - Returns: whether it is one, and the class is known.
+  private mutating func takeRuns(
+    _ root: Int, _ state: Int, _ matcher: inout Matcher, _ bounds: ConstraintBounds, _ found: inout TokenSet, blanks: Bool?
+  ) throws(ConstraintError) -> Bool {
+    guard let run = try matcher.run(state) else { return false }
+    var number = run.number
+    var isExact = false
+    var index: Int?
+    for _ in 0..<4 {
+      index = try partitions.index(of: number, trie, matcher, bounds)
+      guard let index, let partition = partitions[index] else { return false }
+      guard let mixed = try matcher.follow(&chain, from: state, number, longest: partition.longest) else {
+        isExact = true
+        break
+      }
+      // What any number of any characters can follow needs no more.
+      guard run.count < partition.longest, let refined = try matcher.refined(number, by: mixed) else { break }
+      number = refined
+    }
+    if !isExact { index = try partitions.index(of: run.number, trie, matcher, bounds) }
+    guard let index, let partition = partitions[index] else { return false }
+    let most = !isExact ? Int(run.count) : chain.last == Matcher.dead ? chain.count - 2 : .max
+    let depth = trie.depth(root)
+    if root == 0, blanks == nil {
+      // Where not all characters do the same, more tokens than the run says may be taken.
+      if !isExact {
+        guard let longer = partition.longer(than: most) else { return false }
+        for id in longer {
+          steps &+= 1
+          try bounds.check(steps)
+          if try follow(root, trie.node(of: id), state, &matcher) != Matcher.dead { found.insert(id) }
+        }
+      }
+      found.formUnion(partition.tokens(most))
+    } else {
+      if !isExact, most < partition.longest { return false }
+      for i in Int(trie.firstTokens[root + 1])..<Int(trie.firstTokens[Int(trie.ends[root])])
+      where Int(partition.suffixes[i]) <= depth.bytes && partition.suffixes[i] < 255 && Int(trie.characters[i]) - depth.characters <= most {
+        if blanks == nil || blanks == trie.isAfterBlank[i] { found.insert(trie.tokens[i]) }
+      }
+    }
+    var i = partition.first(below: root)
+    while i < partition.exits.count, partition.exits[i].node < trie.ends[root] {
+      let exit = partition.exits[i]
+      i = exit.isEnd ? i + 1 : Int(exit.skip)
+      steps &+= 1
+      try bounds.check(steps)
+      let node = Int(exit.node)
+      var after = state
+      if isExact {
+        let characters = Int(exit.characters) - depth.characters
+        guard characters <= most else { continue }
+        after = chain[min(characters, chain.count - 1)]
+        after =
+          exit.start == exit.node ? try matcher.next(after, exit.byte) : try follow(trie.parent(Int(exit.start)), node, after, &matcher)
+      } else {
+        after = try follow(root, node, after, &matcher)
+      }
+      guard after != Matcher.dead else { continue }
+      insert(node, node + 1, into: &found, blanks: blanks)
+      if !exit.isEnd, Int(trie.ends[node]) > node + 1 { pending.append((node, after)) }
+    }
+    return true
+  }
+
+  /// The state after the bytes from below one node to another.
+  private mutating func follow(_ from: Int, _ to: Int, _ state: Int, _ matcher: inout Matcher) throws(ConstraintError) -> Int {
+    way.removeAll(keepingCapacity: true)
+    var node = to
+    while node > from {
+      way.append(trie.bytes[node])
+      node = trie.parent(node)
+    }
+    var (here, i) = (state, way.count - 1)
+    while i >= 0, here != Matcher.dead {
+      here = try matcher.next(here, way[i])
+      i -= 1
+    }
+    return here
+  }
+
+  /// The same byte by byte.
+  private mutating func takeSteps(
+    _ root: Int, _ state: Int, _ matcher: inout Matcher, _ bounds: ConstraintBounds, _ found: inout TokenSet, blanks: Bool?
+  ) throws(ConstraintError) {
+    var path: [(end: Int32, state: Int)] = [(trie.ends[root], state)]
     var node = root + 1
     let end = Int(trie.ends[root])
     while node < end {
       while Int(path[path.count - 1].end) <= node { path.removeLast() }
-      let here = path[path.count - 1]
       steps &+= 1
       try bounds.check(steps)
-      let below = trie.groups[node]
-      let height = Int32(trie.heights[node])
-      if let known, (here.groups | below) & ~known.groups == 0, here.depth + height <= known.length {
-        node = Int(trie.ends[node])
-        continue
-      }
-      let run = try matcher.run(here.state)
-      if below & ~run.groups == 0, height <= run.count, run.groups != 0 {
-        insert(node, Int(trie.ends[node]), into: &found, blanks: blanks)
-        node = Int(trie.ends[node])
-        continue
-      }
-      let next = try matcher.next(here.state, trie.bytes[node])
+      let next = try matcher.next(path[path.count - 1].state, trie.bytes[node])
       if next == Matcher.dead {
         node = Int(trie.ends[node])
         continue
       }
       insert(node, node + 1, into: &found, blanks: blanks)
-      path.append((trie.ends[node], next, here.groups | ByteGroup.bit(trie.bytes[node]), here.depth + 1))
+      if Int(trie.ends[node]) - node > Self.smallSubtree, try matcher.run(next) != nil, node != root {
+        if try takeRuns(node, next, &matcher, bounds, &found, blanks: blanks) {
+          node = Int(trie.ends[node])
+          continue
+        }
+      }
+      path.append((trie.ends[node], next))
       node += 1
     }
   }
+
+  /// Fewer nodes than this are looked at one by one.
+  private static var smallSubtree: Int { 24 }
 
   /// The tokens of nodes `from ..< to`.
   private func insert(_ from: Int, _ to: Int, into found: inout TokenSet, blanks: Bool?) {

@@ -13,14 +13,14 @@ package final class TokenTrie: Sendable {
 
   /// One more than the largest id.
   package let vocabulary: Int
-  /// By node: its byte, the node after its subtree, the first of its tokens, what its subtree's bytes are (`ByteGroup`), the longest way down.
+  /// By node: its byte, the node after its subtree, the first of its tokens.
   let bytes: [UInt8]
   let ends: [Int32]
   let firstTokens: [Int32]
-  let groups: [UInt64]
-  let heights: [UInt16]
-  /// Ids in the order of their bytes, with whether they begin with a blank that can be left out.
+  /// Ids in the order of their bytes, with whether they begin with a blank that can be left out, and how many of their bytes begin a
+  /// character, at most 255.
   let tokens: [Int32]
+  let characters: [UInt8]
   let isAfterBlank: [Bool]
   let hasBlanks: Bool
   /// Node of each id, −1: none.
@@ -52,65 +52,44 @@ package final class TokenTrie: Sendable {
         return a.count != b.count ? a.count < b.count : a.id < b.id
       }
     }
-    var (bytes, ends, firstTokens, groups, heights, parents): ([UInt8], [Int32], [Int32], [UInt64], [UInt16], [Int32]) =
-      ([0], [0], [0], [0], [0], [-1])
+    var (bytes, ends, firstTokens, parents): ([UInt8], [Int32], [Int32], [Int32]) = ([0], [0], [0], [-1])
     var nodeOfToken = [Int32](repeating: -1, count: max(vocabulary, 0))
     var path: [Int32] = [0]
-    func close(_ node: Int32) {
-      let i = Int(node)
-      ends[i] = Int32(bytes.count)
-      guard parents[i] >= 0 else { return }
-      groups[Int(parents[i])] |= groups[i]
-      heights[Int(parents[i])] = max(heights[Int(parents[i])], heights[i] + (parents[i] > 0 ? 1 : 0))
-    }
     var previous = (start: 0, count: 0)
     for (number, span) in spans.enumerated() {
       try bounds.check(number)
       let (start, count) = (Int(span.start), Int(span.count))
       var common = 0
       while common < min(count, previous.count), pool[start + common] == pool[previous.start + common] { common += 1 }
-      while path.count > common + 1 { close(path.removeLast()) }
+      while path.count > common + 1 { ends[Int(path.removeLast())] = Int32(bytes.count) }
       for i in common..<count {
         parents.append(path[path.count - 1])
         path.append(Int32(bytes.count))
         bytes.append(pool[start + i])
         ends.append(0)
         firstTokens.append(Int32(number))
-        groups.append(ByteGroup.bit(pool[start + i]))
-        heights.append(1)
       }
       nodeOfToken[Int(span.id)] = path[path.count - 1]
-      if !Self.isWhole(pool[start..<start + count]) { groups[Int(path[path.count - 1])] |= ByteGroup.partial }
       previous = (start, count)
     }
-    while let node = path.popLast() { close(node) }
+    while let node = path.popLast() { ends[Int(node)] = Int32(bytes.count) }
     firstTokens.append(Int32(spans.count))
     self.vocabulary = max(vocabulary, 0)
-    (self.bytes, self.ends, self.firstTokens, self.groups, self.heights, self.parents) = (bytes, ends, firstTokens, groups, heights, parents)
+    (self.bytes, self.ends, self.firstTokens, self.parents) = (bytes, ends, firstTokens, parents)
     self.nodeOfToken = nodeOfToken
     tokens = spans.map { $0.id }
     isAfterBlank = spans.map { $0.isAfterBlank }
-    hasBlanks = spans.contains { $0.isAfterBlank }
-  }
-
-  /// Whether bytes are whole characters.
-  private static func isWhole(_ text: ArraySlice<UInt8>) -> Bool {
-    if text.allSatisfy({ $0 < 0x80 }) { return true }
-    var decoder = UTF8()
-    var bytes = text.makeIterator()
-    while true {
-      switch decoder.decode(&bytes) {
-      case .scalarValue: continue
-      case .emptyInput: return true
-      case .error: return false
-      }
+    characters = spans.map { span in
+      let text = pool[Int(span.start)..<Int(span.start + span.count)]
+      return UInt8(min(255, text.reduce(0) { $0 + ($1 & 0xC0 == 0x80 ? 0 : 1) }))
     }
+    hasBlanks = spans.contains { $0.isAfterBlank }
   }
 
   /// Bytes that the tree takes.
   package var byteCount: Int { Self.byteCount(nodes: bytes.count, vocabulary: vocabulary) }
 
-  private static func byteCount(nodes: Int, vocabulary: Int) -> Int { nodes * 23 + vocabulary * 9 }
+  private static func byteCount(nodes: Int, vocabulary: Int) -> Int { nodes * 13 + vocabulary * 10 }
 
   /// The bytes of a token; empty where it has none.
   func text(of id: Int32) -> [UInt8] {
@@ -125,12 +104,30 @@ package final class TokenTrie: Sendable {
     return found
   }
 
+  /// Where a token ends; it must have a text.
+  func node(of id: Int32) -> Int { Int(nodeOfToken[Int(id)]) }
+
   func isAfterBlank(_ id: Int32) -> Bool {
     guard hasBlanks, nodeOfToken.indices.contains(Int(id)), nodeOfToken[Int(id)] >= 0 else { return false }
     let node = Int(nodeOfToken[Int(id)])
     for i in Int(firstTokens[node])..<Int(firstTokens[node + 1]) where tokens[i] == id { return isAfterBlank[i] }
     return false
   }
+
+  /// Bytes of a node's way from the root, and how many of them begin a character.
+  func depth(_ node: Int) -> (bytes: Int, characters: Int) {
+    var found = (bytes: 0, characters: 0)
+    var next = node
+    while next > 0 {
+      found.bytes += 1
+      if bytes[next] & 0xC0 != 0x80 { found.characters += 1 }
+      next = Int(parents[next])
+    }
+    return found
+  }
+
+  /// −1 of the root.
+  func parent(_ node: Int) -> Int { Int(parents[node]) }
 
   /// The child of a node by its byte.
   func child(_ node: Int, _ byte: UInt8) -> Int? {
@@ -148,22 +145,13 @@ package final class TokenTrie: Sendable {
     var whole: [UInt32] = []
     for node in 1..<max(1, bytes.count) where firstTokens[node] < firstTokens[node + 1] {
       if parents[node] == 0 { hasByte[Int(bytes[node])] = true }
-      guard bytes[node] < 0x80 ? parents[node] == 0 : depth(node) <= 4 else { continue }
+      guard bytes[node] < 0x80 ? parents[node] == 0 : depth(node).bytes <= 4 else { continue }
       let text = self.text(of: tokens[Int(firstTokens[node])])
       let scalars = String(decoding: text, as: UTF8.self).unicodeScalars
       if let only = scalars.first, scalars.count == 1, Array(String(only).utf8) == text { whole.append(only.value) }
     }
     if !hasByte.contains(false) { return nil }
     return ScalarAlphabet(set: ScalarSet(whole.map { ScalarSet.Span(low: $0, high: $0) }))
-  }
-
-  private func depth(_ node: Int) -> Int {
-    var (depth, next) = (0, Int32(node))
-    while next > 0 {
-      depth += 1
-      next = parents[Int(next)]
-    }
-    return depth
   }
 }
 

@@ -54,6 +54,12 @@ import Testing
     ),
     (#"{"properties":{"a":{},"b":{}},"dependentRequired":{"a":["b"]}}"#, ["{}", #"{"b":1}"#, #"{"a":1,"b":1}"#], [#"{"a":1}"#]),
     ("true", ["1", "null", #"{"a":[1,"x"]}"#], ["", "{a}", "[1,]"]),
+    // What `enum` names is no schema, whatever it looks like.
+    (
+      ##"{"$defs":{"a":{"enum":[{"$id":"x:y","$anchor":"n","type":"null"}]},"b":{"$id":"x:y","type":"string"},"const":{"$anchor":"n","const":2}},"##
+        + ##""anyOf":[{"$ref":"x:y"},{"$ref":"#n"}]}"##,
+      [#""s""#, "2"], ["null"]
+    ),
     (#"{"properties":{"a":{}},"unevaluatedProperties":false,"allOf":[{"properties":{"b":{}}}]}"#, [#"{"a":1,"b":2}"#, "{}"], [#"{"c":1}"#]),
   ]
 
@@ -79,6 +85,11 @@ import Testing
       (##"{"$ref":"#/$defs/n","$defs":{"n":{"properties":{"n":{"$ref":"#/$defs/n"}},"required":["n"]}}}"##, "no answer"),
       (#"{"unevaluatedProperties":false,"properties":{"a":{}},"type":"object"}"#, ""),
       (#"{"allOf":[{"properties":{"a":{}},"unevaluatedProperties":false}],"properties":{"b":{}}}"#, "unevaluatedProperties"),
+      // What a condition names is not evaluated where it does not hold.
+      (
+        #"{"if":{"properties":{"a":{"const":1}},"required":["a"]},"then":{"properties":{"b":{}}},"unevaluatedProperties":false}"#,
+        "unevaluatedProperties"
+      ),
       (#"{"type":"integer","minimum":1e400}"#, "digits"), (#"{"type":"integer","multipleOf":123456789}"#, "multiples of 123456789"),
     ]
     for (schema, message) in cases {

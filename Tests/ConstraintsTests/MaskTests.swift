@@ -11,6 +11,7 @@ import Testing
   private static let constraints: [(Constraint.Kind, String)] = [
     (.regularExpression, ".*x"), (.regularExpression, "[^\"]{0,9}!"), (.regularExpression, "(a|ab|abc)*\\w{3,40}"),
     (.regularExpression, "(\\p{L}|日本)+\"?"), (.regularExpression, ".{3,17}\"a?"),
+    (.regularExpression, "[^\n]{2,12}\\."), (.regularExpression, ".{4,9}[xyz]+"), (.regularExpression, "[a-z]{3}([a-z ]{1,70}|z{40}日)"),
     (.jsonSchema, #"{"properties":{"ab":{"type":"string","maxLength":5},"n":{"type":"number"},"c":{"type":"string"}},"required":["ab","c"]}"#),
     (.jsonSchema, "true"), (.jsonSchema, #"{"type":"string","pattern":"^[a-z]*日"}"#),
     (.grammar, "root ::= item (\", \" item)*\nitem ::= [a-z]+ | \"[\" root \"]\" | \"é\"{2,4}"),
@@ -18,7 +19,13 @@ import Testing
 
   /// What the tree of the vocabulary gives, runs of characters taken at once, is what each token's bytes give one by one.
   @Test func masksAreWhatTokensBytesSay() throws {
-    let vocabulary = try Vocabulary(Self.longer + (1...60).map { String(repeating: "z", count: $0) })
+    // Parts of characters, by themselves and beside whole ones, in the order in which they may come and in others.
+    let parts: [[UInt8]] = [
+      [0x94, 0xD7], [0xD7, 0x94, 0xD7], [0x61, 0xE6, 0x97], [0xE6, 0x97], [0x97, 0xA5], [0x97, 0xA5, 0x22], [0xA5, 0x61], [0xE6, 0x61], [0xFF, 0x61],
+      [0x61, 0xF0, 0x9F, 0x98], [0x80, 0x61, 0x62], [0xC3, 0x61],
+    ]
+    let vocabulary = try Vocabulary(
+      Self.longer + ["z.", "..", "a.b.", "xz日", "日x"] + (1...60).map { String(repeating: "z", count: $0) }, parts: parts)
     for (number, (kind, text)) in Self.constraints.enumerated() {
       let constraint = try vocabulary.constraint(kind, text)
       let probe = try vocabulary.constraint(kind, text)

@@ -7,8 +7,8 @@ struct Vocabulary {
   let trie: TokenTrie
   var end: Int32 { Int32(texts.count) }
 
-  init(_ longer: [String] = [], bytes: [UInt8] = Array(0...255)) throws {
-    let all = bytes.map { [$0] } + longer.map { Array($0.utf8) }
+  init(_ longer: [String] = [], bytes: [UInt8] = Array(0...255), parts: [[UInt8]] = []) throws {
+    let all = bytes.map { [$0] } + longer.map { Array($0.utf8) } + parts
     texts = all
     trie = try TokenTrie(vocabulary: all.count + 1, bounds: ConstraintBounds()) { id, out in
       guard Int(id) < all.count else { return .none }
