@@ -10,22 +10,24 @@ def log_softmax(logits):
     return x - np.log(np.exp(x).sum(axis=1, keepdims=True))
 
 
-def divergence(truth, said):
-    """KL(truth ‖ said) in nats at each position, and whether both expect the same token."""
+def divergence(truth, said, ids=None):
+    """KL(truth ‖ said) in nats at each position, whether both expect the same token, and what the text's own next token costs `said`, in nats."""
     p, q = log_softmax(truth), log_softmax(said)
-    return (np.exp(p) * (p - q)).sum(axis=1), p.argmax(axis=1) == q.argmax(axis=1)
+    cost = -q[np.arange(len(ids) - 1), ids[1:]] if ids is not None else np.zeros(0)
+    return (np.exp(p) * (p - q)).sum(axis=1), p.argmax(axis=1) == q.argmax(axis=1), cost
 
 
-HEAD = ("File", "bits per weight", "mean KL", "± (of samples)", "95 % of positions below", "same token")
+HEAD = ("File", "bits per weight", "mean KL", "± (of samples)", "95 % of positions below", "same token", "perplexity")
 
 
 class Table:
-    def __init__(self):
-        self.rows = []
+    def __init__(self, ids=None):
+        """`ids`: the tokens of each sample, for the perplexity."""
+        self.rows, self.ids = [], ids
 
     def add(self, name, bits, truth, said):
         """Lists of logits `[positions, vocabulary]`, one of each sample."""
-        kl, same = zip(*(divergence(t, s) for t, s in zip(truth, said)))
+        kl, same, cost = zip(*(divergence(t, s, i) for t, s, i in zip(truth, said, self.ids or [None] * len(truth))))
         every, sums, counts = np.concatenate(kl), np.array([k.sum() for k in kl]), np.array([len(k) for k in kl])
         mean = every.mean()
         # Positions of a sample are not independent: the error of a ratio of sums over samples.
@@ -39,18 +41,23 @@ class Table:
                 "kl_95": np.quantile(every, 0.95),
                 "same_token": float(np.concatenate(same).mean()),
                 "positions": len(every),
+                "perplexity": float(np.exp(np.concatenate(cost).mean())) if self.ids else None,
             }
         )
         print("  ".join(self.cells(self.rows[-1])), flush=True)
 
     def cells(self, r):
-        return (r["name"], f"{r['bits_per_weight']:.2f}", f"{r['mean_kl']:.5f}", f"{r['error']:.5f}", f"{r['kl_95']:.4f}", f"{r['same_token']:.2%}")
+        said = (r["name"], f"{r['bits_per_weight']:.2f}", f"{r['mean_kl']:.5f}", f"{r['error']:.5f}", f"{r['kl_95']:.4f}", f"{r['same_token']:.2%}")
+        return said + ((f"{r['perplexity']:.2f}",) if self.ids else ())
+
+    def head(self):
+        return HEAD if self.ids else HEAD[:-1]
 
     def text(self):
-        table = [HEAD, *map(self.cells, self.rows)]
+        table = [self.head(), *map(self.cells, self.rows)]
         widths = [max(map(len, column)) for column in zip(*table)]
         return "\n".join("  ".join(c.ljust(w) for c, w in zip(row, widths)).rstrip() for row in table)
 
     def markdown(self):
-        lines = ["| " + " | ".join(HEAD) + " |", "|" + "---|" * len(HEAD)]
+        lines = ["| " + " | ".join(self.head()) + " |", "|" + "---|" * len(self.head())]
         return "\n".join(lines + ["| " + " | ".join(self.cells(r)) + " |" for r in self.rows]) + "\n"
