@@ -4,17 +4,15 @@
 from __future__ import annotations
 
 import io
-import random
-import struct
 import subprocess
 import sys
 import time
 import warnings
-import zlib
 
 import fovea
 import numpy
 import pytest
+import turned_pictures
 
 PIL = pytest.importorskip("PIL")
 from PIL import Image, ImageOps  # noqa: E402
@@ -67,80 +65,20 @@ def test_grey_of_16_bits_keeps_its_high_byte(model):
 # ---- Turns
 
 
-def tiff(rng: random.Random) -> bytes:
-    """A TIFF block of a few entries, now and then a wrong one, of all types and counts."""
-    head = rng.choice([b"II*\0", b"MM\0*"]) if rng.random() < 0.85 else rng.choice([b"II\0*", b"MM*\0", b"MM\0+", b"II+\0", b"?", b""])
-    e = ">" if head[:2] == b"MM" else "<"
-    count = rng.randint(0, 4)
-    entries, tail, base = b"", b"", 8 + 2 + 12 * count + 4
-    forms = {1: "B", 2: "B", 3: "H", 4: "L", 5: "LL", 6: "B", 7: "B", 8: "h", 9: "l", 10: "ll", 11: "f", 12: "d", 13: "L", 16: "Q"}
-    for _ in range(count):
-        kind = rng.choice([1, 2, 3, 3, 3, 3, 4, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 16, 0, 99])
-        values = rng.choice([1, 1, 1, 1, 0, 2, 3, 5, 70000, 2**31])
-        form = forms.get(kind, "B")
-        number = rng.choice([1, 2, 3, 4, 5, 6, 7, 8, 6, 8, 9, 0])
-        parts = [number * rng.choice([1, 2]), rng.choice([0, 1, 2, 2])] if len(form) == 2 else [number]
-        data = struct.pack(e + form, *parts) * min(values, 8)
-        if struct.calcsize("=" + form) * values <= 4:
-            field = data[:4].ljust(4, b"\0")
-        else:
-            field = struct.pack(e + "L", base + len(tail) if rng.random() < 0.8 else rng.choice([0, 8, 2**31, base + 5]))
-            tail += data
-        entries += struct.pack(e + "HHL", rng.choice([0x112, 0x112, 0x10F, 0x11A]), kind, values) + field
-    block = head + struct.pack(e + "LH", 8, count + rng.choice([0, 0, 0, 1, 50])) + entries + bytes(4) + tail
-    if rng.random() < 0.2:
-        block = block[: rng.randint(0, len(block))]
-    return rng.choice([b"", b"", b"", b"Exif\0\0"]) + block
-
-
-def xmp(rng: random.Random) -> bytes:
-    value = rng.choice(["1", "6", "8", "3", "9", "x", "66", ""])
-    forms = [f'tiff:Orientation="{value}"', f"<tiff:Orientation>{value}</", f"tiff:Orientation='{value}'", "nothing"]
-    return (rng.choice(forms) + rng.choice(["", ' tiff:Orientation="3"'])).encode()
-
-
-def with_metadata(rng: random.Random, picture, chunk) -> bytes:
-    if rng.random() < 0.5:
-        data, segments = saved(picture, "JPEG", quality=95), b""
-        for _ in range(rng.randint(1, 3)):
-            body = rng.choice([b"Exif\0\0" + tiff(rng), b"Exif\0\0" + tiff(rng), b"http://ns.adobe.com/xap/1.0/\0" + xmp(rng), b"Exif\0x"])
-            segments += rng.choice([b"", b"\xff"]) + b"\xff\xe1" + struct.pack(">H", len(body) + 2) + body
-        return data[:2] + segments + data[2:]
-    data, places = saved(picture), [b"", b""]
-    for _ in range(rng.randint(1, 3)):
-        block, text, kind = tiff(rng), xmp(rng), rng.randrange(5)
-        profile = b"\nexif\n%8d\n%s\n" % (len(block), b"\n".join(block.hex().encode()[i : i + 72] for i in range(0, 2 * len(block), 72)))
-        places[rng.randrange(2)] += [
-            chunk(b"eXIf", block),
-            chunk(b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(profile)),
-            chunk(b"tEXt", b"Raw profile type exif\0" + profile),
-            chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + text),
-            chunk(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(text)),
-        ][kind]
-    return data[:33] + places[0] + data[33:-12] + places[1] + data[-12:]
-
-
-def test_turns_are_those_of_pillow(model, hostile):
-    rng, pixels = random.Random(11), numpy.random.default_rng(3).integers(0, 256, (3, 5, 3), numpy.uint8)
-    picture = Image.fromarray(numpy.kron(pixels, numpy.ones((4, 4, 1), numpy.uint8)))
-    # Shapes and corners tell the eight turns apart without comparing vectors each time.
+def test_turns_are_those_of_pillow(model):
     vectors = {}
-    turned = compared = 0
-    for number in range(1500):
-        data = with_metadata(rng, picture, hostile.chunk)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            try:
-                expected = ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB")
-            except Exception:
-                continue  # what Pillow refuses is left as it is
-        key = (expected.size, expected.tobytes())
+    turns = turned_pictures.recorded()
+    for number, data in enumerate(turned_pictures.files()):
+        if turns[number] == "0":
+            continue  # what Pillow refuses is left as it is
+        key = turns[number], data[:2]  # JPEG's losses are the file's
         if key not in vectors:
-            vectors[key] = model.encode_image(numpy.asarray(expected)).numpy()
-        assert numpy.array_equal(model.encode_image(data).numpy(), vectors[key]), f"file {number} of seed 11"
-        compared += 1
-        turned += expected.size != picture.size
-    assert compared > 1000 and turned > 50
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                picture = Image.open(io.BytesIO(data)).convert("RGB")
+            vectors[key] = model.encode_image(numpy.asarray(turned_pictures.turned(picture, int(turns[number])))).numpy()
+        assert numpy.array_equal(model.encode_image(data).numpy(), vectors[key]), f"file {number}"
+    assert len(turns) == 1500 and turns.count("0") < 500 and len(vectors) == 16
 
 
 def test_a_turned_image_is_the_image_turned(model, picture):
