@@ -8,6 +8,7 @@ import threading
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from ._errors import ArgumentError
+from ._numbers import listed
 from ._work import INTERVAL
 
 if TYPE_CHECKING:
@@ -19,9 +20,7 @@ class Batch:
     """Requests and their answers; made for one call of `Model.generate_many`."""
 
     def __init__(self, model: "Model", prompts: Sequence[Any], images: Optional[Sequence[Any]], options: Dict[str, Any], keeps_errors: bool) -> None:
-        if isinstance(prompts, (str, bytes)):
-            raise ArgumentError("prompts: is a text, must be a list of texts or conversations.")
-        self._requests: List[Tuple[Any, Any]] = [(prompt, ()) for prompt in prompts]
+        self._requests: List[Tuple[Any, Any]] = [(prompt, ()) for prompt in listed(prompts, "prompts", "texts or conversations")]
         if images is not None:
             given = list(images)
             if len(given) != len(self._requests):

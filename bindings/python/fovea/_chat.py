@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence, 
 from . import _library as c
 from ._errors import ArgumentError
 from ._images import ImageEmbedding, embeddings, remaining
-from ._numbers import filled
+from ._numbers import filled, listed
 from ._options import text_bytes
 from ._regions import Region, Structures
 from ._work import Work
@@ -49,8 +49,9 @@ class Structure:
     """Messages as the library takes them, with the memory they point to. Images are encoded, all within `deadline` seconds."""
 
     def __init__(self, messages: Sequence[Mapping[str, Any]], model: "Model", work: Work, deadline: Optional[float]) -> None:
-        if isinstance(messages, (str, bytes, Mapping)):
+        if isinstance(messages, Mapping):
             raise ArgumentError("messages: a list of messages is needed.")
+        messages = listed(messages, "messages", "messages")
         started = time.monotonic()
         self._kept: List[Any] = []
         self._images: List[ImageEmbedding] = []

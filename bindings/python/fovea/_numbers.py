@@ -6,7 +6,7 @@ from __future__ import annotations
 import ctypes
 import math
 import operator
-from typing import Any, Optional, Sequence, Type, TypeVar
+from typing import Any, Iterable, Optional, Sequence, Type, TypeVar
 
 from ._errors import ArgumentError
 
@@ -57,8 +57,19 @@ def filled(structure: Type[S], **fields: Any) -> S:
     return structure(**checked)
 
 
-def numbers(kind: Any, values: Sequence[Any], name: str) -> Any:
+def listed(values: Any, name: str, what: str) -> "Sequence[Any]":
+    """`values` as a sequence; `TypeError` with the argument's name where they are none, a text included."""
+    if isinstance(values, (str, bytes)):
+        raise ArgumentError(f"{name}: is a text, must be a list of {what}.")
+    try:
+        return values if isinstance(values, Sequence) else list(values)
+    except TypeError:
+        raise TypeError(f"{name}: a list of {what} is needed, not {type(values).__name__}") from None
+
+
+def numbers(kind: Any, values: Iterable[Any], name: str) -> Any:
     """An array of C numbers."""
+    values = listed(values, name, "numbers")
     checked = [number(kind, value, f"{name}[{i}]") for i, value in enumerate(values)]
     return (kind * len(checked))(*checked)
 

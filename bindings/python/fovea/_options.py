@@ -6,11 +6,12 @@ from __future__ import annotations
 import ctypes
 import json
 import math
+from collections.abc import Mapping as MappingABC
 from typing import TYPE_CHECKING, Any, Dict, Iterable, Mapping, Optional, Sequence, Tuple, TypedDict, Union
 
 from . import _library as c
 from ._errors import ArgumentError
-from ._numbers import at_least, filled, number, numbers, seconds
+from ._numbers import at_least, filled, listed, number, numbers, seconds
 from ._regions import Region, Structures
 from ._work import Progress, Work
 
@@ -110,10 +111,7 @@ class Structure:
             raise TypeError(f"unknown option {unknown[0]!r}; there are {', '.join(Options.__annotations__)}")
         given = options.get
         self.regions = Structures(given("regions") or (), images)
-        stop = given("stop") or ()
-        if isinstance(stop, str):
-            raise ArgumentError("stop: is a text, must be a list of texts.")
-        stops = [text_bytes(text, "stop") for text in stop]
+        stops = [text_bytes(text, "stop") for text in listed(given("stop") or (), "stop", "texts")]
         allowed, forbidden, stop_ids = (numbers(ctypes.c_int32, given(n) or (), n) for n in ("allowed_tokens", "forbidden_tokens", "stop_ids"))
         biases = _biases(given("logit_bias") or {})
         ban, task = given("ngram_ban"), given("task")
@@ -178,9 +176,7 @@ def choices(options: Dict[str, Any]) -> "Optional[Sequence[bytes]]":
     given = options.get("choices")
     if given is None:
         return None
-    if isinstance(given, str):
-        raise ArgumentError("choices: is a text, must be a list of texts.")
-    return [text_bytes(text, "choices") for text in given]
+    return [text_bytes(text, "choices") for text in listed(given, "choices", "texts")]
 
 
 def _constraint(options: Dict[str, Any]) -> "Tuple[int, Optional[bytes]]":
@@ -212,6 +208,8 @@ def _schema_text(schema: Any) -> str:
 
 
 def _biases(biases: Mapping[int, float]) -> Any:
+    if not isinstance(biases, MappingABC):
+        raise TypeError(f"logit_bias: a dict of token ids and numbers is needed, not {type(biases).__name__}")
     found = []
     for id, bias in biases.items():
         value = -math.inf if bias == -math.inf else number(ctypes.c_float, bias, f"logit_bias[{id}]")

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Tuple, Un
 
 from . import _library as c
 from ._errors import ArgumentError
-from ._numbers import filled, numbers
+from ._numbers import filled, listed, numbers
 
 if TYPE_CHECKING:
     import numpy
@@ -104,6 +104,7 @@ class Structures:
         self._kept: List[Any] = []
         if isinstance(regions, (Box, Point, Mask, Polygon, Scribble)):
             regions = (regions,)
+        regions = listed(regions, "regions", "regions")
         self.count = len(regions)
         self.array = (c.fovea_region * self.count)(*(self._structure(region) for region in regions))
 

@@ -17,7 +17,7 @@ from ._chat import Structure as Messages
 from ._errors import ArgumentError, BusyError, check
 from ._handles import Handle, Owner
 from ._images import embeddings, encoded_path, numpy_module, remaining
-from ._numbers import at_least, number
+from ._numbers import at_least, listed, number
 from ._options import Structure, choices, text_bytes
 from ._places import Place, places
 from ._stream import AsyncStream, Stream, in_background
@@ -182,9 +182,7 @@ class Session(Owner):
     def score(self, prompt: str, continuations: Sequence[str], images: "Images" = (), **options: "Unpack[Options]") -> List[float]:
         """How likely the model finds each text as the beginning of its answer: the sum of ln p over its tokens. Of the options
         `raw`, `task`, `regions`, `deadline` and `progress` matter."""
-        if isinstance(continuations, str):
-            raise ArgumentError("continuations: is a text, must be a list of texts.")
-        texts = [text_bytes(text, "continuations") for text in continuations]
+        texts = [text_bytes(text, "continuations") for text in listed(continuations, "continuations", "texts")]
         work = Work(self.cancel)
         call = self._prepared(work, prompt, images, options)
         return work.run(lambda: call.score(texts))

@@ -75,3 +75,9 @@ def test_a_context_beyond_the_checkpoints_is_refused(model):
     for call in (fovea.load, fovea.plan, model.session):
         with pytest.raises(fovea.ArgumentError, match=f"context_length.*{most}"):
             call(context_length=most + 1)
+
+
+@pytest.mark.parametrize("name", ["stop", "stop_ids", "allowed_tokens", "forbidden_tokens", "choices", "regions", "logit_bias"])
+def test_what_is_no_list_is_named(model, name):
+    with pytest.raises(TypeError, match=f"{name}: a (list|dict) of .* is needed, not int"):
+        model.session().generate("word", **{name: 5})
