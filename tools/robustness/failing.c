@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* To be preloaded: makes the n-th allocation after `fail_from` return NULL, or that and every later one. glibc only.
+/* To be preloaded: makes the n-th allocation after `fail_from` fail, or that and every later one: of the heap, of pages, and of a thread. glibc only.
    For a program that does not call it: FAIL_FROM="n all_later bytes" in its environment does so before main, and the count of allocations
    goes to the file descriptor of FAIL_COUNT at its end. */
 #define _GNU_SOURCE
+#include <dlfcn.h>
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "failing.h"
@@ -53,11 +57,27 @@ int posix_memalign(void **p, size_t alignment, size_t n) {
   return 0;
 }
 
+/* glibc's own maps, of its heap and of threads' stacks, do not come here. */
+void *mmap(void *p, size_t n, int protection, int flags, int file, off_t offset) {
+  return fails(n) ? MAP_FAILED : (void *)syscall(SYS_mmap, p, n, protection, flags, file, offset);
+}
+void *mmap64(void *p, size_t n, int protection, int flags, int file, off64_t offset) { return mmap(p, n, protection, flags, file, offset); }
+
+typedef int create_thread(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+static create_thread *real_create_thread;
+int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*work)(void *), void *argument) {
+  size_t stack = 0;
+  if (attributes) pthread_attr_getstacksize(attributes, &stack);
+  if (fails(stack)) return EAGAIN;
+  return real_create_thread(thread, attributes, work, argument);
+}
+
 __attribute__((constructor)) static void begin(void) {
   const char *from = getenv("FAIL_FROM");
   long n;
   int all_later;
   size_t bytes;
+  real_create_thread = (create_thread *)dlsym(RTLD_NEXT, "pthread_create");
   if (from && sscanf(from, "%ld %d %zu", &n, &all_later, &bytes) == 3) fail_from(n, all_later, bytes);
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Runs each kind of call with one allocation failing, each in a process of its own, and prints a table of what became of them.
+/* Runs each kind of call with one allocation failing, each in a process of its own, and prints a table of what became of them. The call is made
+   again then, and all calls' results must be those of a process where nothing failed.
    usage: sweep MODEL PICTURE STEP [CALL]   (every STEP-th allocation, of all calls or of one; needs failing.so preloaded) */
 #define _GNU_SOURCE
 #include <fovea.h>
@@ -8,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -20,7 +20,7 @@ static const char *const phase_names[] = {"load",  "plan",   "pixels", "picture"
                                           "score", "logits", "chat",   "fork",    "save",  "open",    "batch",    "release"};
 
 /* How a child ended, if it was not killed. */
-enum { SUCCESS = 0, WRONG_RETRY = 100, NO_MESSAGE, LEAK, OTHER = 110 };
+enum { SUCCESS = 0, WRONG_RETRY = 100, NO_MESSAGE, LEAK, WRONG_ANSWER, OTHER = 110 };
 
 /* What is to fail: where, from which allocation on, of which size; or, with a limit, the address space. */
 typedef struct {
@@ -34,6 +34,8 @@ typedef struct {
 static const char *model_path, *picture_path;
 static unsigned char pixels[96 * 64 * 3];
 static long counted;
+/* Of each kind of call: a number that stands for what it gave, and that of a process where nothing failed. */
+static uint64_t answers[phases], expected[phases];
 
 static size_t address_space(void) {
   size_t pages = 0;
@@ -74,17 +76,30 @@ static void end(const Fault *fault, int phase) {
     }                                                                                                                                                \
   } while (0)
 
+/* FNV-1a of some bytes, behind what was before. */
+static uint64_t hash(uint64_t h, const void *bytes, size_t size) {
+  const unsigned char *b = bytes;
+  for (size_t i = 0; i < size; i++) h = (h ^ b[i]) * 0x100000001b3;
+  return h;
+}
+
+static uint64_t hash_text(uint64_t h, const char *text) { return text ? hash(h, text, strlen(text) + 1) : h + 1; }
+
+static uint64_t hash_image(const fovea_image_embedding *image) {
+  fovea_image_info info = {.struct_size = sizeof info};
+  fovea_image_embedding_get_info(image, &info);
+  return hash(7, fovea_image_embedding_data(image), sizeof(float) * (size_t)info.tokens * (size_t)info.hidden_size);
+}
+
 /* An embedding written to bytes and read back. */
 static fovea_status through_bytes(const fovea_model *model, const fovea_image_embedding *image) {
+  static unsigned char bytes[8 << 20]; /* the caller's own memory, not the library's */
   size_t size = 0;
   fovea_image_embedding *copy = NULL;
-  fovea_status status = fovea_image_embedding_serialize(image, NULL, 0, &size);
-  void *bytes = status == FOVEA_OK ? mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) : MAP_FAILED;
-  if (bytes == MAP_FAILED) return status; /* the caller's own memory, not the library's */
-  status = fovea_image_embedding_serialize(image, bytes, size, &size);
+  fovea_status status = fovea_image_embedding_serialize(image, bytes, sizeof bytes, &size);
   if (status == FOVEA_OK) status = fovea_image_embedding_deserialize(model, bytes, size, &copy);
+  if (status == FOVEA_OK) answers[BYTES] = hash_image(copy);
   fovea_image_embedding_release(copy);
-  munmap(bytes, size);
   return status;
 }
 
@@ -100,7 +115,11 @@ static fovea_status many(fovea_session *one, fovea_session *other, fovea_image_e
     requests[i].options = options;
   }
   status = fovea_batch(requests, 2);
-  for (i = 0; i < 2; i++) fovea_string_free(requests[i].text);
+  answers[BATCH] = 7;
+  for (i = 0; i < 2; i++) {
+    answers[BATCH] = hash_text(answers[BATCH], requests[i].text);
+    fovea_string_free(requests[i].text);
+  }
   return status;
 }
 
@@ -116,26 +135,45 @@ static int all_calls(const Fault *fault, fovea_status *first) {
   void *bytes;
   fovea_load_options load = {.struct_size = sizeof load, .threads = 2};
   fovea_generate_options options = {.struct_size = sizeof options, .max_tokens = 4, .ignore_eos = 1};
-  const char *answers[] = {"Yes", "No"};
+  const char *choices[] = {"Yes", "No"};
   double scores[2];
   char *text = NULL, *said = NULL;
+  int32_t id[32];
   *first = FOVEA_OK;
+  memset(answers, 0, sizeof answers);
   CALL(LOAD, fovea_load(model_path, &load, &model));
   CALL(PLAN, fovea_plan(model_path, &load, &plan));
+  answers[PLAN] = hash(7, &plan, sizeof plan);
   CALL(PIXELS, fovea_encode_image_pixels(model, pixels, 96, 64, 0, NULL, &image));
+  answers[PIXELS] = hash_image(image);
   CALL(PICTURE, fovea_encode_image(model, picture_path, NULL, &picture));
+  answers[PICTURE] = hash_image(picture);
   CALL(BYTES, through_bytes(model, picture));
   CALL(SESSION, fovea_session_create(model, NULL, &session));
-  CALL(TOKENIZE, fovea_tokenize(model, "What is there?", 14, NULL, 0, &ids));
+  CALL(TOKENIZE, fovea_tokenize(model, "What is there?", 14, id, 32, &ids));
+  answers[TOKENIZE] = hash(7, id, ids * sizeof *id);
   CALL(GENERATE, fovea_generate(session, "What is there?", &image, 1, &options, NULL, &text));
-  CALL(SCORE, fovea_score(session, "What is there?", &image, 1, NULL, answers, 2, scores));
+  answers[GENERATE] = hash_text(7, text);
+  /* Each call takes its scratch memory anew. */
+  fovea_model_trim(model);
+  CALL(SCORE, fovea_score(session, "What is there?", &image, 1, NULL, choices, 2, scores));
+  answers[SCORE] = hash(7, scores, sizeof scores);
+  fovea_model_trim(model);
   CALL(LOGITS, fovea_logits(session, "What is there?", &picture, 1, NULL, &logits, &positions, &vocabulary));
+  answers[LOGITS] = hash(7, logits, sizeof *logits * positions * vocabulary);
+  fovea_model_trim(model);
   CALL(CHAT, fovea_chat(session, &message, 1, &options, NULL, &said));
+  answers[CHAT] = hash_text(7, said);
   CALL(FORK, fovea_session_fork(session, &fork));
   if (fovea_session_save(fork, NULL, 0, &size) != FOVEA_OK || !(bytes = malloc(size))) return OTHER;
   CALL(SAVE, fovea_session_save(fork, bytes, size, &size));
+  answers[SAVE] = hash(7, bytes, size);
   CALL(OPEN, fovea_session_load(model, bytes, size, NULL, &opened));
+  memset(bytes, 0, size);
+  if (fovea_session_save(opened, bytes, size, &size) != FOVEA_OK) return OTHER;
+  answers[OPEN] = hash(7, bytes, size);
   free(bytes);
+  fovea_model_trim(model);
   CALL(BATCH, many(session, fork, &image, &options));
   begin(fault, RELEASE);
   fovea_string_free(text);
@@ -161,19 +199,22 @@ static int try_fault(const Fault *fault) {
   size_t before;
   int end = all_calls(fault, &first);
   if (end != SUCCESS) return end;
+  if (memcmp(answers, expected, sizeof answers)) return WRONG_ANSWER;
   before = used();
   end = all_calls(fault, &again);
   if (end != SUCCESS) return end;
+  if (memcmp(answers, expected, sizeof answers)) return WRONG_ANSWER;
   if (used() > before + (32 << 10)) return LEAK;
   return first;
 }
 
 typedef struct {
-  long cases, successes, memory, others, deaths, hangs, wrong_retries, silent, leaks, first_death;
+  long cases, successes, memory, others, deaths, hangs, wrong_retries, wrong_answers, silent, leaks, first_bad;
 } Counts;
 
 static void add(Counts *counts, const Fault *fault) {
   int status = 0;
+  long bad = 0;
   pid_t child = fork();
   if (!child) {
     struct rlimit none = {0, 0};
@@ -185,31 +226,50 @@ static void add(Counts *counts, const Fault *fault) {
   waitpid(child, &status, 0);
   counts->cases++;
   if (WIFSIGNALED(status)) {
-    if (WTERMSIG(status) == SIGALRM)
-      counts->hangs++;
-    else if (!counts->deaths++)
-      counts->first_death = fault->room ? (long)fault->room : fault->n;
-    return;
+    bad = WTERMSIG(status) == SIGALRM ? ++counts->hangs : ++counts->deaths;
+  } else
+    switch (WEXITSTATUS(status)) {
+    case SUCCESS:
+      counts->successes++;
+      break;
+    case FOVEA_ERROR_MEMORY:
+      counts->memory++;
+      break;
+    case WRONG_RETRY:
+      bad = ++counts->wrong_retries;
+      break;
+    case WRONG_ANSWER:
+      bad = ++counts->wrong_answers;
+      break;
+    case NO_MESSAGE:
+      bad = ++counts->silent;
+      break;
+    case LEAK:
+      bad = ++counts->leaks;
+      break;
+    default:
+      counts->others++;
+    }
+  if (bad && !counts->first_bad) counts->first_bad = fault->room ? (long)fault->room : fault->n;
+}
+
+/* What calls give where nothing fails, computed in a process of its own. */
+static int find_expected(void) {
+  int ends[2], status;
+  ssize_t count;
+  if (pipe(ends)) return 0;
+  pid_t child = fork();
+  if (!child) {
+    Fault none = {phases, 0, 0, 0, 0};
+    fovea_status first;
+    if (all_calls(&none, &first) != SUCCESS) _exit(fprintf(stderr, "%s\n", fovea_last_error(NULL)) > 0);
+    _exit(write(ends[1], answers, sizeof answers) != sizeof answers);
   }
-  switch (WEXITSTATUS(status)) {
-  case SUCCESS:
-    counts->successes++;
-    break;
-  case FOVEA_ERROR_MEMORY:
-    counts->memory++;
-    break;
-  case WRONG_RETRY:
-    counts->wrong_retries++;
-    break;
-  case NO_MESSAGE:
-    counts->silent++;
-    break;
-  case LEAK:
-    counts->leaks++;
-    break;
-  default:
-    counts->others++;
-  }
+  waitpid(child, &status, 0);
+  count = status ? 0 : read(ends[0], expected, sizeof expected);
+  close(ends[0]);
+  close(ends[1]);
+  return count == sizeof expected;
 }
 
 /* Allocations of at least `bytes` in a phase. */
@@ -232,10 +292,10 @@ static long total(int phase, size_t bytes) {
 }
 
 static int print(const char *what, const char *phase, const Counts *c) {
-  long bad = c->deaths + c->hangs + c->wrong_retries + c->silent + c->leaks;
-  printf("%-30s %-9s %5ld %6ld %6ld %6ld %7ld %6ld %9ld %7ld %6ld", what, phase, c->cases, c->memory, c->others, c->successes, c->deaths, c->hangs,
-         c->wrong_retries, c->silent, c->leaks);
-  if (c->deaths) printf("   first: %ld", c->first_death);
+  long bad = c->deaths + c->hangs + c->wrong_retries + c->wrong_answers + c->silent + c->leaks;
+  printf("%-30s %-9s %5ld %6ld %6ld %6ld %7ld %6ld %9ld %10ld %7ld %6ld", what, phase, c->cases, c->memory, c->others, c->successes, c->deaths,
+         c->hangs, c->wrong_retries, c->wrong_answers, c->silent, c->leaks);
+  if (bad) printf("   first: %ld", c->first_bad);
   puts("");
   fflush(stdout);
   return bad != 0;
@@ -260,8 +320,9 @@ int main(int count, char **arguments) {
   for (int phase = 0; phase < phases; phase++) is_known |= only && !strcmp(only, phase_names[phase]);
   if (!is_known) return fprintf(stderr, "no call is named %s\n", only), 2;
   for (size_t i = 0; i < sizeof pixels; i++) pixels[i] = (unsigned char)(i * 37 + i / 97);
-  printf("%-30s %-9s %5s %6s %6s %6s %7s %6s %9s %7s %6s\n", "what fails", "in", "cases", "MEMORY", "other", "OK", "deaths", "hangs", "bad retry",
-         "silent", "leaks");
+  if (!find_expected()) return puts("FAILED: the calls do not work where nothing fails"), 1;
+  printf("%-30s %-9s %5s %6s %6s %6s %7s %6s %9s %10s %7s %6s\n", "what fails", "in", "cases", "MEMORY", "other", "OK", "deaths", "hangs",
+         "bad retry", "bad answer", "silent", "leaks");
   for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)
     for (int phase = 0; phase < phases; phase++) {
       if (only && strcmp(only, phase_names[phase])) continue;
