@@ -34,7 +34,7 @@
  *     fovea_generate_options options = {.struct_size = sizeof options, .max_tokens = 64};
  * so a program keeps working with a later library whose structures have grown. Fields named `reserved` must be 0.
  *
- * Texts are UTF-8; paths are any bytes but NUL. Sizes are in bytes unless a comment says otherwise. Callbacks run one at a
+ * Texts are UTF-8, all those of one argument together of at most 8 MiB; paths are any bytes but NUL. Sizes are in bytes unless a comment says otherwise. Callbacks run one at a
  * time, on the thread that made the call (see Threads), must not throw through the library, and must not call back into the session that
  * is running them except for fovea_session_cancel.
  *
@@ -440,7 +440,8 @@ enum {
 
 /** A part of an image that a prompt speaks of, in pixels of the original image (0, 0 is the upper left corner of the first pixel).
  *  A box or free form that reaches beyond the image is cut at its edges; one wholly outside, an empty one and coordinates that are
- *  not finite are FOVEA_ERROR_ARGUMENT. */
+ *  not finite are FOVEA_ERROR_ARGUMENT. A polygon, a scribble and a mask take a byte for each pixel of their image while the call lasts: all of
+ *  a call's together what the memory budget has left, without one 512 MiB at most, else FOVEA_ERROR_MEMORY. */
 typedef struct fovea_region {
   size_t struct_size;
   int32_t kind;           /**< FOVEA_REGION_... */
@@ -480,7 +481,7 @@ typedef struct fovea_logit_bias {
   float bias; /**< -INFINITY: never this token */
 } fovea_logit_bias;
 
-/** Numbers of tokens above the context length mean as many as the context holds.
+/** Numbers of tokens above the context length mean as many as the context holds. Lists of ids have at most as many as there are tokens.
  *
  *  A token is chosen in this order. Logits are changed: `min_tokens`, `ngram_ban`, `logit_biases`, `forbidden_tokens`, penalties (repetition,
  *  frequency, presence), `allowed_tokens`. With a temperature above 0 they are then divided by it, and candidates are kept: the `top_k`
@@ -632,7 +633,7 @@ typedef struct fovea_message {
  *  with the answers as the calls before gave them. A model that was trained on single questions takes one message and refuses a second,
  *  and a system text, with FOVEA_ERROR_UNSUPPORTED.
  *
- *  `messages` are all of one `struct_size`. Of the options, `raw`, `task` and `regions` must be unset; `min_tokens` and the `ngram_` ones have no
+ *  `messages` are all of one `struct_size`, at most 16384. Of the options, `raw`, `task` and `regions` must be unset; `min_tokens` and the `ngram_` ones have no
  *  default of the model's. `result` and `*text` are as fovea_generate's. Returns as fovea_generate. */
 fovea_status fovea_chat(fovea_session *session, const fovea_message *messages, size_t count, const fovea_generate_options *options,
                         fovea_generate_result *result, char **text);

@@ -114,10 +114,10 @@ extension JSONSchema {
       for part in try branches(all, schema, "allOf") { partial.todo.append((part, chain)) }
     }
     if let any = document.member(schema, "anyOf") {
-      partial.choices.append(try branches(any, schema, "anyOf").map { ($0, [], schema, chain) })
+      partial.choices.append(try alternatives(any, schema, "anyOf").map { ($0, [], schema, chain) })
     }
     if let one = document.member(schema, "oneOf") {
-      let list = try branches(one, schema, "oneOf")
+      let list = try alternatives(one, schema, "oneOf")
       partial.choices.append(list.indices.map { i in (list[i], list.indices.filter { $0 != i }.map { list[$0] }, schema, chain) })
     }
     if let other = document.member(schema, "not") {
@@ -148,6 +148,13 @@ extension JSONSchema {
     if document.member(schema, "dependencies") != nil {
       throw error(schema, "dependencies", "is not of 2020-12; use dependentRequired or dependentSchemas")
     }
+  }
+
+  /// Branches of which one is to hold: no more than are taken.
+  private func alternatives(_ list: Int32, _ schema: Int32, _ keyword: StaticString) throws(ConstraintError) -> [Int32] {
+    let found = try branches(list, schema, keyword)
+    guard found.count <= Self.branchLimit else { throw error(schema, keyword, "more than \(Self.branchLimit) ways to choose among branches") }
+    return found
   }
 
   private mutating func key(_ text: StaticString) throws(ConstraintError) -> Int32 { try document.addString(utf8(text)) }

@@ -96,7 +96,7 @@ func readSampling(_ c: fovea_generate_options, into options: inout GenerateOptio
   options.beams = max(beams, 1)
   guard c.length_penalty.isFinite else { throw .argument("options.length_penalty", "is \(c.length_penalty), must be a finite number.") }
   options.lengthPenalty = c.length_penalty == 0 ? 1 : c.length_penalty
-  for (i, bias) in try buffer(c.logit_biases, count: c.logit_bias_count, "options.logit_biases").enumerated() {
+  for (i, bias) in try buffer(c.logit_biases, count: c.logit_bias_count, most: vocabulary, "options.logit_biases").enumerated() {
     let id = try token(bias.id, "options.logit_biases[\(i)].id", vocabulary)
     guard bias.bias < .infinity else { throw .argument("options.logit_biases[\(i)].bias", "is \(bias.bias), must be a finite number or -INFINITY.") }
     options.logitBias.append((id, bias.bias))
@@ -109,8 +109,8 @@ func readSampling(_ c: fovea_generate_options, into options: inout GenerateOptio
 }
 
 private func tokens(_ ids: UnsafePointer<Int32>?, _ count: Int, _ name: StaticString, _ vocabulary: Int) throws(FoveaError) -> [Int32] {
-  var found: [Int32] = []
-  for (i, id) in try buffer(ids, count: count, name).enumerated() { found.append(try token(id, "\(name)[\(i)]", vocabulary)) }
+  var found = try list(of: Int32.self, count: min(count, vocabulary))
+  for (i, id) in try buffer(ids, count: count, most: vocabulary, name).enumerated() { found.append(try token(id, "\(name)[\(i)]", vocabulary)) }
   return found
 }
 

@@ -2,6 +2,7 @@
 import Families
 import Runtime
 import Shims
+import Tokenizers
 
 /// The object behind a handle.
 func object<Object: AnyObject>(_ handle: OpaquePointer?, _ name: StaticString) throws(FoveaError) -> Object {
@@ -14,6 +15,11 @@ func object<Object: AnyObject>(_ handle: OpaquePointer?, _ name: StaticString) t
 func handle(owning object: AnyObject) throws(FoveaError) -> OpaquePointer {
   try requireMemoryOfCall()
   return OpaquePointer(Unmanaged.passRetained(object).toOpaque())
+}
+
+/// Throws where the time allowed for a call is over, or memory has run out.
+func check(_ stop: StopSignal) throws(FoveaError) {
+  do throws(RuntimeError) { try stop.check() } catch { throw FoveaError(error) }
 }
 
 /// Throws when memory ran out since this thread's call began.
@@ -32,12 +38,43 @@ func required<Pointer>(_ pointer: Pointer?, _ name: StaticString) throws(FoveaEr
   return pointer
 }
 
+/// An empty array with room for as many elements as a caller's list has.
+func list<Element>(of _: Element.Type, count: Int) throws(FoveaError) -> [Element] {
+  do throws(RuntimeError) { try requireRoom(count, of: MemoryLayout<Element>.stride) } catch { throw FoveaError(error) }
+  var list: [Element] = []
+  list.reserveCapacity(count)
+  return list
+}
+
+/// A copy of a caller's text.
+func copied(_ text: UnsafeBufferPointer<UInt8>) throws(FoveaError) -> [UInt8] {
+  do throws(RuntimeError) { try requireRoom(text.count) } catch { throw FoveaError(error) }
+  return Array(text)
+}
+
+/// Most bytes of a text.
+private let longestText = Tokenizer.textLimit
+
+func requireLength(_ count: Int, _ name: StaticString) throws(FoveaError) {
+  guard count <= longestText else { throw .argument("\(name)", "has \(count) bytes, must have at most \(longestText).") }
+}
+
 /// A NUL-terminated UTF-8 text.
 func text(_ pointer: UnsafePointer<CChar>?, _ name: StaticString) throws(FoveaError) -> UnsafeBufferPointer<UInt8> {
   let bytes = UnsafeRawPointer(try required(pointer, name))
   let text = UnsafeBufferPointer(start: bytes.assumingMemoryBound(to: UInt8.self), count: strlen(try required(pointer, name)))
+  try requireLength(text.count, name)
   try requireUTF8(text, name)
   return text
+}
+
+/// A list that has at most `most` elements.
+func buffer<Element>(
+  _ pointer: UnsafePointer<Element>?, count: Int, most: Int, _ name: StaticString
+) throws(FoveaError) -> UnsafeBufferPointer<Element> {
+  let found = try buffer(pointer, count: count, name)
+  guard found.count <= most else { throw .argument("\(name)", "are \(found.count), must be at most \(most), as many as there are tokens.") }
+  return found
 }
 
 /// Bytes given as a pointer and a count; NULL only with 0.

@@ -23,8 +23,9 @@ private func batchRequests(_ given: UnsafeMutablePointer<fovea_request>?, _ coun
   guard try buffer(UnsafePointer(given), count: count, "requests").count > 0, let first = given else { return [] }
   let size = try structSize(UnsafeRawPointer(first), first: FirstSize.request, "requests[0]")
   let callbacks = Monitor()
-  var found: [BatchRequest] = []
+  var found = try list(of: BatchRequest.self, count: count)
   for i in 0..<count {
+    try requireMemoryOfCall()
     // The caller's header may know a longer structure, so its own size is the step.
     let place = (UnsafeMutableRawPointer(first) + i * size).assumingMemoryBound(to: fovea_request.self)
     guard UnsafeRawPointer(place).load(as: Int.self) == size else {

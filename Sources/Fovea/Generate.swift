@@ -170,8 +170,7 @@ private func score(
   _ arguments: Arguments, _ continuations: UnsafeBufferPointer<UnsafePointer<CChar>?>, on handle: SessionHandle
 ) throws(FoveaError) -> [Double] {
   let question = try Question(arguments, handle, most: 0)
-  var texts: [[UInt8]] = []
-  for continuation in continuations { texts.append(Array(try text(continuation, "continuations"))) }
+  let texts = try question.texts(continuations, "continuations")
   let scores = try handle.session.scores(question.request, continuations: texts, options: question.remaining())
   try requireMemoryOfCall()
   return scores
@@ -182,8 +181,7 @@ private func choose(
   _ arguments: Arguments, _ choices: UnsafeBufferPointer<UnsafePointer<CChar>?>, on handle: SessionHandle
 ) throws(FoveaError) -> (index: Int, probabilities: [Double]) {
   let question = try Question(arguments, handle, most: 0)
-  var texts: [[UInt8]] = []
-  for choice in choices { texts.append(Array(try text(choice, "choices"))) }
+  let texts = try question.texts(choices, "choices")
   let found = try handle.session.choice(question.request, among: texts, options: question.remaining())
   try requireMemoryOfCall()
   return found
@@ -208,12 +206,19 @@ private struct Question {
       guard regions.isEmpty else { throw .argument("options.regions", "those of a conversation stand with its messages.") }
       request = .conversation(try messages(arguments.messages, count: count, handle.model, stop))
     } else {
-      let prompt = Array(try text(arguments.prompt, "prompt"))
+      let prompt = try copied(text(arguments.prompt, "prompt"))
       let images = try embeddings(arguments.images, count: arguments.imageCount, handle.model, "images")
       request = .prompt(prompt, images: images, regions: regions)
     }
-    options = try Fovea.options(c, most: most, vocabulary: handle.model.system.decoder.vocabSize)
+    options = try Fovea.options(c, most: most, vocabulary: handle.model.system.decoder.vocabSize, stop)
     (callback, user) = (c.on_token, c.on_token_user)
+  }
+
+  /// Copies of a caller's texts, while there is time.
+  func texts(_ given: UnsafeBufferPointer<UnsafePointer<CChar>?>, _ name: StaticString) throws(FoveaError) -> [[UInt8]] {
+    let stop = StopSignal()
+    stop.deadline = end
+    return try Fovea.texts(given, name, stop)
   }
 
   /// The options, with the time that is left.
@@ -236,7 +241,7 @@ private func generateOptions(
   return c
 }
 
-private func options(_ c: fovea_generate_options, most: Int, vocabulary: Int) throws(FoveaError) -> GenerateOptions {
+private func options(_ c: fovea_generate_options, most: Int, vocabulary: Int, _ stop: StopSignal) throws(FoveaError) -> GenerateOptions {
   var options = GenerateOptions()
   let asked = try count(c.max_tokens, "options.max_tokens")
   options.maxTokens = min(most, asked == 0 ? Int.max : asked)
@@ -267,11 +272,8 @@ private func options(_ c: fovea_generate_options, most: Int, vocabulary: Int) th
   }
   options.deadlineSeconds = try deadline(c.deadline_seconds)
   options.progress = Progress(c.progress, c.progress_user).closure
-  for stop in try buffer(c.stop_texts, count: c.stop_text_count, "options.stop_texts") {
-    let stop = try text(stop, "options.stop_texts")
-    guard !stop.isEmpty else { throw .argument("options.stop_texts", "one of them is empty.") }
-    options.stops.append(Array(stop))
-  }
+  options.stops = try texts(buffer(c.stop_texts, count: c.stop_text_count, "options.stop_texts"), "options.stop_texts", stop)
+  guard options.stops.allSatisfy({ !$0.isEmpty }) else { throw .argument("options.stop_texts", "one of them is empty.") }
   return options
 }
 
@@ -286,7 +288,22 @@ private func constraint(_ c: fovea_generate_options) throws(FoveaError) -> Answe
   case FOVEA_CONSTRAINT_GRAMMAR: kind = .grammar
   default: throw .argument("options.constraint", "is \(c.constraint), must be one of FOVEA_CONSTRAINT_….")
   }
-  return AnswerConstraint(kind, Array(try text(c.constraint_text, "options.constraint_text")))
+  return AnswerConstraint(kind, try copied(text(c.constraint_text, "options.constraint_text")))
+}
+
+private func texts(
+  _ given: UnsafeBufferPointer<UnsafePointer<CChar>?>, _ name: StaticString, _ stop: StopSignal
+) throws(FoveaError) -> [[UInt8]] {
+  var found = try list(of: [UInt8].self, count: given.count)
+  var bytes = 0
+  for pointer in given {
+    let text = try text(pointer, name)
+    bytes += text.count
+    try requireLength(bytes, name)
+    found.append(try copied(text))
+    try check(stop)
+  }
+  return found
 }
 
 /// A finite number, not negative.

@@ -6,15 +6,22 @@ import Regions
 import Runtime
 import Schema
 
+/// Most messages of a conversation.
+private let mostMessages = 1 << 14
+
 /// The messages of a conversation, checked and copied. What the images and regions are is checked with the prompt.
-/// - Parameter stop: looked at while masks are copied.
+/// - Parameter stop: looked at before each, and while masks are copied.
 func messages(
   _ given: UnsafePointer<fovea_message>?, count: Int, _ model: Model, _ stop: StopSignal
 ) throws(FoveaError) -> [Message] {
   var found: [Message] = []
   guard let first = given, try buffer(given, count: count, "messages").count > 0 else { return found }
   let size = try structSize(UnsafeRawPointer(first), first: FirstSize.message, "messages[0]")
+  guard count <= mostMessages else { throw .argument("messages", "are \(count), must be at most \(mostMessages).") }
+  found = try list(of: Message.self, count: count)
+  var bytes = 0
   for i in 0..<count {
+    try check(stop)
     // The caller's header may know a longer structure, so its own size is the step.
     let at = (UnsafeRawPointer(first) + i * size).assumingMemoryBound(to: fovea_message.self)
     guard UnsafeRawPointer(at).load(as: Int.self) == size else {
@@ -26,6 +33,8 @@ func messages(
       guard case .argument(let name, let problem) = error else { throw error }
       throw .argument("messages[\(i)].\(name)", problem)
     }
+    bytes += found[i].text.count
+    try requireLength(bytes, "messages")
   }
   return found
 }
@@ -40,7 +49,7 @@ extension Message {
     default: throw .argument("role", "is \(c.role), should be one of FOVEA_ROLE_….")
     }
     try requireZero(c.reserved, "reserved")
-    let text = Array(try Fovea.text(c.text, "text"))
+    let text = try copied(Fovea.text(c.text, "text"))
     let images = try embeddings(c.images, count: c.image_count, model, "images")
     self.init(role, text, images: images, regions: try Fovea.regions(c.regions, count: c.region_count, "regions", stop))
   }
@@ -50,8 +59,9 @@ extension Message {
 func embeddings(
   _ handles: UnsafePointer<OpaquePointer?>?, count: Int, _ model: Model, _ name: StaticString
 ) throws(FoveaError) -> [ImageEmbedding] {
-  var found: [ImageEmbedding] = []
-  for (i, image) in try buffer(handles, count: count, name).enumerated() {
+  let given = try buffer(handles, count: count, name)
+  var found = try list(of: ImageEmbedding.self, count: count)
+  for (i, image) in given.enumerated() {
     guard image != nil else { throw .argument("\(name)[\(i)]", "NULL was given.") }
     let image: ImageHandle = try object(image, name)
     guard image.model === model else { throw .argument("\(name)[\(i)]", "was encoded by another model.") }

@@ -5,14 +5,16 @@ import Regions
 import Runtime
 
 /// The regions of a call. Where they lie in their images is checked with the images.
-/// - Parameter stop: looked at while masks are copied.
+/// - Parameter stop: looked at before each, and while masks are copied.
 func regions(
   _ given: UnsafePointer<fovea_region>?, count: Int, _ name: StaticString, _ stop: StopSignal
 ) throws(FoveaError) -> [Region] {
   var found: [Region] = []
   guard let first = given, try buffer(given, count: count, name).count > 0 else { return found }
   let size = try structSize(UnsafeRawPointer(first), first: FirstSize.region, name)
+  found = try list(of: Region.self, count: count)
   for i in 0..<count {
+    try check(stop)
     // The caller's header may know a longer structure, so its own size is the step.
     let at = (UnsafeRawPointer(first) + i * size).assumingMemoryBound(to: fovea_region.self)
     guard UnsafeRawPointer(at).load(as: Int.self) == size else {
@@ -62,7 +64,9 @@ private func vertices(_ c: fovea_region) throws(FoveaError) -> [Region.Vertex] {
     throw .argument("vertex_count", "is \(c.vertex_count), should be at most \(RegionArea.mostVertices).")
   }
   let numbers = try buffer(c.vertices, count: 2 * c.vertex_count, "vertices")
-  return (0..<c.vertex_count).map { .init(x: numbers[2 * $0], y: numbers[2 * $0 + 1]) }
+  var found = try list(of: Region.Vertex.self, count: c.vertex_count)
+  for i in 0..<c.vertex_count { found.append(.init(x: numbers[2 * i], y: numbers[2 * i + 1])) }
+  return found
 }
 
 extension Region.Start {
@@ -76,8 +80,8 @@ extension Region.Start {
     }
     guard (0...1 << 16).contains(c.point_count) else { throw .argument("point_count", "is \(c.point_count), too many.") }
     let numbers = try buffer(c.points, count: 2 * c.point_count, "points")
-    self.init(
-      points: (0..<c.point_count).map { (Int(numbers[2 * $0]), Int(numbers[2 * $0 + 1])) },
-      first: (Int(c.start1), Int(c.start2)))
+    var points = try list(of: (Int, Int).self, count: c.point_count)
+    for i in 0..<c.point_count { points.append((Int(numbers[2 * i]), Int(numbers[2 * i + 1]))) }
+    self.init(points: points, first: (Int(c.start1), Int(c.start2)))
   }
 }

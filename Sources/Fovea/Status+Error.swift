@@ -84,6 +84,7 @@ extension TokenizerError {
   fileprivate var status: Status {
     switch self {
     case .invalidUTF8, .textTooLong: .argument
+    case .outOfMemory: .memory
     default: .format
     }
   }

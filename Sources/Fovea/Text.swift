@@ -43,13 +43,17 @@ private func tokenize(
   _ handle: ModelHandle, _ text: UnsafePointer<CChar>?, _ length: Int
 ) throws(FoveaError) -> [Int32] {
   let bytes = UnsafeRawBufferPointer(try buffer(text, count: length, "text")).bindMemory(to: UInt8.self)
+  try requireLength(bytes.count, "text")
   try requireUTF8(bytes, "text")
-  return try handle.model.tokenize(Array(bytes))
+  return try handle.model.tokenize(copied(bytes))
 }
 
 @inline(never)
 private func detokenize(
   _ handle: ModelHandle, _ ids: UnsafePointer<Int32>?, _ count: Int, showsSpecials: Bool
 ) throws(FoveaError) -> [UInt8] {
-  try handle.model.detokenize(Array(try buffer(ids, count: count, "ids")), showsSpecials: showsSpecials)
+  let given = try buffer(ids, count: count, "ids")
+  var copy = try list(of: Int32.self, count: given.count)
+  copy += given
+  return try handle.model.detokenize(copy, showsSpecials: showsSpecials)
 }

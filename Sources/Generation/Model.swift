@@ -106,7 +106,7 @@ package final class Model {
   /// Names and addresses of the matrices, by which `InputStatistics` knows them.
   package var matrices: [(name: String, data: UnsafeRawPointer)] { store.matrices }
 
-  func context(_ arena: Arena, _ stop: StopSignal) -> Context {
+  package func context(_ arena: Arena, _ stop: StopSignal) -> Context {
     Context(
       kernels: kernels, pool: pool, arena: arena, stop: stop, integerAttention: system.visionIsQuantized, statistics: statistics,
       passage: store.passage)
@@ -200,9 +200,13 @@ package final class Model {
   /// - Parameter showsSpecials: writes special tokens out instead of leaving them away.
   package func detokenize(_ ids: [Int32], showsSpecials: Bool = false) throws(FoveaError) -> [UInt8] {
     let count = system.decoder.vocabSize
-    for id in ids where id < 0 || id >= count {
-      throw FoveaError.argument("ids", "\(id) is outside the vocabulary of \(count)")
+    var bytes = 0
+    for id in ids {
+      guard id >= 0, id < count else { throw FoveaError.argument("ids", "\(id) is outside the vocabulary of \(count)") }
+      bytes += system.tokenizer.mostBytes(of: id)
     }
+    // The text doubles as it grows.
+    do throws(RuntimeError) { try requireRoom(3, of: bytes) } catch { throw FoveaError(error) }
     return system.tokenizer.decode(ids, showsSpecials: showsSpecials)
   }
 }

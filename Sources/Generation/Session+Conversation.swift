@@ -53,6 +53,7 @@ extension Session {
     let all = messages.flatMap { $0.images }
     try check(all)
     var written: [Written] = []
+    written.reserveCapacity(messages.count)
     for (i, message) in messages.enumerated() {
       let areas: [RegionArea]
       do throws(FoveaError) { areas = try regionAreas(message.regions, all) } catch {

@@ -9,9 +9,19 @@ extension Session {
   /// The request as positions: tokens, rows of images, and regions.
   func assemble(_ request: Request, _ options: GenerateOptions) throws(FoveaError) -> PromptSequence {
     switch request {
-    case .prompt(let prompt, let images, let regions): try assemble(prompt, images, regions, options)
-    case .conversation(let messages): try assemble(conversation: messages, options)
+    case .prompt(let prompt, let images, let regions):
+      try requireRoom(forText: prompt.count)
+      return try assemble(prompt, images, regions, options)
+    case .conversation(let messages):
+      try requireRoom(forText: messages.reduce(0) { $0 + $1.text.count })
+      return try assemble(conversation: messages, options)
     }
+  }
+
+  /// A long text takes several times its size on the way to its positions.
+  private func requireRoom(forText bytes: Int) throws(FoveaError) {
+    guard bytes >= 1 << 16 else { return }
+    do throws(RuntimeError) { try Runtime.requireRoom(16, of: bytes) } catch { throw FoveaError(error) }
   }
 
   private func assemble(
@@ -84,11 +94,34 @@ extension Session {
     do throws(RuntimeError) { try stop.check() } catch { throw FoveaError(error) }
   }
 
+  /// Most bytes of the maps of one call's regions, without a budget.
+  private static let mostMaps = 512 << 20
+
+  /// Free forms become maps of their image's size, all of one call at the same time. An image's sides may be what a capsule says.
+  private func requireRoom(forMapsOf regions: [Region], _ images: [ImageEmbedding]) throws(FoveaError) {
+    var bytes = 0
+    for region in regions where images.indices.contains(region.image) {
+      switch region.shape {
+      case .point, .box: continue
+      case .polygon, .scribble, .mask:
+        let (size, overflows) = images[region.image].width.multipliedReportingOverflow(by: images[region.image].height)
+        let (sum, more) = bytes.addingReportingOverflow(size)
+        bytes = overflows || more ? .max : sum
+      }
+    }
+    if let budget = model.budget {
+      withExtendedLifetime(try budget.hold(bytes, "regions")) {}
+    } else if bytes > Self.mostMaps {
+      throw .outOfMemory("regions", bytes: bytes)
+    }
+  }
+
   /// The regions as pixels of their images.
   func regionAreas(_ regions: [Region], _ images: [ImageEmbedding]) throws(FoveaError) -> [RegionArea] {
     guard regions.isEmpty || model.system.regionMarks != nil else {
       throw FoveaError.unsupported("regions", "this system takes no regions")
     }
+    try requireRoom(forMapsOf: regions, images)
     var areas: [RegionArea] = []
     for (i, region) in regions.enumerated() {
       guard images.indices.contains(region.image) else {

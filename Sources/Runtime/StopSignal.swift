@@ -76,6 +76,12 @@ package final class StopSignal: @unchecked Sendable {
   }
 }
 
+/// Throws when the system has no room for a list of so many bytes. To be asked before an array is made whose size a caller decides.
+package func requireRoom(_ count: Int, of bytesEach: Int = 1) throws(RuntimeError) {
+  let (bytes, overflow) = count.multipliedReportingOverflow(by: bytesEach)
+  guard !overflow, bytes >= 0, memory_has_room(bytes) else { throw .outOfMemory(bytes: overflow ? .max : bytes) }
+}
+
 /// Throws when the system has refused memory since this thread's call began.
 package func requireMemory() throws(RuntimeError) {
   if memory_shortages() != memory_shortages_before_call() { throw .outOfMemory(bytes: 0) }

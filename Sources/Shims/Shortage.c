@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "Shortage.h"
 
+#include <stdlib.h>
+
 static uint32_t shortages;
 static _Thread_local int64_t call = -1; /* `shortages` when the call began; −1: none */
 
@@ -17,3 +19,10 @@ int64_t memory_call_begin(void) {
 }
 
 void memory_call_end(int64_t outer) { call = outer; }
+
+bool memory_has_room(size_t bytes) {
+  /* Volatile, so that the compiler does not take the pair away. */
+  void *volatile p = malloc(bytes);
+  free(p);
+  return p != NULL;
+}

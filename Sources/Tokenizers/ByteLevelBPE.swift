@@ -150,7 +150,7 @@ package final class ByteLevelBPE: Sendable {
         guard let unknownId else { continue }
         id = unknownId
       }
-      work.merger.append(i..<i + 1, id: id)
+      try work.merger.append(i..<i + 1, id: id)
     }
     guard !work.merger.symbols.isEmpty else { return }
     if let rules {

@@ -45,7 +45,9 @@ struct PairMerger {
   }
 
   /// Adds the next symbol of the text.
-  mutating func append(_ range: Range<Int>, id: Int32) {
+  mutating func append(_ range: Range<Int>, id: Int32) throws(TokenizerError) {
+    // Its own memory, and that of the candidates to come.
+    try EncodingBounds.checkRoom(symbols.count, of: MemoryLayout<Symbol>.stride + 2 * MemoryLayout<Candidate>.stride)
     let index = Int32(symbols.count)
     if index > 0 { symbols[Int(index) - 1].next = index }
     symbols.append(Symbol(previous: index - 1, next: -1, start: Int32(range.lowerBound), length: Int32(range.count), id: id))

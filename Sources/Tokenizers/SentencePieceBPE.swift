@@ -152,11 +152,11 @@ package final class SentencePieceBPE: Sendable {
       repeat {
         try bounds.check(merger.symbols.count)
         if let (_, length) = symbols.longest(normal, at: i, end: normal.count) {
-          merger.append(i..<i + length, id: Symbol.frozen)
+          try merger.append(i..<i + length, id: Symbol.frozen)
           i += length
         } else {
           let length = UTF8Scalars.next(normal, at: i).length
-          append(i..<i + length, normal, to: &merger)
+          try append(i..<i + length, normal, to: &merger)
           i += length
         }
       } while i < normal.count && !(mergesWithinWords && isWordStart(normal, i))
@@ -168,10 +168,10 @@ package final class SentencePieceBPE: Sendable {
   }
 
   /// Adds a character: under the id of its piece, or of those of its bytes, where pairs of ids merge.
-  private func append(_ range: Range<Int>, _ text: [UInt8], to merger: inout PairMerger) {
+  private func append(_ range: Range<Int>, _ text: [UInt8], to merger: inout PairMerger) throws(TokenizerError) {
     let id = pairs == nil ? Symbol.unresolved : table.find(text, range)
-    guard pairs != nil, id < 0, !byteIds.isEmpty else { return merger.append(range, id: id) }
-    for i in range { merger.append(i..<i + 1, id: byteIds[Int(text[i])]) }
+    guard pairs != nil, id < 0, !byteIds.isEmpty else { return try merger.append(range, id: id) }
+    for i in range { try merger.append(i..<i + 1, id: byteIds[Int(text[i])]) }
   }
 
   /// A space mark that follows something else.

@@ -48,6 +48,19 @@ extension Tokenizer {
     }
   }
 
+  /// No more bytes than a token adds to a text.
+  package func mostBytes(of id: Int32) -> Int {
+    if let token = added.token(id: id) { return token.text.count }
+    guard id >= 0 else { return 0 }
+    let pieces =
+      switch model {
+      case .byteLevel(let m): m.pieces
+      case .sentencePiece(let m): m.pieces
+      }
+    // A byte on its own may become U+FFFD.
+    return Int(id) < pieces.count ? 3 * pieces.range(Int(id)).count : 0
+  }
+
   /// Whether only one token's blank is left out where a text begins, not those of all tokens up to the first other character.
   package var leavesOutOneBlank: Bool {
     guard case .sentencePiece(let m) = model else { return true }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Shims
 
 /// Text to ids and back: one of the models below, with the tokens added to it.
 ///
@@ -55,6 +56,8 @@ package final class Tokenizer: Sendable {
   ) throws(TokenizerError) -> [Int32] {
     let bounds = EncodingBounds(limit: limit, isStopped: isStopped)
     try Self.checkLength(text.count)
+    // The text in its normal forms, and the ids.
+    if text.count >= 1 << 16, !memory_has_room(16 * text.count) { throw .outOfMemory(bytes: 16 * text.count) }
     if let offset = UTF8Scalars.firstInvalid(text, 0..<text.count) { throw .invalidUTF8(offset: offset) }
     if case .byteLevel(let m) = model, m.composition == .wholeText, let composed = try CanonicalComposition.apply(text, 0..<text.count, bounds) {
       try Self.checkLength(composed.count)

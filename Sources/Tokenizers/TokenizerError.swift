@@ -10,6 +10,8 @@ package enum TokenizerError: Error, Equatable {
   case tooManyIds(limit: Int)
   /// The caller asked to stop.
   case stopped
+  /// There is no memory for the work on a long text.
+  case outOfMemory(bytes: Int)
   /// Two lists of the vocabulary that must agree in length do not.
   case countMismatch(list: String, expected: Int, found: Int)
   /// Offsets of flattened byte strings do not ascend from zero to the number of bytes.
@@ -42,6 +44,7 @@ package enum TokenizerError: Error, Equatable {
     switch self {
     case .invalidUTF8(let offset): "The text is not valid UTF-8 at byte \(offset)."
     case .textTooLong(let bytes, let limit): "The text has \(bytes) bytes; a tokenizer takes at most \(limit)."
+    case .outOfMemory(let bytes): "No memory for \(bytes) bytes."
     case .tooManyIds(let limit): "The text has more than \(limit) tokens."
     case .stopped: "cancelled"
     case .countMismatch(let list, let expected, let found):

@@ -48,7 +48,7 @@ func writeAll(_ bytes: UnsafeRawBufferPointer, to file: Int32) -> Int32 {
   return 0
 }
 
-/// Everything from a descriptor to its end; nil where it cannot be read (`errno` says why).
+/// Everything from a descriptor to its end; nil where it cannot be read (`errno` says why). A device may have no end: 512 MiB are the most.
 func readAll(_ file: Int32) -> [UInt8]? {
   var all: [UInt8] = []
   var buffer = [UInt8](repeating: 0, count: 1 << 16)
@@ -57,6 +57,10 @@ func readAll(_ file: Int32) -> [UInt8]? {
     if count < 0, shims_errno() == EINTR { continue }
     guard count >= 0 else { return nil }
     if count == 0 { return all }
+    guard all.count + count <= 512 << 20 else {
+      shims_set_errno(EFBIG)
+      return nil
+    }
     all += buffer[..<count]
   }
 }

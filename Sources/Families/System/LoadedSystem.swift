@@ -63,6 +63,9 @@ package struct LoadedSystem {
       parts = ids.split(separator: imageId, omittingEmptySubsequences: false).map { Array($0) }
     } else {
       var left = limit
+      // Before there are as many parts.
+      let marks = PromptTemplate.imageMarks(in: prompt)
+      guard marks == images else { throw FoveaError.imageMarks(found: marks, images: images) }
       for text in PromptTemplate.split(prompt) {
         parts.append(try tokenize(text, "prompt", limit: left, of: limit, stop: stop))
         left -= parts[parts.count - 1].count

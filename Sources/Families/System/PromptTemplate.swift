@@ -56,7 +56,7 @@ package struct PromptTemplate {
       for task in tasks { known += (known.isEmpty ? "" : ", ") + String(decoding: task.name, as: UTF8.self) }
       throw FoveaError.argument("task", "the model has no task \(String(decoding: name, as: UTF8.self)); it has \(known.isEmpty ? "none" : known)")
     }
-    guard question.isEmpty || !Self.occurrences(of: Self.questionMark, in: task.template).isEmpty else {
+    guard question.isEmpty || Self.next(Self.questionMark, in: task.template, from: 0) != nil else {
       throw FoveaError.argument("task", "\(String(decoding: name, as: UTF8.self)) asks by itself and takes no question")
     }
     return prompt(question: question, images: images, template: task.template)
@@ -82,7 +82,7 @@ package struct PromptTemplate {
   private func check(_ turns: [Turn]) throws(FoveaError) {
     var next = TurnSettings.Role.user
     for (i, turn) in turns.enumerated() {
-      let marks = Self.occurrences(of: Self.imageMark, in: turn.text).count
+      let marks = Self.imageMarks(in: turn.text)
       if turn.role != .user {
         guard marks == 0, turn.images == 0 else { throw .argument("messages[\(i)]", "only a user's turn can have images") }
       } else {
@@ -101,8 +101,9 @@ package struct PromptTemplate {
   }
 
   private func prompt(question: [UInt8], images: Int, template: [UInt8]) -> [UInt8] {
-    let marked = Self.occurrences(of: Self.imageMark, in: question).count > 0
+    let marked = Self.hasImageMark(question)
     var text: [UInt8] = []
+    text.reserveCapacity(template.count + system.count + question.count + images * (Self.imageMark.count + 1))
     var i = 0
     while i < template.count {
       if Self.matches(Self.imageMark, template, at: i) {
@@ -130,13 +131,20 @@ package struct PromptTemplate {
     return text
   }
 
-  package static func hasImageMark(_ text: [UInt8]) -> Bool { !occurrences(of: imageMark, in: text).isEmpty }
+  package static func hasImageMark(_ text: [UInt8]) -> Bool { next(imageMark, in: text, from: 0) != nil }
+
+  package static func imageMarks(in text: [UInt8]) -> Int {
+    var count = 0
+    var i = 0
+    while let at = next(imageMark, in: text, from: i) { (count, i) = (count + 1, at + imageMark.count) }
+    return count
+  }
 
   /// `text` cut at its `<image>` marks: one part more than there are marks.
   package static func split(_ text: [UInt8]) -> [[UInt8]] {
     var parts: [[UInt8]] = []
     var start = 0
-    for at in occurrences(of: imageMark, in: text) {
+    while let at = next(imageMark, in: text, from: start) {
       parts.append(Array(text[start..<at]))
       start = at + imageMark.count
     }
@@ -148,18 +156,13 @@ package struct PromptTemplate {
     i + pattern.count <= text.count && text[i..<i + pattern.count].elementsEqual(pattern)
   }
 
-  /// Offsets of the non-overlapping occurrences, left to right.
-  private static func occurrences(of pattern: [UInt8], in text: [UInt8]) -> [Int] {
-    var found: [Int] = []
-    var i = 0
+  /// Where a pattern occurs first.
+  private static func next(_ pattern: [UInt8], in text: [UInt8], from start: Int) -> Int? {
+    var i = start
     while i + pattern.count <= text.count {
-      if text[i] == pattern[0], matches(pattern, text, at: i) {
-        found.append(i)
-        i += pattern.count
-      } else {
-        i += 1
-      }
+      if text[i] == pattern[0], matches(pattern, text, at: i) { return i }
+      i += 1
     }
-    return found
+    return nil
   }
 }

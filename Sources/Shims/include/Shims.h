@@ -41,6 +41,7 @@
 
 /* open() and errno, which Swift cannot see: one is variadic, the other a macro. */
 static inline int shims_errno(void) { return errno; }
+static inline void shims_set_errno(int code) { errno = code; }
 static inline int shims_open(const char *path, int flags, mode_t mode) { return open(path, flags, mode); }
 
 /* Each is empty on other processors. */

@@ -190,3 +190,9 @@ def test_manual_and_completions_are_installed(root):
     assert "fovea" in (share / "bash-completion" / "completions" / "fovea").read_text()
     assert (share / "zsh" / "site-functions" / "_fovea").read_text().startswith("#compdef fovea")
     assert "complete" in (share / "fish" / "vendor_completions.d" / "fovea.fish").read_text()
+
+
+def test_a_device_without_an_end_is_refused(command):
+    done = run(command, "run", "-i", "/dev/zero", "-p", "x")
+    assert done.returncode == 66
+    assert b"/dev/zero: cannot be read: File too large" in done.stderr
