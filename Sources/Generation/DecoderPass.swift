@@ -4,21 +4,21 @@ import Runtime
 
 /// Vectors that pass the decoder, which sequences they continue, and of which rows the scores of the next token are wanted. What it points to
 /// belongs to who made it.
-struct DecoderPass {
+package struct DecoderPass {
   /// Rows whose scores are computed together where they do not lie beside each other.
   private static let scoredTogether = 8
 
-  let decoder: Decoder
+  package let decoder: Decoder
   /// `[rows, hiddenSize]`, overwritten.
   private let x: Tensor
   private var parts: [SequencePart] = []
   /// A row, and the `vocabSize` places of its scores.
   private var scores: [(row: Int, target: UnsafeMutablePointer<Float>)] = []
   /// Rows that have a part.
-  private(set) var rows = 0
+  package private(set) var rows = 0
 
   /// Without parts.
-  init(_ decoder: Decoder, _ x: Tensor) {
+  package init(_ decoder: Decoder, _ x: Tensor) {
     self.decoder = decoder
     self.x = x
   }
@@ -33,12 +33,12 @@ struct DecoderPass {
   }
 
   /// The next `count` rows continue the sequence in a cache.
-  mutating func append(_ cache: KVCache, rows count: Int) {
+  package mutating func append(_ cache: KVCache, rows count: Int) {
     parts.append(SequencePart(cache, rows: rows..<rows + count))
     rows += count
   }
 
-  mutating func score(row: Int, into target: UnsafeMutablePointer<Float>) { scores.append((row, target)) }
+  package mutating func score(row: Int, into target: UnsafeMutablePointer<Float>) { scores.append((row, target)) }
 
   /// The next rows are a copy of another pass's.
   mutating func append(_ other: DecoderPass) {
@@ -50,7 +50,7 @@ struct DecoderPass {
 
   /// A throw, also one while scores are computed, leaves the caches' lengths as they were, so the pass can be made again.
   /// - Parameter progress: called after each layer with the number done.
-  func run(_ context: Context, progress: ((Int) -> Void)? = nil) throws(RuntimeError) {
+  package func run(_ context: Context, progress: ((Int) -> Void)? = nil) throws(RuntimeError) {
     let lengths = parts.map { $0.cache.length }
     do throws(RuntimeError) { try compute(context, progress: progress) } catch {
       for (part, length) in zip(parts, lengths) { part.cache.truncate(to: length) }
