@@ -10,18 +10,18 @@ extension Session {
   func assemble(_ request: Request, _ options: GenerateOptions) throws(FoveaError) -> PromptSequence {
     switch request {
     case .prompt(let prompt, let images, let regions):
-      try requireRoom(forText: prompt.count)
+      try requireTextRoom(prompt.count)
       return try assemble(prompt, images, regions, options)
     case .conversation(let messages):
-      try requireRoom(forText: messages.reduce(0) { $0 + $1.text.count })
+      try requireTextRoom(messages.reduce(0) { $0 + $1.text.count })
       return try assemble(conversation: messages, options)
     }
   }
 
   /// A long text takes several times its size on the way to its positions.
-  private func requireRoom(forText bytes: Int) throws(FoveaError) {
+  private func requireTextRoom(_ bytes: Int) throws(FoveaError) {
     guard bytes >= 1 << 16 else { return }
-    do throws(RuntimeError) { try Runtime.requireRoom(16, of: bytes) } catch { throw FoveaError(error) }
+    do throws(RuntimeError) { try requireRoom(16, of: bytes) } catch { throw FoveaError(error) }
   }
 
   private func assemble(
@@ -98,7 +98,7 @@ extension Session {
   private static let mostMaps = 512 << 20
 
   /// Free forms become maps of their image's size, all of one call at the same time. An image's sides may be what a capsule says.
-  private func requireRoom(forMapsOf regions: [Region], _ images: [ImageEmbedding]) throws(FoveaError) {
+  private func requireMapRoom(_ regions: [Region], _ images: [ImageEmbedding]) throws(FoveaError) {
     var bytes = 0
     for region in regions where images.indices.contains(region.image) {
       switch region.shape {
@@ -121,7 +121,7 @@ extension Session {
     guard regions.isEmpty || model.system.regionMarks != nil else {
       throw FoveaError.unsupported("regions", "this system takes no regions")
     }
-    try requireRoom(forMapsOf: regions, images)
+    try requireMapRoom(regions, images)
     var areas: [RegionArea] = []
     for (i, region) in regions.enumerated() {
       guard images.indices.contains(region.image) else {

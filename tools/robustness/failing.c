@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* To be preloaded: makes the n-th allocation after `fail_from` fail, or that and every later one: of the heap, of pages, and of a thread. glibc only.
-   For a program that does not call it: FAIL_FROM="n all_later bytes" in its environment does so before main, and the count of allocations
-   goes to the file descriptor of FAIL_COUNT at its end. */
+   For a program that does not call it: FAIL_FROM="n all_later bytes" in its environment does so before main, of the heap alone (what a program
+   sets aside for such a day is a map that it makes as it starts), and the count of allocations goes to the file descriptor of FAIL_COUNT at its end. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -21,7 +21,7 @@ extern void *__libc_memalign(size_t, size_t);
 
 static volatile long count, first, last;
 static volatile size_t smallest;
-static volatile int is_armed;
+static volatile int is_armed, is_of_heap;
 
 void fail_from(long n, int all_later, size_t bytes) {
   count = 0;
@@ -59,7 +59,7 @@ int posix_memalign(void **p, size_t alignment, size_t n) {
 
 /* glibc's own maps, of its heap and of threads' stacks, do not come here. */
 void *mmap(void *p, size_t n, int protection, int flags, int file, off_t offset) {
-  return fails(n) ? MAP_FAILED : (void *)syscall(SYS_mmap, p, n, protection, flags, file, offset);
+  return !is_of_heap && fails(n) ? MAP_FAILED : (void *)syscall(SYS_mmap, p, n, protection, flags, file, offset);
 }
 void *mmap64(void *p, size_t n, int protection, int flags, int file, off64_t offset) { return mmap(p, n, protection, flags, file, offset); }
 
@@ -68,7 +68,7 @@ static create_thread *real_create_thread;
 int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*work)(void *), void *argument) {
   size_t stack = 0;
   if (attributes) pthread_attr_getstacksize(attributes, &stack);
-  if (fails(stack)) return EAGAIN;
+  if (!is_of_heap && fails(stack)) return EAGAIN;
   return real_create_thread(thread, attributes, work, argument);
 }
 
@@ -78,7 +78,10 @@ __attribute__((constructor)) static void begin(void) {
   int all_later;
   size_t bytes;
   real_create_thread = (create_thread *)dlsym(RTLD_NEXT, "pthread_create");
-  if (from && sscanf(from, "%ld %d %zu", &n, &all_later, &bytes) == 3) fail_from(n, all_later, bytes);
+  if (from && sscanf(from, "%ld %d %zu", &n, &all_later, &bytes) == 3) {
+    is_of_heap = 1;
+    fail_from(n, all_later, bytes);
+  }
 }
 
 __attribute__((destructor)) static void end(void) {
