@@ -80,8 +80,8 @@ extension Region.Start {
     }
     guard (0...1 << 16).contains(c.point_count) else { throw .argument("point_count", "is \(c.point_count), too many.") }
     let numbers = try buffer(c.points, count: 2 * c.point_count, "points")
-    var points = try list(of: (Int, Int).self, count: c.point_count)
-    for i in 0..<c.point_count { points.append((Int(numbers[2 * i]), Int(numbers[2 * i + 1]))) }
+    var points = try list(of: (x: Int, y: Int).self, count: c.point_count)
+    for i in 0..<c.point_count { points.append((x: Int(numbers[2 * i]), y: Int(numbers[2 * i + 1]))) }
     self.init(points: points, first: (Int(c.start1), Int(c.start2)))
   }
 }
