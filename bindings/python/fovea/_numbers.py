@@ -58,7 +58,7 @@ def filled(structure: Type[S], **fields: Any) -> S:
 
 
 def listed(values: Any, name: str, what: str) -> "Sequence[Any]":
-    """`values` as a sequence; `TypeError` with the argument's name where they are none, a text included."""
+    """`values` as a sequence; `ArgumentError` where they are a text, `TypeError` where they are no list, both with the argument's name."""
     if isinstance(values, (str, bytes)):
         raise ArgumentError(f"{name}: is a text, must be a list of {what}.")
     try:
