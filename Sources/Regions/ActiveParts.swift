@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The parts of a shape that a row meets, for rows from the top down: each part is looked at in its own rows only.
+/// Active list of a scan-line fill: the parts of a shape that meet the current row. Rows come from the top down.
 struct ActiveParts {
   private let rows: [(first: Int, last: Int)]
   private let order: [Int]
@@ -19,7 +19,7 @@ struct ActiveParts {
     return rows[top].first...order.reduce(rows[top].last) { max($0, rows[$1].last) }
   }
 
-  /// Moves on to row `y`, which is below the one before.
+  /// Advances to row `y`, below the previous one.
   mutating func advance(to y: Int) {
     active.removeAll { rows[$0].last < y }
     while next < order.count, rows[order[next]].first <= y {

@@ -2,18 +2,18 @@
 import Runtime
 
 extension Bitmap {
-  /// Sets the pixels whose centres a polygon holds (even-odd rule). Coordinates are finite and at most 2²⁴.
+  /// Sets the pixels whose centres lie inside a polygon (even-odd rule). Coordinates are finite and at most 2²⁴.
   func fill(polygon vertices: [Region.Vertex], _ stop: StopSignal) throws(RegionError) {
     let rows = vertices.indices.map { i in
       let (a, b) = (vertices[i], vertices[(i + 1) % vertices.count])
-      // One row more on each side than may be met: the test below decides.
+      // One extra row on each side; the test below is exact.
       return (first: max(Self.firstCentre(from: min(a.y, b.y)) - 1, 0), last: min(Self.firstCentre(from: max(a.y, b.y)) + 1, height - 1))
     }
     try scan(ActiveParts(rows), isInside: { $0 & 1 == 1 }, stop) { i, y, row in
       let (a, b) = (vertices[i], vertices[(i + 1) % vertices.count])
       let level = Double(y) + 0.5
       guard (a.y <= level) != (b.y <= level) else { return }
-      // From every crossing on the other side of the border begins.
+      // Each crossing toggles inside and outside for all pixels to its right.
       row.add(from: Self.firstCentre(from: a.x + (level - a.y) / (b.y - a.y) * (b.x - a.x)))
     }
   }
@@ -33,7 +33,7 @@ extension Bitmap {
     }
   }
 
-  /// Fills row by row: work is rows × the parts that meet each, and every pixel is written once.
+  /// Scan-line fill: each row costs only the parts that meet it, and each pixel is written once.
   private func scan(
     _ parts: ActiveParts, isInside: (Int32) -> Bool, _ stop: StopSignal, _ add: (_ part: Int, _ row: Int, inout RowCoverage) -> Void
   ) throws(RegionError) {
@@ -51,8 +51,8 @@ extension Bitmap {
   /// Index of the first pixel whose centre is at `x` or right of it.
   private static func firstCentre(from x: Double) -> Int { Int((x - 0.5).rounded(.up)) }
 
-  /// Where the horizontal line at `level` lies within `radius` of the segment from `a` to `b`: the hull of the cuts with the two
-  /// discs at its ends and the band between them, which is convex, so one interval.
+  /// The interval of the horizontal line at `level` within `radius` of the segment from `a` to `b`. That area (a disc at each end and the
+  /// band between them) is convex, so it is one interval: the hull of the line's cuts with the three.
   private static func span(_ a: Region.Vertex, _ b: Region.Vertex, radius: Double, level: Double) -> ClosedRange<Double>? {
     var (low, high) = (Double.infinity, -Double.infinity)
     for end in [a, b] {
@@ -63,7 +63,7 @@ extension Bitmap {
     let (dx, dy) = (b.x - a.x, b.y - a.y)
     let length = (dx * dx + dy * dy).squareRoot()
     if length > 0, dy != 0 {
-      // The band's two edges are the segment moved sideways by the radius.
+      // The band's two edges are the segment offset sideways by the radius.
       for side in [-1.0, 1.0] {
         let (x0, y0) = (a.x - side * radius * dy / length, a.y + side * radius * dx / length)
         let t = (level - y0) / dy

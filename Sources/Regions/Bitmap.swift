@@ -2,12 +2,12 @@
 import Runtime
 import Shims
 
-/// One byte for each pixel, 0 or 1, column by column: regions are read in the order x, then y.
+/// One byte per pixel, 0 or 1, column-major, since a region's pixels are read in the order x, then y.
 package final class Bitmap {
   package let width, height: Int
   private let bytes: UnsafeMutablePointer<UInt8>
 
-  /// All pixels 0; throws `outOfMemory` also where the sides make no sense.
+  /// All pixels 0; throws `outOfMemory` also where a side is not positive or their product overflows.
   package init(width: Int, height: Int) throws(RegionError) {
     let (count, overflow) = width.multipliedReportingOverflow(by: height)
     guard width > 0, height > 0, !overflow, let memory = calloc(count, 1) else { throw .outOfMemory(width: width, height: height) }
@@ -16,13 +16,13 @@ package final class Bitmap {
     bytes = memory.assumingMemoryBound(to: UInt8.self)
   }
 
-  /// A copy of a caller's rows, any byte but 0 being set.
+  /// Copies a caller's row-major mask; every nonzero byte is set.
   /// - Parameter stride: bytes from one row to the next, at least `width`.
   package convenience init(
     rows: UnsafePointer<UInt8>, width: Int, height: Int, stride: Int, stop: StopSignal = StopSignal()
   ) throws(RegionError) {
     try self.init(width: width, height: height)
-    // In tiles, so that a column's cache lines are written whole.
+    // Transposed in tiles, so that whole cache lines of a column are written.
     let tile = 64
     for top in Swift.stride(from: 0, to: height, by: tile) {
       try Bitmap.check(stop)
@@ -45,7 +45,7 @@ package final class Bitmap {
     for x in columns { bytes[x * height + y] = 1 }
   }
 
-  /// The smallest rectangle that holds every set pixel, and how many there are; nil where none is set.
+  /// Bounding box and number of the set pixels; nil where none is set.
   func extent(_ stop: StopSignal) throws(RegionError) -> (columns: ClosedRange<Int>, rows: ClosedRange<Int>, count: Int)? {
     var (left, right, top, bottom, count) = (width, -1, height, -1, 0)
     for x in 0..<width {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// How a family of models writes places in an image: Ferret and Qwen in thousandths of its sides, rounded down, 0 … 999; DocTags in 500ths;
-/// DeepSeek with 999 for the whole side.
+/// How a family of models writes coordinates: Ferret and Qwen in thousandths of the image's sides, rounded down, 0 … 999; DocTags in
+/// 500ths; DeepSeek with 999 for the whole side.
 package enum CoordinateForm {
   /// `[x, y]` and `[x1, y1, x2, y2]` (arXiv:2310.07704 §3.3).
   case ferret
@@ -33,18 +33,18 @@ package enum CoordinateForm {
     }
   }
 
-  /// The number that names a place inside the image.
+  /// The number written for a coordinate in pixels, inside the image.
   private func number(_ place: Double, of side: Int) -> Int {
     guard self == .deepSeek else { return Self.thousandths(place, of: side) }
     return min(max(Int((999 * place / Double(side)).rounded()), 0), 999)
   }
 
-  /// ⌊1000 · place / side⌋, for a place inside the image.
+  /// ⌊1000 · place / side⌋, for a coordinate inside the image.
   package static func thousandths(_ place: Double, of side: Int) -> Int {
     min(max(Int((1000 * place / Double(side)).rounded(.down)), 0), 999)
   }
 
-  /// The place that a number of an answer means, in pixels of the original image.
+  /// The coordinate that a number of an answer means, in pixels of the original image.
   package func pixels(_ number: Double, of side: Int) -> Double {
     let whole = self == .deepSeek ? 999.0 : 1000
     return min(max(number, 0), whole) * Double(side) / whole

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A place that an answer names, in pixels of the original image.
+/// A place that an answer names (grounding), in pixels of the original image.
 package struct GroundedPlace {
   /// UTF-8, empty where the answer gives no words for it.
   package var phrase: [UInt8]
   package var x1, y1, x2, y2: Double
   package var isPoint: Bool
-  /// The answer's tokens that make the phrase and its coordinates.
+  /// Range of the answer's tokens that spell the phrase and its coordinates.
   package var tokens: Range<Int>
   /// Sum of their log-probabilities.
   package var logProbability: Double
@@ -16,9 +16,9 @@ extension CoordinateForm {
   /// The places that an answer names, in its order.
   /// - Parameters:
   ///   - text: UTF-8 with its special tokens written out.
-  ///   - ends: where each token's text ends in it.
+  ///   - ends: for each token, the offset in `text` at which its text ends.
   ///   - logProbabilities: one for each token.
-  ///   - width: of the image that the coordinates count in, as `height`, in pixels.
+  ///   - width, height: size in pixels of the image that the coordinates refer to.
   package func places(in text: [UInt8], ends: [Int], logProbabilities: [Float], width: Int, height: Int) -> [GroundedPlace] {
     groundings(in: text).map { g in
       let first = ends.firstIndex { $0 > g.range.lowerBound } ?? ends.count

@@ -20,7 +20,7 @@ extension CoordinateForm {
         (tag, numbers, start) = (i..<end, [], i)
         continue
       }
-      // Places follow their element's tag, and each other, without anything between.
+      // Places follow their element's tag, and each other, with nothing between.
       if numbers.isEmpty {
         isTagged = tag.count > 2 && tag.upperBound == i && text[tag.lowerBound + 1] != UInt8(ascii: "/")
         start = isTagged ? tag.lowerBound : i
@@ -42,7 +42,7 @@ extension CoordinateForm {
     return found
   }
 
-  /// Where the tag that begins at `i` ends; nil: none does within some bytes.
+  /// End of the tag that begins at `i`; nil: no tag shorter than 64 bytes.
   private static func tagEnd(_ text: [UInt8], _ i: Int) -> Int? {
     for j in i + 1..<max(i + 1, min(i + 64, text.count)) {
       if text[j] == UInt8(ascii: ">") { return j + 1 }

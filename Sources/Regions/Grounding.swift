@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A place in an image that an answer names, and what it says is there.
+/// A place in an image that an answer names, and the phrase it belongs to.
 package struct Grounding: Equatable {
-  /// The words that the place belongs to; UTF-8, empty where the answer has none.
+  /// UTF-8, empty where the answer has no words for it.
   package var phrase: [UInt8]
   /// Thousandths of the image's sides: upper left and lower right corner, the same twice for a point.
   package var x1, y1, x2, y2: Double
@@ -51,7 +51,7 @@ extension CoordinateForm {
     return found
   }
 
-  /// The words right before a place: from the last end of a clause on, without blanks around and joining words in front.
+  /// The words right before a place: after the last clause end, without surrounding white space or leading joining words.
   private static func phrase(_ text: [UInt8], _ range: Range<Int>) -> Range<Int> {
     var start = range.lowerBound
     var end = range.upperBound
@@ -73,13 +73,13 @@ extension CoordinateForm {
   private static func isClauseEnd(_ text: [UInt8], _ i: Int, _ end: Int) -> Bool {
     switch text[i] {
     case UInt8(ascii: ";"), UInt8(ascii: "!"), UInt8(ascii: "?"), UInt8(ascii: ":"), UInt8(ascii: "\n"): true
-    // A point or comma inside a number or name is no end.
+    // A full stop or comma inside a number or name does not end a clause.
     case UInt8(ascii: "."), UInt8(ascii: ","): i + 1 >= end || isBlank(text[i + 1])
     default: false
     }
   }
 
-  /// Whether nothing but blanks, commas and joining words stands between two places.
+  /// Whether only white space, commas and joining words stand between two places.
   private static func isSeparator(_ text: [UInt8], _ range: Range<Int>) -> Bool {
     let words = text[range].split { isBlank($0) || $0 == UInt8(ascii: ",") }
     return words.allSatisfy { $0.elementsEqual("and".utf8) || $0.elementsEqual("or".utf8) }
@@ -149,7 +149,7 @@ extension CoordinateForm {
   }
 
   /// The inside of `<name>…</name>` at `i`, and where the element ends.
-  /// - Parameter closing: what stands for `/name`; nil: that.
+  /// - Parameter closing: name of the closing tag; nil: `/name`.
   private static func element(_ name: String, closing: String? = nil, _ text: [UInt8], at i: Int) -> (Range<Int>, Int)? {
     guard text[i] == UInt8(ascii: "<") else { return nil }
     let (open, close) = (Array("<\(name)>".utf8), Array("<\(closing ?? "/" + name)>".utf8))
@@ -164,7 +164,7 @@ extension CoordinateForm {
 
   // MARK: numbers
 
-  /// Numbers with commas, blanks and round brackets between, up to `closing` (or to `end`); nil where anything else stands.
+  /// Numbers separated by commas, white space and round brackets, up to `closing` (or to `end`); nil where anything else occurs.
   /// - Returns: the numbers and the index after `closing`.
   private static func numbers(
     _ text: [UInt8], from start: Int, until closing: UInt8?, end: Int? = nil
@@ -206,7 +206,7 @@ extension CoordinateForm {
 }
 
 extension Grounding {
-  /// A model may name the corners in any order.
+  /// Orders the corners: a model may name them in any order.
   mutating func sortCorners() {
     (x1, x2) = (min(x1, x2), max(x1, x2))
     (y1, y2) = (min(y1, y2), max(y1, y2))

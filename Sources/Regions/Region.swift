@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A part of an image that a prompt speaks of, in pixels of the original image. Nothing is checked until `RegionArea` is made of it.
+/// A part of an image that a prompt refers to, in pixels of the original image. Checked when a `RegionArea` is made of it.
 package struct Region {
   package struct Vertex {
     package var x, y: Double
@@ -25,9 +25,9 @@ package struct Region {
     case mask(Bitmap)
   }
 
-  /// Pixels that a region sampler starts from, so that a run of any other implementation can be repeated.
+  /// Sample points given by the caller instead of drawn, to reproduce a run of another implementation.
   package struct Start {
-    /// As many as the sampler begins with.
+    /// As many as the sampler's first stage takes.
     package var points: [(x: Int, y: Int)]
     /// Index among the points of each stage at which its farthest-point sampling begins.
     package var first: (Int, Int)
@@ -41,7 +41,7 @@ package struct Region {
   package var shape: Shape
   /// Which of the call's images it lies in.
   package var image: Int
-  /// 0: the sampler's points are spread evenly over the region. Else they are drawn at random, the same for the same seed.
+  /// 0: the sampler's points are spread evenly over the region. Else they are drawn at random from this seed, deterministically.
   package var seed: UInt64
   package var start: Start?
 

@@ -2,10 +2,10 @@
 import Runtime
 
 extension RegionArea {
-  /// The points a region sampler begins with, and where its two farthest-point samplings start.
+  /// The initial points of a region sampler, and the start indices of its two farthest-point samplings.
   /// - Parameters:
-  ///   - stages: points that each of the sampler's two stages gets.
-  ///   - name: what errors call the region.
+  ///   - stages: number of input points of the sampler's two stages.
+  ///   - name: the region's name in errors.
   package func samplePoints(
     _ region: Region, stages: (Int, Int), name: String, stop: StopSignal = StopSignal()
   ) throws(RegionError) -> RegionPoints {
@@ -13,7 +13,7 @@ extension RegionArea {
     guard let given = region.start else {
       var random = SplitMix64(seed: region.seed)
       let chosen = try pixels(at: positions(wanted, isEven: region.seed == 0, &random), stop)
-      // Fewer pixels than points: every pixel once, then again.
+      // Fewer pixels than points: all pixels, repeated in order.
       let points = (0..<wanted).map { i in
         i < chosen.count ? chosen[i] : chosen[region.seed == 0 ? i % chosen.count : random.below(chosen.count)]
       }

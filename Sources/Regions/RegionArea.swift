@@ -5,16 +5,16 @@ import Runtime
 package struct RegionArea {
   /// Size of the image.
   package let width, height: Int
-  /// What the coordinate text names: the point, or the corners of the tight box (whole pixels for free forms).
+  /// The coordinates written in the prompt: the point, or the corners of the bounding box (whole pixels for free forms).
   package let corners: [Region.Vertex]
-  /// The rectangle that holds all pixels; both ends belong to it.
+  /// Bounding box of the pixels, inclusive.
   let columns, rows: ClosedRange<Int>
   /// The pixels within it; `nil`: all of them.
   let bitmap: Bitmap?
-  /// How many there are.
+  /// Number of pixels.
   package let count: Int
 
-  /// Half the side of the square of pixels that a point stands for.
+  /// A point becomes a square of pixels: half its side.
   static let pointReach = 5
   /// Most vertices of a polygon or scribble.
   package static let mostVertices = 1 << 14
@@ -22,8 +22,8 @@ package struct RegionArea {
   private static let farthest = 0x1p24
 
   /// - Parameters:
-  ///   - name: what errors call the region.
-  ///   - stop: looked at in every row that is filled.
+  ///   - name: the region's name in errors.
+  ///   - stop: checked in every row that is filled.
   package init(
     _ region: Region, width: Int, height: Int, name: String, stop: StopSignal = StopSignal()
   ) throws(RegionError) {
@@ -51,7 +51,7 @@ package struct RegionArea {
     }
   }
 
-  /// A point stands for the square of pixels around it.
+  /// A point becomes the square of pixels around it.
   private init(point p: Region.Vertex, width: Int, height: Int, _ name: String) throws(RegionError) {
     guard p.isFinite else { throw .notFinite(region: name) }
     guard p.x >= 0, p.y >= 0, p.x < Double(width), p.y < Double(height) else {

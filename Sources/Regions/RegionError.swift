@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Runtime
 
-/// What can be wrong with a region, or with the marks that stand for regions in a prompt. `region` is what the caller's argument is called.
+/// Errors of a region, or of the marks that stand for regions in a prompt. `region` is the name of the caller's argument.
 package enum RegionError: Error {
   case notFinite(region: String)
   case tooLarge(region: String)
@@ -11,7 +11,7 @@ package enum RegionError: Error {
   case boxOutside(region: String, Region.Vertex, Region.Vertex, width: Int, height: Int)
   case vertexCount(region: String, found: Int, allowed: ClosedRange<Int>)
   case radius(region: String, found: Double)
-  /// A free form that holds no pixel's centre.
+  /// A free form without any pixel centre inside.
   case noPixel(region: String, width: Int, height: Int)
   case maskSize(region: String, width: Int, height: Int, imageWidth: Int, imageHeight: Int)
   case emptyMask(region: String)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The token of the vocabulary that stands where a region's vector goes.
+/// The vocabulary's token at whose position a region's vector is inserted.
 package struct RegionToken {
   package let text: [UInt8]
   package let id: Int32
@@ -11,10 +11,10 @@ package struct RegionToken {
   }
 }
 
-/// How a system's prompts speak of regions.
+/// How a system's prompts refer to regions.
 package struct RegionMarks {
   package let form: CoordinateForm
-  /// Where the system has a region sampler.
+  /// nil: the system has no region sampler.
   package let token: RegionToken?
 
   package init(_ form: CoordinateForm, token: RegionToken?) {
@@ -25,9 +25,9 @@ package struct RegionMarks {
   /// Stands for one region in any prompt.
   package static let mark = Array("<region>".utf8)
 
-  /// The prompt with each `<region>` replaced by what the system was trained to read: the region's coordinates and, where there is a
-  /// region sampler, the token for its vector. Coordinates that already stand before the mark are not repeated, and the
-  /// token itself written in place of a mark gets no coordinates.
+  /// The prompt with each `<region>` replaced by what the system was trained on: the region's coordinates and, with a region sampler,
+  /// the token for its vector. Coordinates that already stand before the mark are not repeated; the token itself in place of a mark
+  /// gets no coordinates.
   /// - Throws: when regions and marks differ in number.
   package func prompt(_ text: [UInt8], regions: [RegionArea]) throws(RegionError) -> [UInt8] {
     var written: [UInt8] = []
@@ -59,7 +59,7 @@ package struct RegionMarks {
     i + pattern.count <= text.count && text[i] == pattern[0] && text[i..<i + pattern.count].elementsEqual(pattern)
   }
 
-  /// Whether the text ends with `place`, one blank after it or none.
+  /// Whether the text ends with `place` and at most one space after it.
   private static func ends(_ text: [UInt8], with place: [UInt8]) -> Bool {
     let end = text.last == UInt8(ascii: " ") ? text.count - 1 : text.count
     return end >= place.count && text[end - place.count..<end].elementsEqual(place)

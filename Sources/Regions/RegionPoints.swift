@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Where a region sampler begins: places on a region, and the anchors its stages start from.
+/// Input of a region sampler: its initial points, and the start index of each stage's farthest-point sampling.
 package struct RegionPoints {
-  /// A place in the image, both parts 0 … 1: pixel / image size.
+  /// A point in the image, both coordinates 0 … 1: pixel / image size.
   package struct Place: Equatable {
     package var x, y: Float
 
@@ -12,9 +12,9 @@ package struct RegionPoints {
     }
   }
 
-  /// As many as the sampler's first stage gets.
+  /// As many as the sampler's first stage takes.
   package let places: [Place]
-  /// Index of each stage's first anchor among the points it gets.
+  /// Index of each stage's first anchor among its input points.
   package let first: (Int, Int)
 
   package init(_ places: [Place], first: (Int, Int)) {
@@ -25,7 +25,7 @@ package struct RegionPoints {
 
 extension [RegionPoints.Place] {
   /// Farthest-point sampling (arXiv:1706.02413 §3.2): `count` indices, each the point farthest from those before, the first of equals.
-  /// - Parameter first: the index to begin with.
+  /// - Parameter first: the first index.
   package func farthest(_ count: Int, from first: Int) -> [Int] {
     var distances = [Float](repeating: 1e10, count: self.count)
     var chosen: [Int] = []
@@ -45,8 +45,8 @@ extension [RegionPoints.Place] {
 
   /// Indices of the `count` points nearest to `anchor`, itself among them, the first of equals.
   ///
-  /// Points lie on a grid of pixels, so many are equally far and the rounding decides: the distance is −2ab + |a|² + |b|² in f32, the
-  /// product's second term fused, as matrix products compute it.
+  /// Points lie on a pixel grid, so many distances tie and rounding decides: the distance is −2ab + |a|² + |b|² in f32, with the product's
+  /// second term fused (FMA), as a GEMM computes it.
   package func nearest(_ count: Int, to anchor: RegionPoints.Place) -> [Int] {
     let ownSquare = anchor.x * anchor.x + anchor.y * anchor.y
     let distances: [Float] = map { p in

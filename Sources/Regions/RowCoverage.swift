@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// One row of pixels while a shape is filled: what every part of the shape adds, written to the bitmap once.
+/// Coverage counts of one row in a scan-line fill, written to the bitmap once.
 struct RowCoverage {
-  /// Change of the count of parts from each pixel to the next one; one more than the row has pixels.
+  /// Difference array: entry i is the change of the count at pixel i; `width + 1` entries.
   private var changes: [Int32]
-  /// Pixels at which the count may change.
+  /// Range of entries that may be nonzero.
   private var first: Int
   private var last = -1
 
@@ -15,7 +15,7 @@ struct RowCoverage {
 
   private var width: Int { changes.count - 1 }
 
-  /// Counts the pixels from `low` to `high` once more, as far as they lie in the row.
+  /// Adds 1 to the pixels `low` … `high`, clipped to the row.
   mutating func add(_ low: Int, _ high: Int) {
     let (low, end) = (max(low, 0), min(high, width - 1) + 1)
     guard low < end else { return }
@@ -24,14 +24,14 @@ struct RowCoverage {
     (first, last) = (min(first, low), max(last, end))
   }
 
-  /// Counts the pixels from `low` on once more.
+  /// Adds 1 to the pixels from `low` on.
   mutating func add(from low: Int) {
     let low = min(max(low, 0), width)
     changes[low] += 1
     (first, last) = (min(first, low), width)
   }
 
-  /// Sets the pixels whose count `isInside` takes, and begins a new row.
+  /// Sets the pixels whose count satisfies `isInside`, and clears the counts.
   mutating func write(to bitmap: Bitmap, row y: Int, _ isInside: (Int32) -> Bool) {
     var count: Int32 = 0
     var start: Int?

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A text that stands for one id and is cut out before the model sees the rest (HF "added tokens").
+/// A string with an id of its own, cut out of the text before the BPE model sees the rest (HF "added tokens").
 package struct AddedToken {
   package var text: [UInt8]
   package var id: Int32
-  /// Hidden when decoding, unless specials are asked for.
+  /// Omitted when decoding, unless special tokens are asked for.
   package var isSpecial: Bool
-  /// Whether white space before / after the token belongs to it.
+  /// Whether the token takes in the white space before / after it (HF `lstrip`, `rstrip`).
   package var stripsLeft, stripsRight: Bool
 
   package init(text: [UInt8], id: Int32, isSpecial: Bool = true, stripsLeft: Bool = false, stripsRight: Bool = false) {
@@ -18,7 +18,7 @@ package struct AddedToken {
   }
 }
 
-/// The added tokens of a tokenizer. They are looked for in the text as given, before any normalisation.
+/// The added tokens of a tokenizer, searched for in the text as given, before any normalisation.
 struct AddedTokens {
   let tokens: [AddedToken]
   private let strings: ByteStrings
@@ -65,8 +65,8 @@ struct AddedTokens {
     return tokens[Int(index)]
   }
 
-  /// The first token in `text[from...]`: leftmost, then longest. `range` includes white space that it swallows.
-  /// - Parameter from: also where swallowing to the left ends.
+  /// The first token in `text[from...]`: leftmost, then longest. `range` includes the white space that it takes in.
+  /// - Parameter from: where the search begins; white space before it is not taken in.
   func next(
     in text: [UInt8], from: Int, _ bounds: EncodingBounds
   ) throws(TokenizerError) -> (token: AddedToken, range: Range<Int>)? {
@@ -90,7 +90,7 @@ struct AddedTokens {
     return nil
   }
 
-  /// Where the white space that ends at `end` begins, not before `limit`.
+  /// Start of the white space that ends at `end`, not before `limit`.
   private func skipBack(_ text: [UInt8], _ end: Int, _ limit: Int) -> Int {
     var start = end
     while start > limit {

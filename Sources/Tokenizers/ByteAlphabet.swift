@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// GPT-2's way to write bytes as visible characters, in which byte-level vocabularies are stored as text: printable bytes
-/// 33–126, 161–172 and 174–255 are the characters of the same number, the other 68 in ascending order U+0100 and up.
+/// GPT-2's mapping of bytes to visible characters (`bytes_to_unicode`), in which byte-level vocabularies are stored: bytes 33–126,
+/// 161–172 and 174–255 map to the code point of the same number, the other 68, ascending, to U+0100 and up.
 package enum ByteAlphabet {
-  /// The byte that `scalar` stands for; nil if it is not of the alphabet.
+  /// The byte that `scalar` stands for; nil if it is not in the alphabet.
   static func byte(_ scalar: UInt32) -> UInt8? {
     switch scalar {
     case 33...126, 161...172, 174...255: UInt8(scalar)
@@ -14,7 +14,7 @@ package enum ByteAlphabet {
     }
   }
 
-  /// The bytes that `piece` stands for; nil if it is not UTF-8 or has another character.
+  /// The bytes that `piece` stands for; nil if it is not UTF-8 or holds a character outside the alphabet.
   package static func bytes(_ piece: [UInt8], _ range: Range<Int>) -> [UInt8]? {
     var bytes: [UInt8] = []
     var i = range.lowerBound

@@ -67,7 +67,7 @@ package final class ByteLevelBPE: Sendable {
     unknownId = v.unknownId
   }
 
-  /// What one call needs.
+  /// State of one `encode` call.
   private struct Work {
     var merger = PairMerger()
     private var steps = 0
@@ -97,7 +97,7 @@ package final class ByteLevelBPE: Sendable {
     }
   }
 
-  /// Cuts by what is left of `splits`, then into words. No deeper than there are splits.
+  /// Applies the remaining `splits`, then cuts into words. Recursion depth is at most `splits.count`.
   private func encodePieces(
     _ text: [UInt8], _ range: Range<Int>, _ splits: ArraySlice<SplitPattern>, _ bounds: EncodingBounds, _ work: inout Work,
     into ids: inout [Int32]

@@ -2,9 +2,9 @@
 
 /// Hash table from the bytes of a piece to its id: open addressing, at most half full.
 ///
-/// A weight file may hold pieces made to collide. A probe sequence is therefore limited to `probeLimit` slots; a table that
-/// needs more is built again with another seed, and refused after `seeds.count` tries. At load ≤ ½ chance alone
-/// does not reach the limit for any vocabulary that fits an Int32.
+/// A weight file may hold pieces made to collide, so a probe sequence is limited to `probeLimit` slots. A table that needs more is
+/// rebuilt with another seed, and refused after `seeds.count` tries. At load ≤ ½, no vocabulary that fits an Int32 reaches the
+/// limit by chance.
 struct ByteStringTable {
   private struct Slot {
     var hash: UInt32
@@ -18,7 +18,7 @@ struct ByteStringTable {
   private var slots: [Slot]
   private var seed: UInt64
 
-  /// Takes the entries of `strings` for which `isIncluded` says so. Throws on two equal ones.
+  /// Inserts the entries of `strings` that `isIncluded` selects. Throws on duplicates.
   init(_ strings: ByteStrings, where isIncluded: (Int) -> Bool) throws(TokenizerError) {
     self.strings = strings
     slots = []

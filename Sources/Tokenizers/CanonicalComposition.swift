@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 @_spi(_Unicode) import Swift
 
-/// Unicode normalisation form C, for the tokenizers that ask for it.
+/// Unicode normalisation form C (NFC), for the tokenizers that ask for it.
 enum CanonicalComposition {
-  /// `text[range]` in form C; nil where it certainly is so already. The range must be UTF-8.
+  /// `text[range]` in NFC; nil where a quick check shows that it already is. The range must be UTF-8.
   static func apply(_ text: [UInt8], _ range: Range<Int>, _ bounds: EncodingBounds) throws(TokenizerError) -> [UInt8]? {
-    // Below U+0300 (lead byte CC) nothing ever changes.
+    // NFC changes nothing below U+0300 (lead byte 0xCC).
     guard text[range].contains(where: { $0 >= 0xCC }) else { return nil }
     var output: [UInt8] = []
     output.reserveCapacity(range.count)
@@ -21,15 +21,15 @@ enum CanonicalComposition {
     return output
   }
 
-  /// Where a piece of some 64 KiB ends: before an ASCII character, which nothing before it combines with.
+  /// End of a chunk of about 64 KiB, before an ASCII character: no composition crosses it.
   private static func pieceEnd(_ text: [UInt8], _ start: Int, _ end: Int) -> Int {
     var i = min(start + (1 << 16), end)
     while i < end, text[i] >= 0x80 { i += 1 }
     return i
   }
 
-  /// Writes U+0F73, U+0F75 and U+0F81 as the two marks each that they are in form C. They alone have class 0 and yet decompose into
-  /// marks, and the standard library (Swift 6.3) does not put those in order with what stands before.
+  /// Decomposes U+0F73, U+0F75 and U+0F81 into their two marks each, as NFC does. They alone have combining class 0 and yet decompose
+  /// into marks, which the standard library (Swift 6.3) does not reorder with the marks before them.
   private static func decomposingVowelSigns(_ text: [UInt8], _ range: Range<Int>) -> [UInt8] {
     var output: [UInt8] = []
     output.reserveCapacity(range.count)
@@ -47,11 +47,11 @@ enum CanonicalComposition {
     return output
   }
 
-  /// Puts the marks of long runs into canonical order (Unicode §3.11 D109), which changes nothing in form C. The standard library does
-  /// that by insertion: 1 MB of alternating marks would take minutes.
+  /// Sorts the marks of long runs into canonical order (Unicode §3.11 D109); the NFC result stays the same. The standard library uses an
+  /// insertion sort: 1 MB of alternating marks would take minutes.
   private static func orderingLongRuns(_ text: [UInt8]) -> [UInt8] {
     var ordered: [UInt8] = []
-    // The class of each mark of the run above its place in the text: sorted, equal classes keep their order.
+    // Sort keys: combining class in the high half, offset in the low half, so equal classes keep their order.
     var marks: [UInt64] = []
     var copied = 0
     var i = 0
@@ -78,7 +78,7 @@ enum CanonicalComposition {
   }
 
   private static func combiningClass(_ scalar: UInt32) -> UInt8 {
-    // Latin, and the ideographs and Hangul syllables that fill long texts, are no marks.
+    // Fast path: Latin letters, ideographs and Hangul syllables are not marks.
     if scalar < 0x300 || (0x3400..<0xA000).contains(scalar) || (0xAC00..<0xD7A4).contains(scalar) { return 0 }
     return Unicode.Scalar(scalar)?.properties.canonicalCombiningClass.rawValue ?? 0
   }

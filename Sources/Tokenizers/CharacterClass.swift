@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What the split patterns tell apart. A character has exactly one of the single classes; the others are unions.
+/// The character classes of the split patterns. Each character has exactly one of the single classes; the last three are unions.
 struct CharacterClass: OptionSet {
   let rawValue: UInt16
 
@@ -74,7 +74,7 @@ struct CharacterClass: OptionSet {
     return (CharacterClass(scalar), length)
   }
 
-  /// Where the run of these characters that begins at `start` ends, at most `limit` of them.
+  /// End of the run of characters of this class that begins at `start`; at most `limit` characters.
   func endOfRun(_ text: [UInt8], _ start: Int, _ end: Int, limit: Int = .max) -> Int {
     var (i, count) = (start, 0)
     while i < end, count < limit {

@@ -3,13 +3,13 @@
 /// SentencePiece's compiled normaliser: a trie from character sequences to their replacements.
 ///
 /// The blob is a little-endian UInt32 (bytes of the trie), the trie as 32-bit units of a Darts-clone double array, then the
-/// replacements, each ended by a zero byte. A unit holds: bits 0–7 its label; bit 8 whether a value hangs below; bits 10–30
-/// the offset to its children, times 256 where bit 9 is set. In a value unit bit 31 is set, bits 0–30 are the place of the replacement.
+/// replacements, each ended by a zero byte. A unit holds: bits 0–7 its label; bit 8 whether it has a value unit; bits 10–30
+/// the offset to its children, times 256 where bit 9 is set. In a value unit bit 31 is set, bits 0–30 are the replacement's offset.
 struct CharacterMap {
   private let units: [UInt32]
   private let replacements: [UInt8]
 
-  /// Throws on a blob whose sizes disagree, whose replacements are not ended, not UTF-8, or whose values point outside.
+  /// Throws where the blob's sizes disagree, replacements are unterminated or not UTF-8, or a value points outside.
   init(_ blob: [UInt8]) throws(TokenizerError) {
     func word(_ i: Int) -> UInt32 {
       UInt32(blob[i]) | UInt32(blob[i + 1]) << 8 | UInt32(blob[i + 2]) << 16 | UInt32(blob[i + 3]) << 24
@@ -25,14 +25,14 @@ struct CharacterMap {
     }
     for (i, unit) in units.enumerated() where unit >> 31 == 1 {
       let value = Int(unit & 0x7FFF_FFFF)
-      // A replacement starts on a character, so that what is written out stays UTF-8.
+      // A value must point at the start of a character, so that the output stays UTF-8.
       guard value < replacements.count, replacements[value] & 0xC0 != 0x80 else {
         throw .invalidCharacterMap(offset: 4 + 4 * i)
       }
     }
   }
 
-  /// The longest rule that `text[position ..< end]` begins with: its length and its replacement's place.
+  /// The longest rule that `text[position ..< end]` begins with: its length and its replacement's offset.
   func longest(_ text: [UInt8], at position: Int, end: Int) -> (length: Int, replacement: Int)? {
     var best: (Int, Int)?
     var node = Self.offset(units[0])
@@ -50,7 +50,7 @@ struct CharacterMap {
     return best
   }
 
-  /// Appends the replacement that starts at `place` to `output`.
+  /// Appends the replacement at offset `place` to `output`.
   func append(_ place: Int, to output: inout [UInt8]) {
     var i = place
     while i < replacements.count, replacements[i] != 0 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Sets of characters that split patterns spell out.
+/// Sets of characters that split patterns list explicitly.
 package enum CharacterRange {
   /// `\p{L}`
   case letters
@@ -30,7 +30,7 @@ package enum CharacterRange {
     }
   }
 
-  /// Where the run of these characters that begins at `start` ends.
+  /// End of the run of these characters that begins at `start`.
   func endOfRun(_ text: [UInt8], _ start: Int, _ end: Int) -> Int {
     var i = start
     while i < end {

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 import Shims
 
-/// When to give up turning a text into ids.
+/// Limits of one tokenisation: the number of ids, and cancellation.
 struct EncodingBounds {
-  /// Ids that have room.
+  /// Most ids.
   let limit: Int
   let isStopped: () -> Bool
 
-  /// Steps between two looks at `isStopped`, which reads the clock; a step takes well below a microsecond.
+  /// Steps between calls of `isStopped`, which reads the clock; a step takes well below 1 µs.
   static let interval = 4096
 
-  /// To be called wherever time goes by with what `step` counts there.
+  /// Called in every long loop with its counter: asks `isStopped` every `interval` steps.
   func check(_ step: Int) throws(TokenizerError) {
     if step % Self.interval == 0, isStopped() { throw .stopped }
   }
@@ -19,7 +19,7 @@ struct EncodingBounds {
     if ids.count > limit { throw .tooManyIds(limit: limit) }
   }
 
-  /// Asks the system for the room that a list is going to take which doubles at `count`. Short ones have it.
+  /// Throws where memory is short for an array that doubles its capacity at `count` elements. Short arrays are not checked.
   static func checkRoom(_ count: Int, of bytesEach: Int) throws(TokenizerError) {
     guard count >= 1 << 16, count & (count - 1) == 0 else { return }
     guard memory_has_room(3 * count * bytesEach) else { throw .outOfMemory(bytes: 2 * count * bytesEach) }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A stretch of text on its way to becoming a token. Symbols form a list in text order.
+/// A stretch of text that merges into a token. Symbols form a doubly linked list in text order.
 struct Symbol {
   /// Neighbours, −1 at the ends.
   var previous, next: Int32
   /// Bytes `start ..< start + length` of the text; length 0 once merged into its left neighbour.
   var start, length: Int32
-  /// The piece it is, or one of the two below.
+  /// Its piece's id, or one of the two constants below.
   var id: Int32
 
   /// Not looked up yet.
@@ -17,21 +17,21 @@ struct Symbol {
   var range: Range<Int> { Int(start)..<Int(start) + Int(length) }
 }
 
-/// What two neighbours become. Lower ranks merge first.
+/// The result of merging two neighbours. Lower ranks merge first.
 protocol MergeRules {
   mutating func merge(_ left: Symbol, _ right: Symbol, in text: [UInt8]) -> (rank: UInt32, id: Int32)?
 }
 
-/// Byte-pair merging of a list of symbols: always the pair of least rank, the leftmost among equals.
+/// Byte-pair merging of a list of symbols: always the pair of lowest rank, the leftmost among equals.
 ///
-/// Candidates wait in a binary heap; one that no longer describes its two symbols is dropped when it comes up. n symbols
-/// take O(n log n).
+/// Candidate pairs are kept in a binary heap; one that no longer matches its two symbols is dropped when it is popped.
+/// O(n log n) for n symbols.
 struct PairMerger {
   private struct Candidate {
     /// Rank, then index of the left symbol: the order of merging.
     var key: UInt64
     var right: Int32
-    /// Bytes of both symbols when this was entered. Symbols only grow, so equal lengths mean nothing has changed.
+    /// Bytes of both symbols when the pair was pushed. Symbols only grow, so an equal length means that neither changed.
     var length: Int32
     var id: Int32
   }
@@ -46,7 +46,7 @@ struct PairMerger {
 
   /// Adds the next symbol of the text.
   mutating func append(_ range: Range<Int>, id: Int32) throws(TokenizerError) {
-    // Its own memory, and that of the candidates to come.
+    // Memory of the symbols, and of the candidates that follow.
     try EncodingBounds.checkRoom(symbols.count, of: MemoryLayout<Symbol>.stride + 2 * MemoryLayout<Candidate>.stride)
     let index = Int32(symbols.count)
     if index > 0 { symbols[Int(index) - 1].next = index }

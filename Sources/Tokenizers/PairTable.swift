@@ -39,9 +39,9 @@ struct PairTable {
     return true
   }
 
-  /// The rules that lines "left right" say. A piece holds no blank, so the first one parts the two.
+  /// Parses lines "left right". A piece holds no space, so the first space separates the two.
   /// - Parameters:
-  ///   - bytes: the piece written in so many bytes of `list`, nil where that is none.
+  ///   - bytes: the piece that a range of `list` spells, nil where it is invalid.
   ///   - find: its id, or −1.
   static func parse(
     _ list: ByteStrings, bytes: (Range<Int>) -> [UInt8]?, find: ([UInt8]) -> Int32

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Finds the longest of a set of byte strings that a text continues with: user-defined symbols and added tokens.
+/// Finds the longest of a set of byte strings (user-defined symbols or added tokens) that is a prefix of the text at a position.
 ///
-/// The strings are kept sorted; each further byte of the text narrows the interval of those that still match.
+/// The strings are sorted; each further byte of the text narrows the interval of those that still match.
 struct PrefixMatcher {
   private let strings: ByteStrings
   /// Indices into `strings` in byte order.
@@ -31,7 +31,7 @@ struct PrefixMatcher {
     var best: (Int32, Int)?
     var depth = 1
     while low < high {
-      // The shortest string of the interval comes first, so one that ends here stands at `low`.
+      // The shortest string of the interval comes first, so one of length `depth` is at `low`.
       while low < high, length(low) == depth {
         best = (sorted[low], depth)
         low += 1
@@ -47,7 +47,7 @@ struct PrefixMatcher {
 
   private func length(_ i: Int) -> Int { strings.range(Int(sorted[i])).count }
 
-  /// First index in `low ..< high` whose string has a byte at `depth` that satisfies `isRight`, else `high`.
+  /// First index in `low ..< high` whose string's byte at `depth` satisfies `isRight`, else `high`.
   private func firstIndex(_ low: Int, _ high: Int, _ depth: Int, _ isRight: (UInt8) -> Bool) -> Int {
     var a = low
     var b = high

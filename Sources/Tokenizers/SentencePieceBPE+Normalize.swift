@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension SentencePieceBPE {
-  /// The text the model sees: characters mapped, spaces collapsed and escaped, a space first, as the model file says.
+  /// The text that the BPE model sees: characters mapped, spaces collapsed and escaped, dummy prefix added, as the model file says.
   func normalize(_ text: [UInt8], _ range: Range<Int>, isFirst: Bool, _ bounds: EncodingBounds) throws(TokenizerError) -> [UInt8] {
     var output: [UInt8] = []
     output.reserveCapacity(range.count + range.count / 2 + 3)
@@ -38,14 +38,14 @@ extension SentencePieceBPE {
       }
       if !removesExtraWhitespaces { isPreviousSpace = false }
       i += unit.length
-      // A map may blow one character up to many bytes.
+      // The character map may expand one character to many bytes.
       try Tokenizer.checkLength(output.count)
     }
     if removesExtraWhitespaces { removeTrailingSpaces(&output) }
     return addsDummyPrefix ? droppingPrefix(output, afterPrefix, isFirst: isFirst) : output
   }
 
-  /// Takes the dummy prefix off again where `prefixRule` asks for none.
+  /// Removes the dummy prefix again where `prefixRule` asks for none.
   private func droppingPrefix(_ output: [UInt8], _ afterPrefix: Int, isFirst: Bool) -> [UInt8] {
     let isWanted: Bool
     switch prefixRule {
@@ -72,7 +72,7 @@ extension SentencePieceBPE {
     }
   }
 
-  /// What the normaliser takes from the text at once.
+  /// What the normaliser consumes in one step.
   private struct Unit {
     enum Content {
       case text

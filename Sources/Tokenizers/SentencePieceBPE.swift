@@ -24,22 +24,22 @@ package final class SentencePieceBPE: Sendable {
   /// The byte of a byte piece.
   let byteValues: [UInt8]
 
-  /// Pieces that text can become: normal, user-defined and unused ones.
+  /// Pieces that text can become: normal, user-defined and unused.
   private let table: ByteStringTable
-  /// Unknown, control and byte pieces by name.
+  /// Unknown, control and byte pieces, by text.
   private let reserved: ByteStringTable
-  /// Rank of each piece: 0 for the highest score, equal scores share one.
+  /// Rank of each piece: 0 for the highest score; equal scores share one.
   private let ranks: [UInt32]
-  /// The listed merges; nil: by score.
+  /// The listed merges; nil: merges follow the scores.
   private let pairs: PairTable?
   private let longestPiece: Int
-  /// Number of each unused piece among the unused ones, else −1. Empty if there are none.
+  /// Index of each unused piece among the unused ones, else −1. Empty if there are none.
   private let unusedIndex: [Int32]
   private let unusedCount: Int
-  /// No piece has a space mark after another character, so no merge crosses from one word into the next.
+  /// No piece has a space mark after another character, so no merge crosses a word border.
   private let mergesWithinWords: Bool
 
-  /// Longest piece accepted, in bytes. Real ones have less than 150; the limit bounds the work of one look-up.
+  /// Longest piece accepted, in bytes. Real ones are below 150; the limit bounds the work of one look-up.
   package static var pieceLimit: Int { 4096 }
 
   package init(_ v: SentencePieceVocabulary, prefixRule: DummyPrefixRule = .everySegment) throws(TokenizerError) {
@@ -118,7 +118,7 @@ package final class SentencePieceBPE: Sendable {
     unusedCount = unused.count
     unknownId = unknowns[0]
     longestPiece = longest
-    // A user-defined symbol may hold a space mark and is cut out of the whole text, so it forbids cutting too.
+    // A user-defined symbol may hold a space mark and is cut out of the whole text, so words cannot be cut off before.
     mergesWithinWords = v.escapesWhitespaces && unused.isEmpty && !crossing
     unknownSurface = v.unknownSurface
     addsDummyPrefix = v.addsDummyPrefix
@@ -167,14 +167,14 @@ package final class SentencePieceBPE: Sendable {
     }
   }
 
-  /// Adds a character: under the id of its piece, or of those of its bytes, where pairs of ids merge.
+  /// Adds a character: with the id of its piece, or, where listed pairs of ids merge, with those of its bytes.
   private func append(_ range: Range<Int>, _ text: [UInt8], to merger: inout PairMerger) throws(TokenizerError) {
     let id = pairs == nil ? Symbol.unresolved : table.find(text, range)
     guard pairs != nil, id < 0, !byteIds.isEmpty else { return try merger.append(range, id: id) }
     for i in range { try merger.append(i..<i + 1, id: byteIds[Int(text[i])]) }
   }
 
-  /// A space mark that follows something else.
+  /// Whether a space mark that follows another character is at `i`.
   private func isWordStart(_ text: [UInt8], _ i: Int) -> Bool {
     Self.isSpaceMark(text, i) && !(i >= 3 && Self.isSpaceMark(text, i - 3))
   }
@@ -187,7 +187,7 @@ package final class SentencePieceBPE: Sendable {
     while index >= 0 {
       stack.append(list[Int(index)])
       index = list[Int(index)].next
-      // An unused piece falls back into the two it was last proposed from, and those in turn.
+      // An unused piece is replaced by the two it was last merged from, recursively.
       while let s = stack.popLast() {
         var id = s.id >= 0 ? s.id : table.find(text, s.range)
         if id >= 0, types[Int(id)] == .unused {
@@ -196,7 +196,7 @@ package final class SentencePieceBPE: Sendable {
             stack.append(left)
             continue
           }
-          // A single character marked unused has no parts: it is unknown.
+          // A single unused character has no parts: it is unknown.
           id = -1
         }
         if id >= 0 {
@@ -204,7 +204,7 @@ package final class SentencePieceBPE: Sendable {
         } else if !byteIds.isEmpty {
           for i in s.range { ids.append(byteIds[Int(text[i])]) }
         } else if !lastWasUnknown {
-          // A run of unknown characters is one unknown piece.
+          // A run of unknown characters is one unknown id.
           ids.append(unknownId)
         }
         lastWasUnknown = id < 0
@@ -212,10 +212,10 @@ package final class SentencePieceBPE: Sendable {
     }
   }
 
-  /// Neighbours merge when their joined text is a piece, in the order of its score, or as the list of merges says.
+  /// Neighbours merge when their concatenation is a piece, highest score first, or as the list of merges says.
   private struct Rules: MergeRules {
     let model: SentencePieceBPE
-    /// For each unused piece the two symbols it was last proposed from; length 0: never.
+    /// For each unused piece the two symbols it was last merged from; length 0: none.
     var left: [Symbol]
     var right: [Symbol]
 
@@ -284,7 +284,7 @@ package final class SentencePieceBPE: Sendable {
     return false
   }
 
-  /// U+2581 at `i`.
+  /// Whether U+2581 is at `i`.
   static func isSpaceMark(_ text: [UInt8], _ i: Int) -> Bool {
     i + 2 < text.count && text[i] == 0xE2 && text[i + 1] == 0x96 && text[i + 2] == 0x81
   }

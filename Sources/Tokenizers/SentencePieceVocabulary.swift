@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What a SentencePiece model file says of a BPE model, as plain values.
+/// The BPE model of a SentencePiece model file, as plain values.
 package struct SentencePieceVocabulary {
   /// UTF-8; U+2581 stands for a space where `escapesWhitespaces`.
   package var pieces: ByteStrings
@@ -8,8 +8,8 @@ package struct SentencePieceVocabulary {
   package var scores: [Float]
   /// One per piece: 1 normal, 2 unknown, 3 control, 4 user-defined, 5 unused, 6 byte.
   package var types: [UInt8]
-  /// "left right", first one first: pairs of pieces merge in this order (HF tokenizers), and scores do not count. nil: whatever
-  /// joins to a piece merges, in the order of its score.
+  /// "left right", first one first: pairs of pieces merge in this order (HF tokenizers) and scores are unused. nil: whatever
+  /// concatenates to a piece merges, highest score first.
   package var merges: ByteStrings?
   /// Compiled normaliser; empty means identity.
   package var characterMap: [UInt8] = []
@@ -26,7 +26,7 @@ package struct SentencePieceVocabulary {
   }
 }
 
-/// Where a text that was cut at special tokens gets the space in front that the model was trained with.
+/// Where a text that was cut at special tokens gets the dummy prefix, the leading space that the model was trained with.
 package enum DummyPrefixRule {
   /// Every segment, as SentencePiece itself and HF tokenizers with a `Prepend` normaliser ("legacy") do.
   case everySegment

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Where a word ends that begins at `start`.
+/// Where a word that begins at `start` ends.
 extension SplitPattern {
   func gpt2End(_ text: [UInt8], _ start: Int, _ end: Int) -> Int {
     if let length = contraction(text, start, end, ignoresCase: false) { return start + length }
@@ -52,7 +52,7 @@ extension SplitPattern {
     let word = isPrefix ? start + first.length : start
     let upper: CharacterClass = [.upper, .caseless, .mark]
     let lower: CharacterClass = [.lower, .caseless, .mark]
-    // U* takes all it can; L+ goes on from there, or is given back what U* took from the last character that both may take.
+    // U* is greedy. L+ continues after it; if it cannot, U* gives back up to the last character that both accept.
     var (i, shared) = (word, -1)
     while i < end {
       let c = CharacterClass.next(text, i)
@@ -62,12 +62,12 @@ extension SplitPattern {
     }
     if i < end, CharacterClass.next(text, i).kind == .lower { return lower.endOfRun(text, i, end) }
     if shared >= 0 { return shared }
-    // A mark need not be the prefix: then it is L+ alone.
+    // A mark can also be L+ by itself instead of the prefix.
     if first.kind == .mark { return start + first.length }
     return i > word ? i : nil
   }
 
-  /// nil: no match begins here.
+  /// nil: no match begins at `start`.
   func deepSeek3End(_ text: [UInt8], _ start: Int, _ end: Int) -> Int? {
     let first = CharacterClass.next(text, start)
     let second = start + first.length
@@ -101,7 +101,7 @@ extension SplitPattern {
     return blanksEnd(text, start, end)
   }
 
-  /// `\s+(?!\S)|\s+`: white space without its last character, which goes with the word after it.
+  /// `\s+(?!\S)|\s+`: white space without its last character, which belongs to the next word.
   private func blanksEnd(_ text: [UInt8], _ start: Int, _ end: Int) -> Int {
     var (i, last) = (start, start)
     while i < end {
@@ -113,7 +113,7 @@ extension SplitPattern {
     return i == end || last == start ? i : last
   }
 
-  /// Length of 's, 't, 'm, 'd, 're, 've or 'll at `i`. Without regard to case, U+017F is an s too.
+  /// Length of 's, 't, 'm, 'd, 're, 've or 'll at `i`, else nil. U+017F (ſ) is an s too when case is ignored.
   private func contraction(_ text: [UInt8], _ i: Int, _ end: Int, ignoresCase: Bool) -> Int? {
     guard text[i] == 0x27, i + 1 < end else { return nil }
     let fold: UInt8 = ignoresCase ? 0x20 : 0

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// How byte-level tokenizers cut a text into words; no merge crosses a cut. The regular expressions of the reference implementations,
-/// written out by hand: each character is looked at a bounded number of times.
+/// written by hand in linear time: each character is read a bounded number of times.
 ///
-/// A tokenizer may have several, one after the other: each cuts the pieces that those before it left, and sees the ends of its piece as the
+/// A tokenizer may have several in sequence: each cuts the pieces that those before it left, and treats the ends of its piece as the
 /// ends of the text. What no match covers is a piece of its own (`Split` with behavior `Isolated`).
 package enum SplitPattern {
-  /// Nothing: the text is one word.
+  /// No cut: the text is one word.
   case none
   /// GPT-2 and OPT: `'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`
   case gpt2
@@ -25,8 +25,8 @@ package enum SplitPattern {
   case run(of: CharacterRange, afterBlank: Bool)
   /// `\s+$`, where `$` is also before a line feed.
   case trailingBlanks
-  /// DeepSeek-V3: ``[!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|…`` with the
-  /// ends of `contracted`. It leaves numbers and control characters.
+  /// DeepSeek-V3: ``[!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|…``, then the
+  /// white-space alternatives of `contracted`. Numbers and control characters match nothing.
   case deepSeek3
 
   /// The first match that begins at `start` or after it; `start < end` and `text[..<end]` is UTF-8.
@@ -85,7 +85,7 @@ package enum SplitPattern {
       }
       let stop = CharacterClass.whitespace.endOfRun(text, i, end)
       if stop == end { return i..<end }
-      // Back to the last line feed that has white space before it.
+      // Backtrack to the last line feed that has white space before it.
       if let feed = text[(i + first.length)..<stop].lastIndex(of: 0x0A) { return i..<feed }
       i = stop
     }

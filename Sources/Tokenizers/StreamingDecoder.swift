@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Turns ids into text as they come. What it gives out is UTF-8 after every call: bytes of an unfinished character are
-/// held back. All pieces together equal `Tokenizer.decode` of all ids.
+/// Decodes ids to text one at a time. The output is UTF-8 after every call: bytes of an incomplete character are held back. The
+/// concatenated output equals `Tokenizer.decode` of all ids.
 package struct StreamingDecoder {
   private let tokenizer: Tokenizer
   private let showsSpecials: Bool
   private var assembler: UTF8Assembler
-  /// SentencePiece: whether a leading space mark still is the dummy prefix.
+  /// SentencePiece: whether a leading space mark is still the dummy prefix.
   private var isAtStart = true
 
   init(tokenizer: Tokenizer, showsSpecials: Bool) {
@@ -26,7 +26,7 @@ package struct StreamingDecoder {
     return text
   }
 
-  /// What was held back, as U+FFFD.
+  /// The bytes held back, as U+FFFD.
   package mutating func finish() -> [UInt8] {
     var text: [UInt8] = []
     finish(into: &text)
@@ -48,7 +48,7 @@ package struct StreamingDecoder {
     if showsSpecials, isBoundary(id) { isAtStart = true }
   }
 
-  /// Whether a text shown is cut at this token when it is read again, and gets a dummy prefix after it.
+  /// Whether encoding the decoded text again would cut it after this token and add a dummy prefix there.
   private func isBoundary(_ id: Int32) -> Bool {
     guard case .sentencePiece(let m) = tokenizer.model, m.addsDummyPrefix, m.prefixRule == .everySegment else { return false }
     return tokenizer.added.token(id: id) != nil
@@ -60,14 +60,14 @@ package struct StreamingDecoder {
 
   private mutating func append(_ token: AddedToken, to output: inout [UInt8]) {
     let isShown = showsSpecials || !token.isSpecial
-    // Byte-level decoders leave a hidden token out first and join the bytes on its sides; sentencepiece ends a run of bytes.
+    // Byte-level decoders remove a hidden token first and join the bytes around it; sentencepiece ends a run of bytes.
     if case .byteLevel = tokenizer.model, !isShown { return }
     assembler.flush(to: &output)
     if isShown { output.append(contentsOf: token.text) }
   }
 
-  /// Whether the space mark that a text begins with can be left out. Where one is put in front only of texts without a space, a text that is to
-  /// be read again keeps it in front of more spaces.
+  /// Whether the leading space mark can be removed. Where the prefix is added only to segments without a leading space, text that is to
+  /// be encoded again keeps the mark in front of further spaces.
   private func isDummyPrefix(_ piece: [UInt8], _ m: SentencePieceBPE) -> Bool {
     !showsSpecials || m.removesExtraWhitespaces || m.prefixRule == .everySegment
       || (piece.count > 3 && !SentencePieceBPE.isSpaceMark(piece, 3))
@@ -91,7 +91,7 @@ package struct StreamingDecoder {
       var i = 0
       if isAtStart, m.addsDummyPrefix || m.removesExtraWhitespaces, SentencePieceBPE.isSpaceMark(piece, 0), isDummyPrefix(piece, m) {
         i = 3
-        // Where extra spaces are removed, all leading ones go; otherwise only the dummy prefix.
+        // With extra spaces removed, all leading ones go; otherwise only the dummy prefix.
         isAtStart = m.removesExtraWhitespaces
       }
       while i < piece.count {

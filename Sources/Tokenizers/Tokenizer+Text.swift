@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What a token adds to a text.
+/// What a token adds to decoded text.
 package enum TokenText {
-  /// Nothing that is shown, or what stands for something unknown.
+  /// Nothing visible, or an unknown token.
   case none
   case text
-  /// A text that begins with a blank, which is left out where a text begins.
+  /// Text with a leading space, which is omitted at the start of a text.
   case textAfterBlank
 }
 
 extension Tokenizer {
-  /// Appends the bytes that a token adds to a text, with the blank that would be left out at its beginning. They may be part of a character.
+  /// Appends the bytes that a token adds to a text, its leading space included. They may be part of a character.
   package func appendText(of id: Int32, to bytes: inout [UInt8]) -> TokenText {
     if let token = added.token(id: id) {
       if token.isSpecial { return .none }
@@ -48,7 +48,7 @@ extension Tokenizer {
     }
   }
 
-  /// No more bytes than a token adds to a text.
+  /// Upper bound of the bytes that a token adds to a text.
   package func mostBytes(of id: Int32) -> Int {
     if let token = added.token(id: id) { return token.text.count }
     guard id >= 0 else { return 0 }
@@ -57,11 +57,11 @@ extension Tokenizer {
       case .byteLevel(let m): m.pieces
       case .sentencePiece(let m): m.pieces
       }
-    // A byte on its own may become U+FFFD.
+    // A single byte may become U+FFFD (3 bytes).
     return Int(id) < pieces.count ? 3 * pieces.range(Int(id)).count : 0
   }
 
-  /// Whether only one token's blank is left out where a text begins, not those of all tokens up to the first other character.
+  /// Whether only the first token's space is omitted at the start of a text, not every space up to the first other character.
   package var leavesOutOneBlank: Bool {
     guard case .sentencePiece(let m) = model else { return true }
     return !m.removesExtraWhitespaces

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Shims
 
-/// Text to ids and back: one of the models below, with the tokens added to it.
+/// Text to ids and back: one of the BPE models below, and the added tokens.
 ///
 /// Immutable, so any number of threads may use one.
 package final class Tokenizer: Sendable {
@@ -17,12 +17,12 @@ package final class Tokenizer: Sendable {
 
   let model: Model
   let added: AddedTokens
-  /// Put in front when asked for; nil for models that have none.
+  /// Prepended when asked for; nil for models that have none.
   package let bosId: Int32?
-  /// One more than the largest id that means something. A model may have more output rows; those decode to nothing.
+  /// One more than the largest id in use. A model may have more output rows; those decode to nothing.
   package let vocabularySize: Int
 
-  /// Bytes of a tokenizer's tables for so many pieces, at most about: texts with their offsets and ranks, two hash tables, and the merges.
+  /// Approximate upper bound of a tokenizer's tables in bytes: texts with offsets and ranks, two hash tables, and the merges.
   package static func byteCount(pieces: Int) -> Int {
     var slots = 16
     while slots < 2 * pieces { slots *= 2 }
@@ -46,17 +46,16 @@ package final class Tokenizer: Sendable {
 
   /// The ids of `text`, which must be UTF-8.
   /// - Parameters:
-  ///   - addBOS: puts `bosId`, if there is one, in front.
-  ///   - parseSpecials: cuts added tokens out of the text. Without it their text is text like any other: what a
-  ///     caller wants for words of a stranger.
-  ///   - limit: ids that have room; more are the error `tooManyIds` as soon as they are known.
-  ///   - isStopped: asked every few thousand characters; true is the error `stopped`.
+  ///   - addBOS: prepends `bosId`, if there is one.
+  ///   - parseSpecials: recognises added tokens in the text. False: they are ordinary text, as untrusted input requires.
+  ///   - limit: most ids; more throw `tooManyIds` as soon as they are known.
+  ///   - isStopped: asked every few thousand characters; true throws `stopped`.
   package func encode(
     _ text: [UInt8], addBOS: Bool, parseSpecials: Bool, limit: Int = .max, isStopped: @escaping () -> Bool = { false }
   ) throws(TokenizerError) -> [Int32] {
     let bounds = EncodingBounds(limit: limit, isStopped: isStopped)
     try Self.checkLength(text.count)
-    // The text in its normal forms, and the ids.
+    // Memory of the normalised texts and the ids.
     if text.count >= 1 << 16, !memory_has_room(16 * text.count) { throw .outOfMemory(bytes: 16 * text.count) }
     if let offset = UTF8Scalars.firstInvalid(text, 0..<text.count) { throw .invalidUTF8(offset: offset) }
     if case .byteLevel(let m) = model, m.composition == .wholeText, let composed = try CanonicalComposition.apply(text, 0..<text.count, bounds) {
@@ -99,7 +98,7 @@ package final class Tokenizer: Sendable {
   }
 
   /// The text of `ids`, always UTF-8. Ids outside the vocabulary add nothing.
-  /// - Parameter showsSpecials: writes special tokens out instead of leaving them away.
+  /// - Parameter showsSpecials: writes special tokens too; false omits them.
   package func decode(_ ids: [Int32], showsSpecials: Bool = false) -> [UInt8] {
     var decoder = streamingDecoder(showsSpecials: showsSpecials)
     var text: [UInt8] = []
@@ -108,7 +107,7 @@ package final class Tokenizer: Sendable {
     return text
   }
 
-  /// A decoder that gives text id by id.
+  /// A decoder that takes one id at a time.
   package func streamingDecoder(showsSpecials: Bool = false) -> StreamingDecoder {
     StreamingDecoder(tokenizer: self, showsSpecials: showsSpecials)
   }

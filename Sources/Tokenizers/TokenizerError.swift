@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What can be wrong with a vocabulary (it comes from a weight file) or with a text.
+/// Errors of a vocabulary (from a weight file) or of a text.
 package enum TokenizerError: Error, Equatable {
   /// The text is not UTF-8; `offset` is the first byte of the first sequence that is not.
   case invalidUTF8(offset: Int)
-  /// The text, or the text after normalisation, is longer than a tokenizer takes.
+  /// The text, as given or normalised, is longer than a tokenizer accepts.
   case textTooLong(bytes: Int, limit: Int)
-  /// The text has more ids than there is room for.
+  /// The text has more ids than `limit`.
   case tooManyIds(limit: Int)
   /// The caller asked to stop.
   case stopped
-  /// There is no memory for the work on a long text.
+  /// Not enough memory to process a long text.
   case outOfMemory(bytes: Int)
-  /// Two lists of the vocabulary that must agree in length do not.
+  /// Two lists of the vocabulary that must have equal lengths do not.
   case countMismatch(list: String, expected: Int, found: Int)
   /// Offsets of flattened byte strings do not ascend from zero to the number of bytes.
   case invalidOffsets(index: Int)
@@ -32,11 +32,11 @@ package enum TokenizerError: Error, Equatable {
   case idOutOfRange(name: String, id: Int, count: Int)
   /// The normaliser's map is damaged at `offset`.
   case invalidCharacterMap(offset: Int)
-  /// A merge rule names something that is no piece, or has not exactly two parts.
+  /// A merge rule names something that is not a piece, or does not have exactly two parts.
   case invalidMerge(rank: Int)
   /// More pieces than ids.
   case tooManyPieces(Int)
-  /// The pieces collide in every hash function tried: made to be slow.
+  /// The pieces collide in every hash function tried, as only pieces made for it do.
   case unhashable
 
   /// One plain sentence.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Reading UTF-8 by hand: the tokenizers work on bytes and need offsets of what is wrong.
+/// UTF-8 decoding by hand: the tokenizers work on bytes and report byte offsets.
 enum UTF8Scalars {
   /// The scalar that begins at `text[position]` and its length in bytes; nil where the bytes are not UTF-8 (truncated,
   /// overlong, surrogate or past U+10FFFF). `position < end`.
@@ -27,7 +27,7 @@ enum UTF8Scalars {
     decode(text, at: position, end: text.count) ?? (0xFFFD, 1)
   }
 
-  /// Bytes of the sequence that `byte` leads; 0 for a byte that leads none.
+  /// Length in bytes of the sequence with lead byte `byte`; 0 where it is no lead byte.
   static func expectedLength(_ byte: UInt8) -> Int {
     switch byte {
     case 0..<0x80: 1
@@ -48,7 +48,7 @@ enum UTF8Scalars {
     return nil
   }
 
-  /// Whether `pending` (1 to 3 bytes) can still become one character with more bytes.
+  /// Whether `pending` (1 to 3 bytes) is a prefix of some character.
   static func isPrefix(_ pending: [UInt8]) -> Bool {
     guard let lead = pending.first, pending.count < expectedLength(lead) else { return false }
     guard pending.count > 1 else { return true }
