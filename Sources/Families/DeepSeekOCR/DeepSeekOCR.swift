@@ -11,7 +11,7 @@ package final class DeepSeekOCR: DescribedSystem {
   let towers: SerialTowers
   let newline, separator: TensorView  // [1, outputSize]
   typealias Mode = DeepSeekOCRSettings.Mode
-  /// Where no other is asked for.
+  /// The default mode.
   let mode: Mode
   let mostTiles: Int
 
@@ -24,7 +24,7 @@ package final class DeepSeekOCR: DescribedSystem {
   }
 
   private static let leastTiles = 2
-  /// Round a padded page: half of white, truncated.
+  /// Padding around a page: half of white, 255 / 2 truncated.
   private static let grey = RGBColour(127, 127, 127)
 
   package var maximumTokens: Int {
@@ -115,7 +115,7 @@ package final class DeepSeekOCR: DescribedSystem {
     }
     copy(separator, to: tokens.slice(rows: tokens.rows - 1..<tokens.rows), ctx)
 
-    // A tile's tokens are not contiguous in the map of all of them.
+    // A tile's tokens are not contiguous in the merged map of all tiles.
     var plans = (0..<tiles).map { ViewPlan(row: $0 / columns, column: $0 % columns, area: views.areas[$0], firstToken: 0, tokens: 0) }
     plans.append(ViewPlan(row: -1, column: -1, area: views.areas[tiles], firstToken: local, tokens: whole * wholeLine))
     return EncodedImage(tokens: tokens, views: plans)

@@ -2,7 +2,7 @@
 import Schema
 import WeightFile
 
-/// DeepSeek-OCR (arXiv:2510.18234): SAM's encoder with its compressor, CLIP in series behind it, and how a page is looked at.
+/// DeepSeek-OCR (arXiv:2510.18234): SAM's encoder with its compressor, CLIP in series after it, and how a page is resized and cut.
 package struct DeepSeekOCRSettings: VisionSettings {
   /// The resolutions of arXiv:2510.18234 §3.2.2.
   package enum Mode: Spelled {
@@ -33,7 +33,7 @@ package struct DeepSeekOCRSettings: VisionSettings {
     /// nil: pages are not cut.
     package var tileSide: Int? { self == .gundam ? 640 : nil }
 
-    /// The page is stretched to the view; else it is padded.
+    /// True: the page is stretched to the view; false: padded.
     package var stretches: Bool { self == .tiny || self == .small }
   }
 
@@ -61,7 +61,7 @@ package struct DeepSeekOCRSettings: VisionSettings {
       most <= 4 * vision.grid, "vision.imageSize", found: "\(vision.grid) positions a side", expected: "at least a quarter of \(most)")
   }
 
-  /// Sides of the inputs in patches that the file has relative positions for, besides the first tower's own.
+  /// Sides in patches of the inputs for which the file has relative positions, besides the SAM tower's own.
   package static func grids(patchSize: Int, own: Int) -> [Int] {
     [512, 640, 1024, 1280].map { $0 / patchSize }.filter { $0 != own }
   }

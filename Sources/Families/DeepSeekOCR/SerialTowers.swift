@@ -5,8 +5,8 @@ import Runtime
 import Schema
 import WeightFile
 
-/// DeepEncoder (arXiv:2510.18234 §3.2.1): SAM's encoder, whose compressor leaves a sixteenth of the patches, then CLIP on what it gives;
-/// both of a place beside each other, CLIP first, projected to the decoder's width.
+/// DeepEncoder (arXiv:2510.18234 §3.2.1): SAM's encoder with a 16× token compressor, then CLIP on its output; the channels of both are
+/// concatenated, CLIP's first, and projected to the decoder's width.
 struct SerialTowers {
   let sam: SAMVisionModel
   let clip: VisionTransformer
@@ -22,12 +22,12 @@ struct SerialTowers {
     statistics = Normalisation(s.sam.statistics)
   }
 
-  /// Side in tokens of a view of so many pixels.
+  /// Side in tokens of a view with a side of `pixels`.
   func side(pixels: Int) -> Int { SAMSettings.side(grid: pixels / sam.config.patchSize) }
 
   /// - Parameters:
-  ///   - pictures: squares of one side.
-  ///   - progress: called with blocks done, of the first tower's for each picture and the second's.
+  ///   - pictures: squares of equal size.
+  ///   - progress: called with blocks done: the first tower's for each picture, then the second's.
   /// - Returns: `[pictures · side², outputSize]`.
   func callAsFunction(_ pictures: [RGBImage], progress: ((Int) -> Void)?, _ ctx: Context) throws(RuntimeError) -> Tensor {
     guard let pixels = pictures.first?.width else { throw .shape(operation: "views of a page", expected: 1, found: 0) }
@@ -37,7 +37,7 @@ struct SerialTowers {
     let mark = ctx.arena.mark()
     defer { ctx.arena.release(to: mark) }
     let features = try ctx.arena.tensor(pictures.count * places, sam.config.outputSize)
-    // One after the other: each is large enough to fill the machine.
+    // One after the other: each is large enough to occupy all threads.
     for (i, picture) in pictures.enumerated() {
       let mark = ctx.arena.mark()
       defer { ctx.arena.release(to: mark) }

@@ -30,7 +30,7 @@ extension Ferret {
     return try assemble(features, views, ctx)
   }
 
-  /// Features of the whole view and of the tiles, one tile after another, as the encoders and as the projectors give them.
+  /// Encoder and projector outputs of the whole view and of the tiles, tile by tile.
   private struct Features {
     let whole, projectedWhole, tiles, projectedTiles: Tensor
   }
@@ -44,7 +44,7 @@ extension Ferret {
     stitch(f.projectedTiles, views, into: tokens.slice(rows: c.patches..<tokens.rows), ctx)
     var plans = [ViewPlan(row: -1, column: -1, area: views.areas[0], firstToken: 0, tokens: c.patches)]
     for i in 1..<max(views.pictures.count, 1) {
-      // A tile's tokens are not contiguous in the big map: the plan names the map's first token for each.
+      // A tile's tokens are not contiguous in the merged map: the plan names the map's first token for each.
       plans.append(
         ViewPlan(
           row: (i - 1) / views.columns, column: (i - 1) % views.columns, area: views.areas[i], firstToken: c.patches, tokens: 0))
@@ -62,7 +62,7 @@ extension Ferret {
     return EncodedImage(tokens: tokens, views: plans, map: FeatureMap(fused, height: height, width: width))
   }
 
-  /// The tiles' patches as one big map, row by row.
+  /// Merges the tiles' patches into one map, row-major.
   private func stitch(_ tiles: Tensor, _ views: ImageViews, into map: Tensor, _ ctx: Context) {
     let (grid, columns) = (tile.grid, views.columns)
     let width = columns * grid

@@ -7,8 +7,8 @@ import WeightFile
 
 /// Ferret (arXiv:2310.07704), Ferret-UI (arXiv:2404.05719) and Ferret-v2 (arXiv:2404.07973): a stretched view of the whole image through
 /// CLIP; the stretched image cut into the tiles of the best fitting grid, each through its own encoder and projector (DINOv2 in
-/// Ferret-v2, the same CLIP in Ferret-UI, no tiles in Ferret); and a map that fuses both, from which regions are read. Tokens: the whole
-/// view, then the tiles as one big map, row by row, nothing between.
+/// Ferret-v2, the same CLIP in Ferret-UI, no tiles in Ferret); and a map that fuses both, from which regions are encoded. Tokens: the
+/// whole view, then the tiles merged into one map, row-major, without separators.
 package final class Ferret: DescribedSystem {
   /// What encodes the tiles.
   enum Local {
@@ -25,7 +25,7 @@ package final class Ferret: DescribedSystem {
   let statistics: Normalisation
   /// Sizes that the image is stretched to before it is cut, in the checkpoint's order; empty without tiles.
   let pinpoints: [AnyResolution.Size]
-  /// True: regions are read from projected features, false: from the encoders'.
+  /// True: regions are encoded from projected features, false: from the encoders'.
   let mapIsProjected: Bool
 
   package init(_ w: Weights, _ s: FerretSettings) throws(WeightFileError) {
@@ -34,7 +34,7 @@ package final class Ferret: DescribedSystem {
     projector = try MLPProjector(w["projector"], s.projector, from: s.vision.hiddenSize, to: size)
     statistics = Normalisation(s.statistics)
     mapIsProjected = s.region.isProjected
-    // Regions are read when a prompt is.
+    // `ofDecoder`: regions are encoded with the prompt, not with the image.
     sampler = try RegionSampler(w["region"].ofDecoder, s.region, featureSize: s.featureSize, outputSize: size)
     switch s.tiles {
     case .none: local = .none

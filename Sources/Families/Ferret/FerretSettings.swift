@@ -52,7 +52,7 @@ package struct FerretSettings: VisionSettings {
   /// Side of a tile in pixels, and in patches.
   package var tileSide: Int { tiles == .own ? local.tileSide : vision.imageSize }
   package var tileGrid: Int { tiles == .own ? local.grid : vision.grid }
-  /// Channels of the map that regions are read from.
+  /// Channels of the map that regions are encoded from.
   package var featureSize: Int { region.isProjected ? decoder.hiddenSize : vision.hiddenSize }
 }
 
@@ -71,12 +71,12 @@ package struct RegionSamplerSettings: Settings {
     }
   }
 
-  /// True: regions are read from projected features, false: from the encoders'.
+  /// True: regions are encoded from projected features, false: from the encoders'.
   package var isProjected = false
   /// True: the map is read with x and y exchanged, as the published checkpoints were trained.
   package var isTransposed = true
   package var pooling = Pooling.max
-  /// The token that stands where a region's vector goes.
+  /// The token at whose position a region's vector is inserted.
   package var token = "<region_fea>"
 
   package init() {}

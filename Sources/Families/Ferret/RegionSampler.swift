@@ -5,18 +5,18 @@ import Runtime
 import Schema
 import WeightFile
 
-/// Ferret's spatial-aware visual sampler (arXiv:2310.07704 §3.2): 512 points of a region, thinned in two stages in which each anchor
-/// gathers its neighbours, become one vector of the decoder's width.
+/// Ferret's spatial-aware visual sampler (arXiv:2310.07704 §3.2): 512 points of a region are reduced in two stages, in each of which
+/// anchors pool their neighbours, and become one vector of the decoder's width.
 package final class RegionSampler: RegionEncoder {
   /// Points that a region begins with.
   package static let points = 512
-  /// Points that each stage gets.
+  /// Input points of the two stages.
   package static let stageInputs = (512, 128)
   package var stageInputs: (Int, Int) { Self.stageInputs }
   private static let anchors = [128, 32]
   private static let neighbours = 24
 
-  /// What happens between the points of one stage.
+  /// Layers of one stage.
   struct Stage {
     let difference: Linear  // featureSize + 2 → featureSize + 2
     let aggregation: Linear  // 2·(featureSize + 2) → featureSize
@@ -26,17 +26,17 @@ package final class RegionSampler: RegionEncoder {
   let stages: [Stage]
   let flatten: Linear  // 32·featureSize → featureSize
   let output: Linear  // featureSize → outputSize
-  /// Channels of the map that regions are read from.
+  /// Channels of the map that regions are encoded from.
   package let featureSize: Int
   /// True: the map is read with x and y exchanged, as the published checkpoints were trained.
   let isTransposed: Bool
   package let token: [UInt8]
-  /// True: an anchor takes the mean of its neighbours, else the greatest of each channel.
+  /// True: mean pooling over an anchor's neighbours; false: max pooling.
   let takesMean: Bool
 
   /// - Parameters:
   ///   - w: scope with `stages.0`, `stages.1`, `flatten` and `output`.
-  ///   - featureSize: channels of the map that regions are read from.
+  ///   - featureSize: channels of the map that regions are encoded from.
   package init(_ w: Weights, _ s: RegionSamplerSettings, featureSize: Int, outputSize: Int) throws(WeightFileError) {
     var stages: [Stage] = []
     for i in 0..<2 {
@@ -75,7 +75,7 @@ package final class RegionSampler: RegionEncoder {
     return try output(flatten(features.reshaped(1, features.count), ctx), ctx)
   }
 
-  /// The map at the given places, between its pixels bilinear, corner pixels standing at 0 and 1.
+  /// Samples the map at `places` bilinearly, with corner pixels at 0 and 1 (`align_corners`).
   private func read(_ map: FeatureMap, _ places: [RegionPoints.Place], _ ctx: Context) throws(RuntimeError) -> Tensor {
     let features = try ctx.arena.tensor(places.count, featureSize)
     ctx.split(rows: places.count, cost: 4 * featureSize) { rows in
@@ -96,15 +96,15 @@ package final class RegionSampler: RegionEncoder {
     return features
   }
 
-  /// The two pixels of an axis around `place` (0 … 1), and the second one's share.
+  /// The two pixels of an axis around `place` (0 … 1), and the second one's weight.
   private func tap(_ place: Float, _ size: Int) -> (index: Int, next: Int, share: Float) {
-    // Through −1 … 1 and back, for the roundings of torch's grid_sample.
+    // Via −1 … 1, to round as torch's grid_sample does.
     let position = min(max(((2 * place - 1) + 1) / 2 * Float(size - 1), 0), Float(size - 1))
     let index = min(Int(position), size - 1)
     return (index, min(index + 1, size - 1), position - Float(index))
   }
 
-  /// One stage: each anchor's neighbours, compared with it, mixed with it and pooled. Returns `[anchors, featureSize]`.
+  /// One stage: gathers each anchor's neighbours, fuses their differences with the anchor, and pools. Returns `[anchors, featureSize]`.
   private func gather(
     _ stage: Stage, _ places: [RegionPoints.Place], _ features: Tensor, _ anchors: [Int], _ ctx: Context
   ) throws(RuntimeError) -> Tensor {

@@ -5,8 +5,8 @@ import Runtime
 import Schema
 import WeightFile
 
-/// GOT-OCR2 (arXiv:2409.01704): the vocabulary network of a page squashed to a square, or on request of the tiles that it is stretched
-/// over and then of the whole page again; all of them between one start and one end vector.
+/// GOT-OCR2 (arXiv:2409.01704): the vocabulary network on a page stretched to a square; on request, on the tiles of a page stretched over
+/// their canvas, then on the whole page. All views stand between one start and one end vector.
 package final class GOTOCR2: DescribedSystem {
   let vocabulary: VocabularyTower
   let projector: Linear

@@ -2,7 +2,7 @@
 import Schema
 import WeightFile
 
-/// GOT-OCR2 (arXiv:2409.01704): the vocabulary network, of a page or of tiles.
+/// GOT-OCR2 (arXiv:2409.01704): the vocabulary network, on a page or on tiles.
 package struct GOTSettings: VisionSettings {
   package var decoder = DecoderSizes()
   package var vocabulary = SAMSettings()

@@ -39,7 +39,7 @@ package final class HiResLLaVA: DescribedSystem {
   }
 
   private var tokensPerView: Int { sampler.tokens(side: vision.config.grid) }
-  /// Every slice is followed by one separator, the whole view too.
+  /// One separator after every slice, and after the whole view.
   package var maximumTokens: Int { (1 + maxSlices) * (tokensPerView + 1) }
 
   package func views(of image: ImageSize) throws(ImageError) -> ViewsPlan {

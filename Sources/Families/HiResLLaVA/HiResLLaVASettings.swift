@@ -2,7 +2,7 @@
 import Schema
 import WeightFile
 
-/// HiRes-LLaVA (arXiv:2407.08706). The paper leaves some points open; they are keys.
+/// HiRes-LLaVA (arXiv:2407.08706). What the paper leaves open is set by metadata keys.
 package struct HiResLLaVASettings: VisionSettings {
   package enum Fit: Spelled {
     /// The aspect ratio is kept and the rest padded.
@@ -54,9 +54,9 @@ package struct SliceRestoreSettings: Settings {
   package static let scope = "hires"
 
   package enum Place: Spelled {
-    /// Beside the block's attention.
+    /// In parallel with the block's attention.
     case parallel
-    /// Behind it.
+    /// After it.
     case sequential
 
     package var spelling: StaticString {
@@ -83,12 +83,12 @@ package struct SliceRestoreSettings: Settings {
   package var heads = 1
   package var place = Place.parallel
   package var source = Source.normed
-  /// How much smaller the map is that global attention sees; nil: it has the size of `down`.
+  /// Downsampling ratio of the map for global attention; nil: it has the size of `down`.
   package var downRatio: Int?
   /// Rows and columns.
   package var down = [1, 1]
 
-  /// The tower, and the greatest number of slices: they bound the sizes.
+  /// The tower and its most slices, which bound the sizes.
   package var vision = CLIPSettings.largest
   package var maxSlices = 1024
 
@@ -125,7 +125,7 @@ package struct SelfMiningSettings: Settings {
   package var heads = 1
   /// Side of a pooled cell in patches.
   package var kernel = 1
-  /// True: a token sees only its own cell; false: the whole view.
+  /// True: a token attends to its own cell only; false: to the whole view.
   package var isLocal = false
 
   /// The tower, which bounds the sizes.
@@ -144,7 +144,7 @@ package struct SelfMiningSettings: Settings {
 }
 
 extension CLIPSettings {
-  /// What bounds others while nothing is known.
+  /// Upper bounds, used until the tower's settings are read.
   static var largest: CLIPSettings {
     var s = CLIPSettings()
     (s.hiddenSize, s.layers, s.imageSize, s.heads) = (16384, 256, 4096, 64)

@@ -2,7 +2,7 @@
 import Images
 
 /// HiRes-LLaVA's dynamic slicing (arXiv:2407.08706 §3.2): how many slices of the encoder's resolution an image is cut into and
-/// where it lies on their canvas. Exact whole-number arithmetic throughout.
+/// its position on their canvas. Exact integer arithmetic throughout.
 package struct HiResSlicing: Equatable {
   /// The encoder's side in pixels.
   package let resolution: Int

@@ -5,7 +5,7 @@ import Schema
 import WeightFile
 
 /// HiRes-LLaVA's Self-Mining Sampler (arXiv:2407.08706 §3.3): each token is an average-pooled cell of the feature map that
-/// then looks at the full-resolution features through one cross-attention, and is projected to the decoder's width.
+/// attends to the full-resolution features in one cross-attention, and is projected to the decoder's width.
 struct SelfMiningSampler {
   let normQuery, normKeyValue, normOutput: LayerNorm
   let query, keyValue, output: Linear  // hiddenSize → hiddenSize; → 2·hiddenSize (k | v); → hiddenSize
@@ -13,7 +13,7 @@ struct SelfMiningSampler {
   let heads: Int
   /// Side of a pooled cell in patches.
   let kernel: Int
-  /// True: a token sees only its own cell; false: the whole view.
+  /// True: a token attends to its own cell only; false: to the whole view.
   let isLocal: Bool
 
   init(_ w: Weights, _ s: SelfMiningSettings, hiddenSize: Int, outputSize: Int) throws(WeightFileError) {
@@ -35,7 +35,7 @@ struct SelfMiningSampler {
   /// - Parameter p: `[views · side², hiddenSize]`.
   /// - Returns: `[views · tokens(side), outputSize]`, row-major within a view.
   func callAsFunction(_ p: Tensor, views: Int, side: Int, _ ctx: Context) throws(RuntimeError) -> Tensor {
-    // Views stacked on top of each other are one tall map: cells never cross a view, since kernel divides side.
+    // Views stacked vertically are one tall map: cells never cross a view, since kernel divides side.
     let pooled = try averagePool(p, height: views * side, width: side, window: kernel, ctx)
     let q = try query(normQuery(pooled, ctx), ctx)
     let source = isLocal ? try gatherCells(p, views: views, side: side, ctx) : p

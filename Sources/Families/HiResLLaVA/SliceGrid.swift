@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Where the slices of one image stand among the views that are encoded together: `rows × columns` of them in row-major
+/// Position of one image's slices among the views that are encoded together: `rows × columns` of them in row-major
 /// order, from view `first` on, each with `side × side` patches.
 struct SliceGrid {
   let rows, columns, first, side: Int
@@ -15,14 +15,14 @@ struct SliceGrid {
   var height: Int { rows * side }
   var width: Int { columns * side }
 
-  /// The row in the views' sequence, which holds a class token before each view's patches, of a row of the merged map.
+  /// Row in the views' sequence (with a class token before each view's patches) of a row of the merged map.
   func sequence(ofMerged row: Int) -> Int {
     let (y, x) = (row / width, row % width)
     let view = first + y / side * columns + x / side
     return view * (1 + side * side) + 1 + y % side * side + x % side
   }
 
-  /// The row in the merged map of a row of the views' sequence; nil for class tokens and other views.
+  /// Row in the merged map of a row of the views' sequence; nil for class tokens and other views.
   func merged(ofSequence row: Int) -> Int? {
     let (view, token) = row.quotientAndRemainder(dividingBy: 1 + side * side)
     let slice = view - first

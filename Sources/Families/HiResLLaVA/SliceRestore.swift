@@ -4,8 +4,8 @@ import Schema
 import WeightFile
 
 /// SliceRestore adapter (arXiv:2407.08706 §3.2): merges the slices of an image into one map, mixes neighbours across slice
-/// borders by a depth-wise convolution and the whole image by attention on a pooled map, and hands the sum
-/// of both back to the slices. Class tokens take no part.
+/// borders by a depth-wise convolution and the whole image by attention on a pooled map, and adds the sum of both to
+/// the slices. Class tokens are left out.
 struct SliceRestore {
   let local: DepthwiseConvolution3x3
   let qkv, output: Linear  // hiddenSize → 3·hiddenSize (q | k | v); hiddenSize → hiddenSize

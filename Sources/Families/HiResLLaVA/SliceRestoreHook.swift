@@ -21,11 +21,11 @@ struct SliceRestoreLayers {
 
   subscript(layer: Int) -> SliceRestore? { adapters.indices.contains(layer) ? adapters[layer] : nil }
 
-  /// - Parameter grids: the groups of views that are slices of one image; other views pass without adapters.
+  /// - Parameter grids: the groups of views that are slices of one image; other views have no adapters.
   func hook(_ grids: [SliceGrid]) -> SliceRestoreHook { SliceRestoreHook(self, grids) }
 }
 
-/// SliceRestore beside the attention of its blocks, for the slices among the views of one image.
+/// Runs SliceRestore in parallel with the attention of its blocks, for the slices among the views of one image.
 final class SliceRestoreHook: BlockHook {
   private let layers: SliceRestoreLayers
   private let grids: [SliceGrid]

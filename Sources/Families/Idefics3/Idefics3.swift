@@ -6,7 +6,7 @@ import Schema
 import WeightFile
 
 /// Idefics3 (arXiv:2408.12637), SmolVLM (arXiv:2504.05299) and granite-docling: tiles and a view of the whole image through SigLIP,
-/// squares of patches put together, one linear layer, and between all of them tokens that say where a tile lies.
+/// pixel shuffle, one linear layer, and between the views tokens that name a tile's position.
 package final class Idefics3: DescribedSystem {
   let vision: VisionTransformer
   let shuffle: PixelShuffle

@@ -7,7 +7,7 @@ import WeightFile
 struct Idefics3Marks {
   private let embedding: Embedding
   private let wholeIds, endIds, rowEndIds, tilesEndIds: [Int32]
-  /// Of each tile of the largest grid.
+  /// Ids before each tile of the largest grid.
   private let tileIds: [[Int32]]
   /// Columns of that grid.
   private let mostColumns: Int
@@ -48,7 +48,7 @@ struct Idefics3Marks {
   func between(_ x: Tensor, count: Int, rows: Int, columns: Int, _ ctx: Context) throws(RuntimeError) -> (tokens: Tensor, first: [Int]) {
     let views = rows * columns + 1
     var ids: [Int32] = []
-    // Where each run of marks stands, and the vectors behind it.
+    // The row at which each view's vectors begin.
     var first: [Int] = []
     var place = 0
     for i in 0..<views {

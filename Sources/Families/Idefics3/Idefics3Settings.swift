@@ -8,7 +8,7 @@ package struct Idefics3Settings: VisionSettings {
   package var vision = SigLIPSettings()
   package var statistics = NormalisationSettings(mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5])
   package var slicing = Idefics3SlicingSettings()
-  /// Patches on each side of the square that becomes one vector.
+  /// Pixel shuffle: side in patches of the square that becomes one vector.
   package var shuffle = 1
   package var marks = Idefics3MarkSettings()
 
@@ -32,11 +32,11 @@ package struct Idefics3SlicingSettings: Settings {
 
   /// Pixels that the longer side gets before tiles are cut.
   package var longestEdge = 1
-  /// Whether there are tiles, or the view of the whole image alone.
+  /// False: only the view of the whole image.
   package var splits = true
   /// Side of a tile in pixels.
   package var tileSide = 1
-  /// Pixels of a tile's side that patches fill: the encoder's input.
+  /// Pixels of a tile's side that the encoder reads: its input size.
   package var seenSide = 4096
 
   package init() {}
@@ -62,9 +62,9 @@ package struct Idefics3MarkSettings: Settings {
 
   /// Before each tile's vectors: ids one after another, and how many each tile has, row by row of the largest grid.
   package var tileIds: [Int] = [], tileCounts: [Int] = []
-  /// Behind each row of tiles but the last, and behind that.
+  /// After each row of tiles but the last, and after the last.
   package var rowEndIds: [Int] = [], tilesEndIds: [Int] = []
-  /// Before and behind the vectors of the whole image.
+  /// Before and after the vectors of the whole image.
   package var wholeIds: [Int] = [], endIds: [Int] = []
   /// Rows of the embedding table, `language.vocabSize`.
   package var vocabSize = 1_048_576

@@ -2,14 +2,14 @@
 import Images
 import Schema
 
-/// How an image is cut (arXiv:2408.12637 §3.2): resized to a longest edge, then to whole tiles, both with Pillow's Lanczos filter and
-/// 8 bits in between; the view of the whole image is made of the tiles' canvas.
+/// Resizing and cutting (arXiv:2408.12637 §3.2): to a longest edge, then to whole tiles, both with Pillow's Lanczos filter and 8 bits in
+/// between; the view of the whole image is resized from the tiles' canvas.
 package struct Idefics3Slicing {
-  /// Pixels that no side exceeds.
+  /// Most pixels of a side.
   static var limit: Int { 4096 }
 
   let longestEdge, tileSide: Int
-  /// Pixels of a tile's side that patches fill.
+  /// Pixels of a tile's side that the encoder reads.
   let seen: Int
   let splits: Bool
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Runtime
 
-/// Squares of `side`² patches as one row each, their features one after another, row by row (arXiv:2408.12637 §3.1).
+/// Pixel shuffle: concatenates the features of each square of `side`² patches, row by row (arXiv:2408.12637 §3.1).
 struct PixelShuffle {
   let side: Int
   /// Patches on a side of one view; `side` divides it.
@@ -12,7 +12,7 @@ struct PixelShuffle {
     let squares = grid / side
     let parts = x.rows / side
     let y = try ctx.arena.tensor(parts / side, side * side * x.columns)
-    // The patches of a square's row lie beside each other already.
+    // The patches of one row of a square are contiguous already.
     let runs = x.reshaped(parts, side * x.columns)
     copyRows(runs, to: y.reshaped(parts, side * x.columns), ctx) { part in
       let (square, line) = (part / side, part % side)

@@ -5,8 +5,8 @@ import Runtime
 import Schema
 import WeightFile
 
-/// LLaVA-NeXT (LLaVA-1.6): a stretched view of the whole image, then the tiles of the best fitting grid as one big map
-/// without its padding, a learned newline vector after each of its rows ("spatial_unpad").
+/// LLaVA-NeXT (LLaVA-1.6): a stretched view of the whole image, then the tiles of the best fitting grid, merged into one map
+/// without its padding, with a learned newline vector after each of its rows ("spatial_unpad").
 package final class LLaVANeXT: DescribedSystem {
   let vision: VisionTransformer
   let projector: MLPProjector
@@ -51,7 +51,7 @@ package final class LLaVANeXT: DescribedSystem {
     let features = try vision(pixels, views: views.pictures.count, progress: { progress?($0, c.layers) }, ctx)
     let projected = try projector(features, ctx)
 
-    // The tiles as one map, without the rows or columns that hold only padding.
+    // The tiles merged into one map, without the rows or columns that hold only padding.
     let (rows, columns) = try shown(views)
     let tokens = try ctx.arena.tensor(c.patches + rows.count * (columns.count + 1), projected.columns)
     copy(projected.slice(rows: 0..<c.patches), to: tokens.slice(rows: 0..<c.patches), ctx)
@@ -75,7 +75,7 @@ package final class LLaVANeXT: DescribedSystem {
     return EncodedImage(tokens: tokens, views: plans)
   }
 
-  /// Rows and columns of the tiles' map of patches that show the image and not only padding.
+  /// Rows and columns of the merged map that show the image, not only padding.
   private func shown(_ views: ImageViews) throws(RuntimeError) -> (rows: Range<Int>, columns: Range<Int>) {
     let grid = vision.config.grid
     do {

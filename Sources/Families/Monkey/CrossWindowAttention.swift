@@ -19,7 +19,7 @@ struct CrossWindowAttention {
   /// - Parameter grid: side of the merged map in patches.
   init(_ w: Weights, _ c: CrossWindowSettings, hiddenSize: Int, grid: Int) throws(WeightFileError) {
     windows = Windows(grid: grid, side: c.side, shift: c.shift)
-    // Without shapes the errors of Linear and table name the missing tensors.
+    // If a shape is missing, Linear and table throw an error that names the tensor.
     let size = w["down"].shape("weight")?.first ?? 1
     position = try w.view("position", rows: grid * grid, columns: hiddenSize)
     down = try Linear(w["down"], from: hiddenSize, to: size)
@@ -45,7 +45,7 @@ struct CrossWindowAttention {
     let d = try down(placed, ctx)
     let normed = try norm1(d, ctx)
     let windows = windows
-    // Places past the map are zeros, which take part like patches.
+    // Positions beyond the map are zero vectors; they take part in attention like patches.
     let gathered = try ctx.arena.tensor(windows.count * windows.side * windows.side, d.columns)
     copyRows(normed, to: gathered, ctx) { windows.place($0) }
     let seen = try output(windowAttention(qkv: qkv(gathered, ctx), heads: heads, windows: windows, bias: bias, ctx), ctx)

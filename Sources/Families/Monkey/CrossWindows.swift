@@ -3,7 +3,7 @@ import Runtime
 import Schema
 import WeightFile
 
-/// The cross-window modules of a tower, each before its block, and the map of all tiles that they work on.
+/// The cross-window modules of a tower, each before its block, and the merged map that they work on.
 struct CrossWindows {
   private let modules: [(layer: Int, module: CrossWindowAttention)]
   private let layout: TileLayout

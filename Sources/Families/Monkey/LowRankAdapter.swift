@@ -2,15 +2,15 @@
 import Runtime
 import WeightFile
 
-/// A small side product, scale · B(A(x)) (arXiv:2106.09685; the scale is learned, there is no alpha). The weights it stands beside
-/// are never merged with it, so that tiles with adapters of their own share them.
+/// LoRA adapter: scale · B(A(x)) (arXiv:2106.09685; the scale is learned, there is no alpha). It is not merged into the base weights, since
+/// tiles with different adapters share them.
 struct LowRankAdapter {
   let down, up: Linear  // inputs → rank → outputs
   let scale: Float
 
   /// - Parameter w: scope with `down.weight` `[rank, inputs]`, `up.weight` `[outputs, rank]` and `scale` `[1]`.
   init(_ w: Weights, from inputs: Int, to outputs: Int) throws(WeightFileError) {
-    // Without a shape the error of Linear names the missing tensor.
+    // If the shape is missing, Linear throws an error that names the tensor.
     let rank = w["down"].shape("weight")?.first ?? 1
     down = try Linear(w["down"], from: inputs, to: rank)
     up = try Linear(w["up"], from: rank, to: outputs)

@@ -9,8 +9,7 @@ package struct MonkeySettings: VisionSettings {
   package var statistics = NormalisationSettings()
   /// Tiles that an image is cut into.
   package var rows = 1, columns = 1
-  /// Sets of adapters: none, one that all tiles share, or one for each tile (more are left unused). The view of the whole image
-  /// has none.
+  /// Adapter sets: 0, 1 shared by all tiles, or one for each tile (more are unused). The view of the whole image has none.
   package var adapterSets = 0
   package var resampler = QueryResamplerSettings()
   package var marks = ImageMarkSettings()
@@ -39,21 +38,21 @@ package struct MonkeySettings: VisionSettings {
   package func adapterSet(ofTile tile: Int) -> Int? { adapterSets == 0 ? nil : adapterSets == 1 ? 0 : tile }
 }
 
-/// Qwen-VL's position-aware adapter (arXiv:2308.12966 §2.1).
+/// Qwen-VL's position-aware vision-language adapter (arXiv:2308.12966 §2.1).
 package struct QueryResamplerSettings: Settings {
   package static let scope = "resampler"
 
-  /// Side of the square map of queries.
+  /// Side of the square grid of queries.
   package var side = 1
   package var heads = 1
 
-  /// Width of what it gives, and side of a view in patches: they bound the sizes.
+  /// Output width, and side of a view in patches: they bound the sizes.
   package var outputSize = 65536, grid = 256
 
   package init() {}
 
   package mutating func visit(_ f: inout Fields) throws(WeightFileError) {
-    // More queries than patches would only repeat what is there.
+    // More queries than patches would only repeat features.
     try f.int("side", &side, in: 1...min(grid, 256), "Side of the square map of queries, not more than a view's patches.")
     try f.heads("heads", &heads, of: outputSize, "Heads of its attention; they divide the decoder's width into 256 or less.")
   }

@@ -4,11 +4,11 @@ import Runtime
 import Schema
 import WeightFile
 
-/// Qwen-VL's position-aware adapter (arXiv:2308.12966 §2.1): learned queries look once at all patches of a view, with two-dimensional
-/// positions on queries and keys; then a norm and a projection.
+/// Qwen-VL's position-aware adapter (arXiv:2308.12966 §2.1): learned queries attend once to all patches of a view, with two-dimensional
+/// position encodings on queries and keys; then a norm and a projection.
 struct QueryResampler {
   let queries, outputSize: Int
-  /// Sides of the square maps of queries and patches.
+  /// Sides of the square grids of queries and patches.
   let side, grid: Int
   let heads: Int
   let query: TensorView  // [queries, outputSize]
@@ -52,7 +52,7 @@ struct QueryResampler {
 
     let start = try normQuery(query, ctx)
     add(position.values, to: start, ctx)
-    // The same for every view.
+    // The queries are the same for every view.
     let q = try attentionQuery(start, ctx)
     let asked = try ctx.arena.tensor(views * queries, outputSize)
     copyRows(q, to: asked, ctx) { $0 % q.rows }

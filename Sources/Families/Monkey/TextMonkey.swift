@@ -60,7 +60,7 @@ package final class TextMonkey: DescribedSystem {
     return EncodedImage(tokens: try marks.around(tokens, ctx), views: plans(views.areas, kept: kept.rows))
   }
 
-  /// Kept tokens belong to no tile in particular; the plan names their first one for each.
+  /// Kept tokens belong to no particular tile; the plan names the first of them for each.
   private func plans(_ areas: [PixelRectangle], kept: Int) -> [ViewPlan] {
     let (tiles, columns) = (layout.tiles, layout.columns)
     let isApart = tokenResampler == nil

@@ -2,7 +2,7 @@
 import Schema
 import WeightFile
 
-/// TextMonkey (arXiv:2403.04473): Monkey with windows that cross tiles, and a choice among their tokens.
+/// TextMonkey (arXiv:2403.04473): Monkey with cross-window attention between tiles, and a selection of their tokens.
 package struct TextMonkeySettings: VisionSettings {
   package var decoder = DecoderSizes()
   package var monkey = MonkeySettings()
@@ -29,16 +29,16 @@ package struct TextMonkeySettings: VisionSettings {
   }
 }
 
-/// TextMonkey's modules of shifted windows (§3.1).
+/// TextMonkey's shifted window attention (§3.1).
 package struct CrossWindowSettings: Settings {
   package static let scope = "monkey"
 
-  /// Blocks of the tower before which a module stands; none: there are no modules.
+  /// Blocks of the tower that have a module before them; empty: none.
   package var layers: [Int] = []
   /// Side of a window in patches, and how far it is shifted.
   package var side = 12, shift = 6
 
-  /// Blocks of the tower, and side of the map of all tiles in patches: they bound the others.
+  /// Blocks of the tower, and side of the merged map in patches: they bound the other settings.
   package var layersOfTower = 256, mapSide = 256
 
   package init() {}
@@ -48,7 +48,7 @@ package struct CrossWindowSettings: Settings {
       "windowLayers", &layers, in: 0...layersOfTower - 1, count: 0...256, isOptional: true,
       "Blocks of the tower before which a module of windows stands.")
     let exist = Condition.when(!layers.isEmpty, "there is `monkey.windowLayers`")
-    // The published side of 12 is met in small models too; windows are then padded.
+    // Small models keep the published side of 12, which exceeds their map; windows are then padded.
     try f.int(
       "windowSide", &side, in: 1...min(max(mapSide, 12), 32), when: exist,
       "Side of a window in patches, not more than that of the map of all tiles, or 12.")
@@ -61,7 +61,7 @@ package struct CrossWindowSettings: Settings {
 package struct TokenResamplerSettings: Settings {
   package static let scope = "monkey"
 
-  /// Tokens kept of all tiles'; nil: all, without a resampler.
+  /// Tokens kept of all tiles; nil: all, without a resampler.
   package var kept: Int?
   package var heads = 1
 

@@ -2,7 +2,7 @@
 import Runtime
 import WeightFile
 
-/// The adapters of one tile in one block (Monkey, arXiv:2311.06607 §3.1): beside q|k|v, beside the attention's output, and beside
+/// The adapters of one tile in one block (Monkey, arXiv:2311.06607 §3.1), in parallel with q|k|v, with the attention's output, and with
 /// the whole MLP.
 struct TileAdapters {
   let qkv, output, mlp: LowRankAdapter

@@ -34,7 +34,7 @@ struct TileCutter {
     let mark = ctx.arena.mark()
     defer { ctx.arena.release(to: mark) }
     let whole = try ctx.arena.tensor(3 * height, width)
-    // Through the pool, which calls nothing in a dry run.
+    // On the pool, which runs nothing in a dry run.
     ctx.pool.run(1) { _ in canvas.normalise(into: whole.data, statistics) }
     let (tiles, columns) = (layout.tiles, layout.columns)
     let lines = views.reshaped(views.count / side, side)

@@ -3,8 +3,8 @@ import Encoders
 import Runtime
 import WeightFile
 
-/// What stands beside and before the blocks of the tower: each tile's adapters (arXiv:2311.06607 §3.1) and the windows in which tiles
-/// meet (arXiv:2403.04473 §3.1). Views are the tiles in order, and after them perhaps the whole image.
+/// Hooks of the tower's blocks: each tile's adapters (arXiv:2311.06607 §3.1) and cross-window attention between tiles
+/// (arXiv:2403.04473 §3.1). Views are the tiles in order, then possibly the whole image.
 final class TileHook: BlockHook {
   private let layout: TileLayout
   private let adapters: [[TileAdapters]]  // by block, by set

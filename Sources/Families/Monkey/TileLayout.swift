@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import Schema
 
-/// The tiles that an image is cut into, and which adapters they have; as `MonkeySettings` says it.
+/// The tiles that an image is cut into, and their adapters, as in `MonkeySettings`.
 struct TileLayout {
   let rows, columns: Int
   /// Side of a tile in pixels, and in patches.
   let side, grid: Int
-  /// Sets of adapters: none, one that all tiles share, or one for each tile (more are left unused). The view of the whole image
-  /// has none.
+  /// Adapter sets: 0, 1 shared by all tiles, or one for each tile (more are unused). The view of the whole image has none.
   let adapterSets: Int
 
   var tiles: Int { rows * columns }
@@ -22,13 +21,13 @@ struct TileLayout {
   /// The adapter set of a view, nil where there is none.
   func adapterSet(ofView view: Int) -> Int? { adapterSets == 0 || view >= tiles ? nil : adapterSets == 1 ? 0 : view }
 
-  /// The row in the views' sequence of a row of the map of all tiles.
+  /// Row in the views' sequence of a row of the merged map.
   func sequence(ofMerged row: Int) -> Int {
     let (y, x) = (row / (columns * grid), row % (columns * grid))
     return (y / grid * columns + x / grid) * patches + y % grid * grid + x % grid
   }
 
-  /// The row in the map of all tiles of a row of their sequence.
+  /// Row in the merged map of a row of the tiles' sequence.
   func merged(ofSequence row: Int) -> Int {
     let (tile, patch) = row.quotientAndRemainder(dividingBy: patches)
     return (tile / columns * grid + patch / grid) * columns * grid + tile % columns * grid + patch % grid

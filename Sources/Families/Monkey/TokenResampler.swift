@@ -3,8 +3,8 @@ import Runtime
 import Schema
 import WeightFile
 
-/// TextMonkey's token resampler (arXiv:2403.04473 §3.2): of all tiles' tokens those are kept that resemble no later one, and they look
-/// once at all of them, at a smaller width.
+/// TextMonkey's token resampler (arXiv:2403.04473 §3.2): keeps the tokens of all tiles that are least similar to any later one, and lets
+/// them attend once to all tokens, at a smaller width.
 struct TokenResampler {
   /// Tokens kept.
   let kept: Int

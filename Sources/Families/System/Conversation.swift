@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import Schema
 
-/// One turn of a conversation, its regions already written out.
+/// One turn of a conversation, with its regions written as text.
 package struct Turn {
   package var role: TurnSettings.Role
-  /// UTF-8. Of a user with images: `<image>` marks, one for each, or none.
+  /// UTF-8. A user's may hold `<image>` marks, one for each image; without marks the template places the images.
   package var text: [UInt8]
   package var images: Int
 
@@ -15,11 +15,11 @@ package struct Turn {
   }
 }
 
-/// How a checkpoint writes conversations, to the character.
+/// A checkpoint's conversation format, reproduced to the character.
 package struct Conversation {
   private let s: TurnSettings
 
-  /// nil: the file says nothing of turns.
+  /// nil: the file has no conversation format.
   init?(_ prompt: PromptSettings) {
     let settings = prompt.turns.user.isEmpty ? TurnSettings(following: prompt) : prompt.turns
     guard let settings else { return nil }
@@ -31,7 +31,7 @@ package struct Conversation {
   /// Texts that end an answer.
   package var stops: [[UInt8]] { s.stop }
 
-  /// The prompt of turns that have been checked (`Conversation.check`), up to where the answer begins.
+  /// The prompt of checked turns (`Conversation.check`), up to where the answer begins.
   package func prompt(_ turns: [Turn]) throws(FoveaError) -> [UInt8] {
     var text: [UInt8] = []
     var rest = turns[...]
@@ -65,7 +65,7 @@ package struct Conversation {
     let template = system != nil ? s.systemUser : beginsWithImage || s.textUser.isEmpty ? s.user : s.textUser
     var turn = turn
     if !contains(template, Self.images) { turn.text = images + turn.text }
-    // A system text in front of it keeps a question's first blanks.
+    // After a system text, a question's leading white space stays.
     let text = s.trims.contains(.user) ? Self.trimmed(turn.text, start: system == nil) : turn.text
     var values: [(mark: StaticString, value: [UInt8])] = [("{text}", text), ("{images}", images)]
     if let system { values.append(("{system}", s.trims.contains(.system) ? Self.trimmed(system) : system)) }
@@ -81,8 +81,8 @@ package struct Conversation {
 
   private func trimmed(_ turn: Turn) -> [UInt8] { s.trims.contains(turn.role) ? Self.trimmed(turn.text) : turn.text }
 
-  /// The text without blanks at its ends, as Python's `strip` has it.
-  /// - Parameter start: false: those at its beginning stay.
+  /// The text without white space at its ends, as Python's `strip`.
+  /// - Parameter start: false: leading white space stays.
   private static func trimmed(_ text: [UInt8], start: Bool = true) -> [UInt8] {
     func isBlank(_ c: Unicode.Scalar) -> Bool { c.properties.isWhitespace || (0x1C...0x1F).contains(c.value) }
     var scalars = String(decoding: text, as: UTF8.self).unicodeScalars[...]
@@ -91,7 +91,7 @@ package struct Conversation {
     return Array(String(scalars).utf8)
   }
 
-  /// The template with marks replaced. What is put in is not looked at again.
+  /// The template with marks replaced. Inserted values are not searched for marks.
   private func fill(_ template: String, _ values: [(mark: StaticString, value: [UInt8])]) -> [UInt8] {
     let template = Array(template.utf8)
     var text: [UInt8] = []
@@ -112,10 +112,10 @@ package struct Conversation {
 }
 
 extension TurnSettings {
-  /// What opens a user's turn in templates of published systems.
+  /// Starts of a user's turn in templates of published systems.
   private static let leads: [StaticString] = ["USER:", "<|im_start|>user", "[INST]", "<|start_header_id|>user", "User:"]
 
-  /// The turns that follow from the form of one question and what stands behind an answer; nil where they do not.
+  /// Derives the conversation format from the template of a single question and the turn separator; nil where it cannot.
   package init?(following prompt: PromptSettings) {
     guard !prompt.turnSeparator.isEmpty, let parts = Self.split(prompt.template) else { return nil }
     self.init()
@@ -125,14 +125,14 @@ extension TurnSettings {
       textUser = text.user
     }
     image = parts.image
-    // What opens an answer stands with the user's turn. Where it ends with a sign, a blank follows; answers are written without blanks.
+    // The start of the answer belongs to the user's turn. After ":" or "]" a space follows, since answers are trimmed.
     let last = parts.user.utf8.last
     let blank = last == UInt8(ascii: ":") || last == UInt8(ascii: "]") ? " " : ""
     assistant = blank + "{text}" + prompt.turnSeparator
     trims = [.assistant]
     noSystem = Self.replace("{system}", in: parts.before, with: prompt.system)
     if !noSystem.utf8.elementsEqual(parts.before.utf8) {
-      // Vary's system text holds its marks.
+      // Vary's system text includes its marks.
       let (open, close) = ("<|im_start|>system\n", "<|im_end|>")
       let isMarked = prompt.system.utf8.starts(with: open.utf8) && prompt.system.utf8.reversed().starts(with: close.utf8.reversed())
       system = Self.replace("{system}", in: parts.before, with: isMarked ? open + "{text}" + close : "{text}")
@@ -154,7 +154,7 @@ extension TurnSettings {
       }
     }
     guard let start else { return nil }
-    // The mark and the line break after it belong together, as in a single question.
+    // The mark and the line break after it are one unit, as in a single question.
     var image = mark
     var open = Array(text[start..<place])
     if let at = find(mark, in: open, from: 0) {

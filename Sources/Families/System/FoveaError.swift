@@ -6,19 +6,19 @@ import Runtime
 import Tokenizers
 import WeightFile
 
-/// What went wrong in a call, as facts. The status that a host is told of each stands beside the C interface.
+/// The errors of a call, as facts. The C interface maps each to a status.
 package enum FoveaError: Error {
-  /// An argument that cannot be used: what it is called, and why.
+  /// An invalid argument: its name, and why.
   case argument(String, String)
-  /// Something sound that this model does not do: what it is called, and why.
+  /// A valid request that this model does not support: its name, and why.
   case unsupported(String, String)
-  /// A caller's buffer of `capacity` places where `needed` are needed.
+  /// A caller's buffer is too small: `capacity` and `needed` count in `unit`.
   case buffer(String, capacity: Int, needed: Int, unit: StaticString)
-  /// More positions than the context holds. `isLeast`: the work was stopped when there were so many.
+  /// More positions than the context holds. `isLeast`: `positions` is a lower bound, since counting stopped there.
   case context(String, positions: Int, isLeast: Bool, capacity: Int)
-  /// A prompt that fills the context, so that no token of an answer could follow.
+  /// The prompt fills the context, so that no token of an answer fits.
   case noRoom(positions: Int, capacity: Int)
-  /// `<image>` marks of a prompt and images given differ in number.
+  /// The number of `<image>` marks in a prompt differs from the number of images.
   case imageMarks(found: Int, images: Int)
   /// Another call is using the session.
   case busy
@@ -28,33 +28,33 @@ package enum FoveaError: Error {
   case outOfMemory(String, bytes: Int)
   /// Needs more than the memory budget.
   case overBudget(file: String, weights: Int, context: Int, scratch: Int, tables: Int, budget: Int)
-  /// Something that needs more than a memory budget has left: what it is, its bytes, and a budget that would do now.
+  /// Needs more than the memory budget has left: what, its bytes, and a budget that would suffice now.
   case overRoom(String, bytes: Int, left: Int, enough: Int)
-  /// There is no built-in model; `folder` is the library's own, nil where it is unknown.
+  /// There is no built-in model; `folder` is the library's own, nil if unknown.
   case noBuiltinModel(folder: String?)
   /// Parts of a weight file that do not fit each other: which, and how.
   case system(String, String)
-  /// The environment asks for an instruction set that is not there.
+  /// The environment names an instruction set that is unknown or that this CPU lacks.
   case instructionSet(UnknownInstructionSet)
   case weights(WeightFileError)
   case runtime(RuntimeError)
   case image(ImageError)
   case tokenizer(TokenizerError)
   case region(RegionError)
-  /// Bytes that are no image embedding of this model.
+  /// The bytes are not an image embedding of this model.
   case embedding(EmbeddingBytesError)
-  /// The same of a file.
+  /// The same for a file.
   case embeddingFile(String, EmbeddingBytesError)
 
   package init(_ e: WeightFileError) { self = .weights(e) }
   package init(_ e: RuntimeError) { self = .runtime(e) }
   package init(_ e: ImageError) { self = .image(e) }
-  /// An error of work that `stop` could end: whether it was the deadline or somebody's wish.
+  /// An error of stoppable work; `stop` tells a passed deadline from a cancellation.
   package init(_ e: ImageError, _ stop: StopSignal) {
     if case .stopped = e { self = .runtime(stop.reason) } else { self = .image(e) }
   }
 
-  /// What is wrong with a weight file, with its name: errors of its parts know only themselves.
+  /// Adds the weight file's name, which errors of its parts lack.
   package func named(_ file: String) -> FoveaError {
     switch self {
     case .system(let part, let problem): .system("\(file): \(part)", problem)

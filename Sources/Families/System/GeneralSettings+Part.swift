@@ -4,7 +4,7 @@ import Schema
 import WeightFile
 
 extension GeneralSettings {
-  /// The half of the system whose tensors are in another file.
+  /// The part of the system whose tensors are in another file; nil: none.
   package var missing: WeightPart? {
     switch part {
     case .decoder: .vision
@@ -13,6 +13,6 @@ extension GeneralSettings {
     }
   }
 
-  /// What tells the contents of a file from another's, whatever it was packed as or split into.
+  /// Identity of the file's contents, the same for all files packed or split from it.
   package func identity(of file: WeightFile) -> WeightFile.Identity { WeightFile.Identity(bytes: identity) ?? file.identity }
 }

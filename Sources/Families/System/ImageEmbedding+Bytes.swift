@@ -4,7 +4,7 @@ import Runtime
 import Shims
 import WeightFile
 
-/// Why bytes are no embedding of a model.
+/// Why bytes are not an embedding of a model.
 package enum EmbeddingBytesError: Error {
   case notAnEmbedding
   case laterVersion(UInt32)
@@ -27,7 +27,7 @@ package enum EmbeddingBytesError: Error {
   }
 }
 
-/// An embedding as bytes, all numbers little-endian:
+/// A serialised embedding, all numbers little-endian:
 ///
 ///     0   8 bytes   "FVIMAGE\0"
 ///     8   u32       version: 1, or 2 where the numbers are f16
@@ -38,18 +38,18 @@ package enum EmbeddingBytesError: Error {
 ///         numbers   the vectors, then the map
 ///         u64       xxh64 of all before
 extension ImageEmbedding {
-  /// The newest.
+  /// The newest version.
   package static let bytesVersion: UInt32 = 2
   private static let magic: [UInt8] = [0x46, 0x56, 0x49, 0x4D, 0x41, 0x47, 0x45, 0]
   private static let headerSize = 64, viewSize = 48
 
-  /// Bytes that `write` takes.
-  /// - Parameter halves: numbers as f16.
+  /// Size of the serialised embedding in bytes.
+  /// - Parameter halves: vectors and map as f16.
   package func byteCount(halves: Bool = false) -> Int {
     Self.headerSize + Self.viewSize * views.count + (halves ? 2 : 4) * (tokens * hiddenSize + (map?.values.count ?? 0)) + 8
   }
 
-  /// Whether all numbers are within what f16 holds.
+  /// Whether all numbers are within the range of f16.
   package var fitsHalves: Bool {
     func fits(_ values: UnsafePointer<Float>, _ count: Int) -> Bool { (0..<count).allSatisfy { abs(values[$0]) <= 65504 } }
     return fits(data, tokens * hiddenSize) && (map.map { fits($0.values.data, $0.values.count) } ?? true)
@@ -72,14 +72,14 @@ extension ImageEmbedding {
     w.put(xxh64(memory, w.position))
   }
 
-  /// Whether bytes that `write` wrote hold f16.
+  /// Whether serialised bytes hold f16.
   package static func hasHalves(_ bytes: UnsafeRawBufferPointer) -> Bool { bytes.count > 8 && bytes[8] == 2 }
 
-  /// The embedding that `write` wrote. The bytes may be anything.
+  /// The embedding that `write` wrote. The bytes are untrusted: all are checked.
   /// - Parameters:
-  ///   - model: what the bytes must name as the model that made them.
-  ///   - hiddenSize, maximumTokens: of the model's embeddings.
-  ///   - mapChannels: of its maps; nil where it makes none.
+  ///   - model: the identity that the bytes must name.
+  ///   - hiddenSize, maximumTokens: the model's vector width, and most tokens.
+  ///   - mapChannels: channels of its maps; nil where it makes none.
   package static func read(
     _ bytes: UnsafeRawBufferPointer, model: WeightFile.Identity, hiddenSize: Int, maximumTokens: Int, mapChannels: Int?
   ) throws(EmbeddingBytesError) -> ImageEmbedding {
@@ -118,7 +118,7 @@ extension ImageEmbedding {
     for i in 0..<viewCount { views.append(try r.view(headerSize + viewSize * i, tokens: tokens)) }
     let vectors = headerSize + viewSize * viewCount
     let count = tokens * columns + mapHeight * mapWidth * channels
-    // Vectors may stand at any address: aligned here, and looked at.
+    // The vectors may be unaligned: copied to aligned memory, then checked.
     guard let memory = block_allocate(max(4 * count, 1))?.assumingMemoryBound(to: Float.self) else { throw .outOfMemory(bytes: 4 * count) }
     defer { block_free(memory) }
     for i in 0..<count {
@@ -138,7 +138,7 @@ extension ImageEmbedding {
   }
 }
 
-/// Little-endian numbers at places that are known to lie inside.
+/// Reads little-endian numbers at offsets known to be in bounds.
 private struct Bytes {
   let base: UnsafeRawPointer
 

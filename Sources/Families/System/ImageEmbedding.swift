@@ -16,18 +16,18 @@ package struct PixelRectangle: Equatable {
     self.height = height
   }
 
-  /// A whole image.
+  /// The whole image.
   init(_ image: ImageSize) {
     self.init(x: 0, y: 0, width: Double(image.width), height: Double(image.height))
   }
 
-  /// One cell of a grid over this rectangle, counted row by row.
+  /// One cell of a grid over this rectangle, numbered row by row.
   func cell(_ i: Int, rows: Int, columns: Int) -> PixelRectangle {
     let (w, h) = (width / Double(columns), height / Double(rows))
     return PixelRectangle(x: x + w * Double(i % columns), y: y + h * Double(i / columns), width: w, height: h)
   }
 
-  /// What a whole canvas shows of the image painted on it: more than the image where the canvas has margins.
+  /// The rectangle that a canvas covers, in pixels of the image placed on it: larger than the image where the canvas has margins.
   init(canvas f: CanvasFit, of image: ImageSize) {
     let (scaleX, scaleY) = (Double(image.width) / Double(f.width), Double(image.height) / Double(f.height))
     x = -Double(f.x) * scaleX
@@ -37,7 +37,7 @@ package struct PixelRectangle: Equatable {
   }
 }
 
-/// One view that an image was encoded as: where it lies in the original image, and which tokens came of it.
+/// One view that an image was encoded as: its area in the original image, and its tokens.
 package struct ViewPlan: Equatable {
   /// Row and column among the slices; −1 for a view of the whole image.
   package var row, column: Int
@@ -54,23 +54,23 @@ package struct ViewPlan: Equatable {
   }
 }
 
-/// An encoded image: the vectors that the decoder gets in place of one `<image>` mark, start, end and separator vectors
+/// An encoded image: the vectors that replace one `<image>` mark in the decoder's input, start, end and separator vectors
 /// included. Immutable; any number of sessions and threads of the same model may use it.
 package final class ImageEmbedding {
-  /// Rows, and floats in a row.
+  /// Rows, and floats per row.
   package let tokens, hiddenSize: Int
   /// `[tokens, hiddenSize]`, owned by this object.
   package let data: UnsafePointer<Float>
   /// Size of the original image in pixels.
   package let width, height: Int
   package let views: [ViewPlan]
-  /// Hash of the vectors: two embeddings of a model with the same are the same to its decoder.
+  /// Hash of the vectors; for one model, equal hashes mean equal vectors.
   package let identity: UInt64
-  /// What regions are read from, owned by this object.
+  /// The feature map that regions are encoded from, owned by this object.
   package let map: FeatureMap?
-  /// What it holds of a memory budget, for as long as it lives; set by who made it.
+  /// Its share of a memory budget, held for its lifetime; set by its creator.
   package var holding: MemoryHolding?
-  /// Its bytes among those of its model's images; set by who made it.
+  /// Its bytes in the model's counter of images; set by its creator.
   package var counted: CountedMemory?
   private let memory: UnsafeMutableRawPointer
   private let mapMemory: UnsafeMutableRawPointer?

@@ -3,7 +3,7 @@ import Runtime
 import Schema
 import WeightFile
 
-/// The tokens of the vocabulary that stand before and after an image's vectors, by `ImageMarkSettings`.
+/// The vocabulary's tokens before and after an image's vectors, by `ImageMarkSettings`.
 struct ImageMarks {
   private let embedding: Embedding
   private let ids: [Int32]

@@ -6,7 +6,7 @@ import Schema
 import Tokenizers
 import WeightFile
 
-/// The parts of a system that a weight file describes, built over its weights.
+/// A vision-language system built from a weight file.
 package struct LoadedSystem {
   package let general: GeneralSettings
   package let vision: VisionSystem
@@ -24,7 +24,7 @@ package struct LoadedSystem {
   /// How prompts and answers speak of places in an image; `nil`: this system does not.
   package let regionMarks: RegionMarks?
 
-  /// What a file of one half of a system can do.
+  /// What a file with only one part of a system can do.
   package var encodesImages: Bool { general.part != .decoder }
   package var answers: Bool { general.part != .vision }
 
@@ -54,8 +54,8 @@ package struct LoadedSystem {
   /// A prompt as token ids, in parts: image `i` stands between part `i` and part `i + 1`. The begin-of-sequence id comes
   /// first where the model has one.
   /// - Parameters:
-  ///   - images: how many images the prompt must have marks for.
-  ///   - limit: tokens that have room; more are an error as soon as they are known.
+  ///   - images: number of images, which must equal the number of marks.
+  ///   - limit: most tokens; more throw as soon as they are known.
   package func tokenize(prompt: [UInt8], images: Int, limit: Int = .max, stop: StopSignal = StopSignal()) throws(FoveaError) -> [[Int32]] {
     var parts: [[Int32]] = []
     if let imageId {
@@ -63,7 +63,7 @@ package struct LoadedSystem {
       parts = ids.split(separator: imageId, omittingEmptySubsequences: false).map { Array($0) }
     } else {
       var left = limit
-      // Before there are as many parts.
+      // Checked before the prompt is split into as many parts.
       let marks = PromptTemplate.imageMarks(in: prompt)
       guard marks == images else { throw FoveaError.imageMarks(found: marks, images: images) }
       for text in PromptTemplate.split(prompt) {
@@ -78,10 +78,10 @@ package struct LoadedSystem {
     return parts
   }
 
-  /// Ids of a text as it is.
+  /// Ids of a text without template or begin-of-sequence id.
   /// - Parameters:
-  ///   - name: what errors call the text.
-  ///   - limit: tokens that have room; more are an error as soon as they are known, which names `whole`.
+  ///   - name: the text's name in errors.
+  ///   - limit: most tokens; more throw an error that names `whole` as soon as they are known.
   package func tokenize(
     _ text: [UInt8], _ name: String, limit: Int, of whole: Int? = nil, stop: StopSignal
   ) throws(FoveaError) -> [Int32] {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import Schema
 
-/// A checkpoint's chat form, e.g. `{system} USER: <image>\n{question} ASSISTANT:`. An interface constant like its special
-/// tokens: it comes from the file's metadata and is reproduced to the character.
+/// A checkpoint's prompt template, e.g. `{system} USER: <image>\n{question} ASSISTANT:`. Like its special tokens, it comes
+/// from the file's metadata and is reproduced to the character.
 package struct PromptTemplate {
-  /// Stands for one image block in any prompt.
+  /// The mark for one image block in any prompt.
   package static let imageMark = Array("<image>".utf8)
 
   private static let questionMark = Array("{question}".utf8)
@@ -18,19 +18,19 @@ package struct PromptTemplate {
   package let splitsText: Bool
   /// Texts that end an answer, besides the end-of-sequence ids.
   package let stops: [[UInt8]]
-  /// Tokens that an answer has at least.
+  /// Least tokens of an answer.
   package let minTokens: Int
-  /// Length of runs of tokens that may not occur twice in prompt and answer; 0: any may.
+  /// n-grams of this length may not occur twice in prompt and answer; 0: off.
   package let ngramBan: Int
-  /// How many of the last tokens that counts in; 0: all.
+  /// Only n-grams within the last so many tokens count; 0: all.
   package let ngramWindow: Int
-  /// Texts of tokens that no ban of runs holds back.
+  /// Texts of tokens that are exempt from the n-gram ban.
   package let ngramAllowed: [[UInt8]]
-  /// Images that stand beside each other share one start and one end mark.
+  /// Adjacent images share one start and one end mark.
   package let joinsImages: Bool
-  /// How turns follow each other; nil: the checkpoint was trained on single questions.
+  /// Conversation format; nil: the checkpoint was trained on single questions.
   package let conversation: Conversation?
-  /// Other forms that the checkpoint was trained with, by name.
+  /// Other prompt templates that the checkpoint was trained with, by name.
   private let tasks: [(name: [UInt8], template: [UInt8])]
 
   package init(_ s: PromptSettings) {
@@ -49,7 +49,7 @@ package struct PromptTemplate {
   }
 
   /// The full prompt of a task that the file names, see `prompt(question:images:)`.
-  /// - Throws: `.argument` when there is no such task, or it asks by itself and a question was given too.
+  /// - Throws: `.argument` when there is no such task, or it has a fixed question and another was given too.
   package func prompt(task name: [UInt8], question: [UInt8], images: Int) throws(FoveaError) -> [UInt8] {
     guard let task = tasks.first(where: { $0.name == name }) else {
       var known = ""
@@ -107,7 +107,7 @@ package struct PromptTemplate {
     var i = 0
     while i < template.count {
       if Self.matches(Self.imageMark, template, at: i) {
-        // The mark and the line break after it belong together.
+        // The mark and the line break after it are one unit.
         var end = i + Self.imageMark.count
         if end < template.count, template[end] == UInt8(ascii: "\n") { end += 1 }
         if !marked, joinsImages, images > 0 {
@@ -140,7 +140,7 @@ package struct PromptTemplate {
     return count
   }
 
-  /// `text` cut at its `<image>` marks: one part more than there are marks.
+  /// `text` split at its `<image>` marks: one part more than marks.
   package static func split(_ text: [UInt8]) -> [[UInt8]] {
     var parts: [[UInt8]] = []
     var start = 0
@@ -156,7 +156,7 @@ package struct PromptTemplate {
     i + pattern.count <= text.count && text[i..<i + pattern.count].elementsEqual(pattern)
   }
 
-  /// Where a pattern occurs first.
+  /// The first occurrence of a pattern.
   private static func next(_ pattern: [UInt8], in text: [UInt8], from start: Int) -> Int? {
     var i = start
     while i + pattern.count <= text.count {

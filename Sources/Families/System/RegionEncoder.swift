@@ -3,13 +3,13 @@ import Encoders
 import Regions
 import Runtime
 
-/// Makes vectors of regions. Immutable and shared by threads.
+/// Encodes regions as vectors. Immutable; shared by threads.
 package protocol RegionEncoder: AnyObject {
-  /// The token of the vocabulary that stands where a region's vector goes.
+  /// The vocabulary's token at whose position a region's vector is inserted.
   var token: [UInt8] { get }
   /// Channels of the map that it reads.
   var featureSize: Int { get }
-  /// Points that each of its stages gets; a region begins with the first number.
+  /// Input points of its two stages; a region starts with the first number.
   var stageInputs: (Int, Int) { get }
 
   /// - Parameters:

@@ -5,8 +5,8 @@ import Tokenizers
 
 extension RegionMarks {
   /// - Parameters:
-  ///   - choice: what the file says; where it is silent, Qwen's if the vocabulary has its marks, else there are none.
-  ///   - encoder: makes vectors of regions, which its token stands for; nil: there are none.
+  ///   - choice: the file's setting; nil: Qwen's form if the vocabulary has its marks, else no regions.
+  ///   - encoder: encodes regions as vectors, for which its token stands; nil: none.
   init?(_ choice: PromptSettings.Coordinates?, _ encoder: (any RegionEncoder)?, _ tokenizer: Tokenizer) throws(FoveaError) {
     let form: CoordinateForm
     switch choice {

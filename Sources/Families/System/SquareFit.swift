@@ -3,11 +3,11 @@ import Images
 import Runtime
 import Schema
 
-/// How one image becomes one square picture.
+/// How an image becomes one square picture.
 enum SquareFit {
-  /// Padded to a square in the middle with a colour, then resized (LLaVA's `image_aspect_ratio: "pad"`).
+  /// Padded to a centred square with a colour, then resized (LLaVA's `image_aspect_ratio: "pad"`).
   case pad(colour: RGBColour)
-  /// Shortest edge resized, then the centre cut out (CLIP's own preprocessing, llava-hf).
+  /// Shortest edge resized, then centre crop (CLIP's own preprocessing, llava-hf).
   case crop
   /// Both sides resized, the aspect ratio ignored.
   case stretch
@@ -20,7 +20,7 @@ enum SquareFit {
     }
   }
 
-  /// The picture of `side × side`, and the part of the original that it shows.
+  /// The picture of `side × side`, and the area of the original that it shows.
   func callAsFunction(_ image: ImageSize, side: Int) throws(ImageError) -> (PicturePlan, PixelRectangle) {
     let (w, h) = (Double(image.width), Double(image.height))
     switch self {

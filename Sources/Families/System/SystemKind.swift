@@ -3,7 +3,7 @@ import Runtime
 import Schema
 import WeightFile
 
-/// A vision system that is built from one structure of settings.
+/// A vision system that is built from one settings structure.
 package protocol DescribedSystem: VisionSystem, SendableMetatype {
   associatedtype Description: VisionSettings
 
@@ -14,9 +14,9 @@ package protocol DescribedSystem: VisionSystem, SendableMetatype {
 /// A kind of system that a weight file can hold, named by `GeneralSettings.system`.
 package struct SystemKind: Sendable {
   package let name: StaticString
-  /// The keys that its vision system reads.
+  /// The metadata keys of its vision system.
   package let keys: @Sendable () -> [Key]
-  /// The vision system over the file's root.
+  /// Builds the vision system from the file's root scope.
   package let build: @Sendable (Weights, Metadata, DecoderSizes) throws(WeightFileError) -> VisionSystem
 
   /// Every system that this version knows.
@@ -36,7 +36,7 @@ package struct SystemKind: Sendable {
     SystemKind("ferret_v2", Ferret.self) { FerretSettings(.own) },
   ]
 
-  /// - Parameter blank: settings before anything is read, where the name says more than the file.
+  /// - Parameter blank: initial settings, which hold what only the system's name determines.
   private init<System: DescribedSystem>(
     _ name: StaticString, _ system: System.Type, blank: @escaping @Sendable () -> System.Description = { System.Description() }
   ) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The plan of tiles, the whole image last, that follow each other from token `first` on.
+/// The plans of tiles and, last, the whole image, with consecutive tokens from `first` on.
 func tilePlans(_ areas: [PixelRectangle], columns: Int, tokens: [Int], first: Int) -> [ViewPlan] {
   var next = first
   var plans: [ViewPlan] = []

@@ -21,7 +21,7 @@ extension Tokenizer {
     try self.init(model, added: added, bosId: s.bos.map { Int32($0) })
   }
 
-  /// The same, checked against what goes with it.
+  /// The same, checked against the rest of the file.
   /// - Parameters:
   ///   - vocabSize: rows of the decoder's embedding.
   ///   - needsImageToken: `<image>` has to be a token.

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import Images
 
-/// The pictures that a system needs of an image, and how they are cut into views. It follows from the image's size alone, so that
+/// The pictures that a system makes of an image, and how they are cut into views. It depends on the image's size alone, so that
 /// the pictures can be made while rows are read.
 package struct ViewsPlan {
   /// Where the pixels of one view come from.
   package enum Cut {
-    /// A picture as it is; its index.
+    /// A whole picture, by index.
     case picture(Int)
     /// The square of `side` pixels whose top left pixel is (x, y) in picture `of`.
     case tile(of: Int, x: Int, y: Int, side: Int)
@@ -24,7 +24,7 @@ package struct ViewsPlan {
   package init(_ image: ImageSize) { self.image = image }
 
   /// Adds a picture that is one view.
-  /// - Parameter seen: pixels of a square picture's side that the encoder sees; nil: all.
+  /// - Parameter seen: side in pixels of the part of a square picture that the encoder reads; nil: all.
   mutating func add(_ picture: PicturePlan, area: PixelRectangle, seen: Int? = nil) {
     cuts.append(seen.map { .tile(of: pictures.count, x: 0, y: 0, side: $0) } ?? .picture(pictures.count))
     pictures.append(picture)
@@ -32,7 +32,7 @@ package struct ViewsPlan {
   }
 
   /// Adds a canvas, which shows `area`, cut into rows × columns tiles, row by row.
-  /// - Parameter seen: pixels of a tile's side that the encoder sees, from its upper left corner on; nil: all.
+  /// - Parameter seen: side in pixels of the part of a tile, from its upper left corner, that the encoder reads; nil: all.
   mutating func add(tilesOf canvas: PicturePlan, rows: Int, columns: Int, side: Int, area: PixelRectangle, seen: Int? = nil) {
     for i in 0..<rows * columns {
       cuts.append(.tile(of: pictures.count, x: i % columns * side, y: i / columns * side, side: seen ?? side))
@@ -42,15 +42,15 @@ package struct ViewsPlan {
     (self.rows, self.columns) = (rows, columns)
   }
 
-  /// Bytes of all pictures; nil: more than pictures may have.
+  /// Bytes of all pictures; nil: more than allowed.
   package var pictureBytes: Int? {
     pictures.reduce(0) { sum, picture in sum.flatMap { sum in picture.pictureBytes.map { sum + $0 } } }
   }
 }
 
-/// The pictures that a system's `encode` gets for one image, and where they come from.
+/// The pictures that a system's `encode` gets for one image, and their areas.
 package struct ImageViews {
-  /// As the system that planned them cuts and orders them.
+  /// Ordered as planned.
   package let pictures: [RGBImage]
   package let plan: ViewsPlan
 

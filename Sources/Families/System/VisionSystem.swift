@@ -8,7 +8,7 @@ package struct EncodedImage {
   /// `[tokens, decoder's hiddenSize]`: one whole image block, separators included.
   package let tokens: Tensor
   package let views: [ViewPlan]
-  /// What the system's region encoder reads, where it has one.
+  /// The map that the system's region encoder reads, where it has one.
   package let map: FeatureMap?
 
   package init(tokens: Tensor, views: [ViewPlan], map: FeatureMap? = nil) {
@@ -22,7 +22,7 @@ package struct EncodedImage {
 package protocol VisionSystem: AnyObject {
   /// Most tokens that one image can become.
   var maximumTokens: Int { get }
-  /// Makes vectors of regions; `nil` where the system knows them by their coordinates at most.
+  /// Encodes regions as vectors; `nil`: the system takes regions by their coordinates at most.
   var regionEncoder: (any RegionEncoder)? { get }
 
   /// How an image of this size is resized and cut, as the system was trained to see it.
@@ -31,11 +31,11 @@ package protocol VisionSystem: AnyObject {
   /// The same, cut into at most `tiles` tiles where the system cuts on request.
   func views(of image: ImageSize, tiles: Int) throws(ImageError) -> ViewsPlan
 
-  /// The same in a mode of the system's own, by its name.
+  /// The same in one of the system's own modes, by name.
   /// - Parameter tiles: nil: as many as the mode has.
   func views(of image: ImageSize, mode: [UInt8], tiles: Int?) throws(ImageError) -> ViewsPlan
 
-  /// Encoder blocks that `encode` reports in all for so many views.
+  /// Total of encoder blocks that `encode` reports for so many views.
   func blocks(views: Int) -> Int
 
   /// - Parameter progress: called with encoder blocks done and blocks in all.

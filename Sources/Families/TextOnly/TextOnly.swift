@@ -4,7 +4,7 @@ import Runtime
 import Schema
 import WeightFile
 
-/// A decoder by itself: it answers questions and sees no images.
+/// A decoder without vision: it takes no images.
 package final class TextOnly: DescribedSystem {
   package init(_ w: Weights, _ s: TextOnlySettings) throws(WeightFileError) {}
 
@@ -23,7 +23,7 @@ package final class TextOnly: DescribedSystem {
   }
 }
 
-/// There is nothing to say of it.
+/// No settings.
 package struct TextOnlySettings: VisionSettings {
   package var decoder = DecoderSizes()
 

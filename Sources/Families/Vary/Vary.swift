@@ -5,15 +5,15 @@ import Runtime
 import Schema
 import WeightFile
 
-/// Vary (arXiv:2312.06109; Vary-toy, arXiv:2401.12503): the vocabulary network, alone (Vary-tiny) or beside CLIP, whose tokens of the
-/// same place stand in front along the channels. A start and an end vector stand around them.
+/// Vary (arXiv:2312.06109; Vary-toy, arXiv:2401.12503): the vocabulary network, alone (Vary-tiny) or beside CLIP, whose channels are
+/// concatenated in front of its own, token by token. A start and an end vector stand around them.
 package final class Vary: DescribedSystem {
   let vocabulary: VocabularyTower
   let projector: Linear
   let clip: SecondTower?
   let marks: ImageMarks
 
-  /// CLIP beside the vocabulary network.
+  /// CLIP, in parallel with the vocabulary network.
   struct SecondTower {
     let model: VisionTransformer
     let projector: Linear
@@ -65,7 +65,7 @@ package final class Vary: DescribedSystem {
     return EncodedImage(tokens: try marks.around(tokens, ctx), views: [plan])
   }
 
-  /// `[tokens, a.columns + b.columns]`.
+  /// Concatenates channels: `[tokens, a.columns + b.columns]`.
   private func beside(_ a: Tensor, _ b: Tensor, _ ctx: Context) throws(RuntimeError) -> Tensor {
     let y = try ctx.arena.tensor(a.rows, a.columns + b.columns)
     copyColumns(a, to: y, column: 0, ctx)

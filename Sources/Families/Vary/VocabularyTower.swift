@@ -5,7 +5,7 @@ import Runtime
 import Schema
 import WeightFile
 
-/// Vary's vocabulary network with its preprocessing, which differs between checkpoints: both sides squashed to the input's size,
+/// Vary's vocabulary network with its preprocessing, which differs between checkpoints: stretched to the input's size
 /// by Pillow's bicubic or OpenCV's bilinear filter.
 struct VocabularyTower {
   let model: SAMVisionModel
@@ -23,7 +23,7 @@ struct VocabularyTower {
     return isBilinear ? try .stretchedLinear(width: side, height: side) : try .stretched(image, width: side, height: side)
   }
 
-  /// `[pictures · tokens, outputSize]`. One picture after the other: each is large enough to fill the machine.
+  /// `[pictures · tokens, outputSize]`. One picture after the other: each is large enough to occupy all threads.
   /// - Parameter progress: called with blocks done, of `pictures.count · layers`.
   func callAsFunction(
     _ pictures: [RGBImage], progress: ((Int) -> Void)?, _ ctx: Context
