@@ -4,7 +4,7 @@ import Families
 import Generation
 import Shims
 
-/// An answer in memory that a host may read.
+/// An answer in memory that the host may read.
 final class KeptAnswer {
   let text: UnsafeMutablePointer<CChar>
   let textLength, count, top: Int
@@ -73,7 +73,7 @@ public func fovea_session_get_answer(
   }
 }
 
-/// The options that say how a token is chosen, beside temperature, top_k and top_p.
+/// Reads the sampling options other than temperature, top_k and top_p.
 func readSampling(_ c: fovea_generate_options, into options: inout GenerateOptions, vocabulary: Int) throws(FoveaError) {
   options.repetitionPenalty = try number(c.repetition_penalty, zeroMeans: 1, "options.repetition_penalty")
   options.minP = try number(c.min_p, "options.min_p")

@@ -10,14 +10,14 @@ func object<Object: AnyObject>(_ handle: OpaquePointer?, _ name: StaticString) t
   return Unmanaged<Object>.fromOpaque(UnsafeRawPointer(handle)).takeUnretainedValue()
 }
 
-/// A handle that owns a reference to `object`; `release` takes it back. None when memory ran out on the way: parts of the object may lie in
-/// the reserve, which is there for calls.
+/// A handle that owns a reference to `object`; `release` takes it back. Throws when memory ran out since the call began: parts of the
+/// object may lie in the reserve, which only a running call may use.
 func handle(owning object: AnyObject) throws(FoveaError) -> OpaquePointer {
   try requireMemoryOfCall()
   return OpaquePointer(Unmanaged.passRetained(object).toOpaque())
 }
 
-/// Throws where the time allowed for a call is over, or memory has run out.
+/// Throws where the deadline has passed, the call was cancelled, or memory has run out.
 func check(_ stop: StopSignal) throws(FoveaError) {
   do throws(RuntimeError) { try stop.check() } catch { throw FoveaError(error) }
 }
@@ -38,7 +38,7 @@ func required<Pointer>(_ pointer: Pointer?, _ name: StaticString) throws(FoveaEr
   return pointer
 }
 
-/// An empty array with room for as many elements as a caller's list has.
+/// An empty array with capacity `count`; throws where memory is short.
 func list<Element>(of _: Element.Type, count: Int) throws(FoveaError) -> [Element] {
   do throws(RuntimeError) { try requireRoom(count, of: MemoryLayout<Element>.stride) } catch { throw FoveaError(error) }
   var list: [Element] = []
@@ -164,17 +164,17 @@ func requireZero(_ reserved: Int32, _ name: StaticString = "options.reserved") t
   if reserved != 0 { throw .argument("\(name)", "is \(reserved), must be 0.") }
 }
 
-/// A count that must not be negative.
+/// A count, not negative.
 func count(_ value: Int32, _ name: StaticString) throws(FoveaError) -> Int {
   guard value >= 0 else { throw .argument("\(name)", "is \(value), must not be negative.") }
   return Int(value)
 }
 
-/// Seconds, 0 for no limit.
+/// A time limit in seconds; 0: none.
 func deadline(_ seconds: Double) throws(FoveaError) -> Double? {
   guard seconds >= 0 else { throw .argument("options.deadline_seconds", "is \(seconds), must not be negative.") }
   return seconds == 0 ? nil : seconds
 }
 
-/// For figures that fit in practice; a host never sees a wrapped number.
+/// Clamps, so that a host never sees a wrapped number; larger values do not occur in practice.
 func int32(_ value: Int) -> Int32 { Int32(clamping: value) }

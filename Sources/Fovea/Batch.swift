@@ -18,7 +18,7 @@ public func fovea_batch(_ requests: UnsafeMutablePointer<fovea_request>?, _ coun
   return failed.status
 }
 
-/// The caller's requests, which are all of one `struct_size`.
+/// The caller's requests, all of one `struct_size`.
 private func batchRequests(_ given: UnsafeMutablePointer<fovea_request>?, _ count: Int) throws(FoveaError) -> [BatchRequest] {
   guard try buffer(UnsafePointer(given), count: count, "requests").count > 0, let first = given else { return [] }
   let size = try structSize(UnsafeRawPointer(first), first: FirstSize.request, "requests[0]")
@@ -26,7 +26,7 @@ private func batchRequests(_ given: UnsafeMutablePointer<fovea_request>?, _ coun
   var found = try list(of: BatchRequest.self, count: count)
   for i in 0..<count {
     try requireMemoryOfCall()
-    // The caller's header may know a longer structure, so its own size is the step.
+    // Stride by the caller's `struct_size`: a newer header's structure may be longer.
     let place = (UnsafeMutableRawPointer(first) + i * size).assumingMemoryBound(to: fovea_request.self)
     guard UnsafeRawPointer(place).load(as: Int.self) == size else {
       throw .argument("requests[\(i)].struct_size", "should be \(size), as the first one's.")
@@ -37,16 +37,16 @@ private func batchRequests(_ given: UnsafeMutablePointer<fovea_request>?, _ coun
   return found
 }
 
-/// A request of a batch: copied, with where its results go.
+/// A copy of one request of a batch, and where its results go.
 private final class BatchRequest {
   private let place: UnsafeMutablePointer<fovea_request>
   let session: OpaquePointer
   private var c = fovea_request()
   private var options = fovea_generate_options()
-  /// The caller's callbacks come one at a time.
+  /// Serialises the caller's callbacks.
   private let callbacks: Monitor
   private(set) var status = fovea_status(FOVEA_OK)
-  /// Sentence of its failure, `threadErrorTextCapacity` bytes.
+  /// Message of its failure, `threadErrorTextCapacity` bytes.
   let errorText = UnsafeMutablePointer<CChar>.allocate(capacity: threadErrorTextCapacity)
 
   init(_ place: UnsafeMutablePointer<fovea_request>, _ name: String, _ callbacks: Monitor) throws(FoveaError) {
@@ -66,11 +66,11 @@ private final class BatchRequest {
 
   deinit { errorText.deallocate() }
 
-  /// Answers it, on the calling thread.
+  /// Answers the request on the calling thread.
   func answer() {
     let user = Unmanaged.passUnretained(self).toOpaque()
     (options.on_token_user, options.progress_user) = (user, user)
-    // Callbacks read what is here while the call writes its text.
+    // A local: callbacks read this object's properties while the call writes its text.
     var text: UnsafeMutablePointer<CChar>?
     if c.messages != nil {
       status = fovea_chat(session, c.messages, c.message_count, &options, c.result, &text)
@@ -96,7 +96,7 @@ private final class BatchRequest {
   }
 }
 
-/// The requests of one session, answered in order on one thread. `LockStep` lets the sessions pass the decoder together.
+/// The requests of one session, answered in order on one thread. `LockStep` batches the sessions' decoder passes.
 private final class BatchLane {
   private var requests: [BatchRequest]
   private var thread: pthread_t?
@@ -112,7 +112,7 @@ private final class BatchLane {
         lanes.append(BatchLane(request))
       }
     }
-    // The first one's is the calling thread, and so is that of one for which no thread can be had, afterwards.
+    // The first lane runs on the calling thread, and after it those for which no thread could be started.
     for lane in lanes.dropFirst() { lane.start() }
     for lane in lanes where lane.thread == nil { lane.answer() }
     for lane in lanes { if let thread = lane.thread { pthread_join(thread, nil) } }

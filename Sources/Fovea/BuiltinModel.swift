@@ -3,7 +3,7 @@ import CFovea
 import Families
 import Shims
 
-/// Path of the model that is used when none is named; see `fovea_builtin_model` for where it is looked for.
+/// Path of the model used when none is named; see `fovea_builtin_model` for where it is searched.
 func builtinModelPath() throws(FoveaError) -> [UInt8] {
   if let named = getenv("FOVEA_MODEL"), named[0] != 0 { return bytes(named) }
   let folder = try libraryFolder()
@@ -18,7 +18,7 @@ func builtinModelPath() throws(FoveaError) -> [UInt8] {
   throw .noBuiltinModel(folder: String(decoding: folder, as: UTF8.self))
 }
 
-/// The folder of this library (or of the program it is linked into), with a slash at its end.
+/// The folder of this library (or of the program it is linked into), with a trailing slash.
 private func libraryFolder() throws(FoveaError) -> [UInt8] {
   let capacity = Int(PATH_MAX)
   let path = withUnsafeTemporaryAllocation(of: CChar.self, capacity: capacity) { buffer -> [UInt8] in

@@ -3,14 +3,14 @@ import CFovea
 import Families
 import Shims
 
-/// Writes an error's sentence, NUL-terminated, to a text of `threadErrorTextCapacity` bytes. Of a longer one the middle is left out:
-/// it begins with a file's name, which may be long, and ends with the reason. What would steer a terminal or turn the direction of
-/// the text is written as `\u{1b}`: sentences quote files. Allocates nothing, so running out of memory can be reported too.
+/// Writes an error message, NUL-terminated, to a buffer of `threadErrorTextCapacity` bytes. A longer one loses its middle: it begins with a
+/// file's name, which may be long, and ends with the reason. Control and bidirectional characters are written as `\u{1b}`, since messages
+/// quote files. Allocates nothing, so out-of-memory errors can be reported too.
 func write(_ message: String, toErrorText text: UnsafeMutablePointer<CChar>) {
   let most = threadErrorTextCapacity - 1
   let mark: Unicode.Scalar = "…"
   let total = message.unicodeScalars.reduce(0) { $0 + shownWidth($1) }
-  // A third of the room for the beginning.
+  // A third of the buffer for the beginning.
   let head = total <= most ? most : most / 3
   var count = 0
   var rest = total
@@ -27,7 +27,7 @@ func write(_ message: String, toErrorText text: UnsafeMutablePointer<CChar>) {
   text[count] = 0
 }
 
-/// Whether a character is written by its number.
+/// Whether a character is written as an escape.
 private func isHidden(_ scalar: Unicode.Scalar) -> Bool {
   switch scalar.value {
   case 0..<0x20, 0x7F...0x9F, 0x200E, 0x200F, 0x2028...0x202E, 0x2066...0x2069: true
@@ -56,15 +56,15 @@ private func show(_ scalar: Unicode.Scalar, at text: UnsafeMutablePointer<CChar>
   } else if width == 1 {
     put(value, 0)
   } else {
-    // UTF-8: the lead byte's high bits tell the length, six bits of the value follow in each further byte.
+    // UTF-8: the lead byte's high bits encode the length; each further byte holds six bits of the value.
     put(0xF00 >> UInt32(width) & 0xFF | value >> UInt32(6 * (width - 1)), 0)
     for i in 1..<width { put(0x80 | value >> UInt32(6 * (width - 1 - i)) & 0x3F, i) }
   }
   return width
 }
 
-/// Runs the body of an entry point, on a stack that is large enough. A failure becomes its status, and its sentence the calling thread's
-/// last error.
+/// Runs the body of an entry point on a stack that is large enough. Returns the status of a failure, and makes its message the calling
+/// thread's last error.
 @inline(never)
 func status(of body: () throws(FoveaError) -> Void) -> fovea_status {
   let text = threadErrorText()
@@ -96,7 +96,7 @@ private func status(of body: () throws(FoveaError) -> Void, _ text: UnsafeMutabl
   }
 }
 
-/// A call that another thread makes while the calling one waits.
+/// A call run on another thread while the calling thread waits.
 private struct CallElsewhere {
   let body: () throws(FoveaError) -> Void
   let text: UnsafeMutablePointer<CChar>
@@ -118,7 +118,7 @@ private func copy(_ sentence: StaticString, toErrorText text: UnsafeMutablePoint
 public func fovea_last_error(_ session: OpaquePointer?) -> UnsafePointer<CChar>? {
   guard let session else { return UnsafePointer(threadErrorText()) }
   return Unmanaged<SessionHandle>.fromOpaque(UnsafeRawPointer(session))._withUnsafeGuaranteedRef { handle in
-    // The text may be written while another call runs.
+    // Only a look: a running call may be writing the text.
     let text = try? handle.session.exclusively(.look) { () throws(FoveaError) in UnsafePointer(handle.errorText) }
     return text ?? UnsafePointer(threadErrorText())
   }

@@ -109,7 +109,7 @@ public func fovea_chat(
   }
 }
 
-/// The arguments that the calls share, unchecked: a prompt with its images, or a conversation.
+/// Unchecked arguments that the calls share: a prompt with its images, or a conversation.
 private struct Arguments {
   var prompt: UnsafePointer<CChar>?
   var images: UnsafePointer<OpaquePointer?>?
@@ -187,7 +187,7 @@ private func choose(
   return found
 }
 
-/// The arguments that the calls share, checked and copied.
+/// The same arguments, checked and copied.
 private struct Question {
   let request: Request
   let callback: fovea_token_callback?
@@ -197,7 +197,7 @@ private struct Question {
 
   init(_ arguments: Arguments, _ handle: SessionHandle, most: Int) throws(FoveaError) {
     let c = try generateOptions(arguments.options)
-    // The time allowed begins with the call: masks may take a while to copy.
+    // The deadline counts from the start of the call: copying masks may take a while.
     let stop = StopSignal()
     if let seconds = try deadline(c.deadline_seconds) { stop.stop(after: seconds) }
     end = stop.deadline
@@ -214,14 +214,14 @@ private struct Question {
     (callback, user) = (c.on_token, c.on_token_user)
   }
 
-  /// Copies of a caller's texts, while there is time.
+  /// Copies a caller's texts; throws at the deadline.
   func texts(_ given: UnsafeBufferPointer<UnsafePointer<CChar>?>, _ name: StaticString) throws(FoveaError) -> [[UInt8]] {
     let stop = StopSignal()
     stop.deadline = end
     return try Fovea.texts(given, name, stop)
   }
 
-  /// The options, with the time that is left.
+  /// The options, with the time that is left as the deadline.
   func remaining() -> GenerateOptions {
     var options = options
     if let end {
@@ -330,7 +330,7 @@ private func report(
   try write(c, to: result, first: FirstSize.generateResult, "result")
 }
 
-/// A copy for the host, which gives it back to `fovea_string_free`.
+/// A copy for the host, to be released with `fovea_string_free`.
 private func allocateText(_ text: [UInt8]) throws(FoveaError) -> UnsafeMutablePointer<CChar> {
   guard let memory = malloc(text.count + 1)?.assumingMemoryBound(to: CChar.self) else {
     throw .outOfMemory("text", bytes: text.count + 1)

@@ -6,7 +6,7 @@ import Schema
 import Shims
 import WeightFile
 
-/// What a `fovea_model` points to: the model, and its facts as C texts that live as long.
+/// The object behind a `fovea_model`: the model, and its facts as C strings of the same lifetime.
 final class ModelHandle {
   let model: Model
   let system, name, weightType, instructionSet: CText
@@ -24,7 +24,7 @@ final class ModelHandle {
   }
 }
 
-/// What a `fovea_image_embedding` points to. It holds its model, so that the two can be released in any order.
+/// The object behind a `fovea_image_embedding`. It retains its model, so the two can be released in any order.
 final class ImageHandle {
   let model: Model
   let embedding: ImageEmbedding
@@ -35,15 +35,15 @@ final class ImageHandle {
   }
 }
 
-/// What a `fovea_session` points to. Whatever can change is read and written inside `exclusively` only.
+/// The object behind a `fovea_session`. Mutable state is accessed inside `exclusively` only.
 final class SessionHandle {
   let model: Model
   let session: Session
-  /// Sentence of the session's last failure, `threadErrorTextCapacity` bytes.
+  /// Message of the session's last failure, `threadErrorTextCapacity` bytes.
   let errorText: UnsafeMutablePointer<CChar>
-  /// What the last `fovea_logits` gave.
+  /// The result of the last `fovea_logits`.
   private(set) var logits: UnsafeMutablePointer<Float>?
-  /// What the last answer says of places.
+  /// The places that the last answer names.
   private(set) var places: [(place: GroundedPlace, phrase: CText)] = []
   private(set) var logProbabilities: [Float] = []
   /// The last call's answers.
@@ -62,20 +62,20 @@ final class SessionHandle {
     block_free(logits)
   }
 
-  /// Called before a call that gives others.
+  /// Called before a call that replaces them.
   func forgetAnswers() { answers = [] }
 
   func keep(_ answer: GenerateResult) throws(FoveaError) {
     var kept = [try KeptAnswer(answer)]
     for other in answer.others { kept.append(try KeptAnswer(other)) }
-    // What lies in the reserve is not kept.
+    // Nothing allocated from the reserve may be kept.
     try requireMemoryOfCall()
     answers = kept
     places = answer.places.map { ($0, CText(String(decoding: $0.phrase, as: UTF8.self))) }
     logProbabilities = answer.logProbabilities
   }
 
-  /// Keeps a copy of logits in place of the last ones.
+  /// Keeps a copy of logits in place of the previous ones.
   func keepLogits(_ values: UnsafeBufferPointer<Float>) throws(FoveaError) {
     block_free(logits)
     let byteCount = values.count * MemoryLayout<Float>.stride
@@ -84,8 +84,8 @@ final class SessionHandle {
     if let base = values.baseAddress { memcpy(copy, base, byteCount) }
   }
 
-  /// Runs what has the session to itself: `busy` while a call does. A failure also becomes the session's last error, unless it is that a
-  /// call has the session.
+  /// Runs `body` with the session held exclusively; throws `busy` while a call holds it. Any other failure also becomes the session's last
+  /// error.
   func exclusively<Result>(_ access: Gate.Access = .call, _ body: () throws(FoveaError) -> Result) throws(FoveaError) -> Result {
     try session.exclusively(access) { () throws(FoveaError) in
       do throws(FoveaError) { return try body() } catch {

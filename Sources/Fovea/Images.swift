@@ -49,7 +49,7 @@ public func fovea_encode_image_pixels(
   }
 }
 
-/// What the three ways in share.
+/// Shared by the three ways to give an image.
 ///
 /// - Parameter image: the picture, of which nothing but its header has been read.
 @inline(never)

@@ -9,8 +9,8 @@ import Schema
 /// Most messages of a conversation.
 private let mostMessages = 1 << 14
 
-/// The messages of a conversation, checked and copied. What the images and regions are is checked with the prompt.
-/// - Parameter stop: looked at before each, and while masks are copied.
+/// The messages of a conversation, checked and copied. Their images and regions are checked with the prompt.
+/// - Parameter stop: checked before each message, and while masks are copied.
 func messages(
   _ given: UnsafePointer<fovea_message>?, count: Int, _ model: Model, _ stop: StopSignal
 ) throws(FoveaError) -> [Message] {
@@ -22,7 +22,7 @@ func messages(
   var bytes = 0
   for i in 0..<count {
     try check(stop)
-    // The caller's header may know a longer structure, so its own size is the step.
+    // Stride by the caller's `struct_size`: a newer header's structure may be longer.
     let at = (UnsafeRawPointer(first) + i * size).assumingMemoryBound(to: fovea_message.self)
     guard UnsafeRawPointer(at).load(as: Int.self) == size else {
       throw .argument("messages[\(i)].struct_size", "should be \(size), as the first one's.")

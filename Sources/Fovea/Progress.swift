@@ -2,7 +2,7 @@
 import CFovea
 import Families
 
-/// A host's progress callback, which may be NULL, over one piece of work.
+/// The host's progress callback, which may be NULL, for one task.
 final class Progress {
   private let callback: fovea_progress_callback?
   private let user: UnsafeMutableRawPointer?
@@ -14,13 +14,13 @@ final class Progress {
     self.user = user
   }
 
-  /// What the library's functions take: true means go on. Nil without a callback.
+  /// The callback as the library's functions take it: true continues. Nil without a callback.
   var closure: ((Int, Int) -> Bool)? {
     callback == nil ? nil : { [self] done, total in report(done, total) }
   }
 
-  /// To be called when the work has come to its end. Work that was too short to report is reported as a whole, and a host that said
-  /// stop at the last step gets what it asked for.
+  /// Called when the task is complete. Reports it as done if it was too short to report before; throws where the host asked to stop, even
+  /// at the last step.
   func finish() throws(FoveaError) {
     if !wasCalled { _ = report(1, 1) }
     if isRefused { throw FoveaError.refused }
@@ -29,7 +29,7 @@ final class Progress {
   private func report(_ done: Int, _ total: Int) -> Bool {
     guard let callback else { return true }
     wasCalled = true
-    // Once refused the callback is left alone.
+    // After a refusal the callback is not called again.
     if !isRefused { isRefused = callback(user, done, total) != 0 }
     return !isRefused
   }

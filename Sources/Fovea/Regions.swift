@@ -4,8 +4,8 @@ import Families
 import Regions
 import Runtime
 
-/// The regions of a call. Where they lie in their images is checked with the images.
-/// - Parameter stop: looked at before each, and while masks are copied.
+/// The regions of a call. Their position in the images is checked with the images.
+/// - Parameter stop: checked before each region, and while masks are copied.
 func regions(
   _ given: UnsafePointer<fovea_region>?, count: Int, _ name: StaticString, _ stop: StopSignal
 ) throws(FoveaError) -> [Region] {
@@ -15,7 +15,7 @@ func regions(
   found = try list(of: Region.self, count: count)
   for i in 0..<count {
     try check(stop)
-    // The caller's header may know a longer structure, so its own size is the step.
+    // Stride by the caller's `struct_size`: a newer header's structure may be longer.
     let at = (UnsafeRawPointer(first) + i * size).assumingMemoryBound(to: fovea_region.self)
     guard UnsafeRawPointer(at).load(as: Int.self) == size else {
       throw .argument("\(name)[\(i)].struct_size", "should be \(size), as the first one's.")
@@ -70,7 +70,7 @@ private func vertices(_ c: fovea_region) throws(FoveaError) -> [Region.Vertex] {
 }
 
 extension Region.Start {
-  /// Nil where the sampler is to choose.
+  /// Nil where the sampler chooses the points.
   fileprivate init?(_ c: fovea_region) throws(FoveaError) {
     guard c.points != nil else {
       guard c.point_count == 0, c.start1 == 0, c.start2 == 0 else {

@@ -31,7 +31,7 @@ func sessionContextLength(_ options: UnsafePointer<fovea_session_options>?, _ mo
 
 @c @implementation
 public func fovea_session_free(_ session: OpaquePointer?) {
-  // A call still running on another thread holds the session until it has come to its end.
+  // A call still running on another thread retains the session until it returns.
   fovea_session_cancel(session)
   release(session, as: SessionHandle.self)
 }

@@ -24,7 +24,7 @@ package enum Status: Int32 {
 }
 
 extension FoveaError {
-  /// What a host is told of it.
+  /// The status that a host gets for the error.
   package var status: Status {
     switch self {
     case .argument, .imageMarks: .argument

@@ -2,14 +2,13 @@
 import Families
 import Shims
 
-/// Sizes no structure will ever have: an uninitialised `struct_size` is told from a later version's.
+/// No structure will ever be larger: this tells an uninitialised `struct_size` from a later version's.
 private let largestStructure = 1 << 12
 
-/// Reads an options structure into `known`, this library's version of it (all zero before). One from an older header is
-/// shorter, and the fields it lacks stay zero; one from a newer header is longer, and must have zeros where this library knows
-/// no fields.
+/// Reads an options structure into `known`, this library's version of it (all zero before). One from an older header is shorter: fields
+/// it lacks stay zero. One from a newer header is longer, and must be zero beyond the fields that this library knows.
 ///
-/// - Parameter first: size of the structure's first version, the shortest there is.
+/// - Parameter first: size of the structure's first version, the smallest accepted.
 func read<Structure>(
   _ given: UnsafePointer<Structure>?, into known: inout Structure, first: Int, _ name: StaticString
 ) throws(FoveaError) {
@@ -23,8 +22,7 @@ func read<Structure>(
   withUnsafeMutableBytes(of: &known) { $0.copyMemory(from: UnsafeRawBufferPointer(start: bytes, count: min(size, knownSize))) }
 }
 
-/// Fills a result structure of the caller's as far as its `struct_size`, which stays as it is; what lies beyond this library's
-/// version becomes zero.
+/// Fills the caller's result structure up to its `struct_size`, which is kept; bytes beyond this library's version become zero.
 func write<Structure>(
   _ known: Structure, to given: UnsafeMutablePointer<Structure>, first: Int, _ name: StaticString
 ) throws(FoveaError) {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Bans all tokens but some.
+/// Bans all tokens but the listed ones.
 package final class AllowedTokens: LogitsProcessor {
   private let ids: [Int32]
   private var kept: [Float]
 
-  /// - Parameter ids: those outside the vocabulary mean nothing.
+  /// - Parameter ids: ids outside the vocabulary are ignored.
   package init(_ ids: [Int32]) {
     self.ids = ids
     kept = Array(repeating: 0, count: ids.count)

@@ -3,7 +3,7 @@ import Constraints
 import Families
 import Runtime
 
-/// What an answer must be, as its options say it.
+/// The constraint on an answer, as the options state it.
 package struct AnswerConstraint: Equatable {
   package let kind: Constraint.Kind
   /// UTF-8.
@@ -15,7 +15,7 @@ package struct AnswerConstraint: Equatable {
   }
 }
 
-/// Bans what a constraint does not allow. First of the processors: what others think of the rest comes after.
+/// Bans the tokens that a constraint does not allow. It runs first, so that the other processors see only allowed tokens.
 final class ConstraintMask: LogitsProcessor {
   private let constraint: Constraint
   private let endIds: [Int32]
@@ -40,7 +40,7 @@ final class ConstraintMask: LogitsProcessor {
 
   var isComplete: Bool { constraint.isComplete }
 
-  /// Most tokens that are guessed at once.
+  /// Most forced tokens drafted at once.
   private static var most: Int { 16 }
 
   var forced: [Int32] {
@@ -48,10 +48,10 @@ final class ConstraintMask: LogitsProcessor {
   }
 }
 
-/// Gives back what a constraint allows where all of it was banned by the processors between: a constraint outweighs bans of repetition and the
-/// like.
+/// Restores the tokens that a constraint allows where the processors after it banned all of them: a constraint outranks n-gram bans and
+/// the like.
 final class ConstraintRescue: LogitsProcessor {
-  /// Takes the logits as the constraint left them.
+  /// Keeps a copy of the logits as the constraint left them.
   final class Copy: LogitsProcessor {
     fileprivate let logits: UnsafeMutableBufferPointer<Float>
 

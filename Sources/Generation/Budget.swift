@@ -2,15 +2,15 @@
 import Families
 import Runtime
 
-/// What a memory budget leaves beside the model itself, and who holds it: sessions their keys and values as long as they live, images
-/// their vectors, and calls their scratch memory while they run.
+/// What a memory budget leaves beside the model, and what holds it: a session its KV cache for as long as it lives, an image its
+/// vectors, a call its scratch memory while it runs.
 final class Budget: Sendable {
   /// Bytes in all.
   let total: Int
   private let room: MemoryAccount
-  /// Sessions may hold so much that one computation always finds its scratch memory.
+  /// Limit of what sessions hold, so that scratch memory for one computation always remains.
   private let sessions: MemoryAccount
-  /// Scratch memory of an answer, and what of it a session keeps between calls.
+  /// Scratch memory of one answer, and the part of it that a session keeps between calls.
   private let answer, kept: Int
 
   /// - Throws: `overBudget` where the plan takes more than `bytes`.
@@ -25,16 +25,16 @@ final class Budget: Sendable {
     (answer, kept) = (plan.answer, Arena.kept(of: plan.answer))
   }
 
-  /// Bytes that nobody holds.
+  /// Bytes not held.
   var left: Int { room.left }
 
-  /// For as long as a session lives.
+  /// Held for as long as a session lives.
   func session(cache bytes: Int) throws(FoveaError) -> [MemoryHolding] {
     guard let place = sessions.hold(bytes) else { throw overRoom("session", bytes, sessions.left) }
     return [place, try hold(bytes + kept, "session")]
   }
 
-  /// For as long as a session computes.
+  /// Held for as long as a session computes.
   func answering() throws(FoveaError) -> MemoryHolding { try hold(answer - kept, "answer") }
 
   func hold(_ bytes: Int, _ what: String) throws(FoveaError) -> MemoryHolding {

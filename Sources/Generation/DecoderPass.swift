@@ -2,29 +2,29 @@
 import Decoders
 import Runtime
 
-/// Vectors that pass the decoder, which sequences they continue, and of which rows the scores of the next token are wanted. What it points to
-/// belongs to who made it.
+/// One forward pass of the decoder: input vectors, the sequences that they continue, and the rows whose logits are wanted. The caller
+/// owns the tensors, caches and targets.
 package struct DecoderPass {
-  /// Rows whose scores are computed together where they do not lie beside each other.
+  /// Most rows whose logits are computed in one GEMM where they are not contiguous.
   private static let scoredTogether = 8
 
   package let decoder: Decoder
   /// `[rows, hiddenSize]`, overwritten.
   private let x: Tensor
   private var parts: [SequencePart] = []
-  /// A row, and the `vocabSize` places of its scores.
+  /// A row, and where its `vocabSize` logits go.
   private var scores: [(row: Int, target: UnsafeMutablePointer<Float>)] = []
-  /// Rows that have a part.
+  /// Rows appended so far.
   package private(set) var rows = 0
 
-  /// Without parts.
+  /// An empty pass.
   package init(_ decoder: Decoder, _ x: Tensor) {
     self.decoder = decoder
     self.x = x
   }
 
   /// All rows of `x` continue one sequence.
-  /// - Parameter scores: `[n, vocabSize]`, gets those after the last n rows.
+  /// - Parameter scores: `[n, vocabSize]`, receives the logits of the last n rows.
   init(_ decoder: Decoder, _ x: Tensor, _ cache: KVCache, scores: Tensor?) {
     self.init(decoder, x)
     append(cache, rows: x.rows)
@@ -32,7 +32,7 @@ package struct DecoderPass {
     for i in 0..<min(scores.rows, rows) { score(row: rows - min(scores.rows, rows) + i, into: scores[i]) }
   }
 
-  /// The next `count` rows continue the sequence in a cache.
+  /// The next `count` rows continue the sequence in `cache`.
   package mutating func append(_ cache: KVCache, rows count: Int) {
     parts.append(SequencePart(cache, rows: rows..<rows + count))
     rows += count
@@ -40,7 +40,7 @@ package struct DecoderPass {
 
   package mutating func score(row: Int, into target: UnsafeMutablePointer<Float>) { scores.append((row, target)) }
 
-  /// The next rows are a copy of another pass's.
+  /// Appends another pass: copies its rows, and keeps its targets.
   mutating func append(_ other: DecoderPass) {
     let first = rows
     x[first].update(from: other.x.data, count: other.rows &* x.columns)
@@ -48,7 +48,7 @@ package struct DecoderPass {
     for score in other.scores { scores.append((first + score.row, score.target)) }
   }
 
-  /// A throw, also one while scores are computed, leaves the caches' lengths as they were, so the pass can be made again.
+  /// Throws leave the caches' lengths as they were, so the pass can be run again.
   /// - Parameter progress: called after each layer with the number done.
   package func run(_ context: Context, progress: ((Int) -> Void)? = nil) throws(RuntimeError) {
     let lengths = parts.map { $0.cache.length }
@@ -79,7 +79,7 @@ package struct DecoderPass {
     try context.check()
   }
 
-  /// The scores of rows that lie anywhere.
+  /// The logits of rows that need not be contiguous.
   private func score(
     _ scores: ArraySlice<(row: Int, target: UnsafeMutablePointer<Float>)>, _ states: Tensor, _ context: Context
   ) throws(RuntimeError) {

@@ -2,23 +2,23 @@
 import Families
 import Tokenizers
 
-/// One answer while it is made. It knows no decoder: whoever has one asks for the next token of a row of logits and is told what to pass next, so
-/// that several answers can take turns over one pass.
+/// The state of one answer, without a decoder: the caller passes a row of logits and is told which tokens to run through the decoder
+/// next, so that several answers can share one pass.
 package struct Decoding {
-  /// What follows on a token.
+  /// What follows a token.
   package enum Step: Equatable {
     /// The answer is complete.
     case ended
-    /// The token was guessed: the logits after it are there, in row `row`.
+    /// The token equals the next draft token: its logits are already there, in row `row`.
     case guessed
-    /// The token, and guesses after it, must pass the decoder.
+    /// The token, and drafts after it, must pass the decoder.
     case pass(Int32)
   }
 
   private let pipeline: GenerationPipeline
   private var text: StreamingDecoder
   package private(set) var result: GenerateResult
-  /// Guesses of the last pass, of which the first `row` were right.
+  /// Draft tokens of the last pass, of which the first `row` were accepted.
   private var guesses: [Int32] = []
   package private(set) var row = 0
 
@@ -28,14 +28,14 @@ package struct Decoding {
     text = tokenizer.streamingDecoder()
   }
 
-  /// Positions at the end of the sequence that hold guesses which are no part of the answer: to be forgotten.
+  /// Rejected or unused draft tokens at the end of the sequence, to be removed from the cache.
   package var wrongGuesses: Int { guesses.count - row }
 
-  /// Whether no token has room: `maxTokens` is 0.
+  /// Whether `maxTokens` is reached; at once when it is 0.
   package var isFull: Bool { result.ids.count >= pipeline.maxTokens }
 
   /// Chooses the next token.
-  /// - Parameter logits: `[vocabSize]`, row `row` of the last pass; they are changed.
+  /// - Parameter logits: `[vocabSize]`, row `row` of the last pass; modified.
   package mutating func choose(_ logits: UnsafeMutableBufferPointer<Float>) -> Step {
     if pipeline.processors.contains(where: { $0.isComplete }) { return end(.endOfSequence) }
     pipeline.logProbabilities?.observe(logits)
@@ -72,21 +72,20 @@ package struct Decoding {
     for processor in pipeline.processors { processor.accept(id) }
   }
 
-  /// Ends the answer for a reason.
   @discardableResult
   package mutating func end(_ reason: StopReason) -> Step {
     result.stopReason = reason
     return .ended
   }
 
-  /// Closes the last pass: its wrong guesses have been forgotten.
+  /// Closes the last pass, after its rejected drafts were removed from the cache.
   package mutating func closePass() {
     pipeline.drafter?.learn(guessed: guesses.count, right: row)
     (guesses, row) = ([], 0)
   }
 
-  /// Tokens to pass after the newest one: what must come, or what a drafter guesses.
-  /// - Parameter room: positions left after the newest token's.
+  /// Draft tokens to pass after the newest token: those that a constraint forces, else the drafter's.
+  /// - Parameter room: positions left after the newest token.
   package func draft(room: Int) -> [Int32] {
     guard let drafter = pipeline.drafter else { return [] }
     let room = min(room, pipeline.maxTokens - result.ids.count - 1)
@@ -96,13 +95,13 @@ package struct Decoding {
     return drafter.next(room: room)
   }
 
-  /// Takes note of what has passed after the newest token.
+  /// Records the drafts that passed after the newest token.
   package mutating func passed(_ drafted: [Int32]) {
     guesses = drafted
     result.draftedTokens += drafted.count
   }
 
-  /// The answer's text, complete; gives the caller what was held back of it.
+  /// The complete answer; passes the text still held back to `onToken`.
   package mutating func finish(onToken: (Int32, [UInt8]) -> Bool) -> GenerateResult {
     var rest: [UInt8] = []
     if !pipeline.stops.isFound { rest = pipeline.stops.append(text.finish()) + pipeline.stops.finish() }

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Guesses the next tokens of an answer. Guesses pass the decoder together with the newest token, which costs little more than one token, since
-/// decoding is bound by reading the weights. Guesses that the sampler would not have chosen are dropped, so an answer never changes.
+/// Proposes the next tokens of an answer (speculative decoding). Draft tokens pass the decoder together with the newest token, which costs
+/// little more than one token, since decoding is bound by reading the weights. Drafts that differ from the sampler's choice are rejected,
+/// so the answer is the same as without.
 package protocol Drafter: AnyObject {
-  /// Most guesses of a pass.
+  /// Most draft tokens of a pass.
   var largest: Int { get }
   /// Takes the next token of the answer.
   func accept(_ id: Int32)
   /// Up to `room` tokens that may come next.
   func next(room: Int) -> [Int32]
-  /// Takes note of how many of a pass's guesses were right.
+  /// Records how many of a pass's draft tokens were accepted.
   func learn(guessed: Int, right: Int)
 }

@@ -5,8 +5,8 @@ import Images
 import Kernels
 import Runtime
 
-/// Goes through a model's code without computing, to learn what memory it takes: in an arena of which nothing is touched, on a thread
-/// pool that calls no work.
+/// Runs a model's code without computing, to learn what memory it takes: in an arena whose memory is never touched, on a thread pool that
+/// runs no work.
 struct DryRun {
   let threads: Int
   /// Whether weights before the decoder are quantised.
@@ -17,13 +17,13 @@ struct DryRun {
       kernels: KernelTable.best(), pool: ThreadPool(idleWith: threads), arena: Arena(isSparse: true), integerAttention: visionIsQuantized)
   }
 
-  /// Bytes that a session's arena takes for prompts and answers of any length, as `Session.run` goes about them.
+  /// Bytes of a session's arena for prompts and answers of any length, as in `Session.run`.
   func answer(_ decoder: Decoder, _ cache: KVCache) throws(RuntimeError) -> Int {
     let context = context()
     let arena = context.arena
     let draft = GenerateOptions().draftTokens
     let logits = try arena.tensor(1 + draft, decoder.vocabSize)
-    // The last chunk sees the most keys.
+    // The last chunk attends to the most keys.
     for rows in [min(Session.chunk, cache.capacity), min(1 + draft, cache.capacity)] {
       let mark = arena.mark()
       defer { arena.release(to: mark) }
@@ -35,8 +35,8 @@ struct DryRun {
     return arena.peakResident
   }
 
-  /// What encoding the pictures of a plan takes.
-  /// - Parameter reading: bytes that making the pictures takes beside them.
+  /// Memory for encoding the pictures of a plan.
+  /// - Parameter reading: bytes needed while the pictures are made, beside the pictures.
   func encoding(_ vision: any VisionSystem, _ plan: ViewsPlan, reading: Int) throws(FoveaError) -> EncodingMemory {
     guard let pictures = plan.pictureBytes else { throw .outOfMemory("pictures", bytes: .max) }
     let context = context()

@@ -2,18 +2,18 @@
 import Families
 import Images
 
-/// Bytes that encoding one image takes.
+/// Memory for encoding one image, in bytes.
 struct EncodingMemory {
-  /// The pictures that the encoder sees.
+  /// The pictures that the encoder reads.
   var pictures = 0
-  /// What making them takes beside them, the image's file not counted in a plan.
+  /// What decoding and resizing take beside the pictures; in a plan, without the image's file.
   var reading = 0
   /// The encoder's arena.
   var arena = 0
-  /// The image's vectors, and its map where regions are read from one: these stay.
+  /// The image's vectors, and its feature map where regions are read from one; held after encoding.
   var embedding = 0
 
-  /// The most that is held at one time, the vectors included.
+  /// The peak, the vectors included.
   var peak: Int {
     let (sum, overflows) = pictures.addingReportingOverflow(max(reading, arena + embedding))
     return overflows ? .max : sum
@@ -21,8 +21,10 @@ struct EncodingMemory {
 }
 
 extension ViewsPlan {
-  /// Bytes that making the pictures of an image takes beside them, its rows read from a source that takes `source`.
-  /// - Parameter storedWidth, orientation: how the image is stored.
+  /// Bytes that making the pictures takes beside them.
+  /// - Parameters:
+  ///   - source: bytes of the row source.
+  ///   - storedWidth, orientation: how the image is stored.
   func readingBytes(source: Int, storedWidth: Int, _ orientation: Orientation) -> Int {
     var sum = source
     for picture in pictures {
@@ -32,7 +34,7 @@ extension ViewsPlan {
     return sum
   }
 
-  /// The same for a file of the usual kinds, PNG and colour JPEG of one scan, before there is one.
+  /// An estimate for a file of the usual kinds, PNG and single-scan colour JPEG, before there is one.
   var expectedReadingBytes: Int {
     let file = [PictureKind.png, .colourJPEG].reduce(0) { max($0, $1.workingBytes(width: image.width, height: image.height)) }
     return readingBytes(source: file, storedWidth: image.width, .upright)
@@ -40,7 +42,7 @@ extension ViewsPlan {
 }
 
 extension DryRun {
-  /// Encoding an image of `size` from a file; nil: whichever image the system makes most of.
+  /// Memory for encoding an image of `size` from a file; nil: the size with the most views.
   func encoding(_ vision: any VisionSystem, of size: ImageSize?) throws(FoveaError) -> EncodingMemory {
     if let size {
       let plan: ViewsPlan
@@ -56,12 +58,12 @@ extension DryRun {
     return most
   }
 
-  /// Sides per side of the images that are tried: grids of tiles follow the aspect ratio.
+  /// Aspect ratios of the images that are tried, since grids of tiles follow them.
   private static let ratios = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64]
-  /// Longer sides of them; the first that gives most views is enough.
+  /// Their longer sides in pixels; the first that gives the most views is enough.
   private static let sides = [1024, 4096, 16384, 65536]
 
-  /// The plans with most views, one for each way of cutting.
+  /// The plans with the most views, one for each way of cutting.
   private static func largest(_ vision: any VisionSystem) -> [ViewsPlan] {
     var most: [ViewsPlan] = []
     for side in sides {

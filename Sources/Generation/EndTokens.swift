@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Ends an answer before some tokens: the model's end-of-sequence tokens, or the caller's.
+/// Ends an answer before certain tokens: the model's end-of-sequence tokens, or the caller's.
 package final class EndTokens: StopRule {
   private let ids: [Int32]
   private let reason: StopReason

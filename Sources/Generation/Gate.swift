@@ -2,19 +2,19 @@
 import Shims
 import Synchronization
 
-/// Lets one caller in at a time. While a call is inside, others are turned away instead of being made to wait; a look, which takes no
-/// longer than it takes to copy what a call has left, is waited for.
+/// Admits one caller at a time. A call rejects other callers instead of making them wait. A look only copies a finished call's results,
+/// so the next caller waits for it.
 package final class Gate: Sendable {
   package enum Access { case call, look }
 
   /// What `enter` decided.
   enum Entry {
     case entered, busy
-    /// The process was forked during a call, and the thread that would leave is not in this process.
+    /// The process was forked during a call, and the calling thread does not exist in this process.
     case abandoned
   }
 
-  /// 0: nobody; else the process whose call is inside, or less its number for a look.
+  /// 0: nobody; else the process id of a call, or the negated one for a look.
   private let inside = Atomic<Int32>(0)
 
   func enter(_ access: Access) -> Entry {

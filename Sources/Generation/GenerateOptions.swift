@@ -2,7 +2,7 @@
 import Families
 import Regions
 
-/// How a text is continued. A number of tokens above the context length means as many as the context holds.
+/// Options of text generation. Token counts above the context length are clamped to it.
 package struct GenerateOptions {
   /// Tokens to generate at most; fewer where the context ends.
   package var maxTokens = 256
@@ -11,7 +11,7 @@ package struct GenerateOptions {
   /// Sampling keeps the `topK` likeliest tokens (0: all) and of them the fewest that hold `topP` of the probability.
   package var topK = 0
   package var topP: Float = 1
-  /// Of those it keeps what has at least so much of the likeliest one's probability (0: all), and of those the ones whose information is nearest
+  /// Then it keeps the tokens with at least `minP` of the likeliest one's probability (0: all), and of those the locally typical ones: nearest
   /// to the entropy, as few as hold `typicalP` of the probability (1: all).
   package var minP: Float = 0
   package var typicalP: Float = 1
@@ -19,30 +19,30 @@ package struct GenerateOptions {
   package var seed: UInt64 = 0
   /// Divides positive logits, multiplies negative ones, of tokens that occurred (arXiv:1909.05858 §4.1). 1: off.
   package var repetitionPenalty: Float = 1
-  /// Taken off the logits of tokens that occurred: for each occurrence, and once.
+  /// Subtracted from the logits of tokens that occurred: for each occurrence, and once.
   package var frequencyPenalty: Float = 0
   package var presencePenalty: Float = 0
-  /// Where tokens must have occurred for a penalty.
+  /// The tokens that count as having occurred.
   package var penaltyWindow = TokenPenalties.Window.answer
   /// True: end-of-sequence tokens are generated like any other and do not stop.
   package var ignoresEnd = false
   /// True: the prompt is taken as it stands, without the checkpoint's template.
   package var isRaw = false
-  /// What happens where a conversation does not fit the context.
+  /// What happens to a conversation that does not fit the context.
   package var overflow = Overflow.refuse
-  /// True: the prompt has the checkpoint's form of a conversation. Set by the session.
+  /// True: the prompt is in the checkpoint's conversation format. Set by the session.
   var isConversation = false
-  /// Name of one of the checkpoint's own forms of a prompt; nil: the usual one. Not with a raw prompt.
+  /// Name of one of the checkpoint's own prompt formats; nil: the usual one. Not with a raw prompt.
   package var task: [UInt8]?
   /// Tokens before the answer may end; nil: as the checkpoint's template says, 0 for a raw prompt.
   package var minTokens: Int?
   /// No run of this many tokens occurs twice in prompt and answer, 0: off; nil: as the checkpoint's template says, off for a raw prompt.
   package var ngramBan: Int?
-  /// Only runs within the last so many tokens count; 0: as the template says with its own ban, else all.
+  /// Only n-grams within the last so many tokens count; 0: the template's window with its own ban, else all.
   package var ngramWindow = 0
-  /// The answer ends when its last so many tokens are one piece four times or more; 0: off.
+  /// The answer ends when its last so many tokens are the same sequence repeated four times or more; 0: off.
   package var loopTokens = 0
-  /// Tokens guessed ahead at most by looking up repetitions (`PromptLookup`); 0: none. The answer is the same.
+  /// Most draft tokens of a pass in prompt-lookup decoding (`PromptLookup`); 0: off. The answer is the same.
   package var draftTokens = 11
   /// Added to the logits of these tokens; −∞ bans them.
   package var logitBias: [(id: Int32, bias: Float)] = []
@@ -50,19 +50,19 @@ package struct GenerateOptions {
   package var allowedIds: [Int32] = []
   /// Tokens that end the answer; they are left out of it.
   package var stopIds: [Int32] = []
-  /// How many of the likeliest tokens are told beside each token of the answer, with log-probabilities; 0: neither.
+  /// Likeliest tokens reported for each token of the answer, with log-probabilities; 0: neither.
   package var topLogProbabilities = 0
-  /// Answers to make of one prompt, with seeds that count up.
+  /// Answers generated for one prompt, with seeds `seed`, `seed` + 1, ….
   package var answers = 1
-  /// Beams of a search for the likeliest answer (`Session.searchBeams`); 1: none. At temperature 0.
+  /// Beam width of a beam search (`Session.searchBeams`); 1: no beam search. At temperature 0.
   package var beams = 1
-  /// An ended beam's log-probability is divided by its length to this power.
+  /// A finished beam's log-probability is divided by its length to this power.
   package var lengthPenalty: Float = 1
-  /// True: the answer's text begins with the prompt, as the template makes it.
+  /// True: the answer's text begins with the prompt as the template formats it.
   package var echoes = false
   /// Texts that end the answer; they are left out of it.
   package var stops: [[UInt8]] = []
-  /// What the answer must be; nil: anything.
+  /// Constraint on the answer; nil: none.
   package var constraint: AnswerConstraint?
   /// Seconds from the call until the work is stopped.
   package var deadlineSeconds: Double?
@@ -71,7 +71,7 @@ package struct GenerateOptions {
 
   package init() {}
 
-  /// Of a prompt that is taken as it stands.
+  /// Options for a raw prompt.
   package static var raw: GenerateOptions {
     var options = GenerateOptions()
     options.isRaw = true
@@ -80,7 +80,7 @@ package struct GenerateOptions {
 }
 
 extension GenerateOptions {
-  /// Throws what is wrong with them, by its name.
+  /// Throws on the first invalid option, by name.
   func check() throws(FoveaError) {
     func refuse(_ name: String, _ problem: String) -> FoveaError { .argument(name, problem) }
     guard maxTokens >= 0 else { throw refuse("maxTokens", "\(maxTokens), must not be negative") }
@@ -122,22 +122,22 @@ package struct GenerateResult {
   /// The answer without special tokens and without the stop text; UTF-8.
   package var text: [UInt8] = []
   package var promptTokens = 0
-  /// Of those, positions taken over from the session's previous call.
+  /// Of those, positions reused from the session's previous call.
   package var reusedTokens = 0
   /// Messages of the conversation that were left out.
   package var droppedMessages = 0
-  /// Tokens guessed ahead, and of those the ones that were right: each saved a pass of the decoder.
+  /// Draft tokens, and of those the accepted ones: each saved a pass of the decoder.
   package var draftedTokens = 0, acceptedTokens = 0
   package var stopReason = StopReason.maxTokens
   package var prefillSeconds = 0.0, decodeSeconds = 0.0
-  /// ln of each token's probability under the model's own logits, for systems that name places and where it was asked for, and the places that
-  /// the answer names.
+  /// ln of each token's probability under the model's own logits, where asked for and for systems that ground; and the places that the
+  /// answer names.
   package var logProbabilities: [Float] = []
-  /// `[ids.count, top]`: the likeliest tokens in the place of each, in order, and theirs.
+  /// `[ids.count, top]`: the likeliest tokens at each position, likeliest first, and their log-probabilities.
   package var topIds: [Int32] = []
   package var topLogProbabilities: [Float] = []
   package var top = 0
-  /// Of a beam: its log-probability over its length to the power `lengthPenalty`.
+  /// Of a beam: its log-probability divided by its length to the power `lengthPenalty`.
   package var score = 0.0
   /// The other answers to the same prompt.
   package var others: [GenerateResult] = []

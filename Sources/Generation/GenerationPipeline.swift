@@ -3,18 +3,18 @@ import Constraints
 import Families
 import Runtime
 
-/// What one answer is made with: every step is a type of its own, chosen for the call by its options and the checkpoint's template.
+/// The steps of generating one answer, each of its own type, chosen by the options and the checkpoint's template.
 package struct GenerationPipeline {
   let processors: [LogitsProcessor]
   let sampler: Sampler
   let rules: [StopRule]
   let drafter: Drafter?
-  /// Where log-probabilities are read.
+  /// nil: not asked for.
   let logProbabilities: LogProbabilities?
-  /// Also one of the rules.
+  /// Also one of `rules`.
   let stops: StopTexts
   let maxTokens: Int
-  /// Tokens that end an answer by the model's or the template's word.
+  /// Tokens that end an answer according to the model or the template.
   let endIds: [Int32]
 
   package init(
@@ -31,11 +31,11 @@ package struct GenerationPipeline {
     endIds = []
   }
 
-  /// The pipeline of a call.
+  /// The pipeline of one call.
   /// - Parameters:
-  ///   - prompt: its tokens, −1 for rows of images and regions.
-  ///   - constraint: what the answer must be, at its beginning.
-  ///   - context: its arena's memory is used as long as the pipeline is.
+  ///   - prompt: its token ids, −1 for rows of images and regions.
+  ///   - constraint: the answer's constraint, in its initial state.
+  ///   - context: memory of its arena is used for the pipeline's lifetime.
   ///   - onToken: see `Session.answer`.
   init(
     _ o: GenerateOptions, _ system: LoadedSystem, prompt: [Int32], contextLength: Int, constraint: Constraint? = nil, _ context: Context,
@@ -48,10 +48,10 @@ package struct GenerationPipeline {
     }
 
     var processors: [LogitsProcessor] = []
-    // The file's own limits are those of single questions.
+    // The file's own limits apply to single questions only.
     let isQuestion = !o.isRaw && !o.isConversation
     let stopTexts = o.isRaw ? [] : o.isConversation ? template.conversation?.stops ?? [] : template.stops
-    // A special token is no text of the answer.
+    // A special token decodes to no text, so it is matched by id.
     let endIds = system.endIds + stopTexts.compactMap { system.tokenizer.addedId(of: $0) }
     self.endIds = endIds
     let least = min(o.ignoresEnd ? 0 : o.minTokens ?? (isQuestion ? template.minTokens : 0), contextLength)
@@ -98,6 +98,6 @@ package struct GenerationPipeline {
     maxTokens = o.maxTokens
   }
 
-  /// Rows of logits that a pass may have: the newest token's and its guesses'.
+  /// Most rows of logits of a pass: the newest token and its drafts.
   var mostRows: Int { 1 + (drafter?.largest ?? 0) }
 }

@@ -7,14 +7,14 @@ extension GroundedPlace {
   /// - Parameters:
   ///   - ids: the answer.
   ///   - logProbabilities: one for each id.
-  ///   - image: the image that its coordinates count in.
+  ///   - image: the image that its coordinates refer to.
   package static func places(
     in ids: [Int32], _ logProbabilities: [Float], _ system: LoadedSystem, _ image: ImageEmbedding
   ) -> [GroundedPlace] {
     guard let form = system.regionMarks?.form else { return [] }
     var decoder = system.tokenizer.streamingDecoder(showsSpecials: true)
     var text: [UInt8] = []
-    // Where each token's text ends; bytes that wait for the rest of a character come with the token that completes it.
+    // End offset of each token's text; bytes of an incomplete character count for the token that completes it.
     var ends: [Int] = []
     for id in ids {
       text += decoder.append(id)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Index of the largest value; the first of equals, 0 where there is no number. NaN never wins.
+/// Index of the largest value; the first of equals, 0 where all are NaN. NaN never wins.
 func largestIndex(_ x: UnsafeMutableBufferPointer<Float>) -> Int {
   guard let first = x.firstIndex(where: { !$0.isNaN }) else { return 0 }
   var (best, bar) = (first, x[first])
@@ -10,7 +10,7 @@ func largestIndex(_ x: UnsafeMutableBufferPointer<Float>) -> Int {
   return best
 }
 
-/// Calls `body` with the indices, ascending, of all blocks that hold a value above `bar`; nil: of all blocks.
+/// Calls `body` with all indices, ascending, of each block that holds a value above `bar`; nil: of every block.
 @inline(__always)
 func forEachBlock(of x: UnsafeMutableBufferPointer<Float>, above bar: () -> Float?, _ body: (Int) -> Void) {
   guard let base = x.baseAddress else { return }
@@ -26,13 +26,13 @@ func forEachBlock(of x: UnsafeMutableBufferPointer<Float>, above bar: () -> Floa
   }
 }
 
-/// Values that are looked at together.
+/// Block sizes, in values.
 enum Block {
   @inline(__always) static var size: Int { 64 }
-  /// For what is found more often.
+  /// Where matches are more frequent.
   @inline(__always) static var small: Int { 16 }
 
-  /// Whether a test holds for one of `size` values, a multiple of 8.
+  /// Whether a test holds for any of `size` values, a multiple of 8.
   @inline(__always)
   static func contains(
     _ base: UnsafeMutablePointer<Float>, size: Int = Block.size, where test: (SIMD8<Float>) -> SIMDMask<SIMD8<Int32>>
@@ -50,7 +50,7 @@ enum Block {
     return two.x | two.y != 0
   }
 
-  /// y ← (x − top) · factor; −∞ where that is above 0 or NaN.
+  /// y ← (x − top) · factor; −∞ where the result is above 0 or NaN.
   static func scaled(_ x: UnsafeMutableBufferPointer<Float>, to y: UnsafeMutablePointer<Float>, top: Float, by factor: Float) {
     let (from, to) = (UnsafeRawPointer(x.baseAddress), UnsafeMutableRawPointer(y))
     var i = 0

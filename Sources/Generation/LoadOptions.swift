@@ -9,24 +9,23 @@ import WeightFile
 package struct LoadOptions {
   /// Worker threads; `nil` takes what affinity, cgroup limits and physical cores allow.
   package var threads: Int?
-  /// Bytes the process may spend on this model; loading is refused where the plan exceeds it, and what is done with the model where it
-  /// needs more than is left.
+  /// Bytes the process may spend on this model. Loading is refused where the plan exceeds it, and a call where it needs more than is left.
   package var memoryBudget: Int?
-  /// Which weights are in memory; nil: as the budget says.
+  /// Which weights stay in memory; nil: as the budget requires.
   package var residency: Residency.Mode?
-  /// Sessions that the plan counts, all answering at one time.
+  /// Sessions that the memory plan counts, all answering at the same time.
   package var sessions = 1
-  /// The image that the plan counts; nil: whichever the system makes most of.
+  /// The image that the memory plan counts; nil: the size with the most views.
   package var imageSize: ImageSize?
   /// Positions a session can hold; `nil` takes the checkpoint's context length.
   package var contextLength: Int?
-  /// What sessions keep keys and values as; `nil`: f32 for files of f32 weights, else f16.
+  /// Type of the KV cache; `nil`: f32 for files of f32 weights, else f16.
   package var cacheType: CacheType?
-  /// False: the file is read, not mapped, and may be changed or cut once it is loaded.
+  /// False: the file is read instead of mapped, and may change once it is loaded.
   package var maps: Bool
-  /// True: every data checksum is checked before use, also of tensors used in place.
+  /// True: every data checksum is verified before use, also of tensors used in place.
   package var verify: Bool
-  /// Gets the inputs of all matrix products of this model's computations, of which only one may then run at a time.
+  /// Collects the inputs of all GEMMs of this model; only one computation may then run at a time.
   package var statistics: InputStatistics?
   /// Called with tensors prepared and tensors in all; false stops the load.
   package var progress: ((Int, Int) -> Bool)?
@@ -47,7 +46,7 @@ package struct LoadOptions {
 }
 
 extension LoadOptions {
-  /// Positions that a session of the file's model holds; more than the checkpoint's are refused.
+  /// Positions that a session of the file's model holds; more than the checkpoint's are an error.
   func contextLength(of file: WeightFile) throws(FoveaError) -> Int {
     let most: Int
     do { most = try DecoderSettings(file.metadata).contextLength } catch { throw FoveaError(error) }

@@ -3,46 +3,46 @@ import Decoders
 import Runtime
 import Shims
 
-/// Lets sessions that compute at the same time pass the decoder together, so that its weights are read once for all of them.
+/// Batches the decoder passes of sessions that compute at the same time, so that the weights are read once for all of them.
 ///
-/// A session is a member as long as it answers. Whoever comes for a pass waits until the other members have come too, but not much longer than
-/// a part of what a pass takes (a callback may keep one of them); then one of those that wait leads: it takes the rows of all through the decoder on
-/// its own thread and in its own scratch memory. A prompt passes in small chunks while there are others, whose tokens pass with it. What a row
-/// becomes does not depend on its company, so every answer is the one that the session gives alone.
+/// A session is a member while it answers. A member that arrives for a pass waits for the other members, at most about a fraction of a
+/// pass's duration (a callback may keep one of them). Then one of those waiting leads: it runs the rows of all through the decoder on its
+/// own thread, in its own scratch memory. Prompts pass in smaller chunks while there are other members. A row's result does not depend on
+/// the batch, so every answer is the one that the session gives alone.
 package final class LockStep: @unchecked Sendable {
-  /// Positions of a prompt that pass together while others compute.
+  /// Prefill chunk while other members compute, in positions.
   private static let sharedChunk = 96
-  /// Rows that pass together: so many that the leader's scratch memory for a chunk of its own has room for them.
+  /// Most rows of a shared pass: they fit the leader's scratch memory for a chunk of its own.
   private static let mostRows = Session.chunk / 2
-  /// How long members that have not come are waited for: bounds in nanoseconds, and the part of what the last pass took.
+  /// How long missing members are waited for: bounds in nanoseconds, and the divisor of the last pass's duration.
   private static let longestWait: UInt64 = 20_000_000
   private static let shortestWait: UInt64 = 100_000
   private static let waitingPart: UInt64 = 4
-  /// Nanoseconds between two looks of a waiting member at its deadline.
+  /// Nanoseconds between a waiting member's checks of its deadline.
   private static let look: UInt64 = 10_000_000
 
   private let monitor = Monitor()
   private let fork = ForkMark()
   private var members: [Member] = []
-  /// Members that have come for a pass, in order.
+  /// Members waiting for a pass, in order of arrival.
   private var waiting: [Member] = []
   private var isRunning = false
-  /// When the wait for others ends.
+  /// When the wait for the others ends.
   private var gathered: UInt64 = 0
   private var lastPass: UInt64 = 0
-  /// How many passes had the rows of several members.
+  /// Passes that had rows of several members.
   package private(set) var sharedPasses = 0
 
   /// A session that computes.
   final class Member {
     fileprivate let context: Context
-    /// As `context`, to be stopped only when all that pass with it are.
+    /// As `context`, but stopped only when all members of the pass are.
     fileprivate let shared: Context
     fileprivate var pass: DecoderPass?
     fileprivate var outcome: Result<Void, RuntimeError>?
-    /// It was not there when the others had waited for it: they do so no more until it comes.
+    /// It missed a pass: the others do not wait for it until it comes back.
     fileprivate var isLate = false
-    /// Its pass with others failed, and is tried alone.
+    /// Its shared pass failed, so it runs alone.
     fileprivate var isApart = false
 
     fileprivate init(_ context: Context) {
@@ -67,15 +67,15 @@ package final class LockStep: @unchecked Sendable {
     }
   }
 
-  /// Positions of a prompt that pass together now.
+  /// Prefill chunk at present, in positions.
   var chunk: Int {
     guard !fork.isChild else { return Session.chunk }
     return monitor.locked { members.count > 1 ? Self.sharedChunk : Session.chunk }
   }
 
-  /// Computes a pass, with those of others where there are any.
+  /// Runs a pass, together with those of other members where there are any.
   func run(_ pass: DecoderPass, for member: Member) throws(RuntimeError) {
-    // The other members of a parent are not in its child.
+    // After a fork, the parent's other members do not exist in the child.
     guard !fork.isChild else { return try pass.run(member.context) }
     monitor.lock()
     defer { monitor.unlock() }
@@ -86,7 +86,7 @@ package final class LockStep: @unchecked Sendable {
     if areAllThere { monitor.wakeAll() }
     while true {
       if let outcome = member.outcome { return try outcome.get() }
-      // The first leads, so nobody is left behind.
+      // The first to arrive leads, so no member waits for ever.
       if waiting.first === member, !isRunning, areAllThere || StopSignal.now >= gathered {
         lead(member)
         continue
@@ -113,11 +113,11 @@ package final class LockStep: @unchecked Sendable {
     gathered = StopSignal.now &+ min(max(lastPass / Self.waitingPart, Self.shortestWait), Self.longestWait)
   }
 
-  /// Takes the leader's pass and those that fit beside it through the decoder.
+  /// Runs the leader's pass and those that fit beside it.
   private func lead(_ leader: Member) {
     var taken = [leader]
     if !leader.isApart, var rows = leader.pass?.rows {
-      // Tokens before chunks of prompts.
+      // The smallest passes first: single tokens before chunks of prompts.
       let others = waiting.filter { $0 !== leader && !$0.isApart }
       for other in others.sorted(by: { ($0.pass?.rows ?? 0) < ($1.pass?.rows ?? 0) }) {
         guard let more = other.pass?.rows, rows + more <= Self.mostRows else { break }
@@ -138,7 +138,7 @@ package final class LockStep: @unchecked Sendable {
     lastPass = ended &- started
     switch outcome {
     case .failure where taken.count > 1:
-      // It may be one member's doing, or too large together.
+      // One member may have caused it, or the sum was too large: retry each alone.
       for member in taken { member.isApart = true }
       waiting = taken + waiting
     case .success, .failure:
@@ -148,7 +148,7 @@ package final class LockStep: @unchecked Sendable {
     monitor.wakeAll()
   }
 
-  // MARK: without
+  // MARK: with the monitor unlocked
 
   private func compute(_ taken: [Member]) -> Result<Void, RuntimeError> {
     do throws(RuntimeError) {

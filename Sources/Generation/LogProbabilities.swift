@@ -2,16 +2,16 @@
 import Kernels
 import Shims
 
-/// ln of each token's probability under the model's own logits, before processors and temperature, and of the likeliest tokens beside it. One
-/// softmax kernel a token.
+/// ln of each token's probability under the model's own logits, before processors and temperature, and of the likeliest tokens at its
+/// position. One softmax per token.
 package final class LogProbabilities {
   package private(set) var values: [Float] = []
-  /// `[values.count, top]`: the likeliest tokens in order, and theirs.
+  /// `[values.count, top]`: the likeliest tokens, likeliest first, and their log-probabilities.
   package private(set) var topIds: [Int32] = []
   package private(set) var topValues: [Float] = []
   package let top: Int
   private let softmax: (UnsafeMutablePointer<Float>, Int) -> Void
-  /// The logits that the next token is chosen from, and a copy that becomes their softmax.
+  /// The logits of the next token, and a copy that becomes their softmax.
   private let logits, weights: UnsafeMutableBufferPointer<Float>
   private var peak = 0
 
@@ -26,7 +26,7 @@ package final class LogProbabilities {
     self.top = min(top, half)
   }
 
-  /// Called before a token is chosen: processors change the logits.
+  /// Called before processors change the logits.
   /// - Parameter logits: `[vocabSize]`.
   package func observe(_ logits: UnsafeMutableBufferPointer<Float>) {
     guard let from = logits.baseAddress, let copy = self.logits.baseAddress, let y = weights.baseAddress,
@@ -38,13 +38,13 @@ package final class LogProbabilities {
     softmax(y, logits.count)
   }
 
-  /// Takes the token that was chosen.
+  /// Records the token that was chosen.
   package func append(_ id: Int32) {
     values.append(value(of: id))
     guard top > 0 else { return }
     let likeliest = LargestCandidates.select(top, of: logits)
     for i in 0..<top {
-      // NaN is no candidate.
+      // NaN is skipped, so there may be fewer than `top`.
       let id = i < likeliest.count ? likeliest[i] : 0
       topIds.append(id)
       topValues.append(i < likeliest.count ? value(of: id) : -.infinity)

@@ -4,7 +4,7 @@
 package final class LogitBias: LogitsProcessor {
   private let biases: [(id: Int32, bias: Float)]
 
-  /// - Parameter biases: ids outside the vocabulary are left alone.
+  /// - Parameter biases: ids outside the vocabulary are ignored.
   package init(_ biases: [(id: Int32, bias: Float)]) { self.biases = biases }
 
   package func process(_ logits: UnsafeMutableBufferPointer<Float>) {

@@ -4,10 +4,10 @@
 package final class LoopDetector: StopRule {
   private let length: Int
   private var ids: [Int32] = []
-  /// For each period p, how many of the newest tokens equal the one p before them.
+  /// For each period p, how many consecutive newest tokens equal the one p before them.
   private var matches: [Int]
 
-  /// - Parameter length: tokens that must be repetitions of one piece, four times or more, to count as a loop; below 4: none ever does.
+  /// - Parameter length: tokens that must repeat one sequence, four times or more, to count as a loop; below 4: off.
   package init(_ length: Int) {
     self.length = length
     matches = Array(repeating: 0, count: max(length, 0) / 4 + 1)

@@ -7,28 +7,28 @@ import Shims
 import Tokenizers
 import WeightFile
 
-/// Bytes that a model with its sessions takes, known before any weight is decoded.
+/// Memory of a model with its sessions in bytes, known before any weight is decoded.
 ///
-/// What computing takes is found by a dry run: the model is built over a store whose weights are not there, encodes a blank image, and
-/// prefills and decodes. So the figures follow the code.
+/// Scratch memory comes from a dry run: the model is built over a store without weights, encodes a blank image, prefills and decodes. So
+/// the figures follow the code.
 package struct MemoryPlan {
   /// Which weights are in memory: the first mode that fits the options' budget, all of them without one.
   package let residency: Residency
-  /// The least budget that would do.
+  /// The smallest budget that suffices.
   package let least: Int
-  /// Compressed weights decoded into memory, and raw weights used in place (from a mapping they are shared with other processes, and
-  /// dropped by the system under pressure), as many as are there at one time.
+  /// Compressed weights decoded into memory, and raw weights used in place (mapped pages are shared with other processes and can be evicted
+  /// under memory pressure); the most that is present at one time.
   package let decodedWeights, mappedWeights: Int
-  /// Keys and values of a full context, of one session.
+  /// KV cache of one session with a full context.
   package let cache: Int
   /// Sessions that may answer at one time.
   package let sessions: Int
   /// Scratch memory of one session's answer.
   package let answer: Int
-  /// An image's vectors, and the scratch memory of encoding it or of all sessions' answers, whichever is more.
+  /// An image's vectors, and the scratch memory of encoding it or of all sessions' answers, whichever is larger.
   package let scratch: Int
-  /// What is held beside weights as long as the model: the library's own code and data, tables of the file, of the tokenizer and of
-  /// positions, threads' stacks, the heap.
+  /// Held beside the weights for the model's lifetime: the library's code and data, tables of the file, the tokenizer and position
+  /// encodings, thread stacks, the heap.
   package let tables: Int
   package var weights: Int { decodedWeights + mappedWeights }
   package var caches: Int { MemoryPlan.product(sessions, cache) }
@@ -55,17 +55,17 @@ package struct MemoryPlan {
         throw .weights(error)
       }
       let cache = try decoder.makeCache(capacity: contextLength, type: options.cacheType)
-      // Half a system answers nothing, or encodes nothing.
+      // A file with only the vision part answers nothing, one with only the decoder encodes nothing.
       self.cache = general.part == .vision ? 0 : cache.byteCount
       answer = general.part == .vision ? 0 : try dry.answer(decoder, cache)
     } catch { throw FoveaError(error) }
     tables = Self.tables(file, decoder, contextLength: contextLength, threads: dry.threads, sessions: sessions)
     var image = try dry.encoding(vision, of: options.imageSize)
     if general.part == .decoder {
-      // The bytes of an embedding, and the vectors that are made of them.
+      // An embedding given as bytes: the bytes, and the vectors made of them.
       image = EncodingMemory(reading: 2 * image.embedding + MemoryPlan.embeddingTables, embedding: image.embedding)
     }
-    // Sessions keep a little between their calls.
+    // Sessions keep a little scratch memory between calls.
     let idle = MemoryPlan.product(sessions, Arena.kept(of: answer))
     scratch = max(MemoryPlan.sum(image.peak, idle), MemoryPlan.sum(MemoryPlan.product(sessions, answer), image.embedding))
     let others = MemoryPlan.sum(MemoryPlan.product(sessions, cache), MemoryPlan.sum(scratch, tables))
@@ -77,14 +77,14 @@ package struct MemoryPlan {
   /// Header and views of an embedding's bytes.
   private static let embeddingTables = 64 << 10
 
-  /// What is held beside weights as long as a model.
+  /// Held beside the weights for the model's lifetime.
   static func tables(_ file: WeightFile, _ decoder: Decoder, contextLength: Int, threads: Int, sessions: Int) -> Int {
     library_bytes() + file.tableBytes + ThreadPool.stackBytes(threads: threads) + heap(threads: threads + sessions)
       + Tokenizer.byteCount(pieces: decoder.vocabSize) + decoder.tableBytes(positions: contextLength)
   }
 
-  /// What the heap takes beside the tables and keeps: small objects of calls, libpng's, libjpeg's and zstd's own memory, each thread's in
-  /// a place of its own. Measured (tools/check-memory).
+  /// Heap beyond the tables: small objects of calls, and the memory of libpng, libjpeg and zstd, separately for each thread.
+  /// Measured (tools/check-memory).
   private static func heap(threads: Int) -> Int { sum(512 << 10, product(threads, 192 << 10)) }
 
   private static func product(_ a: Int, _ b: Int) -> Int {

@@ -3,15 +3,15 @@ import Runtime
 
 /// What a model holds now, in bytes, by kind.
 package struct MemoryUse {
-  /// Weights in memory of their own, and weights used from the file's mapping.
+  /// Weights in allocated memory, and weights used from the file's mapping.
   package var weights = 0, mapped = 0
-  /// Keys and values of all sessions, as far as they were written.
+  /// KV caches of all sessions, as far as they were written.
   package var sessions = 0
-  /// Memory that calls compute in, and what sessions keep of it between them.
+  /// Scratch memory of running calls, and what sessions keep of it between calls.
   package var scratch = 0
   /// Image embeddings.
   package var images = 0
-  /// Held as long as the model: as in `MemoryPlan`.
+  /// Held for the model's lifetime, as in `MemoryPlan`.
   package var tables = 0
   package var total: Int { weights + mapped + sessions + scratch + images + tables }
 }

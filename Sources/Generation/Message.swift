@@ -9,7 +9,7 @@ package struct Message {
   /// UTF-8.
   package var text: [UInt8]
   package var images: [ImageEmbedding]
-  /// One for each `<region>` mark of the text. Their images count over all messages so far.
+  /// One for each `<region>` mark of the text. Their image indices count over all messages so far.
   package var regions: [Region]
 
   package init(_ role: TurnSettings.Role, _ text: [UInt8], images: [ImageEmbedding] = [], regions: [Region] = []) {
@@ -20,28 +20,28 @@ package struct Message {
   }
 }
 
-/// What a call asks.
+/// The input of a call.
 package enum Request {
-  /// A question for the checkpoint's template, or a whole prompt if the options say so.
+  /// A question for the checkpoint's template, or with `GenerateOptions.isRaw` a whole prompt.
   case prompt([UInt8], images: [ImageEmbedding], regions: [Region])
   case conversation([Message])
 }
 
-/// What happens where a conversation does not fit the context.
+/// What happens to a conversation that does not fit the context.
 package enum Overflow {
   /// An error.
   case refuse
-  /// The oldest questions go, with their answers; the system text and all images stay.
+  /// The oldest questions are dropped with their answers; the system text and all images stay.
   case dropOldest
 }
 
-/// The parts of a request in the model's own form.
+/// The parts of a request in the model's own prompt format.
 struct AssembledPrompt {
   var text: [UInt8]
   var images: [ImageEmbedding]
   var regions: [Region]
   /// The regions as pixels of their images.
   var areas: [RegionArea]
-  /// Messages that were left out.
+  /// Messages that were dropped.
   var dropped = 0
 }

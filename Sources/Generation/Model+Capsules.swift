@@ -4,11 +4,11 @@ import Runtime
 import Schema
 import WeightFile
 
-/// Image embeddings that were made at another time or place.
+/// Serialised image embeddings.
 extension Model {
-  /// The embedding that `ImageEmbedding.write` wrote, for this weight file. The bytes may be anything.
+  /// The embedding that `ImageEmbedding.write` wrote, for this weight file. The bytes are untrusted: all are checked.
   package func embedding(from bytes: UnsafeRawBufferPointer) throws(FoveaError) -> ImageEmbedding {
-    // The vectors are checked in a copy; both are f32.
+    // The vectors are checked in an aligned f32 copy.
     let holding = try budget?.hold((ImageEmbedding.hasHalves(bytes) ? 4 : 2) * min(bytes.count, Int.max / 4), "image embedding")
     do {
       let embedding = try ImageEmbedding.read(
@@ -26,7 +26,7 @@ extension Model {
     let name = String(cString: path)
     let file: WholeFile
     do { file = try WholeFile(path: path) } catch { throw FoveaError(error) }
-    // The file's bytes are held beside what is made of them.
+    // The file's bytes are held beside the embedding made of them.
     let holding = try budget?.hold(file.size, name)
     defer { withExtendedLifetime((file, holding)) {} }
     let bytes: UnsafeRawBufferPointer
@@ -37,7 +37,7 @@ extension Model {
     }
   }
 
-  /// Of each tensor of a file, whether a half of its system reads it.
+  /// For each tensor of a file, whether the given part of its system reads it.
   package static func tensors(of part: FilePart, in file: WeightFile) throws(FoveaError) -> [Bool] {
     let general: GeneralSettings
     do { general = try GeneralSettings(file.metadata) } catch { throw FoveaError(error) }

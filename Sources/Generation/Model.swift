@@ -12,7 +12,7 @@ import WeightFile
 package final class Model {
   package let file: WeightFile
   package let system: LoadedSystem
-  /// Positions that a session holds.
+  /// Most positions of a session.
   package let contextLength: Int
   let cacheType: CacheType?
   let kernels: KernelTable
@@ -25,14 +25,14 @@ package final class Model {
   let budget: Budget?
   /// Bytes that the memory budget has left; nil: no budget.
   package var room: Int? { budget?.left }
-  /// Bytes that the process can have at most, as machine and control groups had it while loading.
+  /// Most bytes that the process can have, by physical memory and control groups at load time.
   package let memoryLimit = ProcessMemory.limitBytes()
   /// The memory budget; nil: none.
   package var budgetBytes: Int? { budget?.total }
   /// Which weights are in memory.
   package let residency: Residency.Mode
   let counters = MemoryCounters()
-  /// What is held beside weights as long as the model.
+  /// Bytes held beside the weights for the model's lifetime.
   let tableBytes: Int
 
   /// Maps and validates the file at `path` and prepares its system.
@@ -42,15 +42,15 @@ package final class Model {
     return try Model(file, options)
   }
 
-  /// The same from bytes in memory. Where they start at a multiple of 64 and `options.maps`, they must stay valid and unchanged until the
-  /// model is gone; otherwise they are not read again.
+  /// Loads from bytes in memory. Where they are 64-byte aligned and `options.maps`, they must stay valid and unchanged for the model's
+  /// lifetime; otherwise they are read only while loading.
   package static func load(bytes: UnsafeRawBufferPointer, options: LoadOptions) throws(FoveaError) -> Model {
     let file: WeightFile
     do { file = try WeightFile(bytes: bytes, copy: false, inPlace: options.maps) } catch { throw FoveaError(error) }
     return try Model(file, options)
   }
 
-  /// What loading the file would take, without loading it.
+  /// The memory that loading the file would take, without loading it.
   package static func plan(path: UnsafePointer<CChar>, options: LoadOptions) throws(FoveaError) -> MemoryPlan {
     let file: WeightFile
     do { file = try WeightFile(path: path, maps: options.maps) } catch { throw FoveaError(error) }
@@ -63,7 +63,7 @@ package final class Model {
     }
     self.file = file
     contextLength = try options.contextLength(of: file)
-    // The plan goes through the whole model's code: only a budget needs it.
+    // The plan dry-runs the whole model: only needed for a budget or a residency mode.
     let plan = if options.memoryBudget != nil || options.residency != nil { try MemoryPlan(file, options) } else { nil as MemoryPlan? }
     budget = if let bytes = options.memoryBudget, let plan { try Budget(bytes, plan, file: file.name) } else { nil }
     let residency = plan?.residency ?? Residency()
@@ -85,17 +85,17 @@ package final class Model {
   }
 
   package var metadata: Metadata { file.metadata }
-  /// What image embeddings know the model by: the same for all files that were made of one by packing and splitting.
+  /// The identity that image embeddings refer to: the same for all files packed or split from one model.
   package var identity: WeightFile.Identity { system.general.identity(of: file) }
   package var isaName: StaticString { kernels.name }
   /// Bytes of all weights, decoded or used in place.
   package var weightBytes: Int { store.residentBytes + store.mappedBytes + store.passingBytes }
   /// Bytes of decoded weights that are not the mapping's own.
   package var residentBytes: Int { store.residentBytes }
-  /// Bytes of weights in memory of their own, and of weights used from the file's mapping, those left out that are not there now.
+  /// Bytes of weights present in allocated memory, and in the file's mapping; those not present at the moment excluded.
   var presentWeights: (own: Int, mapped: Int) { store.presentBytes }
 
-  /// Gives back what can be made or read again: pages of the file, weights that come and go, memory of decoding. Calls that run go on.
+  /// Releases what can be made or read again: file pages, streamed weights, decoders' memory. Safe while calls run.
   package func trim() {
     store.passage?.empty()
     file.releaseDecoders()
@@ -103,7 +103,7 @@ package final class Model {
     heap_trim()
   }
 
-  /// Names and addresses of the matrices, by which `InputStatistics` knows them.
+  /// Names and addresses of the matrices, the keys of `InputStatistics`.
   package var matrices: [(name: String, data: UnsafeRawPointer)] { store.matrices }
 
   package func context(_ arena: Arena, _ stop: StopSignal) -> Context {
@@ -112,11 +112,11 @@ package final class Model {
       passage: store.passage)
   }
 
-  /// Encodes an image into the vectors that stand for it in a prompt. Its rows are read once; no more of them is held than resizing
-  /// needs; what a memory budget has not left is an error before it is taken.
+  /// Encodes an image into the vectors that replace its mark in a prompt. Rows are read once, and only as many are held as resizing needs. An
+  /// image that exceeds the memory budget is an error before anything is allocated.
   /// - Parameters:
-  ///   - tiles: most tiles to cut the image into, for systems that cut on request; nil: as the system usually does.
-  ///   - mode: one of the system's own ways to look at an image, by its name; nil: the usual one.
+  ///   - tiles: most tiles to cut the image into, for systems that cut on request; nil: the system's default.
+  ///   - mode: name of one of the system's own encoding modes; nil: the default.
   ///   - progress: called while rows are read and between encoder blocks, with blocks done and in all; false stops the work.
   package func encode(
     _ image: any RowSource, tiles: Int? = nil, mode: [UInt8]? = nil, stop: StopSignal = StopSignal(),
@@ -129,7 +129,7 @@ package final class Model {
     let holding = try hold(image, plan)
     let views = try read(image, plan, stop, progress)
     let arena = Arena(counter: counters.scratch)
-    // The tokens lie in the arena until they are copied.
+    // The tokens stay in the arena until they are copied.
     defer { withExtendedLifetime(arena) {} }
     do {
       let encoded = try system.vision.encode(
@@ -144,7 +144,7 @@ package final class Model {
     } catch { throw FoveaError(error) }
   }
 
-  /// The same of an image in memory.
+  /// Encodes an image in memory.
   package func encode(
     _ image: RGBImage, tiles: Int? = nil, mode: [UInt8]? = nil, stop: StopSignal = StopSignal(), progress: ((Int, Int) -> Bool)? = nil
   ) throws(FoveaError) -> ImageEmbedding {
@@ -159,7 +159,7 @@ package final class Model {
     } catch { throw FoveaError(error) }
   }
 
-  /// What encoding an image takes of the memory budget; nil: there is none.
+  /// Reserves memory of the budget for encoding an image; nil: no budget.
   private func hold(_ image: any RowSource, _ plan: ViewsPlan) throws(FoveaError) -> MemoryHolding? {
     guard let budget else { return nil }
     let reading = plan.readingBytes(source: image.workingBytes, storedWidth: image.storedWidth, image.orientation)
@@ -173,7 +173,7 @@ package final class Model {
   ) throws(FoveaError) -> ImageViews {
     do throws(ImageError) {
       let blocks = system.vision.blocks(views: plan.cuts.count)
-      // The callback hears of rows a hundred times a second, not millions of times.
+      // The callback runs a hundred times a second, not once per row.
       var next = StopSignal.now &+ Self.callbackInterval
       let pictures = try image.pictures(plan.pictures) {
         if let progress, StopSignal.now >= next {
@@ -189,15 +189,15 @@ package final class Model {
   /// Nanoseconds.
   private static let callbackInterval: UInt64 = 10_000_000
 
-  /// Ids of a text, as it would stand inside a prompt; no begin-of-sequence id.
+  /// Token ids of a text, as inside a prompt: without begin-of-sequence id.
   package func tokenize(_ text: [UInt8], parseSpecials: Bool = true) throws(FoveaError) -> [Int32] {
     do { return try system.tokenizer.encode(text, addBOS: false, parseSpecials: parseSpecials) } catch {
       throw FoveaError(error)
     }
   }
 
-  /// The text of ids, UTF-8; special tokens give nothing.
-  /// - Parameter showsSpecials: writes special tokens out instead of leaving them away.
+  /// The text of token ids, UTF-8.
+  /// - Parameter showsSpecials: writes special tokens too; false omits them.
   package func detokenize(_ ids: [Int32], showsSpecials: Bool = false) throws(FoveaError) -> [UInt8] {
     let count = system.decoder.vocabSize
     var bytes = 0
@@ -205,7 +205,7 @@ package final class Model {
       guard id >= 0, id < count else { throw FoveaError.argument("ids", "\(id) is outside the vocabulary of \(count)") }
       bytes += system.tokenizer.mostBytes(of: id)
     }
-    // The text doubles as it grows.
+    // The text's array doubles as it grows.
     do throws(RuntimeError) { try requireRoom(3, of: bytes) } catch { throw FoveaError(error) }
     return system.tokenizer.decode(ids, showsSpecials: showsSpecials)
   }

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Bans tokens that would complete a run of tokens seen before, in prompt or answer.
+/// Bans tokens that would complete an n-gram that occurred before, in prompt or answer.
 package final class NGramBan: LogitsProcessor {
-  /// Prompt and answer; −1 where something else than a token stands.
+  /// Prompt and answer; −1 for positions that hold no token.
   private var ids: [Int32]
   private let length, window: Int
   private let allowed: [Int32]
 
   /// - Parameters:
-  ///   - length: of runs that may not occur twice; at least 2.
-  ///   - window: only runs within the last so many tokens count; 0: all.
+  ///   - length: n, at least 2.
+  ///   - window: only n-grams within the last so many tokens count; 0: all.
   ///   - allowed: tokens that are never banned.
   ///   - prompt: its tokens, −1 for rows of images.
   package init(_ length: Int, window: Int, allowed: [Int32] = [], prompt: [Int32]) {

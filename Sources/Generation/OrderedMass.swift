@@ -1,27 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The candidates that stand before a place in order of falling logit, the lower id first among equals, and their weights. Nothing is sorted: each
-/// question reads the vocabulary once, in blocks whose sums are f32 in 8 lanes, then f64.
+/// Probability mass of the candidates before a given one, in order of descending logit, lower id first among equals. Nothing is sorted:
+/// each query reads the vocabulary once, in blocks summed as f32 in 8 lanes, then f64.
 struct OrderedMass {
   private let logits, weights: UnsafeMutablePointer<Float>
   private let count: Int
-  /// The place; −∞ and an id past the last: all stand before it.
+  /// Logit and id of the exclusive end; −∞ and an id past the last: all candidates.
   private var logit = -Float.infinity
   private var id: Int
 
-  /// - Parameter weights: 0 for what is no candidate.
+  /// - Parameter weights: unnormalised probabilities; 0 for tokens that are no candidates.
   init(_ logits: UnsafeMutablePointer<Float>, _ weights: UnsafeMutablePointer<Float>, count: Int) {
     (self.logits, self.weights, self.count) = (logits, weights, count)
     id = count
   }
 
-  /// From now on only what stands before candidate `id`.
+  /// Restricts to the candidates before `id`.
   mutating func end(before id: Int) { (logit, self.id) = (logits[id], id) }
 
   @inline(__always)
   private func stands(_ i: Int) -> Bool { logits[i] > logit || (logits[i] == logit && i < id) }
 
-  /// Σ weights.
+  /// Sum of the weights.
   func mass() -> Double {
     var (sum, start) = (0.0, 0)
     while start < count {
@@ -31,7 +31,7 @@ struct OrderedMass {
     return sum
   }
 
-  /// The candidate, in order of ids, with which the sum of weights exceeds `goal`; where rounding keeps it below, the last one.
+  /// The first candidate, by ascending id, at which the cumulative weight exceeds `goal`; the last one where rounding keeps it below.
   func candidate(at goal: Double) -> Int {
     var (sum, start, last) = (0.0, 0, 0)
     while start < count {
@@ -50,22 +50,22 @@ struct OrderedMass {
     return found
   }
 
-  /// The ids, ascending, of the shortest prefix in order that holds `goal`; without what has no weight.
+  /// Ids, ascending, of the shortest prefix whose weights reach `goal`, without those of weight 0.
   func prefix(holding goal: Double) -> [Int32] {
     let ids = (0..<count).filter { weights[$0] > 0 && stands($0) }
     guard goal.isFinite else { return ids.map { Int32(truncatingIfNeeded: $0) } }
-    // Ascending as the order.
+    // Complemented keys: ascending is the order of candidates.
     var keys = ids.map { ~LargestCandidates.key(logits[$0], $0) }
     let last = WeightedSelection.last(&keys, goal: goal) { Double(weights[LargestCandidates.id(~$0)]) }
     return ids.filter { ~LargestCandidates.key(logits[$0], $0) <= last }.map { Int32(truncatingIfNeeded: $0) }
   }
 
-  /// Σ weights of a block.
+  /// Sum of the weights of a block.
   @inline(__always)
   private func blockMass(_ start: Int) -> Double {
     let end = start &+ Block.size
     if end <= count {
-      // Ids before the place's: equals stand too.
+      // All ids are below the end's, so equal logits are before it.
       if end <= id { return blockMass(start) { $0 .>= logit } }
       if start >= id { return blockMass(start) { $0 .> logit } }
     }
@@ -81,7 +81,7 @@ struct OrderedMass {
     var offset = 0
     while offset < 4 &* Block.size {
       let weight = w.loadUnaligned(fromByteOffset: offset, as: SIMD8<Float>.self)
-      // NaN is no candidate: its weight is 0.
+      // NaN compares false, so its weight counts as 0.
       lanes += weight.replacing(with: 0, where: .!stands(x.loadUnaligned(fromByteOffset: offset, as: SIMD8<Float>.self)))
       offset &+= 32
     }

@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Guesses the next tokens by looking up where the newest ones stood before (prompt-lookup decoding): in documents, tables and code an
-/// answer repeats its prompt and itself.
+/// Prompt-lookup decoding: drafts the tokens that followed the latest earlier occurrence of the newest ones. For documents, tables and code,
+/// answers repeat the prompt and themselves.
 package final class PromptLookup: Drafter {
-  /// Rows of a pass, the newest token included, that cost little more than one: the kernels read each weight once for them.
+  /// Rows of a pass, the newest token included, that cost little more than one: the GEMM reads each weight once for all of them.
   private static let smallPass = 6
-  /// Rows once guesses have been right throughout.
+  /// Rows while all drafts of the last pass were accepted.
   private static let largePass = 12
 
   private let limit: Int
-  /// Ids by position; −1 where no token stands.
+  /// Ids by position; −1 for positions that hold no token.
   private var ids: [Int32]
   private var pass = PromptLookup.smallPass
-  /// Moving average of the right guesses in a pass. The lower it is, the longer a repetition must be to be tried, since a pass of several
-  /// rows costs somewhat more than one of the newest token alone.
+  /// Moving average of accepted drafts per pass. The lower it is, the longer a match must be to be tried, since a pass of several rows costs
+  /// somewhat more than one of the newest token alone.
   private var gain: Float = 1
 
   /// - Parameters:
-  ///   - limit: guesses of a pass at most.
-  ///   - prompt: what stands before the answer, −1 for rows of images.
+  ///   - limit: most drafts of a pass.
+  ///   - prompt: token ids before the answer, −1 for rows of images.
   package init(limit: Int, prompt: [Int32]) {
     self.limit = limit
     ids = prompt
@@ -34,7 +34,7 @@ package final class PromptLookup: Drafter {
     pass = right == guessed ? PromptLookup.largePass : PromptLookup.smallPass
   }
 
-  /// The tokens after the latest place where the newest ones stood before, the longest match first.
+  /// The tokens after the longest match of the newest ones (at most 8 tokens), the latest among equals.
   package func next(room: Int) -> [Int32] {
     let count = ids.count
     let most = min(limit, pass - 1, room)

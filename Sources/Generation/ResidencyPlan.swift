@@ -2,26 +2,26 @@
 import Runtime
 import WeightFile
 
-/// What weights take in memory in a mode of residency.
+/// Memory of the weights in a residency mode.
 struct ResidencyPlan {
   let residency: Residency
-  /// Bytes of weights in memory of their own, and of those used from the file's mapping, at the most.
+  /// Peak bytes of weights in allocated memory, and of those used from the file's mapping.
   let decoded, mapped: Int
   var bytes: Int { decoded + mapped }
 
-  /// What the system may map around a weight beside it.
+  /// What the operating system may map beyond the edges of a weight.
   private static let edge = 2 << 20
 
-  /// All weights, all the time.
+  /// All weights resident.
   private init(all store: WeightStore) {
     residency = Residency()
     (decoded, mapped) = (store.residentBytes, store.mappedBytes)
   }
 
   /// - Parameters:
-  ///   - tensors: those that come and go.
-  ///   - rows: mapped tables of which only rows are in memory.
-  ///   - room: for those that come and go.
+  ///   - tensors: the streamed weights.
+  ///   - rows: mapped tables of which only single rows are read.
+  ///   - room: bytes for streamed weights.
   private init(_ mode: Residency.Mode, _ store: WeightStore, _ tensors: [PassableTensor], rows: [PassableTensor] = [], room: Int, threads: Int) {
     func sum(_ list: [PassableTensor]) -> Int { list.reduce(0) { $0 + $1.byteCount } }
     var residency = Residency(mode, tensors, of: store.file, room: room)
@@ -30,7 +30,7 @@ struct ResidencyPlan {
     let (mappedOnes, own) = (tensors.filter { $0.isMapped }, tensors.filter { !$0.isMapped })
     let onlyRows = rows.filter { row in !mappedOnes.contains { $0.record == row.record } }
     let edges = mappedOnes.isEmpty ? 0 : 2 * min(Self.edge, mappedOnes.reduce(0) { max($0, $1.unit) })
-    // A thread that decodes keeps the frame's stored bytes, and its planes.
+    // A decoding thread holds the frame's stored bytes, and its planes.
     let packed = own.map { store.file.records[$0.record] }.filter { $0.isCompressed }
     let decoding = packed.isEmpty ? 0 : threads * (2 * packed.reduce(0) { max($0, store.file.largestFrame($1)) } + 256 << 10)
     let (passingMapped, passingOwn) = own.isEmpty ? (min(room, sum(mappedOnes)), 0) : (0, room)
@@ -38,9 +38,8 @@ struct ResidencyPlan {
     decoded = store.residentBytes - sum(own) + passingOwn + decoding
   }
 
-  /// The first mode that fits into `budget` beside `others` bytes, else the one that takes least; and the least that any takes, `others`
-  /// included.
-  /// - Parameter mode: the mode to take whatever fits; nil: as said.
+  /// The first mode that fits `budget` beside `others` bytes, else the smallest one; and the smallest total of any mode, `others` included.
+  /// - Parameter mode: the mode to take whether it fits or not; nil: chosen by the budget.
   static func choose(
     _ store: WeightStore, budget: Int?, mode: Residency.Mode? = nil, others: Int, threads: Int
   ) -> (plan: ResidencyPlan, least: Int) {
@@ -82,8 +81,8 @@ struct ResidencyPlan {
     return (keeping(products, budget: (budget ?? .max) - others, streamed), smallest)
   }
 
-  /// Streamed with as many weights in memory for good as have room: the largest, which then needs no room to pass, and the decoder's
-  /// others, since every token reads them.
+  /// Streams the weights, but keeps as many resident as fit: first the largest, since the streaming buffer is as large as the largest
+  /// streamed weight, then the decoder's others, which every token reads.
   private static func keeping(
     _ products: [PassableTensor], budget: Int, _ streamed: ([PassableTensor]) -> ResidencyPlan
   ) -> ResidencyPlan {
@@ -100,7 +99,7 @@ struct ResidencyPlan {
     let heads = decoders.filter { $0.unit == largest }
     if heads.count < 3 { _ = keep(heads) }
     for part in [decoders, products.filter { $0.part == .vision }] {
-      // Half of what is left, a quarter, …: few steps, and none that is much smaller than what could be kept.
+      // Try half of what is left, then a quarter, …: few steps, close to the most that fits.
       var left = part.filter { one in passing.contains { $0.record == one.record } }
       var step = left.count
       while step > 0, !left.isEmpty {

@@ -3,14 +3,14 @@ import Kernels
 import Runtime
 import Shims
 
-/// Picks the next token from logits. Deterministic for a seed.
+/// Samples the next token from logits. Deterministic for a seed.
 ///
-/// As transformers has it: temperature, then the `topK` likeliest, of those the fewest that hold `topP`, of those what has at least `minP` of the
-/// likeliest one's probability, and of those the typical ones. Equal logits are in order of their ids.
+/// The order of transformers: temperature, then top-k, then top-p (nucleus), then the candidates with at least `minP` of the likeliest one's
+/// probability, then typical sampling. Ties in logits are broken by id.
 ///
-/// With `topK` the candidates are put in order, and their probabilities are summed in f64. Without it nothing is: probabilities are the f32 softmax, a
-/// candidate is drawn from all of them, and drawn again where those before it already hold `topP`. What is left then is what stands before it, so
-/// few draws are needed, and each reads the vocabulary twice. Borders are those of the definition up to rounding (10⁻⁷).
+/// With `topK` the candidates are sorted, and their probabilities summed in f64. Without it nothing is sorted: probabilities are the f32
+/// softmax, and a candidate is drawn from all tokens. While those before it already hold `topP`, it is rejected, and the next draw is among
+/// those before it. Few draws are needed; each reads the vocabulary twice. Borders are exact up to rounding (10⁻⁷).
 package final class Sampler {
   private let temperature, topP, minP, typicalP: Float
   private let topK: Int
@@ -19,7 +19,7 @@ package final class Sampler {
   /// `[vocabSize]`, the caller's.
   private let weights: UnsafeMutableBufferPointer<Float>
 
-  /// - Parameter scratch: `[vocabSize]`, the caller's, for as long as the sampler is used; empty at temperature 0.
+  /// - Parameter scratch: `[vocabSize]`, the caller's, for the sampler's lifetime; empty at temperature 0.
   package init(_ options: GenerateOptions, _ kernels: KernelTable, scratch: UnsafeMutableBufferPointer<Float>) {
     temperature = options.temperature
     topP = options.topP
@@ -43,27 +43,27 @@ package final class Sampler {
     return sampleAll(OrderedMass(base, weights, count: logits.count), largest: weights[best])
   }
 
-  // MARK: among some
+  // MARK: from a sorted list
 
-  /// Candidates that `minP` alone leaves, in order; nil where they are many.
+  /// Candidates that `minP` alone leaves, sorted; nil where there are more than 4096.
   private func likely(_ logits: UnsafeMutableBufferPointer<Float>, top: Float) -> [Int32]? {
-    // A little below, so that rounding takes nothing away: `sample` looks again.
+    // Slightly below the threshold, against rounding: `sample` applies the exact one.
     let bar = top + temperature * (Float(log(Double(minP))) - 1e-3)
     var count = 0
     forEachBlock(of: logits, above: { bar }) { i in if logits[i] > bar { count += 1 } }
     return count > 0 && count <= 4096 ? LargestCandidates.select(count, of: logits) : nil
   }
 
-  /// - Parameter candidates: in order.
+  /// - Parameter candidates: sorted.
   private func sample(among candidates: [Int32], _ logits: UnsafeMutableBufferPointer<Float>, top: Float) -> Int32 {
     let inverse = 1 / Double(temperature)
     let weights = candidates.map { exp((Double(logits[Int($0)]) - Double(top)) * inverse) }
     let total = weights.reduce(0, +)
-    // Nucleus: the shortest prefix that holds topP of the whole (arXiv:1904.09751).
+    // Nucleus: the shortest prefix that holds topP of the total (arXiv:1904.09751).
     var kept = 0.0
     var count = 0
     for weight in weights {
-      // The first one's is 1.
+      // The first weight is 1, the largest.
       if count > 0, weight < Double(minP) { break }
       kept += weight
       count += 1
@@ -88,9 +88,9 @@ package final class Sampler {
     return candidates.last ?? 0
   }
 
-  // MARK: among all
+  // MARK: from the whole vocabulary
 
-  /// - Parameter largest: of the weights.
+  /// - Parameter largest: the largest weight.
   private func sampleAll(_ all: OrderedMass, largest: Float) -> Int32 {
     var left = all
     var mass = left.mass()
@@ -109,7 +109,7 @@ package final class Sampler {
       guard nucleus.isFinite else { return Int32(truncatingIfNeeded: id) }
       left.end(before: id)
       mass = left.mass()
-      // Nothing stands before the first.
+      // No candidate is before the first.
       if mass < nucleus || mass == 0 { return Int32(truncatingIfNeeded: id) }
     }
   }

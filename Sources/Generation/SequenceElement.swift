@@ -4,9 +4,9 @@ import Families
 /// What stands at one position of a sequence.
 enum SequenceElement: Equatable {
   case token(Int32)
-  /// Row of the call's image number `index`; two calls mean the same vectors when `identity` is the same.
+  /// Row `row` of the call's image number `index`; equal `identity` means equal vectors, also across calls.
   case image(index: Int, identity: UInt64, row: Int)
-  /// The call's region number `index`; likewise.
+  /// The call's region number `index`; `identity` likewise.
   case region(index: Int, identity: UInt64)
 
   static func == (a: Self, b: Self) -> Bool {
@@ -19,7 +19,7 @@ enum SequenceElement: Equatable {
   }
 }
 
-/// A prompt as positions, and where the vectors of those come from that are no tokens.
+/// A prompt as positions, and the vectors of those that are not tokens.
 struct PromptSequence {
   var elements: [SequenceElement] = []
   let images: [ImageEmbedding]
@@ -27,7 +27,7 @@ struct PromptSequence {
   var regions: [[Float]] = []
   /// As text, UTF-8.
   var text: [UInt8] = []
-  /// Messages that were left out for want of room.
+  /// Messages that were dropped because they did not fit.
   var dropped = 0
 
   var count: Int { elements.count }

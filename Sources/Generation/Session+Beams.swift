@@ -4,10 +4,10 @@ import Families
 import Runtime
 import Shims
 
-/// Beam search as transformers has it, with its defaults but for the number of beams: of all continuations of the running beams the likeliest go
-/// on; an ended one keeps its log-probability over its length to a power; the search ends where no running beam could still be among the best.
+/// Beam search as in transformers, with its defaults: the likeliest continuations of all running beams go on; a finished beam scores its
+/// log-probability over its length to the power `lengthPenalty`; the search ends when no running beam can still be among the best.
 extension Session {
-  /// A beam, and where its keys, values and scores are.
+  /// A beam, and the index of its KV cache and logits.
   private struct Beam {
     var ids: [Int32] = []
     var score: Float = 0
@@ -27,8 +27,8 @@ extension Session {
   }
 
   /// - Parameters:
-  ///   - prompt: the ids of a prompt that has passed, of which row 0 of `first` are the scores.
-  /// - Returns: the best answer, the next best ones among its `others`.
+  ///   - prompt: token ids of the prefilled prompt, whose logits are row 0 of `first`.
+  /// - Returns: the best answer; the next best ones are its `others`.
   func searchBeams(
     _ options: GenerateOptions, prompt: [Int32], _ first: Tensor, _ figures: GenerateResult, _ context: Context
   ) throws(RuntimeError) -> GenerateResult {
@@ -44,7 +44,7 @@ extension Session {
     logits.data.update(from: first.data, count: vocabulary)
     let most = min(options.maxTokens, contextLength - prompt.count + 1)
     let endIds = options.ignoresEnd ? options.stopIds : try pipeline(options, prompt, context).endIds + options.stopIds
-    // So many that enough go on where all of the best end.
+    // Enough candidates that `count` beams go on even if all of the best end.
     let kept = max(2, 1 + endIds.count) * count
 
     var running = [Beam()]
@@ -74,7 +74,7 @@ extension Session {
           ended.append(Ended(ids: ids, score: c.score / share, reason: reason))
         }
       }
-      // The first of equals stays.
+      // Stable: the first of equals stays.
       ended.sort { $0.score > $1.score }
       ended.removeLast(max(ended.count - count, 0))
       guard let best = going.first, ended.count < count || best.score / share > (ended.last?.score ?? -.infinity) else { break }
@@ -91,7 +91,7 @@ extension Session {
     try GenerationPipeline(options, model.system, prompt: prompt, contextLength: contextLength, context, onToken: { _, _ in true })
   }
 
-  /// Logits become log-probabilities, changed as the options say.
+  /// Turns logits into log-probabilities, processed as the options say.
   private func score(
     _ row: UnsafeMutableBufferPointer<Float>, of ids: [Int32], _ options: GenerateOptions, _ prompt: [Int32], _ context: Context
   ) throws(RuntimeError) {
@@ -102,14 +102,14 @@ extension Session {
     for i in row.indices { row[i] -= shift }
     let mark = arena.mark()
     defer { arena.release(to: mark) }
-    // Processors cannot be copied, so each beam's are made anew.
+    // Processors cannot be copied: each beam's are made again and replay its tokens.
     for processor in try pipeline(options, prompt, context).processors {
       for id in ids { processor.accept(id) }
       processor.process(row)
     }
   }
 
-  /// Lets the chosen continuations go on: each has its cache, the first of a beam its parent's.
+  /// Extends the chosen beams by a pass: a parent's first continuation takes over its cache, the others get a copy.
   private func pass(
     _ chosen: [Candidate], _ running: [Beam], _ caches: [KVCache], _ logits: Tensor, after prompt: Int, _ context: Context
   ) throws(RuntimeError) -> [Beam] {

@@ -5,12 +5,12 @@ import Runtime
 import Shims
 
 extension Session {
-  /// Picks one of some texts as the answer, for a caller that has the session to itself already.
+  /// Picks one of several texts as the answer. The caller holds the session (`exclusively`).
   /// - Parameters:
   ///   - choices: UTF-8, none of them empty.
-  ///   - options: of these the prompt's form, the temperature and the seed, the deadline and the progress matter.
-  /// - Returns: the picked one's index, and for each how likely the model's answer is it, given that it is one of them: each as a whole, its end
-  ///   included, so that lengths count for what the model makes of them.
+  ///   - options: only the prompt format, temperature, seed, deadline and progress are used.
+  /// - Returns: the index picked, and for each text its probability as the whole answer, end included, given that the answer is one of them.
+  ///   There is no length normalisation.
   package func choice(
     _ request: Request, among choices: [[UInt8]], options: GenerateOptions
   ) throws(FoveaError) -> (index: Int, probabilities: [Double]) {
@@ -34,7 +34,7 @@ extension Session {
     return best
   }
 
-  /// exp(score / temperature) as shares of their sum; equal ones where no score is a number.
+  /// softmax(scores / temperature); uniform where no score is a number.
   private static func shares(_ scores: [Double], temperature: Double) -> [Double] {
     let top = scores.reduce(-Double.infinity) { max($0, $1) }
     guard top.isFinite else { return scores.map { _ in 1 / Double(scores.count) } }

@@ -4,7 +4,7 @@ import Families
 import Runtime
 
 extension Session {
-  /// The constraint that options ask for, at its beginning. The last one is kept: the same text is not compiled again.
+  /// The constraint that the options ask for, in its initial state. The last one is cached: the same text is not compiled again.
   func constraint(_ options: GenerateOptions) throws(FoveaError) -> Constraint? {
     guard let asked = options.constraint else { return nil }
     let bounds = ConstraintBounds { [stop] in stop.isStopped }

@@ -4,7 +4,7 @@ import Regions
 import Runtime
 
 extension Session {
-  /// The messages as positions; of those that do not fit, as `options.overflow` says.
+  /// The messages as positions; where they do not fit, `options.overflow` applies.
   func assemble(conversation messages: [Message], _ options: GenerateOptions) throws(FoveaError) -> PromptSequence {
     guard !messages.isEmpty else { throw .argument("messages", "there are none") }
     guard !options.isRaw else { throw .argument("raw", "a conversation is put into the model's own form") }
@@ -17,7 +17,7 @@ extension Session {
     }
     guard options.overflow == .dropOldest else { return try sequence(dropping: 0) }
 
-    // The fewest pairs whose absence leaves enough room: fewer positions the more go.
+    // Binary search for the fewest pairs to drop: positions decrease with each.
     let wanted = options.maxTokens > contextLength ? contextLength / 4 : min(options.maxTokens, contextLength / 2)
     func fitting(_ pairs: Int) throws(FoveaError) -> PromptSequence? {
       do throws(FoveaError) {
@@ -30,7 +30,7 @@ extension Session {
     }
     if let all = try fitting(0) { return all }
     let turns = written.filter { $0.turn.role != .system }.count
-    // The last question stays in any case; whether it fits is told by its own error.
+    // The last question always stays; if it does not fit, the call throws.
     let most = (turns - 1) / 2
     var (low, high) = (0, most)
     var best: PromptSequence?
@@ -41,7 +41,7 @@ extension Session {
     return if let best { best } else { try sequence(dropping: high) }
   }
 
-  /// A message with its regions written out.
+  /// A message with its regions written as text.
   private struct Written {
     var turn: Turn
     var images: [ImageEmbedding]
@@ -71,7 +71,7 @@ extension Session {
     return written
   }
 
-  /// - Parameter pairs: so many of the oldest questions are left out with their answers; their images stand with the next one.
+  /// - Parameter pairs: how many of the oldest questions are dropped with their answers; their images move to the next one.
   private func assembled(_ written: [Written], dropping pairs: Int) throws(FoveaError) -> AssembledPrompt {
     var kept = written
     if pairs > 0 {

@@ -18,7 +18,7 @@ extension Session {
     }
   }
 
-  /// A long text takes several times its size on the way to its positions.
+  /// Throws where memory is short: processing a text takes several times its size.
   private func requireTextRoom(_ bytes: Int) throws(FoveaError) {
     guard bytes >= 1 << 16 else { return }
     do throws(RuntimeError) { try requireRoom(16, of: bytes) } catch { throw FoveaError(error) }
@@ -68,7 +68,7 @@ extension Session {
         }
       }
       if i < images.count {
-        // Images beside each other are one span where the system has it so: no end mark and start mark between them.
+        // Adjacent images share one block where the system was trained so: no end and start mark between them.
         let joins = model.system.template.joinsImages
         let first = joins && i > 0 && part.isEmpty ? 1 : 0
         let end = images[i].tokens - (joins && i + 1 < images.count && parts[i + 1].isEmpty ? 1 : 0)
@@ -94,10 +94,10 @@ extension Session {
     do throws(RuntimeError) { try stop.check() } catch { throw FoveaError(error) }
   }
 
-  /// Most bytes of the maps of one call's regions, without a budget.
+  /// Most bytes of the masks of one call's regions, without a budget.
   private static let mostMaps = 512 << 20
 
-  /// Free forms become maps of their image's size, all of one call at the same time. An image's sides may be what a capsule says.
+  /// Throws where the masks do not fit: free forms become masks of their image's size, all held at once. Sizes in a serialised embedding are untrusted.
   private func requireMapRoom(_ regions: [Region], _ images: [ImageEmbedding]) throws(FoveaError) {
     var bytes = 0
     for region in regions where images.indices.contains(region.image) {

@@ -7,10 +7,10 @@ import Shims
 import Tokenizers
 
 extension Session {
-  /// How likely a model finds each of some texts as the beginning of its answer.
+  /// Log-probability of each of several texts as the beginning of the answer.
   /// - Parameters:
   ///   - continuations: UTF-8, none of them empty. Each is tokenised by itself, as answers were in training.
-  ///   - options: of these the prompt's form, the deadline and the progress matter.
+  ///   - options: only the prompt format, deadline and progress are used.
   /// - Returns: for each text Σ ln p(token | prompt, tokens before).
   package func score(
     prompt: [UInt8], images: [ImageEmbedding], regions: [Region] = [], continuations: [[UInt8]], options: GenerateOptions
@@ -20,8 +20,8 @@ extension Session {
     }
   }
 
-  /// `score` for a caller that has the session to itself already.
-  /// - Parameter ends: the answer ends after the text; otherwise it may go on.
+  /// `score` for a caller that holds the session (`exclusively`).
+  /// - Parameter ends: the answer ends after the text; false: it may continue.
   package func scores(
     _ request: Request, continuations: [[UInt8]], ends: Bool = false, options: GenerateOptions
   ) throws(FoveaError) -> [Double] {
@@ -59,12 +59,12 @@ extension Session {
     var scores: [Double] = []
     for ids in texts {
       var sum = logProbability(of: ids[..<1], first[0])
-      // Tokens that must pass: what follows on each of them counts.
+      // Tokens to run: the logits after each are needed.
       let passed = ends ? ids.count : ids.count - 1
       if passed > 0 {
         let mark = arena.mark()
         defer { arena.release(to: mark) }
-        // What the cache gets here is no part of the history.
+        // What is appended to the cache here is not part of the history.
         defer { cache.truncate(to: sequence.count) }
         let x = try arena.tensor(passed, decoder.hiddenSize)
         for i in 0..<x.rows { try embed(ids[i], into: x.slice(rows: i..<i + 1), context) }
@@ -81,7 +81,7 @@ extension Session {
     return scores
   }
 
-  /// ln Σ softmax(logits)[id] over some ids.
+  /// ln of the summed probability of several ids.
   private func logProbability(of ids: ArraySlice<Int32>, _ logits: UnsafeMutablePointer<Float>) -> Double {
     let count = model.system.decoder.vocabSize
     var largest = -Float.infinity

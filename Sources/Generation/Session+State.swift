@@ -5,13 +5,13 @@ import Runtime
 import Shims
 import WeightFile
 
-/// A session as bytes, all numbers little-endian:
+/// A serialised session, all numbers little-endian:
 ///
 ///     0   8 bytes   "FVSESSN\0"
 ///     8   u32       version, 1
-///    12   u32       what keys and values are: 0 f32, 1 f16, 2 int8
+///    12   u32       type of keys and values: 0 f32, 1 f16, 2 int8
 ///    16   u64 × 2   the weight file's identity
-///    32   u32 × 6   positions, layers, key/value heads, numbers of a row, variant of the decoder's position tables, 0
+///    32   u32 × 6   positions, layers, kvHeads, elements of a row, variant of the decoder's position tables, 0
 ///    56   u64       xxh64 of all before
 ///    64   16 bytes for each position: u32 kind (0 token, 1 image, 2 region), u32 id or row, u64 identity; xxh64 of them
 ///         keys and values, layer by layer (`KVCache.forEachPiece`), each piece followed by its xxh64
@@ -20,26 +20,26 @@ extension Session {
   private static let magic: [UInt8] = [0x46, 0x56, 0x53, 0x45, 0x53, 0x53, 0x4E, 0]
   private static let headerSize = 64, elementSize = 16
 
-  /// Positions that the session holds: what the next call need not read again.
+  /// Positions that the session holds, which the next call need not compute again.
   package var length: Int { cache.length }
 
-  /// Bytes that `save` gives.
+  /// Bytes that `save` writes.
   package var savedBytes: Int {
     let pieces = cache.pieces(positions: length)
     return Self.headerSize + Self.elementSize * length + 8 + pieces.bytes + 8 * pieces.count
   }
 
-  /// A second session that goes on from where this one is. For a caller that has the session to itself.
+  /// A copy of the session that continues from here. The caller holds the session (`exclusively`).
   package func forked() throws(FoveaError) -> Session {
     let fork = try Session(model, contextLength: contextLength)
     fork.take(history, from: cache)
     return fork
   }
 
-  /// Keeps the first `positions` and forgets the rest. For a caller that has the session to itself.
+  /// Keeps the first `positions` and drops the rest. The caller holds the session (`exclusively`).
   package func rewind(to positions: Int) { forget(after: positions) }
 
-  /// Gives all bytes, in their order. For a caller that has the session to itself.
+  /// Passes all bytes to `put`, in order. The caller holds the session (`exclusively`).
   package func save(_ put: (UnsafeRawBufferPointer) throws(FoveaError) -> Void) throws(FoveaError) {
     stop.reset()
     var header = Self.magic
@@ -65,10 +65,10 @@ extension Session {
     }
   }
 
-  /// The session that `save` gave, of the same weight file. The bytes may be anything.
+  /// The session that `save` wrote, for the same weight file. The bytes are untrusted: all are checked.
   /// - Parameters:
   ///   - contextLength: positions to hold; nil: as many as the model was loaded for.
-  ///   - take: fills a stretch of memory with the next bytes, or throws.
+  ///   - take: fills a buffer with the next bytes, or throws.
   package static func load(
     _ model: Model, contextLength: Int?, _ take: (UnsafeMutableRawBufferPointer) throws(FoveaError) -> Void
   ) throws(FoveaError) -> Session {
@@ -132,8 +132,8 @@ extension Session {
     if let failure { throw failure }
   }
 
-  /// The next bytes, which their checksum follows.
-  /// - Parameter look: what is wrong with them before the checksum is looked at; nil: nothing.
+  /// Reads the next bytes and verifies the checksum after them.
+  /// - Parameter look: checks them before the checksum is verified, and returns what is wrong; nil: nothing.
   private static func sealed(
     _ count: Int, _ take: (UnsafeMutableRawBufferPointer) throws(FoveaError) -> Void, _ look: ([UInt8]) -> String? = { _ in nil }
   ) throws(FoveaError) -> [UInt8] {

@@ -7,32 +7,32 @@ import Runtime
 import Shims
 import Tokenizers
 
-/// One line of work with a model: its key/value cache, scratch memory and stop signal. Used by one thread at a time;
-/// a second caller gets BUSY. Each call is a question of its own; what its prompt shares with the previous call's from
-/// the start (an image, say) is not computed again.
+/// A sequence processed with a model: its KV cache, scratch memory and stop signal. Used by one thread at a time; a second caller gets
+/// BUSY. Each call is a question of its own; the prefix that its prompt shares with the previous call's (an image, say) is not computed
+/// again.
 package final class Session {
-  /// Positions that pass the decoder together during prefill.
+  /// Prefill chunk, in positions.
   static let chunk = 512
-  /// Rows of logits that are computed between two looks at the deadline.
+  /// Rows of logits computed between two checks of the deadline.
   private static let logitRows = 16
 
   package let model: Model
-  /// Positions the session holds.
+  /// Most positions of the session.
   package let contextLength: Int
   package let stop = StopSignal()
   let cache: KVCache
   let arena: Arena
-  /// What the cache holds, position by position.
+  /// What the cache holds, by position.
   private(set) var history: [SequenceElement] = []
   private let gate = Gate()
-  /// While it answers.
+  /// Set while it answers.
   var member: LockStep.Member?
-  /// The constraint of the last call that had one, and what it holds of a memory budget.
+  /// The last constraint, cached, and its share of the memory budget.
   var kept: (asked: AnswerConstraint, constraint: Constraint, holding: MemoryHolding?)?
-  /// What it holds of a memory budget.
+  /// The session's share of the memory budget.
   private let holdings: [MemoryHolding]
 
-  /// - Parameter contextLength: positions to hold; `nil`: as many as the model was loaded for, which is also the most.
+  /// - Parameter contextLength: most positions; `nil`: as the model was loaded with, which is also the maximum.
   package init(_ model: Model, contextLength: Int? = nil) throws(FoveaError) {
     guard model.system.answers else {
       throw .unsupported("session", "\(model.file.name) is the part of a system that encodes images; its decoder is in another file.")
@@ -42,16 +42,16 @@ package final class Session {
     do { cache = try model.system.decoder.makeCache(capacity: self.contextLength, type: model.cacheType) } catch { throw FoveaError(error) }
     cache.counter = model.counters.sessions
     arena = Arena(counter: model.counters.scratch)
-    // Nothing of the cache has been touched yet.
+    // The cache's pages are not touched yet.
     holdings = try model.budget?.session(cache: cache.byteCount) ?? []
   }
 
-  /// Forgets what the cache holds.
+  /// Empties the cache.
   package func reset() throws(FoveaError) {
     try exclusively { () throws(FoveaError) in clear() }
   }
 
-  /// `reset` for a caller that has the session to itself already.
+  /// `reset` for a caller that holds the session (`exclusively`).
   package func clear() { forget(after: 0) }
 
   /// Answers a prompt.
@@ -59,7 +59,7 @@ package final class Session {
   ///   - prompt: UTF-8; a question for the checkpoint's template, or the whole prompt if `options.isRaw`.
   ///   - images: one per `<image>` mark of a raw prompt, in order.
   ///   - regions: one per `<region>` mark of the prompt, in order.
-  ///   - onToken: called with each token and the text that became certain with it (maybe empty); false stops.
+  ///   - onToken: called with each token and the text that it completes (may be empty); false stops.
   package func generate(
     prompt: [UInt8], images: [ImageEmbedding], regions: [Region] = [], options: GenerateOptions,
     onToken: @escaping (Int32, [UInt8]) -> Bool = { _, _ in true }
@@ -76,7 +76,7 @@ package final class Session {
     try exclusively { () throws(FoveaError) in try answer(.conversation(messages), options: options, onToken: onToken) }
   }
 
-  /// `generate` for a caller that has the session to itself already (`exclusively`).
+  /// `generate` for a caller that holds the session (`exclusively`).
   package func answer(
     _ request: Request, options: GenerateOptions, onToken: @escaping (Int32, [UInt8]) -> Bool
   ) throws(FoveaError) -> GenerateResult {
@@ -90,9 +90,9 @@ package final class Session {
     return try run(sequence, options, constraint, onToken)
   }
 
-  /// Logits of every position of a prompt, computed from its start.
+  /// Logits of every position of a prompt, computed from its first position.
   /// - Parameters:
-  ///   - options: of these the prompt's form, the deadline and the progress matter.
+  ///   - options: only the prompt format, deadline and progress are used.
   ///   - body: gets `[positions, vocabSize]` row-major; the memory is the session's, valid during the call.
   package func logits(
     prompt: [UInt8], images: [ImageEmbedding], regions: [Region] = [], options: GenerateOptions,
@@ -103,7 +103,7 @@ package final class Session {
     }
   }
 
-  /// `logits` for a caller that has the session to itself already.
+  /// `logits` for a caller that holds the session (`exclusively`).
   package func allLogits(
     _ request: Request, options: GenerateOptions,
     _ body: (UnsafeBufferPointer<Float>, _ rows: Int) throws(FoveaError) -> Void
@@ -126,7 +126,7 @@ package final class Session {
       let context = model.context(arena, stop)
       try prefill(sequence, from: 0, progress: options.progress) { (x, first) throws(RuntimeError) in
         let states = try model.system.decoder(x, cache: cache, progress: nil, context)
-        // A few rows at a time, so that the deadline is looked at between them.
+        // A few rows at a time, so that the deadline is checked between them.
         for row in stride(from: 0, to: states.rows, by: Self.logitRows) {
           try context.check()
           let rows = row..<min(row + Self.logitRows, states.rows)
@@ -139,13 +139,13 @@ package final class Session {
     try body(UnsafeBufferPointer(start: all.data, count: all.rows * all.columns), all.rows)
   }
 
-  /// Bytes of the logits of so many positions, and of the caller's copy.
+  /// Bytes of the logits of `rows` positions, and of the caller's copy.
   private func logitBytes(_ rows: Int) -> Int {
     let (bytes, overflows) = rows.multipliedReportingOverflow(by: 2 * MemoryLayout<Float>.stride * model.system.decoder.vocabSize)
     return overflows ? .max : bytes
   }
 
-  /// Bytes of the caches of further beams.
+  /// Bytes of the KV caches of the other beams.
   private func beamBytes(_ beams: Int) -> Int {
     let (bytes, overflows) = cache.byteCount.multipliedReportingOverflow(by: beams - 1)
     return overflows ? .max : bytes
@@ -158,7 +158,7 @@ package final class Session {
 
   // MARK: decoding
 
-  /// Keeps what the cache shares with `sequence` from the start, all but its last position at most; returns how much that is.
+  /// Keeps the prefix that the cache shares with `sequence`, but not its last position; returns its length.
   func reuse(_ sequence: PromptSequence) -> Int {
     let shared = zip(history, sequence.elements).prefix { $0 == $1 }.count
     model.system.decoder.prepare(cache, promptLength: sequence.count)
@@ -176,7 +176,7 @@ package final class Session {
     let holding = try model.budget?.answering()
     let beams = options.beams > 1 ? try model.budget?.hold(beamBytes(options.beams), "beams") : nil
     defer { withExtendedLifetime((holding, beams)) {} }
-    // The last position is always computed: its logits choose the first token.
+    // The last position is always computed: its logits give the first token.
     result.reusedTokens = reuse(sequence)
     let mark = arena.mark()
     defer { arena.release(to: mark) }
@@ -204,7 +204,7 @@ package final class Session {
     let prompt = sequence.tokenIds
     let pipeline = try GenerationPipeline(
       options, model.system, prompt: prompt, contextLength: contextLength, constraint: constraint, context, onToken: onToken)
-    // Scores after the newest token (row 0), and after each of the guesses that passed with it.
+    // Logits after the newest token (row 0), and after each draft token that passed with it.
     let logits = try arena.tensor(pipeline.mostRows, decoder.vocabSize)
     try prefill(sequence, from: figures.reusedTokens, progress: options.progress, scores: logits.slice(rows: 0..<1))
     let prefilled = MonotonicClock.seconds()
@@ -216,7 +216,7 @@ package final class Session {
       result.decodeSeconds = MonotonicClock.seconds() - prefilled
       return result
     }
-    // Every answer begins with the prompt's scores, which choosing changes.
+    // Every answer starts from the prompt's logits, which choosing modifies.
     let first = options.answers > 1 ? try arena.tensor(1, decoder.vocabSize) : nil
     if let first { first.data.update(from: logits.data, count: decoder.vocabSize) }
     var result = try decode(Decoding(pipeline, model.system.tokenizer, figures), logits, context, onToken)
@@ -232,7 +232,7 @@ package final class Session {
     return result
   }
 
-  /// Answer number `i` to a prompt that has passed, of which `first` are the scores.
+  /// Answer number `i` to a prefilled prompt, whose logits are `first`.
   private func another(
     _ i: Int, _ options: GenerateOptions, _ constraint: Constraint?, _ prompt: [Int32], _ figures: GenerateResult, _ first: Tensor,
     _ logits: Tensor, _ context: Context
@@ -261,7 +261,7 @@ package final class Session {
   ) throws(RuntimeError) -> GenerateResult {
     let decoder = model.system.decoder
     var decoding = begun
-    // Wrong guesses, and right ones that the answer did not need, are no part of the sequence.
+    // Rejected drafts, and accepted ones that the answer did not need, are not part of the sequence.
     defer { forget(after: cache.length - decoding.wrongGuesses) }
     while !decoding.isFull {
       let step = decoding.choose(UnsafeMutableBufferPointer(start: logits[decoding.row], count: decoder.vocabSize))
@@ -278,7 +278,7 @@ package final class Session {
       decoding.passed(drafted)
     }
     let failure = decoding.failure
-    // Nothing more is given out of an answer that failed.
+    // An answer that failed outputs no more text.
     var result = failure == nil ? decoding.finish(onToken: onToken) : decoding.result
     result.failure = failure
     return result
@@ -295,27 +295,27 @@ package final class Session {
     history += ids.map { .token($0) }
   }
 
-  /// Runs `body` as one of those that compute at the same time, see `LockStep`.
+  /// Runs `body` as a member of `LockStep`, which batches the passes of concurrent sessions.
   func together<T>(_ body: () throws(RuntimeError) -> T) throws(RuntimeError) -> T {
     let member = model.lockStep.join(model.context(arena, stop))
     self.member = member
     defer {
       self.member = nil
       model.lockStep.leave(member)
-      // A pass that was broken off may have come as far as the cache.
+      // An aborted pass may have extended the cache already.
       forget(after: min(history.count, cache.length))
     }
     return try body()
   }
 
-  /// Runs a pass of the decoder, beside others' where this session is one of those that compute at the same time.
+  /// Runs a pass of the decoder, batched with those of other members where this session is one.
   func pass(_ pass: DecoderPass, _ context: Context) throws(RuntimeError) {
     guard let member else { return try pass.run(context) }
     try model.lockStep.run(pass, for: member)
     try context.check()
   }
 
-  /// Runs the positions from `start` on through the decoder, and gives the scores after the last.
+  /// Runs the positions from `start` on through the decoder; `scores` receives the logits after the last.
   func prefill(
     _ sequence: PromptSequence, from start: Int, progress: ((Int, Int) -> Bool)?, scores: Tensor
   ) throws(RuntimeError) {
@@ -326,8 +326,8 @@ package final class Session {
     }
   }
 
-  /// Takes the positions from `start` on, a chunk at a time.
-  /// - Parameter body: runs a chunk's vectors through the decoder; gets the position of their first row too.
+  /// Prefills the positions from `start` on, chunk by chunk.
+  /// - Parameter body: runs a chunk's vectors through the decoder; also gets the position of their first row.
   private func prefill(
     _ sequence: PromptSequence, from start: Int, progress: ((Int, Int) -> Bool)?, _ body: (Tensor, Int) throws(RuntimeError) -> Void
   ) throws(RuntimeError) {
@@ -367,11 +367,11 @@ package final class Session {
     }
   }
 
-  /// Takes over what another session, or a saved one, holds.
-  /// - Parameter other: nil: the cache has its keys and values already.
+  /// Takes over the contents of another session, or of a saved one.
+  /// - Parameter other: nil: the cache already holds its keys and values.
   func take(_ elements: [SequenceElement], from other: KVCache? = nil) {
     if let other { cache.copy(other) }
-    // An array of its own, not shared with the other session until one of them writes: ThreadSanitizer does not see reference counts.
+    // A copy, not copy-on-write storage shared with the other session: ThreadSanitizer does not see reference counts.
     history = elements.prefix(cache.length).map { $0 }
   }
 
@@ -380,7 +380,7 @@ package final class Session {
     if history.count > length { history.removeLast(history.count - length) }
   }
 
-  /// Runs what must have the session to itself, by default a call; throws `busy` while another call runs.
+  /// Runs `body` with the session held exclusively, by default as a call; throws `busy` while another call runs.
   package func exclusively<T>(_ access: Gate.Access = .call, _ body: () throws(FoveaError) -> T) throws(FoveaError) -> T {
     switch gate.enter(access) {
     case .entered: break
@@ -388,8 +388,8 @@ package final class Session {
     case .abandoned: throw .unsupported("session", "the process was forked during a call; a child makes a session of its own")
     }
     defer {
-      // Under a budget, what a call took goes back to the system: an image that is encoded next may need as much. Taking it anew costs a
-      // prefill of a small model some percent.
+      // Under a budget, a call's scratch memory goes back to the system, since encoding the next image may need as much. Allocating it again
+      // costs some percent of a small model's prefill.
       if access == .call, model.budget != nil { arena.trim(keepsFirst: true) }
       gate.leave()
     }

@@ -3,7 +3,7 @@
 /// Watches a growing answer for texts that end it, and holds back bytes that may be the start of one.
 package final class StopTexts: StopRule {
   private let stops: [[UInt8]]
-  /// Everything let through so far, then what is held back.
+  /// The text released so far, then the bytes held back.
   package private(set) var text: [UInt8] = []
   private var released = 0
   package private(set) var isFound = false
@@ -14,7 +14,7 @@ package final class StopTexts: StopRule {
 
   package func endsAfter(_ id: Int32, _ piece: [UInt8]) -> StopReason? { isFound ? .stopText : nil }
 
-  /// Takes new bytes; returns those that are certain to belong to the answer.
+  /// Appends bytes; returns those that certainly belong to the answer.
   package func append(_ bytes: [UInt8]) -> [UInt8] {
     guard !isFound else { return [] }
     // A stop text that ends in the new bytes began at most its own length before them.
@@ -38,13 +38,13 @@ package final class StopTexts: StopRule {
     return released < end ? Array(text[released..<end]) : []
   }
 
-  /// The answer ends here: what was held back belongs to it after all.
+  /// Ends the answer: the bytes held back belong to it.
   package func finish() -> [UInt8] {
     defer { released = text.count }
     return Array(text[released...])
   }
 
-  /// Length of the longest tail that is the beginning of a stop text.
+  /// Length of the longest suffix that is a prefix of a stop text.
   private func heldBack() -> Int {
     var held = 0
     for stop in stops {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Tells the caller of each token, and ends the answer where the caller says so.
+/// Calls back with each token, and ends the answer where the callback returns false.
 package final class TokenCallback: StopRule {
   private let call: (Int32, [UInt8]) -> Bool
 
-  /// - Parameter call: gets each token and the text that became certain with it; false stops.
+  /// - Parameter call: gets each token and the text that it completes; false stops.
   package init(_ call: @escaping (Int32, [UInt8]) -> Bool) { self.call = call }
 
   package func endsAfter(_ id: Int32, _ piece: [UInt8]) -> StopReason? { call(id, piece) ? nil : .callback }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Makes tokens less likely that occurred before: divides positive logits and multiplies negative ones (arXiv:1909.05858 §4.1), then takes
-/// `frequency` off for each occurrence and `presence` off once.
+/// Penalises tokens that occurred: divides positive logits and multiplies negative ones (arXiv:1909.05858 §4.1), then subtracts `frequency` for
+/// each occurrence and `presence` once.
 package final class TokenPenalties: LogitsProcessor {
-  /// The tokens that count.
+  /// Which tokens count.
   package enum Window: Equatable {
     case answer
     /// The last so many of prompt and answer.
@@ -13,14 +13,14 @@ package final class TokenPenalties: LogitsProcessor {
 
   private let repetition, frequency, presence: Float
   private let window: Window
-  /// Ids that count, ascending, and how often each occurs.
+  /// Ids that count, ascending, and the occurrences of each.
   private var seen: [Int32] = []
   private var counts: [Int32] = []
-  /// With a limited window, its tokens in a ring; −1 where none stands.
+  /// With a limited window, a ring buffer of its tokens; −1 for no token.
   private var ring: [Int32] = []
   private var next = 0
 
-  /// - Parameter prompt: its tokens, −1 for what is none.
+  /// - Parameter prompt: its token ids, −1 for other positions.
   package init(repetition: Float = 1, frequency: Float = 0, presence: Float = 0, window: Window = .answer, prompt: [Int32] = []) {
     (self.repetition, self.frequency, self.presence, self.window) = (repetition, frequency, presence, window)
     switch window {
@@ -74,7 +74,7 @@ package final class TokenPenalties: LogitsProcessor {
     counts.append(1)
   }
 
-  /// Where `id` stands, or would.
+  /// Index of `id` in `seen`, or where it belongs.
   private func place(of id: Int32) -> Int {
     var (low, high) = (0, seen.count)
     while low < high {

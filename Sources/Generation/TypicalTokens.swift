@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 import Shims
 
-/// Locally typical sampling (arXiv:2202.00666): keeps the tokens whose information is nearest to the distribution's entropy, as few as hold a
-/// share of the probability.
+/// Locally typical sampling (arXiv:2202.00666): keeps the tokens whose information content is nearest to the distribution's entropy, as few as
+/// hold `share` of the probability.
 enum TypicalTokens {
-  /// The candidates that are kept, in their order.
+  /// Indices of the candidates kept, ascending.
   /// - Parameters:
-  ///   - weights: what the candidates' probabilities are in proportion to.
+  ///   - weights: unnormalised probabilities of the candidates.
   ///   - share: above 0 and below 1.
   static func select(_ weights: [Double], share: Double) -> [Int] {
     let total = weights.reduce(0, +)
     guard total > 0, weights.count > 1 else { return Array(weights.indices) }
     var entropy = 0.0
     for weight in weights where weight > 0 { entropy -= weight / total * log(weight / total) }
-    // Ascending as the distance, then as the place.
+    // Ascending by distance, then by index.
     var keys: [UInt64] = []
     keys.reserveCapacity(weights.count)
     for (i, weight) in weights.enumerated() where weight > 0 {

@@ -5,8 +5,8 @@ import Runtime
 import Synchronization
 import Tokenizers
 
-/// The tokens of a model by their bytes, made when the first constraint is. Any thread may ask; those that ask at the same moment may each make
-/// one, of which one is kept, so that nobody waits for a thread that a fork has left behind.
+/// The model's vocabulary as a trie over bytes, built for the first constraint. Thread-safe without a lock, since a fork could leave one
+/// locked: concurrent callers may each build a trie, and one is kept.
 final class VocabularyTree: Sendable {
   private final class Entry: Sendable {
     let trie: TokenTrie
@@ -18,7 +18,7 @@ final class VocabularyTree: Sendable {
     }
   }
 
-  /// Address of an entry that this object owns; 0: there is none yet.
+  /// Address of the entry, which this object owns; 0: none yet.
   private let entry = Atomic<UInt>(0)
 
   deinit {
@@ -52,7 +52,7 @@ final class VocabularyTree: Sendable {
   }
 }
 
-/// What making or following a constraint may end with.
+/// Errors of building or following a constraint.
 enum ConstraintFailure: Error {
   case constraint(ConstraintError)
   case other(FoveaError)

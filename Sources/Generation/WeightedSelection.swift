@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Selection by a sum of weights without sorting.
+/// Weighted selection without a full sort.
 enum WeightedSelection {
-  /// Quickselect by weight: the least key with which the sum of weights, from the least key on, reaches `goal`.
+  /// Weighted quickselect: the smallest key at which the cumulative weight, in ascending order of keys, reaches `goal`.
   static func last(_ keys: inout [UInt64], goal: Double, _ weight: (UInt64) -> Double) -> UInt64 {
     var (low, high, left) = (0, keys.count - 1, goal)
     while low < high {
@@ -14,10 +14,10 @@ enum WeightedSelection {
         keys.swapAt(i, store)
         store += 1
       }
-      // Keys differ, and so `low ..< store` holds the pivot.
+      // Keys are distinct, so `low ..< store` holds the pivot.
       if sum >= left {
         if store - 1 == high {
-          // The pivot is the largest: take it away.
+          // The pivot is the largest: remove it.
           let at = keys[low...high].firstIndex(of: pivot) ?? high
           keys.swapAt(at, high)
           if sum - weight(pivot) < left { return pivot }
