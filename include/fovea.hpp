@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Fovea for C++17: the C interface (fovea.h, which is the manual) with owners, texts, callbacks that may be lambdas, and exceptions, or, where
+ * Fovea for C++17: the C interface (fovea.h, which is the manual) with RAII, std::string, std::function callbacks, and exceptions or, where
  * these are unwanted, results that hold a value or an error.
  *
  *     fovea::model model;                                         // the built-in one
@@ -8,13 +8,13 @@
  *     fovea::session session = model.new_session();
  *     std::string answer = session.generate("What is in the picture?", {image}).text;
  *
- * Every call that can fail has a twin with the prefix `try_`, which throws nothing of its own and gives a `fovea::result`:
+ * Every call that can fail has a variant with the prefix `try_`, which throws nothing itself and returns a `fovea::result`:
  *
  *     fovea::result<fovea::answer> found = session.try_generate("Why?", {image});
  *     if (found) puts(found->text.c_str()); else puts(found.error().message.c_str());
  *
- * With exceptions off (-fno-exceptions) only the twins are there. Running out of memory in the C++ library itself is still std::bad_alloc. An exception
- * that leaves a callback ends the work, and is thrown again by the call.
+ * With exceptions off (-fno-exceptions) only the `try_` variants exist. The C++ library's own allocations may still throw std::bad_alloc. An
+ * exception that leaves a callback stops the work, and is rethrown by the call.
  */
 #ifndef FOVEA_HPP
 #define FOVEA_HPP
@@ -43,7 +43,7 @@
 
 namespace fovea {
 
-/** Values in a row that belong to somebody else; std::span of C++20 in small. */
+/** A non-owning view of contiguous values; a subset of C++20's std::span. */
 template <class T> class span {
 public:
   constexpr span() noexcept = default;
@@ -62,14 +62,14 @@ private:
   std::size_t size_ = 0;
 };
 
-/** What became of a call that failed. */
+/** The status and message of a failed call. */
 struct failure {
   fovea_status status = FOVEA_ERROR_INTERNAL;
   std::string message;
 };
 
 #if FOVEA_HAS_EXCEPTIONS
-/** The same as an exception. */
+/** A failure as an exception. */
 class error : public std::runtime_error {
 public:
   explicit error(const failure &f) : std::runtime_error(f.message), status_(f.status) {}
@@ -80,7 +80,7 @@ private:
 };
 #endif
 
-/** A value, or why there is none. */
+/** A value, or a failure. */
 template <class T> class [[nodiscard]] result {
 public:
   result(T value) : value_(std::move(value)) {}
@@ -94,7 +94,7 @@ public:
   const T *operator->() const noexcept { return &*value_; }
   const failure &error() const noexcept { return why_; }
   template <class U> T value_or(U &&other) && { return value_ ? std::move(*value_) : static_cast<T>(std::forward<U>(other)); }
-  /** The value; without one, the failure is thrown. */
+  /** The value; throws the failure where there is none. */
   T value() && {
 #if FOVEA_HAS_EXCEPTIONS
     if (!value_) throw fovea::error(why_);
@@ -107,7 +107,7 @@ private:
   failure why_;
 };
 
-/** The same for calls that give nothing. */
+/** The value of calls without a result. */
 struct done {};
 
 namespace detail {
@@ -119,7 +119,7 @@ template <class Object, void (*Free)(Object *)> struct releaser {
   void operator()(Object *object) const noexcept { Free(object); }
 };
 
-/** Runs callbacks of a host; what they throw is kept until the call has ended. */
+/** Runs the host's callbacks; an exception is kept until the call has returned. */
 class callbacks {
 public:
   std::function<bool(std::int32_t, std::string_view)> on_token;
@@ -159,7 +159,7 @@ private:
 
 } // namespace detail
 
-/** An encoded image. Copies share it. */
+/** An encoded image, reference counted: copies share it. */
 class image {
 public:
   image() noexcept = default;
@@ -169,7 +169,7 @@ public:
     held_ = std::move(other.held_);
     return *this;
   }
-  /** Takes over a reference. */
+  /** Takes ownership of a reference. */
   explicit image(fovea_image_embedding *owned) noexcept : held_(owned) {}
   fovea_image_embedding *get() const noexcept { return held_.get(); }
 
@@ -202,7 +202,7 @@ private:
 
 enum class role : std::int32_t { user = FOVEA_ROLE_USER, assistant = FOVEA_ROLE_ASSISTANT, system = FOVEA_ROLE_SYSTEM };
 
-/** Parts of images that a prompt speaks of: fovea_region's most used forms. */
+/** Regions that a prompt refers to, in pixels: the two most used shapes of fovea_region. */
 inline fovea_region point(double x, double y, std::int32_t image = 0) {
   fovea_region region{};
   region.struct_size = sizeof region;
@@ -228,7 +228,7 @@ struct message {
   std::vector<fovea_region> regions;
 };
 
-/** Options of an answer: the fields of `c` as fovea.h has them, and what they point to as C++ has it, which comes first where it is set. */
+/** Options of an answer: the C structure `c`, and C++ values for its pointers, which override those of `c` where they are set. */
 struct options {
   fovea_generate_options c = [] {
     fovea_generate_options empty{};
@@ -242,11 +242,11 @@ struct options {
   std::optional<std::string> task;
   /** Gets each token's id and text; false ends the answer. */
   std::function<bool(std::int32_t id, std::string_view text)> on_token;
-  /** Gets tokens of the prompt read, and in all; false stops the call. */
+  /** Gets the prompt's tokens processed, and in all; false stops the call. */
   std::function<bool(std::size_t finished, std::size_t total)> progress;
 };
 
-/** An answer with its figures. */
+/** An answer with its counts and times. */
 struct answer {
   std::string text;
   fovea_generate_result figures{};
@@ -275,7 +275,7 @@ struct place {
 class session {
 public:
   session() noexcept = default;
-  /** Takes the session over. */
+  /** Takes ownership of the session. */
   explicit session(fovea_session *owned) noexcept : held_(owned) {}
   fovea_session *get() const noexcept { return held_.get(); }
 
@@ -387,7 +387,7 @@ public:
 #endif
 
 private:
-  /** Options as C has them, with what they point to. */
+  /** The C options, with the arrays that they point to. */
   struct prepared {
     fovea_generate_options c;
     detail::callbacks calls;
@@ -450,18 +450,18 @@ private:
 
 class model {
 public:
-  /** No model; the built-in one where exceptions can say that there is none. */
+  /** The built-in model; without exceptions, no model. */
 #if FOVEA_HAS_EXCEPTIONS
   model() : model(std::move(try_load()).value()) {}
   explicit model(const std::string &path, const fovea_load_options *o = nullptr) : model(std::move(try_load(path, o)).value()) {}
 #else
   model() noexcept = default;
 #endif
-  /** Takes the model over. */
+  /** Takes ownership of the model. */
   explicit model(fovea_model *owned) noexcept : held_(owned) {}
   fovea_model *get() const noexcept { return held_.get(); }
 
-  /** - Without a path: the built-in model. */
+  /** Without a path: the built-in model. */
   static result<model> try_load(const std::optional<std::string> &path = std::nullopt, const fovea_load_options *o = nullptr) {
     fovea_model *out = nullptr;
     const fovea_status status = fovea_load(path ? path->c_str() : nullptr, o, &out);
@@ -492,19 +492,19 @@ public:
                            const fovea_encode_options *o = nullptr) const {
     return encoded([&](fovea_image_embedding **out) { return fovea_encode_image_pixels(get(), rgb, width, height, stride, o, out); });
   }
-  /** From what image::bytes gave. */
+  /** From the result of image::bytes. */
   result<image> try_image(span<const std::uint8_t> bytes) const {
     return encoded([&](fovea_image_embedding **out) { return fovea_image_embedding_deserialize(get(), bytes.data(), bytes.size(), out); });
   }
   result<session> try_new_session(std::int32_t context_length = 0) const {
     return opened(context_length, [&](const fovea_session_options *o, fovea_session **out) { return fovea_session_create(get(), o, out); });
   }
-  /** From what session::save wrote. */
+  /** From a file that session::save wrote. */
   result<session> try_load_session(const std::string &path, std::int32_t context_length = 0) const {
     return opened(context_length,
                   [&](const fovea_session_options *o, fovea_session **out) { return fovea_session_load_file(get(), path.c_str(), o, out); });
   }
-  /** From what session::bytes gave. */
+  /** From the result of session::bytes. */
   result<session> try_load_session(span<const std::uint8_t> bytes, std::int32_t context_length = 0) const {
     return opened(context_length,
                   [&](const fovea_session_options *o, fovea_session **out) { return fovea_session_load(get(), bytes.data(), bytes.size(), o, out); });

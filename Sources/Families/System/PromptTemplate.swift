@@ -18,7 +18,7 @@ package struct PromptTemplate {
   package let splitsText: Bool
   /// Texts that end an answer, besides the end-of-sequence ids.
   package let stops: [[UInt8]]
-  /// Least tokens of an answer.
+  /// Minimum length of an answer, in tokens.
   package let minTokens: Int
   /// n-grams of this length may not occur twice in prompt and answer; 0: off.
   package let ngramBan: Int
