@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Asks a question about an image and prints the answer while it is made:
+/* Asks a question about an image and prints the answer as it is generated:
  *
  *     ask [-m MODEL.fovea] IMAGE QUESTION
  *
@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Prints each piece of the answer as it comes; 0 means go on. */
+/* Prints each piece of the answer as it comes; 0 means continue. */
 static int print_piece(void *user, int32_t id, const char *text, size_t length) {
   FILE *stream = user;
   (void)id;
@@ -16,7 +16,7 @@ static int print_piece(void *user, int32_t id, const char *text, size_t length) 
   return fflush(stream);
 }
 
-/* Says what went wrong; 1 is the program's exit status. */
+/* Prints the error; 1 is the program's exit status. */
 static int fail(const char *what, fovea_status status) {
   fprintf(stderr, "ask: %s: %s (%s)\n", what, fovea_last_error(NULL), fovea_status_name(status));
   return 1;
@@ -42,7 +42,7 @@ int main(int argc, char **argv) {
   }
   options.on_token_user = stdout;
 
-  /* Every object may stay NULL: the release functions take that. */
+  /* Objects may be NULL: the release functions accept it. */
   if ((status = fovea_load(path, NULL, &model)) != FOVEA_OK)
     code = fail("cannot load the model", status);
   else if ((status = fovea_encode_image(model, argv[1], NULL, &image)) != FOVEA_OK)

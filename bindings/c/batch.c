@@ -16,7 +16,7 @@ static int fail(const char *what, fovea_status status) {
   return 1;
 }
 
-/* Asks about `count` images; prints an answer a line, or why there is none. */
+/* Asks about `count` images; prints one answer per line, or the error. */
 static int ask(const fovea_model *model, const char *question, char **paths, size_t count) {
   fovea_generate_options options = {.struct_size = sizeof options, .max_tokens = 256};
   fovea_session *sessions[LANES] = {NULL};

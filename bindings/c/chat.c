@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Talks about an image, one question a line of standard input:
+/* Talks about an image, one question per line of standard input:
  *
  *     chat [-m MODEL.fovea] IMAGE
  *
@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Room for so many turns; the oldest questions go where the context is full. */
+/* Most messages kept; the library drops the oldest questions where the context is full. */
 enum { MOST = 512, LINE = 4096 };
 
 static int print_piece(void *user, int32_t id, const char *text, size_t length) {
@@ -24,7 +24,7 @@ static int fail(const char *what, fovea_status status) {
   return 1;
 }
 
-/* A copy of a text, NULL without memory. */
+/* A copy of a text; NULL if out of memory. */
 static char *copied(const char *text) {
   char *copy = malloc(strlen(text) + 1);
   return copy ? strcpy(copy, text) : NULL;
@@ -57,7 +57,7 @@ static int talk(fovea_session *session, fovea_image_embedding *image) {
     status = fovea_chat(session, messages, count + 1, &options, NULL, &answer);
     if (status == FOVEA_OK) {
       putchar('\n');
-      /* An answer is given back as it came. */
+      /* An answer is passed back unchanged. */
       question = copied(answer);
       fovea_string_free(answer);
       say(&messages[count + 1], FOVEA_ROLE_ASSISTANT, question);

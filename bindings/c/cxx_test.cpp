@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// fovea.hpp against the built-in model: what it gives is what the C interface gives; failures are exceptions or results.
+// fovea.hpp with the built-in model: its results equal the C interface's; failures are exceptions or results.
 #include <fovea.hpp>
 
 #include <cstdio>
@@ -56,7 +56,7 @@ static void results() {
   expect(said && answer && said->text == answer->text && streamed == said->text, "a message is answered as the question");
   expect(said && said->figures.reused_tokens > 0, "and the image is not read again");
 
-  // A fork, a saved session, and cutting back change nothing.
+  // A fork, a saved session, and a rewind change no answer.
   auto fork = session->try_fork();
   auto bytes = session->try_bytes();
   expect(fork && bytes, "a fork, and bytes");

@@ -78,7 +78,7 @@ static void *every_call(void *unused) {
   check(fovea_session_load(model, bytes, size, NULL, &opened) == FOVEA_OK, "session_load");
   free(bytes);
   check(told > 0, "the callbacks");
-  /* The caller's last error is its own, wherever the work was done. */
+  /* The caller's last error is its own, on whichever thread the work ran. */
   check(fovea_load("/nowhere.fovea", NULL, &none) == FOVEA_ERROR_IO, "load of nothing");
   check(strstr(fovea_last_error(NULL), "/nowhere.fovea") != NULL, "last error");
   check(fovea_builtin_model(path, sizeof path, &size) == FOVEA_ERROR_BUFFER, "builtin_model");
@@ -118,7 +118,7 @@ static void *keep_busy(void *unused) {
   return NULL;
 }
 
-/* The child's exit status: what its calls gave. */
+/* The child's exit status: the result of its calls. */
 static int in_child(int was_busy) {
   fovea_session *session = NULL;
   fovea_image_embedding *image = NULL;
@@ -129,7 +129,7 @@ static int in_child(int was_busy) {
   if (fovea_generate(session, "b", NULL, 0, &options, NULL, NULL) != FOVEA_OK) return 3;
   if (fovea_encode_image_pixels(shared_model, pixels, width, height, 0, NULL, &image) != FOVEA_OK) return 4;
   old = fovea_generate(busy_session, "b", NULL, 0, &options, NULL, NULL);
-  /* The busy one may have been between two calls. */
+  /* The busy session may have been between two calls. */
   if (old != FOVEA_OK && !(was_busy && old == FOVEA_ERROR_UNSUPPORTED)) return 5;
   fovea_image_embedding_release(image);
   fovea_session_free(session);

@@ -2,7 +2,7 @@
 """Puts the shared library and the built-in model into the package; a package without them is never made.
 
 They are taken from the installation in FOVEA_PREFIX, else from `build/` of the checkout, where tools/install builds them now if they
-are not there. What is there is not built again: after a change run tools/install --prefix build.
+are missing. Existing ones are not rebuilt: after a change run tools/install --prefix build.
 """
 
 import os

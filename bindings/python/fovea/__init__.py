@@ -8,9 +8,10 @@
     answer = session.chat([{"role": "user", "content": "What is in the picture?", "images": image}], max_tokens=64)
 
 A `Model` and an `ImageEmbedding` are immutable and may be used by any number of threads. A `Session` serves one call at a
-time; a second one at the same moment raises `BusyError`. Every failure is an `Error` whose text says what was wrong and where.
-Ctrl-C stops every call. In a child made by `os.fork` models and embeddings work as before, with one thread; a session that was in a
-call at the moment of the fork raises `UnsupportedError` there. NumPy is needed for arrays, in and out, and Pillow for pictures that are neither PNG nor JPEG.
+time; a second one at the same moment raises `BusyError`. Every failure is an `Error` whose message names the file, argument or offset.
+Ctrl-C stops every call. In a child made by `os.fork` models and embeddings still work, with one thread; a session that was in a
+call at the moment of the fork raises `UnsupportedError` there. NumPy is needed for arrays, and Pillow for pictures that are neither PNG
+nor JPEG.
 """
 
 from ._answers import Answer

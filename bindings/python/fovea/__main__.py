@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`python -m fovea`: the command line `fovea` where it is installed beside the library; else a small one that runs and describes."""
+"""`python -m fovea`: the program `fovea` where it is installed beside the library; else a small one with `run` and `describe`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fovea import _library
 
 
 def program() -> Optional[str]:
-    """The command line of the same installation as the library."""
+    """Path of the program `fovea` in the library's installation."""
     library = _library.library()._name
     if not os.path.isabs(library):  # the system's
         return shutil.which("fovea")
@@ -51,7 +51,7 @@ def run(a: argparse.Namespace) -> None:
 
 
 def describe(a: argparse.Namespace) -> int:
-    """Goes on past an image that cannot be read; the status is then 65."""
+    """Continues after an image that cannot be read; the exit status is then 65."""
     session = fovea.load(a.model).session()
     status = 0
     for image in a.image:

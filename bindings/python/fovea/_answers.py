@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a call made beside the text that it gave."""
+"""The answers of a call: ids, log-probabilities, scores."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ STOP_REASONS = {
 class Answer:
     """One answer. Made by `Session.answers`.
 
-    log_probabilities: of each token, before penalties and temperature; None without `logprobs`, but for models that name places.
-    score: of a beam: its log-probability over its length to the power `length_penalty`; else 0.
-    top: for each token the likeliest ones in its place, in order, as id and log-probability; None without `logprobs`.
+    log_probabilities: of each token, before penalties and temperature; None without `logprobs`, except for models that name places.
+    score: of a beam: its log-probability divided by its length to the power `length_penalty`; else 0.
+    top: for each token the likeliest ones at its position, likeliest first, as id and log-probability; None without `logprobs`.
     """
 
     text: str
@@ -40,7 +40,7 @@ class Answer:
 
 
 def answers(handle: Handle) -> List[Answer]:
-    """Those of the session's last call."""
+    """The answers of the session's last call."""
     found = []
     for index in range(c.library().fovea_session_answer_count(handle)):
         a = c.fovea_answer()

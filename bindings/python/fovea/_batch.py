@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Many requests at once. The library lets sessions that answer at the same time pass the decoder together, so all that is needed here is threads."""
+"""Many requests at once. The library batches the decoder passes of sessions that answer at the same time; here are only threads."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Batch:
         self._model, self._options, self._keeps_errors = model, options, keeps_errors
         self._answers: List[Any] = [None] * len(self._requests)
         self._sessions: List[Session] = []
-        #: Requests that nobody has taken; taking one is one step of the interpreter.
+        #: Requests not taken yet; `next` of an iterator is atomic.
         self._left: Iterator[int] = iter(range(len(self._requests)))
         self._ended: "queue.SimpleQueue[Optional[BaseException]]" = queue.SimpleQueue()
         self._is_stopping = False
@@ -78,7 +78,7 @@ class Batch:
             raise
 
     def _stop(self, threads: List[threading.Thread]) -> None:
-        """Ends what is still at work; an interrupt meanwhile does not cut this short."""
+        """Stops the requests still running; an interrupt meanwhile does not end the wait."""
         self._is_stopping, interrupted = True, False
         while True:
             try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Conversations: messages as the OpenAI API writes them, put into the library's structures."""
+"""Conversations: messages in the form of the OpenAI API, as the library's structures."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ._model import Model
 
 ROLES = {"user": c.FOVEA_ROLE_USER, "assistant": c.FOVEA_ROLE_ASSISTANT, "system": c.FOVEA_ROLE_SYSTEM}
-#: Stands for an image in a text.
+#: The mark of an image in a text.
 MARK = "<image>"
 
 
@@ -35,8 +35,8 @@ class Message(_Sender, total=False):
 
     content: a text, or a list of parts: texts, `{"type": "text", "text": …}`, and images, `{"type": "image", "image": …}` or
         `{"type": "image_url", "image_url": {"url": …}}` (a path or a data URL).
-    images: of a user: an embedding, anything that `Model.encode_image` takes, or a list of these. They stand before the text, or where
-        it has `<image>` marks.
+    images: a user's: an embedding, anything that `Model.encode_image` takes, or a list of these. They come where the text has `<image>`
+        marks, else before it.
     regions: for the `<region>` marks of the text; their `image` counts over the images of all messages.
     """
 
@@ -46,7 +46,7 @@ class Message(_Sender, total=False):
 
 
 class Structure:
-    """Messages as the library takes them, with the memory they point to. Images are encoded, all within `deadline` seconds."""
+    """Messages as C structures, with the memory they point to. Images are encoded, all within `deadline` seconds."""
 
     def __init__(self, messages: Sequence[Mapping[str, Any]], model: "Model", work: Work, deadline: Optional[float]) -> None:
         if isinstance(messages, Mapping):

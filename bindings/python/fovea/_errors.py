@@ -9,13 +9,13 @@ from . import _library as c
 
 
 class Error(Exception):
-    """A call failed. `status` is the library's number, the text says what was wrong and where."""
+    """A call failed. `status` is the library's status number; the message names the file, argument or offset."""
 
     status: int = -1
 
 
 class ArgumentError(Error, ValueError):
-    """An argument makes no sense."""
+    """An argument is invalid."""
 
     status = c.FOVEA_ERROR_ARGUMENT
 
@@ -27,7 +27,7 @@ class FileError(Error, OSError):
 
 
 class FormatError(Error):
-    """The weight file is damaged or is no weight file."""
+    """The weight file is damaged, or is not a weight file."""
 
     status = c.FOVEA_ERROR_FORMAT
 
@@ -39,7 +39,7 @@ class OutOfMemory(Error, MemoryError):
 
 
 class UnsupportedError(Error, NotImplementedError):
-    """Sound, but beyond this version of the library or this model."""
+    """Valid, but not supported by this version of the library or this model."""
 
     status = c.FOVEA_ERROR_UNSUPPORTED
 
@@ -57,7 +57,7 @@ class Cancelled(Error):
 
 
 class DeadlineExceeded(Error, TimeoutError):
-    """The time allowed for the work ran out."""
+    """The deadline has passed."""
 
     status = c.FOVEA_ERROR_DEADLINE
 
@@ -75,7 +75,7 @@ class ImageError(Error):
 
 
 class InternalError(Error):
-    """A fault of the library itself."""
+    """A bug in the library."""
 
     status = c.FOVEA_ERROR_INTERNAL
 
@@ -90,7 +90,7 @@ _CLASSES: Dict[int, Type[Error]] = {kind.status: kind for kind in Error.__subcla
 
 
 def check(status: int) -> None:
-    """Raises what a status other than FOVEA_OK stands for, with the calling thread's error text."""
+    """Raises the exception of a status other than FOVEA_OK, with the calling thread's error message."""
     if status != c.FOVEA_OK:
         message = (c.library().fovea_last_error(None) or b"").decode("utf-8", "replace")
         error = _CLASSES.get(status, Error)(message)
@@ -98,4 +98,4 @@ def check(status: int) -> None:
         try:
             raise error
         finally:
-            del error  # its traceback holds this frame, and the callers' with what they hold: no cycle
+            del error  # its traceback refers to this frame and the callers': avoids a reference cycle

@@ -11,18 +11,18 @@ from ._errors import ArgumentError
 
 
 class _Freeing(weakref.ref):
-    """Frees an object of the library when its handle goes.
+    """Frees an object of the library when its handle is collected.
 
-    The callback is the library's function itself, which ctypes hands `_as_parameter_` in place of this: no Python code runs, in which an
-    interrupt would be raised where nobody can catch it. So neither `weakref.finalize` nor `__del__` will do.
+    The callback is the library's own function, to which ctypes passes `_as_parameter_` in place of this object. No Python code runs, in
+    which an interrupt would be raised where nobody can catch it, as in `weakref.finalize` and `__del__`.
     """
 
     __slots__ = ("_as_parameter_",)
 
 
-#: Those of live handles by their own identity, and some of handles that went: a callback in C cannot take itself out.
+#: By `id`: those of live handles, and some of collected ones, since a callback in C cannot remove itself.
 _freeing: "Dict[int, _Freeing]" = {}
-#: How many are kept before those that are done go.
+#: How many are kept before those of collected handles are removed.
 _most = 64
 
 
@@ -41,7 +41,7 @@ def _free_with(owner: Handle, free: Callable[[int], Any]) -> None:
 class Handle:
     """Owns one object of the library and frees it with the last reference.
 
-    A call holds its handles until it returns, so that closing an object while another thread uses it frees it after that call.
+    A call refers to its handles until it returns, so an object closed while another thread uses it is freed after that call.
     """
 
     def __init__(self, pointer: Optional[int], free: Callable[[int], Any], keeps: Any = None) -> None:

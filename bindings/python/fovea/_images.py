@@ -33,8 +33,8 @@ ALPHA_COLOUR, ALPHA_DROP = 1, 2
 
 @dataclass(frozen=True)
 class View:
-    """One picture the model looked at: the rectangle of the original image that it shows, in original pixels (it may reach beyond
-    the image where the model pads), its place in the grid of slices (−1, −1 for a view of the whole image), and its vectors."""
+    """One picture that the model encoded: its rectangle in pixels of the original image (it extends beyond the image where the model
+    pads), its position in the grid of slices (−1, −1 for a view of the whole image), and its vectors."""
 
     x: float
     y: float
@@ -47,9 +47,9 @@ class View:
 
 
 class ImageEmbedding(Owner):
-    """The vectors a model makes of one image. Made by `Model.encode_image`; usable in any session of that model.
+    """The vectors that a model encodes one image as. Made by `Model.encode_image`; usable in any session of that model.
 
-    Immutable, so a copy is the object itself. A pickle holds the vectors, and how to open the model again (see `Model`).
+    Immutable, so a copy is the object itself. A pickle holds the vectors, and what reopens the model (see `Model`).
     """
 
     def __init__(self, handle: Handle, model: "Model") -> None:
@@ -59,15 +59,15 @@ class ImageEmbedding(Owner):
         check(c.library().fovea_image_embedding_get_info(handle, info))
         #: Width and height of the original image in pixels.
         self.size: Tuple[int, int] = (info.width, info.height)
-        #: How many vectors there are, each standing for one place in the model's context.
+        #: Number of vectors, each of which takes one position of the context.
         self.tokens: int = info.tokens
-        #: Numbers in a vector.
+        #: Floats in a vector.
         self.hidden_size: int = info.hidden_size
         self._views: int = info.views
 
     @property
     def views(self) -> List[View]:
-        """What the model looked at, in its order: the whole image and its slices."""
+        """The pictures that the model encoded, in its order: the whole image and its slices."""
         handle = self._handle
         found = []
         for index in range(self._views):
@@ -77,14 +77,14 @@ class ImageEmbedding(Owner):
         return found
 
     def numpy(self) -> "numpy.ndarray[Any, Any]":
-        """float32 [tokens, hidden_size]: the vectors the decoder gets, in their order. A copy. Needs NumPy."""
+        """float32 [tokens, hidden_size]: the vectors in the decoder's order. A copy. Needs NumPy."""
         np = numpy_module("ImageEmbedding.numpy")
         handle = self._handle
         data = c.library().fovea_image_embedding_data(handle)
         return np.ctypeslib.as_array(data, (self.tokens, self.hidden_size)).copy()  # type: ignore[no-any-return]
 
     def to_bytes(self) -> bytes:
-        """All of it as bytes, for `Model.embedding_from_bytes` of the same weight file, now or in another process."""
+        """Serialises the embedding, for `Model.embedding_from_bytes` with the same weight file, also in another process."""
         handle = self._handle
         size = ctypes.c_size_t()
         check(c.library().fovea_image_embedding_serialize(handle, None, 0, size))
@@ -93,7 +93,7 @@ class ImageEmbedding(Owner):
         return buffer.raw
 
     def save(self, path: "Union[str, os.PathLike[str]]", *, half: bool = False) -> None:
-        """Writes all of it to a file, an image capsule, for `Model.load_embedding` of the same weight file or one that was packed or split of it.
+        """Serialises the embedding to a file (an image capsule), for `Model.load_embedding` with the same weight file or one packed or split from it.
 
         half: numbers as f16, half the bytes; answers may differ in rare words.
         """
@@ -161,8 +161,8 @@ def encode(
 
 
 def embeddings(model: "Model", work: Work, images: "Images", deadline: Optional[float]) -> List[ImageEmbedding]:
-    """The images of a call: an embedding or what `Model.encode_image` takes, or a list of these; all within `deadline` seconds.
-    None: there are none."""
+    """The images of a call: an embedding or what `Model.encode_image` takes, or a list of these; encoded within `deadline` seconds.
+    None: no images."""
     if images is None:
         return []
     is_list = isinstance(images, (list, tuple)) or getattr(images, "ndim", 0) == 4
@@ -177,7 +177,7 @@ def embeddings(model: "Model", work: Work, images: "Images", deadline: Optional[
 
 
 def remaining(deadline: Optional[float], started: float) -> Optional[float]:
-    """What is left of the seconds allowed; never 0, which the library takes for no limit."""
+    """Remaining seconds; never 0, which means no limit to the library."""
     return None if deadline is None else max(seconds(deadline) - (time.monotonic() - started), 1e-9)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""include/fovea.h as ctypes. tests/test_header.py compares the two, so this file holds nothing but what the header says."""
+"""include/fovea.h as ctypes. tests/test_header.py compares the two, so this file holds only what the header declares."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ fovea_token_callback = CFUNCTYPE(c_int, c_void_p, c_int32, POINTER(c_char), c_si
 
 
 class _Sized(Structure):
-    """A structure that knows its own size, as the library wants it."""
+    """A structure whose `struct_size` is set."""
 
     def __init__(self, **fields: Any) -> None:
         super().__init__(struct_size=ctypes.sizeof(type(self)), **fields)
@@ -371,7 +371,7 @@ class fovea_place(_Sized):
     ]
 
 
-#: Name → (result, arguments). Handles are void pointers; so are texts that must be given back to the library.
+#: Name → (result, arguments). Handles are void pointers; so are texts that must be released by the library.
 PROTOTYPES: Dict[str, Tuple[Any, List[Any]]] = {
     "fovea_status_name": (c_char_p, [c_int32]),
     "fovea_last_error": (c_char_p, [c_void_p]),
@@ -549,8 +549,8 @@ def _load() -> ctypes.CDLL:
 
 
 def _candidates() -> List[str]:
-    """Where the library may be: as FOVEA_LIBRARY says and nowhere else; or in this package, in the checkout's `build`, in the
-    system."""
+    """Where the library may be: only at FOVEA_LIBRARY, if set; else in this package, the checkout's `build`, or the system's
+    path."""
     named = os.environ.get("FOVEA_LIBRARY")
     if named:
         return [named]

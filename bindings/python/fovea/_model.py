@@ -54,18 +54,18 @@ def load(
     """Loads a weight file.
 
     path: a `.fovea` file; None: the built-in model.
-    threads: threads that share the work of one call; None: what cores, affinity and cgroup limits allow.
+    threads: threads of one call; None: what cores, affinity and cgroup limits allow.
     memory_budget: bytes the library may hold resident; None: no limit. It decides which weights are in memory, see `Model.info`.
-    context_length: tokens a session can hold; None: the model's own length, which is also the most.
-    cache_type: what sessions keep keys and values as: "f32", "f16", "int8" (half the memory of f16; answers may differ in rare words),
+    context_length: most tokens of a session; None: the model's own length, which is also the maximum.
+    cache_type: type of the KV cache: "f32", "f16", "int8" (half the memory of f16; answers may differ in rare words),
         or "default": f32 for weight files of f32, else f16.
-    map: False reads the weights into memory instead of mapping the file, which may then be changed, cut or removed once the model is
-        loaded; while a file is mapped, cutting it ends the process by SIGBUS.
-    verify: check every checksum of the file first.
-    progress: called with steps done and steps in all; a true result stops the loading with `Cancelled`.
+    map: False reads the weights into memory instead of mapping the file, which may then be changed, truncated or removed once the model
+        is loaded; truncating a mapped file ends the process by SIGBUS.
+    verify: verify every checksum of the file first.
+    progress: called with steps done and steps in all; a true result stops with `Cancelled`.
     """
     where = os.path.abspath(os.fsdecode(encoded_path(path) if path is not None else builtin_model()))
-    # In this order for a pickle.
+    # Pickles hold them in this order.
     settings = (threads, memory_budget, context_length, cache_type, map, verify)
     work = Work()
     options = _options(*settings, work=work, progress=progress)
@@ -90,7 +90,7 @@ def load_bytes(
 ) -> "Model":
     """The same from the contents of a weight file. Such a model cannot be pickled.
 
-    data: bytes, or any buffer. Where its memory starts at a multiple of 64 and may be written (a `bytearray`, an array, an `mmap` with
+    data: bytes, or any buffer. Where its memory is 64-byte aligned and writable (a `bytearray`, an array, an `mmap` with
         `ACCESS_COPY`), uncompressed weights are used in place: the model keeps the buffer, which must not be changed. Otherwise weights
         are copied.
     """
@@ -99,7 +99,7 @@ def load_bytes(
     if not isinstance(data, bytes):
         try:
             held = (ctypes.c_char * size).from_buffer(data)
-        except TypeError:  # a buffer that may only be read
+        except TypeError:  # a read-only buffer
             held = bytes(data)
     work = Work()
     options = _options(threads, memory_budget, context_length, cache_type, True, verify, work=work, progress=progress)
@@ -132,13 +132,13 @@ def plan(
     sessions: int = 1,
     image_size: Optional[Tuple[int, int]] = None,
 ) -> Dict[str, Any]:
-    """What loading and using a weight file takes, in bytes, from its header alone: `file_bytes`, `mapped_bytes` (weights used in
+    """Memory for loading and using a weight file, in bytes, from its header alone: `file_bytes`, `mapped_bytes` (weights used in
     place from the file), `weight_bytes` (weights in memory), `session_bytes`, `scratch_bytes`, `table_bytes`, `total_bytes`, `least_bytes` (the
-    smallest memory_budget that would do); and `residency`, as in `Model.info`.
+    smallest memory_budget that suffices); and `residency`, as in `Model.info`.
 
-    memory_budget: the plan is that of the first residency that fits it, or of the sparest.
-    sessions: sessions that answer at one time.
-    image_size: width and height of the image that is encoded; None: whichever the model makes most of.
+    memory_budget: the plan is that of the first residency that fits it, else of the smallest.
+    sessions: sessions that answer at the same time.
+    image_size: width and height of the image that is encoded; None: the size with the most views.
     """
     width, height = (None, None) if image_size is None else image_size
     counted = {
@@ -181,8 +181,8 @@ def _options(
     )
 
 
-#: Models in use by the name that their pickles know them by: one comes back as the model itself, and is opened once in another process.
-#: Not a WeakValueDictionary: its code that runs when a model goes would lose an interrupt.
+#: Open models by the key in their pickles: unpickling gives the same model, and opens it once in another process.
+#: Not a WeakValueDictionary, whose callback in Python would lose an interrupt.
 _opened: "Dict[str, weakref.ref[Model]]" = {}
 
 
@@ -215,13 +215,13 @@ def _reopened(*source: Any) -> "Model":
 class Model(Owner):
     """A loaded weight file. Made by `load`. Immutable; any thread may use it, and a copy is the model itself.
 
-    A pickle holds the path and the options, and opens the file again where it is read, once for each process; a model from
+    A pickle holds the path and the options. Unpickling opens the file, once per process; a model from
     `load_bytes` raises TypeError.
     """
 
     def __init__(self, handle: Handle, source: Optional[Tuple[Any, ...]]) -> None:
         super().__init__(handle)
-        #: What a pickle holds: a name of its own, the path, and the options in `_reopened`'s order.
+        #: What a pickle holds: a key, the path, and the options in `_reopened`'s order.
         self._source = source
         self._form: Optional[Dict[str, Any]] = None
         if source is not None:
@@ -229,9 +229,9 @@ class Model(Owner):
 
     @property
     def info(self) -> Dict[str, Any]:
-        """Facts of the model: `system`, `name`, `weight_type`, `instruction_set` (texts); `weight_bytes`, `resident_bytes`,
+        """Properties of the model: `system`, `name`, `weight_type`, `instruction_set` (texts); `weight_bytes`, `resident_bytes`,
         `bytes_per_token`, `context_length`, `image_tokens`, `hidden_size`, `vocab_size`, `threads` (numbers), and `residency`, which weights are
-        in memory: "all", "on demand" (the encoder's or the decoder's, whichever works) or "streamed" (some; the others are read each time)."""
+        in memory: "all", "on demand" (the encoder's or the decoder's, whichever runs) or "streamed" (some; the others are read at each use)."""
         info = c.fovea_model_info()
         handle = self._handle  # the texts belong to the model
         check(c.library().fovea_model_get_info(handle, info))
@@ -253,12 +253,12 @@ class Model(Owner):
         return {field[0]: getattr(use, field[0]) for field in use._fields_ if field[0] != "struct_size"}
 
     def trim(self) -> None:
-        """Gives back to the system what can be read or made again: pages of the file, weights that come and go, memory of decoding."""
+        """Returns to the system what can be read or made again: file pages, streamed weights, memory of decompression."""
         check(c.library().fovea_model_trim(self._handle))
 
     @property
     def metadata(self) -> Dict[str, Any]:
-        """All metadata of the weight file; bytes come as text in hexadecimal."""
+        """All metadata of the weight file; bytes are hexadecimal text."""
         lib, handle = c.library(), self._handle
         keys = [lib.fovea_model_metadata_key(handle, i) for i in range(lib.fovea_model_metadata_count(handle))]
         return {key.decode(): self._metadata_value(handle, key) for key in keys}
@@ -286,16 +286,15 @@ class Model(Owner):
 
         image: a path, an open file, the bytes of a file, a data URL, a PIL image, or an array [height, width] or
             [height, width, channels]: uint8, uint16 (its high byte), bool, 0 to 255 of another type, or fractions of 255 where all
-            values of a float array are within 0 to 1. One or two channels are grey, and grey with alpha. Files that are neither PNG nor JPEG are read by Pillow, where it is installed.
-        apply_orientation: turn the picture of a file or a PIL image upright as its EXIF orientation says (the reference systems do
-            not).
-        background: the colour that transparent pixels are painted on; None takes them for opaque (as PIL's convert("RGB") and
-            the reference systems do).
-        crop: left, upper, right and lower edge of the part to encode, in pixels of the upright picture; nothing of the rest is held.
+            values of a float array are within 0 to 1. One channel is grey, two are grey and alpha. Files that are neither PNG nor
+            JPEG are read by Pillow, where it is installed.
+        apply_orientation: apply the EXIF orientation of a file or a PIL image (the reference systems do not).
+        background: the colour behind transparent pixels; None ignores alpha (as PIL's convert("RGB") and the reference systems do).
+        crop: left, upper, right and lower edge of the part to encode, in pixels of the upright picture; the rest is not held in memory.
         tiles: most tiles to cut the image into, for systems that cut on request (GOT-OCR2, trained with up to 6; DeepSeek-OCR, up
-            to 9); 0: as usual.
-        mode: one of the ways in which the system looks at images (DeepSeek-OCR: tiny, small, base, large, gundam); None: as its file says.
-        deadline: seconds allowed, then `DeadlineExceeded`.
+            to 9); 0: the default.
+        mode: one of the system's resolution modes (DeepSeek-OCR: tiny, small, base, large, gundam); None: the file's default.
+        deadline: seconds until `DeadlineExceeded`.
         progress: called with steps done and steps in all; a true result stops the work with `Cancelled`.
         """
         return encode(
@@ -317,7 +316,7 @@ class Model(Owner):
         return in_background(work, lambda: encode(self, work, image, **options))
 
     def embedding_from_bytes(self, data: bytes) -> ImageEmbedding:
-        """The embedding that `ImageEmbedding.to_bytes` wrote, of this weight file; `FormatError` where the bytes are damaged."""
+        """The embedding that `ImageEmbedding.to_bytes` wrote, for this weight file; `FormatError` where the bytes are damaged."""
         held, out, handle = bytes(data), ctypes.c_void_p(), self._handle
         check(c.library().fovea_image_embedding_deserialize(handle, held, len(held), out))
         return ImageEmbedding(Handle(out.value, c.library().fovea_image_embedding_release, handle), self)
@@ -329,7 +328,7 @@ class Model(Owner):
         return ImageEmbedding(Handle(out.value, c.library().fovea_image_embedding_release, handle), self)
 
     def session(self, *, context_length: Optional[int] = None) -> Session:
-        """A new session of at most `context_length` tokens (None: as loaded, which is also the most)."""
+        """A new session of at most `context_length` tokens (None: as loaded, which is also the maximum)."""
         options = filled(c.fovea_session_options, context_length=at_least(1, context_length, "context_length"))
         out, handle = ctypes.c_void_p(), self._handle
         check(c.library().fovea_session_create(handle, options, out))
@@ -337,8 +336,8 @@ class Model(Owner):
         return Session(Handle(out.value, c.library().fovea_session_free, handle), self, length)
 
     def load_session(self, source: "Union[Path, bytes, bytearray, memoryview]", *, context_length: Optional[int] = None) -> Session:
-        """The session that `Session.save` wrote to a file, or `Session.to_bytes` gave, of this weight file: it goes on as if it had never
-        stopped. An image counts as read if it is encoded anew in the same way. `FormatError` where the bytes are damaged."""
+        """The session that `Session.save` or `Session.to_bytes` wrote, for this weight file. An image of its history is reused if it is
+        encoded again in the same way. `FormatError` where the bytes are damaged."""
         options = filled(c.fovea_session_options, context_length=at_least(1, context_length, "context_length"))
         is_data = isinstance(source, (bytes, bytearray, memoryview))
         data: Any = bytes(source) if is_data else encoded_path(source)  # type: ignore[arg-type]
@@ -368,7 +367,7 @@ class Model(Owner):
     def chat(self, messages: "Sequence[Message]", *, stream: bool, **options: "Unpack[Options]") -> "Union[str, Stream]": ...
 
     def chat(self, messages: "Sequence[Message]", *, stream: bool = False, **options: Any) -> "Union[str, List[str], Stream]":
-        """`Session.chat` in a session of its own. A session that is kept reads each turn once."""
+        """`Session.chat` in a new session. To compute each turn only once, keep a session."""
         return self.session().chat(messages, stream=stream, **options)
 
     @overload
@@ -385,14 +384,14 @@ class Model(Owner):
         return self.session().achat(messages, stream=stream, **options)
 
     def _turns(self) -> Dict[str, Any]:
-        """How the model's conversations put images and texts of a message together."""
+        """How the model's conversation format combines images and text of a message."""
         if self._form is None:
             form: Dict[str, Any] = {"imagesFirst": True, "between": ""}
             handle = self._handle
             for name in form:
                 try:
                     form[name] = self._metadata_value(handle, f"prompt.turns.{name}".encode())
-                except ArgumentError:  # a file that does not say
+                except ArgumentError:  # the file has no such key
                     pass
             self._form = form
         return self._form
@@ -407,21 +406,21 @@ class Model(Owner):
         return_exceptions: bool = False,
         **options: "Unpack[Options]",
     ) -> List[Any]:
-        """The answers to many prompts, in their order, several at the same time: sessions that answer together read the decoder's weights
-        once for all of them. Each answer is the one that a session of its own would give.
+        """The answers to many prompts, in their order, several at the same time: their decoder passes are batched, so that the weights are
+        read once for all. Each answer is the one that a separate session would give.
 
         prompts: texts, as `Session.generate` takes them, or conversations, as `Session.chat` takes them.
         images: for each prompt its image, a list of them, or None.
-        batch: sessions that answer at the same time; each holds keys and values of its own.
-        context_length: tokens that each can hold; None: as loaded.
-        return_exceptions: put a request's failure in its answer's place; otherwise the first one ends the others and is raised.
-        options: see `fovea.Options`, but `n`; callbacks come from several threads.
+        batch: sessions that answer at the same time, each with its own KV cache.
+        context_length: most tokens of each; None: as loaded.
+        return_exceptions: a failed request's exception takes its answer's place; False: the first failure stops the others and is raised.
+        options: see `fovea.Options`, except `n`; callbacks come from several threads.
         """
         lanes = at_least(1, batch, "batch")
         return Batch(self, prompts, images, dict(options), return_exceptions).run(lanes, context_length)
 
     def logits(self, prompt: str, images: "Images" = (), **options: "Unpack[Options]") -> "numpy.ndarray[Any, Any]":
-        """`Session.logits` in a session of its own."""
+        """`Session.logits` in a new session."""
         with self.session() as session:
             return session.logits(prompt, images, **options)  # type: ignore[no-any-return]
 
@@ -440,7 +439,7 @@ class Model(Owner):
         return list(ids[: count.value])
 
     def detokenize(self, ids: Sequence[int], *, specials: bool = False) -> str:
-        """The text of ids. Bytes that are no UTF-8, as where a sequence was cut inside a character, become U+FFFD.
+        """The text of ids. Invalid bytes, for instance of a character whose last token is missing, become U+FFFD.
 
         specials: write special tokens (`</s>`, `<|im_end|>`) as `tokenize` reads them, instead of leaving them out.
         """

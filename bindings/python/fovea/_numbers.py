@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Numbers on their way to C. ctypes cuts an integer to the width of its field; here one that does not fit is refused by name."""
+"""Numbers for C. ctypes truncates an integer to its field's width; here one that does not fit raises `ArgumentError`."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _RANGES = {
 }
 _LARGEST_FLOAT = 3.4028234663852886e38
 
-#: What an argument is called here where the structure's field has another name.
+#: Arguments whose name differs from the structure's field.
 _NAMES = {"deadline_seconds": "deadline"}
 
 S = TypeVar("S", bound=ctypes.Structure)
 
 
 def number(kind: Any, value: Any, name: str) -> Any:
-    """`value` as a number that `kind`, a ctypes integer or float, can hold; finite. `ArgumentError` otherwise."""
+    """`value` as a finite number in the range of `kind`, a ctypes integer or float; else `ArgumentError`."""
     if kind in _RANGES:
         try:
             value = operator.index(value)
@@ -48,7 +48,7 @@ def number(kind: Any, value: Any, name: str) -> Any:
 
 
 def filled(structure: Type[S], **fields: Any) -> S:
-    """A structure of the library's with these fields, its numbers checked."""
+    """A structure with these fields, its numbers checked."""
     kinds: Any = {field[0]: field[1] for field in structure._fields_}
     checked = {}
     for name, value in fields.items():
@@ -58,7 +58,7 @@ def filled(structure: Type[S], **fields: Any) -> S:
 
 
 def listed(values: Any, name: str, what: str) -> "Sequence[Any]":
-    """`values` as a sequence; `ArgumentError` where they are a text, `TypeError` where they are no list, both with the argument's name."""
+    """`values` as a sequence; `ArgumentError` for a text, `TypeError` for what is not a list, both with the argument's name."""
     if isinstance(values, (str, bytes)):
         raise ArgumentError(f"{name}: is a text, must be a list of {what}.")
     try:
@@ -75,7 +75,7 @@ def numbers(kind: Any, values: Iterable[Any], name: str) -> Any:
 
 
 def at_least(least: int, value: Optional[Any], name: str) -> Any:
-    """0 for None, which is how the library is told "by default"; else the value, which must not be below `least`."""
+    """0, the library's default, for None; else the value, at least `least`."""
     if value is None:
         return 0
     if number(ctypes.c_uint64 if least >= 0 else ctypes.c_int32, value, name) < least:
@@ -84,7 +84,7 @@ def at_least(least: int, value: Optional[Any], name: str) -> Any:
 
 
 def seconds(deadline: Optional[float]) -> float:
-    """Seconds allowed; 0 for None, which is no limit."""
+    """The deadline in seconds; 0, no limit, for None."""
     if deadline is None:
         return 0.0
     value: float = number(ctypes.c_double, deadline, "deadline")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The options of an answer, which every way of asking for one takes."""
+"""The generation options, common to all calls that answer."""
 
 from __future__ import annotations
 
@@ -20,44 +20,43 @@ if TYPE_CHECKING:
 
 
 class Options(TypedDict, total=False):
-    """Options of `Session.generate` and of what is like it. All are optional.
+    """Options of `Session.generate` and similar methods. All are optional.
 
     regions: one for each `<region>` mark, which becomes the region's coordinates and, where the system has a region sampler, its
         vector; see `fovea_generate` in fovea.h.
     raw: nothing is added to the prompt but a beginning-of-sequence token where the model needs one.
-    task: one of the model's own forms of a prompt, a name of `model.metadata["prompt.tasks"]`; some of them take an empty prompt.
-    max_tokens: most tokens to make; None: until the context is full.
-    min_tokens: tokens before the answer may end; 0: as the model's template says, none with raw=True.
-    draft_tokens: tokens guessed ahead at most where the text repeats itself or the prompt, which saves time and never changes the
-        answer; 0: as many as pay, negative: none.
-    temperature: 0: always the likeliest token; above: random choice, among the `top_k` likeliest (0: all) and those that
-        together have probability `top_p`, and have at least `min_p` of the likeliest one's probability, and of those the ones whose
-        information is nearest to the entropy, as few as have `typical_p`, by `seed`.
-    repetition_penalty: above 1 makes tokens that already occurred less likely; frequency_penalty is taken off the logit of a token for each
-        time that it occurred, presence_penalty once. penalty_last_n: where tokens must have occurred, among the last so many of prompt and
-        answer; 0: in the answer; -1: in all of both.
-    logit_bias: what is added to the logits of tokens, by id; -inf: never this token.
-    allowed_tokens: ids that alone may be chosen, beside those that end the answer. forbidden_tokens: ids that may not.
-    logprobs: so many of the likeliest tokens are kept for each token, with log-probabilities: see `Session.answers`.
-    n: answers to make of one reading of the prompt, with `seed` and the seeds after it: `generate` and `chat` then give a list.
-    beams: above 1, a search for the likeliest answer with so many beams, as transformers has it; `Session.answers` has the next best ones.
+    task: one of the model's own prompt templates, by its name in `model.metadata["prompt.tasks"]`; some take an empty prompt.
+    max_tokens: most tokens to generate; None: until the context is full.
+    min_tokens: minimum length of the answer; 0: the model's default, none with raw=True.
+    draft_tokens: prompt-lookup decoding: most draft tokens per pass where the text repeats itself or the prompt; it saves time and never
+        changes the answer; 0: the default, negative: off.
+    temperature: 0: always the likeliest token; above: sampling with `seed`, after top-k (`top_k`; 0: all), nucleus (`top_p`), min-p (`min_p`
+        of the likeliest token's probability) and locally typical (`typical_p`) filtering, in this order.
+    repetition_penalty: above 1 makes tokens that already occurred less likely; frequency_penalty is subtracted from a token's logit for
+        each occurrence, presence_penalty once. penalty_last_n: window of the penalties: the last so many tokens of prompt and answer; 0: the
+        answer; -1: all of both.
+    logit_bias: numbers added to the logits of tokens, by id; -inf: never this token.
+    allowed_tokens: the only ids that may be chosen, beside those that end the answer. forbidden_tokens: ids that may not.
+    logprobs: likeliest tokens kept for each token, with log-probabilities: see `Session.answers`.
+    n: answers to generate from one prefill, with `seed` and the seeds after it: `generate` and `chat` then return a list.
+    beams: above 1, beam search as in transformers with so many beams; `Session.answers` has the next best answers.
         length_penalty: a beam's log-probability is divided by its length to this power.
-    echo: the answer's text begins with the prompt, as the template makes it.
-    ngram_ban: no run of this many tokens may occur twice in prompt and answer; 0: any may; None: as the model's template says, any
-        may with raw=True. ngram_window: only runs within the last so many tokens count; 0: all.
-    loop_tokens: end the answer, with stop reason "loop", when its last so many tokens are one piece four times or more; 0: never.
+    echo: the answer's text begins with the prompt as the template formats it.
+    ngram_ban: no n-gram of this many tokens may occur twice in prompt and answer; 0: off; None: the model's default, off with
+        raw=True. ngram_window: only n-grams within the last so many tokens count; 0: all.
+    loop_tokens: end the answer, with stop reason "loop", when its last so many tokens are one sequence repeated four times or more; 0: off.
     stop: texts before which the answer ends; stop_ids: tokens before which it does.
-    ignore_eos: go on past the end-of-answer token.
-    overflow: of a conversation that does not fit the context: "refuse" raises `ContextError`; "drop_oldest" leaves out the oldest questions
+    ignore_eos: continue past the end-of-sequence token.
+    overflow: for a conversation that does not fit the context: "refuse" raises `ContextError`; "drop_oldest" drops the oldest questions
         with their answers, and keeps the system text and all images.
     json_schema: the answer is JSON that is valid under this JSON Schema (2020-12): a dict, its text, or a pydantic model class.
     regex: the answer is a text that this regular expression matches as a whole.
-    grammar: the answer is a text of this grammar in GBNF (llama.cpp's notation), from rule `root` on.
-    choices: the answer is one of these texts: the one that is the likeliest whole answer, or with `temperature` one drawn by `seed`.
-        `Session.probabilities` then says how likely each is, given that it is one of them; `Session.choose` gives both at once.
+    grammar: the answer is a text of this grammar in GBNF (llama.cpp's notation), with start rule `root`.
+    choices: the answer is one of these texts: the likeliest as a whole answer, or with `temperature` one drawn with `seed`.
+        `Session.probabilities` then has the probability of each, given that the answer is one of them; `Session.choose` returns both.
         At most one of these four. The first three hold for answers whose stop reason is "end"; see `constraint` in fovea.h.
-    deadline: seconds allowed, then `DeadlineExceeded`; None: no limit.
-    progress: called with tokens of the prompt read and in all; a true result stops the work with `Cancelled`.
+    deadline: seconds until `DeadlineExceeded`; None: no limit.
+    progress: called during prefill with tokens done and in all; a true result stops the work with `Cancelled`.
     """
 
     regions: Union[Region, Sequence[Region]]
@@ -103,7 +102,7 @@ OVERFLOWS = {"refuse": c.FOVEA_OVERFLOW_REFUSE, "drop_oldest": c.FOVEA_OVERFLOW_
 
 
 class Structure:
-    """Options as the library takes them, with the memory they point to."""
+    """Options as a C structure, with the memory it points to."""
 
     def __init__(self, options: Dict[str, Any], work: Work, images: "Sequence[ImageEmbedding]") -> None:
         unknown = sorted(set(options) - set(Options.__annotations__))
@@ -218,7 +217,7 @@ def _biases(biases: Mapping[int, float]) -> Any:
 
 
 def text_bytes(text: str, name: str) -> bytes:
-    """UTF-8 for the library; an embedded NUL would cut it short. Lone surrogates are passed on for the library to refuse."""
+    """UTF-8 for the library; an embedded NUL would cut it short. Lone surrogates are passed on; the library rejects them."""
     if not isinstance(text, str):
         raise TypeError(f"{name}: a text is needed, not {type(text).__name__}")
     encoded = text.encode("utf-8", "surrogatepass")

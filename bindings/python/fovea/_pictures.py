@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What people call an image, as what the library takes: a path, the bytes of a PNG or JPEG file, or RGB pixels.
+"""Images of many Python types, as what the library takes: a path, the bytes of a PNG or JPEG file, or RGB pixels.
 
 Arrays are [height, width] (grey) or [height, width, 1 to 4] (grey, grey and alpha, RGB, RGBA), channels last:
 
 uint8: as it is.   bool: black and white.   uint16: its high byte.   Other integers: 0 to 255.
 float: fractions of 255 where all values are within 0 to 1, else 0 to 255, rounded.
 
-Transparent pixels of arrays and PIL images are painted, turned PIL images made upright, as the library does it for files.
+Alpha of arrays and PIL images, and the orientation of PIL images, are applied as the library does for files.
 """
 
 from __future__ import annotations
@@ -40,18 +40,18 @@ class Pixels(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """How pictures are read."""
+    """How pictures are decoded."""
 
-    #: Whether to turn them as their EXIF orientation says.
+    #: Whether their EXIF orientation is applied.
     upright: bool
-    #: What transparent pixels are painted on; None: they count as opaque.
+    #: The colour behind transparent pixels; None: alpha is ignored.
     background: Optional[Tuple[int, int, int]]
 
 
 def picture(image: Any, reading: Reading) -> Any:
     """`image`, an Image, as a path (str or PathLike), the bytes of a file, or Pixels.
 
-    reading: for arrays and for what Pillow reads; the library does the same with what it reads itself.
+    reading: for arrays and what Pillow decodes; the library does the same for the files that it decodes.
     """
     if isinstance(image, str) and image[:5].lower() == "data:":
         return _file(_data_url(image), reading)
@@ -71,7 +71,7 @@ def picture(image: Any, reading: Reading) -> Any:
 
 
 def _is_native(start: bytes) -> bool:
-    """Whether a file that begins so is for the library: PNG or JPEG."""
+    """Whether a file with this start is PNG or JPEG, which the library decodes."""
     return start.startswith((b"\x89PNG", b"\xff\xd8"))
 
 
@@ -80,7 +80,7 @@ def _path(path: Any, reading: Reading) -> Any:
         with open(path, "rb") as file:
             native = _is_native(file.read(4))
     except (OSError, ValueError):
-        return path  # the library says what is wrong
+        return path  # the library raises the error
     return path if native else _by_pillow(path, reading) or path
 
 
@@ -127,7 +127,7 @@ def _data_url(url: str) -> bytes:
 
 
 def _read(file: Any) -> bytes:
-    """What an open file holds from its position on; all of it where it stands at its end, as after writing."""
+    """The contents of an open file from its position on; all of it where the position is at its end, as after writing."""
     data = file.read()
     if not data and callable(getattr(file, "seek", None)):
         try:
@@ -146,11 +146,11 @@ def _pillow(image: Any, reading: Reading) -> Pixels:
 
     if reading.upright:
         try:
-            if image.getexif().get(0x0112, 1) in range(2, 9):  # asked first: it copies what it does not turn
+            if image.getexif().get(0x0112, 1) in range(2, 9):  # checked first: exif_transpose copies even what it does not turn
                 image = PIL.ImageOps.exif_transpose(image)
         except (SyntaxError, ValueError, struct.error):
-            pass  # damaged EXIF turns nothing, as in files
-    if image.mode.startswith("I"):  # 16 bits a pixel: the high byte, as for 16-bit RGB
+            pass  # damaged EXIF is ignored, as in files
+    if image.mode.startswith("I"):  # 16 bits per pixel: the high byte, as for 16-bit RGB
         wide = image.convert("I")
         low, high = wide.getextrema()
         if low < 0 or high > 65535:
@@ -159,7 +159,7 @@ def _pillow(image: Any, reading: Reading) -> Pixels:
     elif image.mode == "F":
         return _array(image, reading)
     is_painted = reading.background is not None and _has_alpha(image)
-    # Some rows at a time: no more of it is copied than the pixels that the library reads.
+    # A few rows at a time, so that only the RGB pixels for the library are a full copy.
     width, height = image.size
     data = bytearray(3 * width * height)
     step = max(1, (1 << 20) // (3 * width or 1))
@@ -203,12 +203,12 @@ def _array(image: Any, reading: Reading) -> Pixels:
             a = ((a * alpha + numpy.array(reading.background, numpy.uint32) * (255 - alpha) + 127) // 255).astype(numpy.uint8)
     if a.shape[2] == 1:
         a = numpy.repeat(a, 3, axis=2)
-    a = numpy.ascontiguousarray(a)  # the caller's own where it lies so already
+    a = numpy.ascontiguousarray(a)  # no copy where it is contiguous already
     return Pixels(a.ctypes.data, a, a.shape[1], a.shape[0])
 
 
 def _bytes(a: Any, numpy: Any) -> Any:
-    """uint8 values, by what the array's own type says of its range."""
+    """uint8 values, scaled by the array's type."""
     if a.dtype == numpy.uint8:
         return a
     if a.dtype.kind == "b":
@@ -218,7 +218,7 @@ def _bytes(a: Any, numpy: Any) -> Any:
     if a.dtype.kind not in "iuf":
         raise ArgumentError(f"image: an array of {a.dtype} is no picture.")
     low, high = a.min(), a.max()
-    if not (low >= 0 and high <= 255):  # also where one is no number
+    if not (low >= 0 and high <= 255):  # also for NaN
         raise ArgumentError(f"image: the array has values from {low} to {high}, must be 0 to 1 or 0 to 255.")
     if a.dtype.kind == "f":
         a = numpy.rint(a.astype(numpy.float64) * (255 if high <= 1 else 1))

@@ -16,7 +16,7 @@ from ._handles import Handle
 class Place:
     """A place in an image that an answer names, in pixels of the original image; a point has the same corner twice.
 
-    `log_probabilities` are those of the answer's tokens that make the phrase and its coordinates, `log_probability` is their sum.
+    `log_probabilities` are those of the answer's tokens that spell the phrase and its coordinates, `log_probability` is their sum.
     """
 
     phrase: str

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Regions of an image, in original image pixels, or in fractions of its width and height. Each `<region>` mark of a prompt takes the
-next one.
+"""Regions of an image, in pixels of the original image or in fractions of its width and height. Each `<region>` mark of a prompt takes
+the next one.
 
 All kinds share these fields:
 
-image: index of the call's image that the region lies in.
+image: index of the region's image among the call's.
 seed: 0: the sampler's points are spread evenly over the region; else they are drawn at random, the same for the same seed.
-points: the region sampler's first points in place of chosen ones, int [512, 2], x and y of each: repeats any other implementation.
+points: the region sampler's initial points instead of chosen ones, int [512, 2], x and y of each: reproduces another implementation.
 starts: with `points`: the index of the point that each of the two farthest-point samplings starts from.
 
 Box, Point and Polygon also have:
@@ -47,7 +47,7 @@ class Box:
 
 @dataclass(frozen=True)
 class Point:
-    """The place (x, y)."""
+    """The point (x, y)."""
 
     x: float
     y: float
@@ -97,7 +97,7 @@ Region = Union[Box, Point, Mask, Polygon, Scribble]
 
 
 class Structures:
-    """Regions as the library takes them, with the memory they point to."""
+    """Regions as C structures, with the memory they point to."""
 
     def __init__(self, regions: Union[Region, Sequence[Region]], images: "Sequence[ImageEmbedding]") -> None:
         self._images = images

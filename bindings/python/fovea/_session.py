@@ -38,9 +38,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class GenerateResult:
-    """Figures of one answer. `stop_reason` is "end" (the model ended it), "length", "text" (a stop text appeared), "callback" (its
-    stream was closed), "context" (the context is full) or "loop" (see option `loop_tokens`). Of `drafted_tokens` guessed ahead,
-    `accepted_tokens` were right. `dropped_messages` of a conversation were left out, see option `overflow`."""
+    """Counts and times of one answer. `stop_reason` is "end" (the model ended it), "length", "text" (a stop text appeared), "callback" (its
+    stream was closed), "context" (the context is full) or "loop" (see option `loop_tokens`). Of `drafted_tokens` draft
+    tokens `accepted_tokens` were accepted. `dropped_messages` of a conversation were dropped, see option `overflow`."""
 
     stop_reason: str
     prompt_tokens: int
@@ -54,20 +54,20 @@ class GenerateResult:
 
 
 class Session(Owner):
-    """One line of work with a model. Made by `Model.session`. One call at a time, a second one at the same moment raises `BusyError`;
-    `cancel` from any thread. Cannot be copied or pickled.
+    """A sequence (a conversation, say) with its KV cache. Made by `Model.session`. One call at a time; a second one at the same moment raises
+    `BusyError`. `cancel` may come from any thread. Cannot be copied; `save` and `to_bytes` serialise it.
 
-    Ctrl-C stops every call. Where `images` stand, an embedding, anything that `Model.encode_image` takes, or a list of these will do.
+    Ctrl-C stops every call. `images` are an embedding, anything that `Model.encode_image` takes, or a list of these.
     """
 
     def __init__(self, handle: Handle, model: "Model", context_length: int) -> None:
         super().__init__(handle)
         self._model = model
-        #: Tokens the session can hold.
+        #: Most tokens of the session.
         self.context_length = context_length
-        #: How likely each of the last call's `choices` was; empty before the first.
+        #: Probability of each of the last call's `choices`; empty before the first.
         self.probabilities: List[float] = []
-        #: Figures of the last answer; None before the first.
+        #: Counts and times of the last answer; None before the first.
         self.last: Optional[GenerateResult] = None
         self._lock = threading.Lock()
         self._stream: "Callable[[], Any]" = lambda: None
@@ -94,7 +94,7 @@ class Session(Owner):
         where the model needs one, and each `<image>` stands for one whole image block.
 
         options: see `fovea.Options`; with `n` the result is a list of that many answers.
-        stream: give an iterator over pieces of the answer as they are made. Leaving it early ends the answer, see `Stream`.
+        stream: return an iterator over the pieces of the answer as they are generated. Leaving it early ends the answer, see `Stream`.
         """
         work = Work(self.cancel)
         if stream:
@@ -113,8 +113,8 @@ class Session(Owner):
     def agenerate(self, prompt: str, images: "Images" = (), *, stream: bool, **options: "Unpack[Options]") -> Union[Awaitable[str], AsyncStream]: ...
 
     def agenerate(self, prompt: str, images: "Images" = (), *, stream: bool = False, **options: Any) -> Union[Awaitable[str], AsyncStream]:
-        """`generate` for asyncio: `await session.agenerate(…)`, or with stream=True `async for piece in session.agenerate(…)`. The work
-        is done on another thread. Cancelling the task stops it, and the task ends when the session is free again."""
+        """`generate` for asyncio: `await session.agenerate(…)`, or with stream=True `async for piece in session.agenerate(…)`. The call
+        runs on another thread. Cancelling the task stops it; the task ends when the session is free again."""
         work = Work(self.cancel)
         if stream:
             return AsyncStream(work, lambda sink: self._prepared(work, prompt, images, options).generate(sink))
@@ -135,12 +135,12 @@ class Session(Owner):
     def chat(self, messages: "Sequence[Message]", *, stream: bool = False, **options: Any) -> Union[str, List[str], Stream]:
         """Answers the last message of a conversation, which is put into the model's own chat template.
 
-        messages: a system's first or none, then a user's and an assistant's in turn, a user's last; see `fovea.Message`. Give each call
-            the whole conversation, with the answers as the calls before gave them: what the session holds of it is not read again.
+        messages: optionally a system's first, then alternately a user's and an assistant's, a user's last; see `fovea.Message`. Pass the
+            whole conversation to each call, with the answers as previous calls gave them: what is in the KV cache is not computed again.
 
             session.chat([{"role": "user", "content": "What is this?", "images": image}])
 
-        options: see `fovea.Options`; `raw`, `task` and `regions` are none of a conversation's.
+        options: see `fovea.Options`; `raw`, `task` and `regions` do not apply.
         stream: as `generate`'s.
         """
         work = Work(self.cancel)
@@ -160,27 +160,27 @@ class Session(Owner):
     def achat(self, messages: "Sequence[Message]", *, stream: bool, **options: "Unpack[Options]") -> Union[Awaitable[str], AsyncStream]: ...
 
     def achat(self, messages: "Sequence[Message]", *, stream: bool = False, **options: Any) -> Union[Awaitable[str], AsyncStream]:
-        """`chat` for asyncio, as `agenerate` is `generate`."""
+        """`chat` for asyncio, as `agenerate` for `generate`."""
         work = Work(self.cancel)
         if stream:
             return AsyncStream(work, lambda sink: self._conversation(work, messages, options).generate(sink))
         return in_background(work, lambda: self._conversation(work, messages, options).answer())
 
     def generate_ids(self, prompt: str, images: "Images" = (), *, max_tokens: int, **options: "Unpack[Options]") -> List[int]:  # type: ignore[misc]
-        """The same as token ids, at most `max_tokens`. The id that ended the answer is among them only with ignore_eos=True."""
+        """The same as token ids, at most `max_tokens`. The id that ended the answer is included only with ignore_eos=True."""
         work = Work(self.cancel)
         at_least(1, max_tokens, "max_tokens")
         call = self._prepared(work, prompt, images, {**options, "max_tokens": max_tokens})
         return work.run(lambda: call.generate_ids(min(max_tokens, self.context_length)))
 
     def logits(self, prompt: str, images: "Images" = (), **options: "Unpack[Options]") -> "numpy.ndarray[Any, Any]":
-        """float32 [positions, vocabulary]: the scores for the next token at every position of the assembled prompt. Of the options
+        """float32 [positions, vocabulary]: the logits of the next token at every position of the assembled prompt. Of the options
         `raw`, `regions` and `deadline` matter. Needs NumPy."""
         work = Work(self.cancel)
         return work.run(self._prepared(work, prompt, images, options).logits)
 
     def score(self, prompt: str, continuations: Sequence[str], images: "Images" = (), **options: "Unpack[Options]") -> List[float]:
-        """How likely the model finds each text as the beginning of its answer: the sum of ln p over its tokens. Of the options
+        """Log-probability of each text as the beginning of the answer: the sum of ln p over its tokens. Of the options
         `raw`, `task`, `regions`, `deadline` and `progress` matter."""
         texts = [text_bytes(text, "continuations") for text in listed(continuations, "continuations", "texts")]
         work = Work(self.cancel)
@@ -188,25 +188,25 @@ class Session(Owner):
         return work.run(lambda: call.score(texts))
 
     def choose(self, prompt: str, choices: Sequence[str], images: "Images" = (), **options: "Unpack[Options]") -> Tuple[str, List[float]]:  # type: ignore[misc]
-        """One of the texts as the answer, and how likely each is, given that the whole answer is one of them: no correction for length.
-        The likeliest one, or with `temperature` above 0 one drawn by `seed`. The prompt is read once."""
+        """One of the texts as the answer, and the probability of each, given that the whole answer is one of them, without length
+        normalisation. The likeliest one, or with `temperature` above 0 one drawn with `seed`. The prompt is prefilled once."""
         work = Work(self.cancel)
         call = self._prepared(work, prompt, images, {**options, "choices": choices})
         return work.run(lambda: (call.generate(), list(self.probabilities)))
 
     @property
     def answers(self) -> List[Answer]:
-        """The answers of the last call: one, or `n`; with `logprobs` also what else was likely."""
+        """The answers of the last call: one, or `n`; with `logprobs` also the likeliest alternatives."""
         with self._alone():
             return answers(self._handle)
 
     @property
     def tokens(self) -> int:
-        """How many tokens the session holds: what of the last prompt and answer the next call need not read again."""
+        """Tokens in the KV cache: those of the last prompt and answer that the next call need not compute again."""
         return int(c.library().fovea_session_length(self._handle))
 
     def fork(self) -> "Session":
-        """A second session that holds what this one does, with memory of its own."""
+        """A second session with a copy of this one's KV cache."""
         out = ctypes.c_void_p()
         with self._alone():
             check(c.library().fovea_session_fork(self._handle, out))
@@ -214,12 +214,12 @@ class Session(Owner):
         return Session(Handle(out.value, c.library().fovea_session_free, model), self._model, self.context_length)
 
     def rewind(self, tokens: int) -> None:
-        """Keeps the first `tokens` of what the session holds. Never changes an answer, only the time to it."""
+        """Keeps the first `tokens` of the KV cache. Never changes an answer, only the time until it."""
         with self._alone():
             check(c.library().fovea_session_rewind(self._handle, number(ctypes.c_size_t, tokens, "tokens")))
 
     def save(self, path: "Union[str, os.PathLike[str]]") -> None:
-        """Writes what the session holds to a file, for `Model.load_session` of the same weight file, now or in another process."""
+        """Serialises the session to a file, for `Model.load_session` with the same weight file, also in another process."""
         encoded, handle = encoded_path(path), self._handle
 
         def body() -> None:
@@ -243,12 +243,12 @@ class Session(Owner):
 
     @property
     def places(self) -> List[Place]:
-        """The places that the last answer names, for models that name any (`[x1, y1, x2, y2]`, `<box>`, `<loc_…>`), in pixels of the first image."""
+        """The places that the last answer names, for models that ground (`[x1, y1, x2, y2]`, `<box>`, `<loc_…>`), in pixels of the first image."""
         with self._alone():
             return places(self._handle)
 
     def find(self, what: str, image: "Images", **options: "Unpack[Options]") -> List[Place]:
-        """All places where the image shows `what`, by the model's own form of that question (task "find")."""
+        """All places where the image shows `what`, by the model's own prompt for it (task "find")."""
         return self._places_of(what, image, {"task": "find", **options})
 
     def detect(self, image: "Images", **options: "Unpack[Options]") -> List[Place]:
@@ -256,18 +256,18 @@ class Session(Owner):
         return self._places_of("", image, {"task": "detect", **options})
 
     def cancel(self) -> None:
-        """Stops the call that is using the session, which raises `Cancelled` soon. From any thread."""
+        """Stops the call that is using the session, which soon raises `Cancelled`. From any thread."""
         handle = self._owned
         if handle is not None:
             c.library().fovea_session_cancel(handle)
 
     def close(self) -> None:
-        """Stops what the session is doing and releases it; a second time does nothing."""
+        """Stops the running call and releases the session; a second time does nothing."""
         self.cancel()
         super().close()
 
     def reset(self) -> None:
-        """Forgets what the session remembers of earlier prompts. Never changes an answer, only the time to it."""
+        """Empties the KV cache. Never changes an answer, only the time until it."""
         with self._alone():
             check(c.library().fovea_session_reset(self._handle))
 
@@ -294,7 +294,7 @@ class Session(Owner):
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """Holds the session for one call and the copying of its results; the library's own gate opens between the two."""
+        """Holds the session for one call and the copying of its results; the library releases it between the two."""
         if not self._lock.acquire(blocking=False):
             is_open = self._stream() is not None
             raise BusyError("session: in use by another call" + ("; a stream of it is open, close it first." if is_open else "."))
@@ -314,7 +314,7 @@ class Session(Owner):
 
 
 class _Call:
-    """The arguments of one call, kept alive as long as it lasts. Its methods make the call, in whatever thread."""
+    """The arguments of one call, kept alive while it lasts. Its methods make the call, on any thread."""
 
     def __init__(
         self, session: Session, handle: Handle, work: Work, prompt: bytes, images: "Sequence[ImageEmbedding]", options: Dict[str, Any]

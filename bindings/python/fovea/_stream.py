@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Answers in pieces, and answers for asyncio: the library works on a thread of its own."""
+"""Streamed answers, and answers for asyncio: the library runs on a separate thread."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ._work import INTERVAL, Outcome, Work
 
 T = TypeVar("T")
 
-#: Calls the library, giving each piece of the answer to a function of one text, whose true result ends the answer.
+#: Calls the library, and passes each piece of the answer to a function whose true result ends the answer.
 Answer = Callable[[Callable[[str], Any]], Any]
 
 
@@ -24,11 +24,11 @@ def _start(name: str, work: Callable[[], None]) -> threading.Thread:
 
 
 class Stream(Iterator[str]):
-    """The pieces of an answer, as they are made. Made by `Session.generate(…, stream=True)`.
+    """The pieces of an answer as they are generated. Made by `Session.generate(…, stream=True)`.
 
-    A failure is raised by `next`. `close`, leaving a `with` block, an exception in `next` (Ctrl-C), and the end of the last reference
-    to the stream, as where a `for` loop over `session.generate(…, stream=True)` is left, end the answer early and wait until the
-    session is free again.
+    Failures are raised by `next`. `close`, leaving a `with` block, an exception in `next` (Ctrl-C), and dropping the last reference to
+    the stream, as when a `for` loop over `session.generate(…, stream=True)` is left, end the answer early and wait until the session is
+    free again.
     """
 
     def __init__(self, work: Work, answer: Answer) -> None:
@@ -37,7 +37,7 @@ class Stream(Iterator[str]):
         self._work, self._pieces, self._outcome = work, pieces, outcome
         self._is_open = True
 
-        # Must not hold the stream itself: letting it go is what closes it.
+        # Must not refer to the stream: dropping its last reference closes it.
         def sink(piece: str) -> None:
             if piece:
                 pieces.put(piece)
@@ -85,7 +85,7 @@ class Stream(Iterator[str]):
 class AsyncStream(AsyncIterator[str]):
     """The pieces of an answer, for `async for`. Made by `Session.agenerate(…, stream=True)` inside a running event loop.
 
-    `aclose`, leaving an `async with` block, cancelling the task that waits for a piece, and the end of the last reference end the
+    `aclose`, leaving an `async with` block, cancelling the task that waits for a piece, and dropping the last reference end the
     answer early and wait until the session is free again.
     """
 
@@ -142,7 +142,7 @@ class AsyncStream(AsyncIterator[str]):
 
 
 def _end(work: Work, outcome: "Outcome[Any]", thread: Optional[threading.Thread]) -> None:
-    """Stops the work of a stream that nobody holds any more. An interrupt here would be lost with it, so it is raised anew a little later."""
+    """Stops a stream whose last reference is gone. An interrupt here would be lost with it, so it is raised again a little later."""
     if threading.current_thread() is not thread and work.stop(outcome):
         later = threading.Timer(INTERVAL, _thread.interrupt_main)
         later.daemon = True
@@ -150,7 +150,7 @@ def _end(work: Work, outcome: "Outcome[Any]", thread: Optional[threading.Thread]
 
 
 async def in_background(work: Work, body: Callable[[], T]) -> T:
-    """The result of `body`, on a thread of its own. Cancelling stops the work, and is over when the work has ended."""
+    """Runs `body` on a separate thread. Cancelling stops the work, and waits until it has ended."""
     loop = asyncio.get_running_loop()
     outcome: Outcome[T] = Outcome()
     ended = asyncio.Event()

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Calls that take long: how an interrupt, an exception in a callback, or another thread stops one.
+"""Long calls: how an interrupt, an exception in a callback, or another thread stops one.
 
-Python runs signal handlers in the main thread between two of its instructions. While the main thread is inside the library there are
-none but those of a callback, and an exception that a handler raises on entering a callback is lost in ctypes. So a call from the main
-thread is made on a thread of its own, and the main thread waits for it in Python, running the caller's callbacks meanwhile: whatever
-is raised there stops the work, is held until the work has ended, and comes out of the call.
+Python runs signal handlers in the main thread, between two bytecode instructions. While the main thread is inside the library, only
+callbacks execute any, and an exception that a handler raises on entering a callback is lost in ctypes. So a call from the main thread
+runs on a separate thread, while the main thread waits for it in Python and runs the caller's callbacks. An exception there stops the
+work, is kept until the work has ended, and is then raised by the call.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from . import _library as c
 T = TypeVar("T")
 Progress = Callable[[int, int], Any]
 
-#: Seconds between two looks at whether work that was told to stop has ended.
+#: Seconds between two checks whether stopped work has ended.
 INTERVAL = 0.02
 
 
 class _Question:
-    """A callback for the main thread to run; its answer, 1 for stop, comes back to the thread of the library's call."""
+    """A callback for the main thread to run; its result, 1 for stop, goes to the thread of the library's call."""
 
     def __init__(self, function: Callable[..., Any], arguments: Any) -> None:
         self.function, self.arguments = function, arguments
@@ -34,21 +34,21 @@ class _Question:
 class Work:
     """One call into the library, or several in a row, that stop together.
 
-    cancel: stops what the library is doing, beside the callbacks; called again and again until it has ended, since a call that is
-        only about to begin does not notice.
+    cancel: cancels the library's call, in addition to the callbacks; called repeatedly until the work has ended, since a call that has
+        not started yet does not notice.
     """
 
     def __init__(self, cancel: Optional[Callable[[], Any]] = None) -> None:
         self._cancel = cancel
-        #: Seen by every callback.
+        #: Checked by every callback.
         self.is_stopping = False
-        #: Gets each piece of an answer's text; a true result ends the answer. None: nobody listens.
+        #: Gets each piece of an answer's text; a true result ends the answer. None: no streaming.
         self.sink: Optional[Callable[[str], Any]] = None
         self._raised: Optional[BaseException] = None
         self._questions: "Optional[queue.SimpleQueue[Optional[_Question]]]" = None
 
     def callback(self, function: Optional[Callable[..., Any]], *arguments: Any) -> int:
-        """What a callback of the library returns after running the caller's: 0 to go on, 1 to stop."""
+        """Runs the caller's callback and returns the library's result: 0 to continue, 1 to stop."""
         if self.is_stopping:
             return 1
         if function is None:
@@ -64,7 +64,7 @@ class Work:
             return 1
 
     def progress(self, function: Optional[Progress]) -> Any:
-        """The library's progress callback for a function of (done, total), or for none: it stops the work too."""
+        """The library's progress callback for a function of (done, total), or for None, since it also stops the work."""
         return c.fovea_progress_callback(lambda _, done, total: self.callback(function, done, total))
 
     def run(self, body: Callable[[], T]) -> T:
@@ -82,7 +82,7 @@ class Work:
         try:
             try:
                 threading.Thread(target=work, name="fovea-call", daemon=True).start()
-            except RuntimeError:  # no thread can be had, as while the interpreter ends
+            except RuntimeError:  # no thread can be started, as during interpreter shutdown
                 self._questions = None
                 return self._direct(body)
             for question in iter(questions.get, None):
@@ -95,7 +95,7 @@ class Work:
         return outcome.result()
 
     def stop(self, outcome: "Outcome[Any]") -> bool:
-        """Stops the work of another thread and waits until it has ended; an interrupt meanwhile does not cut this short.
+        """Stops the work of another thread and waits until it has ended; an interrupt meanwhile does not end the wait.
 
         Returns whether there was one.
         """
@@ -104,7 +104,7 @@ class Work:
             try:
                 self.is_stopping = True
                 outcome.give_up()
-                # Once the interpreter ends, other threads of it run no more.
+                # During interpreter shutdown other Python threads no longer run.
                 while not outcome.ended.is_set() and not sys.is_finalizing():
                     self.cancel()
                     outcome.ended.wait(INTERVAL)
@@ -136,7 +136,7 @@ class Work:
 
 
 class Outcome(Generic[T]):
-    """What a thread's work came to. Where nobody fetches it, what was made is freed with this."""
+    """The result or exception of a thread's work. An unfetched result is freed with this."""
 
     def __init__(self) -> None:
         self.ended = threading.Event()
@@ -159,7 +159,7 @@ class Outcome(Generic[T]):
             self.ended.set()
 
     def give_up(self) -> None:
-        """Work that has not begun never will, and counts as ended: its thread may never have started."""
+        """Work that has not begun never will, and counts as ended, since its thread may never have started."""
         try:
             self._claim.pop()
         except IndexError:
@@ -172,4 +172,4 @@ class Outcome(Generic[T]):
                 raise self._error
             return self._value  # type: ignore[return-value]
         finally:
-            self._error = self._value = None  # a traceback would hold them
+            self._error = self._value = None  # a traceback would keep them alive

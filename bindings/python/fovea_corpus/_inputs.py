@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is to be read: names of files and rows, never pixels, so that what waits takes no memory."""
+"""The inputs: names of files and rows, never pixels, so that a queue takes no memory."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ IMAGES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")
 
 @dataclass(frozen=True)
 class Input:
-    """A file, or a row of a Parquet file. `source` is what records call it."""
+    """A file, or a row of a Parquet file. `source` is its name in records."""
 
     source: str
     path: str
@@ -56,7 +56,7 @@ def _rows(path: Path, source: str, column: str) -> Iterator[Input]:
 
 
 class Bytes:
-    """Reads inputs; of a Parquet file one row group is held."""
+    """Reads inputs; one row group of a Parquet file is held in memory."""
 
     def __init__(self) -> None:
         self._held: Tuple[str, int, Optional[list], int] = ("", -1, None, 0)
@@ -96,7 +96,7 @@ def is_pdf(data: bytes) -> bool:
 
 
 class PDF:
-    """The pages of a PDF file, drawn one at a time by poppler's programs."""
+    """The pages of a PDF file, rendered one at a time by poppler's programs."""
 
     def __init__(self, data: bytes) -> None:
         self._file = tempfile.TemporaryFile()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Records as Parquet files: each batch a file that is written whole or not at all."""
+"""Records as Parquet files: one file per batch, written atomically."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def schema():
 
 
 class Store:
-    """A folder of records. It must be on a file system that all workers share, where renaming a file is one step."""
+    """A folder of records. It must be on a file system that all workers share, with atomic renames."""
 
     def __init__(self, folder: "os.PathLike[str] | str") -> None:
         self.folder = Path(folder).resolve()
         self.folder.mkdir(parents=True, exist_ok=True)
 
     def done(self) -> Set[str]:
-        """Identities of the records that are there."""
+        """Identities of the existing records."""
         import pyarrow.parquet
 
         found: Set[str] = set()
@@ -41,14 +41,14 @@ class Store:
         return found
 
     def write(self, records: Sequence[Record]) -> None:
-        """The same records always get the same name: a batch that is done again replaces itself."""
+        """The file name depends on the records only: a batch that is repeated replaces its file."""
         if records:
             name = hashlib.sha256("".join(r["record_id"] for r in records).encode()).hexdigest()[:32]
             self._put(f"part-{name}.parquet", records)
 
     def compact(self, rows: int = 50_000) -> int:
-        """Puts parts together into files of `rows` records, in the order of sources and pages, each record once. Returns how many there are.
-        If it is broken off, some records are there twice until the next time; `read_records` gives them once."""
+        """Merges parts into files of `rows` records, in the order of sources and pages, each record once. Returns how many there are.
+        If it is interrupted, some records exist twice until the next time; `read_records` yields them once."""
         import pyarrow.parquet
 
         seen: Set[str] = set()
@@ -85,7 +85,7 @@ class Store:
         import pyarrow as pa
         import pyarrow.parquet
 
-        # Begins with a point, so that no reader of the folder takes it for one of its files.
+        # Begins with a dot, so that readers of the folder ignore it.
         temporary = self.folder / f".{name}.{uuid.uuid4().hex}"
         try:
             pyarrow.parquet.write_table(pa.Table.from_pylist(list(records), schema=schema()), temporary)

@@ -16,7 +16,7 @@ from ._run import read_batch
 
 
 class Actor:
-    """Made anew where its process was killed; batches that were under way are then given out again."""
+    """Restarted where its process was killed; its unfinished batches are then assigned again."""
 
     def __init__(self, settings: Settings, folder: str) -> None:
         self._store = Store(folder)
@@ -31,7 +31,7 @@ class Actor:
 
 
 def needed_memory(settings: Settings) -> int:
-    """Bytes that a worker takes at most, beside Python: what Ray keeps free for it, so that a node gets no more actors than it holds."""
+    """Upper bound of a worker's memory in bytes, beside Python's. Ray reserves it, so that a node gets only as many actors as fit."""
     forecast = fovea.plan(settings.model, memory_budget=settings.memory_budget, context_length=settings.context_length)
     return int(forecast["total_bytes"]) + (256 << 20)
 
@@ -46,10 +46,10 @@ def run_ray(
     batch: int = 8,
     column: str = "image",
 ) -> int:
-    """Reads with Ray, in the cluster that `ray.init` finds or one of this machine. Returns the number of records in `output`.
+    """Reads with Ray, in the cluster that `ray.init` finds or in a local one. Returns the number of records in `output`.
 
     workers: actors; None: one for each node. cores: of each; None: all of the smallest node, less one where there are four or more.
-    batch: inputs of one file of records. What waits are names; pixels are read when their turn has come.
+    batch: inputs per file of records. Queued inputs are names; pixels are read when they are processed.
     """
     import ray
 
@@ -66,7 +66,7 @@ def run_ray(
         rows = [{"source": i.source, "path": i.path, "row": i.row, "column": i.column} for i in items]
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = sys.stderr.isatty() and "FOVEA_QUIET" not in os.environ
-        # A block is a batch: what is lost with a worker is one batch, and the same batch comes again.
+        # A block is a batch: a lost worker loses one batch, and the same batch is repeated.
         data = ray.data.from_items(rows, override_num_blocks=(len(rows) + batch - 1) // batch)
         data = data.map_batches(
             Actor,

@@ -20,13 +20,13 @@ Record = Dict[str, Any]
 
 @dataclass(frozen=True)
 class Settings:
-    """What is asked, and with what means. What changes answers is part of a record's identity; `threads` and `memory_budget` are not.
+    """The question and the resources. What changes answers is part of a record's identity; `threads` and `memory_budget` are not.
 
     model: a `.fovea` file at the same path on every machine; None: the built-in model.
-    task: one of the model's own forms of a prompt, in place of a question or around it.
+    task: one of the model's own prompt templates, in place of a question or around it.
     options: further options of `fovea.Session.generate`, such as `json_schema`.
-    dpi: what pages of PDF files are drawn with.
-    threads: of one worker; None: what the machine has.
+    dpi: resolution at which pages of PDF files are rendered.
+    threads: of one worker; None: all of the machine.
     """
 
     prompt: str = ""
@@ -40,7 +40,7 @@ class Settings:
     context_length: Optional[int] = None
 
     def identity(self) -> str:
-        """What answers depend on besides input and model, always written alike."""
+        """What answers depend on besides input and model, as a canonical text."""
         members = asdict(self)
         for name in ("model", "threads", "memory_budget"):
             del members[name]
@@ -48,7 +48,7 @@ class Settings:
 
 
 def model_identity(path: Optional[str]) -> str:
-    """Tells a weight file from others: its length, and a hash of its first and last MiB, where the table of tensors with their checksums is."""
+    """Identifies a weight file: its length, and a hash of its first and last MiB, where the table of tensors with their checksums is."""
     path = path or os.environ.get("FOVEA_MODEL") or fovea.builtin_model()
     with open(path, "rb") as file:
         length = file.seek(0, os.SEEK_END)
@@ -64,7 +64,7 @@ def record_id(source: str, input_hash: str, page: int, model: str, options: str)
 
 
 def read_page(model: fovea.Model, session: fovea.Session, image: bytes, settings: Settings) -> Record:
-    """Asks about one picture. Never raises for what is wrong with the picture: the record then says so in `error`."""
+    """Asks about one picture. A bad picture does not raise: the record then has the message in `error`."""
     record: Record = {"answer": None, "places": [], "stop_reason": None, "error": None, "width": None, "height": None}
     record.update(dict.fromkeys(("prompt_tokens", "generated_tokens", "encode_seconds", "prefill_seconds", "decode_seconds")))
     try:
@@ -86,9 +86,9 @@ def read_page(model: fovea.Model, session: fovea.Session, image: bytes, settings
 
 
 class Worker:
-    """Holds a model and reads inputs with it; one a process.
+    """Holds a model and reads inputs with it; one per process.
 
-    done: identities of records that are there already and are not made again.
+    done: identities of existing records, which are skipped.
     """
 
     def __init__(self, settings: Settings, done: Iterable[str] = ()) -> None:

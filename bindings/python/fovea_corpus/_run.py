@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every way of running does with a batch, and the plainest of them."""
+"""Processing of a batch, common to all runners, and the local runner."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ._inputs import Input, find_inputs
 from ._parts import Store
 from ._reader import Settings, Worker
 
-#: Of this process: Spark's functions have no place of their own to keep a model in.
+#: Of this process: Spark's functions have no state of their own to keep a model in.
 _workers: Dict[Tuple[str, str, Optional[int]], Worker] = {}
 
 
@@ -17,7 +17,7 @@ def worker(folder: str, settings: Settings) -> Worker:
     """This process's worker for these settings, made at the first call."""
     key = (folder, repr(settings), settings.threads)
     if key not in _workers:
-        _workers.clear()  # one model a process
+        _workers.clear()  # one model per process
         _workers[key] = Worker(settings, Store(folder).done())
     return _workers[key]
 

@@ -44,7 +44,7 @@ def run_spark(
 ) -> int:
     """Reads with Spark. Returns the number of records in `output`.
 
-    session: a SparkSession; None: one of this machine, where a task that failed is tried again three times. On a cluster set
+    session: a SparkSession; None: a local one, where a failed task is tried again three times. On a cluster set
         `spark.task.cpus` to the threads of a worker, and keep `spark.python.worker.reuse`.
     cores: threads of a worker; None: `spark.task.cpus`.
     """
@@ -61,7 +61,7 @@ def run_spark(
     settings = Settings(**{**settings.__dict__, "threads": settings.threads or cores or int(context.getConf().get("spark.task.cpus", "1"))})
     try:
         if items:
-            # A task is a few batches: what is lost with a worker is little, and starting a task costs little beside reading a page.
+            # A task is a few batches: a lost worker loses little, and starting a task costs little compared with reading a page.
             slices = max(min((len(items) + batch - 1) // batch, 100_000), 1)
             rows = context.parallelize([(i.source, i.path, i.row, i.column) for i in items], slices)
             frame = session.createDataFrame(rows, "source string, path string, row long, column string")
