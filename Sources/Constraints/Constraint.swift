@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What an answer must be, compiled for a vocabulary, and how far an answer has come. One thread at a time.
+/// A constraint compiled for a vocabulary, and its state while an answer is generated. One thread at a time.
 ///
-/// Memory: the program at most some 100 MB for texts at the limits, some kilobytes for usual ones; the tables that grow while answers are
-/// followed `cacheLimit` at most, then they are made anew.
+/// Memory: the program, some kilobytes for usual texts and at most about 100 MB for texts at the limits; and the tables that grow during
+/// matching, at most `cacheLimit`, after which they are rebuilt.
 package final class Constraint {
   package enum Kind: Equatable {
     case regularExpression, grammar, jsonSchema
@@ -20,15 +20,15 @@ package final class Constraint {
   private var state = 0
   private var isFirst = true
   private var isEnded = false
-  /// Forced tokens that were proposed last, and how many proposals were right and wrong.
+  /// The forced tokens last proposed, and how many proposals were accepted and rejected.
   private var proposed: ArraySlice<Int32> = []
   private var (right, wrong) = (0, 0)
 
   /// Compiles a constraint.
   /// - Parameters:
   ///   - text: UTF-8.
-  ///   - emptyFirstTokenIsTaken: an answer may begin with a token that is nothing but a blank which is left out.
-  ///   - cacheLimit: bytes of the tables that grow.
+  ///   - emptyFirstTokenIsTaken: an answer may begin with a token that is only an omitted leading space.
+  ///   - cacheLimit: most bytes of the growing tables.
   package init(
     _ kind: Kind, _ text: [UInt8], _ trie: TokenTrie, emptyFirstTokenIsTaken: Bool, cacheLimit: Int, bounds: ConstraintBounds
   ) throws(ConstraintError) {
@@ -59,10 +59,10 @@ package final class Constraint {
     return try Program(e, start: start)
   }
 
-  /// Bytes of the program and of the tables, at most.
+  /// Upper bound of the program and the tables in bytes.
   package var memory: Int { program.byteCount * 2 + cacheLimit }
 
-  /// A new answer begins.
+  /// Starts a new answer.
   package func begin(_ bounds: ConstraintBounds) throws(ConstraintError) {
     self.bounds = bounds
     matcher.bounds = bounds
@@ -91,7 +91,7 @@ package final class Constraint {
     allowed.mask(logits)
   }
 
-  /// Takes the next token of the answer.
+  /// Advances by the next token of the answer.
   package func accept(_ id: Int32, endIds: [Int32]) throws(ConstraintError) {
     if let next = proposed.first {
       proposed = proposed.dropFirst()
@@ -111,7 +111,7 @@ package final class Constraint {
     if state == Matcher.dead { throw .unspellable }
   }
 
-  /// Tokens that write what must come next, the longest first: guesses, since a text can be written in several ways.
+  /// Tokens that spell the forced bytes that follow, longest match first. They are proposals: a text may have several tokenisations.
   package func forced(most: Int) throws(ConstraintError) -> [Int32] {
     guard most > 0, !isFirst, !isEnded, wrong < 8 || right > 2 * wrong else { return [] }
     var text: [UInt8] = []
@@ -131,7 +131,7 @@ package final class Constraint {
         (node, at) = (child, at + 1)
         if trie.firstTokens[node] < trie.firstTokens[node + 1] { (best, end) = (trie.tokens[Int(trie.firstTokens[node])], at) }
       }
-      // The last one may go on into what is not forced.
+      // The last token might otherwise extend into bytes that are not forced.
       guard best >= 0, end < text.count || matcher.accepts(state) else { break }
       found.append(best)
       start = end
@@ -140,7 +140,7 @@ package final class Constraint {
     return found
   }
 
-  /// Runs what looks up tables; once more with new ones where they have grown to their limit.
+  /// Runs `body`, which fills tables; once more with fresh tables where they have reached their limit.
   private func anew(_ body: () throws(ConstraintError) -> Void) throws(ConstraintError) {
     do throws(ConstraintError) { return try body() } catch {
       guard error == .cachesFull else { throw error }

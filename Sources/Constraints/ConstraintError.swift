@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Why a constraint cannot be used.
+/// Why a constraint cannot be compiled or followed.
 package enum ConstraintError: Error, Equatable {
-  /// A regular expression, grammar or JSON text that is malformed, or asks for what is not supported; line and column from 1.
+  /// A malformed or unsupported part of a regular expression, grammar or JSON text; line and column from 1.
   case syntax(line: Int, column: Int, problem: String)
   /// A part of a JSON Schema, by its JSON pointer.
   case schema(pointer: String, problem: String)
   /// A rule of a grammar.
   case rule(name: String, problem: String)
-  /// No answer at all satisfies it.
+  /// No answer satisfies it.
   case unsatisfiable
-  /// More than the library takes, in its text or while it is followed.
+  /// Beyond a limit, in its text or during matching.
   case tooLarge(String)
-  /// Tables have grown to their limit: they can be made anew. Never leaves this module.
+  /// The tables have reached their limit and can be rebuilt. Never leaves this module.
   case cachesFull
-  /// The vocabulary has no token for what must come next.
+  /// No token of the vocabulary can continue the answer.
   case unspellable
-  /// `isStopped` said so.
+  /// `isStopped` returned true.
   case stopped
   case outOfMemory(bytes: Int)
 
@@ -35,7 +35,7 @@ package enum ConstraintError: Error, Equatable {
   }
 }
 
-/// What one compilation may take, and who stops it.
+/// Limits of one compilation, and its cancellation.
 package struct ConstraintBounds {
   let isStopped: () -> Bool
 
@@ -43,14 +43,14 @@ package struct ConstraintBounds {
 
   /// Longest text of a constraint, in bytes.
   package static var textLimit: Int { 1 << 20 }
-  /// Nodes of expressions and of the program made of them.
+  /// Nodes of expressions, and of the program compiled from them.
   static var nodeLimit: Int { 1 << 20 }
-  /// Most times that anything is repeated: far more than an answer has bytes. A larger upper bound means this one.
+  /// Most repetitions: far more than an answer has bytes. A larger upper bound is clamped to it.
   static var countLimit: Int { (1 << 20) - 1 }
-  /// Groups within groups, values within values.
+  /// Nesting of groups and of values.
   static var depthLimit: Int { 128 }
 
-  /// Asked with a growing count; looks at `isStopped` every few thousand.
+  /// Called with an increasing count; calls `isStopped` every few thousand.
   func check(_ steps: Int) throws(ConstraintError) {
     if steps & 0xFFF == 0, isStopped() { throw .stopped }
   }

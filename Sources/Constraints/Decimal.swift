@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A decimal number of any size: ± 0.d₁d₂d₃… · 10^exponent, without zeros at either end; zero has no digits.
+/// A decimal number of any size: ± 0.d₁d₂d₃… · 10^exponent, without leading or trailing zeros; zero has no digits.
 struct Decimal: Equatable {
   var isNegative = false
   /// 0 … 9 each.
   var digits: [UInt8] = []
-  /// Places of `digits` before the point.
+  /// Digits before the decimal point.
   var exponent = 0
 
   static var zero: Decimal { Decimal() }
@@ -19,7 +19,7 @@ struct Decimal: Equatable {
     trim()
   }
 
-  /// A number as JSON writes it. Exponents beyond ±10⁹ are taken as that.
+  /// A number in JSON syntax. Exponents are clamped to ±10⁹.
   init(json: ArraySlice<UInt8>) {
     var (sawPoint, isExponent, exponentIsNegative, power) = (false, false, false, 0)
     for c in json {
@@ -75,13 +75,13 @@ struct Decimal: Equatable {
     return a.digits.lexicographicallyPrecedes(b.digits)
   }
 
-  /// The next number up, or down, with so many places after the point, or itself.
+  /// Rounded up or down to `places` decimal places.
   func rounded(places: Int, up: Bool) -> Decimal {
     guard digits.count - exponent > places else { return self }
     let kept = max(0, exponent + places)
     var found = Decimal(isNegative: isNegative, digits: kept == 0 || kept > digits.count ? [] : Array(digits[..<kept]), exponent: exponent)
     if up != isNegative {
-      // Away from zero: one more in the last place.
+      // Away from zero: add one in the last place.
       var whole = Array(repeating: UInt8(0), count: max(0, -exponent)) + digits.prefix(kept)
       var power = max(exponent, 0)
       if exponent + places <= 0 {
@@ -105,7 +105,7 @@ struct Decimal: Equatable {
     return found
   }
 
-  /// Digits before the point, at least one, and `places` after it.
+  /// The digits before the point, at least one, and `places` after it.
   func parts(places: Int) -> [UInt8] {
     let whole = max(exponent, 1)
     return (0..<whole + places).map { i in

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What must be known of expressions before a program is made of them.
+/// Analysis of expressions that precedes their compilation to a program.
 struct ExpressionFacts {
-  /// By node: whether it takes the empty text, and whether it takes any text.
+  /// By node: whether it matches the empty text, and whether it matches any text.
   let isNullable, isProductive: [Bool]
-  /// By node: whatever can begin at the same place as part of a node has a lower number than the node.
+  /// By node: everything that can begin at the same position as part of a node has a lower number than the node.
   let order: [Int32]
 
   init(_ e: Expressions) throws(ConstraintError) {
@@ -30,8 +30,8 @@ struct ExpressionFacts {
     order = try Self.order(e, isNullable)
   }
 
-  /// Numbers nodes so that all that a node can begin with comes before it.
-  /// - Throws: `rule` where something can begin with itself: left recursion.
+  /// Topological order: everything that a node can begin with comes before it.
+  /// - Throws: `rule` for left recursion.
   private static func order(_ e: Expressions, _ isNullable: [Bool]) throws(ConstraintError) -> [Int32] {
     var order = [Int32](repeating: -1, count: e.nodes.count)
     var isOpen = [Bool](repeating: false, count: e.nodes.count)
@@ -78,7 +78,7 @@ struct ExpressionFacts {
   }
 }
 
-/// For each node, those that it is a part of.
+/// For each node, the nodes that it is a part of.
 private struct Users {
   private var starts: [Int32]
   private var users: [Int32]
@@ -108,8 +108,8 @@ private struct Users {
     }
   }
 
-  /// The nodes for which something holds: those that `holds` names, sequences for whose parts it all holds, and other nodes for one of
-  /// whose parts it does.
+  /// Propagates a property upwards: to the nodes that `holds` names, to sequences all of whose parts have it, and to other nodes one of
+  /// whose parts has it.
   func spread(_ e: Expressions, _ holds: (Expressions.Node) -> Bool) throws(ConstraintError) -> [Bool] {
     var found = e.nodes.map { holds($0) }
     var missing = e.nodes.map { node -> Int32 in if case .sequence(_, let count) = node { count } else { 1 } }

@@ -1,28 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Expressions over bytes and Unicode scalars with rules that may refer to each other: what regular expressions, grammars and schemas are
-/// read into. Nodes are numbers; a node may stand in several places.
+/// The common form of regular expressions, grammars and schemas: expressions over bytes and Unicode scalars, with rules that may refer to
+/// each other. Nodes are indices; a node may be used in several places.
 struct Expressions {
   enum Node {
-    /// No text.
+    /// Matches nothing.
     case never
     case empty
     /// Bytes of `bytes`.
     case literal(start: Int32, count: Int32)
     /// One scalar of a set.
     case scalars(Int32)
-    /// Nodes of `children` after each other, or any one of them.
+    /// The nodes of `children` in sequence, or any one of them.
     case sequence(start: Int32, count: Int32)
     case choice(start: Int32, count: Int32)
-    /// `most` −1: without end.
+    /// `most` −1: unbounded.
     case repeated(Int32, least: Int32, most: Int32)
     case rule(Int32)
     case automaton(Int32)
-    /// Anchors of a regular expression; `resolved` and `searched` take them away.
+    /// Anchors of a regular expression; `resolved` and `searched` remove them.
     case start, end
   }
 
-  /// A `ScalarAutomaton` whose steps are expressions; every state leads to an accepting one.
+  /// A `ScalarAutomaton` whose transitions are expressions; every state can reach an accepting one.
   struct Automaton {
     var steps: [[(expression: Int32, target: Int)]]
     var isAccepting: [Bool]
@@ -33,9 +33,9 @@ struct Expressions {
   private(set) var bytes: [UInt8] = []
   private(set) var sets = SequenceTable<UInt64>()
   private(set) var automata: [Automaton] = []
-  /// The expression of each rule, −1 where it is not defined.
+  /// The expression of each rule; −1: not defined yet.
   private(set) var rules: [Int32] = []
-  /// Scalars that can be written at all; nil: all.
+  /// Scalars that the vocabulary can write; nil: all.
   let alphabet: ScalarSet?
   let bounds: ConstraintBounds
 
@@ -75,7 +75,7 @@ extension Expressions {
     guard bytes.count + text.count <= 16 * ConstraintBounds.nodeLimit else {
       throw .tooLarge("more than \(16 * ConstraintBounds.nodeLimit) bytes of text")
     }
-    // A scalar that cannot be written makes the whole text one that cannot.
+    // A text with a scalar outside the alphabet matches nothing.
     if let alphabet {
       for scalar in String(decoding: text, as: UTF8.self).unicodeScalars where !alphabet.contains(scalar.value) { return try never() }
     }
@@ -108,7 +108,7 @@ extension Expressions {
     return try add(.choice(start: start, count: count))
   }
 
-  /// - Parameter most: nil: without end.
+  /// - Parameter most: nil: unbounded.
   mutating func repeated(_ item: Int32, _ least: Int, _ most: Int?) throws(ConstraintError) -> Int32 {
     if least == 1, most == 1 { return item }
     if most == 0 { return least == 0 ? try empty() : try never() }

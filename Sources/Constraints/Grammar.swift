@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Grammars in GBNF, llama.cpp's notation: `name ::= "text" [a-z] ( … | … )* other{2,5} # comment`. The answer is what rule `root` says.
-/// Rules may be recursive, but not begin with themselves.
+/// Grammars in GBNF, llama.cpp's notation: `name ::= "text" [a-z] ( … | … )* other{2,5} # comment`. The start rule is `root`.
+/// Rules may be recursive, but not left-recursive.
 struct Grammar {
   private var reader: TextReader
   private var e: Expressions
-  /// Names by rule, and where each was first spoken of.
+  /// Names by rule, and the position of each one's first use.
   private var names = SequenceTable<UInt8>()
   private var places: [Int] = []
 
   static func read(_ text: [UInt8], into e: inout Expressions) throws(ConstraintError) -> Int32 {
     var parser = Grammar(reader: TextReader(text), e: e)
-    // So that what grows is not copied.
+    // Leaves no second reference, so that the growing arrays are not copied.
     e = Expressions(alphabet: e.alphabet, bounds: e.bounds)
     let start = try parser.parse()
     e = parser.e
@@ -50,7 +50,7 @@ struct Grammar {
 
   private func named(_ rule: Int) -> String { String(decoding: names[rule], as: UTF8.self) }
 
-  /// A rule's number by its name; nil where no name stands.
+  /// A rule's number by its name; nil: no name follows.
   private mutating func name() throws(ConstraintError) -> Int? {
     let place = reader.position
     var text: [UInt8] = []
@@ -74,7 +74,7 @@ struct Grammar {
     }
   }
 
-  /// Passes blanks and comments, and line ends where they do not end a rule.
+  /// Skips white space and comments, and line ends unless they end a rule.
   private mutating func skipSpace(newlines: Bool) {
     while let c = reader.current {
       switch c {
@@ -185,7 +185,7 @@ struct Grammar {
     return isInverse ? ScalarSet(spans).complement : ScalarSet(spans)
   }
 
-  /// One character, or what an escape stands for.
+  /// One character, possibly escaped.
   private mutating func character() throws(ConstraintError) -> UInt32 {
     let place = reader.position
     guard let c = reader.current else { throw reader.error("the grammar ends inside of a text") }

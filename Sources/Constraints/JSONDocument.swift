@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A JSON text as values in one array; a value is a number. Strings are UTF-8, numbers keep how they were written.
+/// A JSON text as a tree in one array; a value is an index. Strings are UTF-8, numbers keep their spelling.
 struct JSONDocument {
   enum Value {
     case null
@@ -17,7 +17,7 @@ struct JSONDocument {
   private(set) var values: [Value] = []
   private(set) var text: [UInt8] = []
   private(set) var items: [Int32] = []
-  /// The value around each, and which of its items it is (a number, or its key's string); −1: none.
+  /// Each value's parent, and its key or index there; −1: none.
   private(set) var parents: [(value: Int32, key: Int32, index: Int32)] = []
   private(set) var root: Int32 = 0
 
@@ -58,7 +58,7 @@ struct JSONDocument {
 
   func member(_ value: Int32, _ key: StaticString) -> Int32? { member(value, utf8(key)) }
 
-  /// Where a value stands, as a JSON pointer (RFC 6901).
+  /// A value's position as a JSON pointer (RFC 6901).
   func pointer(_ value: Int32) -> String {
     var parts: [String] = []
     var here = value
@@ -120,14 +120,14 @@ struct JSONDocument {
     return made
   }
 
-  /// Says that a value made later stands for part of another, for messages.
+  /// Gives a synthesised value the position of another, for error messages.
   mutating func place(_ value: Int32, at other: Int32) { parents[Int(value)] = parents[Int(other)] }
 }
 
 // MARK: writing
 
 extension JSONDocument {
-  /// A value as JSON without blanks.
+  /// Appends a value as JSON without white space.
   func written(_ value: Int32, into out: inout [UInt8]) {
     switch self[value] {
     case .null: out += utf8("null")
@@ -174,7 +174,7 @@ extension JSONDocument {
 
 // MARK: reading
 
-/// Reads JSON strictly as RFC 8259 has it.
+/// A strict RFC 8259 reader.
 private struct JSONReader {
   private let text: [UInt8]
   private let bounds: ConstraintBounds

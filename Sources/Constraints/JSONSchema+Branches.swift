@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The types of JSON values that schemas speak of.
+/// The JSON types of schemas.
 enum ValueType: UInt8, CaseIterable {
   case null, boolean, integer, number, string, array, object
 }
@@ -22,30 +22,30 @@ struct ValueTypes: Equatable {
   var isEmpty: Bool { bits == 0 }
 }
 
-/// Schemas that hold together, with what applies in place (`$ref`, `allOf`, one branch of each `anyOf`) among them.
+/// Schemas that apply to one value together, including those applied in place (`$ref`, `allOf`, one branch of each `anyOf`).
 struct Conjunction {
   enum Reason { case oneOf, not }
 
   var schemas: [Int32] = []
-  /// Schemas that must not hold, and the schema whose keyword says so.
+  /// Schemas that must not hold, and the schema with the keyword that excludes them.
   var excluded: [(schema: Int32, by: Int32, keyword: Reason)] = []
-  /// A keyword that cannot be followed, unless values are named one by one.
+  /// An unsupported keyword; an error unless the values are enumerated.
   var refused: (schema: Int32, keyword: StaticString)?
 }
 
 extension JSONSchema {
   private struct Partial {
     var found = Conjunction()
-    /// By schema: how it was come to.
+    /// By schema: index of the chain that led to it.
     var origins: [Int] = []
     var todo: [(schema: Int32, chain: Int)] = []
     var choices: [[(schema: Int32, excluded: [Int32], by: Int32, chain: Int)]] = []
   }
 
-  /// Some schemas as alternatives, each a conjunction without `anyOf` and the like.
+  /// Expands schemas to alternatives, each a conjunction without `anyOf` and the like.
   mutating func expand(_ schemas: [Int32]) throws(ConstraintError) -> [Conjunction] {
     var done: [Conjunction] = []
-    // How each schema was come to, so that one that applies itself in place is found.
+    // The chain of schemas that led to each, to detect one that applies itself in place.
     var chains: [(schema: Int32, parent: Int)] = []
     var open = [Partial(todo: schemas.map { ($0, -1) })]
     var work = 0
@@ -89,7 +89,7 @@ extension JSONSchema {
     return done
   }
 
-  /// What others in the same place name is not evaluated for `unevaluatedProperties` and `unevaluatedItems`, only what their own schema applies.
+  /// Refuses `unevaluatedProperties` and `unevaluatedItems` where schemas that their own schema does not apply are in the conjunction.
   private func refuseStrangers(_ partial: inout Partial, _ chains: [(schema: Int32, parent: Int)]) {
     for keyword: StaticString in ["unevaluatedProperties", "unevaluatedItems"] {
       for schema in partial.found.schemas where document.member(schema, keyword) != nil {
@@ -98,7 +98,7 @@ extension JSONSchema {
           while here >= 0, chains[here].schema != schema { here = chains[here].parent }
           if here < 0 { partial.found.refused = (schema, keyword) }
         }
-        // A condition that does not hold evaluates nothing, but its opposite would.
+        // A condition that does not hold evaluates nothing, but the schema made of its negation would.
         if partial.found.schemas.contains(where: { opposites.contains($0) }) { partial.found.refused = (schema, keyword) }
       }
     }
@@ -150,7 +150,7 @@ extension JSONSchema {
     }
   }
 
-  /// Branches of which one is to hold: no more than are taken.
+  /// The branches one of which must hold; throws beyond `branchLimit`.
   private func alternatives(_ list: Int32, _ schema: Int32, _ keyword: StaticString) throws(ConstraintError) -> [Int32] {
     let found = try branches(list, schema, keyword)
     guard found.count <= Self.branchLimit else { throw error(schema, keyword, "more than \(Self.branchLimit) ways to choose among branches") }
@@ -165,7 +165,7 @@ extension JSONSchema {
     return made
   }
 
-  /// Schemas of which one holds for an object for which another does not, where that one speaks of members alone; nil: it says more.
+  /// The negation of a schema for objects, as alternatives, if it constrains members only; nil: it has other keywords.
   private mutating func opposites(of schema: Int32, at place: Int32) throws(ConstraintError) -> [Int32]? {
     guard let members = document.members(schema), !members.isEmpty else { return nil }
     var found: [Int32] = []
@@ -195,7 +195,7 @@ extension JSONSchema {
     return found
   }
 
-  /// The branches of `if`, `then` and `else`; nil where the condition's opposite cannot be said.
+  /// The branches of `if`, `then` and `else`; nil where the condition cannot be negated.
   private mutating func conditional(
     _ condition: Int32, _ positive: Int32?, _ negative: Int32?, _ schema: Int32
   ) throws(ConstraintError) -> [Int32]? {
@@ -210,7 +210,7 @@ extension JSONSchema {
     return branches
   }
 
-  /// The member is there with what it needs, or it is not there.
+  /// Two branches: the member with what it requires, or without the member.
   private mutating func dependency(_ key: Int32, _ needed: Int32, _ schema: Int32, isList: Bool) throws(ConstraintError) -> [Int32] {
     var required = [key]
     var members: [(key: Int32, value: Int32)] = []
@@ -233,7 +233,7 @@ extension JSONSchema {
   }
 
   /// The types that `type` allows.
-  /// - Parameter infers: where it is missing, those that other keywords speak of, if any does.
+  /// - Parameter infers: without `type`, the types that other keywords apply to, if any.
   func types(of conjunction: Conjunction, infers: Bool) throws(ConstraintError) -> ValueTypes {
     var types = ValueTypes.all
     var isNamed = false
@@ -277,7 +277,7 @@ extension JSONSchema {
     ),
   ]
 
-  /// A number of a keyword, of items or of characters.
+  /// A keyword's number of items or characters.
   func count(_ schema: Int32, _ keyword: StaticString) throws(ConstraintError) -> Int? {
     guard let value = document.member(schema, keyword) else { return nil }
     guard case .number(let range) = document[value] else { throw error(schema, keyword, "is no number") }
@@ -286,7 +286,7 @@ extension JSONSchema {
     return number.integer ?? Int.max / 16
   }
 
-  /// The largest of a keyword's numbers, and the smallest.
+  /// The largest value of one keyword, and the smallest of another.
   func bounds(
     _ conjunction: Conjunction, _ least: StaticString, _ most: StaticString
   ) throws(ConstraintError) -> (least: Int, most: Int?) {

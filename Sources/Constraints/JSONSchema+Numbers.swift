@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What numbers a conjunction allows.
+/// The numbers that a conjunction allows.
 struct NumberRange {
   var low: Decimal?
   var high: Decimal?
   var excludesLow = false
   var excludesHigh = false
-  /// Smallest whole number of which all must be multiples; nil: of none.
+  /// Smallest integer that all must be multiples of; nil: none.
   var multiple: Int?
 
   mutating func raise(_ bound: Decimal, excludes: Bool) {
@@ -21,7 +21,7 @@ struct NumberRange {
     high = bound
   }
 
-  /// Bounds with so many places after the point that both belong to the range.
+  /// Inclusive bounds with `places` decimal places.
   func inclusive(places: Int) -> (low: Decimal?, high: Decimal?) {
     var (low, high) = (low?.rounded(places: places, up: true), high?.rounded(places: places, up: false))
     if excludesLow, let bound = low, bound == self.low { low = bound.next(places: places) }
@@ -35,7 +35,7 @@ extension Decimal {
   func next(places: Int) -> Decimal {
     if isZero { return Decimal(isNegative: false, digits: [1], exponent: 1 - places) }
     if isNegative {
-      // Towards zero: the next lower size.
+      // Towards zero: the next smaller magnitude.
       var whole = Array(parts(places: places))
       var i = whole.count - 1
       while i >= 0, whole[i] == 0 {
@@ -45,7 +45,7 @@ extension Decimal {
       if i >= 0 { whole[i] -= 1 }
       return Decimal(isNegative: true, digits: whole, exponent: whole.count - places)
     }
-    // A digit more than it has makes rounding go up.
+    // An extra digit makes the rounding go up.
     var digits = parts(places: places)
     let power = digits.count - places
     digits.append(1)
@@ -54,9 +54,9 @@ extension Decimal {
 }
 
 extension JSONSchema {
-  /// Digits that a number has at most where no bound asks for more: a double tells all of them apart.
+  /// Most digits where no bound needs more: a double represents all of them distinctly.
   private static var digits: Int { 15 }
-  /// Digits that bounds may ask for.
+  /// Most digits that bounds may require.
   private static var digitLimit: Int { 40 }
   private static var multipleLimit: Int { 4096 }
 
@@ -91,7 +91,7 @@ extension JSONSchema {
     return a
   }
 
-  /// The smallest whole number that is a multiple.
+  /// The smallest integer that is a multiple of x.
   private static func wholeMultiple(_ x: Decimal) -> Int? {
     guard x.digits.count <= 18 else { return nil }
     let value = x.digits.reduce(0) { $0 * 10 + Int($1) }
@@ -102,7 +102,7 @@ extension JSONSchema {
       if overflows { return nil }
       (found, power) = (product, power - 1)
     }
-    // Each place after the point takes one factor of ten away, of which 2 or 5 may not be there.
+    // Each decimal place cancels a factor 10, of which 2 or 5 may be absent.
     var (twos, fives) = (min(-power, 64), min(-power, 64))
     while twos > 0, found % 2 == 0 { (found, twos) = (found / 2, twos - 1) }
     while fives > 0, found % 5 == 0 { (found, fives) = (found / 5, fives - 1) }
@@ -129,11 +129,11 @@ extension JSONSchema {
       throw error(
         conjunction.schemas.first ?? 0, "multipleOf", "multiples of \(multiple) are not supported, only of numbers up to \(Self.multipleLimit)")
     }
-    // Digits before the point that bounds ask for, and what is left of the digits that can be told apart.
+    // Digits before the point that the bounds require, and the remaining significant digits.
     let size = max(range.low?.exponent ?? 0, range.high?.exponent ?? 0, 1)
     let places = isInteger || range.multiple != nil ? 0 : max(0, min(6, Self.digits - max(size, 9)))
     let (low, high) = range.inclusive(places: places)
-    // Where a bound is missing or far away: as many digits as usual, or one more than the other bound has.
+    // For a missing or distant bound: the usual digits, or one more than the other bound has.
     func far(_ bound: Decimal?) throws(ConstraintError) -> Decimal {
       let most = max(places == 0 ? Self.digits : Self.digits - places, min((bound?.exponent ?? 0) + 1, Self.digitLimit))
       return Decimal(isNegative: false, digits: Array(repeating: 9, count: most), exponent: most)
@@ -158,7 +158,7 @@ extension JSONSchema {
     return try e.choice(branches)
   }
 
-  /// Numbers `low … high`, not negative, with up to `places` places after the point.
+  /// Numbers `low … high`, not negative, with up to `places` decimal places.
   private mutating func digits(_ low: Decimal, _ high: Decimal, _ places: Int, _ multiple: Int) throws(ConstraintError) -> Int32 {
     let (a, b) = (low.parts(places: places), high.parts(places: places))
     let (la, lb) = (a.count - places, b.count - places)
@@ -179,14 +179,14 @@ extension JSONSchema {
   }
 }
 
-/// Digits of numbers between two others. A state knows how many digits are still to come before the point, whether all so far are those of a
-/// bound, and what the number so far leaves when it is divided.
+/// Automaton of the decimal numbers between two bounds. A state holds the digits still to come before the point, whether all so far equal a
+/// bound's, and the remainder of the number so far.
 private struct DigitAutomaton {
   private enum Phase: UInt64 { case start, whole, point, fraction }
 
   private struct State {
     var phase = Phase.start
-    /// Digits to come before the point, or that came after it.
+    /// Digits left before the point, or seen after it.
     var count = 0
     var isLow = false
     var isHigh = false
@@ -212,7 +212,7 @@ private struct DigitAutomaton {
     return number
   }
 
-  /// Adds numbers of so many digits before the point.
+  /// Adds numbers with `length` digits before the point.
   mutating func begin(length: Int) {
     let (isLow, isHigh) = (length == a.count - places, length == b.count - places)
     let least = max(isLow ? a[0] : 0, length > 1 ? 1 : 0)
@@ -223,7 +223,7 @@ private struct DigitAutomaton {
     }
   }
 
-  /// A digit before the point, the one at place `place` of its bounds.
+  /// Adds a digit before the point, at position `place` of the bounds.
   private mutating func add(_ digit: UInt8, _ state: State, at place: Int, to list: inout [ScalarAutomaton.Step]) {
     var next = state
     next.count -= 1
@@ -275,7 +275,7 @@ private struct DigitAutomaton {
           }
         }
       }
-      // Digits that lead to one state are one step.
+      // Digits with the same target state are one transition.
       var steps: [ScalarAutomaton.Step] = []
       for step in list {
         if let last = steps.indices.last, steps[last].target == step.target {

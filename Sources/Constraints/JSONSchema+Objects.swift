@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension JSONSchema {
-  /// One item of a list whose items have an order: a member, an element.
+  /// One item of an ordered list: a member or an element.
   private struct Item {
     var expression: Int32
     var isRequired: Bool
   }
 
-  /// Most states of a list with a least or largest number of items.
+  /// Most states of a list with a minimum or maximum number of items.
   private static var stateLimit: Int { 1 << 16 }
 
   // MARK: objects
@@ -31,7 +31,7 @@ extension JSONSchema {
     return try list(open: "{", close: "}", items, rest: free, least, most, conjunction)
   }
 
-  /// The members that are named, in their order.
+  /// The named members, in the schema's order.
   func keys(of conjunction: Conjunction) throws(ConstraintError) -> [(name: [UInt8], isRequired: Bool)] {
     var table = SequenceTable<UInt8>()
     var isRequired: [Bool] = []
@@ -56,7 +56,7 @@ extension JSONSchema {
     return isRequired.indices.map { (Array(table[$0]), isRequired[$0]) }
   }
 
-  /// What a member's value must satisfy.
+  /// The schemas of a member's value.
   mutating func schemas(ofMember name: [UInt8], _ conjunction: Conjunction) throws(ConstraintError) -> [Int32] {
     var parts: [Int32] = []
     var isEvaluated = false
@@ -89,7 +89,7 @@ extension JSONSchema {
     return members.map { (Array(document.string($0.key) ?? []), $0.value) }
   }
 
-  /// A member that is not named; nil: none is written.
+  /// An unnamed member; nil: none is generated.
   private mutating func freeMember(_ conjunction: Conjunction, _ names: [[UInt8]]) throws(ConstraintError) -> Int32? {
     var values: [Int32] = []
     var keyPatterns: [ScalarAutomaton] = []
@@ -107,7 +107,7 @@ extension JSONSchema {
         continue
       }
       isOpen = true
-      // A member that fits one pattern may fit others: it satisfies them all.
+      // A member that matches one pattern may match others, so its value satisfies all of them.
       values += patterns.map { $0.schema }
       guard !takesOthers else { continue }
       values.removeAll { if case .bool(false) = document[$0] { document.member(schema, "additionalProperties") == $0 } else { false } }
@@ -129,7 +129,7 @@ extension JSONSchema {
     return try e.sequence([key, try colon(), try goal(values)])
   }
 
-  /// Texts that any of some automata takes.
+  /// Union of automata.
   private static func union(_ automata: [ScalarAutomaton]) -> ScalarAutomaton {
     var made = ScalarAutomaton(steps: [[]], isAccepting: [automata.contains { $0.isAccepting[0] }])
     for automaton in automata {
@@ -172,7 +172,7 @@ extension JSONSchema {
       }
     }
     least = max(least, contained.count)
-    // Without `items`, elements beyond the named ones are written only as far as they are asked for.
+    // Without `items`, elements beyond the named ones are generated only as far as required.
     if isOpen || (named > 0 && !hasItems) { most = min(most ?? .max, max(named, isOpen ? 0 : least)) }
     if isUnique, most ?? .max > 1 { return try uniqueArray(conjunction, least, most) }
     if most == 0, least == 0 { return try e.literal("[]") }
@@ -199,7 +199,7 @@ extension JSONSchema {
     return parts
   }
 
-  /// Elements of which each stands only after those before it.
+  /// Elements in order, each only after those before it.
   private mutating func elements(_ items: [Item], _ rest: Int32?, _ least: Int, _ most: Int?) throws(ConstraintError) -> Int32 {
     var tail = try e.empty()
     if let rest {
@@ -208,14 +208,14 @@ extension JSONSchema {
     }
     for (i, item) in items.enumerated().reversed() {
       let one = try e.sequence([i == 0 ? try space() : try comma(), item.expression, tail] + (i == 0 ? [try space()] : []))
-      // A rule of its own now and then, so that expressions are not nested too deep.
+      // A separate rule now and then limits the nesting of expressions.
       tail = item.isRequired ? one : try e.optional(one)
       if i % 16 == 15 { tail = try e.named(tail) }
     }
     return try e.sequence([try e.literal("["), tail, try e.literal("]")])
   }
 
-  /// An array whose elements differ: values that are named one by one, each at most once, in their order.
+  /// An array of unique elements: enumerated values, each at most once, in their order.
   private mutating func uniqueArray(_ conjunction: Conjunction, _ least: Int, _ most: Int?) throws(ConstraintError) -> Int32 {
     let culprit = conjunction.schemas.first { document.member($0, "uniqueItems") != nil } ?? 0
     let parts = try schemas(ofElement: .max, conjunction)
@@ -244,11 +244,11 @@ extension JSONSchema {
 
   // MARK: lists
 
-  /// A list of items in their order, of which some may be left out, and then others.
+  /// A list of items in order, some of them optional, then further items.
   private mutating func list(
     open: StaticString, close: StaticString, _ items: [Item], rest: Int32?, _ least: Int, _ most: Int?, _ conjunction: Conjunction
   ) throws(ConstraintError) -> Int32 {
-    // What may come from an item on depends on how many stand before it, as far as that matters.
+    // What may follow an item depends on the number of items before it, as far as the bounds matter.
     let least = max(least, 0)
     let last = most.map { min(max($0, least), items.count + 1) } ?? min(max(least, 1), items.count + 1)
     guard last < Self.stateLimit, (items.count + 1).multipliedReportingOverflow(by: last + 1).overflow == false,
@@ -256,7 +256,7 @@ extension JSONSchema {
     else { throw error(conjunction.schemas.first ?? 0, nil, "minProperties or maxProperties are too large for so many members") }
     let (blank, comma) = (try space(), try comma())
     func separator(_ count: Int) -> Int32 { count == 0 ? blank : comma }
-    // By number of items so far: the rest of the list as parts of a sequence; nil: there is none.
+    // By number of items so far: the rest of the list as parts of a sequence; nil: none.
     var tails: [[Int32]?] = []
     let end = [blank, try e.literal(close)]
     for count in 0...last {
@@ -280,7 +280,7 @@ extension JSONSchema {
     }
     for item in items.reversed() {
       var next: [[Int32]?] = []
-      // Tails that stand in two places become rules.
+      // Tails used in two places become rules.
       if !item.isRequired {
         for i in tails.indices { if let tail = tails[i] { tails[i] = [try e.named(try e.sequence(tail))] } }
       }

@@ -73,7 +73,7 @@ extension JSONSchema {
       for key: StaticString in ["$anchor", "$dynamicAnchor"] {
         guard let anchor = document.member(value, key), document.string(anchor)?.elementsEqual(name) == true else { continue }
         let isHere = resource(of: value) == root
-        // Which of several a dynamic reference means depends on the way it was come to.
+        // Which of several a dynamic reference means depends on the dynamic scope.
         if equal(utf8(keyword), "$dynamicRef"), found != nil { return nil }
         if isHere || equal(utf8(keyword), "$dynamicRef") { found = value }
         break
@@ -82,7 +82,7 @@ extension JSONSchema {
     return found
   }
 
-  /// The schema around another that has an `$id`, or the whole document.
+  /// The enclosing schema with an `$id`, or the whole document.
   private func resource(of schema: Int32) -> Int32 {
     var here = schema
     while document.parents[Int(here)].value >= 0 {
@@ -99,13 +99,13 @@ extension JSONSchema {
     }
   }
 
-  /// Whether a value is part of what `enum`, `const` and the like name, and no schema.
+  /// Whether a value is data of `enum`, `const` and the like, not a schema.
   private func isData(_ value: Int32) -> Bool {
     var here = value
     while document.parents[Int(here)].value >= 0 {
       let (above, key, _) = document.parents[Int(here)]
       if key >= 0, let name = document.string(key), ["enum", "const", "default", "examples"].contains(where: { equal(name, $0) }) {
-        // It may be the name of a member or of a definition.
+        // The key may be the name of a member or of a definition.
         let around = document.parents[Int(above)].key
         let isName =
           around >= 0
@@ -119,7 +119,7 @@ extension JSONSchema {
     return false
   }
 
-  /// A resource's whole address.
+  /// A resource's absolute URI.
   private func id(of resource: Int32) -> [UInt8] {
     guard let value = document.member(resource, "$id"), let text = document.string(value) else { return [] }
     let address = Array(text.prefix { $0 != 0x23 })
@@ -127,10 +127,10 @@ extension JSONSchema {
     return joined(id(of: self.resource(of: document.parents[Int(resource)].value)), address)
   }
 
-  /// A relative address after its base (RFC 3986 §5.2 without dots).
+  /// Resolves a relative URI (RFC 3986 §5.2 without dot segments).
   private func joined(_ base: [UInt8], _ address: [UInt8]) -> [UInt8] {
     if address.first == 0x2F {
-      // Up to the end of scheme and host.
+      // The end of scheme and authority.
       var slashes = 0
       let host = base.firstIndex {
         slashes += $0 == 0x2F ? 1 : 0

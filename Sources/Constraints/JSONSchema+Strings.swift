@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension JSONSchema {
-  /// Characters that stand for themselves in a JSON string.
+  /// Characters that need no escape in a JSON string.
   static var plain: ScalarSet { ScalarSet([(0x20, 0x21), (0x23, 0x5B), (0x5D, 0x7E), (0x80, ScalarSet.largest)]) }
 
-  /// A string's automaton as an expression, with its quotes.
+  /// A quoted string as an expression.
   mutating func string(_ conjunction: Conjunction) throws(ConstraintError) -> Int32 {
     let (least, most) = try bounds(conjunction, "minLength", "maxLength")
     if least == 0, most == nil, let only = try single(conjunction) { return only }
@@ -36,7 +36,7 @@ extension JSONSchema {
     }
   }
 
-  /// A string of which a schema says one pattern or format and nothing else: without an automaton, so that repetitions stay what they are.
+  /// A string with one pattern or format and nothing else: compiled without an automaton, which keeps repetitions compact.
   private mutating func single(_ conjunction: Conjunction) throws(ConstraintError) -> Int32? {
     var found: (source: [UInt8], isWhole: Bool, schema: Int32)?
     for (excluded, _, _) in conjunction.excluded where try named(excluded) != nil { return nil }
@@ -61,7 +61,7 @@ extension JSONSchema {
     }
   }
 
-  /// An expression of scalars with those written as JSON strings have them.
+  /// An expression with its scalars escaped as in JSON strings.
   private mutating func escapedTree(_ node: Int32) throws(ConstraintError) -> Int32 {
     switch e[node] {
     case .scalars(let number): return try escaped(e.set(number))
@@ -79,11 +79,11 @@ extension JSONSchema {
     }
   }
 
-  /// Texts that all automata take, as the inside of a JSON string.
+  /// Intersection of the automata, as the inside of a JSON string.
   mutating func text(_ automata: [ScalarAutomaton]) throws(ConstraintError) -> Int32 {
     guard var whole = automata.first else { return try e.repeated(try stringCharacter(), 0, nil) }
     for other in automata.dropFirst() { whole = try whole.intersection(other, e.bounds) }
-    // Without a backslash there are no characters that need one.
+    // Without a backslash in the alphabet, no escaped characters can be written.
     let writable = e.alphabet.map { $0.contains(0x5C) ? $0.union(ScalarSet([(0, 0x1F), (0x22, 0x22)])) : $0.intersection(Self.plain) }
     guard let trimmed = whole.trimmed(writable) else { return try e.never() }
     var steps: [[(expression: Int32, target: Int)]] = []
@@ -101,13 +101,13 @@ extension JSONSchema {
     return try e.automaton(.init(steps: steps, isAccepting: trimmed.isAccepting))
   }
 
-  /// The automaton of a regular expression; the last ones are kept.
+  /// The automaton of a regular expression; recent ones are cached.
   mutating func automaton(
     _ source: [UInt8], isWhole: Bool, _ schema: Int32, _ keyword: StaticString
   ) throws(ConstraintError) -> ScalarAutomaton {
     if let known = patterns.first(where: { $0.isWhole == isWhole && $0.source == source }) { return known.automaton }
     do throws(ConstraintError) {
-      // An alphabet of all: what cannot be written is taken away at the end.
+      // The full alphabet: what cannot be written is removed at the end.
       var own = Expressions(alphabet: nil, bounds: e.bounds)
       let expression = try isWhole ? RegularExpression.whole(source, in: &own) : RegularExpression.search(source, in: &own)
       let made = try own.scalarAutomaton(expression)
@@ -123,7 +123,7 @@ extension JSONSchema {
     }
   }
 
-  /// One character of a set, by an escape where it needs one.
+  /// One character of a set, escaped where necessary.
   private mutating func escaped(_ set: ScalarSet) throws(ConstraintError) -> Int32 {
     var branches: [Int32] = []
     let plain = set.intersection(Self.plain)
@@ -140,7 +140,7 @@ extension JSONSchema {
     return try e.choice(branches)
   }
 
-  /// Any character of a string, in any of its forms.
+  /// Any character of a string, escaped or not.
   mutating func stringCharacter() throws(ConstraintError) -> Int32 {
     try common(.stringCharacter) { (s) throws(ConstraintError) in
       func digit(_ pairs: [(UInt32, UInt32)]) throws(ConstraintError) -> Int32 { try s.e.scalars(ScalarSet(pairs)) }
@@ -166,7 +166,7 @@ extension JSONSchema {
     }
   }
 
-  /// A regular expression for texts of a format, not always for all of them; nil: the format says nothing here.
+  /// A regular expression for a format, which may cover only a part of it; nil: the format is an annotation here.
   static func pattern(ofFormat name: ArraySlice<UInt8>) -> StaticString? {
     for (format, pattern) in formats where equal(name, format) { return pattern }
     return nil

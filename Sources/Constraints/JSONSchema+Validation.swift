@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Whether values that a schema names are valid under others, by 2020-12.
+/// Validation of enumerated values against other schemas (2020-12).
 extension JSONSchema {
   func isEqual(_ a: Int32, _ b: Int32) -> Bool {
     switch (document[a], document[b]) {
@@ -43,7 +43,7 @@ extension JSONSchema {
     _ keyword: ArraySlice<UInt8>, _ part: Int32, _ schema: Int32, _ value: Int32, _ depth: Int
   ) throws(ConstraintError) -> Bool {
     func `is`(_ name: StaticString) -> Bool { equal(keyword, name) }
-    // The schema's own list is not gone through for each of its values.
+    // An enum's own values are not compared with the whole list again.
     if `is`("enum"), document.parents[Int(value)].value == part { return true }
     if `is`("enum") { return (document.elements(part) ?? []).contains { isEqual($0, value) } }
     if `is`("const") { return isEqual(part, value) }
@@ -170,7 +170,7 @@ extension JSONSchema {
 
   // MARK: what excludes what
 
-  /// Whether no value of a type that is written for a conjunction is valid under a schema. False also where that is not seen.
+  /// Whether no value generated for a conjunction and type is valid under a schema. False also where this cannot be decided.
   mutating func excludes(_ conjunction: Conjunction, _ type: ValueType, _ schema: Int32, depth: Int) throws(ConstraintError) -> Bool {
     guard depth < 6 else { return false }
     for other in try expand([schema]) {
@@ -184,7 +184,7 @@ extension JSONSchema {
     _ conjunction: Conjunction, _ type: ValueType, _ other: Conjunction, _ depth: Int
   ) throws(ConstraintError) -> Bool {
     let types = try types(of: other, infers: false)
-    // Numbers of type number may be whole; whole ones are also numbers.
+    // Numbers of type number may be integers, and integers are also numbers.
     let isPossible = type == .number ? types.contains(.integer) : types.contains(type)
     guard isPossible else { return true }
     if let named = try namedValues(other) {
@@ -220,7 +220,7 @@ extension JSONSchema {
         guard own?.isRequired == true else { continue }
         if try areApart(try schemas(ofMember: key.name, conjunction), try schemas(ofMember: key.name, other), depth + 1) { return true }
       }
-      // A member that is always written and that the other does not take.
+      // A member that is always present and that the other schema forbids.
       for key in mine where key.isRequired && !theirs.contains(where: { $0.name == key.name }) {
         for part in try schemas(ofMember: key.name, other) { if case .bool(false) = document[part] { return true } }
       }
@@ -228,7 +228,7 @@ extension JSONSchema {
     }
   }
 
-  /// Whether no value that is written for some schemas satisfies others.
+  /// Whether no value generated for schemas `a` satisfies `b`.
   private mutating func areApart(_ a: [Int32], _ b: [Int32], _ depth: Int) throws(ConstraintError) -> Bool {
     for mine in try expand(a) {
       if let named = try namedValues(mine) {
@@ -249,7 +249,7 @@ extension JSONSchema {
     return true
   }
 
-  /// Whether all values of a type are valid under a schema, seen by its `type` alone.
+  /// Whether all values of a type are valid under a schema, decided by its `type` alone.
   func covers(_ schema: Int32, _ type: ValueType) throws(ConstraintError) -> Bool {
     if case .bool(let holds) = document[schema] { return holds }
     for (key, _) in document.members(schema) ?? [] {

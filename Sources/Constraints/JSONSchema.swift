@@ -1,30 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// JSON Schema 2020-12, as an expression for JSON texts that are valid under it.
+/// Compiles JSON Schema 2020-12 to an expression for JSON texts that are valid under it.
 ///
-/// What is written is one form of what is valid, so not every valid text can be an answer, but every answer is valid: members come in the
-/// schema's order, each once; members that `properties` does not name are written only where `additionalProperties` or `patternProperties`
-/// speaks of them, or where no member is named at all; where `type` is missing, the keywords tell it. Between parts stands nothing, a blank, or
-/// a line end with up to 20 blanks; after a colon nothing or a blank. Numbers have up to 15 digits, fractions and exponents some; where any value may
-/// stand, it is nested at most `freeDepth` deep.
+/// Every answer is valid, but only one form of each valid value can be generated: members come in the schema's order, each once; members
+/// that `properties` does not name only where `additionalProperties` or `patternProperties` mentions them, or where the schema names no
+/// member; a missing `type` follows from the other keywords. White space between tokens is nothing, a space, or a line end with up to
+/// 20 spaces; after a colon nothing or a space. Numbers have up to 15 digits, and short fractions and exponents; an unconstrained value is
+/// nested at most `freeDepth` deep.
 ///
-/// A keyword that would change what is valid and is not known how to be followed is an error that names it. `format` outside the known names,
-/// and keywords that 2020-12 does not have, are annotations.
+/// An unsupported keyword that would change what is valid is an error that names it. Unknown `format` names, and keywords that 2020-12
+/// does not have, are annotations.
 struct JSONSchema {
   var document: JSONDocument
   var e: Expressions
-  /// Sets of schemas that a value must satisfy together, each with its rule.
+  /// Sets of schemas that a value must satisfy together, each compiled to one rule.
   private var goals = SequenceTable<UInt64>()
   private var goalRules: [Int] = []
-  /// Schemas that were made to say what another does not, by its members.
+  /// Schemas that were synthesised as negations of others.
   var opposites: [Int32] = []
-  /// Expressions that are used again and again.
+  /// Expressions that are used repeatedly.
   private var shared: [(key: Shared, expression: Int32)] = []
   var patterns: [(source: [UInt8], isWhole: Bool, automaton: ScalarAutomaton)] = []
 
-  /// Depth of values that a schema leaves open.
+  /// Nesting depth of values that a schema does not constrain.
   static var freeDepth: Int { 6 }
-  /// Ways to choose among the branches of `anyOf` and the like in one place.
+  /// Most combinations of branches of `anyOf` and the like for one value.
   static var branchLimit: Int { 512 }
 
   enum Shared: Equatable {
@@ -34,7 +34,7 @@ struct JSONSchema {
   static func read(_ text: [UInt8], into e: inout Expressions) throws(ConstraintError) -> Int32 {
     let text = text.starts(with: [0xEF, 0xBB, 0xBF]) ? Array(text.dropFirst(3)) : text
     var schema = JSONSchema(document: try JSONDocument(text, e.bounds), e: e)
-    // So that what grows is not copied.
+    // Leaves no second reference, so that the growing arrays are not copied.
     e = Expressions(alphabet: e.alphabet, bounds: e.bounds)
     let start = try schema.goal([schema.document.root])
     var next = 0
@@ -61,7 +61,7 @@ struct JSONSchema {
 
   // MARK: goals
 
-  /// A value that satisfies all of some schemas.
+  /// A value that satisfies all of `schemas`.
   mutating func goal(_ schemas: [Int32]) throws(ConstraintError) -> Int32 {
     var set: [UInt64] = []
     for schema in schemas.sorted() where set.last != UInt64(schema) {
@@ -97,7 +97,7 @@ struct JSONSchema {
     e.define(goalRules[number], as: try e.choice(branches))
   }
 
-  /// The values that `enum` and `const` name and that satisfy all schemas; nil where neither stands.
+  /// The values of `enum` and `const` that satisfy all schemas; nil without these keywords.
   private mutating func literals(of conjunction: Conjunction, _ schemas: [Int32]) throws(ConstraintError) -> [Int32]? {
     guard let named = try namedValues(conjunction) else { return nil }
     var found: [Int32] = []
@@ -109,7 +109,7 @@ struct JSONSchema {
     return found
   }
 
-  /// The values of a schema that does nothing but name some.
+  /// The values of a schema that only enumerates values.
   func named(_ schema: Int32) throws(ConstraintError) -> [Int32]? {
     guard let members = document.members(schema), members.count == 1 else { return nil }
     return try namedValues(Conjunction(schemas: [schema]))
@@ -134,7 +134,7 @@ struct JSONSchema {
       if isExcluded { continue }
       for (excluded, by, keyword) in conjunction.excluded {
         if try excludes(conjunction, type, excluded, depth: 0) { continue }
-        // Texts that are named one by one can be left out.
+        // Enumerated texts can be excluded.
         if type == .string, keyword == .not, try named(excluded) != nil { continue }
         if keyword == .not { throw refusal(by, "not") }
         throw error(by, "oneOf", "branches that may hold at the same time are not supported")
@@ -160,7 +160,7 @@ struct JSONSchema {
     return made
   }
 
-  /// What may stand where a line may be broken.
+  /// White space where a line may be broken.
   mutating func space() throws(ConstraintError) -> Int32 {
     try common(.space) { (s) throws(ConstraintError) in
       let blank = try s.e.literal(" ")
@@ -172,7 +172,7 @@ struct JSONSchema {
   mutating func colon() throws(ConstraintError) -> Int32 { try e.sequence([try e.literal(":"), try e.optional(try e.literal(" "))]) }
   mutating func comma() throws(ConstraintError) -> Int32 { try e.sequence([try e.literal(","), try space()]) }
 
-  /// Any value, nested so deep at most.
+  /// Any value, nested at most `depth` deep.
   mutating func anyValue(_ depth: Int) throws(ConstraintError) -> Int32 {
     try common(.value(depth)) { (s) throws(ConstraintError) in
       var branches = [
@@ -188,7 +188,7 @@ struct JSONSchema {
     }
   }
 
-  /// Items with commas between them, in brackets.
+  /// Items separated by commas, in brackets.
   mutating func list(
     open: StaticString, close: StaticString, first: Int32, _ item: Int32, least: Int, most: Int?
   ) throws(ConstraintError) -> Int32 {

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What a state does with the characters of a class: where each of them leads to the same state, a run of them can be followed by their number
+/// Transitions of a state under all characters of a class: where they all lead to the same state, a run of them is followed by its length
 /// alone.
 extension Matcher {
-  /// What the characters of a class do.
+  /// The effect of a class's characters on a state.
   enum Taking: UInt8 {
     case unknown
-    /// Each character leads to one and the same state.
+    /// All characters lead to the same state.
     case all
-    /// No character goes on.
+    /// No character is accepted.
     case none
     case some
   }
 
-  /// The widest class of which a place takes any characters, and how many of them one after the other, at least.
+  /// The widest class all of whose characters some position accepts, and the least number of them in a row.
   mutating func run(_ state: Int) throws(ConstraintError) -> (number: Int32, count: Int32)? {
     let known = facts[state]
     if known.run >= 0 { return known.run == 0 ? nil : (known.run - 1, known.runCount) }
@@ -47,9 +47,9 @@ extension Matcher {
     return false
   }
 
-  /// The states after characters of a class, as long as each of them leads to one and the same state. The last one stands for all that follow;
-  /// `dead` is the last where no more characters are taken.
-  /// - Returns: nil where all of `longest` characters do so, else the state where some do not.
+  /// The chain of states after 0, 1, 2, … characters of a class, as long as all of them lead to the same state. The last state repeats for
+  /// all further characters; it is `dead` where no more are accepted.
+  /// - Returns: nil where this holds for all `longest` characters, else the state at which it fails.
   mutating func follow(_ chain: inout [Int], from state: Int, _ number: Int32, longest: Int) throws(ConstraintError) -> Int? {
     chain.removeAll(keepingCapacity: true)
     chain.append(state)
@@ -86,7 +86,7 @@ extension Matcher {
     return found
   }
 
-  /// What a place of one class does with the characters of another.
+  /// The effect of a class's characters on a position that accepts another class.
   private mutating func taking(_ place: Int32, of number: Int32) -> Taking {
     if place == number { return .all }
     let count = Self.classLimit
@@ -100,8 +100,8 @@ extension Matcher {
     return relations[slot]
   }
 
-  /// The class without those few characters with which a state, and the one after others of them, does not do the same as with the others;
-  /// nil: there is none.
+  /// The class without the few characters that a state, or the one after the others, treats differently from the rest; nil: there are none,
+  /// or too many.
   mutating func refined(_ number: Int32, by state: Int) throws(ConstraintError) -> Int32? {
     var others: [ScalarSet.Span] = []
     for i in states.range(state) {
@@ -109,7 +109,7 @@ extension Matcher {
       let node = program.nodes[Int(place)]
       if node.kind == .edges {
         for edge in program.edges(of: place) {
-          // Bytes that continue a character do not begin one.
+          // Continuation bytes do not begin a character.
           guard edge.low < 0xC0 else { return nil }
           if edge.low < 0x80 { others.append(.init(low: UInt32(edge.low), high: UInt32(min(edge.high, 0x7F)))) }
         }
@@ -134,10 +134,10 @@ extension Matcher {
     return Int32(classes.count - 1)
   }
 
-  /// Most classes whose relations are kept.
+  /// Most classes whose pairwise relations are cached.
   private static var classLimit: Int { 64 }
 
-  /// The state after any one character of a class.
+  /// The state after any one character of a class, all of which are equivalent here.
   private mutating func next(_ state: Int, of number: Int32) throws(ConstraintError) -> Int {
     var here = state
     for byte in classes[Int(number)].item.example.bytes { here = try next(here, byte) }
@@ -146,10 +146,10 @@ extension Matcher {
 }
 
 extension Program {
-  /// Whether a class has more than a few characters.
+  /// Whether a class has at least 24 characters.
   func isWide(_ number: Int32) -> Bool { classes[Int(number)].size >= 24 }
 
-  /// Whether a node that takes a byte may take the first one of a character of a class.
+  /// Whether a node may accept the first byte of a character of the class.
   fileprivate func touches(_ node: Int32, _ item: CharacterClass) -> Bool {
     for edge in edges(of: node) {
       for byte in edge.low...edge.high where byte < 0x80 ? item.takes(byte) : item.longer >= 0 && target(item.longer, byte) >= 0 { return true }

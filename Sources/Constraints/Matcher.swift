@@ -1,27 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Follows a program byte by byte. What the program may be doing after some bytes is a state: a set of places, each a node and a continuation,
-/// which is the set of all that may go on once the node's rule has ended. States and continuations are numbered as they are met, and what a
-/// byte does to a state is remembered, so a text is followed by looking up tables (Earley's algorithm made deterministic bit by bit:
-/// a rule that is called from several places at one time is followed once).
+/// Runs a program byte by byte. A state is the set of all positions that the program may be at; a position is a node with a continuation, the
+/// set of what may follow when the node's rule ends. States and continuations are numbered as they occur, and transitions are cached, so
+/// matching becomes table look-ups (a lazily determinised Earley recogniser: a rule called from several positions at once runs only
+/// once).
 struct Matcher {
   let program: Program
   var bounds: ConstraintBounds
-  /// Bytes that tables may take.
+  /// Most bytes of the tables.
   private let memoryLimit: Int
 
-  /// Sets of `Return`, as numbers; 0 is the empty set.
+  /// Sets of `Return`; set 0 is empty.
   private(set) var continuations = SequenceTable<UInt64>()
-  /// Sets of places `node << 32 | continuation`, ascending; state 0 is the empty one.
+  /// Sets of positions `node << 32 | continuation`, ascending; state 0 is empty.
   private(set) var states = SequenceTable<UInt64>()
   private var transitions: [Int32] = []
   var facts: [StateFacts] = []
-  /// The program's classes, and those that `refined` made.
+  /// The program's classes, and those made by `refined`.
   var classes: [(item: Program.CharacterClass, set: ScalarSet)]
-  /// What places of a class do with the characters of another, by both.
+  /// Cached results of `taking`, by both classes.
   var relations: [Taking] = []
 
-  /// By node: where its leaves are among `leaves`, once they are known.
+  /// By node: the range of its leaves in `leaves`, once computed.
   private var leafRanges: [Range<Int32>] = []
   private(set) var leaves: [Int32] = []
   private var isMet: [Bool] = []
@@ -30,14 +30,14 @@ struct Matcher {
   private var steps = 0
 
   struct StateFacts {
-    /// Whether the text may end here, and whether it may go on.
+    /// Whether the text may end here, and whether it may continue.
     var accepts = false, goesOn = false
-    /// What `run` finds, one more than the class; 0: nothing; −1: not yet known.
+    /// Result of `run`: the class plus one; 0: none; −1: not computed yet.
     var run: Int32 = -1
     var runCount: Int32 = 0
   }
 
-  /// Largest number of places of a state.
+  /// Most positions of a state.
   private static var placeLimit: Int { 1 << 15 }
   static var dead: Int { 0 }
 
@@ -64,11 +64,11 @@ struct Matcher {
       + leafRanges.count * 9
   }
 
-  /// New tables with nothing in them but a state, and its number there.
+  /// Empty tables except for one state, and its number there.
   func fresh(keeping state: Int) throws(ConstraintError) -> (matcher: Matcher, state: Int) {
     var made = Matcher(program, memoryLimit: memoryLimit, bounds: bounds)
     let places = Array(states[state])
-    // Continuations are made of others with lower numbers.
+    // A continuation refers only to lower-numbered ones.
     var isNeeded = [Bool](repeating: false, count: continuations.count)
     for place in places { isNeeded[Int(place & 0xFFFF_FFFF)] = true }
     for number in isNeeded.indices.reversed() where isNeeded[number] {
@@ -94,7 +94,7 @@ struct Matcher {
     return (made, made.states.count - 1)
   }
 
-  /// The state after one more byte; `dead` where no text goes on so.
+  /// The state after one more byte; `dead` where no text continues so.
   mutating func next(_ state: Int, _ byte: UInt8) throws(ConstraintError) -> Int {
     let slot = state &* program.byteClasses &+ Int(program.byteClass[Int(byte)])
     let known = transitions[slot]
@@ -108,7 +108,7 @@ struct Matcher {
   /// Whether any byte may follow.
   func goesOn(_ state: Int) -> Bool { facts[state].goesOn }
 
-  /// The byte that must follow; nil where there is a choice, or the text may end.
+  /// The only byte that can follow; nil where there is a choice, or the text may end.
   mutating func forcedByte(_ state: Int) throws(ConstraintError) -> UInt8? {
     guard !accepts(state) else { return nil }
     var found: UInt8?
@@ -141,7 +141,7 @@ struct Matcher {
 
 // MARK: one byte
 
-/// A place to go on at: a node, a number of repetitions done, and the continuation there. Numbers fit 64 bits so that sets of them can be.
+/// A return address: a node, the repetitions done, and the continuation there. Packed into 64 bits for sets.
 struct Return {
   var node: Int32
   var count: Int32
@@ -151,7 +151,7 @@ struct Return {
     (self.node, self.count, self.continuation) = (node, count, continuation)
   }
 
-  /// 22 bits of node, 22 of continuation, 20 of count: of equal nodes and continuations the lowest count comes first.
+  /// 22 bits of node, 22 of continuation, 20 of count: for equal nodes and continuations the lowest count sorts first.
   init(_ packed: UInt64) {
     node = Int32(truncatingIfNeeded: packed >> 42)
     continuation = Int32(truncatingIfNeeded: packed >> 20 & 0x3F_FFFF)
@@ -161,14 +161,14 @@ struct Return {
   var packed: UInt64 { UInt64(UInt32(bitPattern: node)) << 42 | UInt64(UInt32(bitPattern: continuation)) << 20 | UInt64(UInt32(bitPattern: count)) }
 }
 
-/// What closing a state needs, kept to save allocations.
+/// Working memory for the closure of a state, reused to save allocations.
 private struct Work {
-  /// Places whose leaves are looked at, each once.
+  /// Positions to expand, each once.
   var places: [UInt64] = []
   private var slots: [UInt64] = Array(repeating: .max, count: 64)
-  /// Places that take a byte.
+  /// Positions that accept a byte.
   var found: [UInt64] = []
-  /// By callable: who calls it; and those that are called, a heap with the highest order first.
+  /// By callable: its callers; and the callables to expand, as a heap with the highest order first.
   var callers: [[UInt64]] = []
   var called: [UInt64] = []
 
@@ -270,12 +270,12 @@ extension Matcher {
     work.put(place: UInt64(UInt32(bitPattern: node)) << 32 | UInt64(UInt32(bitPattern: continuation)))
   }
 
-  /// The state of all that can be reached from `work.places` without a byte.
+  /// The closure of `work.places`: the state of all positions reached without consuming a byte.
   private mutating func close() throws(ConstraintError) -> Int {
     defer { work.clear() }
-    // First all that has taken a byte, and what it returns to; then what is called from there, callers before the called, so that each
-    // callable is followed once with the set of all its callers. A called rule that ends without a byte does not return: its callers went
-    // on by themselves (`leaves`).
+    // First the positions after the byte and what they return to; then the calls made from there, callers before callees, so that each
+    // callable is expanded once, with all its callers. A called rule that ends without a byte does not return: its callers already continued
+    // past it (`leaves`).
     var i = 0
     while i < work.places.count {
       let place = work.places[i]
@@ -318,7 +318,7 @@ extension Matcher {
       case .call:
         let order = program.callables[Int(item.a)].order
         if program.nodes[Int(item.b)].kind == .end {
-          // Nothing is left to do here after the call: whoever called this goes on after it.
+          // Tail call: the callee returns to this rule's callers.
           for k in continuations.range(Int(continuation)) { work.call(item.a, order: order, by: continuations.elements[k]) }
         } else {
           work.call(item.a, order: order, by: Return(node: item.b, count: 0, continuation: continuation).packed)
@@ -335,7 +335,7 @@ extension Matcher {
             continue
           }
           let loop = program.callables[Int(node.a)]
-          // Beyond what is asked for at least, how often does not matter where there is no end.
+          // Of an unbounded loop, counts beyond the minimum are equivalent.
           let done = loop.most < 0 ? min(back.count + 1, loop.least) : back.count + 1
           if done >= loop.least { put(node.b, back.continuation) }
           if loop.most < 0 || done < loop.most {
@@ -347,7 +347,7 @@ extension Matcher {
     }
   }
 
-  /// The number of a set of callers. Of repetitions that may end, the one done the fewest times can do whatever others can.
+  /// The number of a set of callers. Of loop iterations past the minimum, the lowest count subsumes the others.
   private mutating func continuation(_ callers: [UInt64], _ callable: Int32) throws(ConstraintError) -> Int32 {
     var set = callers
     set.sort()
@@ -370,7 +370,7 @@ extension Matcher {
     return Int32(number)
   }
 
-  /// Nodes that do something, which a node reaches without a byte: through branches, and past calls that may be empty.
+  /// The nodes with an effect that a node reaches without consuming a byte: through branches, and past nullable calls.
   mutating func leaves(of node: Int32) throws(ConstraintError) -> Range<Int32> {
     let known = leafRanges[Int(node)]
     if known.lowerBound >= 0 { return known }

@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// An automaton over bytes with calls, as expressions are followed: nodes that take a byte, that branch, that call a rule or a counted
-/// repetition and go on after it.
+/// A byte automaton with calls, compiled from expressions. A node accepts a byte, branches, or calls a rule or a counted repetition and
+/// continues after it.
 struct Program {
   enum Kind: UInt8 {
-    /// Takes a scalar of set `a`, then `b`.
+    /// Accepts a scalar of set `a`, then `b`.
     case scalars
-    /// Takes a byte by one of `b` edges from `a` on.
+    /// Accepts a byte by one of `b` edges from `a` on.
     case edges
-    /// Goes on at each of `b` targets from `a` on, without a byte.
+    /// Continues at each of `b` targets from `a` on, without consuming a byte.
     case split
     /// Runs callable `a`, then `b`.
     case call
-    /// Runs callable `a` as often as its loop says, then `b`.
+    /// Runs callable `a` as often as its loop allows, then `b`.
     case loop
-    /// A callable's end.
+    /// End of a callable.
     case end
-    /// The answer's end.
+    /// End of the answer.
     case accept
   }
 
@@ -32,9 +32,9 @@ struct Program {
   }
 
   struct CharacterClass {
-    /// Which of the bytes below 0x80.
+    /// Bit set of the bytes below 0x80.
     var ascii: (UInt64, UInt64) = (0, 0)
-    /// Edges of the first byte of longer characters, that end in `end`; −1: none.
+    /// Node with the edges of longer characters' first byte, which end in `end`; −1: none.
     var longer: Int32 = -1
     /// Number of characters, and the first of them.
     var size = 0
@@ -55,13 +55,13 @@ struct Program {
     var bytes: Unicode.UTF8.EncodedScalar { Unicode.UTF8.encode(scalar) ?? Unicode.UTF8.encodedReplacementCharacter }
   }
 
-  /// A rule, or what a loop repeats.
+  /// A rule, or the body of a loop.
   struct Callable {
     var entry: Int32
     var isNullable: Bool
-    /// Callables that can be called before a byte is taken have lower ones.
+    /// Callables that it can call before consuming a byte have a lower order.
     var order: Int32
-    /// Of a loop; `most` −1: without end.
+    /// Of a loop; `most` −1: unbounded.
     var least: Int32 = 0
     var most: Int32 = 0
   }
@@ -74,11 +74,11 @@ struct Program {
   fileprivate(set) var sets: [ScalarSet] = []
   fileprivate(set) var callables: [Callable] = []
   fileprivate(set) var start: Int32 = 0
-  /// Bytes that no part tells apart have one number.
+  /// Equivalence classes of bytes: those that no node distinguishes have one number.
   private(set) var byteClass: [UInt8] = []
   private(set) var byteClasses = 1
 
-  /// - Throws: `unsatisfiable` where there is no text at all.
+  /// - Throws: `unsatisfiable` where no text matches.
   init(_ e: Expressions, start: Int32) throws(ConstraintError) {
     let facts = try ExpressionFacts(e)
     guard facts.isProductive[Int(start)] else { throw .unsatisfiable }
@@ -98,7 +98,7 @@ struct Program {
 
   func edges(of node: Int32) -> ArraySlice<Edge> { edges[Int(nodes[Int(node)].a)..<Int(nodes[Int(node)].a + nodes[Int(node)].b)] }
 
-  /// Where an edge of a node leads; −1: nowhere.
+  /// The target of a node's edge; −1: none.
   func target(_ node: Int32, _ byte: UInt8) -> Int32 {
     let (first, count) = (Int(nodes[Int(node)].a), Int(nodes[Int(node)].b))
     var (a, b) = (first, first + count)
@@ -133,14 +133,14 @@ private struct ProgramBuilder {
   private let e: Expressions
   private let facts: ExpressionFacts
   fileprivate var program = Program()
-  /// By rule and by set: its callable and its class, −1 where there is none yet.
+  /// By rule and by set: its callable and its class; −1: not made yet.
   private var callableOfRule: [Int32]
   private var classOfSet: [Int32]
   private var pending: [Int] = []
-  /// Characters of each class that there is.
+  /// The characters of each class.
   private var classes = SequenceTable<UInt64>()
   private let end: Int32 = 0
-  /// Nodes for continuation bytes by the characters they lead to.
+  /// Nodes for continuation bytes, by their edges.
   private var continuations = SequenceTable<UInt64>()
   private var continuationNodes: [Int32] = []
 
@@ -183,14 +183,14 @@ private struct ProgramBuilder {
     return try add(.init(kind: .edges, a: start, b: Int32(edges.count)))
   }
 
-  /// A node to come back to: never a loop itself, since coming back to a loop means that one of its repetitions is done.
+  /// The node to return to: never a loop itself, since returning to a loop completes one of its iterations.
   private mutating func landing(_ next: Int32) throws(ConstraintError) -> Int32 {
     guard program.nodes[Int(next)].kind == .loop else { return next }
     program.targets.append(next)
     return try add(.init(kind: .split, a: Int32(program.targets.count - 1), b: 1))
   }
 
-  /// The node at which an expression begins that goes on at `next`.
+  /// Compiles an expression that continues at `next`; returns its entry node.
   private mutating func emit(_ node: Int32, _ next: Int32) throws(ConstraintError) -> Int32 {
     switch e[node] {
     case .never: return try split([])
@@ -239,7 +239,7 @@ private struct ProgramBuilder {
     return try split(targets)
   }
 
-  /// The set of an expression that is one character of it, also by way of a rule.
+  /// The set of an expression that matches exactly one character, possibly through a rule; nil for others.
   private func set(_ node: Int32) -> Int32? {
     switch e[node] {
     case .scalars(let set): return set
@@ -250,11 +250,11 @@ private struct ProgramBuilder {
     }
   }
 
-  /// Any one of some texts; what they begin with alike is there once.
+  /// Any one of several texts, with common prefixes merged.
   private mutating func trie(_ texts: [Range<Int>], _ next: Int32) throws(ConstraintError) -> Int32 {
     let bytes = e.bytes
     let sorted = texts.sorted { bytes[$0].lexicographicallyPrecedes(bytes[$1]) }
-    // Places in order of their first text: a place's children come after it.
+    // Trie nodes in the order of their first text: children come after their parent.
     var places: [(byte: UInt8, isEnd: Bool, parent: Int32)] = [(0, false, -1)]
     var path: [Int32] = [0]
     var previous = 0..<0
@@ -287,7 +287,7 @@ private struct ProgramBuilder {
 
   private mutating func repeated(_ body: Int32, _ least: Int32, _ most: Int32, _ next: Int32) throws(ConstraintError) -> Int32 {
     guard facts.isProductive[Int(body)] else { return least == 0 ? next : try split([]) }
-    // An empty repetition adds nothing: as many as are asked for may be empty.
+    // Empty repetitions add nothing, so a nullable body may be repeated fewer times.
     let least = facts.isNullable[Int(body)] ? 0 : least
     if most == 1 { return least == 1 ? try emit(body, next) : try split([try emit(body, next), next]) }
     if most < 0, least <= 1 {
@@ -324,7 +324,7 @@ private struct ProgramBuilder {
   }
 
   private mutating func automaton(_ automaton: Expressions.Automaton, _ next: Int32) throws(ConstraintError) -> Int32 {
-    // A split for each state, filled when all have their nodes.
+    // One split per state, filled in when all states have their nodes.
     var states: [Int32] = []
     for _ in automaton.steps { states.append(try add(.init(kind: .split))) }
     for (i, steps) in automaton.steps.enumerated() {
@@ -365,7 +365,7 @@ private struct ProgramBuilder {
     return Int32(program.classes.count - 1)
   }
 
-  /// Edges of one byte of characters that have `rest` more bytes.
+  /// Edges of one byte for characters with `rest` more bytes.
   private mutating func branches(_ spans: [ScalarSet.Span], _ mark: UInt8, _ rest: UInt32) throws(ConstraintError) -> [Program.Edge] {
     let shift = 6 * rest
     let size = UInt32(1) << shift

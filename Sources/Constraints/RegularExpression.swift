@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Regular expressions in the syntax that Python, ECMAScript, Rust and RE2 share.
+/// Regular expressions in the common syntax of Python, ECMAScript, Rust and RE2.
 ///
-/// Where they differ in what a part takes, what all of them take is taken, so an answer is right for each: `\d`, `\w`, `\s` are ASCII, their
-/// negations leave out what any engine counts as a digit, word character or white space of Unicode, and `.` takes no line end of any kind.
+/// Where they differ, only what all of them match is generated, so an answer is right for each: `\d`, `\w`, `\s` are ASCII, their
+/// negations exclude what any engine counts as a digit, word character or white space of Unicode, and `.` excludes all line ends.
 struct RegularExpression {
   private var reader: TextReader
   private var e: Expressions
   private var categories = UnicodeCategories()
-  /// `\d`, `\w`, `\s` and their negations, by letter, as they were needed.
+  /// `\d`, `\w`, `\s` and their negations, by letter, cached.
   private var classes: [(letter: UInt32, characters: Characters)] = []
   private var flags = Flags()
-  /// Places of anchors in the text, by node.
+  /// Source positions of anchors, by node.
   private var anchors: [(node: Int32, place: Int)] = []
 
   struct Flags {
@@ -22,7 +22,7 @@ struct RegularExpression {
   /// An expression for texts that match as a whole.
   static func whole(_ text: [UInt8], in e: inout Expressions) throws(ConstraintError) -> Int32 {
     var parser = RegularExpression(reader: TextReader(text), e: e)
-    // So that what grows is not copied.
+    // Leaves no second reference, so that the growing arrays are not copied.
     e = Expressions(alphabet: e.alphabet, bounds: e.bounds)
     let found = try parser.parse()
     let resolved = try parser.resolved(found, atStart: true, atEnd: true)
@@ -30,10 +30,10 @@ struct RegularExpression {
     return resolved
   }
 
-  /// An expression for texts in which a match can be found, as schemas mean a pattern.
+  /// An expression for texts that contain a match, as `pattern` in schemas.
   static func search(_ text: [UInt8], in e: inout Expressions) throws(ConstraintError) -> Int32 {
     var parser = RegularExpression(reader: TextReader(text), e: e)
-    // So that what grows is not copied.
+    // Leaves no second reference, so that the growing arrays are not copied.
     e = Expressions(alphabet: e.alphabet, bounds: e.bounds)
     let found = try parser.parse()
     let searched = try parser.searched(found)
@@ -63,7 +63,7 @@ struct RegularExpression {
       var parts: [Int32] = []
       while let c = reader.current, c != 0x7C, c != 0x29 {
         if let part = try term(depth: depth) { parts.append(part) }
-        // An atom can take as long as some thousand steps elsewhere.
+        // One atom can take as long as some thousand steps elsewhere.
         if parts.count & 0x3F == 0, e.bounds.isStopped() { throw .stopped }
       }
       branches.append(try e.sequence(parts))
@@ -71,7 +71,7 @@ struct RegularExpression {
     return try e.choice(branches)
   }
 
-  /// One atom with its quantifier; nil for what takes no place, such as a comment.
+  /// One atom with its quantifier; nil for what matches nothing by itself, such as a comment.
   private mutating func term(depth: Int) throws(ConstraintError) -> Int32? {
     let place = reader.position
     guard let atom = try atom(depth: depth) else { return nil }
@@ -81,7 +81,7 @@ struct RegularExpression {
     default: break
     }
     if reader.isNext("+") { throw reader.error("possessive quantifiers are not supported") }
-    // A lazy quantifier takes the same texts.
+    // A lazy quantifier matches the same texts.
     _ = reader.take("?")
     if let c = reader.current, c == 0x2A || c == 0x2B || c == 0x3F { throw reader.error("a quantifier after a quantifier") }
     do throws(ConstraintError) { return try e.repeated(atom, least, most) } catch {
@@ -102,7 +102,7 @@ struct RegularExpression {
     let hasComma = reader.take(",")
     if hasComma { most = reader.number() }
     guard reader.take("}"), least != nil || most != nil else {
-      // A brace that is no quantifier stands for itself.
+      // A brace that is not a quantifier is a literal.
       reader.position = start
       return nil
     }
@@ -159,7 +159,7 @@ struct RegularExpression {
       } else {
         let outer = flags
         try readFlags(place)
-        // (?i) alone holds up to the end of the group around it.
+        // (?i) alone applies to the rest of its group.
         if reader.take(")") { return nil }
         guard reader.take(":") else { throw reader.error("an unknown kind of group", at: place) }
         let found = try alternatives(depth: depth + 1)
@@ -197,7 +197,7 @@ struct RegularExpression {
 
   // MARK: characters
 
-  /// What a part surely takes, and what it may take for some engine.
+  /// Characters that all engines match, and those that some engine may match.
   struct Characters {
     var narrow, wide: ScalarSet
     var inverse: Characters { Characters(narrow: wide.complement, wide: narrow.complement) }
@@ -211,7 +211,7 @@ struct RegularExpression {
   private static let asciiDigit = ScalarSet([(0x30, 0x39)])
   private static let asciiWord = ScalarSet([(0x30, 0x39), (0x41, 0x5A), (0x5F, 0x5F), (0x61, 0x7A)])
 
-  /// With the other case of ASCII letters where case is ignored.
+  /// Adds the other case of ASCII letters where case is ignored.
   private func cased(_ set: ScalarSet) -> ScalarSet {
     guard flags.ignoresCase else { return set }
     let upper = set.intersection(ScalarSet(0x41...0x5A)).spans.map { ScalarSet.Span(low: $0.low + 32, high: $0.high + 32) }
@@ -219,7 +219,7 @@ struct RegularExpression {
     return ScalarSet(set.spans + upper + lower)
   }
 
-  /// After the backslash.
+  /// The part after a backslash.
   private mutating func escape(inBracket: Bool) throws(ConstraintError) -> Characters {
     let place = reader.position - 1
     guard let c = reader.current else { throw reader.error("a backslash at the end", at: place) }
@@ -309,7 +309,7 @@ struct RegularExpression {
     return isInverse ? set.complement : set
   }
 
-  /// `[…]`, the set it surely takes.
+  /// `[…]`, the set that all engines match.
   private mutating func bracket() throws(ConstraintError) -> ScalarSet {
     let place = reader.position
     reader.position += 1
@@ -340,19 +340,19 @@ struct RegularExpression {
     return isInverse ? set.inverse.narrow : set.narrow
   }
 
-  /// What engines that ignore case of all Unicode also take.
+  /// Adds what engines that ignore the case of all Unicode letters also match.
   private func widened(_ set: ScalarSet) -> ScalarSet {
     guard flags.ignoresCase else { return set }
     var more: [ScalarSet.Span] = []
     if set.contains(0x6B) { more.append(.init(low: 0x212A, high: 0x212A)) }
     if set.contains(0x73) { more.append(.init(low: 0x17F, high: 0x17F)) }
     if set.contains(0x69) { more.append(.init(low: 0x130, high: 0x131)) }
-    // The other case of other letters is not known here.
+    // The other case of non-ASCII letters is not known here.
     if !set.subtracting(ScalarSet(0...0x7F)).isEmpty { more.append(.init(low: 0xB5, high: 0x1E943)) }
     return ScalarSet(set.spans + more)
   }
 
-  /// The character that the last item of a class was, as it was written; nil for a set.
+  /// The last item of a class if it was a single character, as written; nil for a set.
   private var first: UInt32?
   private var last: UInt32?
 
@@ -381,7 +381,7 @@ struct RegularExpression {
     return reader.error("an anchor that is not at the beginning or end", at: place)
   }
 
-  /// The expression without its anchors, which hold at the text's start and end.
+  /// The expression with its anchors resolved: they hold only at the text's start and end.
   private mutating func resolved(_ node: Int32, atStart: Bool, atEnd: Bool) throws(ConstraintError) -> Int32 {
     switch e[node] {
     case .start:
@@ -418,7 +418,7 @@ struct RegularExpression {
     }
   }
 
-  /// The expression with anything around what is not anchored.
+  /// The expression with anything before and after, except where it is anchored.
   private mutating func searched(_ node: Int32) throws(ConstraintError) -> Int32 {
     var parts = [node]
     switch e[node] {

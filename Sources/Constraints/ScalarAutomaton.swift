@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A nondeterministic automaton over scalars, without empty steps; state 0 is where it starts.
+/// A nondeterministic automaton over scalars, without ε-transitions; the start state is 0.
 struct ScalarAutomaton {
   struct Step {
     var set: ScalarSet
@@ -10,7 +10,7 @@ struct ScalarAutomaton {
   var steps: [[Step]]
   var isAccepting: [Bool]
 
-  /// Most states, and most steps, of one automaton.
+  /// Most states, and most transitions, of one automaton.
   static var limit: Int { 1 << 15 }
 
   init(steps: [[Step]], isAccepting: [Bool]) {
@@ -18,7 +18,7 @@ struct ScalarAutomaton {
     self.isAccepting = isAccepting
   }
 
-  /// Texts of so many scalars.
+  /// Texts of `least` to `most` scalars.
   static func length(_ least: Int, _ most: Int?) throws(ConstraintError) -> ScalarAutomaton {
     let last = most ?? least
     guard last < limit else { throw .tooLarge("a length of \(last) together with a pattern") }
@@ -28,9 +28,9 @@ struct ScalarAutomaton {
     return made
   }
 
-  /// All texts but some.
+  /// All texts except some.
   static func except(_ texts: [[UInt32]]) throws(ConstraintError) -> ScalarAutomaton {
-    // State 1: no longer the start of any of them.
+    // State 1: no longer a prefix of any of them.
     var made = ScalarAutomaton(steps: [[], [Step(set: .all, target: 1)]], isAccepting: [true, true])
     for text in texts {
       var state = 0
@@ -54,7 +54,7 @@ struct ScalarAutomaton {
     return made
   }
 
-  /// Texts that both take.
+  /// Intersection: texts that both accept.
   func intersection(_ other: ScalarAutomaton, _ bounds: ConstraintBounds) throws(ConstraintError) -> ScalarAutomaton {
     var pairs = SequenceTable<UInt64>()
     _ = pairs.number(of: [0, 0])
@@ -80,7 +80,7 @@ struct ScalarAutomaton {
     return made
   }
 
-  /// Without states from which no text is accepted; nil where it accepts none.
+  /// Removes states from which no text is accepted; nil where it accepts none.
   /// - Parameter alphabet: scalars that can be written.
   func trimmed(_ alphabet: ScalarSet?) -> ScalarAutomaton? {
     var made = self
@@ -124,7 +124,7 @@ struct ScalarAutomaton {
 }
 
 extension Expressions {
-  /// The automaton of an expression without rules (Glushkov's construction: a state for each place of a set, and the start).
+  /// The automaton of an expression without rules (Glushkov's construction: a state for each occurrence of a set, and the start).
   func scalarAutomaton(_ expression: Int32) throws(ConstraintError) -> ScalarAutomaton {
     var builder = PositionBuilder(expressions: self)
     let whole = try builder.part(expression)
@@ -205,7 +205,7 @@ private struct PositionBuilder {
   }
 }
 
-/// Each number once, ascending.
+/// Sorted, without duplicates.
 private func unique(_ numbers: [Int]) -> [Int] {
   var found: [Int] = []
   for number in numbers.sorted() where found.last != number { found.append(number) }

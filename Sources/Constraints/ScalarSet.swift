@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A set of Unicode scalars, surrogates never among them.
+/// A set of Unicode scalars, which never includes surrogates.
 struct ScalarSet: Equatable {
   struct Span: Equatable {
     var low, high: UInt32
   }
 
-  /// Ascending, with gaps between them.
+  /// Ascending, not adjacent.
   private(set) var spans: [Span] = []
 
   static var largest: UInt32 { 0x10FFFF }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Numbers sequences: equal ones have one number, the first 0. Open addressing, at most half full.
+/// Numbers distinct sequences from 0. Open addressing, at most half full.
 struct SequenceTable<Element: FixedWidthInteger & UnsignedInteger> {
   private(set) var elements: [Element] = []
   private var ends: [Int] = []
@@ -10,7 +10,7 @@ struct SequenceTable<Element: FixedWidthInteger & UnsignedInteger> {
   var count: Int { ends.count }
   var byteCount: Int { elements.count * MemoryLayout<Element>.stride + ends.count * 12 + slots.count * 4 }
 
-  /// Places of a sequence's elements in `elements`.
+  /// Range of a sequence's elements in `elements`.
   func range(_ number: Int) -> Range<Int> { (number == 0 ? 0 : ends[number - 1])..<ends[number] }
 
   subscript(number: Int) -> ArraySlice<Element> { elements[range(number)] }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A text as scalars, read from the front; knows lines and columns for errors.
+/// Reads a text scalar by scalar; counts lines and columns for errors.
 struct TextReader {
   let scalars: [UInt32]
   var position = 0
@@ -13,13 +13,13 @@ struct TextReader {
 
   func peek(_ ahead: Int) -> UInt32? { position + ahead < scalars.count ? scalars[position + ahead] : nil }
 
-  /// Whether an ASCII text is next.
+  /// Whether an ASCII text follows.
   func isNext(_ text: StaticString) -> Bool {
     for i in 0..<text.utf8CodeUnitCount where peek(i) != UInt32(text.utf8Start[i]) { return false }
     return true
   }
 
-  /// Passes a text if it is next.
+  /// Consumes a text if it follows.
   mutating func take(_ text: StaticString) -> Bool {
     guard isNext(text) else { return false }
     position += text.utf8CodeUnitCount
@@ -34,7 +34,7 @@ struct TextReader {
     return .syntax(line: line, column: column, problem: problem)
   }
 
-  /// A decimal number; nil where there is none. Large ones become `Int.max / 16`.
+  /// A decimal number; nil where none follows. Large ones become `Int.max / 16`.
   mutating func number() -> Int? {
     let start = position
     var value = 0
@@ -66,7 +66,7 @@ struct TextReader {
   }
 }
 
-/// A character for a message.
+/// A character as shown in messages.
 func shown(_ scalar: UInt32?) -> String {
   guard let scalar, let character = Unicode.Scalar(scalar) else { return "the end" }
   return "'\(Character(character))'"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Sets of tokens, a bit each.
+/// A set of tokens as bits.
 struct TokenSet {
   var words: [UInt64]
 
@@ -12,7 +12,7 @@ struct TokenSet {
   mutating func formUnion(_ other: TokenSet) { for i in words.indices { words[i] |= other.words[i] } }
   var isEmpty: Bool { words.allSatisfy { $0 == 0 } }
 
-  /// Sets the logits of all others to −∞.
+  /// Sets the logits of all other tokens to −∞.
   func mask(_ logits: UnsafeMutableBufferPointer<Float>) {
     guard let base = logits.baseAddress else { return }
     let whole = min(words.count, logits.count / 64)
@@ -28,7 +28,7 @@ struct TokenSet {
             others &= others &- 1
           }
         } else {
-          // Few: what they have is put back.
+          // Few allowed tokens in this word: restore their logits.
           var (kept, rest) = (SIMD16<Float>(), word)
           for k in 0..<word.nonzeroBitCount {
             kept[k] = at[rest.trailingZeroBitCount]
@@ -47,10 +47,10 @@ struct TokenSet {
   }
 }
 
-/// The tokens that may follow in each state, found when they are asked for and kept while there is room.
+/// The allowed tokens of each state, computed on demand and cached within a limit.
 struct TokenMasks {
   let trie: TokenTrie
-  /// Masks that were made, the state of each, and by state the place of its mask.
+  /// Cached masks, the state of each, and by state the index of its mask.
   private var masks: [TokenSet] = []
   private var owners: [Int32] = []
   private var places: [Int32] = []
@@ -58,25 +58,25 @@ struct TokenMasks {
   private let capacity: Int
   private var partitions: TokenPartitions
   private var steps = 0
-  /// Subtrees that are still to be looked at, each from the state there.
+  /// Subtrees still to visit, with the state at each.
   private var pending: [(node: Int, state: Int)] = []
   /// States after runs of characters of a class.
   private var chain: [Int] = []
   private var way: [UInt8] = []
 
-  /// - Parameter memoryLimit: bytes of masks that are kept, and of what is known of the vocabulary by classes of characters.
+  /// - Parameter memoryLimit: most bytes of cached masks and of the vocabulary's partitions.
   init(_ trie: TokenTrie, memoryLimit: Int) {
     self.trie = trie
     capacity = max(8, memoryLimit / 2 / max(trie.vocabulary / 8, 64))
     partitions = TokenPartitions(memoryLimit: memoryLimit / 2)
   }
 
-  /// Looks at the vocabulary as the widest classes of a program tell it apart.
+  /// Partitions the vocabulary by the widest classes of a program.
   mutating func prepare(_ matcher: Matcher, _ bounds: ConstraintBounds) throws(ConstraintError) {
     try partitions.prepare(trie, matcher, bounds)
   }
 
-  /// States have new numbers.
+  /// Empties the cache: states have new numbers.
   mutating func forget(_ program: Program) {
     partitions.forget(from: program.classes.count)
     masks.removeAll()
@@ -85,7 +85,7 @@ struct TokenMasks {
     next = 0
   }
 
-  /// The place among masks of a state's tokens.
+  /// The allowed tokens of a state, cached.
   mutating func mask(_ state: Int, _ matcher: inout Matcher, _ bounds: ConstraintBounds) throws(ConstraintError) -> TokenSet {
     if state < places.count, places[state] >= 0 { return masks[Int(places[state])] }
     let made = try make(state, &matcher, bounds)
@@ -110,8 +110,8 @@ struct TokenMasks {
     return found
   }
 
-  /// The tokens that may come first, where blanks at the beginning are left out.
-  /// - Parameter emptyIsTaken: whether a token may be nothing but such a blank.
+  /// The tokens that may come first, where leading spaces are omitted.
+  /// - Parameter emptyIsTaken: whether a token that is only such a space is allowed.
   mutating func first(
     _ state: Int, emptyIsTaken: Bool, _ matcher: inout Matcher, _ bounds: ConstraintBounds
   ) throws(ConstraintError) -> TokenSet {
@@ -124,8 +124,8 @@ struct TokenMasks {
     return found
   }
 
-  /// Inserts the tokens that a state takes below a node.
-  /// - Parameter blanks: only tokens that begin with a blank to be left out, or only others; nil: all.
+  /// Inserts the tokens below a node that a state accepts.
+  /// - Parameter blanks: true: only tokens with an omitted leading space; false: only others; nil: all.
   private mutating func walk(
     _ root: Int, _ state: Int, _ matcher: inout Matcher, _ bounds: ConstraintBounds, _ found: inout TokenSet, blanks: Bool?
   ) throws(ConstraintError) {
@@ -137,8 +137,8 @@ struct TokenMasks {
     }
   }
 
-  /// The same for a state that takes runs of characters of a class.
-  /// - Returns: whether it is one, and the class is known.
+  /// The same for a state that accepts runs of characters of a class.
+  /// - Returns: false where it is no such state, or the class has no partition.
   private mutating func takeRuns(
     _ root: Int, _ state: Int, _ matcher: inout Matcher, _ bounds: ConstraintBounds, _ found: inout TokenSet, blanks: Bool?
   ) throws(ConstraintError) -> Bool {
@@ -153,7 +153,7 @@ struct TokenMasks {
         isExact = true
         break
       }
-      // What any number of any characters can follow needs no more.
+      // An unbounded run of all characters needs no refinement.
       guard run.count < partition.longest, let refined = try matcher.refined(number, by: mixed) else { break }
       number = refined
     }
@@ -162,7 +162,7 @@ struct TokenMasks {
     let most = !isExact ? Int(run.count) : chain.last == Matcher.dead ? chain.count - 2 : .max
     let depth = trie.depth(root)
     if root == 0, blanks == nil {
-      // Where not all characters do the same, more tokens than the run says may be taken.
+      // Where characters differ, tokens longer than the run may be accepted too.
       if !isExact {
         guard let longer = partition.longer(than: most) else { return false }
         for id in longer {
@@ -203,7 +203,7 @@ struct TokenMasks {
     return true
   }
 
-  /// The state after the bytes from below one node to another.
+  /// The state after the bytes between two nodes of the trie.
   private mutating func follow(_ from: Int, _ to: Int, _ state: Int, _ matcher: inout Matcher) throws(ConstraintError) -> Int {
     way.removeAll(keepingCapacity: true)
     var node = to
@@ -219,7 +219,7 @@ struct TokenMasks {
     return here
   }
 
-  /// The same byte by byte.
+  /// The same, byte by byte.
   private mutating func takeSteps(
     _ root: Int, _ state: Int, _ matcher: inout Matcher, _ bounds: ConstraintBounds, _ found: inout TokenSet, blanks: Bool?
   ) throws(ConstraintError) {
@@ -247,7 +247,7 @@ struct TokenMasks {
     }
   }
 
-  /// Fewer nodes than this are looked at one by one.
+  /// Smaller subtrees are visited node by node.
   private static var smallSubtree: Int { 24 }
 
   /// The tokens of nodes `from ..< to`.

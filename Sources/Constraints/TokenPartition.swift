@@ -1,48 +1,48 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A vocabulary as a class of characters tells its tokens apart. A state that does the same with each character of the class then needs no
-/// walk through the vocabulary: tokens that are nothing but such characters are known, and of the others the place of the first character that
-/// is not, from where few bytes are left to follow.
+/// A vocabulary partitioned by a class of characters. For a state that treats all characters of the class alike, the trie need not be walked:
+/// tokens of such characters only are known, and of the others the position of the first character outside the class, after which few
+/// bytes are left to match.
 struct TokenPartition {
-  /// Where a character begins that is not of the class, or that a token ends within.
+  /// Where a token leaves the class: at a character outside it, or at its end within a character.
   struct Exit {
-    /// The byte at which this shows, and the character's first one.
+    /// The node whose byte shows it, and the node of the character's first byte.
     var node, start: Int32
-    /// The first exit that is not below this one.
+    /// The next exit outside this one's subtree.
     var skip: Int32 = 0
-    /// Characters before, from the root on.
+    /// Characters before it, from the root.
     var characters: UInt8
     var byte: UInt8
-    /// Only of the tokens that end here: what goes on may still be of the class.
+    /// For tokens that end here only: longer ones may still be in the class.
     var isEnd: Bool
   }
 
   private(set) var exits: [Exit] = []
-  /// By place of a token: bytes before the characters of the class that it ends with; 255: it ends otherwise, or is too long.
+  /// By index of a token: bytes before the trailing run of class characters; 255: no such run, or too long.
   private(set) var suffixes: [UInt8]
-  /// Tokens of nothing but the class, and their ids by number of characters.
+  /// Tokens of class characters only, and their ids by number of characters.
   private(set) var whole: TokenSet
   private var ids: [Int32] = []
   private var idsOfLength: [Int32] = []
-  /// Most characters that come before anything.
+  /// Most class characters from the root on in any token.
   private(set) var longest = 0
 
-  /// Deeper than this nothing is known.
+  /// Deeper nodes are not partitioned.
   private static var depthLimit: Int { 254 }
 
-  /// - Returns: nil where most of the vocabulary is not of the class: a walk ends soon then.
+  /// - Returns: nil where most of the vocabulary is outside the class: walking the trie is short then.
   init?(_ trie: TokenTrie, _ program: Program, _ item: Program.CharacterClass, _ bounds: ConstraintBounds) throws(ConstraintError) {
     struct Place {
       var end: Int32 = .max
-      /// Where in the class's own edges a character stands; 0: between two.
+      /// Position within the class's own edges; 0: between two characters.
       var edges: Int32 = 0
       var start: Int32 = 0
       var characters: UInt8 = 0
       var suffix: UInt8 = 0
-      /// Bytes that are left of a character that is not of the class.
+      /// Bytes left of a character outside the class.
       var rest: UInt8 = 0
     }
-    // By a character's first byte: 0, it is all of it; the edges of the next one; −1: not of the class.
+    // By a character's first byte: 0: a complete character; the node for its next byte; −1: outside the class.
     let first = (0..<256).map { byte in
       byte < 0x80 ? (item.takes(UInt8(byte)) ? 0 : -1) : item.longer >= 0 ? program.target(item.longer, UInt8(byte)) : -1
     }
@@ -116,7 +116,7 @@ struct TokenPartition {
 
   var byteCount: Int { exits.count * MemoryLayout<Exit>.stride + suffixes.count + whole.words.count * 8 + ids.count * 4 }
 
-  /// Tokens of up to so many characters of the class, and of nothing else.
+  /// Tokens of at most `most` characters, all of the class.
   func tokens(_ most: Int) -> TokenSet {
     guard most < longest else { return whole }
     let end = Int(idsOfLength[most + 1])
@@ -130,7 +130,7 @@ struct TokenPartition {
     return found
   }
 
-  /// Tokens of more characters of the class, and of nothing else; nil: more than a few.
+  /// Tokens of more than `most` characters, all of the class; nil: too many.
   func longer(than most: Int) -> ArraySlice<Int32>? {
     guard most < longest else { return [] }
     let found = ids[Int(idsOfLength[most + 1])...]
@@ -148,7 +148,7 @@ struct TokenPartition {
   }
 }
 
-/// The partitions that a constraint's states need, by the numbers of classes.
+/// The partitions for a constraint's states, by class number.
 struct TokenPartitions {
   private let memoryLimit: Int
   private var found: [(number: Int32, partition: TokenPartition?)] = []
@@ -156,7 +156,7 @@ struct TokenPartitions {
 
   init(memoryLimit: Int) { self.memoryLimit = memoryLimit }
 
-  /// Makes those of the largest classes.
+  /// Makes the partitions of the largest classes.
   mutating func prepare(_ trie: TokenTrie, _ matcher: Matcher, _ bounds: ConstraintBounds) throws(ConstraintError) {
     let classes = matcher.program.classes
     var numbers = classes.indices.map { Int32($0) }
@@ -164,7 +164,7 @@ struct TokenPartitions {
     for number in numbers.prefix(6) where matcher.program.isWide(number) { _ = try index(of: number, trie, matcher, bounds) }
   }
 
-  /// Where a class's partition is; nil: it has none.
+  /// Index of a class's partition; nil: it has none.
   mutating func index(
     of number: Int32, _ trie: TokenTrie, _ matcher: Matcher, _ bounds: ConstraintBounds
   ) throws(ConstraintError) -> Int? {
@@ -178,7 +178,7 @@ struct TokenPartitions {
     return made == nil ? nil : found.count - 1
   }
 
-  /// Forgets those of classes that the program does not have.
+  /// Removes the partitions of classes from `number` on, which are not the program's.
   mutating func forget(from number: Int) {
     for i in found.indices.reversed() where found[i].number >= number { byteCount -= found.remove(at: i).partition?.byteCount ?? 0 }
   }

@@ -1,29 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The tokens of a vocabulary by their bytes, as a tree in one array: a node's children, and theirs, come after it. Immutable.
+/// The vocabulary as a trie over bytes, in one array in depth-first order. Immutable.
 package final class TokenTrie: Sendable {
   /// What a token writes.
   package enum Kind {
-    /// Nothing, or nothing that an answer shows.
+    /// Nothing, or nothing visible.
     case none
     case text
-    /// A text that begins with a blank, which is left out where an answer begins.
+    /// A text with a leading space that is omitted at the start of an answer.
     case textAfterBlank
   }
 
   /// One more than the largest id.
   package let vocabulary: Int
-  /// By node: its byte, the node after its subtree, the first of its tokens.
+  /// By node: its byte, the end of its subtree, the index of its first token.
   let bytes: [UInt8]
   let ends: [Int32]
   let firstTokens: [Int32]
-  /// Ids in the order of their bytes, with whether they begin with a blank that can be left out, and how many of their bytes begin a
-  /// character, at most 255.
+  /// Ids in byte order, whether they have an omissible leading space, and how many of their bytes begin a character, at most
+  /// 255.
   let tokens: [Int32]
   let characters: [UInt8]
   let isAfterBlank: [Bool]
   let hasBlanks: Bool
-  /// Node of each id, −1: none.
+  /// Node of each id; −1: none.
   private let nodeOfToken: [Int32]
   private let parents: [Int32]
 
@@ -86,12 +86,12 @@ package final class TokenTrie: Sendable {
     hasBlanks = spans.contains { $0.isAfterBlank }
   }
 
-  /// Bytes that the tree takes.
+  /// Bytes of the trie.
   package var byteCount: Int { Self.byteCount(nodes: bytes.count, vocabulary: vocabulary) }
 
   private static func byteCount(nodes: Int, vocabulary: Int) -> Int { nodes * 13 + vocabulary * 10 }
 
-  /// The bytes of a token; empty where it has none.
+  /// The bytes of a token; empty where it is not in the trie.
   func text(of id: Int32) -> [UInt8] {
     guard nodeOfToken.indices.contains(Int(id)) else { return [] }
     var found: [UInt8] = []
@@ -104,7 +104,7 @@ package final class TokenTrie: Sendable {
     return found
   }
 
-  /// Where a token ends; it must have a text.
+  /// The node of a token, which must be in the trie.
   func node(of id: Int32) -> Int { Int(nodeOfToken[Int(id)]) }
 
   func isAfterBlank(_ id: Int32) -> Bool {
@@ -114,7 +114,7 @@ package final class TokenTrie: Sendable {
     return false
   }
 
-  /// Bytes of a node's way from the root, and how many of them begin a character.
+  /// Bytes from the root to a node, and how many of them begin a character.
   func depth(_ node: Int) -> (bytes: Int, characters: Int) {
     var found = (bytes: 0, characters: 0)
     var next = node
@@ -126,7 +126,7 @@ package final class TokenTrie: Sendable {
     return found
   }
 
-  /// −1 of the root.
+  /// −1 for the root.
   func parent(_ node: Int) -> Int { Int(parents[node]) }
 
   /// The child of a node by its byte.
@@ -139,7 +139,7 @@ package final class TokenTrie: Sendable {
     return nil
   }
 
-  /// The scalars that can be written one by one; nil: all, by single bytes if not otherwise.
+  /// The scalars that tokens can write one by one; nil: all, since every single byte has a token.
   package var alphabet: ScalarAlphabet? {
     var hasByte = [Bool](repeating: false, count: 256)
     var whole: [UInt32] = []

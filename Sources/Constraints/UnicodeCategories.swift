@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Scalars by general category (Unicode Standard, §4.5), found at the first use.
+/// Sets of scalars by general category (Unicode Standard, §4.5), built at the first use.
 struct UnicodeCategories {
   private static let names: [(short: StaticString, long: StaticString)] = [
     ("Lu", "Uppercase_Letter"), ("Ll", "Lowercase_Letter"), ("Lt", "Titlecase_Letter"), ("Lm", "Modifier_Letter"), ("Lo", "Other_Letter"),
@@ -16,7 +16,7 @@ struct UnicodeCategories {
     ("L", "Letter"), ("M", "Mark"), ("N", "Number"), ("P", "Punctuation"), ("S", "Symbol"), ("Z", "Separator"), ("C", "Other"),
   ]
 
-  /// By the category's place among the names.
+  /// By the index of the category's name.
   private var sets: [ScalarSet] = []
 
   /// The scalars of a category or group of categories (`Lu`, `Uppercase_Letter`, `L`, `punct`), or of `Any`, `ASCII`, `Assigned`.
@@ -38,12 +38,12 @@ struct UnicodeCategories {
     return nil
   }
 
-  /// All that any engine takes for `\w`: letters, marks, numbers, connectors.
+  /// Everything that any engine matches with `\w`: letters, marks, numbers, connectors.
   mutating func wordWide() -> ScalarSet {
     union { Self.starts($0, "L") || Self.starts($0, "M") || Self.starts($0, "N") || equal($0, "Pc") }
   }
 
-  /// All that any engine takes for `\d`.
+  /// Everything that any engine matches with `\d`.
   mutating func digitWide() -> ScalarSet { union { equal($0, "Nd") } }
 
   /// Property White_Space.
@@ -73,7 +73,7 @@ struct UnicodeCategories {
       }
     }
     for value in UInt32(0)...ScalarSet.largest {
-      // Planes without characters, or of private use throughout, are not gone through.
+      // Planes without assigned characters, or of private use, are skipped.
       if value >= 0x40000, value < 0xE0000 || value >= 0xE1000 { continue }
       guard let scalar = Unicode.Scalar(value) else { continue }
       take(value, value, place(of: scalar.properties.generalCategory))
@@ -123,10 +123,10 @@ struct UnicodeCategories {
   }
 }
 
-/// The UTF-8 bytes of a text of our own.
+/// The UTF-8 bytes of a literal.
 func utf8(_ text: StaticString) -> [UInt8] { Array(UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount)) }
 
-/// Whether some bytes are a text of our own.
+/// Whether bytes equal a literal.
 func equal(_ bytes: some Collection<UInt8>, _ text: StaticString) -> Bool {
   bytes.elementsEqual(UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
 }
