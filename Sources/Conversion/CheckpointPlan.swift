@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What a tensor is for; the precision policy decides by it.
+/// The role of a tensor, by which the precision policy chooses its type.
 package enum TensorRole: Equatable, Sendable {
-  /// Norms, biases, positions, separators, depth-wise kernels: plain numbers.
+  /// Norms, biases, position tables, separators, depth-wise kernels: stored as floats.
   case table
   case patch, vision, projector
-  /// Relative positions, routers: multiplied, but tiny and nothing like other weights, so always exact.
+  /// Relative positions, routers: matrices that are multiplied but small and unlike other weights, so stored as floats.
   case exact
   case embedding, head
   case decoder(layer: Int, DecoderPart)
 
-  /// Whether it belongs to what turns an image into vectors.
+  /// Whether it belongs to the vision side.
   var isVision: Bool {
     switch self {
     case .patch, .vision, .projector: true
@@ -32,19 +32,19 @@ package struct TensorRows: Equatable, Sendable {
   }
 }
 
-/// One tensor of the weight file and the checkpoint tensors its rows come from, one after another.
+/// One tensor of the weight file, and the checkpoint tensors whose rows it concatenates.
 package struct PlannedTensor: Sendable {
-  /// How the numbers of the checkpoint are put in order.
+  /// How the checkpoint's numbers are reordered.
   package enum Order: Equatable, Sendable {
-    /// As they are.
+    /// Unchanged.
     case rows
     /// A depth-wise kernel `[channels, 1, 3, 3]` is written as `[9, channels]`.
     case depthwise
-    /// A matrix `[inputs, outputs]`, one that is multiplied from the right, is written as `[outputs, inputs]`.
+    /// A matrix `[inputs, outputs]`, multiplied from the right, is written as `[outputs, inputs]`.
     case transposed
-    /// Each row is a matrix of so many rows, which is written transposed: a kernel `[channels, y, x]` as `[y, x, channels]` or back.
+    /// Each row is a matrix with `of` rows, which is written transposed: a kernel `[channels, y, x]` as `[y, x, channels]` or back.
     case transposedRows(of: Int)
-    /// Vectors by the distance query − key are written by key − query, resized along the distances (`RelativePositionTable`).
+    /// Vectors by query − key are written by key − query, resized to the table's length (`RelativePositionTable`).
     case relativePositions
   }
 
@@ -71,7 +71,7 @@ package struct PlannedTensor: Sendable {
     }
   }
 
-  /// Rows as they lie in the checkpoint, one after another, `order` not applied; they may come from several of its tensors.
+  /// Rows in checkpoint order, `order` not applied; they may span several of its tensors.
   func read(rows wanted: Range<Int>, from source: any TensorSource, into out: UnsafeMutablePointer<Float>) throws {
     let size = shape.dropFirst().reduce(1, *)
     var base = 0
@@ -97,7 +97,7 @@ package struct PlannedTensor: Sendable {
   }
 }
 
-/// Collects the tensors a system needs, in order of first use. Nothing is read; every fault is gathered, so that one run names them all.
+/// Collects the tensors that a system needs, in order of first use. Nothing is read; all errors are collected and reported together.
 package final class CheckpointPlan {
   package let source: any TensorSource
   package private(set) var tensors: [PlannedTensor] = []
@@ -109,13 +109,13 @@ package final class CheckpointPlan {
   package func has(_ name: String) -> Bool { source.info(name) != nil }
 
   /// A plain tensor.
-  /// - Parameter sourceShape: its shape in the checkpoint, where it has axes of one more.
+  /// - Parameter sourceShape: its shape in the checkpoint, where that has additional axes of extent 1.
   func table(_ name: String, _ shape: [Int], from sourceName: String, sourceShape: [Int]? = nil) {
     guard let info = find(sourceName, sourceShape ?? shape) else { return }
     add(name, shape, .table, [TensorRows(info)])
   }
 
-  /// A matrix `[Σ outputs, inputs]` of the rows of several checkpoint matrices, and their biases, if there are any, as one table.
+  /// A matrix `[Σ outputs, inputs]` that concatenates checkpoint matrices, and their biases, if any, as one table.
   /// - Parameter parts: module names in the checkpoint (without `.weight`) and their outputs.
   func linear(_ name: String, _ role: TensorRole, inputs: Int, parts: [(module: String, outputs: Int)], bias: Bias) {
     let outputs = parts.reduce(0) { $0 + $1.outputs }
@@ -133,7 +133,7 @@ package final class CheckpointPlan {
 
   enum Bias { case none, optional, required }
 
-  /// Matrices `[count, Σ outputs, inputs]` that the checkpoint has one by one (experts), each of the rows of several of its matrices.
+  /// Matrices `[count, Σ outputs, inputs]` of separate checkpoint tensors (experts), each a concatenation of several.
   /// - Parameter parts: module names in the checkpoint (without `.weight`) of one matrix, and their outputs.
   func stacked(_ name: String, _ role: TensorRole, count: Int, inputs: Int, parts: (Int) -> [(module: String, outputs: Int)]) {
     var rows: [TensorRows] = []
@@ -149,7 +149,7 @@ package final class CheckpointPlan {
     if isWhole { add(name + ".weight", [count, outputs, inputs], role, rows) }
   }
 
-  /// A matrix of some rows of one checkpoint matrix `[total, inputs]`, in the order of `rows`, and the same of its bias.
+  /// A matrix of selected rows of one checkpoint matrix `[total, inputs]`, in the order of `rows`, and likewise its bias.
   /// - Parameters:
   ///   - weight, bias: full names in the checkpoint; `bias` nil: none.
   func linear(
@@ -162,7 +162,7 @@ package final class CheckpointPlan {
     if let bias, let info = find(bias, [total]) { add(name + ".bias", [outputs], .table, rows.map { TensorRows(info, $0) }) }
   }
 
-  /// A matrix that the checkpoint multiplies from the right, `[inputs, outputs]` there.
+  /// A matrix stored as `[inputs, outputs]` in the checkpoint.
   func transposed(_ name: String, _ role: TensorRole, inputs: Int, outputs: Int, from sourceName: String) {
     guard let info = find(sourceName, [inputs, outputs]) else { return }
     add(name + ".weight", [outputs, inputs], role, [TensorRows(info)], .transposed)
@@ -174,20 +174,20 @@ package final class CheckpointPlan {
     tensors.append(PlannedTensor(name: name, shape: shape, role: role, sources: sources, order: order))
   }
 
-  /// A matrix that stands alone in the checkpoint under exactly this name (embeddings, a patch kernel `[hidden, 3, p, p]`).
+  /// A matrix with exactly this name in the checkpoint (embeddings, a patch kernel `[hidden, 3, p, p]`).
   func matrix(_ name: String, _ role: TensorRole, _ shape: [Int], from sourceName: String, sourceShape: [Int]? = nil) {
     guard let info = find(sourceName, sourceShape ?? shape) else { return }
     add(name, shape, role, [TensorRows(info)])
   }
 
-  /// A plain tensor of another shape in the checkpoint, or of the rows from `firstRow` on.
+  /// A table with another shape in the checkpoint, or with only the rows from `firstRow` on.
   func table(_ name: String, _ shape: [Int], from sourceName: String, sourceShape: [Int], firstRow: Int = 0) {
     guard let info = find(sourceName, sourceShape), firstRow <= info.rows else { return }
     add(name, shape, .table, [TensorRows(info, firstRow..<info.rows)])
   }
 
   /// A square kernel over all channels as a matrix. PyTorch keeps it as `[outputs, channels, y, x]`, MLX as `[outputs, y, x, channels]`.
-  /// - Parameter channelsLast: how the inputs of the written matrix are ordered, and whether the checkpoint has them so.
+  /// - Parameter channelsLast: the order of the written matrix's inputs, and whether the checkpoint has the same.
   func kernel(
     _ name: String, _ role: TensorRole, outputs: Int, channels: Int, side: Int, from sourceName: String,
     channelsLast: (written: Bool, source: Bool)
@@ -200,7 +200,7 @@ package final class CheckpointPlan {
     add(name, [outputs, area * channels], role, [TensorRows(info)], order)
   }
 
-  /// A table of relative positions for a grid of `side`, whatever grid the checkpoint's was made for.
+  /// A table of relative positions for a grid of `side`, resized from the checkpoint's.
   func relativePositions(_ name: String, side: Int, size: Int, from sourceName: String) {
     let length = source.info(sourceName)?.rows ?? 2 * side - 1
     guard let info = find(sourceName, [length, size]), length > 0 else { return }
@@ -221,8 +221,8 @@ package final class CheckpointPlan {
     table(name + ".bias", [channels], from: module + ".bias")
   }
 
-  /// Whether the output head is the embedding: as the config says, except beside a head of its own that differs. transformers warns
-  /// of such a checkpoint and keeps the head.
+  /// Whether the LM head is tied to the embedding: as the config says, unless the checkpoint has a different head. transformers warns of
+  /// such a checkpoint and keeps the head.
   func isTied(_ isSaid: Bool, embedding: String, head: String) throws -> Bool {
     guard isSaid, let a = source.info(embedding), let b = source.info(head), a.type.isFloat, b.type.isFloat else { return isSaid }
     guard a.shape == b.shape, a.shape.count == 2 else { return false }
@@ -254,7 +254,7 @@ package final class CheckpointPlan {
     return info
   }
 
-  /// - Parameter isIgnorable: names that may be there without being used.
+  /// - Parameter isIgnorable: whether a tensor may be present without being used.
   /// - Throws: `.tensors` when something is missing, misshapen or left over.
   package func finish(isIgnorable: (String) -> Bool) throws {
     let unknown = source.tensors.map(\.name).filter { !used.contains($0) && !isIgnorable($0) }

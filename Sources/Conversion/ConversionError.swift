@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Why a checkpoint could not be converted. Every case carries what a person needs to find the place.
+/// Why a checkpoint could not be converted. Every case has the facts that locate the problem.
 package enum ConversionError: Error, Equatable, CustomStringConvertible {
-  /// The operating system refused (`reason` is its text).
+  /// The operating system reported an error; `reason` is its message.
   case cannotRead(path: String, reason: String)
-  /// The file breaks its own format.
+  /// The file violates its format.
   case malformed(file: String, detail: String)
-  /// A pickle names something other than tensor rebuilding.
+  /// A pickle refers to a global other than those that rebuild tensors.
   case refusedGlobal(file: String, name: String)
   case unsupported(String)
   case missingFile(directory: String, looked: [String])
   case badConfig(file: String, key: String, detail: String)
-  /// Tensors the system needs and the checkpoint lacks; tensors nothing claims; tensors of another shape.
+  /// Tensors that the system needs and the checkpoint lacks; unused tensors; tensors of another shape.
   case tensors(missing: [String], unknown: [String], misshapen: [String])
   case duplicateTensor(String)
-  /// NaN, infinity, or beyond what the chosen type can hold.
+  /// NaN, infinity, or beyond the range of the chosen type.
   case notRepresentable(tensor: String, row: Int, detail: String)
   case badOption(String)
 

@@ -3,18 +3,18 @@ import Runtime
 import WeightFile
 
 extension Converter {
-  /// How small an int4 model is to be.
+  /// The target size of an int4 model.
   package enum Target: Sendable {
     /// Bytes of all weights, before compression.
     case bytes(Int)
-    /// Bits per weight over the decoder's matrices, embedding and head included.
+    /// Average bits per weight of the decoder's matrices, with embedding and head.
     case bitsPerWeight(Double)
   }
 
-  /// What each tensor is written as.
+  /// Encoding and group size of each tensor.
   typealias Encodings = [(encoding: TensorEncoding, group: Int)]
 
-  /// Bytes that the tensor takes before compression.
+  /// Bytes of the tensor before compression.
   static func byteCount(_ tensor: PlannedTensor, _ encoding: TensorEncoding, _ group: Int) -> Int {
     let matrices = tensor.matrices
     guard let shape = matrices.first?.shape, shape.count == 2,
@@ -23,7 +23,7 @@ extension Converter {
     return matrices.count * layout.byteCount
   }
 
-  /// Encodings by the policy, or those that suit the target.
+  /// Encodings by the policy, or those that meet the target.
   func encodings(from source: any TensorSource, pool: ThreadPool, progress: (_ done: Int, _ tensor: String) throws -> Void) throws -> Encodings {
     let policy = PrecisionPolicy(type: options.type, vision: options.visionType, group: options.group)
     let spiked = try spikedTensors(source, pool)
@@ -65,11 +65,10 @@ extension Converter {
     return chosen
   }
 
-  /// Of a matrix; else 0.
+  /// Columns of a matrix; else 0.
   private func inputs(_ tensor: PlannedTensor) -> Int { tensor.matrices.first?.shape.count == 2 ? tensor.shape.last ?? 0 : 0 }
 
-  /// The checkpoint as its tensors are read: smoothed where they become integers, unless a calibration has measured them as they were; and what that
-  /// adds to the tensors.
+  /// The checkpoint with smoothing of what is quantised, unless a calibration was measured without it; and the tensors that smoothing adds.
   func smoothed(_ pool: ThreadPool) throws -> (source: any TensorSource, added: [PlannedTensor]) {
     let policy = PrecisionPolicy(type: options.type, vision: options.visionType, group: options.group)
     let source = try SmoothedSource(system, pool: pool) { [self] in
@@ -78,7 +77,7 @@ extension Converter {
     return source.isPlain ? (system.source, []) : (source, source.added)
   }
 
-  /// Whether a target decides about the tensor.
+  /// Whether the target size decides the tensor's encoding.
   func isOpen(_ tensor: PlannedTensor) -> Bool {
     guard options.type.isMixed, tensor.shape.count == 2 else { return false }
     switch tensor.role {
@@ -100,7 +99,7 @@ extension Converter {
     return try MatrixStream(tensor: tensor, source: source, layout: layout, importance: importance, pool: pool)
   }
 
-  /// For each tensor whether it is a matrix that adds to the residual stream and has a weight far larger than the others: see
+  /// For each tensor, whether it is a matrix whose outputs are added to the residual stream and that has an outlier weight: see
   /// `PrecisionPolicy.spike`.
   private func spikedTensors(_ source: any TensorSource, _ pool: ThreadPool) throws -> [Bool] {
     try system.tensors.map { tensor in

@@ -11,29 +11,29 @@ package struct Converter {
     package var visionType: ModelType?
     package var group = 32
     package var compression = WeightFileWriter.Compression.auto
-    /// How small an int4 model is to be; nil: as the precision policy makes it.
+    /// Target size of an int4 model; nil: as the precision policy decides.
     package var target: Target?
     /// Shown by `inspect`; the folder's name when nil.
     package var name: String?
     package var licence: String?
-    /// What errors count where, as `fovea calibrate` measured it.
+    /// Importance of each input, as measured by `fovea calibrate`.
     package var importance: ImportanceFile?
-    /// Whether errors are made up for by later inputs where the importance file has what that takes.
+    /// Whether error feedback is used where the importance file has the moments for it.
     package var usesFeedback = true
 
     package init() {}
   }
 
-  /// How a tensor came out.
+  /// The result of packing one tensor.
   package struct TensorReport: Sendable {
     package let name: String
     package let shape: [Int]
     package let encoding: TensorEncoding
-    /// Weights to a scale; 0 for floats.
+    /// Weights per scale; 0 for floats.
     package let group: Int
     package let byteCount: Int
     package let error: PackingError
-    /// Whether the importance file speaks of it.
+    /// Whether the importance file has data for it.
     package let isWeighted: Bool
 
     package var bitsPerWeight: Double { 8 * Double(byteCount) / Double(max(shape.reduce(1, *), 1)) }
@@ -45,7 +45,7 @@ package struct Converter {
   /// Every key of the file, checked.
   package let metadata: [(key: String, value: MetadataValue)]
 
-  /// Understands the checkpoint; after this only reading numbers and writing can fail.
+  /// Reads the checkpoint's configs and plans its tensors; after this only reading numbers and writing can fail.
   package init(_ checkpoint: OpenCheckpoint, options: Options = Options()) throws {
     guard options.group > 0, options.group % 32 == 0, options.group <= 256 else {
       throw ConversionError.badOption("--group \(options.group) should be a multiple of 32 up to 256")
@@ -76,7 +76,7 @@ package struct Converter {
       tokenizer, vocabSize: system.decoder.vocabSize, needsImageToken: !system.prompt.imageTokenSplitsText, checkpoint)
   }
 
-  /// Weights read over the whole conversion, the unit of progress.
+  /// Weights of the whole conversion, the unit of progress.
   package var totalElements: Int {
     let policy = PrecisionPolicy(type: options.type, group: options.group)
     return system.tensors.reduce(0) { sum, tensor in
@@ -85,9 +85,9 @@ package struct Converter {
     }
   }
 
-  /// Writes the file; it appears under its name only when it is complete.
-  /// - Parameter progress: called on the calling thread with the elements done so far and the tensor in work; an error it throws
-  ///   ends the conversion.
+  /// Writes the file, which appears under its name only when it is complete.
+  /// - Parameter progress: called on the calling thread with the elements done so far and the current tensor; an error it throws
+  ///   aborts the conversion.
   package func write(
     to path: String, progress: (_ done: Int, _ tensor: String) throws -> Void = { _, _ in }
   ) throws -> [TensorReport] {

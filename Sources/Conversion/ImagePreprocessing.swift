@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 import Schema
 
-/// What happens to an image before the vision tower, from the image processor's settings and the model's config.
+/// Preprocessing of an image for the vision tower, from the image processor's settings and the model's config.
 package struct ImagePreprocessing {
   let statistics: NormalisationSettings
 
   static let clip = NormalisationSettings(mean: [0.48145466, 0.4578275, 0.40821073], std: [0.26862954, 0.26130258, 0.27577711])
   static let imageNet = NormalisationSettings(mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225])
 
-  /// int(255 · mean) per channel, truncated as LLaVA's padding does, and within a colour's range.
+  /// int(255 · mean) per channel, truncated as in LLaVA's padding and clamped to 0 … 255.
   var meanColour: PadSettings {
     PadSettings(colour: statistics.mean.map { min(max(Int(($0 * 255).rounded(.towardZero)), 0), 255) })
   }
 
-  /// - Parameter config: the image processor's settings; CLIP's usual values when nil.
-  /// - Throws: when it asks for something other than bicubic resizing to the tower's size.
+  /// - Parameter config: the image processor's settings; nil: CLIP's defaults.
+  /// - Throws: for anything other than bicubic resizing to the tower's size.
   init(_ config: ConfigReader?, imageSize: Int) throws {
     statistics = NormalisationSettings(
       mean: try config?.doubles("image_mean", count: 3) ?? Self.clip.mean, std: try config?.doubles("image_std", count: 3) ?? Self.clip.std)

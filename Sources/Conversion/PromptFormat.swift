@@ -8,24 +8,24 @@ package struct PromptFormat: Equatable, Sendable {
   /// Text between an answer and the next turn.
   package var turnSeparator: String
   package var stop: [String]
-  /// Other forms of the question that the checkpoint was trained with, chosen by name. One without `{question}` asks by itself.
+  /// Other prompt templates that the checkpoint was trained with, by name. One without `{question}` has a fixed question.
   package var tasks: [Task] = []
-  /// Tokens that an answer has at least: until then the end of it is not chosen.
+  /// Minimum tokens of an answer; until then it cannot end.
   package var minTokens = 0
-  /// Length of runs of tokens that may not occur twice; 0: any may.
+  /// n-grams of this length may not occur twice; 0: off.
   package var ngramBan = 0
-  /// How many of the last tokens that counts in, 0: all; and tokens that it never holds back.
+  /// Only n-grams within the last so many tokens count, 0: all; and tokens that are exempt.
   package var ngramWindow = 0
   package var ngramAllowed: [String] = []
-  /// Images beside each other share one start and one end mark.
+  /// Adjacent images share one start and one end mark.
   package var joinsImages = false
-  /// The form of a question without images, where that is not the template without its mark.
+  /// The template of a question without images, where that is not the template without its mark.
   package var textTemplate = ""
   package var turns = Turns.derived
 
-  /// How turns follow each other.
+  /// The conversation format.
   package enum Turns: Equatable, Sendable {
-    /// As the template and the separator say, if they do.
+    /// Derived from template and separator, if possible.
     case derived
     /// The checkpoint was trained on single questions.
     case none
@@ -47,7 +47,7 @@ package struct PromptFormat: Equatable, Sendable {
       + "The assistant gives helpful, detailed, and polite answers to the user's questions.",
     template: "{system} USER: <image>\n{question} ASSISTANT:", turnSeparator: "</s>", stop: ["</s>"])
 
-  /// `conv_llava_v1`: what transformers' documentation gives for its LLaVA-NeXT on Vicuna.
+  /// `conv_llava_v1`: the format in transformers' documentation of LLaVA-NeXT on Vicuna.
   package static let vicunaHuman = PromptFormat(
     system: "A chat between a curious human and an artificial intelligence assistant. "
       + "The assistant gives helpful, detailed, and polite answers to the human's questions.",
@@ -61,7 +61,7 @@ package struct PromptFormat: Equatable, Sendable {
   package static let mistral = PromptFormat(
     system: "", template: "[INST] <image>\n{question} [/INST]", turnSeparator: " </s>", stop: ["</s>"])
 
-  /// The `chat` of Qwen-VL's code, which Monkey-Chat brings too (`make_context`): ChatML with its system text.
+  /// `chat` of Qwen-VL's code, which Monkey-Chat includes too (`make_context`): ChatML with its system text.
   package static let qwenChat: Turns = {
     var s = TurnSettings()
     func turn(_ role: String, _ text: String) -> String { "<|im_start|>\(role)\n\(text)<|im_end|>" }
@@ -73,8 +73,8 @@ package struct PromptFormat: Equatable, Sendable {
     return .pieces(s)
   }()
 
-  /// Monkey and Monkey-Chat: plain text, where the blank at the end is worth nine points of accuracy. Monkey-Chat takes questions
-  /// only; Monkey's request for a caption has no "Answer:".
+  /// Monkey and Monkey-Chat: plain text; the trailing space is worth nine points of accuracy. Monkey-Chat takes questions only;
+  /// Monkey's request for a caption has no "Answer:".
   package static let monkey = PromptFormat(
     system: "", template: "<image> {question} Answer: ", turnSeparator: "", stop: [],
     tasks: [
@@ -96,7 +96,7 @@ package struct PromptFormat: Equatable, Sendable {
       Task("table", "<image> Convert the table in this image to json format. Answer:"),
     ], minTokens: 1)
 
-  /// `ferret_conv_vicuna_v1` of Ferret: its system text ends with a blank, so two stand before USER.
+  /// `ferret_conv_vicuna_v1` of Ferret: its system text ends with a space, so two precede USER.
   package static let ferret = PromptFormat(
     system: ferretUI.system + " ", template: vicuna.template, turnSeparator: "</s>", stop: ["</s>"])
 
@@ -108,7 +108,7 @@ package struct PromptFormat: Equatable, Sendable {
       + "Bounding box: [x1, y1, x2, y2]. Image size: 1000x1000. Follow instructions.",
     template: vicuna.template, turnSeparator: "</s>", stop: ["</s>"])
 
-  /// `conv_ferret_llama_3` of Ferret-UI. The tokenizer puts a begin token of its own in front, as upstream.
+  /// `conv_ferret_llama_3` of Ferret-UI. The tokenizer adds a begin token of its own, as upstream.
   package static let ferretLlama3 = PromptFormat(
     system: ferretUI.system,
     template: "<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\n{system}<|eot_id|>"
@@ -116,8 +116,8 @@ package struct PromptFormat: Equatable, Sendable {
       + "<|start_header_id|>assistant<|end_header_id|>\n\n",
     turnSeparator: "<|eot_id|>", stop: [])
 
-  /// The format, or what the checkpoint itself says under `fovea.prompt` in config.json.
-  /// - Throws: when that has no `<image>` and `{question}`.
+  /// The format, or `fovea.prompt` in the checkpoint's config.json.
+  /// - Throws: where that lacks `<image>` and `{question}`.
   package func overridden(by config: ConfigReader) throws -> PromptFormat {
     let own = config.has("fovea.prompt") ? try config.object("fovea.prompt") : try config.object("fovea").object("prompt")
     var format = self
@@ -145,7 +145,7 @@ package struct PromptFormat: Equatable, Sendable {
     return format
   }
 
-  /// The format with further tasks that ask `questions` in its template, where the checkpoint has none of that name.
+  /// The format with further tasks that put `questions` into its template, except for names that the checkpoint has already.
   func asking(_ questions: [(name: String, question: String)]) -> PromptFormat {
     var format = self
     for (name, question) in questions where !tasks.contains(where: { $0.name == name }) {
@@ -154,7 +154,7 @@ package struct PromptFormat: Equatable, Sendable {
     return format
   }
 
-  /// - Parameter imageTokenSplitsText: the chunks around `<image>` are tokenised by themselves (original LLaVA), or `<image>` is a
+  /// - Parameter imageTokenSplitsText: true: the text around `<image>` is tokenised in separate parts (original LLaVA); false: `<image>` is a
   ///   token of the vocabulary and the text is tokenised as one (transformers).
   func settings(imageTokenSplitsText: Bool) -> PromptSettings {
     func bytes(_ texts: [String]) -> [[UInt8]] { texts.map { Array($0.utf8) } }

@@ -2,7 +2,7 @@
 import Schema
 import WeightFile
 
-/// A checkpoint understood: which tensors go into the weight file, and what its metadata say of the system. Nothing is read yet but configs.
+/// A parsed checkpoint: the tensors and the metadata of the weight file. Only configs have been read.
 package struct SystemDescription {
   /// The name of the system, as the library knows it.
   package let system: String
@@ -13,7 +13,7 @@ package struct SystemDescription {
   package let prompt: PromptSettings
   package let tokenizer: TokenizerNeeds
 
-  /// How checkpoints are read whose tensors do not give them away: by the first of `architectures` in config.json, else by `model_type`.
+  /// Readers by name: the first of `architectures` in config.json, else `model_type`.
   private static let readers: [(names: [String], describe: @Sendable (OpenCheckpoint) throws -> SystemDescription)] = [
     (["LlavaForConditionalGeneration"], { try TransformersLlava.describe($0, isNext: false) }),
     (["LlavaNextForConditionalGeneration", "llava_next"], { try TransformersLlava.describe($0, isNext: true) }),
@@ -30,14 +30,14 @@ package struct SystemDescription {
       ["LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM", "GraniteForCausalLM", "llama", "mistral", "qwen2", "granite"],
       TextOnlyCheckpoint.describe
     ),
-    // Both families use this model type; only transformers' nests the decoder's config.
+    // Both layouts have this model type; only transformers' nests the decoder's config.
     (["llava"], { try $0.config.has("text_config") ? TransformersLlava.describe($0, isNext: false) : OriginalLlava.describe($0) }),
   ]
 
-  /// Readers that know their checkpoints by tensors, whatever the config calls itself.
+  /// Readers that recognise their checkpoints by tensors, whatever the config says.
   private static let recognisers: [@Sendable (OpenCheckpoint) throws -> SystemDescription?] = [VaryCheckpoint.describe, GOTCheckpoint.describe]
 
-  /// Refuses what no reader could read whatever its tensors: said before weights are missed that would be of no use.
+  /// Refuses checkpoints that no reader supports, before missing weights are reported.
   static func refuseUnknown(_ config: ConfigReader) throws {
     let architectures = config.value["architectures"]?.array?.compactMap(\.string) ?? []
     let name = try architectures.first ?? config.string("model_type", default: "")

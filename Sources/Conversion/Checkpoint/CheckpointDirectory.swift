@@ -3,15 +3,14 @@ import Shims
 import WeightFile
 
 /// A Hugging Face style folder: config.json, weights in one file or in shards, tokenizer and preprocessing files. Or a GGUF file, which is
-/// read as if it were one.
+/// presented as such a folder.
 package struct CheckpointDirectory {
   package let path: String
   let gguf: GGUFCheckpoint?
 
   /// - Parameters:
-  ///   - path: the folder, or a repository's folder in the Hugging Face cache (`models--org--name`), of which the snapshot of `main` is taken,
-  ///     or the name of such a repository (`org/name`).
-  ///     A GGUF file, or a folder with one in it, is taken too.
+  ///   - path: the folder, or a repository's folder in the Hugging Face cache (`models--org--name`), of which the snapshot of `main` is used,
+  ///     or the name of such a repository (`org/name`), or a GGUF file, or a folder with one in it.
   ///   - tower: the GGUF file of the vision tower, where it is not beside the decoder's.
   ///   - hub: the Hugging Face cache.
   /// - Throws: `.cannotRead` when it is neither a folder nor a GGUF file.
@@ -57,12 +56,12 @@ package struct CheckpointDirectory {
     return parts.count == 2 && parts.allSatisfy { !$0.isEmpty && $0.first != "." && $0.first != "~" }
   }
 
-  /// The snapshot that `refs/main` names, or the only one, nil where the folder is none of the Hugging Face cache.
+  /// The snapshot that `refs/main` names, else the only one; nil: the folder is not from the Hugging Face cache.
   private static func snapshot(_ path: String) throws -> String? {
     let (reference, snapshots) = (path + "/refs/main", path + "/snapshots")
     guard access(snapshots, F_OK) == 0, access(path + "/config.json", F_OK) != 0 else { return nil }
     guard access(reference, F_OK) == 0 else {
-      // Fetched by a revision's own name.
+      // Downloaded by a revision's hash, without refs/main.
       let names = names(snapshots).filter { !$0.hasPrefix(".") }
       guard names.count == 1 else {
         throw ConversionError.cannotRead(path: path, reason: "\(names.count) snapshots and no refs/main; give one of the folders in snapshots")
@@ -75,7 +74,7 @@ package struct CheckpointDirectory {
     return snapshots + "/" + revision
   }
 
-  /// The folder's own name, or the repository's: what a model is called when nothing else is known. Never a path.
+  /// The folder's own name, or the repository's: the default name of a model. Never a path.
   package var name: String {
     if let gguf { return gguf.name }
     guard let full = realpath(path, nil) else { return "" }
@@ -111,7 +110,7 @@ package struct CheckpointDirectory {
     return ConfigReader(file: name, value: value)
   }
 
-  /// - Throws: `.unsupported` when the weights are the codes of a quantiser that is not read.
+  /// - Throws: `.unsupported` for weights quantised by a method that the converter does not read.
   static func refuseQuantised(_ config: ConfigReader) throws {
     guard config.has("quantization_config") else { return }
     let settings = try config.object("quantization_config")
@@ -132,8 +131,8 @@ package struct CheckpointDirectory {
 
   package var hasWeights: Bool { gguf != nil || (Self.single + Self.sharded).contains { file($0) != nil } || !looseShards().isEmpty }
 
-  /// All tensors of the folder: safetensors before pickles, a single file before a sharded set of the same kind (an index beside it is a
-  /// stale one, as transformers has it too), shards without an index last.
+  /// All tensors of the folder: safetensors before pickles, a single file before a sharded set of the same kind (an index beside it is
+  /// ignored as stale, as in transformers), shards without an index last.
   package func weights() throws -> any TensorSource {
     if let gguf { return gguf.source }
     for (index, whole) in zip(Self.sharded, Self.single) {
@@ -173,7 +172,7 @@ package struct CheckpointDirectory {
     return combined
   }
 
-  /// Opens one weight file by what it is called.
+  /// Opens one weight file by its file name extension.
   package static func open(_ path: String) throws -> any TensorSource {
     path.hasSuffix(".safetensors") ? try SafetensorsFile(path: path) : try TorchFile(path: path)
   }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Typed access to one object of a config file. A key that is there with the wrong type or out of range is an error that names it.
+/// Typed access to one object of a config file. A key with the wrong type or out of range is an error that names it.
 package struct ConfigReader {
   package let file: String
-  /// Where in the file this object stands, with a dot behind, for messages (`text_config.`).
+  /// Path of this object in the file with a trailing dot, for messages (`text_config.`).
   let path: String
   let value: JSONValue
 
@@ -19,7 +19,7 @@ package struct ConfigReader {
 
   package func has(_ key: String) -> Bool { value[key] != nil }
 
-  /// A size or count: positive, and small enough that products of three of them are safe.
+  /// A size or count: positive, and small enough that products of three do not overflow.
   package func size(_ key: String, default fallback: Int? = nil, allowZero: Bool = false) throws -> Int {
     guard let found = value[key] else {
       guard let fallback else { throw bad(key, "is missing") }

@@ -2,15 +2,15 @@
 import WeightFile
 
 /// A checkpoint published as differences from a base model (Ferret v1 over Vicuna), added to the base while it is read. Sums are
-/// rounded to half precision, as the published script has them.
+/// rounded to half precision, as in the published script.
 ///
-/// An embedding or head that is larger than the base's holds the rows and columns past it as they are.
+/// Rows and columns of an embedding or head beyond the base's size are taken unchanged.
 final class DeltaSource: TensorSource {
   let tensors: [TensorInfo]
   private let delta, base: any TensorSource
 
-  /// - Throws: `.tensors` naming what has no counterpart in the base and is not one of a multimodal checkpoint's own modules, and
-  ///   what has another shape.
+  /// - Throws: `.tensors` naming tensors that have no counterpart in the base and do not belong to a multimodal checkpoint's own modules,
+  ///   and tensors of another shape.
   init(delta: any TensorSource, base: any TensorSource) throws {
     self.delta = delta
     self.base = base

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import Shims
 
-/// The folder that huggingface_hub keeps what it fetched in, as its documentation describes it.
+/// The download cache of huggingface_hub, as its documentation describes it.
 package enum HubCache {
-  /// `HF_HUB_CACHE`, else `hub` in `HF_HOME`, else in `huggingface` in the user's cache; nil: nothing says where.
-  /// - Parameter environment: gives a variable's value.
+  /// `HF_HUB_CACHE`, else `hub` in `HF_HOME`, else in `huggingface` in the user's cache; nil: none is set.
+  /// - Parameter environment: returns a variable's value.
   package static func path(_ environment: (String) -> String? = Self.variable) -> String? {
     func folder(_ name: String) -> String? {
       guard let text = environment(name), !text.isEmpty else { return nil }
@@ -19,7 +19,7 @@ package enum HubCache {
   /// The folder of a repository `org/name` in the cache at `path`, which may not be there.
   static func folder(_ repository: String, in path: String) -> String { path + "/models--" + repository.replacing("/", with: "--") }
 
-  /// The repository whose snapshot a path is; nil: it is none.
+  /// The repository that a snapshot's path belongs to; nil: the path is not a snapshot.
   static func repository(ofSnapshot path: String) -> String? {
     let parts = path.split(separator: "/")
     guard parts.count >= 3, parts[parts.count - 2] == "snapshots", parts[parts.count - 3].hasPrefix("models--") else { return nil }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Reads UTF-8 JSON, with Python's `NaN` and `Infinity`. Nesting is limited, so that a file of brackets cannot use up the stack.
+/// Parses UTF-8 JSON, with Python's `NaN` and `Infinity`. Nesting is limited, so that input cannot overflow the stack.
 struct JSONParser {
   private let bytes: UnsafeRawBufferPointer
   private let file: String
@@ -113,7 +113,7 @@ struct JSONParser {
     return .double(double)
   }
 
-  /// Passes digits; how many there were.
+  /// Skips digits; returns their number.
   private mutating func digits() -> Int {
     let start = position
     while let c = current, (0x30...0x39).contains(c) { position += 1 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A JSON value as it stands in the file. Object members keep their order, and keys are compared byte by byte: Swift's
-/// `String` equality would take a composed and a decomposed letter of a vocabulary for the same key.
+/// A JSON value. Object members keep their order, and keys are compared byte by byte: Swift's `String` equality would equate composed and
+/// decomposed letters of a vocabulary.
 package enum JSONValue {
   case null
   case bool(Bool)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A PEFT folder: adapter_config.json, adapter_model.safetensors or .bin, and what LLaVA's training puts beside them:
-/// `non_lora_trainables.bin` (whole tensors that replace the base's) and its own config.json.
+/// A PEFT folder: adapter_config.json, adapter_model.safetensors or .bin, and what LLaVA's training adds: `non_lora_trainables.bin`
+/// (whole tensors that replace the base's) and its own config.json.
 package struct LoRADirectory {
   package let directory: CheckpointDirectory
 
@@ -12,7 +12,7 @@ package struct LoRADirectory {
   package static func isOne(_ directory: CheckpointDirectory) -> Bool { directory.file("adapter_config.json") != nil }
 
   /// The base's tensors with this adapter merged in.
-  /// - Throws: `.tensors` naming adapter tensors that fit nothing in the base, `.unsupported` for DoRA and other kinds.
+  /// - Throws: `.tensors` naming adapter tensors that match nothing in the base, `.unsupported` for DoRA and other kinds.
   package func merged(into base: any TensorSource) throws -> any TensorSource {
     guard let config = try directory.json("adapter_config.json") else {
       throw ConversionError.missingFile(directory: directory.path, looked: ["adapter_config.json"])
@@ -83,8 +83,8 @@ package struct LoRADirectory {
     return LoRASource(base: whole, pairs: pairs)
   }
 
-  /// Some ways to begin a training take a part of the base's weights out of them (PiSSA the largest singular values, arXiv:2404.02948; LoftQ
-  /// what quantisation loses). The adapter then belongs to what was left, not to the base itself. PEFT can write it so that it does.
+  /// Some initialisations subtract a part from the base's weights (PiSSA the largest singular values, arXiv:2404.02948; LoftQ the
+  /// quantisation error), so the adapter applies to the remainder, not to the base. PEFT can also save it for the original base.
   private static func checkInitialisation(_ config: ConfigReader) throws {
     guard let name = config.value["init_lora_weights"]?.string else { return }
     guard ["gaussian", "eva", "orthogonal"].contains(name.lowercased()) else {
@@ -94,7 +94,7 @@ package struct LoRADirectory {
     }
   }
 
-  /// alpha / r, or alpha / √r for rank-stabilised adapters; `alpha_pattern` may give single modules another alpha.
+  /// alpha / r, or alpha / √r for rank-stabilised adapters; `alpha_pattern` may set another alpha for single modules.
   private static func scale(_ config: ConfigReader, module: String, rank: Int) throws -> Float {
     var alpha = try config.double("lora_alpha", default: 8)
     let patterns = try config.object("alpha_pattern")
@@ -107,7 +107,7 @@ package struct LoRADirectory {
     return Float(alpha / divisor)
   }
 
-  /// The name without PEFT's wrappers.
+  /// The name without PEFT's prefixes.
   static func plainName(_ name: String) -> String {
     var name = name
     if name.hasPrefix("base_model.model.") { name.removeFirst("base_model.model.".count) }
@@ -124,7 +124,7 @@ package struct LoRADirectory {
     return String(name[..<range.lowerBound])
   }
 
-  /// The tensor of `base` that `name` means: itself, or its spelling in the other of transformers' two layouts of a LLaVA.
+  /// The tensor of `base` that `name` refers to: itself, or its name in the other of transformers' two layouts of a LLaVA.
   static func resolve(_ name: String, in base: any TensorSource) -> String? {
     var candidates = [name]
     for (new, old) in [

@@ -6,7 +6,7 @@ package final class LoRASource: TensorSource {
   package let tensors: [TensorInfo]
   private let base: any TensorSource
   private let pairs: [String: Pair]
-  /// A and B of the tensors being read, dropped by `release`.
+  /// A and B of the tensors being read; freed by `release`.
   private let loaded = Mutex<[String: Factors]>([:])
 
   /// The two factors of one weight in the adapter file: A `[rank, inputs]`, B `[outputs, rank]`.

@@ -2,8 +2,8 @@
 import Shims
 import WeightFile
 
-/// A whole file mapped read-only; pages come when touched. Unmapped when the object goes: pointers into it are only good while the
-/// object is held, so they are used inside `withBytes` or by whoever stores the object.
+/// A file mapped read-only; pages are loaded on access. It is unmapped in `deinit`: pointers into it are valid only while the object is
+/// retained, so they are used inside `withBytes` or by an owner of the object.
 package final class MappedFile: @unchecked Sendable {
   package let path: String
   let bytes: UnsafeRawBufferPointer
@@ -11,7 +11,7 @@ package final class MappedFile: @unchecked Sendable {
   /// - Throws: `.cannotRead` when it is not a readable regular file.
   package init(path: String) throws {
     self.path = path
-    // A pipe would block without O_NONBLOCK.
+    // Opening a pipe would block without O_NONBLOCK.
     let descriptor = shims_open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0)
     guard descriptor >= 0 else { throw Self.failure(path) }
     defer { close(descriptor) }
@@ -34,7 +34,7 @@ package final class MappedFile: @unchecked Sendable {
     }
   }
 
-  /// The error that `errno` names.
+  /// The error for `errno`.
   static func failure(_ path: String) -> ConversionError {
     let code = shims_errno()
     return .cannotRead(path: path, reason: code == ENOENT ? "no such file or folder" : String(cString: strerror(code)))
@@ -62,7 +62,7 @@ package final class MappedFile: @unchecked Sendable {
     slice(offset, MemoryLayout<T>.size).map { T(littleEndian: $0.loadUnaligned(as: T.self)) }
   }
 
-  /// Gives back the pages of `[offset, offset + count)`: they stay in the page cache but no longer count as this process's memory.
+  /// Releases the pages of `[offset, offset + count)`: they stay in the page cache but no longer count as this process's memory.
   func release(_ offset: Int, _ count: Int) {
     let page = Int(sysconf(Int32(_SC_PAGESIZE)))
     guard let part = slice(offset, count), let base = bytes.baseAddress, page > 0 else { return }

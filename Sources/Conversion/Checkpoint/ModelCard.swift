@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What a model card says of a checkpoint.
+/// Facts from a checkpoint's model card.
 enum ModelCard {
   /// `license:` in the header of README.md.
   static func licence(_ checkpoint: OpenCheckpoint) throws -> String? {

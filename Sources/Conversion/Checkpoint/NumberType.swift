@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import WeightFile
 
-/// Number formats found in checkpoints. Everything is widened to Float; the 64-bit ones are rounded.
+/// Number formats of checkpoints. All are converted to Float; 64-bit ones are rounded.
 package enum NumberType: String, Sendable {
   case f64, f32, f16, bf16, i64, i32, i16, i8, u8, bool
 
-  /// Whether weights may stand in it: integers are codes of a quantised checkpoint, and mean nothing without their scales.
+  /// Whether weights may have it: integers are the codes of a quantised checkpoint, meaningless without their scales.
   package var isFloat: Bool {
     switch self {
     case .f64, .f32, .f16, .bf16: true
@@ -22,7 +22,7 @@ package enum NumberType: String, Sendable {
     }
   }
 
-  /// Reads `count` numbers that lie `stride` elements apart from `base` on (unaligned is fine).
+  /// Converts `count` numbers at intervals of `stride` elements from `base` on, which may be unaligned.
   func widen(_ base: UnsafeRawPointer, stride: Int, count: Int, into out: UnsafeMutablePointer<Float>) {
     switch self {
     case .f32:

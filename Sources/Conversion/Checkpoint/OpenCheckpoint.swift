@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A checkpoint with everything that belongs to it found: base and adapter merged, a vision tower beside it joined in.
+/// A checkpoint with all its parts: base and adapter merged, an external vision tower included.
 package struct OpenCheckpoint {
   package let config: ConfigReader
-  /// Folders to look in for tokenizer and preprocessing files, first wins.
+  /// Folders searched for tokenizer and preprocessing files, in this order.
   package let folders: [CheckpointDirectory]
   package let source: any TensorSource
   /// The tower's own folder, if it has one.
   package let tower: CheckpointDirectory?
 
-  /// What was asked for instead of the checkpoint's own chat template.
+  /// The template requested instead of the checkpoint's own chat template.
   package var chatTemplate: ChatChoice?
 
   package enum ChatChoice: Sendable {
@@ -17,11 +17,11 @@ package struct OpenCheckpoint {
     case template(ChatTemplate)
   }
 
-  /// Where a tower beside the checkpoint is put among the checkpoint's tensors: where the original LLaVA keeps one inside.
+  /// The prefix of an external tower's tensors: where the original LLaVA keeps an internal one.
   static let towerPrefix = "model.vision_tower.vision_tower.vision_model."
 
   /// - Parameters:
-  ///   - path: the checkpoint, or a PEFT folder or one of differences when `base` is given.
+  ///   - path: the checkpoint, or with `base` a PEFT folder or a folder of differences.
   ///   - base: the folder an adapter at `path` was trained on, or differences at `path` were taken from.
   ///   - adapter: a PEFT folder to merge into the checkpoint at `path`.
   ///   - vision: the tower's folder, when it is not found through `mm_vision_tower`; of a GGUF decoder the tower's GGUF file.
@@ -43,7 +43,7 @@ package struct OpenCheckpoint {
       throw ConversionError.badOption("\(path) holds a LoRA adapter; name the model it was trained on with --base")
     }
 
-    // An adapter of LLaVA's training brings the multimodal config; its base may be a plain language model.
+    // An adapter from LLaVA's training brings the multimodal config; its base may be a plain language model.
     let folders = [adapterFolder?.directory, overlay, main].compactMap { $0 }
     guard let configured = try folders.first(where: { try $0.json("config.json") != nil }) else {
       throw ConversionError.missingFile(directory: main.path, looked: ["config.json"])
@@ -75,7 +75,7 @@ package struct OpenCheckpoint {
       let combined = CombinedSource()
       try combined.add(source)
       try combined.add(try tower.weights()) { name in
-        // A whole CLIP also has a text half; transformers 5 may leave the prefix away.
+        // A whole CLIP also has a text model; transformers 5 may omit the prefix.
         if name.hasPrefix("vision_model.") { return Self.towerPrefix + name.dropFirst("vision_model.".count) }
         let isBare = ["embeddings.", "pre_layrnorm.", "encoder.", "post_layernorm."].contains { name.hasPrefix($0) }
         return isBare ? Self.towerPrefix + name : nil
@@ -105,7 +105,7 @@ package struct OpenCheckpoint {
     return nil
   }
 
-  /// The first of `names` found in the checkpoint's folders, then in the tower's.
+  /// The first of `names` in the checkpoint's folders, then in the tower's.
   func json(_ name: String, includingTower: Bool = false) throws -> ConfigReader? {
     for folder in folders + (includingTower ? [tower].compactMap { $0 } : []) {
       if let found = try folder.json(name) { return found }
@@ -113,7 +113,7 @@ package struct OpenCheckpoint {
     return nil
   }
 
-  /// The image processor's settings, those of the first folder that has any.
+  /// The image processor's settings, from the first folder that has any.
   func imageProcessor(includingTower: Bool = false) throws -> ConfigReader? {
     for folder in folders + (includingTower ? [tower].compactMap { $0 } : []) {
       if let found = try folder.imageProcessor() { return found }
@@ -126,7 +126,7 @@ package struct OpenCheckpoint {
     return nil
   }
 
-  /// The tower's sizes: its own folder's config, `vision_config` in the checkpoint's, or what its hub name is known for.
+  /// The tower's sizes: from its own folder's config, from `vision_config` in the checkpoint's, or the known ones of its hub name.
   func visionConfig() throws -> VisionConfig {
     if let tower { return try VisionConfig(try tower.config(), defaults: .clip) }
     if config.has("vision_config") { return try VisionConfig(try config.object("vision_config"), defaults: .clip) }

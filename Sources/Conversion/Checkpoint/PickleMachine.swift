@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A pickle interpreter that knows nothing but what the state dictionaries of PyTorch need: numbers, texts, tuples, lists,
-/// dictionaries, and the four globals that rebuild tensors. It can call nothing else, so a pickle cannot run code.
+/// A pickle interpreter for PyTorch's state dictionaries only: numbers, texts, tuples, lists, dictionaries, and the four globals that
+/// rebuild tensors. It can call nothing else, so a pickle cannot run code.
 ///
-/// Containers live in flat arrays and are referred to by index: a pickle that nests or knots them can neither recurse nor leak.
+/// Containers are kept in flat arrays and referenced by index: nested or cyclic pickles can neither recurse nor leak.
 struct PickleMachine {
   enum Value: Equatable {
     case none, mark
@@ -186,7 +186,7 @@ struct PickleMachine {
       case UInt8(ascii: "R"):
         let arguments = try pop()
         try call(try pop(), arguments)
-      case UInt8(ascii: "b"): _ = try pop()  // BUILD: the attributes of a dictionary (`_metadata`) say nothing about tensors
+      case UInt8(ascii: "b"): _ = try pop()  // BUILD: attributes of a dictionary (`_metadata`), irrelevant for tensors
       default: throw error("opcode 0x\(String(opcode, radix: 16)) is not one that a state dictionary needs")
       }
     }

@@ -7,7 +7,7 @@ package final class SafetensorsFile: TensorSource {
   private let places: [String: (info: TensorInfo, offset: Int, count: Int)]
   private static let maximumHeader = 100_000_000  // the format's own limit
 
-  /// - Throws: `.malformed` for a header that is cut, not JSON, or describes bytes outside the file.
+  /// - Throws: `.malformed` for a header that is truncated, not JSON, or describes bytes outside the file.
   package init(path: String) throws {
     let file = try MappedFile(path: path)
     func malformed(_ detail: String) -> ConversionError { .malformed(file: file.name, detail: detail) }
@@ -54,7 +54,7 @@ package final class SafetensorsFile: TensorSource {
     self.places = places
   }
 
-  /// `__metadata__` at most once, with texts only.
+  /// Checks that `__metadata__` occurs at most once and holds texts only.
   private static func checkMetadata(
     _ members: [(key: String, value: JSONValue)], _ malformed: (String) -> ConversionError
   ) throws {
@@ -66,7 +66,7 @@ package final class SafetensorsFile: TensorSource {
     }
   }
 
-  /// The format asks that the tensors fill the data exactly: what overlaps, or lies in nobody's bytes, would be read as something it is not.
+  /// The format requires that the tensors cover the data exactly, without overlaps or gaps.
   private static func checkCover(
     _ places: [(name: String, range: Range<Int>)], of data: Range<Int>, _ malformed: (String) -> ConversionError
   ) throws {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A source of which some tensors are multiplied by a number while they are read.
+/// A source that multiplies some tensors by a constant while they are read.
 final class ScaledSource: TensorSource {
   private let base: any TensorSource
   /// By name.

@@ -6,7 +6,7 @@ package struct TensorInfo: Equatable, Sendable {
   package let shape: [Int]
   package let type: NumberType
 
-  /// Rows are what the first axis counts; a scalar is one row.
+  /// Extent of the first axis; a scalar is one row.
   package var rows: Int { shape.first ?? 1 }
   package var rowSize: Int { shape.dropFirst().reduce(1, *) }
 
@@ -28,14 +28,14 @@ package struct TensorInfo: Equatable, Sendable {
   }
 }
 
-/// Where checkpoint tensors are read from. Reading is possible from several threads at once.
+/// A source of checkpoint tensors. Reading is thread-safe.
 package protocol TensorSource: AnyObject, Sendable {
   var tensors: [TensorInfo] { get }
   func info(_ name: String) -> TensorInfo?
-  /// Writes rows `[rows.lowerBound, rows.upperBound)` of a tensor of this source, widened to Float, row-major.
-  /// - Precondition: the tensor exists, the rows lie in it, `out` has room.
+  /// Writes rows `[rows.lowerBound, rows.upperBound)` of a tensor, converted to Float, row-major.
+  /// - Precondition: the tensor exists, the rows are in range, `out` has capacity for them.
   func read(_ name: String, rows: Range<Int>, into out: UnsafeMutablePointer<Float>) throws
-  /// Tells that the tensor will not be read again soon, so that its pages can go.
+  /// Hints that the tensor will not be read again soon, so that its pages can be released.
   func release(_ name: String)
 }
 
@@ -53,7 +53,7 @@ extension TensorSource {
   }
 }
 
-/// Several sources read as one, each tensor under a new name; a later source replaces equal names of an earlier one only when told to.
+/// Several sources as one, with tensors renamed; a later source replaces equal names of an earlier one only if `replacing`.
 package final class CombinedSource: TensorSource {
   package private(set) nonisolated(unsafe) var tensors: [TensorInfo] = []
   private nonisolated(unsafe) var places: [String: (source: any TensorSource, original: String, index: Int)] = [:]

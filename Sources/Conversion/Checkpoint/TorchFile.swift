@@ -11,7 +11,7 @@ package final class TorchFile: TensorSource {
     /// Byte offset of element 0 of the view.
     let offset: Int
     let strides: [Int]
-    /// The elements lie one after the other.
+    /// Whether the elements are contiguous in row-major order.
     let isContiguous: Bool
     let storage: (offset: Int, count: Int)
   }
@@ -44,7 +44,7 @@ package final class TorchFile: TensorSource {
     let members = try Self.stateDictionary(machine, result, file: file.name)
     let wrapper = Self.wrapper(members)
     for (key, value) in members {
-      // What is not a tensor (a version number, an epoch) is not a weight.
+      // Entries that are not tensors (a version number, an epoch) are skipped.
       guard case .tensor(let index) = value else { continue }
       guard case .string(let full) = key else { throw malformed("a tensor whose name is not a text") }
       let name = String(full.dropFirst(wrapper.count))
@@ -90,7 +90,7 @@ package final class TorchFile: TensorSource {
     return members
   }
 
-  /// What `DataParallel` puts before every name: nothing unless all tensors have it.
+  /// The prefix that `DataParallel` puts before every name; empty unless all tensors have it.
   private static func wrapper(_ members: [(key: PickleMachine.Value, value: PickleMachine.Value)]) -> String {
     let prefix = "module."
     let names = members.filter { if case .tensor = $0.value { true } else { false } }.map(\.key)
@@ -98,7 +98,7 @@ package final class TorchFile: TensorSource {
     return all ? prefix : ""
   }
 
-  /// Whether the view repeats elements, as `expand` makes them.
+  /// Whether the view repeats elements, as those of `expand` do.
   private static func isBroadcast(_ view: PickleMachine.View) -> Bool {
     zip(view.shape, view.strides).contains { $0 > 1 && $1 == 0 }
   }
@@ -136,7 +136,7 @@ package final class TorchFile: TensorSource {
       place.info.type.widen(base + rows.lowerBound * rowSize * size, stride: 1, count: rows.count * rowSize, into: out)
       return
     }
-    // Odometer over all axes but the last, which is read as one strided run.
+    // Iterates over all axes but the last, which is read as one strided run.
     let shape = place.info.shape
     let inner = shape.count > 1 ? shape[shape.count - 1] : 1
     let innerStride = shape.count > 1 ? place.strides[shape.count - 1] : 1

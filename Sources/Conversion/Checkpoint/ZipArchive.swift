@@ -4,7 +4,7 @@
 struct ZipArchive {
   struct Entry {
     let name: String
-    /// Where the data lie in the file; inside it (checked).
+    /// Range of the data in the file; within its bounds (checked).
     let offset: Int, count: Int
   }
 
@@ -12,7 +12,7 @@ struct ZipArchive {
 
   static func isZip(_ file: MappedFile) -> Bool { file.integer(UInt32.self, at: 0) == 0x0403_4B50 }
 
-  /// - Throws: `.malformed` for a directory that is cut or points outside the file; `.unsupported` for compressed or encrypted entries.
+  /// - Throws: `.malformed` for a directory that is truncated or points outside the file; `.unsupported` for compressed or encrypted entries.
   init(_ file: MappedFile) throws {
     func malformed(_ detail: String) -> ConversionError { .malformed(file: file.name, detail: "zip: \(detail)") }
     guard let end = Self.endOfDirectory(file) else { throw malformed("no end of central directory; the file may be cut off") }
@@ -47,7 +47,7 @@ struct ZipArchive {
     self.entries = entries
   }
 
-  /// The end record stands before a comment of at most 65 535 bytes.
+  /// Offset of the end record, which precedes a comment of at most 65 535 bytes.
   private static func endOfDirectory(_ file: MappedFile) -> Int? {
     var position = file.bytes.count - 22
     let last = max(0, position - 65_535)
@@ -74,7 +74,7 @@ struct ZipArchive {
     }
     var sizes = [UInt64(plain), UInt64(stored), UInt64(local)]
     var wide = [plain, stored, local].map { $0 == .max }
-    // The zip64 extra field holds, in this order, those of the three that do not fit 32 bits.
+    // The zip64 extra field holds, in this order, those of the three values that exceed 32 bits.
     var place = position + 46 + Int(nameLength)
     let extraEnd = place + Int(extraLength)
     while wide.contains(true), place + 4 <= extraEnd, let kind = file.integer(UInt16.self, at: place),

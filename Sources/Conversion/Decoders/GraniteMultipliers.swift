@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The constants that a Granite decoder multiplies its parts by (transformers' GraniteConfig). A LLaMA with scaled weights computes the
-/// same.
+/// The multipliers of a Granite decoder (transformers' GraniteConfig), which are folded into the weights of an equivalent LLaMA.
 package struct GraniteMultipliers: Equatable {
-  /// Of what goes into the first block, of what each branch adds, of queries times keys; and what logits are divided by.
+  /// Factors of the embeddings, of each residual branch and of q·k; and the divisor of the logits.
   let embedding, residual, attention, logits: Double
 
   init(_ config: ConfigReader) throws {
@@ -18,10 +17,10 @@ package struct GraniteMultipliers: Equatable {
     logits = try number("logits_scaling")
   }
 
-  /// The checkpoint with these constants in its weights.
+  /// The checkpoint with these multipliers folded into its weights.
   /// - Parameters:
   ///   - c: the decoder; whether its head is tied is known.
-  ///   - inputs: names of the tensors that make other vectors of the decoder's input than the embedding table does.
+  ///   - inputs: names of the tensors besides the embedding table that produce vectors of the decoder's input.
   ///   - scalesLogits: false where the head is not Granite's own, as in transformers' Idefics3.
   func source(
     _ base: any TensorSource, _ names: LlamaNames, _ c: TextConfig, inputs: [String] = [], scalesLogits: Bool = true
@@ -31,13 +30,13 @@ package struct GraniteMultipliers: Equatable {
     for i in 0..<c.layers {
       let layer = "\(names.prefix)layers.\(i)."
       for kind in [".weight", ".bias"] {
-        // Attention divides by the root of the head size.
+        // Attention already divides by √headSize.
         factors[layer + "self_attn.q_proj" + kind] = attention * Double(c.headSize).squareRoot()
         factors[layer + "self_attn.o_proj" + kind] = residual
         factors[layer + "mlp.down_proj" + kind] = residual
       }
     }
-    // A tied head has the embedding's factor in it.
+    // A tied head already includes the embedding's factor.
     factors[names.prefix + "norm.weight"] = 1 / ((scalesLogits ? logits : 1) * (c.tiedHead ? embedding : 1))
     return ScaledSource(base, factors: factors.mapValues { Float($0) })
   }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Names of a LLaMA-type decoder: transformers' to ours.
+/// Tensor names of a LLaMA-type decoder: transformers' to ours.
 struct LlamaNames {
-  /// What stands before `embed_tokens.weight`, and the head's full name.
+  /// Prefix of `embed_tokens.weight`, and the head's full name.
   let prefix, head: String
 
   /// The first of `layouts` under which an embedding is found, else the first.
-  /// - Parameter c: its head becomes untied where the checkpoint has one of its own.
+  /// - Parameter c: becomes untied where the checkpoint has a separate head.
   init(_ plan: CheckpointPlan, layouts: [(prefix: String, head: String)], _ c: inout TextConfig) throws {
     let found = layouts.first { plan.has($0.prefix + "embed_tokens.weight") } ?? layouts.first
     prefix = found?.prefix ?? ""
@@ -14,7 +14,7 @@ struct LlamaNames {
     c.tiedHead = try plan.isTied(c.tiedHead, embedding: prefix + "embed_tokens.weight", head: head)
   }
 
-  /// - Parameter mixture: what blocks after its first `denseLayers` have in place of their feed-forward.
+  /// - Parameter mixture: replaces the feed-forward of blocks after its first `denseLayers`.
   func plan(_ plan: CheckpointPlan, _ c: TextConfig, mixture: MixtureConfig? = nil) {
     let h = c.hiddenSize
     plan.matrix("language.embedding.weight", .embedding, [c.vocabSize, h], from: prefix + "embed_tokens.weight")
@@ -46,7 +46,7 @@ struct LlamaNames {
     if !c.tiedHead { plan.matrix("language.head.weight", .head, [c.vocabSize, h], from: head) }
   }
 
-  /// Rotation frequencies that old checkpoints carry, and the copy of a tied head.
+  /// Rotation frequencies in old checkpoints, and the copy of a tied head.
   func isIgnorable(_ name: String, _ c: TextConfig) -> Bool {
     name.hasSuffix("rotary_emb.inv_freq") || (c.tiedHead && name == head)
   }

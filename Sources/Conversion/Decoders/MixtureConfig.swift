@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Schema
 
-/// A decoder's mixture of experts as DeepSeek's configs and checkpoints say it: what it is, and its names.
+/// A decoder's mixture of experts, from DeepSeek's configs and checkpoints: its settings and tensor names.
 struct MixtureConfig {
   let settings: MixtureSettings
 
@@ -10,7 +10,7 @@ struct MixtureConfig {
     guard try !config.bool("use_mla", default: true) else { throw config.fail("use_mla", "latent attention is not supported, only false") }
     guard try config.int("moe_layer_freq", default: 1) == 1 else { throw config.fail("moe_layer_freq", "only 1 is supported") }
     let method = try config.string("topk_method", default: "greedy")
-    // Among one group nothing is limited.
+    // With one group, group-limited routing is greedy.
     guard try method == "greedy" || (method == "group_limited_greedy" && config.int("n_group", default: 1) == 1) else {
       throw config.fail("topk_method", "\(method) is not supported, only greedy")
     }
@@ -26,7 +26,7 @@ struct MixtureConfig {
     let scores = try config.string("scoring_func", default: "softmax")
     guard let known = MixtureSettings.Scores(spelling: scores) else { throw config.fail("scoring_func", "\(scores) is not supported") }
     s.scores = known
-    // A single expert's score is never divided by itself.
+    // With one expert per token there is nothing to normalise.
     s.renormalises = try config.bool("norm_topk_prob", default: false) && s.expertsPerToken > 1
     s.scale = try config.double("routed_scaling_factor", default: 1)
     settings = s
@@ -34,11 +34,11 @@ struct MixtureConfig {
 
   /// Plans the mixture of a block.
   /// - Parameters:
-  ///   - name: of our scope.
-  ///   - prefix: what stands before `gate.weight` and `experts.0` in the checkpoint.
+  ///   - name: our scope.
+  ///   - prefix: of `gate.weight` and `experts.0` in the checkpoint.
   func plan(_ plan: CheckpointPlan, _ name: String, layer: Int, hiddenSize h: Int, from prefix: String) {
     let (s, m) = (settings, settings.expertSize)
-    // Which experts a token has hangs on small differences; the matrix is a thousandth of the block.
+    // Routing depends on small differences; the matrix is a thousandth of the block.
     plan.matrix(name + ".router.weight", .exact, [s.experts, h], from: prefix + "gate.weight")
     func parts(_ module: String, _ size: Int) -> [(module: String, outputs: Int)] { [(module + "gate_proj", size), (module + "up_proj", size)] }
     plan.stacked(name + ".experts.gateUp", .decoder(layer: layer, .mlpIn), count: s.experts, inputs: h) { parts("\(prefix)experts.\($0).", m) }

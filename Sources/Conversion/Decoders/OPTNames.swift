@@ -2,11 +2,11 @@
 import Schema
 import Shims
 
-/// An OPT decoder as transformers names it, to ours.
+/// Tensor names of an OPT decoder: transformers' to ours.
 struct OPTNames {
   static let prefix = "model.decoder."
   let hiddenSize, intermediateSize, layers, heads, vocabSize: Int
-  /// Rows of the position table; two more than there are positions.
+  /// Rows of the position table: two more than positions.
   let positionRows: Int
   let tiedHead: Bool
 
@@ -24,7 +24,7 @@ struct OPTNames {
     guard try config.bool("do_layer_norm_before", default: true), try config.bool("enable_bias", default: true),
       try config.string("activation_function", default: "relu") == "relu"
     else { throw config.fail("do_layer_norm_before", "only pre-norm blocks with biases and relu are supported") }
-    // The tensors decide: these configs kept numbers of the model they started from.
+    // Sizes come from the tensors: these configs kept values of the model they started from.
     vocabSize = plan.source.info(Self.prefix + "embed_tokens.weight")?.rows ?? 0
     positionRows = plan.source.info(Self.prefix + "embed_positions.weight")?.rows ?? 0
     guard vocabSize > 0, positionRows > 2, vocabSize <= 1 << 20, positionRows <= 1 << 20 else {
@@ -61,7 +61,7 @@ struct OPTNames {
     if !tiedHead { plan.matrix("language.head.weight", .head, [vocabSize, h], from: "lm_head.weight") }
   }
 
-  /// Where the head is the embedding, some files carry a copy.
+  /// With a tied head, some files hold a copy of it.
   func isIgnorable(_ name: String) -> Bool { tiedHead && name == "lm_head.weight" }
 
   var settings: OPTSettings {

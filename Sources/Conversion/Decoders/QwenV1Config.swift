@@ -5,13 +5,13 @@ import Shims
 /// Sizes of a Qwen v1 decoder, with the defaults of its configuration class.
 struct QwenV1Config {
   let hiddenSize, layers, heads, headSize, vocabSize, contextLength: Int
-  /// Of one of the two halves; the config's number counts both.
+  /// Of each of gate and up; the config's number counts both.
   let intermediateSize: Int
   /// The trained length, where dynamic NTK and logn scaling begin.
   let sequenceLength: Int
   let normEpsilon, ropeTheta: Double
   let dynamicNTK, lognScaling, tiedHead: Bool
-  /// Whether the other products than q|k|v have biases.
+  /// Whether the projections other than q|k|v have biases.
   let hasBiases: Bool
 
   init(_ config: ConfigReader, _ plan: CheckpointPlan) throws {
@@ -31,7 +31,7 @@ struct QwenV1Config {
       throw config.fail("scale_attn_weights", "only true is supported")
     }
     sequenceLength = try config.size("seq_length", default: 2048)
-    // The logn table of the original ends here.
+    // The original's logn table has this length.
     contextLength = min(try config.size("max_position_embeddings", default: 8192), 32767)
     normEpsilon = try config.double("layer_norm_epsilon", default: 1e-6)
     ropeTheta = try config.double("rotary_emb_base", default: 10000)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Names of a Qwen v1 decoder (`transformer.h.…`), as its own code saves them, to ours.
+/// Tensor names of a Qwen v1 decoder (`transformer.h.…`): its own code's to ours.
 enum QwenV1Names {
   static func plan(_ plan: CheckpointPlan, _ c: QwenV1Config) {
     let h = c.hiddenSize
@@ -28,7 +28,7 @@ enum QwenV1Names {
     if !c.tiedHead { plan.matrix("language.head.weight", .head, [c.vocabSize, h], from: "lm_head.weight") }
   }
 
-  /// Tables that old checkpoints carry, and the copy of a tied head.
+  /// Tables in old checkpoints, and the copy of a tied head.
   static func isIgnorable(_ name: String, _ c: QwenV1Config) -> Bool {
     name.hasSuffix("rotary_emb.inv_freq") || name.hasSuffix(".attn.masked_bias") || name.hasSuffix(".attn.bias")
       || (c.tiedHead && name == "lm_head.weight")

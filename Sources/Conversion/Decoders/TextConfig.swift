@@ -4,19 +4,19 @@ import Schema
 /// Sizes of a LLaMA-type decoder, with the defaults that transformers leaves out of config.json.
 package struct TextConfig: Equatable {
   package let hiddenSize, intermediateSize, layers, heads, kvHeads, headSize, vocabSize: Int
-  /// Longest sequence that is exact: a sliding window (Mistral) limits it, since within the window it changes nothing.
+  /// Longest exact sequence: a sliding window (Mistral) limits it, since attention is full within the window.
   package let contextLength: Int
   package let normEpsilon, ropeTheta: Double
   package var tiedHead: Bool
   package let ropeScaling: RopeScaling?
-  /// Of a Granite.
+  /// Of a Granite decoder.
   let multipliers: GraniteMultipliers?
 
   package struct RopeScaling: Equatable {
     /// "linear" or "llama3".
     package let type: String
     package let factor: Double
-    /// The wavelength bands of `llama3`.
+    /// The frequency bands of `llama3`.
     package let bands: Bands?
 
     package init(type: String, factor: Double, bands: Bands?) {
@@ -39,7 +39,7 @@ package struct TextConfig: Equatable {
 
   /// - Parameters:
   ///   - config: the object with the LLaMA keys (`text_config`, or the top of an original LLaVA config).
-  ///   - takesGranite: whether the caller minds `multipliers`.
+  ///   - takesGranite: whether the caller applies `multipliers`.
   package init(_ config: ConfigReader, takesGranite: Bool = false) throws {
     let type = try config.string("model_type", default: "llama")
     let isGranite = takesGranite && type == "granite"
@@ -77,7 +77,7 @@ package struct TextConfig: Equatable {
     normEpsilon = try config.double("rms_norm_eps", default: 1e-6)
     tiedHead = try config.bool("tie_word_embeddings", default: false)
 
-    // transformers 5 has rope_parameters; before, rope_theta stood by itself beside rope_scaling.
+    // transformers 5 has rope_parameters; earlier versions have rope_theta and rope_scaling.
     let parameters = try config.object("rope_parameters")
     ropeTheta = try parameters.double("rope_theta", default: try config.double("rope_theta", default: 10_000))
     let scaling = config.has("rope_parameters") ? parameters : try config.object("rope_scaling")

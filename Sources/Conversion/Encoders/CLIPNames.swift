@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Names of a CLIP vision transformer: transformers' to ours.
+/// Tensor names of a CLIP vision transformer: transformers' to ours.
 struct CLIPNames {
-  /// What stands before `embeddings.class_embedding`.
+  /// Prefix of `embeddings.class_embedding`.
   let prefix: String
-  /// Where the tower's weights go.
+  /// Scope of the tower's weights in the weight file.
   let scope: String
 
   /// The first of `prefixes` under which a tower is found, else the first.

@@ -5,7 +5,7 @@ struct DINOv2Config {
   let hiddenSize, intermediateSize, layers, heads, imageSize, patchSize: Int
   let normEpsilon: Double
 
-  /// Patches per side of the stored table of positions.
+  /// Patches per side of the stored position table.
   var positionSide: Int { imageSize / patchSize }
 
   init(_ config: ConfigReader) throws {
@@ -31,7 +31,7 @@ struct DINOv2Config {
     guard try config.size("num_channels", default: 3) == 3 else { throw config.fail("num_channels", "only 3 is supported") }
   }
 
-  /// The sizes that a hub name stands for, where the checkpoint has no folder of it.
+  /// The sizes of a known hub name, where the checkpoint has no folder for it.
   static func known(_ name: String) throws -> DINOv2Config? {
     let sizes: String
     switch name.split(separator: "/").last {

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Names of a DINOv2 tower: transformers' to ours.
+/// Tensor names of a DINOv2 tower: transformers' to ours.
 struct DINOv2Names {
-  /// What stands before `embeddings.cls_token`.
+  /// Prefix of `embeddings.cls_token`.
   let prefix: String
-  /// Where the tower's weights go.
+  /// Scope of the tower's weights in the weight file.
   let scope: String
 
-  /// Plans the embeddings, `used` layers and, where the features are normed, the last norm.
+  /// Plans the embeddings, `used` layers and, where the output is normed, the last norm.
   func plan(_ plan: CheckpointPlan, _ c: DINOv2Config, used: Int, normsOutput: Bool) {
     let h = c.hiddenSize
     plan.matrix(
@@ -21,7 +21,7 @@ struct DINOv2Names {
     for i in 0..<used {
       let layer = "\(prefix)encoder.layer.\(i)."
       let name = "\(scope).layers.\(i)."
-      // The hub's names, or those that transformers 5 has in memory.
+      // The hub's names, or transformers 5's in-memory names.
       let isPublished = plan.has(layer + "attention.attention.query.weight")
       let qkv = isPublished ? ["attention.query", "attention.key", "attention.value"] : ["q_proj", "k_proj", "v_proj"]
       plan.norm(name + "norm1", h, from: layer + "norm1", hasBias: true)
@@ -38,7 +38,7 @@ struct DINOv2Names {
     if normsOutput { plan.norm(scope + ".norm", h, from: prefix + "layernorm", hasBias: true) }
   }
 
-  /// The token of masked training, and layers after the selected one.
+  /// The mask token of training, and layers after the selected one.
   func isIgnorable(_ name: String, used: Int, normsOutput: Bool) -> Bool {
     guard name.hasPrefix(prefix) else { return false }
     let rest = name.dropFirst(prefix.count)

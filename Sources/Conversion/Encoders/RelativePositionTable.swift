@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Tables of relative positions of SAM's encoder: row r of a checkpoint's belongs to a key side − 1 − r places after the query.
+/// Relative position tables of SAM's encoder: row r of a checkpoint's is for key − query = side − 1 − r.
 package enum RelativePositionTable {
-  /// The table by key − query, so that neighbouring keys have neighbouring rows, resized to `length` rows where it has another number:
-  /// linear between the nearest two, sample points in the middle of equal cells, as torch's `interpolate` does it.
+  /// The table reversed, by key − query, and resized to `length` rows where it has another number: linear interpolation with half-pixel
+  /// centres, as torch's `interpolate`.
   /// - Parameter values: `[rows, size]`.
   package static func byKey(_ values: [Float], size: Int, length: Int) -> [Float] {
     let rows = values.count / size

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 import Schema
 
-/// Names and sizes of Vary's vocabulary network (SAM's image encoder and two convolutions) in its three published spellings, to ours.
+/// Tensor names and sizes of Vary's vocabulary network (SAM's image encoder and two convolutions) in its three published layouts, to ours.
 struct SAMNames {
   enum Layout { case original, transformers, mlx }
 
   let layout: Layout
-  /// What stands before `pos_embed`.
+  /// Prefix of `pos_embed`.
   let prefix: String
-  /// Where the network's weights go.
+  /// Scope of the network's weights in the weight file.
   let scope: String
   private let down: [String]
   let hiddenSize, intermediateSize, layers, heads, patchSize, grid, windowSize: Int
@@ -21,7 +21,7 @@ struct SAMNames {
     return ((half + 1) / 2) * ((half + 1) / 2)
   }
 
-  /// The names inside a block, besides `attn.…` and `mlp.…`, which all share.
+  /// The layout's names inside a block; `attn.…` and `mlp.…` are common to all.
   private static func parts(_ layout: Layout) -> (block: String, norm: String, patch: String, neck: [String]) {
     switch layout {
     case .original: ("blocks", "norm", "patch_embed.proj", ["neck.0", "neck.1", "neck.2", "neck.3"])
@@ -31,7 +31,7 @@ struct SAMNames {
     }
   }
 
-  /// Finds the network under one of `prefixes`. Sizes are those of its tensors; `config`, transformers' `vision_config`, may say more.
+  /// Finds the network under one of `prefixes`. Sizes come from its tensors; `config`, transformers' `vision_config`, may add some.
   init(_ plan: CheckpointPlan, prefixes: [String], scope: String, config: ConfigReader? = nil) throws {
     func shape(_ name: String) -> [Int]? { plan.source.info(name)?.shape }
     guard let prefix = prefixes.first(where: { plan.has($0 + "pos_embed") }) else {
@@ -64,7 +64,7 @@ struct SAMNames {
     guard let first = shape(relative(0)), first.count == 2, first[1] > 0, first[0] % 2 == 1, hiddenSize % first[1] == 0, count <= 256
     else { throw malformed(relative(0)) }
     heads = hiddenSize / first[1]
-    // Block 0 stays in windows; those of another length look everywhere.
+    // Block 0 has window attention; blocks with another table length have global attention.
     windowSize = try config?.size("window_size", default: 14) ?? (first[0] + 1) / 2
     let others = lengths.indices.filter { lengths[$0] != lengths[0] }
     globalLayers = try config.map { try $0.ints("global_attn_indexes") ?? [2, 5, 8, 11] } ?? others
@@ -114,7 +114,7 @@ struct SAMNames {
     convolution(name + "down2", outputSize, middleSize, 3, from: down[1])
   }
 
-  /// Plans the relative positions of further inputs of these sides in patches.
+  /// Plans the relative positions of further input sizes, given as sides in patches.
   func planPositions(_ plan: CheckpointPlan, grids: [Int]) {
     for i in globalLayers {
       for grid in grids {
@@ -142,7 +142,7 @@ struct SAMNames {
     plan.linear(name + "mlp.contract", .vision, inputs: m, parts: [(source + "mlp.lin2", h)], bias: .required)
   }
 
-  /// How an image is made to fit the network.
+  /// Resizing and normalisation for the network.
   enum Preprocessing {
     /// Pillow's bicubic filter and CLIP's statistics ("BLIP eval").
     case blip

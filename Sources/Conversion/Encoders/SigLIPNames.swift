@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import Schema
 
-/// Names of a SigLIP vision transformer inside Idefics3: transformers' to ours.
+/// Tensor names of a SigLIP vision transformer inside Idefics3: transformers' to ours.
 struct SigLIPNames {
-  /// What stands before `embeddings.patch_embedding`.
+  /// Prefix of `embeddings.patch_embedding`.
   let prefix: String
-  /// Where the tower's weights go.
+  /// Scope of the tower's weights in the weight file.
   let scope: String
 
   /// The first of `prefixes` under which a tower is found, else the first.
@@ -27,14 +27,14 @@ struct SigLIPNames {
     plan.norm(scope + ".norm", h, from: prefix + "post_layernorm", hasBias: true)
   }
 
-  /// Position ids that old checkpoints carry.
+  /// Position ids in old checkpoints.
   func isIgnorable(_ name: String) -> Bool { name == prefix + "embeddings.position_ids" }
 }
 
 extension SigLIPSettings {
   /// - Parameters:
-  ///   - config: Idefics3's or SmolVLM's `vision_config`, with the defaults that transformers leaves out of it.
-  ///   - tileSide: side of the pictures that the image processor makes; nil: the side that the positions were made for.
+  ///   - config: Idefics3's or SmolVLM's `vision_config`; transformers' defaults apply.
+  ///   - tileSide: side of the image processor's pictures; nil: the side of the position table.
   init(_ config: ConfigReader, tileSide: Int?) throws {
     self.init()
     let type = try config.string("model_type", default: "idefics3_vision")
@@ -47,7 +47,7 @@ extension SigLIPSettings {
     heads = try config.size("num_attention_heads", default: 16)
     patchSize = try config.size("patch_size", default: 32)
     let side = try config.size("image_size", default: 224)
-    // As a convolution without padding has it: what patches do not fill is not seen.
+    // A convolution without padding ignores pixels that fill no whole patch.
     imageSize = (tileSide ?? side) / patchSize * patchSize
     positionSide = side / patchSize
     normEpsilon = try config.double("layer_norm_eps", default: 1e-6)

@@ -12,7 +12,7 @@ package struct VisionConfig: Equatable {
 
   package var patches: Int { (imageSize / patchSize) * (imageSize / patchSize) }
 
-  /// What an absent key means: CLIP's own defaults, or those that LLaVA's configs give their `vision_config`.
+  /// Defaults of absent keys: CLIP's own, or those of `vision_config` in LLaVA's configs.
   package enum Defaults { case clip, llava }
 
   /// - Parameter config: a CLIP vision config, or a whole CLIP config with one inside.
@@ -41,7 +41,7 @@ package struct VisionConfig: Equatable {
     guard imageSize <= 1 << 14 else { throw config.fail("image_size", "\(imageSize) is too large") }
   }
 
-  /// The towers that LLaVA checkpoints name by their hub names without carrying a config.
+  /// The towers that LLaVA checkpoints refer to by hub name without a config.
   package static func known(_ name: String) throws -> VisionConfig? {
     let sizes: String
     switch name.split(separator: "/").last {
@@ -52,7 +52,7 @@ package struct VisionConfig: Equatable {
     return try VisionConfig(ConfigReader(file: name, value: try .parse(sizes, file: name)), defaults: .llava)
   }
 
-  /// How many layers `hidden_states[select]` needs; `hidden_states` has `layers + 1` entries, the first before any layer.
+  /// The number of layers that `hidden_states[select]` needs; `hidden_states` has `layers + 1` entries, the first before any layer.
   package func layersUsed(select: Int) throws -> Int {
     let index = select < 0 ? layers + 1 + select : select
     guard index >= 1, index <= layers else {
@@ -63,7 +63,7 @@ package struct VisionConfig: Equatable {
 }
 
 extension VisionConfig {
-  /// - Parameter used: blocks that go into the file.
+  /// - Parameter used: blocks in the weight file.
   func settings(used: Int, dropClass: Bool) -> CLIPSettings {
     var s = CLIPSettings()
     (s.hiddenSize, s.intermediateSize, s.layers, s.heads) = (hiddenSize, intermediateSize, used, heads)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A GGUF decoder, and the `mmproj` file of its vision tower where there is one, as the checkpoint folder that transformers would save of it.
+/// A GGUF decoder, and its vision tower's `mmproj` file if any, presented as the folder that transformers would save.
 package struct GGUFCheckpoint {
-  /// Without its ending.
+  /// Without its extension.
   let name: String
   let source: any TensorSource
   let tokenizer: GGUFTokenizer
@@ -12,7 +12,7 @@ package struct GGUFCheckpoint {
 
   /// - Parameters:
   ///   - path: the decoder's file.
-  ///   - tower: the file of the vision tower; nil: the one beside the decoder that is called so.
+  ///   - tower: the vision tower's file; nil: a file beside the decoder that is named as such.
   init(path: String, tower: String?) throws {
     let decoder = try GGUFFile(path: path)
     let config = try GGUFConfig(decoder.settings)
@@ -52,7 +52,7 @@ package struct GGUFCheckpoint {
     self.files = files
   }
 
-  /// The decoder's and the tower's file that are meant by a file, or by a folder of GGUF files.
+  /// The decoder's and the tower's file for a file, or for a folder of GGUF files.
   /// - Parameter names: of the folder's files; nil where `path` is a file.
   /// - Returns: nil when there is no GGUF file.
   static func find(_ path: String, names: [String], isFolder: Bool) throws -> (decoder: String, tower: String?)? {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Shims
 
-/// The config files that a GGUF's settings stand for.
+/// The config files equivalent to a GGUF's settings.
 struct GGUFConfig {
   let settings: ConfigReader
   /// The decoder's architecture: "llama".
@@ -36,8 +36,8 @@ struct GGUFConfig {
 
   /// The decoder's config as transformers writes it.
   /// - Parameters:
-  ///   - isTied: whether there is no head but the embedding.
-  ///   - ropeFactors: what the frequencies of rotation are divided by; empty: one.
+  ///   - isTied: whether the LM head is the embedding.
+  ///   - ropeFactors: divisors of the RoPE frequencies; empty: 1.
   func decoder(vocabSize: Int, isTied: Bool, ropeFactors: [Float]) throws -> [(key: String, value: JSONValue)] {
     let heads = try size("attention.head_count")
     let theta = try number("rope.freq_base", 10_000)
@@ -96,6 +96,6 @@ struct GGUFConfig {
 
   private func int(_ value: Int) -> JSONValue { .int(Int64(value)) }
 
-  /// GGUF has floats of 32 bits where config.json has decimal numbers: the shortest that is the same float.
+  /// The shortest decimal of a 32-bit float, as config.json would have it.
   static func decimal(_ value: Double) -> Double { Double("\(Float(value))") ?? value }
 }

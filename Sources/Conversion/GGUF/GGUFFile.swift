@@ -13,12 +13,12 @@ package final class GGUFFile: TensorSource {
     let info: TensorInfo
     let type: GGUFType
     let offset: Int
-    /// Weights next to each other, and the bytes they take.
+    /// Weights of a row, and their bytes.
     let line, lineBytes: Int
     let byteCount: Int
   }
 
-  /// - Throws: `.malformed` for a file that is cut or describes bytes outside itself, `.unsupported` for what it may hold and we do not read.
+  /// - Throws: `.malformed` for a file that is truncated or describes bytes outside itself, `.unsupported` for features that are not read.
   package init(path: String) throws {
     let file = try MappedFile(path: path)
     var reader = GGUFReader(file)
@@ -57,7 +57,7 @@ package final class GGUFFile: TensorSource {
 
   private static func place(_ row: (name: String, shape: [Int], type: GGUFType, offset: Int), start: Int, _ file: MappedFile) throws -> Place {
     func malformed(_ detail: String) -> ConversionError { .malformed(file: file.name, detail: "tensor \(row.name) \(detail)") }
-    // Rows may be read one by one, so blocks must not cross them; a vector is rows of one weight.
+    // Rows are read one by one, so blocks must not cross them; a vector has rows of one weight.
     let (weights, bytes) = row.type.block
     let line = row.shape.count > 1 ? row.shape[row.shape.count - 1] : 1
     guard line % weights == 0 else { throw malformed("has rows of \(line) weights in blocks of \(weights)") }
@@ -96,7 +96,7 @@ package final class GGUFFile: TensorSource {
   }
 }
 
-/// Reads the parts of a GGUF file one after the other.
+/// Reads the parts of a GGUF file in sequence.
 private struct GGUFReader {
   let file: MappedFile
   private(set) var offset = 0
@@ -111,7 +111,7 @@ private struct GGUFReader {
     return value
   }
 
-  /// A number of things of at least `least` bytes each.
+  /// A number of items of at least `least` bytes each.
   mutating func count(least: Int) throws -> Int {
     let count = try integer(UInt64.self)
     guard count <= UInt64((file.bytes.count - offset) / least) else { throw malformed("a count of \(count) is more than the file has room for") }
@@ -152,7 +152,7 @@ private struct GGUFReader {
     }
   }
 
-  /// A line of the tensor table; its shape outermost first.
+  /// An entry of the tensor table; shape outermost first.
   mutating func tensor() throws -> (name: String, shape: [Int], type: GGUFType, offset: Int) {
     let name = try text()
     let rank = try integer(UInt32.self)

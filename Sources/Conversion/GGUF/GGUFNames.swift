@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// GGUF's names of tensors, as transformers and the original LLaVA call them.
+/// GGUF's tensor names, mapped to those of transformers and the original LLaVA.
 struct GGUFNames {
-  /// What stands before `layers.0.` and the head's full name.
+  /// Prefix of `layers.0.`, and the head's full name.
   let decoder: String, head: String
-  /// What stands before `encoder.layers.0.`; the projector's names by those of GGUF.
+  /// Prefix of `encoder.layers.0.`; the projector's names by those of GGUF.
   var tower = ""
   var others: [String: String] = [:]
 
-  /// nil: a table that others stand for.
+  /// nil: a table that other settings replace.
   func decoderName(_ name: String) -> String? {
     switch name {
     case "token_embd.weight": decoder + "embed_tokens.weight"
@@ -19,7 +19,7 @@ struct GGUFNames {
     }
   }
 
-  /// - Parameter isSwapped: whether `ffn_down` is the first of a feed-forward's two, as in files of the older converter.
+  /// - Parameter isSwapped: whether `ffn_down` is the first matrix of the feed-forward, as in files of the older converter.
   func towerName(_ name: String, isSwapped: Bool) -> String {
     if let other = others[name] { return other }
     guard name.hasPrefix("v.") else { return name }
@@ -39,7 +39,7 @@ struct GGUFNames {
     }
   }
 
-  /// `blk.3.attn_q.weight` and its like; a name of no known form stays, and is then named as unknown.
+  /// `blk.3.attn_q.weight` and the like; a name of unknown form is kept, and reported as unknown later.
   private func layered(_ name: String, _ prefix: String, _ parts: [String: String]) -> String {
     let words = name.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
     guard words.count == 4, words[0] == "blk", let part = parts[words[2]] else { return name }
@@ -57,11 +57,11 @@ struct GGUFNames {
   ]
 }
 
-/// Queries and keys of LLaMA with each head's rows in transformers' order. GGUF keeps the two numbers of a rotated pair side by side,
-/// transformers in the two halves of a head.
+/// LLaMA's queries and keys with each head's rows in transformers' order. GGUF keeps the two elements of a RoPE pair adjacent,
+/// transformers keeps them in the two halves of a head.
 final class HalvedRotarySource: TensorSource {
   private let base: any TensorSource
-  /// Rows of a head, of the tensors that are meant.
+  /// Rows per head, of the affected tensors.
   private let headSizes: [String: Int]
 
   init(_ base: any TensorSource, headSizes: [String: Int]) {

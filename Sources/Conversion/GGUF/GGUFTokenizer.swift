@@ -3,7 +3,7 @@
 /// The tokenizer in a GGUF's settings.
 struct GGUFTokenizer {
   let model: TokenizerMetadata.Model
-  /// What tokenizer_config.json would say.
+  /// The equivalent of tokenizer_config.json.
   let config: JSONValue
   let tokens: [String]
 
@@ -67,7 +67,7 @@ struct GGUFTokenizer {
     }
     var model = SentencePieceModel()
     (model.pieces, model.scores) = (tokens, scores)
-    // A token that its user defined is one of transformers' added tokens, which are looked for before the model sees a text.
+    // A user-defined token is one of transformers' added tokens, which are found before the BPE model sees a text.
     model.kinds = kinds.map { $0 == 4 ? 5 : $0 }
     (model.unknown, model.bos, model.eos) = (try id("unknown_token_id", 0), try id("bos_token_id", 1), try id("eos_token_id", 2))
     if !kinds.contains(2), model.unknown >= 0 { model.kinds[model.unknown] = 2 }
@@ -92,7 +92,7 @@ struct GGUFTokenizer {
     return model
   }
 
-  /// What the names of `tokenizer.ggml.pre` cut words by, one after the other.
+  /// Split patterns for the names of `tokenizer.ggml.pre`, applied in sequence.
   private static let splits: [String: [ByteLevelModel.Pattern]] = {
     var splits: [String: [ByteLevelModel.Pattern]] = [
       "qwen2": [.qwen], "tekken": [.tekken], "gpt-4o": [.o200k], "deepseek-v3": [.upToThreeDigits, .deepSeek3Ideographs, .deepSeek3],

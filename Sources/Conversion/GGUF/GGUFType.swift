@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import WeightFile
 
-/// A number format of GGUF's tensors: blocks of some weights in some bytes. Read as ggml and the `gguf` package read it, to the bit.
+/// A type of GGUF's tensors: blocks of weights with a fixed size in bytes. Decoded bit-exactly as ggml and the `gguf` package do.
 /// Layouts: https://github.com/ggml-org/ggml/blob/master/src/ggml-common.h
 enum GGUFType: UInt32 {
   case f32 = 0
@@ -15,7 +15,7 @@ enum GGUFType: UInt32 {
   case f64 = 28
   case bf16 = 30
 
-  /// What the others are called, for messages.
+  /// Names of unsupported types, for messages.
   static func name(_ number: UInt32) -> String {
     let others: [UInt32: String] = [
       9: "Q8_1", 15: "Q8_K", 16: "IQ2_XXS", 17: "IQ2_XS", 18: "IQ3_XXS", 19: "IQ1_S", 21: "IQ3_S", 22: "IQ2_S", 24: "I8", 25: "I16", 26: "I32",
@@ -24,7 +24,7 @@ enum GGUFType: UInt32 {
     return GGUFType(rawValue: number).map { "\($0)".uppercased() } ?? others[number] ?? "number \(number)"
   }
 
-  /// Weights of a block, and the bytes they take.
+  /// Weights of a block, and its bytes.
   var block: (weights: Int, bytes: Int) {
     switch self {
     case .f64: (1, 8)
@@ -44,7 +44,7 @@ enum GGUFType: UInt32 {
     }
   }
 
-  /// Of a row of so many weights, `bytes` long.
+  /// Decodes a row of `count` weights.
   func widen(_ bytes: UnsafeRawPointer, count: Int, into out: UnsafeMutablePointer<Float>) {
     switch self {
     case .f32: NumberType.f32.widen(bytes, stride: 1, count: count, into: out)
@@ -133,7 +133,7 @@ enum GGUFType: UInt32 {
     }
   }
 
-  /// The 16 values of IQ4.
+  /// The 16 values of the IQ4 types.
   private static let curve: [Float] = [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113]
 }
 
@@ -147,7 +147,7 @@ struct GGUFBlock {
 
   func half(_ offset: Int) -> Float { Half.float(UInt16(littleEndian: base.loadUnaligned(fromByteOffset: offset, as: UInt16.self))) }
 
-  /// Four bits of weight `i` of 32: the low halves of 16 bytes, then the high ones.
+  /// Four bits of weight `i` of 32: the low nibbles of 16 bytes, then the high ones.
   func nibble(_ offset: Int, _ i: Int) -> UInt8 { self[offset + i % 16] >> UInt8(i / 16 * 4) & 15 }
 
   func bit(_ offset: Int, _ i: Int) -> UInt8 { self[offset + i / 8] >> UInt8(i % 8) & 1 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// An `mmproj` file: a vision tower and its projector. Of LLaVA (projector "mlp") and of Idefics3 and SmolVLM ("idefics3").
+/// An `mmproj` file: a vision tower and its projector, of LLaVA (projector "mlp") or of Idefics3 and SmolVLM ("idefics3").
 struct GGUFVision {
   let file: GGUFFile
   let names: GGUFNames
@@ -9,12 +9,12 @@ struct GGUFVision {
   private let isSwapped: Bool
 
   private enum Kind {
-    /// Image tokens are tokens of the vocabulary, as transformers has it, or are not, as in the original code.
+    /// Whether image tokens are outside the vocabulary, as in the original code, or in it, as in transformers.
     case llava(isOriginal: Bool)
     case idefics3
   }
 
-  /// - Parameter tokens: of the decoder.
+  /// - Parameter tokens: the decoder's vocabulary.
   init(path: String, tokens: [String]) throws {
     let file = try GGUFFile(path: path)
     self.file = file
@@ -24,7 +24,7 @@ struct GGUFVision {
     }
     let projector = try settings.string("clip.projector_type", default: try settings.string("clip.vision.projector_type", default: "mlp"))
     image = tokens.firstIndex { $0.utf8.elementsEqual("<image>".utf8) }
-    // The older converter named the two the other way round.
+    // The older converter swapped the two names.
     let (width, hidden) = (try settings.size("clip.vision.embedding_length"), try settings.size("clip.vision.feed_forward_length"))
     isSwapped = width == hidden ? projector == "mlp" : file.info("v.blk.0.ffn_down.weight")?.shape == [hidden, width]
     switch projector {
@@ -73,7 +73,7 @@ struct GGUFVision {
     }
     let usesGELU = settings["clip.use_gelu"]?.bool ?? false
     let imageToken: [(key: String, value: JSONValue)] = image.map { [("image_token_id", .int(Int64($0)))] } ?? []
-    // The file ends with the layer that features are taken from.
+    // The file ends with the feature layer.
     let select = (settings["clip.vision.feature_layer"]?.array?.last).flatMap(\.int) ?? -1
     let pairs = pinpoints.map { $0.map { JSONValue.array([.int(Int64($0)), .int(Int64($1))]) } }
     switch kind {
@@ -108,7 +108,7 @@ struct GGUFVision {
     }
   }
 
-  /// [width, height] of the grids that an image is cut for; nil: it is not cut.
+  /// [width, height] of the candidate grids; nil: images are not cut.
   private var pinpoints: [(Int, Int)]? {
     guard let flat = file.settings.value["clip.vision.image_grid_pinpoints"]?.array?.compactMap(\.int), flat.count >= 2 else { return nil }
     return (0..<flat.count / 2).map { (flat[2 * $0], flat[2 * $0 + 1]) }

@@ -2,7 +2,7 @@
 import Families
 import Schema
 
-/// A message as templates get it: texts and images in their order.
+/// A message as templates get it: texts and images in order.
 struct TemplateMessage {
   enum Part {
     case image
@@ -21,7 +21,7 @@ struct TemplateMessage {
     self.init(role, Array(repeating: .image, count: images) + [.text(text)])
   }
 
-  /// - Parameter isList: a list of parts; else one text.
+  /// - Parameter isList: a list of parts; false: one text.
   func value(isList: Bool) -> JinjaValue {
     let content: JinjaValue
     if isList {
@@ -45,23 +45,23 @@ struct TemplateMessage {
   }
 }
 
-/// Finds how a template writes turns by rendering conversations with it. What is found is compared with what the template makes of others.
+/// Derives a template's turn format by rendering conversations, and verifies the result on others.
 struct TurnFinder {
   typealias Render = (_ messages: [TemplateMessage], _ prompt: Bool) throws(JinjaError) -> String
 
   let render: Render
   let seesImages: Bool
-  /// Whether texts and images have an order among each other.
+  /// Whether texts and images keep their relative order.
   let isList: Bool
 
   private static let question = "⟦question⟧", answer = "⟦answer⟧", next = "⟦next⟧", system = "⟦system⟧"
 
-  /// nil: the template writes conversations in a way that pieces of text do not say.
+  /// nil: the template's conversations are not a concatenation of fixed pieces and texts.
   func turns(stop: [String]) -> TurnSettings? {
     guard var found = try? pieces() else { return nil }
     found.stop = stop.map { Array($0.utf8) }
     if (try? holds(found)) == true { return found }
-    // A form of the system text that pieces do not say is no reason to refuse conversations without one.
+    // Without a derivable system form, conversations without a system text can still be supported.
     (found.system, found.systemUser) = ("", "")
     return (try? holds(found)) == true ? found : nil
   }
@@ -77,7 +77,7 @@ struct TurnFinder {
     s.assistant = try Self.template(try Self.rest(two, after: first), Self.answer)
     var text = try Self.template(try Self.rest(three, after: two), Self.next)
     let opened = try Self.template(first, Self.question)
-    // What a later turn has in front that the first has not, a begin token say, stands behind the answer.
+    // What a later turn has in front that the first has not, a begin token for instance, belongs after the answer.
     var cut = text.startIndex
     while !opened.hasSuffix(String(text[cut...])), cut < text.endIndex, text[cut...].contains("{text}") { cut = text.index(after: cut) }
     guard text[cut...].contains("{text}") else { throw JinjaError("first turns of another form") }
@@ -138,7 +138,7 @@ struct TurnFinder {
     return trims
   }
 
-  /// Whether what was found writes other conversations as the template does.
+  /// Whether the derived format writes other conversations as the template does.
   private func holds(_ s: TurnSettings) throws(JinjaError) -> Bool {
     let conversation = Conversation(s)
     func message(_ role: TurnSettings.Role, _ text: String, _ images: Int = 0) -> (Turn, TemplateMessage) {

@@ -3,7 +3,7 @@
 /// A checkpoint's chat template, turned into a prompt format by rendering a conversation with it.
 package struct ChatTemplate: Sendable {
   let source: String
-  /// What errors name.
+  /// The file that errors name.
   let file: String
 
   package init(source: String, file: String) {
@@ -22,7 +22,7 @@ package struct ChatTemplate: Sendable {
     self.init(source: text, file: path)
   }
 
-  /// The template that the checkpoint ships: of the processor before that of the tokenizer, as transformers looks.
+  /// The checkpoint's template: the processor's before the tokenizer's, as in transformers.
   static func find(_ checkpoint: OpenCheckpoint) throws -> ChatTemplate? {
     if let path = checkpoint.file("chat_template.jinja") { return try ChatTemplate(path: path) }
     for name in ["chat_template.json", "processor_config.json", "tokenizer_config.json"] {
@@ -41,13 +41,13 @@ package struct ChatTemplate: Sendable {
   private static let question = "⟦question⟧", answer = "⟦answer⟧", next = "⟦next⟧"
 
   /// - Parameters:
-  ///   - known: the format of such checkpoints; it stays where the template says the same.
+  ///   - known: the known format of such checkpoints; kept where the template renders the same.
   ///   - begin: the begin-of-sequence token.
-  ///   - isBeginAdded: whether the tokenizer puts it in front by itself.
+  ///   - isBeginAdded: whether the tokenizer adds it by itself.
   ///   - seesImages: whether questions are about images.
   func format(known: PromptFormat, begin: String, isBeginAdded: Bool, end: String, seesImages: Bool) throws -> PromptFormat {
     var reason = ""
-    // A template of a decoder by itself takes texts; one for images may take both.
+    // A text-only decoder's template takes texts; one for images may take both.
     for isList in [seesImages, !seesImages] {
       do {
         let template = try JinjaTemplate(source)
@@ -76,7 +76,7 @@ package struct ChatTemplate: Sendable {
         var format = PromptFormat(system: "", template: own, turnSeparator: end, stop: end.isEmpty ? [] : [end])
         let unmarked = own.replacing("<image>\n", with: "").replacing("<image>", with: "")
         if let text, text != unmarked, text.ranges(of: "{question}").count == 1 { format.textTemplate = text }
-        // What stands after an answer ends it.
+        // The text after an answer ends it.
         if let whole = try? render(
           [user(Self.question, image: seesImages), TemplateMessage("assistant", Self.answer), user(Self.next, image: false)], prompt: true),
           let answer = whole.firstRange(of: Self.answer), let next = whole.firstRange(of: Self.next)
@@ -96,7 +96,7 @@ package struct ChatTemplate: Sendable {
     throw ConversionError.unsupported("\(file): a chat template with \(reason); name a format or give a file with --chat-template")
   }
 
-  /// What opens a user's turn: the text before the image or the question, from the last special token's on.
+  /// Start of a user's turn: the text before the image or the question, from the last special token on.
   private static func lead(_ rendered: String) -> String {
     let place = min(
       rendered.firstRange(of: "<image>")?.lowerBound ?? rendered.endIndex, rendered.firstRange(of: question)?.lowerBound ?? rendered.endIndex)

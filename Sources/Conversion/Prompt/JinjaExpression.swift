@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// An expression of the subset of Jinja that chat templates are written in.
+/// An expression of the subset of Jinja that chat templates use.
 indirect enum JinjaExpression {
   case value(JinjaValue)
   case name(String)
@@ -15,7 +15,7 @@ indirect enum JinjaExpression {
   case choice(JinjaExpression, JinjaExpression, JinjaExpression?)
 }
 
-/// Reads expressions out of a block's tokens.
+/// Parses expressions from a block's tokens.
 struct JinjaParser {
   private let tokens: [JinjaToken]
   private var position: Int
@@ -55,7 +55,7 @@ struct JinjaParser {
     return .choice(condition, value, take(.name("else")) ? try expression() : nil)
   }
 
-  /// Without a condition after it: what a loop goes over.
+  /// Without a trailing condition: the iterable of a loop.
   mutating func or() throws(JinjaError) -> JinjaExpression {
     var left = try and()
     while take(.name("or")) { left = .binary("or", left, try and()) }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The parts of a template: text, `{{ … }}` and `{% … %}`, with blanks taken away as transformers asks (`trim_blocks`, `lstrip_blocks`).
+/// The parts of a template: text, `{{ … }}` and `{% … %}`, with white space removed as in transformers (`trim_blocks`, `lstrip_blocks`).
 enum JinjaPart {
   case text(String)
   case output([JinjaToken])
@@ -20,7 +20,7 @@ enum JinjaLexer {
     var parts: [JinjaPart] = []
     var text: [Unicode.Scalar] = []
     var i = 0
-    // Whether the text under way begins a line.
+    // Whether the current text begins a line.
     var startsLine = true
     func isBlank(_ c: Unicode.Scalar) -> Bool { c == " " || c == "\t" || c == "\n" || c == "\r" }
     func string(_ x: some Sequence<Unicode.Scalar>) -> String {
@@ -42,13 +42,13 @@ enum JinjaLexer {
       } else if start < s.count, s[start] == "+" {
         start += 1
       } else if kind != "{" {
-        // Blanks alone between the line's begin and the block go.
+        // Only white space between the start of the line and the block: removed.
         let line = text.lastIndex(of: "\n").map { $0 + 1 } ?? 0
         if line > 0 || startsLine, text[line...].allSatisfy({ $0 == " " || $0 == "\t" }) { text.removeSubrange(line...) }
       }
       if !text.isEmpty { parts.append(.text(string(text))) }
       text = []
-      // The end; not inside a string.
+      // The end marker, unless inside a string.
       let close: Unicode.Scalar = kind == "{" ? "}" : kind
       var end = start
       var quote: Unicode.Scalar?
@@ -78,7 +78,7 @@ enum JinjaLexer {
       }
       startsLine = s[i - 1] == "\n"
     }
-    // A single line break at the end of a template is no part of it.
+    // A single line break at the end of a template is dropped.
     if text.last == "\n" { text.removeLast() }
     if !text.isEmpty { parts.append(.text(string(text))) }
     return parts

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The names of a template under way, and what expressions come to.
+/// The variables of a template being rendered, and the evaluation of expressions.
 struct JinjaScope {
   var names: [String: JinjaValue]
   private var steps = 0

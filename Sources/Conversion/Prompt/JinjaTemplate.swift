@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A chat template in the subset of Jinja that published ones use. What it does not know is an error, never guessed.
+/// A chat template in the subset of Jinja that published ones use. Anything else is an error.
 struct JinjaTemplate {
   private indirect enum Node {
     case text(String)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What an expression of a chat template can be.
+/// A value in a chat template.
 indirect enum JinjaValue {
   case undefined, none
   case bool(Bool)
@@ -8,7 +8,7 @@ indirect enum JinjaValue {
   case string(String)
   case list([JinjaValue])
   case object([(key: String, value: JinjaValue)])
-  /// `namespace(…)`: assigned to from inside loops.
+  /// `namespace(…)`: assignable inside loops.
   case space(JinjaSpace)
 
   var isTrue: Bool {
@@ -23,7 +23,7 @@ indirect enum JinjaValue {
     }
   }
 
-  /// What is printed; nil for what no chat template prints.
+  /// The printed text; nil for types that chat templates do not print.
   var text: String? {
     switch self {
     case .undefined: ""

@@ -13,19 +13,19 @@ extension PromptFormat {
     template: "<|im_start|>system\n{system}<|im_end|>\n<|im_start|>user\n<image>\n{question}<|im_end|>\n<|im_start|>assistant\n",
     turnSeparator: "<|im_end|>\n", stop: ["<|im_end|>"])
 
-  /// BakLLaVA, a LLaVA-1.5 on Mistral, as its transformers model card has it.
+  /// BakLLaVA, a LLaVA-1.5 on Mistral, as in its transformers model card.
   package static let bakLLaVA = PromptFormat(
     system: "", template: "USER: <image>\n{question}\nASSISTANT:", turnSeparator: "</s>", stop: ["</s>"])
 
-  /// SmolVLM's, and Idefics3's but for the token in front.
+  /// SmolVLM's; Idefics3's without the token in front.
   package static let smolVLM = PromptFormat(
     system: "", template: "<|im_start|>User:<image>{question}<end_of_utterance>\nAssistant:",
     turnSeparator: "<end_of_utterance>\n", stop: ["<end_of_utterance>"], textTemplate: "<|im_start|>User: {question}<end_of_utterance>\nAssistant:")
 
-  /// A decoder without a form of its own goes on with the text.
+  /// A base model without a format of its own: it continues the text.
   package static let plainText = PromptFormat(system: "", template: "{question}", turnSeparator: "\n", stop: [])
 
-  /// `conv_llava_llama_3` without the begin token, which the tokenizer sets.
+  /// `conv_llava_llama_3` without the begin token, which the tokenizer adds.
   package static let llama3 = PromptFormat(
     system: "You are a helpful language and vision assistant. You are able to understand the visual content that the user provides, "
       + "and assist the user with a variety of tasks using natural language.",
@@ -40,7 +40,7 @@ extension PromptFormat {
     ("plain", PromptFormat(system: "", template: "<image>\n{question}", turnSeparator: "\n", stop: [])),
   ]
 
-  /// The template with the system text in its place.
+  /// The template with the system text inserted.
   var plainTemplate: String { template.replacing("{system}", with: system) }
 
   /// Whether the tokenizer has ChatML's marks: such a model was not trained with Vicuna's turns.
@@ -54,11 +54,11 @@ extension PromptFormat {
     return false
   }
 
-  /// The format that was asked for, the one the checkpoint's own chat template makes, or this one.
+  /// The requested format, else the one derived from the checkpoint's chat template, else this one.
   /// - Parameters:
-  ///   - isOriginal: in the original LLaVA's layout a chat template is the language model's. Its code has forms of its own for
-  ///     models with ChatML's marks, whatever that template says.
-  ///   - addsBegin: whether the tokenizer puts the begin token in front by itself.
+  ///   - isOriginal: in the original LLaVA's layout a chat template is the language model's. For ChatML tokenizers its code has
+  ///     formats of its own, whatever that template says.
+  ///   - addsBegin: whether the tokenizer adds the begin token by itself.
   ///   - seesImages: whether questions are about images.
   func following(
     _ checkpoint: OpenCheckpoint, isOriginal: Bool = false, addsBegin: Bool = true, seesImages: Bool = true

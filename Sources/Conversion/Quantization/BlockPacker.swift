@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 import WeightFile
 
-/// Turns 16 rows of floats into one block of a packed matrix (see `PackedLayout`).
+/// Packs 16 rows of floats into one block of a packed matrix (see `PackedLayout`).
 package struct BlockPacker {
   package let layout: PackedLayout
-  /// What an error of each input's weights counts, above 0; `[paddedInputs]`, empty for float encodings.
+  /// Weight of each input's squared error, above 0; `[paddedInputs]`, empty for float encodings.
   private let importance: [Float]
   private let feedback: ErrorFeedback?
-  /// Whether errors are told by importance and feedback too.
+  /// Whether errors are also reported weighted by importance and after error feedback.
   private let isMeasured: Bool
   /// Nil for floats.
   private let search: ScaleSearch?
 
-  /// - Parameter importance: of the inputs; all the same when nil.
+  /// - Parameter importance: of the inputs; nil: uniform.
   package init(layout: PackedLayout, importance: InputImportance? = nil) {
     self.layout = layout
     isMeasured = importance != nil
@@ -27,13 +27,13 @@ package struct BlockPacker {
     self.importance = given.prefix(layout.inputs) + Array(repeating: 1, count: layout.paddedInputs - min(given.count, layout.inputs))
   }
 
-  /// The first thing about a row that the layout cannot hold.
+  /// Why a row cannot be stored.
   package enum Fault { case notFinite, beyondHalf }
 
   /// - Parameters:
   ///   - rows: `[16][inputs]`, rows past the end of the matrix zero.
   ///   - block: `layout.blockStride` bytes, all of which are written.
-  /// - Returns: the row in the block and what is wrong with it, or nil.
+  /// - Returns: the first row that cannot be stored, and why; nil: none.
   package func pack(_ rows: UnsafePointer<Float>, into block: UnsafeMutableRawPointer, error: inout PackingError) -> (row: Int, fault: Fault)? {
     for r in 0..<16 {
       if let fault = fault(rows + r * layout.inputs) { return (r, fault) }
@@ -117,10 +117,10 @@ package struct BlockPacker {
     }
   }
 
-  /// Chooses the scales of one row and writes them.
+  /// Chooses and writes the quantisation scales of one row.
   /// - Parameters:
   ///   - x: `[paddedInputs]`.
-  ///   - scales: `[groups][16]`, of which row r's are set to what the written ones stand for.
+  ///   - scales: `[groups][16]`; entries of row r receive the scales as stored.
   private func chooseScales(
     _ x: UnsafePointer<Float>, _ importance: UnsafePointer<Float>, _ search: ScaleSearch, _ r: Int, _ block: UnsafeMutableRawPointer,
     _ scales: UnsafeMutablePointer<Float>
@@ -144,7 +144,7 @@ package struct BlockPacker {
         block.storeBytes(of: half == 0 ? 0 : bits, toByteOffset: (g * 16 + r) * 2, as: UInt16.self)
       }
     case .byteOfRow:
-      // A row of weights too small for a normal float has none.
+      // A row whose scale would be subnormal is stored as zeros.
       let rowScale = largest / SmallScale.largest
       guard rowScale >= Float.leastNormalMagnitude else {
         for g in 0..<groups { scales[g * 16 + r] = 0 }

@@ -2,17 +2,17 @@
 import Shims
 import WeightFile
 
-/// The integers that weights of a quantised type may be, times a scale.
+/// The integer values (codes) of a quantised type, to be multiplied by a scale.
 struct CodeGrid: Sendable {
   let codes: WeightCodes
   private let lowest, highest: Float
-  /// Where they are not all of a range: for each half step from −64 on the nearest of them. Numbers half way between two are whole or
-  /// half, so that no half step has two. A pointer, which threads copy without counting references.
+  /// For a non-uniform grid: the nearest value for each half step from −64 on. Midpoints between values are multiples of ½, so no half step
+  /// has two nearest ones. A pointer, which threads copy without reference counting.
   private nonisolated(unsafe) let nearestOfHalfSteps: UnsafePointer<Float>?
-  /// For each of them, from −64 on, what the file stores.
+  /// For each integer from −64 on, the code that the file stores.
   private let numbers: [UInt8]
 
-  /// Made once, kept for good.
+  /// Allocated once, never freed.
   private static let table4: UInt = {
     let values = (0..<16).map { Float(fovea_values4()[$0]) }
     let table = UnsafeMutablePointer<Float>.allocate(capacity: 256)
@@ -35,27 +35,27 @@ struct CodeGrid: Sendable {
     numbers = (-64..<64).map { value in UInt8(values.lastIndex { $0 <= value } ?? 0) }
   }
 
-  /// The nearest integers of the grid.
+  /// The nearest grid values.
   @inline(__always)
   func nearest(_ x: SIMD8<Float>) -> SIMD8<Float> {
     var y = x
     y.replace(with: SIMD8(repeating: lowest), where: x .< lowest)
     y.replace(with: SIMD8(repeating: highest), where: x .> highest)
     if let table = nearestOfHalfSteps {
-      // The half step, 0 … 238: above 2²³ a float's last bits are a whole number, and 0.5 less makes rounding of cutting.
+      // Index of the half step, 0 … 238: above 2²³ a float's low bits are an integer, and subtracting 0.5 turns rounding into floor.
       let steps = unsafeBitCast((y * 2 + 127.5) + 8_388_864, to: SIMD8<UInt32>.self) & 0xFF
       return SIMD8(
         table[Int(steps[0])], table[Int(steps[1])], table[Int(steps[2])], table[Int(steps[3])], table[Int(steps[4])], table[Int(steps[5])],
         table[Int(steps[6])], table[Int(steps[7])])
     }
-    // To whole numbers, ties to even: adding 1.5 · 2²³ leaves no room for a fraction.
+    // Round to integer, ties to even: at 1.5 · 2²³ a float has no fraction bits.
     return (y + 12_582_912) - 12_582_912
   }
 
   @inline(__always)
   func nearest(_ x: SIMD16<Float>) -> SIMD16<Float> { SIMD16(lowHalf: nearest(x.lowHalf), highHalf: nearest(x.highHalf)) }
 
-  /// What the file stores for an integer of the grid.
+  /// The code that the file stores for a grid value.
   @inline(__always)
   func stored(_ value: Int8) -> UInt8 {
     numbers.isEmpty ? UInt8(truncatingIfNeeded: Int(value) &+ codes.zero) : numbers[Int(value) + 64]

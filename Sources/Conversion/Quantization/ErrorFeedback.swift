@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 import WeightFile
 
-/// Rounding in which each input's error is made up for by the inputs after it (GPTQ, arXiv:2210.17323), in the form of LDLQ, which gives
-/// the same codes (QuIP, arXiv:2307.13304 Theorem 6): with H = E[xᵀx] = UDUᵀ, U upper triangular with ones on its diagonal, input j is
-/// rounded not at w_j but at w_j + Σ_{i<j} U_ij (w_i − ŵ_i). The error of the outputs, E[((w − ŵ)·x)²], is then Σ D_j (target_j − ŵ_j)².
-/// The largest inputs are rounded first, while there are many to make up for them. Then each code is looked at again with all others as they are
-/// (coordinate descent, as QuantEase, arXiv:2309.01885, has it), which never makes the error larger. On three matrices of a real
-/// decoder's layer, simulated, the order left 4 to 14 % less of the squared error, looking again another 2 to 7 %; tools/bench/QUALITY.md has the model's.
-/// Where H is known in blocks of neighbouring inputs only, errors are made up for within a block.
+/// Quantisation with error feedback (GPTQ, arXiv:2210.17323), in the form of LDLQ, which gives the same codes (QuIP, arXiv:2307.13304
+/// Theorem 6): with H = E[xᵀx] = UDUᵀ, U unit upper triangular, the rounding target of input j is not w_j but
+/// w_j + Σ_{i<j} U_ij (w_i − ŵ_i). The error of the outputs, E[((w − ŵ)·x)²], is then Σ D_j (target_j − ŵ_j)².
+/// The largest inputs are rounded first, while many others can compensate. Then each code is optimised again with all others fixed
+/// (coordinate descent, as in QuantEase, arXiv:2309.01885), which never increases the error. On three matrices of a real
+/// decoder's layer, simulated, the order left 4 to 14 % less of the squared error, coordinate descent another 2 to 7 %; tools/bench/QUALITY.md
+/// has the model's. Where H is known only in blocks of neighbouring inputs, errors are compensated within a block.
 struct ErrorFeedback: Sendable {
   let inputs: Int
   private let block: Int
-  /// Inputs of each block by falling mean square. All that follows is in this order: place p of a block is input `order[p]`.
+  /// Inputs of each block by descending mean square. The arrays below are in this order: position p of a block is input `order[p]`.
   private let order: [Int32]
   /// `[inputs, block]`: row p holds U_ip for the i < p of its block.
   private let rows: [Float]
@@ -20,13 +20,13 @@ struct ErrorFeedback: Sendable {
   /// H, `[inputs, block]`.
   private let moments: [Float]
 
-  /// How often codes are looked at again.
+  /// Passes of coordinate descent.
   private static let passes = 2
 
   /// - Parameters:
   ///   - moments: means of x_i·x_j, `[inputs, block]` as in `ImportanceFile`, finite.
-  ///   - damping: added to the diagonal, of its mean: what keeps inputs that never vary, and those that never differ, from ruling the rest.
-  /// - Returns: nil where no such sum can have given them: they are then not positive definite even with the damping.
+  ///   - damping: added to the diagonal, relative to its mean; it bounds the influence of constant and of linearly dependent inputs.
+  /// - Returns: nil where the moments are not positive definite even with damping, so that no inputs can have produced them.
   init?(moments: [Float], inputs n: Int, damping: Double = 0.01) {
     guard n > 0, !moments.isEmpty, moments.count % n == 0, moments.count / n <= n else { return nil }
     let block = moments.count / n
@@ -38,7 +38,7 @@ struct ErrorFeedback: Sendable {
         return x != y ? x > y : a < b
       }
     }
-    // Scaled to a mean of 1, so that the sizes of the inputs never matter.
+    // Scaled to a mean diagonal of 1, so that the magnitude of the inputs does not matter.
     var h = [Double](repeating: 0, count: n * block)
     for p in 0..<n {
       let start = p / block * block
@@ -65,7 +65,7 @@ struct ErrorFeedback: Sendable {
 
   /// H = UDUᵀ for one block: row j of `h` is replaced by column j of U above the diagonal.
   private static func decompose(_ h: UnsafeMutablePointer<Double>, count: Int, stride: Int, into d: inout ArraySlice<Double>) -> Bool {
-    // From the last input backwards: what it explains is taken out of those before it.
+    // From the last input backwards (Schur complement).
     for j in Swift.stride(from: count - 1, through: 0, by: -1) {
       let row = h + j * stride
       let pivot = row[j]
@@ -84,8 +84,8 @@ struct ErrorFeedback: Sendable {
   /// Rounds 16 rows.
   /// - Parameters:
   ///   - x: `[16][inputs]`.
-  ///   - scales: of row r in group g at 16g + r.
-  ///   - grid: what codes may be.
+  ///   - scales: row r of group g at index 16g + r.
+  ///   - grid: the allowed codes.
   ///   - codes: `[16][stride]`, of which the first `inputs` of each row are written.
   /// - Returns: Σ over the rows of E[((w − ŵ)·x)²] and E[(w·x)²], both over the mean power of an input.
   func quantize(
@@ -127,8 +127,8 @@ struct ErrorFeedback: Sendable {
     return (max(squared.sum(), 0), power.sum())
   }
 
-  /// Looks at each code again, with all others as they are.
-  /// - Returns: by how much Σ E[((w − ŵ)·x)²] has become less.
+  /// One pass of coordinate descent: optimises each code with all others fixed.
+  /// - Returns: the decrease of Σ E[((w − ŵ)·x)²].
   private func improve(
     _ values: UnsafePointer<SIMD16<Float>>, _ errors: UnsafeMutablePointer<SIMD16<Float>>, scales: UnsafePointer<Float>, group: Int,
     grid: CodeGrid, codes: UnsafeMutablePointer<Int8>, stride: Int
@@ -162,7 +162,7 @@ struct ErrorFeedback: Sendable {
   @inline(__always)
   private func code(_ target: SIMD16<Float>, _ step: SIMD16<Float>, _ grid: CodeGrid) -> SIMD16<Float> {
     var code = (target / step).replacing(with: 0, where: step .== 0)
-    // Weights near the end of Float's range may have errors beyond it.
+    // Errors of weights near Float's limits may overflow to NaN.
     code.replace(with: 0, where: code .!= code)
     return grid.nearest(code)
   }

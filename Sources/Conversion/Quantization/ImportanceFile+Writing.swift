@@ -3,11 +3,11 @@ import Runtime
 import WeightFile
 
 extension ImportanceFile {
-  /// Writes what a run has measured; the file appears under its name when it is complete.
+  /// Writes the statistics of a run; the file appears under its name only when it is complete.
   /// - Parameters:
   ///   - matrices: names and addresses of the model's matrices.
   ///   - model: its name, for the file's metadata.
-  /// - Returns: names of the matrices that nothing passed, which the file leaves out.
+  /// - Returns: names of the matrices that were never used, which the file omits.
   /// - Throws: `.badOption` when nothing was measured, `.notRepresentable` for sums that are not finite, and `WeightFileError`.
   package static func write(
     _ statistics: InputStatistics, of matrices: [(name: String, data: UnsafeRawPointer)], model: String, to path: String
@@ -50,7 +50,7 @@ extension ImportanceFile {
     return matrices.map(\.name).filter { !names.contains($0) }
   }
 
-  /// The means of the products, both triangles of each block.
+  /// Mean products of inputs, with both triangles of each block.
   private static func mirrored(_ sums: InputStatistics.Sums) -> [Float] {
     var out = sums.products.map { $0 / Float(sums.rows) }
     for i in 0..<sums.inputs {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// How much each input of a model's matrices matters, as `fovea calibrate` measured it.
+/// The importance of each input of a model's matrices, as measured by `fovea calibrate`.
 ///
 /// A safetensors file. For each matrix `NAME` of the weight file (`language.layers.0.attn.qkv.weight`) it holds
 /// - `NAME.meanSquares`, F32 `[inputs]`: the mean of x² of each input;
-/// - `NAME.rows`, I64 `[1]`: how many vectors x came;
-/// - `NAME.moments`, F32 `[inputs, block]`, where asked for: row i holds the means of x_i·x_j for the inputs j of i's block of neighbours.
-/// Matrices that nothing passed are left out.
+/// - `NAME.rows`, I64 `[1]`: the number of vectors x;
+/// - `NAME.moments`, F32 `[inputs, block]`, if requested: row i holds the means of x_i·x_j for the inputs j of i's block of neighbours.
+/// Matrices that were never used are omitted.
 package final class ImportanceFile: Sendable {
   package enum Part: String, CaseIterable {
     case meanSquares, rows, moments
@@ -52,7 +52,7 @@ package final class ImportanceFile: Sendable {
     self.hasMoments = hasMoments
   }
 
-  /// Checks that the file is about this model.
+  /// Checks that the file belongs to this model.
   /// - Parameter planned: names and shapes of the model's tensors.
   func check(against planned: [PlannedTensor]) throws {
     let inputs = Dictionary(planned.map { ($0.name, $0.shape.dropFirst().reduce(1, *)) }, uniquingKeysWith: { first, _ in first })
@@ -67,7 +67,7 @@ package final class ImportanceFile: Sendable {
     }
   }
 
-  /// Mean of x² of each input; nil where nothing passed the matrix.
+  /// Mean of x² of each input; nil where the matrix was never used.
   package func meanSquares(of matrix: String) throws -> [Float]? {
     guard let values = try values(.meanSquares, of: matrix) else { return nil }
     guard values.allSatisfy({ $0.isFinite && $0 >= 0 }) else {

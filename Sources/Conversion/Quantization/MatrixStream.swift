@@ -2,16 +2,16 @@
 import Runtime
 import WeightFile
 
-/// Reads the rows of a planned matrix, packs them, and hands the blocks over in order.
+/// Reads the rows of a planned matrix, packs them, and passes the blocks on in order.
 struct MatrixStream {
   let tensor: PlannedTensor
   let source: any TensorSource
   let layout: PackedLayout
   let pool: ThreadPool
-  /// Whether something was measured of its inputs.
+  /// Whether its inputs were measured.
   let isWeighted: Bool
   private let packer: BlockPacker
-  /// All of a matrix, `[outputs, inputs]`, whose rows are not rows of the checkpoint's: a transposed one, or resized positions.
+  /// The whole matrix `[outputs, inputs]`, where its rows are not the checkpoint's: transposed, or resized positions.
   private let turned: [Float]?
 
   /// - Parameter importance: of each input, see `BlockPacker`.
@@ -33,7 +33,7 @@ struct MatrixStream {
     let values = try source.read(part)
     let (outputs, inputs) = (layout.outputs, layout.inputs)
     turned = [Float](unsafeUninitializedCapacity: values.count) { out, count in
-      // A tile of 32 × 32 at a time, so that both sides stay in the cache.
+      // In tiles of 32 × 32, so that source and target stay in the cache.
       for row in stride(from: 0, to: outputs, by: 32) {
         for column in stride(from: 0, to: inputs, by: 32) {
           for o in row..<min(row + 32, outputs) {
@@ -45,7 +45,7 @@ struct MatrixStream {
     }
   }
 
-  /// The blocks made at once; each thread writes its own.
+  /// The blocks packed at once; each thread writes its own.
   private final class Slab: @unchecked Sendable {
     let bytes: UnsafeMutableRawBufferPointer
     let results: UnsafeMutableBufferPointer<Result<PackingError, any Error>>

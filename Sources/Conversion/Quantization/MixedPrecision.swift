@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import WeightFile
 
-/// Which tensors get more bits, when all together may have so many bytes.
+/// Chooses bits per tensor under a total budget in bytes.
 ///
-/// What a tensor loses in an encoding is its squared relative error, times how sensitive the model is to it. Starting from each tensor's smallest encoding, the step that
-/// lessens the sum of losses most for each byte it costs is taken, again and again, while it fits.
+/// A tensor's loss in an encoding is its squared relative error times the model's sensitivity to it. From each tensor's smallest encoding on,
+/// a greedy algorithm takes the step with the largest decrease of the loss per byte, while it fits.
 package enum MixedPrecision {
   package struct Candidate: Sendable {
     package let encoding: TensorEncoding
@@ -19,8 +19,8 @@ package enum MixedPrecision {
     }
   }
 
-  /// - Parameter tensors: the candidates of each, at least one.
-  /// - Returns: the candidate chosen for each, nil where even the smallest ones take more than `budget` bytes.
+  /// - Parameter tensors: the candidates of each tensor, at least one.
+  /// - Returns: the candidate chosen for each; nil where even the smallest exceed `budget` bytes.
   package static func choose(_ tensors: [[Candidate]], budget: Int) -> [Candidate]? {
     let sorted = tensors.map { $0.sorted { ($0.byteCount, $0.loss) < ($1.byteCount, $1.loss) } }
     var chosen = sorted.compactMap(\.first)

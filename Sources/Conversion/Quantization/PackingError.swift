@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// How far packed weights x̂ are from the weights x they stand for.
+/// Error of packed weights x̂ against the weights x.
 package struct PackingError: Sendable {
   /// Σ (x − x̂)² and Σ x².
   package private(set) var squared = 0.0, power = 0.0
-  /// Σ w(x − x̂)² and Σ wx², where w is how much each input matters.
+  /// Σ w(x − x̂)² and Σ wx², w the importance of each input.
   package private(set) var weightedSquared = 0.0, weightedPower = 0.0
-  /// What the matrix's outputs lose, E[((x − x̂)·a)²] summed over its rows, and what they are, E[(x·a)²], where rounding was done by them.
+  /// Error of the matrix's outputs, E[((x − x̂)·a)²] summed over its rows, and their power E[(x·a)²], where error feedback was used.
   package var outputs: (squared: Double, power: Double) = (0, 0)
   /// The largest |x − x̂|.
   package private(set) var largest: Float = 0
 
   package init() {}
 
-  /// √(Σ(x − x̂)² / Σx²), 0 for exact ones.
+  /// √(Σ(x − x̂)² / Σx²); 0 for lossless encodings.
   package var relative: Double { power > 0 ? (squared / power).squareRoot() : 0 }
-  /// The same, errors counted by what they do to the outputs as far as that is known: with all inputs' products, or input by input.
+  /// The same, weighted by the effect on the outputs, as far as known: from error feedback, else by the inputs' importance.
   package var weightedRelative: Double {
     if outputs.power > 0 { return (outputs.squared / outputs.power).squareRoot() }
     return weightedPower > 0 ? (weightedSquared / weightedPower).squareRoot() : 0

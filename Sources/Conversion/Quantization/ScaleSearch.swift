@@ -2,21 +2,21 @@
 import Shims
 import WeightFile
 
-/// The scales of one row of a quantised matrix.
+/// Searches the quantisation scales of one row.
 ///
-/// A group's scale is searched for the least error Σ w(x − sq)², w how much each input matters. For a candidate 1/s the codes q, the nearest of
-/// the grid to x/s, are fixed, and the best scale for those codes is s* = Σwxq / Σwq², which leaves the error Σwx² − (Σwxq)²/Σwq²; so the
-/// candidate with the largest (Σwxq)²/Σwq² wins. Candidates put the group's largest weight near either end of the grid, some way inside or
-/// beyond, where it is clipped: that pays where a single weight stands out, and the sign decides which weights get the longer side.
+/// A group's scale s minimises Σ w(x − sq)², w the importance of each input. For a candidate 1/s the codes q are the grid values nearest to
+/// x/s; the best scale for these codes is s* = Σwxq / Σwq², with the error Σwx² − (Σwxq)²/Σwq²; so the candidate with the largest
+/// (Σwxq)²/Σwq² wins. Candidates put the group's largest weight near either end of the grid, inside or beyond, where it is clipped: that
+/// pays for outliers, and the sign decides which weights get the longer side.
 struct ScaleSearch: Sendable {
   let grid: CodeGrid
-  /// Where the largest weight is put, in integers of the grid.
+  /// Candidate positions of the largest weight, in grid units.
   private let positions: [Float]
 
   init(_ grid: CodeGrid) {
     self.grid = grid
     let (low, high) = (Float(grid.codes.values.lowerBound), Float(grid.codes.values.upperBound))
-    // The more integers, the less there is to gain.
+    // The finer the grid, the fewer candidates are worth trying.
     let parts: [Float] =
       grid.codes.bits == 4
       ? Array(stride(from: 0.70, through: 1.16, by: 0.035)) + [1.22, 1.3, 1.4, 1.5] : Array(stride(from: 0.86, through: 1.07, by: 0.03))
@@ -25,14 +25,14 @@ struct ScaleSearch: Sendable {
 
   /// - Parameters:
   ///   - x: `count` finite weights, `count % 8 == 0` (pad with zeros).
-  ///   - importance: what an error of each counts, above 0.
-  /// - Returns: the best scale, of either sign; 0 where the weights vanish in it.
+  ///   - importance: weight of each one's error, above 0.
+  /// - Returns: the best scale, of either sign; 0 where the weights are negligible.
   func scale(_ x: UnsafePointer<Float>, importance: UnsafePointer<Float>, count: Int) -> Float {
     assert(count % 8 == 0)
     var largest: Float = 0
     for i in 0..<count where abs(x[i]) > abs(largest) { largest = x[i] }
     guard abs(largest) > 1e-30 else { return 0 }
-    // In parts of the largest, so that no sum leaves Float's range.
+    // Relative to the largest, so that no sum overflows.
     let unit = 1 / abs(largest)
     var (best, scale): (Float, Float) = (0, 0)
     for position in positions {
@@ -46,13 +46,13 @@ struct ScaleSearch: Sendable {
         qq += q * weighted
       }
       let (sumXQ, sumQQ) = (xq.sum(), qq.sum())
-      // All zeros have no scale and never win.
+      // Codes that are all zero have no scale.
       if sumQQ > 0, sumXQ * sumXQ > best * sumQQ {
         best = sumXQ * sumXQ / sumQQ
         scale = sumXQ / sumQQ
       }
     }
-    // Times the largest integer it is still a number.
+    // Clamped, so that the product with the largest integer stays finite.
     return min(max(scale * abs(largest), -4e36), 4e36)
   }
 
@@ -72,16 +72,16 @@ struct ScaleSearch: Sendable {
   private func load(_ x: UnsafePointer<Float>, _ i: Int) -> SIMD8<Float> { UnsafeRawPointer(x + i).loadUnaligned(as: SIMD8<Float>.self) }
 }
 
-/// A scale in a byte beside its row's float.
+/// A one-byte scale relative to its row's float scale.
 enum SmallScale {
   static let largest: Float = 31 / 16
 
   static func value(_ byte: UInt8) -> Float { Float(bitPattern: fovea_small_scale_bits(byte)) }
 
-  /// The bytes next to `scale` (at most `largest` in magnitude), below and above.
+  /// The byte values just below and above `scale` (at most `largest` in magnitude).
   static func neighbours(_ scale: Float) -> (UInt8, UInt8) {
     let sign: UInt8 = scale < 0 ? 0x80 : 0
-    // Magnitudes ascend with their bytes: cut from the float's own bits.
+    // Magnitudes ascend with the byte, which is a truncation of the float's bits.
     let bits = abs(scale).bitPattern
     let first: UInt32 = 120 << 23
     guard bits > first else { return (sign, sign) }

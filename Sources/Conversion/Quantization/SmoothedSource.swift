@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 import Runtime
 
-/// A checkpoint with the large numbers of its activations moved into its weights, for quantised types: what it computes stays the same but for the
-/// rounding of floats.
+/// A checkpoint with activation outliers moved into its weights, for quantised types. The function computed is the same up to the rounding
+/// of floats.
 ///
-/// - A channel that a norm makes many times larger than the others costs all inputs of its quantisation group their precision. Its norm's weight and
-///   bias are divided, and the column of the matrix behind it is multiplied, by the same factor (SmoothQuant, arXiv:2211.10438), as
-///   far as the weights themselves show such channels: γ is large where the column is small.
-/// - A unit of an MLP that is many times larger than the others is divided by a factor, and the column that reads it multiplied. A gated MLP is linear
-///   in its second half, whose rows are divided; any other gets a table of factors for its contraction's inputs, the only work left for run time.
+/// - A channel that a norm makes many times larger than the others costs its quantisation group precision. The norm's weight and bias are
+///   divided, and the column of the next matrix multiplied, by the same factor (SmoothQuant, arXiv:2211.10438). Such channels are
+///   recognised from the weights alone: γ is large where the column is small.
+/// - An MLP's hidden unit that is many times larger than the others is divided by a factor, and the column that reads it multiplied. A gated
+///   MLP is linear in its up projection, whose rows are divided; any other gets a table of factors for its contraction's inputs, the only
+///   cost at run time.
 ///
-/// Blocks with anything beside attention and MLP (adapters that read what a norm gives) are left alone.
+/// Blocks with anything besides attention and MLP (adapters that read a norm's output) are left unchanged.
 final class SmoothedSource: TensorSource {
-  /// What is done to one tensor of the checkpoint.
+  /// The changes to one tensor of the checkpoint.
   private struct Change: Sendable {
-    /// For each column of a matrix; for each number of a vector.
+    /// For each column of a matrix, or each element of a vector.
     var factors: [Float]?
     /// For each row of a matrix.
     var rowFactors: [Float]?
@@ -26,16 +27,16 @@ final class SmoothedSource: TensorSource {
   /// Tables of input factors, which the checkpoint does not have.
   let added: [PlannedTensor]
 
-  /// Whether nothing is changed.
+  /// Whether nothing changes.
   var isPlain: Bool { changes.isEmpty }
   var tensors: [TensorInfo] { base.tensors }
   func info(_ name: String) -> TensorInfo? { base.info(name) }
   func release(_ name: String) { base.release(name) }
 
-  /// Channels and units are left alone up to this many times the median.
+  /// Channels and units up to this many times the median are left unchanged.
   private static let tolerance: Float = 6
 
-  /// - Parameter isQuantized: whether a tensor's numbers become integers.
+  /// - Parameter isQuantized: whether a tensor becomes quantised.
   init(_ system: SystemDescription, pool: ThreadPool, isQuantized: (PlannedTensor) -> Bool) throws {
     base = system.source
     var changes: [String: Change] = [:]
@@ -83,14 +84,14 @@ final class SmoothedSource: TensorSource {
     }
   }
 
-  /// What a block's norms and matrices are, where they are what they seem.
+  /// The norms and matrices of a block, where they have the usual structure.
   private struct Block {
-    /// Norms (weight and bias) and the matrices that alone read them.
+    /// Norms (weight and bias), and the only matrix that reads each.
     var normed: [(norm: [PlannedTensor], matrix: PlannedTensor)] = []
-    /// The matrix that makes an MLP's units, the norm before it, and the matrix that reads them.
+    /// The matrix that produces an MLP's hidden units, the norm before it, and the matrix that reads them.
     var units: (norm: PlannedTensor?, inner: PlannedTensor, contract: PlannedTensor)?
 
-    /// What stands in a block and changes nothing here.
+    /// Tensors that a block may have.
     private static let known: Set<String> = [
       "norm1.weight", "norm1.bias", "norm2.weight", "norm2.bias", "attn.qkv.weight", "attn.qkv.bias", "attn.out.weight", "attn.out.bias",
       "mlp.expand.weight", "mlp.expand.bias", "mlp.gateUp.weight", "mlp.contract.weight", "mlp.contract.bias", "scale1", "scale2",
@@ -112,9 +113,9 @@ final class SmoothedSource: TensorSource {
       }
       return order.compactMap { name in
         guard let all = parts[name], all.keys.allSatisfy(known.contains) else { return nil }
-        // OPT's norms may stand behind what they seem to stand before.
+        // OPT's norms may come after the sublayer (post-norm).
         if system.decoder.kind == .opt, name.hasPrefix("language.") { return nil }
-        // Whole tensors of the checkpoint, each used once.
+        // Whole tensors of the checkpoint, each used only once.
         func whole(_ name: String) -> PlannedTensor? {
           guard let found = all[name], found.order == .rows,
             found.sources.allSatisfy({ $0.rows.count == $0.info.rows && uses[$0.info.name] == 1 })
@@ -141,7 +142,7 @@ final class SmoothedSource: TensorSource {
     }
   }
 
-  /// For each channel how many times larger the norm makes it than its column says, where that is beyond `tolerance`; else 1. Nil: all 1.
+  /// For each channel its factor, where the norm's weight exceeds `tolerance` times the median; else 1. Nil: all 1.
   private static func factors(
     _ norm: [PlannedTensor], _ matrix: PlannedTensor, _ source: any TensorSource, _ pool: ThreadPool
   ) throws -> [Float]? {
@@ -150,7 +151,7 @@ final class SmoothedSource: TensorSource {
     return try factors(of: gamma, middle: middle, matrix, source, pool)
   }
 
-  /// The same for an MLP's units, as large as the weights that make them.
+  /// The same for an MLP's hidden units, whose sizes are estimated from the weights that produce them.
   private static func factors(
     _ norm: PlannedTensor?, _ inner: PlannedTensor, _ contract: PlannedTensor, _ source: any TensorSource, _ pool: ThreadPool
   ) throws -> [Float]? {
@@ -173,7 +174,7 @@ final class SmoothedSource: TensorSource {
     return try factors(of: sizes, middle: middle, contract, source, pool)
   }
 
-  /// - Parameter sizes: of the matrix's inputs, `middle` their median.
+  /// - Parameter sizes: of the matrix's inputs; `middle`: their median.
   private static func factors(
     of sizes: [Float], middle: Float, _ matrix: PlannedTensor, _ source: any TensorSource, _ pool: ThreadPool
   ) throws -> [Float]? {
@@ -188,7 +189,7 @@ final class SmoothedSource: TensorSource {
     let factors = (0..<inputs).map { j -> Float in
       let large = sizes[j] / middle
       guard large > tolerance, columns[j] > 0 else { return 1 }
-      // Meets halfway between a usual input and a usual column.
+      // SmoothQuant with α = ½: halves the outlier's share between input and column.
       return max((large * (column / columns[j])).squareRoot(), 1)
     }
     return factors.allSatisfy { $0 < 1.5 } || !factors.allSatisfy(\.isFinite) ? nil : factors
@@ -196,7 +197,7 @@ final class SmoothedSource: TensorSource {
 
   private static func median(_ x: [Float]) -> Float? { x.isEmpty ? nil : x.sorted()[x.count / 2] }
 
-  /// For each 64 rows `size` numbers, made by one thread.
+  /// For each 64 rows, `size` numbers computed by one thread.
   private static func rowParts(
     _ tensor: PlannedTensor, _ source: any TensorSource, _ pool: ThreadPool, of size: Int, _ make: ([Float], inout [Float]) -> Void
   ) throws -> [[Float]] {
@@ -211,7 +212,7 @@ final class SmoothedSource: TensorSource {
 }
 
 extension ThreadPool {
-  /// What `make` gives for each of 0 ..< count, made on any of the threads; the first error if there is one.
+  /// The results of `make` for 0 ..< count, computed on all threads; throws the first error.
   func results<T>(_ count: Int, _ make: (Int) throws -> T) throws -> [T] {
     let found = UnsafeMutableBufferPointer<Result<T, any Error>?>.allocate(capacity: count)
     found.initialize(repeating: nil)

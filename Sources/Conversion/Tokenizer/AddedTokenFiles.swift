@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What a checkpoint's files say of tokens outside the tokenizer's model.
+/// The added tokens in a checkpoint's files.
 struct AddedTokenFiles {
   private let settings: ConfigReader?
   private let map: ConfigReader?
@@ -14,8 +14,8 @@ struct AddedTokenFiles {
     plain = try checkpoint.json("added_tokens.json")
   }
 
-  /// All of them. tokenizer.json knows the most of an added token, tokenizer_config.json as much, added_tokens.json only its id.
-  /// - Parameter plainStrip: tokens of which only the id is known swallow the blanks around them, as in transformers' Python
+  /// All of them. tokenizer.json and tokenizer_config.json have all their properties, added_tokens.json only ids.
+  /// - Parameter plainStrip: tokens of which only the id is known strip the white space around them, as in transformers' Python
   ///   tokenizers up to 4.33.
   func tokens(plainStrip: Bool) throws -> [TokenizerJSON.AddedToken] {
     var tokens: [Int: TokenizerJSON.AddedToken] = [:]
@@ -35,7 +35,7 @@ struct AddedTokenFiles {
     return Array(tokens.values)
   }
 
-  /// As special_tokens_map.json describes the token, or both sides.
+  /// Strip flags from special_tokens_map.json; without an entry, both sides.
   private func strips(_ text: String) -> Int {
     for (_, value) in map?.value.members ?? [] {
       for described in value.array ?? [value] where described["content"]?.string == text {
@@ -45,7 +45,7 @@ struct AddedTokenFiles {
     return 3
   }
 
-  /// The texts of `bos_token`, `eos_token`, `unk_token` and `pad_token`, as far as they are named.
+  /// The texts of `bos_token`, `eos_token`, `unk_token` and `pad_token`, where given.
   func special(_ role: String) -> String? {
     for reader in [settings, map] {
       guard let value = reader?.value[role + "_token"] else { continue }

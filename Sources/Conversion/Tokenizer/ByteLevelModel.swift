@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import Schema
 
-/// A byte-level BPE tokenizer without its added tokens, from any of its published forms.
+/// A byte-level BPE tokenizer without its added tokens, from any of its published file formats.
 struct ByteLevelModel {
   typealias Pattern = ByteLevelSettings.Pattern
   typealias Composition = ByteLevelSettings.Composition
 
-  /// By id; written in the byte alphabet where there are merges, else the bytes themselves. Empty: a hole in the numbering.
+  /// By id; in the byte alphabet where there are merges, else the bytes themselves. Empty: an unused id.
   let pieces: [[UInt8]]
   /// "left right" in the byte alphabet, first one first; nil: ids are ranks.
   let merges: [String]?
@@ -14,11 +14,11 @@ struct ByteLevelModel {
   var splits: [Pattern] = []
   var pattern: Pattern
   var composition = Composition.none
-  /// A word that is a piece becomes it at once.
+  /// A word that is itself a piece is not merged.
   var prefersWholeWords = false
-  /// A piece that `splits` leave gets a blank where it has none in front.
+  /// Each part that `splits` leave gets a leading space if it has none.
   var addsPrefixSpace = false
-  /// The id of bytes without a piece, −1: none.
+  /// The id of bytes without a piece; −1: none.
   var unknown = -1
 
   init(pieces: [[UInt8]], merges: [String]?, pattern: Pattern) {
@@ -56,7 +56,7 @@ struct ByteLevelModel {
 }
 
 extension ByteLevelModel {
-  /// GPT-2's two files: `vocab.json`, and `merges.txt` with a merge in each line.
+  /// GPT-2's two files: `vocab.json`, and `merges.txt` with one merge per line.
   init(vocabulary: String, merges: String, settings: ConfigReader?) throws {
     guard let members = try JSONValue.read(vocabulary).members else {
       throw ConversionError.malformed(file: "vocab.json", detail: "not a JSON object")
@@ -65,7 +65,7 @@ extension ByteLevelModel {
     guard let text = file.withBytes({ String(validating: $0, as: UTF8.self) }) else {
       throw ConversionError.malformed(file: "merges.txt", detail: "not UTF-8")
     }
-    // Not by Character: a carriage return and a line feed are one of those.
+    // Not by Character: CR LF is a single Character.
     let lines = text.utf8.split(separator: UInt8(ascii: "\n")).map { String(Substring($0)) }
     self.init(
       pieces: try Self.pieces(members, file: "vocab.json"), merges: lines.filter { !$0.hasPrefix("#version") }, pattern: .gpt2)
@@ -79,12 +79,12 @@ extension ByteLevelModel {
     addsPrefixSpace = try settings?.bool("add_prefix_space", default: false) ?? false
   }
 
-  /// The specials that follow Qwen's 151 643 ranks: those of the language model, then those of Qwen-VL, which Monkey, Vary and GOT share.
+  /// The special tokens after Qwen's 151 643 ranks: the language model's, then those of Qwen-VL, which Monkey, Vary and GOT share.
   static let qwenSpecials =
     ["<|endoftext|>", "<|im_start|>", "<|im_end|>"] + (0..<205).map { "<|extra_\($0)|>" }
     + ["<ref>", "</ref>", "<box>", "</box>", "<quad>", "</quad>", "<img>", "</img>", "<imgpad>"]
 
-  /// A `.tiktoken` file, a line of base64 and a rank for each piece, with the pattern of Qwen's own tokenizer.
+  /// A `.tiktoken` file, a line of base64 and rank for each piece, with the pattern of Qwen's own tokenizer.
   init(tiktoken path: String) throws {
     let file = try MappedFile(path: path)
     var pieces: [[UInt8]] = []
@@ -107,7 +107,7 @@ extension ByteLevelModel {
 
 /// RFC 4648 §4.
 enum Base64 {
-  /// nil when `text` is not base64 with its padding.
+  /// nil when `text` is not padded base64.
   static func decode(_ text: some Collection<UInt8>) -> [UInt8]? {
     guard text.count % 4 == 0 else { return nil }
     var bytes: [UInt8] = []

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Walks the fields of one protobuf message. Every length is checked against the bytes that are there.
+/// Iterates over the fields of one protobuf message. Every length is checked against the bytes left.
 struct ProtobufReader {
   enum Value {
     case varint(UInt64)

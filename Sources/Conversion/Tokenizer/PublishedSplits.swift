@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 import Schema
 
-/// The split patterns of published tokenizers, known by their text.
+/// The split patterns of published tokenizers, recognised by their regular expression's text.
 enum PublishedSplits {
   typealias Pattern = ByteLevelSettings.Pattern
 
-  /// nil: none of them.
+  /// nil: unknown.
   static func pattern(_ regex: String) -> Pattern? {
-    // Some have line breaks in the text itself.
+    // Some files have literal line breaks in the pattern.
     let text = regex.unicodeScalars.map { $0 == "\r" ? #"\r"# : $0 == "\n" ? #"\n"# : String($0) }.joined()
-    // By bytes: Swift's String takes canonically equivalent texts for one.
+    // Byte by byte: Swift's String equates canonically equivalent texts.
     if let fixed = fixed.first(where: { $0.text.utf8.elementsEqual(text.utf8) }) { return fixed.pattern }
     return contracted(Substring(text)) ?? cased(Substring(text))
   }
@@ -37,8 +37,8 @@ enum PublishedSplits {
     ),
   ]
 
-  /// Qwen's, LLaMA 3's and their like. Quantifiers that give nothing back (`?+`, `++`) match the same where what follows them never
-  /// begins with what they take.
+  /// Qwen's, LLaMA 3's and similar patterns. Possessive quantifiers (`?+`, `++`) match the same where what follows never begins with what
+  /// they match.
   private static func contracted(_ text: Substring) -> Pattern? {
     var rest = text
     guard skip(["(?i:'s|'t|'re|'ve|'m|'ll|'d)|", "'(?i:[sdmt]|ll|ve|re)|"], &rest) != nil,
@@ -50,7 +50,7 @@ enum PublishedSplits {
     else { return nil }
     _ = skip(["+"], &rest)
     guard skip([#"[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"#, #"[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+"#], &rest) != nil, rest.isEmpty else { return nil }
-    // A mark alone is a word only where the character before a word can be given back.
+    // A lone mark is a word only where the optional character before the word can be given back.
     guard !(isPossessive && marks == 2) else { return nil }
     switch (marks == 2, digits) {
     case (false, 1): return .qwen
@@ -83,7 +83,7 @@ enum PublishedSplits {
     skip([#"\p{N}|"#, #"\p{N}{1,2}|"#, #"\p{N}{1,3}|"#], &rest).map { $0 + 1 }
   }
 
-  /// Takes one of these texts away, the first that fits; nil: none does.
+  /// Consumes the first of these texts that is a prefix; nil: none is.
   private static func skip(_ texts: [String], _ rest: inout Substring) -> Int? {
     guard let i = texts.firstIndex(where: { rest.utf8.starts(with: $0.utf8) }) else { return nil }
     rest = Substring(rest.utf8.dropFirst(texts[i].utf8.count))

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Schema
 
-/// What a SentencePiece BPE tokenizer needs: its pieces and the options of its normaliser.
+/// A SentencePiece BPE tokenizer: its pieces and the options of its normaliser.
 package struct SentencePieceModel: Equatable {
   /// Numbers of `ModelProto.SentencePiece.Type`.
   enum Kind: Int {
@@ -12,7 +12,7 @@ package struct SentencePieceModel: Equatable {
   package var pieces: [String] = []
   package var scores: [Double] = []
   package var kinds: [Int] = []
-  /// "left right", first one first, where no scores say the same.
+  /// "left right", first one first, where scores cannot express the same order.
   package var merges: [String]?
   package var unknown = 0, bos = 1, eos = 2, pad = -1
   package var addDummyPrefix = true, removeExtraWhitespaces = true, escapeWhitespaces = true
@@ -40,7 +40,7 @@ package struct SentencePieceModel: Equatable {
         var spec = ProtobufReader(inner, file: file)
         while let (field, value) = try spec.next() {
           guard case .varint(let number) = value else { continue }
-          // Ids are int32, −1 for none: sign-extended to 64 bits.
+          // Ids are int32, sign-extended to 64 bits; −1: none.
           let id = Int(truncatingIfNeeded: Int32(truncatingIfNeeded: number))
           switch field {
           case 3: type = id

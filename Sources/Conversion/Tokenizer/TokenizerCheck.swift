@@ -4,7 +4,7 @@ import Schema
 import Tokenizers
 
 extension TokenizerMetadata {
-  /// Builds the tokenizer that the weight file will be loaded with, so that no file is written that cannot be.
+  /// Builds the tokenizer as loading the weight file would, so that no unloadable file is written.
   /// - Throws: `.malformed`, which names the checkpoint's file.
   static func check(_ settings: TokenizerSettings, vocabSize: Int, needsImageToken: Bool, _ checkpoint: OpenCheckpoint) throws {
     do {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The `tokenizer.json` of byte-level tokenizers: GPT-2, Qwen2, LLaMA 3 and what has their patterns.
+/// The `tokenizer.json` of byte-level tokenizers: GPT-2, Qwen2, LLaMA 3 and those with the same patterns.
 extension TokenizerJSON {
   private var splitters: [JSONValue] {
     json["pre_tokenizer"].map { $0["pretokenizers"]?.array ?? [$0] } ?? []
@@ -40,7 +40,7 @@ extension TokenizerJSON {
     return steps.isEmpty ? .none : .segments
   }
 
-  /// The steps of the pre-tokenizer: any of `Split` and `Digits`, then `ByteLevel`, which may bring GPT-2's pattern along.
+  /// The steps of the pre-tokenizer: any of `Split` and `Digits`, then `ByteLevel`, which may add GPT-2's pattern.
   private func readSplits(into model: inout ByteLevelModel) throws {
     func unsupported(_ what: String) -> ConversionError { .unsupported("\(file): pre_tokenizer \(what)") }
     model.splits = []
@@ -50,7 +50,7 @@ extension TokenizerJSON {
         guard let regex = step["pattern"]?["Regex"]?.string else { throw unsupported("Split without a Regex") }
         guard let pattern = PublishedSplits.pattern(regex) else { throw unsupported("Split by the pattern \(regex)") }
         let (behavior, isInverted) = (step["behavior"]?.string, step["invert"]?.bool ?? false)
-        // Where the pattern matches every character, to keep only the matches is the same as to cut them out.
+        // Where the pattern matches every character, keeping only the matches equals isolating them.
         guard behavior == "Isolated" || (behavior == "Removed" && isInverted && PublishedSplits.matchesAll(pattern)) else {
           throw unsupported("Split with behavior \(behavior ?? "?")")
         }

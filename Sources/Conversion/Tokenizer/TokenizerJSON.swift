@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import Schema
 
-/// A `tokenizer.json` of LLaMA type (BPE over whole texts, ▁ for blanks, bytes as fallback) as the SentencePiece model it came from.
+/// A `tokenizer.json` of LLaMA type (BPE over whole texts, ▁ for spaces, byte fallback), converted back to its SentencePiece model.
 ///
-/// Such a file has merges where SentencePiece has scores. The two agree when every merge that gives a piece stands at one place of
-/// the order, and every way to split a piece into two others is a merge. Where they do not, the merges are kept as they are.
+/// Such a file has merges where SentencePiece has scores. The two agree when all merges that produce a piece are adjacent in the order, and
+/// every split of a piece into two others is a merge. Where they do not, the merges are kept.
 package struct TokenizerJSON {
   package let json: JSONValue
   let file: String
@@ -17,9 +17,9 @@ package struct TokenizerJSON {
   struct AddedToken: Equatable {
     let id: Int
     let text: String
-    /// Left out when decoding.
+    /// Omitted when decoding.
     let isSpecial: Bool
-    /// Bits: 1 blanks before it belong to it, 2 blanks after it.
+    /// Bits: 1: the token takes in white space before it, 2: after it.
     let strips: Int
 
     init(id: Int, text: String, isSpecial: Bool, strips: Int = 0) {
@@ -29,7 +29,7 @@ package struct TokenizerJSON {
       self.strips = strips
     }
 
-    /// One of `added_tokens`, or of tokenizer_config's `added_tokens_decoder`.
+    /// An entry of `added_tokens`, or of tokenizer_config's `added_tokens_decoder`.
     init?(id: Int?, _ value: JSONValue) {
       guard let id, id >= 0, id < 1 << 24, let text = value["content"]?.string, !text.isEmpty else { return nil }
       let strips = (value["lstrip"]?.bool == true ? 1 : 0) + (value["rstrip"]?.bool == true ? 2 : 0)
@@ -49,7 +49,7 @@ package struct TokenizerJSON {
 
   package typealias PrefixRule = SentencePieceSettings.PrefixRule
 
-  /// The rule, or nil for no blank at all.
+  /// The rule; nil: no dummy prefix.
   package func prefixRule() throws -> PrefixRule? {
     let splitter = json["pre_tokenizer"]
     let normalizers = json["normalizer"].map { $0["normalizers"]?.array ?? [$0] } ?? []
@@ -92,7 +92,7 @@ package struct TokenizerJSON {
     result.pieces = [String](repeating: "", count: vocabulary.count)
     result.scores = [Double](repeating: 0, count: vocabulary.count)
     result.kinds = [Int](repeating: 0, count: vocabulary.count)
-    // Keyed by bytes: Swift's String would take different spellings of a letter for one.
+    // Keyed by bytes: Swift's String equates canonically equivalent texts.
     var ids: [[UInt8]: Int] = [:]
     for (piece, value) in vocabulary {
       guard let id = value.int, id >= 0, id < vocabulary.count, result.kinds[id] == 0,
@@ -118,8 +118,8 @@ package struct TokenizerJSON {
     return result
   }
 
-  /// Turns the order of merges into scores, the earlier the higher, or keeps the list where scores cannot say the same: merges that
-  /// give one piece stand at several places, or two pieces that make a third are no merge.
+  /// Converts the order of merges to scores, the earlier the higher, or keeps the list where scores cannot express it: merges that
+  /// produce one piece are not adjacent, or two pieces that concatenate to a third are not a merge.
   private func addMerges(_ result: inout SentencePieceModel, _ list: [JSONValue], _ ids: [[UInt8]: Int]) throws {
     let normal = SentencePieceModel.Kind.normal.rawValue
     var merges: [String] = []
@@ -138,7 +138,7 @@ package struct TokenizerJSON {
       else {
         throw malformed("merge \(rank) does not join two pieces to a third")
       }
-      // Blanks became ▁, so a merge of one is never used.
+      // Spaces became ▁, so a merge with a space is never used.
       guard !pair[0].utf8.contains(0x20), !pair[1].utf8.contains(0x20) else { continue }
       merges.append(pair[0] + " " + pair[1])
       areScores = areScores && [left, right, piece].allSatisfy { result.kinds[$0] == normal }
@@ -156,7 +156,7 @@ package struct TokenizerJSON {
         if result.kinds[left] == normal, result.kinds[right] == normal { areScores = false }
       }
     }
-    // A longer piece that no merge makes would be one by its score.
+    // By its score, a longer piece that no merge produces would become reachable.
     for (id, piece) in result.pieces.enumerated() where areScores && result.kinds[id] == normal && splits[id] == nil {
       let bytes = Array(piece.utf8)
       for cut in 1..<max(bytes.count, 1) {

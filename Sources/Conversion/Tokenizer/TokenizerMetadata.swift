@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 import Schema
 
-/// What a system wants of its tokenizer besides what the tokenizer's files say.
+/// What a system requires of its tokenizer beyond the tokenizer's files.
 package struct TokenizerNeeds: Sendable {
-  /// The id that stands for an image, where that is a token of the vocabulary.
+  /// The image token's id, if in the vocabulary.
   package var imageToken: Int?
-  /// Tokens that end an answer, besides those the configs name.
+  /// Tokens that end an answer, besides those in the configs.
   package var endTokens: [String] = []
-  /// Text and id of the token that regions' vectors stand in for; the files may leave it to the code.
+  /// Text and id of the region token, which some files leave to the code.
   package var regionToken: (text: String, id: Int)?
-  /// Whether texts begin with the begin-of-sequence token where the files leave it open.
+  /// Whether texts begin with the begin-of-sequence token where the files do not say.
   package var addsBegin: Bool?
   /// Special tokens that belong to the text of an answer.
   package var shownTokens: [String] = []
@@ -32,7 +32,7 @@ package struct TokenizerMetadata {
   private let model: Model
   private var added: [TokenizerJSON.AddedToken]
   private var eosIds: [Int] = []
-  /// Which file says so.
+  /// The file that sets it.
   private var eosFile = "config.json"
   /// −1: none.
   private var bos, eos: Int
@@ -49,7 +49,7 @@ package struct TokenizerMetadata {
     case .sentencePiece(let m, _):
       added = try files.tokens(plainStrip: false)
       (bos, eos) = (m.bos, m.eos)
-      // transformers looks for the special pieces in a text like for added tokens.
+      // transformers searches for the special pieces in a text as for added tokens.
       for id in [m.unknown, m.bos, m.eos] where id >= 0 && !added.contains(where: { $0.id == id }) {
         added.append(TokenizerJSON.AddedToken(id: id, text: m.pieces[id], isSpecial: true))
       }
@@ -79,7 +79,7 @@ package struct TokenizerMetadata {
       added.append(TokenizerJSON.AddedToken(id: image, text: "<image>", isSpecial: true))
     }
     if let region = needs.regionToken {
-      // The Python tokenizer of LLaMA swallows the blanks around it, whatever the files say of it.
+      // LLaMA's Python tokenizer strips the white space around it, whatever the files say.
       if case .sentencePiece = model { added.removeAll { $0.text == region.text } }
       if !added.contains(where: { $0.text == region.text }) {
         var strips = 0
@@ -156,7 +156,7 @@ package struct TokenizerMetadata {
     }
   }
 
-  /// - Parameter vocabSize: rows of the embedding; a token past them cannot be used.
+  /// - Parameter vocabSize: rows of the embedding; a token beyond them is an error.
   package func settings(vocabSize: Int) throws -> TokenizerSettings {
     guard pieceCount <= vocabSize else {
       throw ConversionError.badConfig(

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension PromptFormat {
-  /// DeepSeek-OCR's prompts, to the character: no roles, the image, a line break and the request. Runs of 30 tokens do not occur twice
-  /// within 90, but for the cells of tables.
+  /// DeepSeek-OCR's prompts, to the character: no roles, the image, a line break and the request. 30-grams do not occur twice within 90
+  /// tokens, except for table cell tags.
   static let deepSeekOCR: PromptFormat = {
     func ask(_ question: String) -> String { "<image>\n" + question }
     return PromptFormat(

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import Schema
 
-/// Names and sizes of DeepSeek-OCR's second tower, a CLIP whose patches come from the first one.
+/// Tensor names and sizes of DeepSeek-OCR's second tower, a CLIP whose patches are the first one's output.
 struct SerialCLIPNames {
   static let prefix = "model.vision_model."
   let settings: CLIPSettings
 
-  /// Sizes are those of its tensors; heads are what the config says, else as wide as in every CLIP.
+  /// Sizes come from its tensors; heads from the config, else with CLIP's head size.
   init(_ plan: CheckpointPlan, _ config: ConfigReader) throws {
     func shape(_ name: String) throws -> [Int] {
       guard let shape = plan.source.info(Self.prefix + name)?.shape, !shape.isEmpty else {
@@ -47,7 +47,7 @@ struct SerialCLIPNames {
     }
   }
 
-  /// The kernel for patches that it is never given, and position ids.
+  /// The unused patch kernel, and position ids.
   func isIgnorable(_ name: String) -> Bool {
     name.hasPrefix(Self.prefix + "embeddings.patch_embedding.") || name == Self.prefix + "embeddings.position_ids"
   }

@@ -2,8 +2,8 @@
 import Families
 import Schema
 
-/// Ferret (arXiv:2310.07704) and Ferret-UI as published, and Ferret-v2 (arXiv:2404.07973), of which nothing was published: its names
-/// are this project's, on top of Ferret-UI's (tools/reference/FERRET_V2.md).
+/// Ferret (arXiv:2310.07704) and Ferret-UI as published, and Ferret-v2 (arXiv:2404.07973), for which no checkpoint was published: its
+/// names are this project's, on top of Ferret-UI's (tools/reference/FERRET_V2.md).
 enum Ferret {
   private enum Kind: String { case ferret, ui = "ferret_ui", v2 = "ferret_v2" }
   static let sampler = "model.region_geo_sampler."
@@ -76,7 +76,7 @@ enum Ferret {
     }
   }
 
-  /// The region sampler. Its width says whether it reads the encoders' features or the projected ones.
+  /// The region sampler. Its width tells whether it reads the encoders' or the projected features.
   private static func planSampler(
     _ plan: CheckpointPlan, _ config: ConfigReader, _ vision: VisionConfig, _ text: TextConfig, local: DINOv2Settings?
   ) throws -> RegionSamplerSettings {
@@ -122,7 +122,7 @@ enum Ferret {
     return (1...6).flatMap { columns in (1...6 / columns).flatMap { [columns * tile, $0 * tile] } }
   }
 
-  // MARK: the tiles' encoder of Ferret-v2
+  // MARK: Ferret-v2's tile encoder
 
   private struct Local {
     let settings: DINOv2Settings
@@ -192,7 +192,7 @@ enum Ferret {
     return nil
   }
 
-  /// The checkpoint's tensors, those of the local tower's own folder joined in where the checkpoint lacks them.
+  /// The checkpoint's tensors; those of the local tower's own folder where the checkpoint lacks them.
   private static func localSource(_ checkpoint: OpenCheckpoint) throws -> any TensorSource {
     guard checkpoint.source.info(localPrefix + "embeddings.cls_token") == nil, let folder = try localFolder(checkpoint), folder.hasWeights
     else { return checkpoint.source }

@@ -2,8 +2,8 @@
 import Families
 import Schema
 
-/// GOT-OCR2 in its published layouts: the original (`GOTQwenForCausalLM`), transformers' (`got_ocr2`, as saved since 2025 and as
-/// version 5 names things), and mlx-vlm's.
+/// GOT-OCR2 in its published layouts: the original (`GOTQwenForCausalLM`), transformers' (`got_ocr2`, as saved since 2025 and with
+/// version 5's names), and mlx-vlm's.
 enum GOTCheckpoint {
   private static let prefixes = ["model.vision_tower_high.", "vision_tower.", "model.vision_tower."]
   private static let language = [
@@ -15,7 +15,7 @@ enum GOTCheckpoint {
     "multi_modal_projector",
   ]
 
-  /// nil: no such checkpoint.
+  /// nil: not such a checkpoint.
   static func describe(_ checkpoint: OpenCheckpoint) throws -> SystemDescription? {
     let config = checkpoint.config
     guard prefixes.contains(where: { checkpoint.source.info($0 + "pos_embed") != nil }) else { return nil }
@@ -30,12 +30,12 @@ enum GOTCheckpoint {
     let decoder = try LlamaNames(plan, layouts: language, &text)
     decoder.plan(plan, text)
 
-    // transformers names the filling token only; `<img>` and `</img>` stand before it.
+    // transformers names only the image token; `<img>` and `</img>` precede it.
     let filling = try config.int("image_token_index", default: try config.int("image_token_id", default: 151859))
     let marks = try VaryCheckpoint.imageMarks(config, start: isNested ? filling - 2 : 151857, vocabSize: text.vocabSize)
     var prompt = PromptFormat.got(leadingBlank: network.layout == .transformers)
     if checkpoint.file("modeling_GOT.py") != nil {
-      // Its system text carries the indentation of its source.
+      // The original's system text includes its source code's indentation.
       prompt.system = prompt.system.replacing("system\n", with: "system\n        ")
     }
     var settings = GOTSettings()

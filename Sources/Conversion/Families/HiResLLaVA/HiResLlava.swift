@@ -69,14 +69,14 @@ enum HiResLlava {
     plan.linear("sampler.mlp.2", .projector, inputs: width, parts: [(source + "mlp.2", width)], bias: .required)
   }
 
-  /// The open points of the paper are data of the file; what the library cannot run is refused here.
+  /// The paper's open points are metadata of the file; unsupported choices are refused here.
   private static func settings(
     _ hires: ConfigReader, _ vision: VisionConfig, used: Int, restoreLayers: [Int]
   ) throws -> HiResLLaVASettings {
     func only(_ key: String, _ known: String) throws {
       guard try hires.string(key, default: known) == known else { throw hires.fail(key, "only \(known) is supported") }
     }
-    /// A choice that is spelled in the config as in the weight file.
+    /// A choice with the same spelling in config and weight file.
     func choice<Choice: Spelled>(_ key: String, _ fallback: Choice) throws -> Choice {
       let value = try hires.string(key, default: fallback.spelling.description)
       guard let choice = Choice(spelling: value) else {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The tokens of DocTags, in which SmolDocling and granite-docling write a document (arXiv:2503.11576): they belong to an answer's text
-/// though they are special.
+/// The tokens of DocTags, the markup in which SmolDocling and granite-docling write a document (arXiv:2503.11576): special tokens
+/// that belong to an answer's text.
 struct DocTagTokens {
   /// All added tokens but those of the conversation and of images.
   let shown: [String]
 
-  /// nil: the checkpoint's tokenizer has none.
+  /// nil: not in the checkpoint's tokenizer.
   init?(_ checkpoint: OpenCheckpoint) throws {
     guard let added = try checkpoint.json("tokenizer.json")?.value["added_tokens"]?.array else { return nil }
     let texts = added.compactMap { $0["content"]?.string }
@@ -17,7 +17,7 @@ struct DocTagTokens {
     }
   }
 
-  /// What the model cards of granite-docling and SmolDocling ask.
+  /// The requests in the model cards of granite-docling and SmolDocling.
   static let tasks: [(name: String, question: String)] = [
     ("docling", "Convert this page to docling."), ("table", "Convert table to OTSL."), ("chart", "Convert chart to table."),
     ("formula", "Convert formula to LaTeX."), ("code", "Convert code to text."),

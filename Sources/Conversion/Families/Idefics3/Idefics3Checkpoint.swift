@@ -47,7 +47,7 @@ enum Idefics3Checkpoint {
     ) { decoder.isIgnorable($0, text) || tower.isIgnorable($0) }
   }
 
-  /// The decoder's config. Whether its head is the embedding may be said at the top or there; a missing head says it too.
+  /// The decoder's config. A tied head may be stated at the top or there, or follow from a missing head.
   private static func tied(_ config: ConfigReader) throws -> ConfigReader {
     let text = try config.object("text_config")
     let isTied = try config.bool("tie_word_embeddings", default: false) || text.bool("tie_word_embeddings", default: false)
@@ -55,7 +55,7 @@ enum Idefics3Checkpoint {
     return ConfigReader(file: text.file, value: .object(members + [("tie_word_embeddings", .bool(isTied))]), path: "text_config.")
   }
 
-  /// - Parameter processor: the image processor's settings; nil: those of Idefics3ImageProcessor.
+  /// - Parameter processor: the image processor's settings; nil: the defaults of Idefics3ImageProcessor.
   private static func slicing(_ processor: ConfigReader?) throws -> Idefics3SlicingSettings {
     var s = Idefics3SlicingSettings()
     (s.longestEdge, s.tileSide) = (4 * 364, 364)
@@ -91,7 +91,7 @@ enum Idefics3Checkpoint {
     return s
   }
 
-  /// The text between an image's vectors as ids: special tokens stand on both sides of each piece, so each is tokenised by itself.
+  /// Ids of the text between an image's vectors: special tokens surround each piece, so each is tokenised by itself.
   private static func marks(
     _ s: TokenizerSettings, _ slicing: Idefics3SlicingSettings, _ config: ConfigReader, vocabSize: Int
   ) throws -> Idefics3MarkSettings {

@@ -2,13 +2,13 @@
 import Families
 import Schema
 
-/// What both layouts of LLaVA's checkpoints give.
+/// The common result of both layouts of LLaVA's checkpoints.
 struct LLaVAParts {
   let vision: CLIPSettings
   let statistics: NormalisationSettings
   let projector: ProjectorSettings
   let fit: SquareFitSettings
-  /// Of LLaVA-NeXT; nil: LLaVA-1.5, whose images are `fit`.
+  /// Of LLaVA-NeXT; nil: LLaVA-1.5, whose images use `fit`.
   let pinpoints: [Int]?
   let decoder: TextConfig
   let prompt: PromptSettings

@@ -41,7 +41,7 @@ enum OriginalLlava {
     let decoder = try LlamaNames(plan, layouts: language, &text)
     decoder.plan(plan, text)
     let isMistral = try config.string("model_type", default: "") == "llava_mistral"
-    // BakLLaVA, which is no NeXT, was trained with Vicuna's turns.
+    // BakLLaVA, a 1.5 on Mistral, was trained with Vicuna's turns.
     let known: PromptFormat = isMistral && pinpoints != nil ? .mistral : .vicuna
     let prompt = try known.following(checkpoint, isOriginal: true).overridden(by: config)
     let clip = vision.settings(used: used, dropClass: dropClass)

@@ -12,7 +12,7 @@ enum TransformersLlava {
   ]
   static let projector = ["multi_modal_projector.", "model.multi_modal_projector."]
   static let newline = ["image_newline", "model.image_newline"]
-  /// [height, width], what an absent `image_grid_pinpoints` means.
+  /// [height, width]: the default of `image_grid_pinpoints`.
   static let defaultPinpoints = "[[336, 672], [672, 336], [672, 672], [1008, 336], [336, 1008]]"
 
   static func describe(_ checkpoint: OpenCheckpoint, isNext: Bool) throws -> SystemDescription {
@@ -47,7 +47,7 @@ enum TransformersLlava {
     var pinpoints: [Int]?
     if isNext {
       plan.table("imageNewline", [text.hiddenSize], from: newline.first { plan.has($0) } ?? newline[0])
-      // The processor's list decides how an image is cut; the model's must agree with it, and stands in where there is none.
+      // The processor's list decides how an image is cut; the model's must agree, and is used where there is no processor.
       let tile = visionConfig.imageSize
       let readers = [preprocessor, config].compactMap { $0 }.filter { $0.has("image_grid_pinpoints") }
       let reader = if let first = readers.first { first } else { try defaultPinpointsReader() }
@@ -78,7 +78,7 @@ enum TransformersLlava {
     }
   }
 
-  /// The flag may stand at the top or in the decoder's part.
+  /// The flag may be at the top or in the decoder's part.
   private static func withTiedHead(_ text: ConfigReader, _ config: ConfigReader) throws -> ConfigReader {
     guard try config.bool("tie_word_embeddings", default: false), var members = text.value.members else { return text }
     members.append(("tie_word_embeddings", .bool(true)))

@@ -6,10 +6,10 @@ import Schema
 ///
 /// TextMonkey is read here too, with `TextMonkeyParts`.
 ///
-/// Models of other sizes are read in the same layout. Besides the published keys, `visual` may say `image_size: [height, width]`,
+/// Models of other sizes are read in the same layout. Besides the published keys, `visual` may have `image_size: [height, width]`,
 /// `tile_size` (else 448 pixels) and `resampler_heads` (else output_dim / 128); the sides of `positional_embedding` and
-/// `attn_pool.query`, and the adapters' ranks, are those of the tensors; `lora_repeat_num` 0 means no adapters, 1 one set for all
-/// tiles. Prompts other than Monkey's stand under `fovea.prompt` (`template`, `tasks`: name to template). The tokenizer may be any that
+/// `attn_pool.query`, and the adapters' ranks, come from the tensors; `lora_repeat_num` 0 means no adapters, 1 one set for all
+/// tiles. Prompts other than Monkey's are under `fovea.prompt` (`template`, `tasks`: name to template). The tokenizer may be any that
 /// the converter reads; its marks around an image are `image_start_id` and the id after it.
 enum MonkeyCheckpoint {
   static func describe(_ checkpoint: OpenCheckpoint) throws -> SystemDescription {
@@ -23,19 +23,19 @@ enum MonkeyCheckpoint {
     guard visual.startId >= 0, visual.startId + 1 < text.vocabSize else {
       throw config.fail("visual.image_start_id", "\(visual.startId) is not in a vocabulary of \(text.vocabSize)")
     }
-    // TextMonkey's config may carry any of the names: its tensors tell.
+    // TextMonkey's config may have any of the names, so its tensors decide.
     let textMonkey = TextMonkeyParts.areIn(plan) ? try TextMonkeyParts(try config.object("visual"), visual, plan) : nil
     QwenVisionNames.plan(plan, visual)
     textMonkey?.plan(plan, visual)
     QwenV1Names.plan(plan, text)
     var format: PromptFormat = textMonkey == nil ? .monkey : .textMonkey
-    // Monkey-Chat's, as Qwen-VL-Chat's, says so; a base model does not.
+    // Monkey-Chat's generation config says chatml, as Qwen-VL-Chat's; a base model's does not.
     if let generation = try checkpoint.json("generation_config.json"), try generation.string("chat_format", default: "") == "chatml" {
       format.turns = PromptFormat.qwenChat
     }
     let prompt = try format.overridden(by: config).settings(imageTokenSplitsText: true)
     let settings: any VisionSettings = textMonkey?.settings(visual.settings) ?? visual.settings
-    // TextMonkey's answers hold marked texts and boxes.
+    // TextMonkey's answers contain these marks.
     let shown = textMonkey == nil ? [] : ["<ref>", "</ref>", "<box>", "</box>", "<quad>", "</quad>"]
     return try SystemDescription(
       system: textMonkey == nil ? "monkey" : "text_monkey", plan: plan, decoder: DecoderSettings(text.settings), vision: settings,

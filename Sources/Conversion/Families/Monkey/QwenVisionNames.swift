@@ -3,19 +3,19 @@ import Families
 import Schema
 import Shims
 
-/// Sizes of Qwen-VL's tower and Monkey's tiles, the `visual` object of a config.
+/// Sizes of Qwen-VL's tower and Monkey's tiles, from the `visual` object of a config.
 struct QwenVisualConfig {
   let hiddenSize, intermediateSize, layers, heads, patchSize, outputSize, queries: Int
   let rows, columns, tileSize: Int
   let startId: Int
-  /// Sides of the square tables of positions in the checkpoint: the tower's, and the resampler's.
+  /// Sides of the square position tables in the checkpoint: the tower's, and the resampler's.
   let positionSide, querySide: Int
   let adapterSets: Int
   let resamplerHeads: Int
 
   var headSize: Int { hiddenSize / heads }
 
-  /// - Parameter plan: the checkpoint, which tells the sizes of position tables and, where the config is silent, the adapter sets.
+  /// - Parameter plan: the checkpoint, which gives the sizes of position tables and, without a key, the number of adapter sets.
   init(_ visual: ConfigReader, _ plan: CheckpointPlan) throws {
     hiddenSize = try visual.size("width")
     layers = try visual.size("layers")
@@ -77,7 +77,7 @@ struct QwenVisualConfig {
   }
 }
 
-/// Names of Qwen-VL's tower, Monkey's adapters and the resampler, `transformer.visual.…`, to ours.
+/// Tensor names of Qwen-VL's tower, Monkey's adapters and the resampler, `transformer.visual.…`, to ours.
 enum QwenVisionNames {
   static let prefix = "transformer.visual."
   static func block(_ i: Int) -> String { "\(prefix)transformer.resblocks.\(i)." }
@@ -93,7 +93,7 @@ enum QwenVisionNames {
     planResampler(plan, c)
   }
 
-  /// q|k|v rows of the checkpoint stand head by head, q, k and v of a head together; ours are q of all heads, then k, then v.
+  /// The checkpoint's q|k|v rows are interleaved by head (q, k, v of head 0, then of head 1, …); ours are all q, then k, then v.
   static func headRows(_ c: QwenVisualConfig) -> [Range<Int>] {
     (0..<3).flatMap { part in
       (0..<c.heads).map { head in

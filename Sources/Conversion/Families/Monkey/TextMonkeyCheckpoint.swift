@@ -3,14 +3,14 @@ import Families
 import Schema
 import Shims
 
-/// What TextMonkey adds to Monkey's layout: modules in shifted windows under `transformer.visual.transformer.window_attention`, and the
+/// TextMonkey's additions to Monkey's layout: shifted window attention under `transformer.visual.transformer.window_attention`, and the
 /// token resampler under `transformer.visual.downresampler`. The `visual` object says which are used (`add_window`, `resampler`,
-/// `use_global`; silent: as the tensors tell) and how many tokens are kept (`r`, else 512); `n_queries` there is the length of the
-/// whole image block and not read. `window_layers` and `token_resampler_heads` are ours, for smaller models.
+/// `use_global`; default: those with tensors) and how many tokens are kept (`r`, else 512); its `n_queries` is the length of the
+/// whole image block and is not read. `window_layers` and `token_resampler_heads` are ours, for smaller models.
 struct TextMonkeyParts {
   static let windowPrefix = QwenVisionNames.prefix + "transformer.window_attention."
   static let resamplerPrefix = QwenVisionNames.prefix + "downresampler."
-  /// Blocks before which the published modules stand; windows are 12 patches wide and shifted by 6.
+  /// Blocks with a published module before them; windows are 12 patches wide and shifted by 6.
   static let publishedLayers = [2, 6, 24, 46]
   static let windowSide = 12
 
@@ -91,7 +91,7 @@ struct TextMonkeyParts {
     plan.table(name + "mlp.scale", [1], from: mlp + "scale")
   }
 
-  /// Tables that follow from sizes, and parts that the config leaves out.
+  /// Tables that follow from the sizes, and parts that the config disables.
   func isIgnorable(_ name: String) -> Bool {
     if name.hasPrefix(Self.resamplerPrefix) { return keptTokens == nil }
     guard name.hasPrefix(Self.windowPrefix) else { return false }

@@ -2,7 +2,7 @@
 import Families
 import Schema
 
-/// A decoder by itself as transformers saves it: LLaMA, SmolLM2, Mistral, Qwen2, Granite.
+/// A text-only decoder as transformers saves it: LLaMA, SmolLM2, Mistral, Qwen2, Granite.
 enum TextOnlyCheckpoint {
   static func describe(_ checkpoint: OpenCheckpoint) throws -> SystemDescription {
     let config = checkpoint.config

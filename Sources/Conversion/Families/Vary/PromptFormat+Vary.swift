@@ -2,7 +2,7 @@
 
 /// The prompts of Vary and GOT-OCR2, to the character.
 extension PromptFormat {
-  /// Vary-tiny: Vicuna's turns (`run_opt_with_text.py`), or nothing but the image (`plain`).
+  /// Vary-tiny: Vicuna's turns (`run_opt_with_text.py`), or only the image (`plain`).
   package static let varyTiny: PromptFormat = {
     var format = vicuna
     let ask = { (question: String) in format.template.replacing("{question}", with: question) }
@@ -14,7 +14,7 @@ extension PromptFormat {
     return format
   }()
 
-  /// The same where the tokenizer takes away the blanks around an image's tokens.
+  /// The same for tokenizers that strip the white space around an image's tokens.
   package var withoutBlanksAroundImage: PromptFormat {
     var format = self
     func trimmed(_ text: String) -> String { text.replacing(" <image>\n", with: "<image>") }
@@ -44,10 +44,10 @@ extension PromptFormat {
   /// Vary-toy: a line break there.
   package static let varyToy = vary(separator: "\n")
 
-  /// GOT-OCR2. Its requests end with a blank. Box and colour tasks take the place as their question: `[x1, y1, x2, y2]` in
+  /// GOT-OCR2. Its requests end with a space. Box and colour tasks take the box or colour as their question: `[x1, y1, x2, y2]` in
   /// thousandths of the sides, or `[red]`.
-  /// - Parameter leadingBlank: transformers' processor puts one before "OCR"; its documentation bans no runs of tokens, the original's
-  ///   demonstration those of 20.
+  /// - Parameter leadingBlank: transformers' processor adds a space before "OCR", and its documentation bans no n-grams; the original's
+  ///   demonstration bans 20-grams.
   package static func got(leadingBlank: Bool) -> PromptFormat {
     func ask(_ question: String) -> String { turns("<image>\n" + question) }
     let ocr = leadingBlank ? " OCR" : "OCR"

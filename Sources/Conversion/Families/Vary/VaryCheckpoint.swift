@@ -2,13 +2,13 @@
 import Families
 import Schema
 
-/// Vary-tiny (OPT behind the vocabulary network), Vary-toy and Vary-base (Qwen v1 or LLaMA behind CLIP and the network). Their configs
-/// call themselves many things, so tensors tell them apart.
+/// Vary-tiny (OPT after the vocabulary network), Vary-toy and Vary-base (Qwen v1 or LLaMA after CLIP and the network). Their configs use
+/// various architecture names, so they are recognised by their tensors.
 enum VaryCheckpoint {
   private static let tinyPrefix = "model.vision_tower_2."
   private static let highPrefixes = ["transformer.vision_tower_high.", "model.vision_tower_high."]
 
-  /// nil: none of them.
+  /// nil: not such a checkpoint.
   static func describe(_ checkpoint: OpenCheckpoint) throws -> SystemDescription? {
     let source = checkpoint.source
     if source.info(tinyPrefix + "pos_embed") != nil { return try tiny(checkpoint) }
@@ -43,7 +43,7 @@ enum VaryCheckpoint {
     ) { text.isIgnorable($0) }
   }
 
-  /// Whether the tokenizer takes the blanks around `<img>` and `</img>` away, as transformers 4.32 did with tokens that were merely added.
+  /// Whether the tokenizer strips the white space around `<img>` and `</img>`, as transformers 4.32 did for plainly added tokens.
   private static func swallowsBlanks(_ checkpoint: OpenCheckpoint) throws -> Bool {
     guard checkpoint.file("tokenizer.json") == nil else { return false }
     let files = try AddedTokenFiles(checkpoint, settings: try checkpoint.json("tokenizer_config.json"), json: nil)
@@ -74,7 +74,7 @@ enum VaryCheckpoint {
     }
     planText(plan)
 
-    // Vary-base and Vary-toy are one architecture; only their demos differ.
+    // Vary-base and Vary-toy have one architecture; only their demos differ.
     let isToy = try config.string("fovea.vary", default: text.layers <= 24 && isQwen ? "toy" : "base") == "toy"
     let prompt = isQwen ? (isToy ? PromptFormat.varyToy : .varyBase) : .vicuna
     let marks = try imageMarks(config, start: 151857, vocabSize: text.vocabSize)
@@ -117,7 +117,7 @@ enum VaryCheckpoint {
     return ImageMarkSettings(startId: first, endId: last)
   }
 
-  /// What `fovea.preprocessing` in the config says: "blip" or "albumentations".
+  /// `fovea.preprocessing` in the config: "blip" or "albumentations".
   private static func preprocessing(_ config: ConfigReader, default fallback: SAMNames.Preprocessing) throws -> SAMNames.Preprocessing {
     switch try config.string("fovea.preprocessing", default: "") {
     case "": return fallback
@@ -129,7 +129,7 @@ enum VaryCheckpoint {
 }
 
 extension ConfigReader {
-  /// The same object, calling itself a model of this type.
+  /// The same object with another `model_type`.
   func typed(_ type: String) -> ConfigReader {
     let members = (value.members ?? []).filter { $0.key != "model_type" }
     return ConfigReader(file: file, value: .object(members + [("model_type", .string(type))]), path: path)
@@ -137,7 +137,7 @@ extension ConfigReader {
 }
 
 extension CLIPNames {
-  /// The tower's sizes: what a config says of them, else what the tensors do (heads of 64, as in every CLIP).
+  /// The tower's sizes: from the config, else from the tensors (head size 64, as in every CLIP).
   func config(_ checkpoint: OpenCheckpoint, _ plan: CheckpointPlan) throws -> VisionConfig {
     if checkpoint.tower != nil || checkpoint.config.has("vision_config") { return try checkpoint.visionConfig() }
     func shape(_ name: String) throws -> [Int] {
