@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Bytes for people: `7.5 MiB`.
+/// A human-readable number of bytes: `7.5 MiB`.
 func amount(_ bytes: some BinaryInteger) -> String {
   var value = Double(bytes)
   var unit = 0
@@ -12,7 +12,7 @@ func amount(_ bytes: some BinaryInteger) -> String {
   return unit == 0 ? "\(bytes) bytes" : "\(decimal(value, value < 10 ? 2 : 1)) \(units[unit])"
 }
 
-/// `digits` digits after the point.
+/// `digits` decimal places.
 func decimal(_ value: Double, _ digits: Int) -> String {
   var scale = 1.0
   for _ in 0..<digits { scale *= 10 }
@@ -24,7 +24,7 @@ func decimal(_ value: Double, _ digits: Int) -> String {
   return "\(sign)\(whole / Int(scale))" + (digits == 0 ? "" : "." + zeros + fraction)
 }
 
-/// `1 234 567`.
+/// Thousands separated: `1 234 567`.
 func grouped(_ number: Int) -> String {
   var out = ""
   for (i, digit) in String(number).reversed().enumerated() {
@@ -34,7 +34,7 @@ func grouped(_ number: Int) -> String {
   return String(out.reversed())
 }
 
-/// At least `width` characters.
+/// Padded to at least `width` characters.
 func padded(_ text: String, _ width: Int) -> String {
   text + String(repeating: " ", count: max(0, width - text.count))
 }

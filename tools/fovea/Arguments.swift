@@ -2,8 +2,8 @@
 import ArgumentParser
 import CArguments
 
-/// The program's arguments, which are any bytes but NUL, as texts that lose none of them: a byte that is not part of well-formed UTF-8
-/// becomes the character U+10FF00 + byte, and so do the bytes of those 128 characters themselves.
+/// The program's arguments, any bytes but NUL, mapped to texts without loss: a byte that is not part of well-formed UTF-8 becomes the
+/// character U+10FF00 + byte, and so do the bytes of those 128 characters themselves.
 enum Arguments {
   /// Without the program's name.
   static var all: [String] {
@@ -47,7 +47,7 @@ enum Arguments {
 
 /// A file's name as given: any bytes but NUL.
 struct FilePath: ExpressibleByArgument, Hashable, CustomStringConvertible {
-  /// As `Arguments` writes it.
+  /// In the form of `Arguments`.
   let text: String
 
   init(argument: String) { text = argument }
@@ -56,9 +56,9 @@ struct FilePath: ExpressibleByArgument, Hashable, CustomStringConvertible {
   static var defaultCompletionKind: CompletionKind { .file() }
 
   var bytes: [UInt8] { Arguments.bytes(of: text) }
-  /// With a NUL, to be given to C.
+  /// NUL-terminated, for C.
   var cString: [CChar] { (bytes + [0]).map { CChar(bitPattern: $0) } }
-  /// For people: what is not UTF-8 is replaced.
+  /// For display: invalid UTF-8 is replaced.
   var description: String { String(decoding: bytes, as: UTF8.self) }
   /// The last part of the name.
   var name: String { description.split(separator: "/").last.map(String.init) ?? description }
@@ -69,7 +69,7 @@ struct FilePath: ExpressibleByArgument, Hashable, CustomStringConvertible {
 
   func appending(_ name: [UInt8]) -> FilePath { FilePath(bytes: bytes + [UInt8(ascii: "/")] + name) }
 
-  /// The path for code that takes UTF-8 only.
+  /// The path for code that requires UTF-8.
   func utf8() throws(CommandFailure) -> String {
     if text.unicodeScalars.contains(where: Arguments.isRawByte) {
       throw CommandFailure(.usage, "\(description): the name is not valid UTF-8, which is not supported here.")
@@ -78,7 +78,7 @@ struct FilePath: ExpressibleByArgument, Hashable, CustomStringConvertible {
   }
 }
 
-/// For options whose value is a text.
+/// For options whose value is text.
 func validText(_ argument: String) throws -> String {
   if argument.unicodeScalars.contains(where: Arguments.isRawByte) { throw ValidationError("The text is not valid UTF-8.") }
   return argument

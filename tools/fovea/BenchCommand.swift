@@ -59,7 +59,7 @@ struct BenchCommand: ParsableCommand {
       encoding.append(Double(monotonic_nanoseconds() &- start) / 1e9)
     }
 
-    // Half the context at most, so that there is room to generate.
+    // At most half the context, which leaves the rest for the answer.
     let context = Int(model.info.context_length)
     let prompt = try text(tokens: min(promptTokens, context / 2), model)
     var options = fovea_generate_options()
@@ -77,7 +77,7 @@ struct BenchCommand: ParsableCommand {
     var drafted: Int32 = 0, accepted: Int32 = 0
     var promptLength: Int32 = 0
 
-    // Weights that were not in memory are now, and the peak is known before what measures the bandwidth adds to it.
+    // Warm-up: loads streamed weights, and gives the memory peak before the bandwidth measurement adds to it.
     options.max_tokens = 2
     _ = try session.generate(prompt, images: [], options: options)
     options.max_tokens = made
@@ -89,7 +89,7 @@ struct BenchCommand: ParsableCommand {
       try session.reset()
       let result = try session.generate(prompt, images: [], options: options).result
       prefill.append(Double(result.prompt_tokens) / result.prefill_seconds)
-      // The first token comes out of the prefill.
+      // The prefill yields the first token.
       decode.append(Double(result.generated_tokens - 1) / result.decode_seconds)
       promptLength = result.prompt_tokens
       (drafted, accepted) = (result.drafted_tokens, result.accepted_tokens)
@@ -125,14 +125,14 @@ struct BenchCommand: ParsableCommand {
     }
   }
 
-  /// A text of about `tokens` tokens, and no more.
+  /// A text of at most and about `tokens` tokens.
   private func text(tokens: Int, _ model: Model) throws -> String {
     let phrase = "the quick brown fox jumps over the lazy dog "
     let each = max(try model.tokenCount(phrase), 1)
     return String(repeating: phrase, count: max(tokens / each, 1))
   }
 
-  /// Bytes of a full session: what `positions` of it read is a share of that.
+  /// KV cache of a full context in bytes; its positions read a share of it.
   private func sessionBytes(_ loaded: Model) throws -> UInt64 {
     var options = model
     options.contextLength = loaded.info.context_length
@@ -140,7 +140,7 @@ struct BenchCommand: ParsableCommand {
   }
 }
 
-/// Median and range of some measurements.
+/// Median and range of measurements.
 struct Spread {
   let median, low, high: Double
 

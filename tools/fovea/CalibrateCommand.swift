@@ -78,7 +78,7 @@ struct CalibrateCommand: ParsableCommand {
       progress.show("images", i, pictures.count)
       let image = try picture.withRows(DecodingOptions()) { try loaded.encode($0) }
       for question in questions {
-        // Anew each time: of what is reused nothing would be counted.
+        // Reused positions would not be counted.
         try session.reset()
         if Interruption.isWanted { throw CommandFailure(.interrupted, "the measurement was interrupted.") }
         let result = try session.generate(prompt: Array(question.text.utf8), images: [image], options: question.options)
@@ -98,7 +98,7 @@ struct CalibrateCommand: ParsableCommand {
     var options = GenerateOptions()
     options.maxTokens = maxTokens
     options.loopTokens = 64
-    // Guesses that turn out wrong are no part of any answer.
+    // Rejected draft tokens would be counted.
     options.draftTokens = 0
     var texts = prompt
     if let prompts {
@@ -117,7 +117,7 @@ struct CalibrateCommand: ParsableCommand {
     return asked.isEmpty ? [("Describe the image in detail.", options)] : asked
   }
 
-  /// The model's forms of a prompt that need no question.
+  /// The model's own prompt templates that need no question.
   private func ownTasks(_ model: Generation.Model) -> [String] {
     let names = (model.metadata.byteStrings("prompt.tasks") ?? []).map { String(decoding: $0, as: UTF8.self) }
     let templates = (model.metadata.byteStrings("prompt.taskTemplates") ?? []).map { String(decoding: $0, as: UTF8.self) }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import CFovea
 
-/// A file with the vectors of an image.
+/// An image capsule: a file with the vectors of an image.
 enum Capsule {
   static let ending = ".capsule"
 

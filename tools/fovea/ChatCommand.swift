@@ -62,7 +62,7 @@ struct ChatCommand: ParsableCommand {
         continue
       }
       if line.hasPrefix("/image ") {
-        // A picture that cannot be read ends a script, not a talk.
+        // A picture that cannot be read ends a script, but not an interactive chat.
         do { waiting += try encoded([FilePath(argument: String(line.dropFirst(7)))].compactMap { $0 }, model, progress) } catch {
           guard isTerminal, let failure = CommandFailure(error) else { throw error }
           writeToStandardError("fovea: \(visible(failure.description))\n")

@@ -3,7 +3,7 @@ import ArgumentParser
 import CFovea
 import Shims
 
-/// What an answer must be.
+/// The constraint on an answer.
 struct ConstraintOptions: ParsableArguments {
   @Option(
     parsing: .unconditional,
@@ -28,7 +28,7 @@ struct ConstraintOptions: ParsableArguments {
     if count > 1 { throw ValidationError("--json-schema, --regex, --grammar and --choices exclude each other.") }
   }
 
-  /// FOVEA_CONSTRAINT_… and its text; nil: none.
+  /// FOVEA_CONSTRAINT_… and its text; nil: no constraint.
   func constraint() throws -> (kind: Int32, text: String)? {
     if let regex { return (Int32(FOVEA_CONSTRAINT_REGEX), regex) }
     if let jsonSchema {

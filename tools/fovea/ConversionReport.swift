@@ -2,7 +2,7 @@
 import Conversion
 import WeightFile
 
-/// How each tensor came out of a conversion, for people and for programs.
+/// The result of a conversion for each tensor, as text or JSON.
 struct ConversionReport {
   private let tensors: [Converter.TensorReport]
 

@@ -89,7 +89,7 @@ struct ConvertCommand: ParsableCommand {
   func run() throws {
     do { try convert() } catch let error as ConversionError {
       if case .badOption = error { throw error }
-      // Most name a file of the checkpoint, some a tensor: which checkpoint it was is to be in every message.
+      // Errors name a file or a tensor; add the checkpoint where it is missing.
       let (path, text) = (checkpoint.description, error.description)
       throw CommandFailure(ExitStatus(error), text.contains(path) ? text : path + ": " + text)
     }

@@ -73,7 +73,7 @@ struct DescribeCommand: ParsableCommand {
     try list.requireDistinctNames()
     let given = try boxes.map { try BoxFile(path: $0.utf8()) }
     let progress = ProgressLine()
-    // The file is looked at before the model is loaded, which may take long.
+    // Checked before the model is loaded, which may take long.
     let records = try output.map { try RecordFile(path: $0) }
     let model = try model.load(progress)
     let common = self.settings(model)
@@ -153,7 +153,7 @@ struct GridSize: ExpressibleByArgument {
   var defaultValueDescription: String { "\(rows)x\(columns)" }
 }
 
-/// Boxes that a caller names, by the images' names.
+/// The caller's boxes, by the images' names.
 private struct BoxFile {
   private let boxes: [String: [NormalisedBox]]
 

@@ -3,16 +3,16 @@ import CFovea
 import Images
 import Shims
 
-/// Some rows of an image, to paint the slicing plan and places on. Coordinates are those of the whole image.
+/// Some rows of an image, on which the slicing plan and places are drawn. Coordinates are those of the whole image.
 struct Drawing {
   private let band: RGBImage
   private let width, height: Int
-  /// The image's rows that are here.
+  /// The rows in memory.
   private let rows: Range<Int>
-  /// Width of a place's outline in pixels, larger on larger images.
+  /// Line width of a place's outline in pixels, larger on larger images.
   private let thickness: Int
 
-  /// Colours of places, in turn.
+  /// Colours of places, used cyclically.
   static let palette: [(name: String, colour: RGBColour)] = [
     ("red", RGBColour(230, 25, 75)), ("green", RGBColour(40, 170, 70)), ("blue", RGBColour(0, 110, 230)),
     ("orange", RGBColour(245, 130, 30)), ("purple", RGBColour(145, 30, 180)), ("cyan", RGBColour(0, 170, 190)),
@@ -24,12 +24,12 @@ struct Drawing {
     thickness = max(2, min(width, height) / 250)
   }
 
-  /// Bytes of a band, about.
+  /// Approximate bytes of a band.
   private static let bandBytes = 1 << 20
 
-  /// Calls `body` with the image, from top to bottom in bands of some rows; one that is stored turned, so that its rows come in another
-  /// order, is held as a whole.
-  /// - Parameter room: bytes that it may then take.
+  /// Calls `body` with the image in bands of some rows, from top to bottom; an image stored rotated, whose rows come in another order, is
+  /// held whole.
+  /// - Parameter room: most bytes for that.
   static func bands(of source: EncodedRows, room: Int?, _ body: (Drawing) throws -> Void) throws {
     guard source.orientation.isUpright else {
       let image = try source.image(room: room)
@@ -47,7 +47,7 @@ struct Drawing {
     }
   }
 
-  /// Dashed lines, black and white, where the model cut the image.
+  /// Dashed black and white lines where the model cut the image.
   func paint(_ view: fovea_image_view) {
     guard view.row >= 0 else { return }
     let (left, top) = (Int(view.x.rounded()), Int(view.y.rounded()))
@@ -58,7 +58,7 @@ struct Drawing {
 
   /// The outline of a place, or a cross for a point.
   func paint(_ place: fovea_place, colour: RGBColour) {
-    // Coordinates that the caller names may be any number.
+    // Coordinates from the caller may be any number.
     func pixel(_ coordinate: Double) -> Int { coordinate.isFinite ? Int(min(max(coordinate, -1e6), 1e6)) : -1_000_000 }
     let (x, y) = (pixel(place.x1), pixel(place.y1))
     guard place.is_point != 0 else {
@@ -72,7 +72,7 @@ struct Drawing {
     }
   }
 
-  /// The region that was asked about: the outline of a box, a cross, or the edge of a mask, yellow on black.
+  /// The region of the question: the outline of a box, a cross, or the edge of a mask, yellow on black.
   func paint(_ region: fovea_region) {
     let yellow = RGBColour(255, 225, 25)
     var place = fovea_place()

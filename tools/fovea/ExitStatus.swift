@@ -5,7 +5,7 @@ import Families
 import Images
 import WeightFile
 
-/// What the program ends with, after sysexits.h: one table for all commands.
+/// The program's exit statuses, after sysexits.h: one table for all commands.
 enum ExitStatus: Int32, CaseIterable {
   case usage = 64, data = 65, noInput = 66, unsupported = 69, fault = 70, memory = 71, cannotCreate = 73, output = 74, late = 75
   case interrupted = 130
@@ -67,14 +67,14 @@ enum ExitStatus: Int32, CaseIterable {
   }
 }
 
-/// A failure of the command: one line on standard error, and what the program ends with.
+/// A failure of the command: one line on standard error, and the exit status.
 struct CommandFailure: Error, CustomStringConvertible {
   let status: ExitStatus
   let description: String
 
   init(_ status: ExitStatus, _ description: String) { (self.status, self.description) = (status, description) }
 
-  /// Nil for errors that are not failures of the work: wrong usage, requests for help.
+  /// Nil for errors other than failed work: usage errors, requests for help.
   init?(_ error: any Error) {
     switch error {
     case let error as CommandFailure: self = error
@@ -100,7 +100,7 @@ extension LibraryError {
     self.init(status: fovea_status(status), description: error.description)
   }
 
-  /// Whether it may be the picture's fault, so that others can still be tried.
+  /// Whether only one picture may be the cause, so that others can still be tried.
   var concernsOnePicture: Bool {
     [FOVEA_ERROR_IO, FOVEA_ERROR_IMAGE, FOVEA_ERROR_MEMORY, FOVEA_ERROR_DEADLINE, FOVEA_ERROR_CONTEXT].contains(Int(status))
   }

@@ -17,7 +17,7 @@ import Shims
     ]
   )
 
-  /// What can be converted and run.
+  /// The systems that can be converted and run.
   static let systems =
     "LLaVA-1.5, LLaVA-NeXT, HiRes-LLaVA, Monkey-Chat, TextMonkey, Ferret, Ferret-v2, Ferret-UI, Vary-tiny, Vary-toy, GOT-OCR2, DeepSeek-OCR, "
     + "Idefics3, SmolVLM, granite-docling, and decoders that read text only"
@@ -34,7 +34,7 @@ import Shims
     }
   }
 
-  /// Says what was wrong, or gives the help that was asked for.
+  /// Prints the error, or the help that was requested; returns the exit status.
   private static func report(_ error: any Error) -> Int32 {
     if let failure = CommandFailure(error) {
       writeToStandardError("fovea: \(visible(failure.description))\n")

@@ -54,7 +54,7 @@ struct InspectCommand: ParsableCommand {
     try writeToStandardOutput(json ? report(path, contents, plan).text() + "\n" : visible(table(path, contents, plan)))
   }
 
-  /// Nil for a sound file of a system this version does not know, which can still be looked at; wrong options are not passed over.
+  /// Nil for a valid file of an unknown system, which can still be inspected; invalid options still throw.
   private func planIfKnown(_ options: ModelOptions) throws -> fovea_memory_plan? {
     do throws(LibraryError) { return try memoryPlan(options) } catch {
       if error.status == FOVEA_ERROR_ARGUMENT { throw error }
@@ -168,7 +168,7 @@ struct InspectCommand: ParsableCommand {
     ]
   }
 
-  /// The library's writer, with what would steer a terminal escaped as in every other text.
+  /// The library's JSON of a value, with terminal control characters escaped.
   private func value(_ value: MetadataValue?) -> JSON {
     if case .string(let text) = value { return .string(text) }
     if case .strings(let texts) = value { return .array(texts.map { .string($0) }) }
@@ -193,7 +193,7 @@ struct InspectCommand: ParsableCommand {
   }
 }
 
-/// The value's name in JSON.
+/// The mode's name in JSON.
 func residencyName(_ residency: fovea_residency) -> String {
   switch Int(residency) {
   case FOVEA_RESIDENCY_ALL: "all"

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import Shims
 
-/// Ctrl-C and its like end work in an orderly way: the first is noted, and looked for wherever the library reports progress or makes a
-/// token; the same signal again ends the program at once.
+/// Stops work gracefully on Ctrl-C and similar signals: the first is recorded, and checked whenever the library reports progress or a token;
+/// the same signal again ends the program at once.
 enum Interruption {
   static var isWanted: Bool { received != 0 }
 
@@ -16,5 +16,5 @@ enum Interruption {
   }
 }
 
-/// A signal handler can reach nothing but globals.
+/// A signal handler can access only globals.
 nonisolated(unsafe) private var received: sig_atomic_t = 0

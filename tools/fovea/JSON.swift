@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// JSON to write: what `--json` prints. Members keep their order.
+/// JSON for output, as of `--json`. Members keep their order.
 enum JSON: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral, ExpressibleByFloatLiteral, ExpressibleByBooleanLiteral,
   ExpressibleByArrayLiteral, ExpressibleByDictionaryLiteral
 {
@@ -11,7 +11,7 @@ enum JSON: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral, ExpressibleB
   case string(String)
   case array([JSON])
   case object([(String, JSON)])
-  /// A value that is JSON already.
+  /// A value that is JSON text already.
   case written(String)
 
   init(stringLiteral value: String) { self = .string(value) }
@@ -23,10 +23,10 @@ enum JSON: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral, ExpressibleB
 
   static func int(_ value: UInt64) -> JSON { .int(Int(clamping: value)) }
   static func int(_ value: Int32) -> JSON { .int(Int(value)) }
-  /// Three digits after the point: seconds, rates and shares need no more.
+  /// Three decimal places: enough for seconds, rates and fractions.
   static func rounded(_ value: Double) -> JSON { .double((value * 1000).rounded() / 1000) }
 
-  /// An object with another's members behind its own.
+  /// An object with another's members appended.
   func appending(_ other: JSON) -> JSON {
     guard case .object(let own) = self, case .object(let more) = other else { return self }
     return .object(own + more)
@@ -53,7 +53,7 @@ enum JSON: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral, ExpressibleB
     }
   }
 
-  /// All in one line, as a line of a file of records.
+  /// In one line, for files of records.
   var line: String {
     switch self {
     case .array(let items): return "[" + items.map(\.line).joined(separator: ", ") + "]"
@@ -77,7 +77,7 @@ enum JSON: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral, ExpressibleB
       case "\n": out += "\\n"
       case "\t": out += "\\t"
       case "\r": out += "\\r"
-      // Beyond what JSON asks for: what would steer a terminal that the text is printed on, or turn its direction.
+      // Beyond what JSON requires: terminal control and bidirectional characters.
       case "\0"..."\u{1F}", "\u{7F}"..."\u{9F}", "\u{200E}", "\u{200F}", "\u{2028}"..."\u{202E}", "\u{2066}"..."\u{2069}":
         let digits = String(scalar.value, radix: 16)
         out += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits

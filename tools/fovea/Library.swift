@@ -4,7 +4,7 @@ import Conversion
 import Images
 import Shims
 
-/// The C library as the command uses it: each class owns a handle, a status other than FOVEA_OK is thrown.
+/// The C library as the command uses it: each class owns a handle, and statuses other than FOVEA_OK are thrown.
 struct LibraryError: Error, CustomStringConvertible {
   let status: fovea_status
   let description: String
@@ -16,7 +16,7 @@ struct LibraryError: Error, CustomStringConvertible {
   }
 }
 
-/// A function of (done, total) as a C callback: the function itself travels as the user pointer. Ends the work after Ctrl-C.
+/// A function of (done, total) as a C callback: the user pointer is the function itself. Stops the work after Ctrl-C.
 struct ProgressReport {
   let report: (Int, Int) -> Void
 
@@ -50,10 +50,10 @@ final class Model {
 
   deinit { fovea_model_free(handle) }
 
-  /// Names of the model's own forms of a prompt.
+  /// Names of the model's own prompt templates.
   private(set) lazy var tasks = metadata("prompt.tasks")?.array?.compactMap(\.string) ?? []
 
-  /// Whether it answers with a document in DocTags.
+  /// Whether its answers are documents in DocTags.
   private(set) lazy var writesDocTags = metadata("prompt.coordinates")?.string == "doctags"
 
   /// nil: there is no such key.
@@ -120,7 +120,7 @@ final class EncodedImage {
     try self.init(owning: handle)
   }
 
-  /// - Parameter handle: what the library gave.
+  /// - Parameter handle: from the library; owned.
   init(owning handle: OpaquePointer?) throws(LibraryError) {
     guard let handle else { throw LibraryError(status: fovea_status(FOVEA_ERROR_INTERNAL), description: "no embedding") }
     self.handle = handle
@@ -132,7 +132,7 @@ final class EncodedImage {
 
   deinit { fovea_image_embedding_release(handle) }
 
-  /// The parts of the image that the model looked at.
+  /// The parts of the image that the model encoded.
   func views() throws(LibraryError) -> [fovea_image_view] {
     var found: [fovea_image_view] = []
     for i in 0..<Int(info.views) {
@@ -157,7 +157,7 @@ final class Session {
 
   deinit { fovea_session_free(handle) }
 
-  /// The places that the last answer names. Their phrases are the session's, good until its next answer.
+  /// The places that the last answer names. Their phrases are the session's, valid until its next answer.
   func places() throws(LibraryError) -> [fovea_place] {
     var found: [fovea_place] = []
     for i in 0..<fovea_session_place_count(handle) {
@@ -181,8 +181,8 @@ final class Session {
   func reset() throws(LibraryError) { try LibraryError.check(fovea_session_reset(handle)) }
 
   /// - Parameters:
-  ///   - onText: gets each piece of the answer as it is made; a failure ends the answer and comes through.
-  ///   - progress: told how much of the prompt has been read.
+  ///   - onText: gets each piece of the answer; an error it throws ends the answer and is rethrown.
+  ///   - progress: progress of the prefill.
   func generate(
     _ prompt: String, images: [EncodedImage], regions: [MarkedRegion] = [], options: fovea_generate_options,
     task: String? = nil, stops: [String] = [], constraint: (kind: Int32, text: String)? = nil,
@@ -197,7 +197,7 @@ final class Session {
   }
 
   /// Answers the last message of a conversation.
-  /// - Parameter messages: with the role of each, FOVEA_ROLE_….
+  /// - Parameter messages: each with its role, FOVEA_ROLE_….
   func chat(
     _ messages: [(role: Int, text: String, images: [EncodedImage])], options: fovea_generate_options,
     progress: @escaping (Int, Int) -> Void = { _, _ in }, onText: @escaping (UnsafeRawBufferPointer) throws(CommandFailure) -> Void = { _ in }
@@ -266,7 +266,7 @@ final class Session {
     return (text.map { String(cString: $0) } ?? "", result)
   }
 
-  /// One of some texts as the answer, and how likely each is.
+  /// One of several texts as the answer, and the probability of each.
   func choose(
     _ prompt: String, images: [EncodedImage], regions: [MarkedRegion], among choices: [String], options: fovea_generate_options, task: String?
   ) throws(LibraryError) -> (index: Int, probabilities: [Double]) {
@@ -290,7 +290,7 @@ final class Session {
     return (index, probabilities)
   }
 
-  /// How likely each text is as the beginning of the answer: the sum of its tokens' log-probabilities.
+  /// Log-probability of each text as the beginning of the answer: the sum over its tokens.
   func score(
     _ prompt: String, images: [EncodedImage], continuations: [String], task: String? = nil
   ) throws(LibraryError) -> [Double] {

@@ -3,7 +3,7 @@ import ArgumentParser
 import CFovea
 import Conversion
 
-/// Prints the manual page, made of what the commands say of themselves: `tools/install` puts it where `man fovea` looks.
+/// Prints the manual page, generated from the commands' help: `tools/install` puts it where `man fovea` searches.
 struct ManualCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "manual", abstract: "Print the manual page (mdoc).", shouldDisplay: false)
@@ -61,14 +61,14 @@ struct ManualCommand: ParsableCommand {
 
   private func text(_ value: JSONValue?) -> String { escaped(value?.string ?? "") }
 
-  /// Text that troff prints as it is.
+  /// Text escaped for troff.
   private func escaped(_ text: String) -> String {
     var out = ""
     for character in text {
       switch character {
       case "\\": out += "\\e"
       case "\n": out += "\n"
-      // At the beginning of a line these would begin a request.
+      // At the beginning of a line these would start a request.
       case ".", "'": out += (out.isEmpty || out.hasSuffix("\n") ? "\\&" : "") + String(character)
       default: out.append(character)
       }

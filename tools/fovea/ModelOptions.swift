@@ -3,7 +3,7 @@ import ArgumentParser
 import CFovea
 import Shims
 
-/// The options that say which model, and with what means.
+/// The options that choose the model and its resources.
 struct ModelOptions: ParsableArguments {
   @Option(name: [.short, .customLong("model")], help: "Weight file (.fovea); without it the built-in model is used.")
   var model: FilePath?
@@ -31,10 +31,10 @@ struct ModelOptions: ParsableArguments {
     if let contextLength, contextLength < 1 { throw ValidationError("--context-length must be at least 1.") }
   }
 
-  /// The weight file to use; nil leaves it to the library.
+  /// The weight file to use; nil: the library's default.
   func path() -> FilePath? { model ?? (Model.builtinPath() == nil ? checkoutModelPath() : nil) }
 
-  /// The options for the library.
+  /// The library's load options.
   var loadOptions: fovea_load_options {
     var options = fovea_load_options()
     options.struct_size = MemoryLayout<fovea_load_options>.size
@@ -55,8 +55,8 @@ struct ModelOptions: ParsableArguments {
 }
 
 extension ModelOptions {
-  /// The forecast of memory for the model with these options.
-  /// - Parameter change: sets what only the forecast asks for.
+  /// The memory plan of the model with these options.
+  /// - Parameter change: sets the fields that only the plan uses.
   func plan(_ change: (inout fovea_load_options) -> Void = { _ in }) throws(LibraryError) -> fovea_memory_plan {
     var plan = fovea_memory_plan()
     plan.struct_size = MemoryLayout<fovea_memory_plan>.size
@@ -105,8 +105,8 @@ struct ByteCount: ExpressibleByArgument {
   }
 }
 
-/// The built-in model of the checkout that this program was built in, for running it from the build folder. The library itself
-/// only looks where it is installed.
+/// The built-in model of this program's source checkout, for running it from the build folder. The library itself searches only where it
+/// is installed.
 private func checkoutModelPath() -> FilePath? {
   var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
   guard library_path(&buffer, buffer.count) else { return nil }

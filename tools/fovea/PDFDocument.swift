@@ -2,14 +2,14 @@
 import CFovea
 import Glibc
 
-/// The pages of a PDF file as PNG pictures, one at a time, by Poppler's `pdftoppm` and `pdfinfo` where they are installed. Both read the
-/// file from their standard input, so that no name is taken for an option.
+/// The pages of a PDF file as PNG pictures, one at a time, by Poppler's `pdftoppm` and `pdfinfo`, if installed. Both read the file from their
+/// standard input, so that a name cannot be taken for an option.
 final class PDFDocument {
   let pages: Int
   private let name: String
   private let file: Int32
 
-  /// By a file's first 1024 bytes, where readers look for the mark.
+  /// Whether the signature is in the first 1024 bytes, where readers search for it.
   static func isOne(_ bytes: some Collection<UInt8>) -> Bool {
     let mark = Array("%PDF-".utf8)
     let bytes = Array(bytes)
@@ -26,7 +26,7 @@ final class PDFDocument {
   }
 
   convenience init(bytes: [UInt8], name: String) throws(LibraryError) {
-    // A file without a name: the programs go back and forth in it.
+    // An unlinked temporary file: the programs need to seek.
     let folder = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
     var template = (folder + "/fovea-XXXXXX").utf8CString.map { $0 }
     let file = mkstemp(&template)
@@ -63,14 +63,14 @@ final class PDFDocument {
       about: "\(name), page \(number)")
   }
 
-  /// The text that a page holds, with its places.
+  /// The text layer of a page, with boxes.
   func textLayer(_ number: Int) throws(LibraryError) -> String {
     let xml = try Self.output(
       of: ["pdftotext", "-bbox-layout", "-f", "\(number)", "-l", "\(number)", "-", "-"], input: file, about: "\(name), page \(number)")
     return String(decoding: xml, as: UTF8.self)
   }
 
-  /// What a program writes to its standard output. It gets its arguments as they are; no shell sees them.
+  /// The standard output of a program. Arguments are passed as they are, without a shell.
   private static func output(of command: [String], input: Int32, about what: String) throws(LibraryError) -> [UInt8] {
     func failure(_ detail: String, _ status: Int = FOVEA_ERROR_IO) -> LibraryError {
       LibraryError(status: fovea_status(status), description: "\(what): \(detail)")

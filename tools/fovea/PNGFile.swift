@@ -21,12 +21,12 @@ final class PNGFile {
 
   deinit { codecPNGWriterClose(writer) }
 
-  /// The next row, of three bytes a pixel.
+  /// The next row, of three bytes per pixel.
   func append(_ row: UnsafePointer<UInt8>) throws {
     guard let writer, codecPNGWriteRow(writer, row) == 0 else { throw problem }
   }
 
-  /// After the last row.
+  /// Finishes the file after the last row.
   func commit() throws {
     guard let writer, codecPNGFinish(writer) == 0 else { throw problem }
     try file.commit()

@@ -27,7 +27,7 @@ struct UnpackCommand: ParsableCommand {
   func run() throws { try copy.write(.none) }
 }
 
-/// A weight file written again.
+/// A rewritten copy of a weight file.
 struct WeightFileCopy: ParsableArguments {
   @Argument(help: "The weight file (.fovea).")
   var file: FilePath
@@ -43,7 +43,7 @@ struct WeightFileCopy: ParsableArguments {
   }
 
   /// - Parameters:
-  ///   - part: what the copy is said to hold; nil: what the file says.
+  ///   - part: the part that the copy declares to hold; nil: as the original.
   ///   - keeps: whether a tensor is copied.
   func write(
     _ compression: WeightFileWriter.Compression, part: FilePart? = nil, keeps: (TensorRecord) -> Bool = { _ in true }

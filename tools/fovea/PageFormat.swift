@@ -2,22 +2,22 @@
 import ArgumentParser
 import DocTags
 
-/// How answers are written: as they are, or, from models that answer in DocTags, converted; and what stands between pages.
+/// Output format of answers: unchanged, or converted from DocTags; and the separator between pages.
 enum PageFormat: String, ExpressibleByArgument, CaseIterable {
   /// A form feed between pages.
   case text
-  /// A rule between pages.
+  /// A horizontal rule between pages.
   case markdown
-  /// A LaTeX document, a new page for each.
+  /// A LaTeX document with page breaks.
   case latex
-  /// What the model writes, a page break between pages.
+  /// The model's own output, with a page break between pages.
   case doctags
   /// An HTML document.
   case html
-  /// The elements of a page with their places; a list of pages.
+  /// The elements of a page with their boxes; a list of pages.
   case json
 
-  /// Whether there is nothing but DocTags that it could be made of.
+  /// Whether it can be made of DocTags only.
   var needsDocTags: Bool { self == .html || self == .json }
 
   /// Whether DocTags are converted to it.
@@ -53,7 +53,7 @@ enum PageFormat: String, ExpressibleByArgument, CaseIterable {
     }
   }
 
-  /// An answer of a model that writes DocTags, in this format; text that holds none of its tags is one paragraph.
+  /// An answer of a model that writes DocTags, in this format; text without any tags is one paragraph.
   func text(_ answer: String) -> String {
     switch self {
     case .text, .latex, .doctags: answer

@@ -4,13 +4,13 @@ import Glibc
 import Images
 import WeightFile
 
-/// The pictures that a command is given: files, pipes, `-` for standard input, folders, and the pages of PDF files. Of folders all files
-/// count that are pictures by their bytes or names, in and below them, in the order of their names: also those of kinds that cannot be
-/// read, so that they are named and not passed over.
+/// The pictures given to a command: files, pipes, `-` for standard input, folders, and the pages of PDF files. Folders are searched
+/// recursively for files that are pictures by content or name, sorted by name; unreadable kinds are included, so that they are reported
+/// and not silently skipped.
 struct PictureList {
   private(set) var pictures: [Picture] = []
   private let dotsPerInch: Int
-  /// Whether pages of a PDF file are among them, even one that cannot be opened.
+  /// Whether pages of a PDF file are among them, even of one that cannot be opened.
   private(set) var hasPages = false
 
   init(_ inputs: [FilePath], dotsPerInch: Int = 200) throws {
@@ -35,7 +35,7 @@ struct PictureList {
     }
   }
 
-  /// Refuses pictures that go by one name.
+  /// Refuses pictures with equal names.
   func requireDistinctNames() throws(CommandFailure) {
     var names: Set<String> = []
     for picture in pictures where !names.insert(picture.name).inserted {
@@ -100,7 +100,7 @@ struct PictureList {
     let name = path.name.lowercased()
     if endings.contains(where: { name.hasSuffix($0) }) { return true }
     if name.hasSuffix(Capsule.ending) { return true }
-    // A file that cannot be opened and has another ending says nothing of being a picture.
+    // A file that cannot be opened, without a picture's extension, is not taken for one.
     guard let first = firstBytes(path) else { return false }
     if first.starts(with: [0x89, 0x50, 0x4E, 0x47]) || first.starts(with: [0xFF, 0xD8, 0xFF]) { return true }
     switch first.withUnsafeBytes({ ForeignPicture($0) }) {
@@ -118,7 +118,7 @@ struct PictureList {
     return count < 0 ? nil : Array(bytes.prefix(count))
   }
 
-  /// Everything from a pipe or a device.
+  /// All bytes of a pipe or a device.
   static func contents(of path: FilePath) throws(CommandFailure) -> [UInt8] {
     let file = open(path.cString, O_RDONLY | O_CLOEXEC)
     defer { if file >= 0 { close(file) } }
@@ -129,22 +129,22 @@ struct PictureList {
   }
 }
 
-/// One picture to look at.
+/// One picture to process.
 struct Picture {
   enum Source {
     case file(FilePath)
-    /// What could be read only once.
+    /// Contents that could be read only once.
     case bytes([UInt8])
     case page(PDFDocument, number: Int, dotsPerInch: Int)
-    /// An image that was encoded before.
+    /// An image encoded earlier.
     case capsule(FilePath)
     case unreadable(LibraryError)
   }
 
   let source: Source
-  /// What records call it: the path below the folder, or the file's own name; and the page.
+  /// Its name in records: the path below the folder, or the file's own name; and the page.
   let name: String
-  /// The same with the path as it was given.
+  /// The same with the path as given.
   let path: String
 
   /// Reads the picture's rows.
@@ -158,13 +158,13 @@ struct Picture {
     } catch let error as ImageError { throw LibraryError(error) }
   }
 
-  /// The same picture for reading it more than once: a page is made only once.
+  /// The same picture for repeated reading: a page is rendered only once.
   func kept() throws(LibraryError) -> Picture {
     guard case .page = source else { return self }
     return Picture(source: .bytes(try encodedBytes()), name: name, path: path)
   }
 
-  /// The model's vectors of the picture, or of a part of it; errors name it.
+  /// The model's vectors of the picture, or of a part of it; errors name the picture.
   func encoded(
     by model: Model, _ options: DecodingOptions, crop: PixelRectangle? = nil, tiles: Int32 = 0, mode: String? = nil, deadline: Double = 0,
     progress: @escaping (Int, Int) -> Void = { _, _ in }
@@ -187,13 +187,13 @@ struct Picture {
     }
   }
 
-  /// The text that a page of a PDF file holds; nil: it is no such page.
+  /// The text layer of a PDF page; nil: not a PDF page.
   func textLayer() throws(LibraryError) -> String? {
     guard case .page(let document, let number, _) = source else { return nil }
     return try document.textLayer(number)
   }
 
-  /// What tells the picture's content from others: a checksum of the bytes, of a page those of its drawing.
+  /// Identifies the picture's content: a checksum of the bytes, or of the rendered page.
   func checksum() throws -> String {
     var bytes: [UInt8]
     switch source {
@@ -205,7 +205,7 @@ struct Picture {
     return String(repeating: "0", count: 16 - digits.count) + digits
   }
 
-  /// The bytes of an image file; of a page they are made anew at each call.
+  /// The bytes of an image file; a page is rendered again at each call.
   private func encodedBytes() throws(LibraryError) -> [UInt8] {
     switch source {
     case .file, .capsule: []

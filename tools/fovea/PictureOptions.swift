@@ -2,7 +2,7 @@
 import ArgumentParser
 import Images
 
-/// How the pictures of files are read.
+/// How picture files are decoded.
 struct PictureOptions: ParsableArguments {
   @Flag(help: "Leave images as they are stored instead of turning them as EXIF says.")
   var asStored = false
@@ -23,7 +23,7 @@ struct PictureOptions: ParsableArguments {
     return RGBColour(UInt8(value >> 16), UInt8(value >> 8 & 255), UInt8(value & 255))
   }
 
-  /// How pictures are read, for records.
+  /// The decoding options, for records.
   var description: String { "\(asStored ? "as stored" : "upright"), \(dropAlpha ? "alpha dropped" : "on \(background ?? "FFFFFF")")" }
 
   var decoding: DecodingOptions {

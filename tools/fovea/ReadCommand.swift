@@ -22,7 +22,7 @@ struct ReadCommand: ParsableCommand {
 
   enum Format: String, ExpressibleByArgument, CaseIterable { case markdown, html, json }
 
-  /// When the text that a PDF file holds is taken instead of reading the page.
+  /// When the text layer of a PDF file is used instead of the model.
   enum TextLayerUse: String, ExpressibleByArgument, CaseIterable { case auto, always, never }
 
   @OptionGroup var model: ModelOptions
@@ -117,7 +117,7 @@ struct ReadCommand: ParsableCommand {
     return name.hasSuffix(".html") || name.hasSuffix(".htm") ? .html : name.hasSuffix(".json") ? .json : .markdown
   }
 
-  /// A file's name as links have it.
+  /// A file name, escaped for links.
   private func linked(_ name: String) -> String {
     var out = ""
     for byte in name.utf8 {

@@ -3,7 +3,7 @@ import ArgumentParser
 import CFovea
 import Images
 
-/// The regions that `<region>` marks of the prompt stand for, in the order in which they were given.
+/// The regions of the prompt's `<region>` marks, in the order given.
 struct RegionOptions: ParsableArguments {
   @Option(name: .customLong("box"), parsing: .unconditionalSingleValue, help: "A region, x1,y1,x2,y2 in pixels of the first image; may be repeated.")
   var boxes: [Numbered<Box>] = []
@@ -66,7 +66,7 @@ final class MarkedRegion {
   deinit { mask?.deallocate() }
 }
 
-/// An option's value and its place among all regions of the command line, whatever their kinds.
+/// An option's value and its position among all regions of the command line, whatever their kinds.
 struct Numbered<Value: ExpressibleByArgument>: ExpressibleByArgument {
   let value: Value
   let place: Int
@@ -79,7 +79,7 @@ struct Numbered<Value: ExpressibleByArgument>: ExpressibleByArgument {
   }
 }
 
-/// The parser reads arguments one by one, in their order.
+/// The parser reads arguments one by one, in order.
 nonisolated(unsafe) private var nextPlace = 0
 
 struct Box: ExpressibleByArgument {

@@ -3,7 +3,7 @@ import CFovea
 import Shims
 
 extension RunCommand {
-  /// Reads page after page; nothing of a page is kept but, for JSON, its text. One that cannot be read is named and its place left empty.
+  /// Answers page by page; only the text of a page is kept, for JSON. An unreadable page is reported and its place left empty.
   func answerPages(_ question: String, _ pages: [Picture]) throws {
     let progress = ProgressLine()
     let model = try model.load(progress)
@@ -36,8 +36,8 @@ extension RunCommand {
     if failed > 0 { throw CommandFailure(.data, "\(failed) of \(pages.count) pages could not be read.") }
   }
 
-  /// Asks about one page. The answer goes to standard output, or with `--json` into the report.
-  /// - Parameter format: what the answer is converted to; nil: it is written as it is, while it is made.
+  /// Asks about one page. The answer goes to standard output, or with `--json` to the report.
+  /// - Parameter format: what the answer is converted to; nil: streamed unchanged.
   private func answer(
     _ question: String, _ page: Picture, _ which: String, _ format: PageFormat?, _ session: Session, _ model: Model, _ progress: ProgressLine
   ) throws -> JSON {

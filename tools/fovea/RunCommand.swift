@@ -142,7 +142,7 @@ struct RunCommand: ParsableCommand {
     try answerPages(question, list.pictures)
   }
 
-  /// The task that the options name, in whatever way.
+  /// The task that the options choose, directly or not.
   var chosenTask: String? { find != nil ? "find" : detect ? "detect" : task }
 
   private func answer(_ question: String, _ pictures: [Picture]) throws {
@@ -211,7 +211,7 @@ struct RunCommand: ParsableCommand {
     throw CommandFailure(.usage, "--output-format \(outputFormat.rawValue) is made of DocTags, in which this model does not answer.")
   }
 
-  /// What a report says beside an answer that was converted.
+  /// The report's member with a converted answer.
   func document(_ answer: String, _ format: PageFormat?) -> JSON {
     guard let format else { return .object([]) }
     return ["document": format == .json ? DocTags(answer).json : .string(format.text(answer))]
@@ -233,7 +233,7 @@ struct RunCommand: ParsableCommand {
   private func promptText() throws -> String {
     guard prompt == "-" else { return prompt }
     var text = try readStandardInput()
-    // A file's or a shell's last line break is not part of the question; a raw prompt is taken as it is.
+    // The final line break of a file or shell is not part of the question; a raw prompt is unchanged.
     if !raw, text.last == UInt8(ascii: "\n") { text.removeLast() }
     guard let prompt = String(validating: text, as: UTF8.self) else {
       throw LibraryError(status: fovea_status(FOVEA_ERROR_ARGUMENT), description: "prompt: standard input is not valid UTF-8.")
@@ -274,7 +274,7 @@ struct RunCommand: ParsableCommand {
     try file.commit()
   }
 
-  /// Bytes that a picture which has to be held as a whole may take; nil: there is no budget.
+  /// Most bytes for a picture that must be held whole; nil: no budget.
   private func pictureRoom() throws -> Int? {
     guard let budget = model.memoryBudget?.bytes else { return nil }
     return Int(clamping: budget) - min(Int(clamping: try model.plan().total_bytes), Int(clamping: budget))

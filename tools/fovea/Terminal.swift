@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import Shims
 
-/// The text with what would steer a terminal, or turn the direction of the text, written as `\u{1b}`; line ends and tabs stay. Names and
-/// texts out of files go through this on their way to a terminal. Bytes that are not UTF-8 show as `\xff`, see `Arguments`.
+/// The text with terminal control and bidirectional characters written as `\u{1b}`; line ends and tabs stay. Names and texts from files are
+/// printed through this. Bytes that are not UTF-8 are shown as `\xff`, see `Arguments`.
 func visible(_ text: String) -> String {
   var out = String.UnicodeScalarView()
   for scalar in text.unicodeScalars {
@@ -17,25 +17,25 @@ func visible(_ text: String) -> String {
   return String(out)
 }
 
-/// Nothing is to be done where even this fails.
+/// Errors are ignored: there is nowhere to report them.
 func writeToStandardError(_ text: String) {
   var text = text
   text.withUTF8 { _ = writeAll(UnsafeRawBufferPointer($0), to: STDERR_FILENO) }
 }
 
-/// To a terminal only what is visible.
+/// Escapes control characters if standard output is a terminal.
 func writeToStandardOutput(_ text: String) throws(CommandFailure) {
   var text = isatty(STDOUT_FILENO) == 1 ? visible(text) : text
   let code = text.withUTF8 { writeAll(UnsafeRawBufferPointer($0), to: STDOUT_FILENO) }
   guard code == 0 else { throw CommandFailure(.output, "standard output: cannot write: \(String(cString: strerror(code)))") }
 }
 
-/// The same for a piece of an answer: whole UTF-8 characters.
+/// The same for a piece of an answer of whole UTF-8 characters.
 func writeToStandardOutput(_ piece: UnsafeRawBufferPointer) throws(CommandFailure) {
   try writeToStandardOutput(String(decoding: piece, as: UTF8.self))
 }
 
-/// Returns 0, or the error's number.
+/// Returns 0, or `errno`.
 func writeAll(_ bytes: UnsafeRawBufferPointer, to file: Int32) -> Int32 {
   guard let base = bytes.baseAddress else { return 0 }
   var done = 0
@@ -48,7 +48,7 @@ func writeAll(_ bytes: UnsafeRawBufferPointer, to file: Int32) -> Int32 {
   return 0
 }
 
-/// Everything from a descriptor to its end; nil where it cannot be read (`errno` says why). A device may have no end: 512 MiB are the most.
+/// Reads a descriptor to its end, at most 512 MiB, since a device may have no end; nil where it cannot be read (`errno`).
 func readAll(_ file: Int32) -> [UInt8]? {
   var all: [UInt8] = []
   var buffer = [UInt8](repeating: 0, count: 1 << 16)

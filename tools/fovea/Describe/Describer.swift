@@ -3,15 +3,15 @@ import CFovea
 import Images
 import Shims
 
-/// Monkey's multi-level description (arXiv:2311.06607 §3.2) with one model in every role: a caption of the whole, captions of regions,
-/// the texts in them, and the model's own word on whether a caption fits.
+/// Monkey's multi-level description (arXiv:2311.06607 §3.2) with one model in every role: a caption of the image, captions of regions,
+/// the texts in them, and the model's own judgement whether a caption fits.
 struct Describer {
   struct Prompts {
     /// Nil: the model's task `caption`, or a plain request.
     var caption, region, text: String?
-    /// Asks for objects with their places; nil: the model's task `detect`.
+    /// Asks for objects with their boxes; nil: the model's task `detect`.
     var ground: String?
-    /// `{caption}` stands for the caption in question.
+    /// `{caption}` is replaced by the caption to judge.
     var match = "Does the picture show this: {caption}? Answer with yes or no."
   }
 
@@ -29,13 +29,13 @@ struct Describer {
   var textTokens: Int32 = 100
   var placeTokens: Int32 = 512
   var readsTexts = true, summarises = true
-  /// True: the model itself names objects and their places, beside those that the caller names.
+  /// True: the model also names objects and their boxes, besides those that the caller names.
   var grounds = false
-  /// Called between the steps of an image with steps done and in all.
+  /// Called between the steps of an image, with steps done and in all.
   var progress: (Int, Int) -> Void = { _, _ in }
 
-  /// Reads the picture anew for each of its parts: no more of it is held than encoding needs.
-  /// - Parameter boxes: places that the caller names.
+  /// Decodes the picture again for each of its parts, so that only what encoding needs is held.
+  /// - Parameter boxes: given by the caller.
   func describe(_ picture: Picture, boxes: [NormalisedBox]) throws -> Description {
     let picture = try picture.kept()
     var result = Description(image: picture.name)
@@ -49,7 +49,7 @@ struct Describer {
     if grounds { named += try places(prompts.ground, task: "detect", or: "List all objects with their places.", whole) }
     named = Array(named.sorted { $0.box.area > $1.box.area }.prefix(mostNamed))
     steps = 1 + named.count + cells.count + (summarises ? 1 : 0)
-    // A model that reads with places does so once, for the whole.
+    // A model that reads text with boxes does so once, for the whole image.
     let readsPlaces = readsTexts && prompts.text == nil && model.tasks.contains("ocr")
     if readsPlaces {
       result.texts = try places(nil, task: "ocr", or: "", whole).filter { !$0.phrase.isEmpty }
@@ -68,7 +68,7 @@ struct Describer {
         let region = Description.Region(caption: caption, box: box, score: try match(caption, crop))
         if i < named.count { result.named.append(region) } else { result.cells.append(region) }
       }
-      // Texts are read cell by cell; in named regions only where there are no cells.
+      // Texts are read by cell; in named regions only without cells.
       if readsTexts, !readsPlaces, i >= named.count || cells.isEmpty, let text = try read(crop, box) { result.texts.append(text) }
     }
     result.filter(filter)
@@ -91,7 +91,7 @@ struct Describer {
     return (tidy(answer.text), question, task)
   }
 
-  /// A place that the model or the caller named.
+  /// A box from the model or the caller.
   private struct Place {
     var box: NormalisedBox
     var phrase: String
@@ -99,7 +99,7 @@ struct Describer {
     var score: Double
   }
 
-  /// The places that the model's answer names; what is no area of the image is left out.
+  /// The boxes that the model's answer names; those outside the image are omitted.
   private func places(_ prompt: String?, task: String, or plain: String, _ image: EncodedImage) throws -> [Place] {
     _ = try ask(prompt, task: task, or: plain, image, placeTokens)
     let (width, height) = (Double(image.info.width), Double(image.info.height))
@@ -112,7 +112,7 @@ struct Describer {
     }
   }
 
-  /// Probability of yes against no.
+  /// P(yes) / (P(yes) + P(no)).
   private func match(_ caption: String, _ image: EncodedImage) throws -> Double {
     let question = prompts.match.split(separator: "{caption}", omittingEmptySubsequences: false).joined(separator: caption)
     let words = ["yes", "Yes", "no", "No"]
@@ -122,7 +122,7 @@ struct Describer {
     return yes / (yes + no)
   }
 
-  /// What is written in a part of the image, scored by the geometric mean of its tokens' probabilities.
+  /// The text in a part of the image, scored by the geometric mean of its tokens' probabilities.
   private func read(_ image: EncodedImage, _ box: NormalisedBox) throws -> Description.Region? {
     let answer = try ask(prompts.text, task: "read", or: "Read all the text in the image.", image, textTokens)
     guard !answer.text.isEmpty else { return nil }
@@ -144,6 +144,6 @@ struct Describer {
     return options
   }
 
-  /// One line without blanks around.
+  /// One line, with single spaces.
   private func tidy(_ text: String) -> String { text.split(whereSeparator: \.isWhitespace).joined(separator: " ") }
 }

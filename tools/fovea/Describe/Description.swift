@@ -1,27 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What was found in one image, in the layout of Monkey's published training records (arXiv:2311.06607 §3.2).
+/// The description of one image, in the layout of Monkey's published training records (arXiv:2311.06607 §3.2).
 struct Description {
   struct Region {
     var caption: String
     var box: NormalisedBox
-    /// Probability that the model gives to the caption fitting the box (captions), or per token to what it read (texts).
+    /// Captions: the model's probability that the caption fits the box. Texts: geometric mean of the tokens' probabilities.
     var score: Double
   }
 
   var image: String
   var caption = ""
-  /// Regions that were named: by the model or the caller. And regions of a grid over the image.
+  /// Regions named by the model or the caller, and regions of a grid over the image.
   var named: [Region] = [], cells: [Region] = []
   var texts: [Region] = []
   var summary: String?
 
-  /// Thresholds of the paper's filter, and the overlap from which equal captions are one object.
+  /// Thresholds of the paper's filter, and the IoU from which equal captions are one object.
   struct Filter {
     var named = 0.4, cells = 0.5, texts = 0.85, overlap = 0.6
   }
 
-  /// Drops what scores too low, then of equal captions those that overlap with the first of them.
+  /// Drops what scores too low, then duplicates: equal captions that overlap with an earlier one.
   mutating func filter(_ f: Filter) {
     named = Self.distinct(named.filter { $0.score > f.named }, overlap: f.overlap)
     cells = Self.distinct(cells.filter { $0.score > f.cells }, overlap: f.overlap)
@@ -60,7 +60,7 @@ struct Description {
     ]
   }
 
-  /// The same for people.
+  /// The same for display.
   var text: String {
     var lines = [image, "  " + caption]
     if let summary, !summary.isEmpty { lines.append("  in all: " + summary) }
@@ -70,7 +70,7 @@ struct Description {
     return lines.joined(separator: "\n") + "\n"
   }
 
-  /// The request to merge everything, after the rules of the paper's last stage.
+  /// The prompt that merges everything, by the rules of the paper's last stage.
   var summaryPrompt: String {
     var sections = ["Overall caption: \(caption)"]
     if !named.isEmpty { sections.append("Dense captions 1: \(Self.line(named))") }

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Whole pixels of an image.
+/// A rectangle in whole pixels of an image.
 struct PixelRectangle {
   let x, y, width, height: Int
 }
 
-/// A rectangle in shares of an image's width and height, 0 … 1.
+/// A rectangle in fractions of an image's width and height, 0 … 1.
 struct NormalisedBox: Equatable {
   var x1, y1, x2, y2: Double
 
   init(_ x1: Double, _ y1: Double, _ x2: Double, _ y2: Double) { (self.x1, self.y1, self.x2, self.y2) = (x1, y1, x2, y2) }
 
-  /// Nil unless these are four numbers, 0 … 1, with something between the corners.
+  /// Nil unless these are four numbers, 0 … 1, and the area is positive.
   init?(_ numbers: [Double]) {
     guard numbers.count == 4, numbers.allSatisfy({ (0...1).contains($0) }), numbers[0] < numbers[2], numbers[1] < numbers[3] else {
       return nil
@@ -32,14 +32,14 @@ struct NormalisedBox: Equatable {
 
   var area: Double { max(x2 - x1, 0) * max(y2 - y1, 0) }
 
-  /// Intersection over union. The published pipeline adds one to every side although its boxes are shares; that bug is not kept.
+  /// Intersection over union. The published pipeline adds one to every side although its boxes are fractions; that bug is not reproduced.
   func overlap(_ other: NormalisedBox) -> Double {
     let both = NormalisedBox(max(x1, other.x1), max(y1, other.y1), min(x2, other.x2), min(y2, other.y2)).area
     let union = area + other.area - both
     return union > 0 ? both / union : 0
   }
 
-  /// Corners with three decimals, as records have them.
+  /// Corners with three decimals, as in records.
   var rounded: [Double] { [x1, y1, x2, y2].map { ($0 * 1000).rounded() / 1000 } }
   var text: String { "[" + rounded.map { "\($0)" }.joined(separator: ", ") + "]" }
 

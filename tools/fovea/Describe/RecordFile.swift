@@ -3,8 +3,8 @@ import CFovea
 import Conversion
 import Shims
 
-/// A file of records, one JSON object in a line, that grows as images are done. Work that was broken off goes on where it stopped: a
-/// line that was not written to its end is cut off. What is no regular file (a FIFO, a device, standard output) is only written to.
+/// A file of records, one JSON object per line, appended as images are done. Interrupted work resumes where it stopped: an incomplete last
+/// line is truncated. What is not a regular file (a FIFO, a device, standard output) is only written to.
 final class RecordFile {
   private let path: FilePath
   private let file: Int32
@@ -33,19 +33,19 @@ final class RecordFile {
       guard let record = try? JSONValue.parse(String(decoding: line, as: UTF8.self), file: path.description),
         let id = record["img_id"]?.string
       else {
-        // Not ours to overwrite.
+        // Not a file of records: do not overwrite it.
         throw failure(.noInput, "line \(number + 1) is not a record")
       }
       records[id] = (number + 1, record["settings"])
     }
-    // Only now is it known to be a file of records.
+    // Truncate only now that it is known to be a file of records.
     if whole < bytes.count, ftruncate(file, off_t(whole)) != 0 { throw failure(.output, "cannot be cut off") }
   }
 
   deinit { if file >= 0 { close(file) } }
 
   /// Whether there is a record of an image.
-  /// - Throws: if it was made with other settings: neither is it done, nor can it be made again beside the old one.
+  /// - Throws: if it was made with other settings, since records of both must not be mixed.
   func isDone(_ id: String, settings: JSON) throws(CommandFailure) -> Bool {
     guard let record = records[id] else { return false }
     let wanted = (try? JSONValue.parse(settings.line, file: "")) ?? .null
@@ -59,7 +59,7 @@ final class RecordFile {
     var line = record.line + "\n"
     let code = line.withUTF8 { writeAll(UnsafeRawBufferPointer($0), to: file) }
     guard code == 0 else { throw failure(.output, "cannot be written: \(String(cString: strerror(code)))") }
-    // What cannot be synced (a pipe) says EINVAL.
+    // Pipes cannot be synced (EINVAL).
     guard fdatasync(file) == 0 || [EINVAL, EROFS, ENOTSUP].contains(shims_errno()) else {
       throw failure(.output, "cannot be written: \(String(cString: strerror(shims_errno())))")
     }
@@ -69,7 +69,7 @@ final class RecordFile {
 }
 
 extension JSONValue {
-  /// Name of the first member of this object whose value the other lacks or has differently, or that only the other has. Nil: alike.
+  /// Name of the first member that is missing or different in either object. Nil: equal.
   fileprivate func firstDifference(from other: JSONValue) -> String? {
     let (own, theirs) = (members ?? [], other.members ?? [])
     if let found = own.first(where: { "\($0.value)" != other[$0.key].map { "\($0)" } }) { return found.key }

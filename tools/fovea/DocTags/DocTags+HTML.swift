@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// HTML without a head: what stands between `<body>` and `</body>`.
+/// HTML without a head: the contents of `<body>`.
 extension DocTags {
   public static let htmlBeginning = "<!DOCTYPE html>\n<html>\n<head><meta charset=\"utf-8\"></head>\n<body>\n"
   public static let htmlEnd = "\n</body>\n</html>\n"

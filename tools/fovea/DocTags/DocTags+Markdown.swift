@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// CommonMark with tables as GitHub has them; formulas between dollar signs, merged cells repeated, headers and footers of pages left out.
+/// CommonMark with GitHub's tables; formulas in dollar signs, merged cells repeated, page headers and footers omitted.
 extension DocTags {
   public var markdown: String { elements.compactMap(Self.markdown).joined(separator: "\n\n") }
 
@@ -35,7 +35,7 @@ extension DocTags {
   private static func line(_ text: String) -> String { text.split(whereSeparator: \.isNewline).joined(separator: " ") }
 
   private static func fenced(_ e: DocTagsElement) -> String {
-    // A fence is longer than any run of its sign inside.
+    // A fence is longer than any run of its character inside.
     var (run, longest) = (0, 0)
     for character in e.text {
       run = character == "`" ? run + 1 : 0

@@ -2,26 +2,26 @@
 
 /// A part of a document in DocTags, the markup that SmolDocling and granite-docling answer with (arXiv:2503.11576).
 public struct DocTagsElement: Equatable {
-  /// A place on the page, in 500ths of its sides.
+  /// A box on the page, in 500ths of its sides.
   public struct Box: Equatable {
     public var left, top, right, bottom: Int
 
     public init(left: Int, top: Int, right: Int, bottom: Int) { (self.left, self.top, self.right, self.bottom) = (left, top, right, bottom) }
   }
 
-  /// The tag's name; a heading's level is not in it.
+  /// The tag's name, without a heading's level.
   public var kind: String
-  /// Of a heading, from 1.
+  /// Level of a heading, from 1.
   public var level = 0
   public var box: Box?
-  /// Its own text, the parts' not counted.
+  /// Its own text, without that of its parts.
   public var text = ""
-  /// Of code and pictures: the language or the class.
+  /// For code and pictures: the language or the class.
   public var label = ""
-  /// Of a picture that was cut out of its page: the file, as documents name it.
+  /// For a picture that was cut out of its page: the file, as the document refers to it.
   public var file = ""
   public var parts: [DocTagsElement] = []
-  /// Of a table.
+  /// For a table.
   public var table: DocTagsTable?
 
   public init(kind: String, level: Int = 0, box: Box? = nil, text: String = "") {
@@ -31,19 +31,19 @@ public struct DocTagsElement: Equatable {
     self.text = text
   }
 
-  /// Calls `body` with every picture that has a place, in their order.
+  /// Calls `body` with every picture that has a box, in document order.
   public mutating func forEachPlacedPicture(_ body: (inout DocTagsElement) -> Void) {
     if kind == "picture" || kind == "chart", box != nil { body(&self) }
     for i in parts.indices { parts[i].forEachPlacedPicture(body) }
   }
 }
 
-/// A table in OTSL (arXiv:2305.03393), its cells put together.
+/// A table in OTSL (arXiv:2305.03393), with its cells merged.
 public struct DocTagsTable: Equatable {
   public struct Cell: Equatable {
     public var text: String
     public var isHeader: Bool
-    /// Where it begins in the grid, and how far it reaches.
+    /// Position in the grid, and the rows and columns spanned.
     public var row, column: Int
     public var rows = 1, columns = 1
   }
@@ -51,14 +51,14 @@ public struct DocTagsTable: Equatable {
   public var cells: [Cell] = []
   public private(set) var rows = 0, columns = 0
 
-  /// What a cell's tag says.
+  /// The kind of a cell's tag.
   enum Mark {
     case filled, header, empty
     /// Belongs to the cell on its left, above it, or both.
     case left, up, cross
   }
 
-  /// - Parameter grid: rows of marks and texts, which need not be of one length.
+  /// - Parameter grid: rows of marks and texts, possibly of different lengths.
   init(_ grid: [[(mark: Mark, text: String)]]) {
     rows = grid.count
     columns = grid.reduce(0) { max($0, $1.count) }
@@ -75,7 +75,7 @@ public struct DocTagsTable: Equatable {
     }
   }
 
-  /// The texts of the whole grid; a cell's stands in every place that it covers.
+  /// The texts of the whole grid; a merged cell's text is in all its positions.
   public var grid: [[String]] {
     var grid = Array(repeating: Array(repeating: "", count: columns), count: rows)
     for cell in cells {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Reads DocTags as a model writes them: tags may be left open or closed without having been opened, and what is no tag is text.
+/// A lenient DocTags parser: tags may be left open, or closed without having been opened, and unknown tags are text.
 struct DocTagsReader {
   private enum Piece: Equatable {
     case open(String)
@@ -18,7 +18,7 @@ struct DocTagsReader {
   ]
   private static let tables: Set<String> = ["otsl", "document_index", "chart"]
   private static let heading = "section_header_level_"
-  /// Elements inside each other, at most; deeper ones are taken for neighbours.
+  /// Maximum nesting of elements; deeper ones become siblings.
   private static let depth = 32
 
   private var pieces: ArraySlice<Piece>
@@ -30,7 +30,7 @@ struct DocTagsReader {
     while !reader.pieces.isEmpty {
       let parts = reader.elements(of: "", depth: 0)
       all += parts.elements
-      // A closing tag of nothing.
+      // A closing tag without an opening one.
       if !reader.pieces.isEmpty { reader.pieces.removeFirst() }
     }
     return all.flatMap { $0.kind == "doctag" ? $0.parts : [$0] }
@@ -55,7 +55,7 @@ struct DocTagsReader {
     return pieces
   }
 
-  /// The tag that `text` begins with, if it is one of DocTags.
+  /// The tag that `text` begins with, if it is a DocTags tag.
   private static func tag(_ text: Substring) -> (piece: Piece, end: String.Index)? {
     guard let close = text.prefix(64).firstIndex(of: ">") else { return nil }
     var name = text[text.index(after: text.startIndex)..<close]
@@ -86,7 +86,7 @@ struct DocTagsReader {
 
   // MARK: elements
 
-  /// What stands up to the end of `parent`: its text, its place, its parts.
+  /// The contents up to the end of `parent`: its text, its box, its parts.
   private mutating func elements(of parent: String, depth: Int) -> (text: String, elements: [DocTagsElement], box: DocTagsElement.Box?, label: String)
   {
     var (text, label) = ("", "")
@@ -98,13 +98,13 @@ struct DocTagsReader {
         pieces.removeFirst()
         if parent.isEmpty || parent == "doctag" {
           let words = DocTagsReader.trimmed(words)
-          // Text outside of every element.
+          // Text outside any element.
           if !words.isEmpty { elements.append(plain(words)) }
         } else {
           text += words
         }
       case .close(let name):
-        // Anything that is open around this ends it too.
+        // The start of any block element ends it too.
         if name == parent || parent.isEmpty || DocTagsReader.blocks.contains(name) || name.hasPrefix(DocTagsReader.heading) { break loop }
         pieces.removeFirst()
       case .open(let name):
@@ -147,7 +147,7 @@ struct DocTagsReader {
       element = DocTagsElement(kind: "section_header", level: max(level, 1))
     }
     let inner = elements(of: name, depth: depth)
-    // Code keeps its blanks, except for line breaks around it.
+    // Code keeps its white space, except for line breaks around it.
     element.text = name == "code" ? String(inner.text.drop { $0 == "\n" }) : String(DocTagsReader.trimmed(inner.text[...]))
     (element.parts, element.box, element.label) = (inner.elements, inner.box, inner.label)
     if DocTagsReader.tables.contains(name) { element.table = table(of: name, depth: depth, caption: &element) }

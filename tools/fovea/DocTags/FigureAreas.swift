@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Finds the figures of a page whose text is known by its places: what else is printed there in one piece.
+/// Finds the figures of a page whose text boxes are known: other connected printed areas.
 public enum FigureAreas {
-  /// Cells along the longer side; a cell holds ink when one of its pixels is darker than paper.
+  /// Cells along the longer side; a cell has ink if one of its pixels is darker than paper.
   static let cells = 100
-  /// Least share of the page that a figure covers, and least cells of each side: rules and marks are smaller.
+  /// Minimum share of the page that a figure covers, and minimum cells of each side: rules and marks are smaller.
   static let (leastShare, leastSide) = (0.015, 6)
 
   /// - Parameters:
   ///   - isInk: whether anything is printed in the cell, by column and row.
-  ///   - texts: places of text, whose ink does not count.
-  /// - Returns: places in 500ths, from top to bottom.
+  ///   - texts: boxes of text, whose ink is ignored.
+  /// - Returns: boxes in 500ths, from top to bottom.
   public static func find(columns: Int, rows: Int, texts: [DocTagsElement.Box], isInk: (Int, Int) -> Bool) -> [DocTagsElement.Box] {
     guard columns > 0, rows > 0 else { return [] }
     var ink = (0..<columns * rows).map { isInk($0 % columns, $0 / columns) }
     for box in texts {
-      // A cell wider: letters reach out of their lines' boxes.
+      // One cell wider: letters extend beyond their lines' boxes.
       for row in stride(from: max(box.top * rows / 500 - 1, 0), through: min(box.bottom * rows / 500 + 1, rows - 1), by: 1) {
         for column in stride(from: max(box.left * columns / 500 - 1, 0), through: min(box.right * columns / 500 + 1, columns - 1), by: 1) {
           ink[row * columns + column] = false
@@ -30,7 +30,7 @@ public enum FigureAreas {
       while let cell = waiting.popLast() {
         let (x, y) = (cell % columns, cell / columns)
         (left, top, right, bottom) = (min(left, x), min(top, y), max(right, x), max(bottom, y))
-        // Two cells away still belongs to it: the parts of a drawing need not touch.
+        // Cells up to two apart are connected: the parts of a drawing need not touch.
         for y in max(y - 2, 0)...min(y + 2, rows - 1) {
           for x in max(x - 2, 0)...min(x + 2, columns - 1) where ink[y * columns + x] {
             ink[y * columns + x] = false
@@ -46,7 +46,7 @@ public enum FigureAreas {
     return found
   }
 
-  /// Puts figures among the elements of a page: each before the first element that begins below its middle.
+  /// Inserts figures among the elements of a page: each before the first element that begins below its middle.
   public static func insert(_ figures: [DocTagsElement.Box], into elements: inout [DocTagsElement]) {
     for figure in figures {
       let middle = (figure.top + figure.bottom) / 2

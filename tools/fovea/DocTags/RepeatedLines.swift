@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Finds the headers and footers that pages of a document repeat, and makes `page_header` and `page_footer` of them, which Markdown and
-/// HTML leave out.
+/// Finds the headers and footers that a document's pages repeat, and marks them `page_header` and `page_footer`, which Markdown and HTML
+/// omit.
 ///
-/// A line counts as repeated when it stands at the same edge of three pages among six that follow each other: that covers those of left
-/// and right pages, and those that change with the chapter. Numbers are taken for equal, so that page numbers are found too.
+/// A line counts as repeated if it is at the same edge of three pages among six consecutive ones: that covers headers that alternate
+/// between left and right pages or change with the chapter. Numbers compare equal, so that page numbers are found too.
 public enum RepeatedLines {
-  /// Elements this close to an edge, in 500ths of the page, may be a header or footer; those without a place only as first and last line.
+  /// Elements this close to an edge, in 500ths of the page, may be a header or footer; elements without a box only as first or last line.
   static let margin = 60
   static let (window, occurrences) = (6, 3)
-  /// Longer texts are no headers.
+  /// Longer texts are not headers.
   static let longest = 160
 
   private enum Edge: Hashable { case top, bottom }
@@ -40,7 +40,7 @@ public enum RepeatedLines {
     return (occurrences - 1..<numbers.count).contains { numbers[$0] - numbers[$0 - occurrences + 1] < window }
   }
 
-  /// What the element at a place would be known by: nothing where it is no candidate.
+  /// Keys by which an element's repetitions are found; empty if it is not a candidate.
   private static func keys(_ page: [DocTagsElement], _ i: Int) -> [Key] {
     let e = page[i]
     guard ["text", "paragraph", "title", "section_header"].contains(e.kind), e.parts.isEmpty, !e.text.isEmpty, e.text.utf8.count <= longest
@@ -58,7 +58,7 @@ public enum RepeatedLines {
     return edges.map { Key(edge: $0, text: text) }
   }
 
-  /// Lower case, runs of digits as one sign, nothing but letters and it.
+  /// Lower case letters, with each run of digits as `#`; all else is dropped.
   private static func known(_ text: String) -> String {
     var out = ""
     for character in text.lowercased() {
@@ -71,7 +71,7 @@ public enum RepeatedLines {
     return out
   }
 
-  /// Text without a place: its first and last lines become elements of their own, so that they can be told from the rest.
+  /// Text without a box: splits off its first and last line, so that they can be classified separately.
   private static func cutEdges(_ page: inout [DocTagsElement]) -> (first: Bool, last: Bool) {
     var cuts = (first: false, last: false)
     if let last = page.last, last.kind == "text", last.box == nil, let cut = last.text.lastIndex(of: "\n") {
@@ -87,7 +87,7 @@ public enum RepeatedLines {
     return cuts
   }
 
-  /// Lines that turned out to belong to the text go back to it.
+  /// Merges lines that turned out to be text again.
   private static func join(_ page: inout [DocTagsElement], _ cuts: (first: Bool, last: Bool)) {
     func merge(_ i: Int) {
       guard page.indices.contains(i), page.indices.contains(i + 1), page[i].kind == "text", page[i + 1].kind == "text" else { return }

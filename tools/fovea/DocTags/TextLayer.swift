@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The text that a page of a PDF file holds, as `pdftotext -bbox-layout` writes it: blocks of lines of words with their places.
+/// The text layer of a PDF page, as written by `pdftotext -bbox-layout`: blocks of lines of words with their boxes.
 public struct TextLayer {
   struct Line {
     var box: [Double]
@@ -9,7 +9,7 @@ public struct TextLayer {
     var text: String { words.joined(separator: " ") }
   }
 
-  /// Of the page, in points.
+  /// Page size in points.
   public private(set) var width = 0.0, height = 0.0
   var blocks: [(box: [Double], lines: [Line])] = []
 
@@ -29,7 +29,7 @@ public struct TextLayer {
     }
   }
 
-  /// Whether there is text to speak of, and it is text: a font without a table of its characters gives signs that mean nothing.
+  /// Whether there is a useful amount of real text: fonts without a Unicode map yield meaningless characters.
   public var isUsable: Bool {
     var (letters, odd) = (0, 0)
     for block in blocks {
@@ -45,7 +45,7 @@ public struct TextLayer {
     return letters >= 20 && odd * 20 <= letters
   }
 
-  /// Paragraphs and headings in reading order. A short block in larger letters than most of the page's is a heading.
+  /// Paragraphs and headings in reading order. A short block in larger letters than most of the page is a heading.
   public var elements: [DocTagsElement] {
     let heights = blocks.flatMap { block in block.lines.flatMap { Array(repeating: $0.height, count: max($0.text.count, 1)) } }.sorted()
     let usual = heights.isEmpty ? 0 : heights[heights.count / 2]
@@ -66,7 +66,7 @@ public struct TextLayer {
     return DocTagsElement.Box(left: share(box[0], width), top: share(box[1], height), right: share(box[2], width), bottom: share(box[3], height))
   }
 
-  /// Lines as one text; a word that was divided at the end of a line is put together.
+  /// Joins lines to one text; words hyphenated at the end of a line are rejoined.
   static func paragraph(_ lines: [String]) -> String {
     var out = ""
     for line in lines where !line.isEmpty {

@@ -2,7 +2,7 @@
 import DocTags
 import Images
 
-/// What is cut out of the picture of a page.
+/// Cuts figures out of the picture of a page.
 struct PageFigures {
   let page: Picture
   let decoding: DecodingOptions
@@ -11,7 +11,7 @@ struct PageFigures {
   /// - Parameter box: in 500ths of the page.
   func cut(_ box: DocTagsElement.Box, to path: String) throws {
     try page.withRows(decoding) { source in
-      // A picture that is stored turned has to be held as a whole.
+      // A picture that is stored rotated must be held whole.
       let held = source.orientation.isUpright ? nil : try source.image(room: nil)
       let (width, height) = (held?.width ?? source.storedWidth, held?.height ?? source.storedHeight)
       func pixels(_ a: Int, _ b: Int, _ side: Int) -> Range<Int> {
@@ -34,7 +34,7 @@ struct PageFigures {
     }
   }
 
-  /// Figures of a page whose text is known, and its size in pixels.
+  /// Figures of a page with known text boxes, and its size in pixels.
   func find(texts: [DocTagsElement.Box]) throws -> [DocTagsElement.Box] {
     try page.withRows(decoding) { source in
       guard source.orientation.isUpright else { return [] }

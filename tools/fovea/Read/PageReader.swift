@@ -4,23 +4,23 @@ import Conversion
 import DocTags
 import Shims
 
-/// Reads the pages of a document one after another into records. The model is loaded when the first page needs it.
+/// Reads the pages of a document in order into records. The model is loaded when the first page needs it.
 struct PageReader {
   let command: ReadCommand
   let store: PageStore
-  /// Folder of what is cut out of pages.
+  /// Folder of the figures cut out of pages.
   let figures: String
   let progress = ProgressLine()
   private var loaded: (model: Model, session: Session)?
 
   init(command: ReadCommand, store: PageStore, figures: String) { (self.command, self.store, self.figures) = (command, store, figures) }
 
-  /// What a page was asked in, best first: the tasks by which the systems name reading a document.
+  /// Tasks for reading a page, best first, by the names in the various systems.
   private static let tasks = ["docling", "markdown", "format", "ocr", "read"]
 
   static func figureName(_ page: Int, _ index: Int) -> String { "page-\(paddedNumber(page))-\(index).png" }
 
-  /// What the document says of who read it.
+  /// How the document was read, for its JSON.
   var description: JSON {
     guard let info = loaded?.model.info else { return .null }
     return [
@@ -76,7 +76,7 @@ struct PageReader {
     return try keep(record, page, number, key)
   }
 
-  /// A page whose own text is taken.
+  /// A page whose text layer is used.
   private func take(_ layer: TextLayer, _ xml: String, _ picture: Picture, _ number: Int) throws -> JSONValue {
     let page = try picture.kept()
     let key: JSON = ["page": .string(try page.checksum()), "text_layer": true]
@@ -86,7 +86,7 @@ struct PageReader {
     return try keep(["layer": .string(xml), "figures": .array(boxes)], page, number, key)
   }
 
-  /// Writes figures first: where there is a record, there is all that it names.
+  /// Writes figures first, so that everything that a record refers to exists.
   private func keep(_ record: JSON, _ page: Picture, _ number: Int, _ key: JSON) throws -> JSONValue {
     let value = try JSONValue.parse(record.line, file: "record")
     let shell = ReadDocument.Page(number: number, source: page.path, record: value)
@@ -118,7 +118,7 @@ struct PageReader {
     return task == nil ? ("Read all the text in the image.", nil) : ("", task)
   }
 
-  /// All that a page's record depends on.
+  /// Everything that a page's record depends on.
   private func settings(_ model: Model, _ question: String, _ task: String?, _ page: Picture) throws -> JSON {
     [
       "page": .string(try page.checksum()), "model": .string(String(cString: model.info.name)),

@@ -4,8 +4,8 @@ import Conversion
 import Shims
 import WeightFile
 
-/// A record for each page of a document, in a folder beside the document's file: reading that was broken off goes on with what is there.
-/// A record is written under another name and renamed, so that there are only whole ones.
+/// A record for each page of a document, in a folder beside the document's file, so that interrupted reading can resume. A record is
+/// written under another name and renamed, so that it is complete.
 struct PageStore {
   private let folder: String
 
@@ -14,7 +14,7 @@ struct PageStore {
     try makeFolder(folder)
   }
 
-  /// The record of a page if it was made of the same page with the same settings.
+  /// The record of a page, if it was made from the same page with the same settings.
   func record(_ number: Int, key: JSON) -> JSONValue? {
     guard let record = try? JSONValue.read(path(number)), let wanted = try? JSONValue.parse(key.line, file: ""),
       let found = record["key"], "\(found)" == "\(wanted)"
@@ -29,7 +29,7 @@ struct PageStore {
   private func path(_ number: Int) -> String { folder + "/" + paddedNumber(number) + ".json" }
 }
 
-/// `0012`: names in the order of the pages.
+/// `0012`: names that sort in page order.
 func paddedNumber(_ number: Int) -> String {
   let digits = String(number)
   return String(repeating: "0", count: max(0, 4 - digits.count)) + digits
@@ -41,7 +41,7 @@ func makeFolder(_ path: String) throws(CommandFailure) {
   }
 }
 
-/// Writes a file as a whole or not at all.
+/// Writes a file atomically.
 func writeFile(_ path: String, _ text: String) throws {
   let file = try OutputFile(path: path)
   try file.write(Array(text.utf8), at: 0)

@@ -2,7 +2,7 @@
 import Conversion
 import DocTags
 
-/// A document put together from the records of its pages.
+/// A document assembled from the records of its pages.
 struct ReadDocument {
   struct Page {
     let number: Int
@@ -28,7 +28,7 @@ struct ReadDocument {
     }
   }
 
-  /// What a record says, as elements: of the page's own text, of DocTags, or of plain text, which is one element.
+  /// The elements of a record: from the page's text layer, from DocTags, or from plain text, which is one element.
   static func elements(of page: Page, _ figure: (_ page: Int, _ index: Int) -> String) -> [DocTagsElement] {
     guard let record = page.record else { return [] }
     var elements: [DocTagsElement] = []
@@ -92,7 +92,7 @@ struct ReadDocument {
 }
 
 extension String {
-  /// Without blanks and line breaks around.
+  /// Without surrounding white space and line breaks.
   fileprivate var trimmingBlankLines: String {
     var text = self[...]
     while let last = text.last, last.isWhitespace { text.removeLast() }

@@ -3,14 +3,14 @@ import CFovea
 import HTTPTypes
 import Hummingbird
 
-/// A failure as a client gets it: a status and OpenAI's error object.
+/// An error response: a status and OpenAI's error object.
 struct APIError: Error, Sendable {
   let status: HTTPResponse.Status
   let message: String
-  /// What program code looks at: "model_not_found", "queue_full", …
+  /// The code for programs: "model_not_found", "queue_full", …
   let code: String
   var parameter: String?
-  /// Seconds after which another try may do better.
+  /// Seconds after which to retry.
   var retryAfter: Int?
 
   init(_ status: HTTPResponse.Status, _ code: String, _ message: String, parameter: String? = nil, retryAfter: Int? = nil) {
@@ -45,7 +45,7 @@ struct APIError: Error, Sendable {
   var response: Response {
     var response = Response(json: json, status: status)
     if let retryAfter { response.headers[.retryAfter] = "\(retryAfter)" }
-    // OpenAI's clients would ask three times for what three times takes too long.
+    // OpenAI's clients would retry three times what takes too long each time.
     if status == .gatewayTimeout, let name = HTTPField.Name("x-should-retry") { response.headers[name] = "false" }
     if status == .unauthorized { response.headers[.wwwAuthenticate] = "Bearer" }
     return response
@@ -53,7 +53,7 @@ struct APIError: Error, Sendable {
 }
 
 extension APIError {
-  /// What a failure of the library is to a client.
+  /// The response to a failure of the library.
   init(_ failure: LibraryFailure, timeLimit: Int) {
     switch Int(failure.status) {
     case Int(FOVEA_ERROR_ARGUMENT): self = .invalid(failure.message)

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import Hummingbird
 
-/// Who may ask. Without keys, everybody who reaches the address, but no web page of another origin.
+/// Access control. Without keys, everybody who can reach the address has access, except web pages of another origin.
 struct Access: Sendable {
   let keys: [String]
-  /// Bound to loopback: only names of this machine are believed in `Host`, so that no name that is bent to it gets in.
+  /// Bound to loopback: only local names are accepted in `Host`, against DNS rebinding.
   let isLoopback: Bool
 
-  /// The client's name for the queue, where a key says it.
+  /// The client's name for the queue, if its key has one.
   /// - Throws: 401 or 403.
   func check(_ request: Request) throws(APIError) -> String? {
     try checkOrigin(request)
@@ -38,7 +38,7 @@ struct Access: Sendable {
     return host[..<colon].lowercased()
   }
 
-  /// Takes as long for the first wrong byte as for the last.
+  /// Constant-time comparison.
   private static func isEqual(_ given: [UInt8], _ key: [UInt8]) -> Bool {
     var difference = given.count ^ key.count
     for (i, byte) in key.enumerated() { difference |= Int(byte ^ (i < given.count ? given[i] : 0)) }

@@ -7,7 +7,7 @@ struct AnswerPlace: Sendable {
   let isPoint: Bool
   let phrase: String
   let logProbability: Double
-  /// Where phrase and coordinates stand in the answer, in Unicode scalars.
+  /// Range of the phrase and its coordinates in the answer, in Unicode scalars.
   let start, end: Int
 
   var json: JSON {
@@ -18,7 +18,7 @@ struct AnswerPlace: Sendable {
   }
 }
 
-/// A token with its log-probability and the likeliest ones in its place.
+/// A token with its log-probability and the likeliest ones at its position.
 struct AnswerToken: Sendable {
   let text: String
   let logProbability: Double
@@ -26,7 +26,7 @@ struct AnswerToken: Sendable {
 
   var json: JSON {
     func json(_ text: String, _ value: Double) -> [JSON.Member] {
-      // OpenAI's word for a token that could not have come.
+      // OpenAI's value for a token of probability 0.
       let value = value.isFinite ? value : -9999
       let bytes = JSON.array(text.utf8.map { JSON($0) })
       return [.init(name: "token", value: .string(text)), .init(name: "logprob", value: JSON(value)), .init(name: "bytes", value: bytes)]
@@ -43,11 +43,11 @@ struct AnswerText: Sendable {
   let tokenCount: Int
   let tokens: [AnswerToken]?
 
-  /// OpenAI's word.
+  /// OpenAI's `finish_reason`.
   var finishReason: JSON { stopReason == FOVEA_STOP_LENGTH || stopReason == FOVEA_STOP_CONTEXT ? "length" : "stop" }
 }
 
-/// All that a request's work gave.
+/// The complete result of a request.
 struct AnswerSet: Sendable {
   var answers: [AnswerText] = []
   var promptTokens = 0
@@ -69,7 +69,7 @@ struct AnswerSet: Sendable {
     ]
   }
 
-  /// What OpenAI's format has no place for.
+  /// Results without a place in OpenAI's format.
   var extras: JSON {
     [
       "places": .array(places.map(\.json)), "images": .array(pictures),

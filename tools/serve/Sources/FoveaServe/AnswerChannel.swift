@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import Synchronization
 
-/// From a worker's thread to the task that writes to the client. The worker never waits: text that has not been fetched is joined to what
-/// waits, so no more is held than the answer, however slow the client is.
+/// From a worker's thread to the task that writes to the client. The worker never waits: text that has not been fetched is joined to the
+/// queued text, so at most the answer is held, however slow the client is.
 final class AnswerChannel<Value: Sendable>: Sendable {
   enum Event: Sendable {
     case text(String)
@@ -32,7 +32,7 @@ final class AnswerChannel<Value: Sendable>: Sendable {
     reader?.resume(returning: .text(text))
   }
 
-  /// The first end counts.
+  /// The first end wins.
   func end(_ event: Event) {
     let reader = state.withLock { state in
       guard state.end == nil else { return nil as CheckedContinuation<Event, Never>? }
@@ -43,7 +43,7 @@ final class AnswerChannel<Value: Sendable>: Sendable {
     reader?.resume(returning: event)
   }
 
-  /// The next piece of text or, again and again, the end. One reader at a time.
+  /// The next piece of text, or the end, which is repeated. One reader at a time.
   func next() async -> Event {
     await withTaskCancellationHandler {
       await withCheckedContinuation { reader in
@@ -63,7 +63,7 @@ final class AnswerChannel<Value: Sendable>: Sendable {
     }
   }
 
-  /// The end, past all text.
+  /// Waits for the end and returns its value.
   func value() async throws(APIError) -> Value {
     while true {
       switch await next() {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Hummingbird
 
-/// A question that waits for a model or is being answered. It is stopped when its time is over, when its client goes, or when it is let go.
+/// A question waiting for a model or being answered. It is stopped at its deadline, when its client disconnects, or when this object is released.
 final class Asking: Sendable {
   let answer = AnswerChannel<AnswerSet>()
   private let job: Job
@@ -23,7 +23,7 @@ final class Asking: Sendable {
       } catch {
         answer.end(.failed(job.stopped ?? APIError(error, timeLimit: limits.time)))
       }
-      // The body's memory is taken until here.
+      // Holds the body's share of memory until here.
       withExtendedLifetime(share) {}
     } refuse: {
       answer.end(.failed($0))

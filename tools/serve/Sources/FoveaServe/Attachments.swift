@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A picture as it came, and what it is known by.
+/// A picture's bytes, and the key that identifies them.
 struct PictureSource: Sendable {
   let bytes: [UInt8]
   let key: PictureKey
   let width, height: Int
 
-  /// - Throws: for what is no PNG or JPEG, or has too many pixels.
+  /// - Throws: if it is neither PNG nor JPEG, or has too many pixels.
   init(_ bytes: [UInt8], limits: Limits, name: String) throws(APIError) {
     guard let size = PictureFile.size(bytes), size.width > 0, size.height > 0 else {
       let what = PictureFile.isPDF(bytes) ? "\(name) is a PDF file, which /v1/ocr reads." : "\(name) is no PNG or JPEG file."
@@ -20,18 +20,18 @@ struct PictureSource: Sendable {
   }
 }
 
-/// The files that came with a request as parts of a form.
+/// The files of a multipart form.
 struct Attachments {
   private(set) var files: [(name: String, bytes: [UInt8])] = []
   private(set) var used: Set<String> = []
 
   mutating func add(_ name: String, _ bytes: [UInt8]) { files.append((name, bytes)) }
 
-  /// Those that no message names.
+  /// Those that no message refers to.
   var others: [(name: String, bytes: [UInt8])] { files.filter { !used.contains($0.name) } }
 
-  /// The bytes behind an address: `data:image/png;base64,…`, or `attachment:NAME` of a form. No other is followed: a server that fetches what
-  /// clients name reaches what clients cannot.
+  /// The bytes of an address: `data:image/png;base64,…`, or `attachment:NAME` of a form. Others are refused: fetching URLs that clients name
+  /// would expose what only the server can reach (SSRF).
   mutating func bytes(of address: String, _ name: String) throws(APIError) -> [UInt8] {
     let scheme = address.prefix { $0 != ":" }.lowercased()
     switch scheme {

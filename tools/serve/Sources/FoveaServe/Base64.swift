@@ -11,7 +11,7 @@ enum Base64 {
     return values
   }()
 
-  /// nil where it is none.
+  /// nil if invalid.
   static func decode(_ text: Substring.UTF8View) -> [UInt8]? {
     var out: [UInt8] = []
     out.reserveCapacity(text.count / 4 * 3 + 3)

@@ -3,7 +3,7 @@ import Hummingbird
 import NIOCore
 import Synchronization
 
-/// The memory that bodies of requests may take together.
+/// Memory for all request bodies together.
 final class BodyMemory: Sendable {
   private let capacity: Int
   private let taken = Mutex(0)
@@ -23,9 +23,9 @@ final class BodyMemory: Sendable {
   fileprivate func giveBack(_ bytes: Int) { taken.withLock { $0 -= bytes } }
 }
 
-/// A request's share of it, which ends with the request.
+/// A request's share of it, returned when the request ends.
 final class BodyShare: Sendable {
-  /// The body as it comes, twice while its buffer grows, the texts in it and the pictures in those.
+  /// The body as received, twice while its buffer grows, the texts in it and the pictures in those.
   private static let copies = 4
 
   private let memory: BodyMemory
@@ -34,7 +34,7 @@ final class BodyShare: Sendable {
   init(_ memory: BodyMemory) { self.memory = memory }
   deinit { memory.giveBack(taken.withLock { $0 }) }
 
-  /// - Parameter bytes: of a body.
+  /// - Parameter bytes: of the body.
   func take(_ bytes: Int) throws(APIError) {
     guard memory.take(bytes * Self.copies) else { throw .outOfMemory }
     taken.withLock { $0 += bytes * Self.copies }

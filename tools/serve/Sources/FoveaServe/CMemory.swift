@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 
-/// Texts and arrays for C, which live as long as this.
+/// Texts and arrays for C, with the lifetime of this object.
 final class CMemory {
   private var blocks: [UnsafeMutableRawPointer] = []
 
@@ -13,7 +13,7 @@ final class CMemory {
     return UnsafePointer(copy)
   }
 
-  /// nil for an empty one. Of plain C values only.
+  /// nil for an empty array. For plain C values only.
   func array<Element>(_ values: [Element]) -> UnsafePointer<Element>? {
     guard !values.isEmpty, let block = malloc(values.count * MemoryLayout<Element>.stride) else { return nil }
     blocks.append(block)

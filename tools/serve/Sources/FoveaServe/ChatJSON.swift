@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 
-/// What all parts of a completion share.
+/// The members common to all parts of a completion.
 struct ChatHead: Sendable {
   let id: String
   let created: Int
@@ -58,16 +58,16 @@ struct ChatStream {
     return Self.event(.object(members))
   }
 
-  /// Who speaks, of each answer.
+  /// The role, for each answer.
   var beginning: String { (0..<answers).map { chunk($0, ["role": "assistant", "content": ""]) }.joined() }
 
-  /// More of the first answer.
+  /// The next text of the first answer.
   mutating func text(_ text: String) -> String {
     hasText = true
     return chunk(0, ["content": .string(text)])
   }
 
-  /// What has not been sent yet, why each answer ended, what it took.
+  /// The remaining text, the finish reasons and the usage.
   func end(_ set: AnswerSet) -> String {
     var out = ""
     for (index, answer) in set.answers.enumerated() {

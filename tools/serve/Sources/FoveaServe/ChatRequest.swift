@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import CFovea
 
-/// How an answer is made.
+/// The generation options of a request.
 struct GenerationSettings: Sendable {
   var maxTokens = 0
   var temperature: Float = 0
@@ -14,19 +14,19 @@ struct GenerationSettings: Sendable {
   var seed: UInt64 = 0
   var stops: [String] = []
   var answers = 1
-  /// nil: log-probabilities are not asked for; 0: those of the answer's tokens alone.
+  /// nil: no log-probabilities; 0: only those of the answer's tokens.
   var topLogprobs: Int?
   var constraint = 0
   var constraintText: String?
   var biases: [(id: Int32, bias: Float)] = []
-  /// One of the model's own forms of a question.
+  /// One of the model's own prompt templates.
   var task: String?
 }
 
-/// A part of a picture that a question speaks of.
+/// A part of a picture that a question refers to.
 struct RegionSource: Sendable {
   var kind: Int
-  /// Counts over all of the conversation's pictures.
+  /// Index among all of the conversation's pictures.
   var image: Int
   /// x, y of each corner or vertex.
   var points: [Double]
@@ -36,12 +36,12 @@ struct RegionSource: Sendable {
 struct ChatMessage: Sendable {
   var role: Int
   var text: String
-  /// Places in the request's list of pictures.
+  /// Indices into the request's list of pictures.
   var pictures: [Int] = []
   var regions: [RegionSource] = []
 }
 
-/// What /v1/chat/completions is asked.
+/// The request of /v1/chat/completions.
 struct ChatRequest: Sendable {
   var model: String?
   var messages: [ChatMessage] = []
@@ -102,7 +102,7 @@ struct ChatRequest: Sendable {
   private mutating func add(
     _ parts: [JSON], to message: inout ChatMessage, _ name: String, _ attachments: inout Attachments, _ limits: Limits
   ) throws(APIError) {
-    // With several pictures each stands where its part does; a single one stands where the model learned it.
+    // Several pictures keep their positions; a single one goes where the template puts it.
     let isInterleaved = parts.count { $0["type"] == "image_url" } > 1
     let marksRegions = !parts.contains { $0["text"]?.string?.contains("<region>") ?? false }
     for (i, json) in parts.enumerated() {
@@ -145,7 +145,7 @@ struct ChatRequest: Sendable {
     throw .invalid("\(name) needs a point, box, polygon or scribble.", name)
   }
 
-  /// Files of a form that no message names are the last question's pictures.
+  /// Files of a form that no message refers to become the last question's pictures.
   private mutating func place(_ files: [(name: String, bytes: [UInt8])], _ limits: Limits) throws(APIError) {
     guard let last = messages.indices.last else { return }
     for file in files {

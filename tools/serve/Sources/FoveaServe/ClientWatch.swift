@@ -4,7 +4,7 @@ import NIOCore
 import NIOHTTPTypes
 import Synchronization
 
-/// Tells when a connection's client has gone: it closed its end, or the connection broke. Sits in the connection's pipeline.
+/// Detects that a connection's client has gone: it closed its end, or the connection broke. A handler in the connection's pipeline.
 final class ClientWatch: ChannelInboundHandler, RemovableChannelHandler, Sendable {
   typealias InboundIn = HTTPRequestPart
   typealias InboundOut = HTTPRequestPart
@@ -16,7 +16,7 @@ final class ClientWatch: ChannelInboundHandler, RemovableChannelHandler, Sendabl
 
   private let state = Mutex(State.here(leave: nil))
 
-  /// `leave` is called once, at once where the client has gone already. A connection has one request at a time; nil: none.
+  /// `leave` is called once; at once if the client has gone already. A connection has one request at a time; nil: none.
   func whenGone(_ leave: (@Sendable () -> Void)?) {
     let isGone = state.withLock { state in
       if case .gone = state { return true }
@@ -46,11 +46,11 @@ final class ClientWatch: ChannelInboundHandler, RemovableChannelHandler, Sendabl
   }
 }
 
-/// What is known of a request beside itself.
+/// Context of a request besides itself.
 struct ServeContext: RequestContext {
   var coreContext: CoreRequestContextStorage
   let channel: any Channel
-  /// Whose turn it takes: an API key's or an address's.
+  /// The client for fair queueing: an API key's name or an address.
   var client: String
 
   init(source: ApplicationRequestContextSource) {

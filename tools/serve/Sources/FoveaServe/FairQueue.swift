@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Waiting work of several clients, taken in turn: one that sends a hundred requests delays another's single one by one.
+/// A queue with round-robin among clients: a client with a hundred requests delays another's single request by one only.
 struct FairQueue<Element> {
   private var waiting: [String: [Element]] = [:]
-  /// Clients with something waiting, the next one first.
+  /// Clients with waiting elements, the next one first.
   private var turns: [String] = []
   private(set) var count = 0
 
@@ -26,7 +26,7 @@ struct FairQueue<Element> {
     return element
   }
 
-  /// Takes out what `isWanted` says.
+  /// Removes the elements that `isWanted` selects.
   mutating func remove(where isWanted: (Element) -> Bool) -> [Element] {
     var removed: [Element] = []
     for client in turns {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A request's members, checked as they are read: a wrong kind or value is a failure that names the member.
+/// A request's members with validated access: a wrong type or value is an error that names the member.
 struct Fields {
   let json: JSON
   var path = ""
@@ -69,7 +69,7 @@ struct Fields {
     return numbers
   }
 
-  /// C's texts end at a NUL, so none may be inside.
+  /// C strings end at a NUL, so texts must not contain any.
   static func checked(_ text: String, _ name: String) throws(APIError) -> String {
     guard !text.utf8.contains(0) else { throw .invalid("\(name) must not contain U+0000.", name) }
     return text

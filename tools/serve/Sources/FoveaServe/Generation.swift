@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import CFovea
 
-/// Hears of an answer's tokens while the library makes them, on its thread.
+/// Receives an answer's tokens on the thread that generates them.
 private final class TokenListener {
   let job: Job
   let heard: (String) -> Void
   private var scalars = 0
-  /// Unicode scalars of the text up to and with each token.
+  /// For each token, the Unicode scalars of the text up to its end.
   private(set) var ends: [Int] = []
 
   init(job: Job, heard: @escaping (String) -> Void) { (self.job, self.heard) = (job, heard) }
@@ -32,7 +32,7 @@ struct Generation {
     return Unmanaged<Job>.fromOpaque(user).takeUnretainedValue().stopped == nil ? 0 : 1
   }
 
-  /// The vectors of a picture, made now or for an earlier request.
+  /// The vectors of a picture, encoded now or cached.
   func encode(_ source: PictureSource) throws(LibraryFailure) -> EncodedPicture {
     if let known = worker.pictures[source.key] { return known }
     var options = fovea_encode_options()
@@ -57,7 +57,7 @@ struct Generation {
     return picture
   }
 
-  /// Answers a conversation. `heard` is told the first answer's text as it comes.
+  /// Answers a conversation. `heard` gets the first answer's text as it is generated.
   func answer(
     _ messages: [ChatMessage], pictures sources: [PictureSource], settings: GenerationSettings, heard: @escaping (String) -> Void
   ) throws(LibraryFailure) -> AnswerSet {
@@ -182,7 +182,7 @@ struct Generation {
     return answers
   }
 
-  /// - Parameter ends: of each token in the first answer's text.
+  /// - Parameter ends: end of each token in the first answer's text.
   private func places(_ ends: [Int]) -> [AnswerPlace] {
     (0..<fovea_session_place_count(worker.session)).compactMap { index in
       var place = fovea_place()

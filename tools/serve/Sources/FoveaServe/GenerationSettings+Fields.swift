@@ -2,8 +2,8 @@
 import CFovea
 
 extension GenerationSettings {
-  /// OpenAI's members, and by the names of other servers what the library can beyond them. Temperature is 0 where none is given: what is
-  /// read from a picture should not be drawn by lot.
+  /// OpenAI's members, and further options of the library under other servers' names. The default temperature is 0: reading a picture should
+  /// be deterministic.
   init(_ fields: Fields, limits: Limits) throws(APIError) {
     let asked = try fields.whole("max_tokens", 1...Int(Int32.max))
     let askedLately = try fields.whole("max_completion_tokens", 1...Int(Int32.max))

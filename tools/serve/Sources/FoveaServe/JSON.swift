@@ -4,7 +4,7 @@
 enum JSON: Sendable, Equatable {
   case null
   case bool(Bool)
-  /// With the number as it was written, so that writing it again changes nothing.
+  /// With the number as written, so that it round-trips.
   case number(Double, text: String)
   case string(String)
   case array([JSON])
@@ -15,7 +15,7 @@ enum JSON: Sendable, Equatable {
     let value: JSON
   }
 
-  /// The last member of that name, as most readers have it; nil where there is none or where it is `null`.
+  /// The last member of that name, as in most parsers; nil if absent or `null`.
   subscript(_ name: String) -> JSON? {
     guard case .object(let members) = self, let value = members.last(where: { $0.name == name })?.value, value != .null else { return nil }
     return value
@@ -26,10 +26,10 @@ enum JSON: Sendable, Equatable {
   var bool: Bool? { if case .bool(let value) = self { value } else { nil } }
   var array: [JSON]? { if case .array(let values) = self { values } else { nil } }
   var members: [Member]? { if case .object(let members) = self { members } else { nil } }
-  /// A whole number that fits.
+  /// An integer in range.
   var int: Int? { double.flatMap { Int(exactly: $0) } }
 
-  /// What it is, in a message's words.
+  /// The value's type, for messages.
   var kind: String {
     switch self {
     case .null: "null"
@@ -101,7 +101,7 @@ extension JSON: ExpressibleByStringLiteral, ExpressibleByBooleanLiteral, Express
   init(nilLiteral: ()) { self = .null }
 
   init(_ value: some BinaryInteger) { self = .number(Double(value), text: "\(value)") }
-  /// `null` where it is no finite number, for which JSON has no word.
+  /// `null` for numbers that are not finite, which JSON cannot express.
   init(_ value: Double) {
     if value.isFinite {
       self = .number(value, text: value == value.rounded() && abs(value) < 1e15 ? "\(Int(value))" : "\(value)")

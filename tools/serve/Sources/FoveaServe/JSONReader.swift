@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Reads JSON (RFC 8259) from bytes. Nothing but what the text holds is kept, and it is refused rather than guessed at.
+/// A strict JSON parser (RFC 8259).
 struct JSONReader {
   struct Failure: Error {
     let message: String
   }
 
-  /// Arrays and objects within each other. A schema of a few tens is deep.
+  /// Maximum nesting of arrays and objects. Real schemas nest a few tens deep.
   static let deepest = 128
 
   private let bytes: UnsafeRawBufferPointer
@@ -141,7 +141,7 @@ struct JSONReader {
     }
   }
 
-  /// After the backslash.
+  /// The rest of an escape, after the backslash.
   private mutating func escape() throws(Failure) -> Unicode.Scalar {
     guard let byte = next else { throw failure("a string does not end") }
     place += 1

@@ -2,9 +2,9 @@
 import CFovea
 import Synchronization
 
-/// One piece of work for a model: it waits in the queue, then a worker's thread runs it. It may be stopped at any time.
+/// A task for a model: it waits in the queue, then runs on a worker's thread. It may be stopped at any time.
 final class Job: Sendable {
-  /// A session may be cancelled from any thread.
+  /// Sendable, since a session may be cancelled from any thread.
   private struct Handle: @unchecked Sendable {
     let session: OpaquePointer?
   }
@@ -17,14 +17,14 @@ final class Job: Sendable {
   }
 
   let client: String
-  /// The end of the time that the request may take.
+  /// Deadline of the request.
   let deadline: ContinuousClock.Instant
   let since = ContinuousClock.now
   private let state: Mutex<State> = Mutex(.waiting)
   private let work: @Sendable (Job, WorkerSession) -> Void
   private let refuse: @Sendable (APIError) -> Void
 
-  /// - Parameter work: called on a worker's thread, unless `refuse` is, once.
+  /// - Parameter work: called once on a worker's thread, unless `refuse` is.
   init(
     client: String, deadline: ContinuousClock.Instant, work: @escaping @Sendable (Job, WorkerSession) -> Void,
     refuse: @escaping @Sendable (APIError) -> Void
@@ -32,19 +32,19 @@ final class Job: Sendable {
     (self.client, self.deadline, self.work, self.refuse) = (client, deadline, work, refuse)
   }
 
-  /// Why it was stopped, if it was. Callbacks of the library look here.
+  /// Why it was stopped, if it was. Checked in the library's callbacks.
   var stopped: APIError? { state.withLock { if case .stopped(let reason) = $0 { reason } else { nil } } }
 
-  /// Seconds left, above 0 as the library's options want it.
+  /// Seconds left; above 0, since 0 means no limit to the library.
   var secondsLeft: Double { max((deadline - .now) / .seconds(1), 0.001) }
 
-  /// Stops it wherever it is. The library's call returns soon, within a layer's work.
+  /// Stops it, queued or running. A running library call returns within about one layer's work.
   func stop(_ reason: APIError) {
     state.withLock { state in
       switch state {
       case .waiting: state = .stopped(reason)
       case .running(let handle):
-        // Under the lock: the worker keeps the session as long as it has not taken it back.
+        // Under the lock: the worker keeps the session alive until it has cleared the handle.
         fovea_session_cancel(handle.session)
         state = .stopped(reason)
       case .stopped, .finished: return
@@ -52,7 +52,7 @@ final class Job: Sendable {
     }
   }
 
-  /// On the worker's thread.
+  /// Called on the worker's thread.
   func run(on worker: WorkerSession) {
     let handle = Handle(session: worker.session)
     let reason: APIError? = state.withLock { state in
@@ -65,7 +65,7 @@ final class Job: Sendable {
     state.withLock { state in if case .running = state { state = .finished } }
   }
 
-  /// For one that never got to a worker.
+  /// For a job that never reached a worker.
   func drop(_ reason: APIError) {
     let first = state.withLock { state in
       if case .finished = state { return false }

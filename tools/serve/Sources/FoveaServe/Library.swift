@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import CFovea
 
-/// A call of the library that failed, with its words for it.
+/// A failed call of the library, with its message.
 struct LibraryFailure: Error {
   let status: fovea_status
   let message: String
@@ -19,7 +19,7 @@ struct LibraryFailure: Error {
   }
 }
 
-/// How a model is loaded.
+/// Load options of the models.
 struct LoadSettings: Sendable {
   var sessions = 2
   var threads = 0
@@ -38,7 +38,7 @@ struct LoadSettings: Sendable {
   }
 }
 
-/// A weight file, prepared. Any thread may use it.
+/// A loaded weight file. Any thread may use it.
 final class LoadedModel: @unchecked Sendable {
   let pointer: OpaquePointer
 
@@ -75,7 +75,7 @@ final class LoadedModel: @unchecked Sendable {
     return info
   }
 
-  /// A metadata entry; nil where there is none.
+  /// A metadata value; nil if absent.
   func metadata(_ key: String) -> JSON? {
     var length = 0
     guard fovea_model_metadata_json(pointer, key, nil, 0, &length) == fovea_status(FOVEA_OK) else { return nil }
@@ -84,7 +84,7 @@ final class LoadedModel: @unchecked Sendable {
     return try? JSONReader.read(String(decoding: buffer.prefix(length).map { UInt8(bitPattern: $0) }, as: UTF8.self))
   }
 
-  /// The text of one token, special ones written out.
+  /// The text of one token, special tokens included.
   func text(of id: Int32) -> String {
     var buffer = [CChar](repeating: 0, count: 256)
     var length = 0
@@ -94,7 +94,7 @@ final class LoadedModel: @unchecked Sendable {
   }
 }
 
-/// The vectors of one image, held as long as somebody needs them.
+/// The vectors of one image; released with the last reference.
 final class EncodedPicture: @unchecked Sendable {
   let pointer: OpaquePointer
   init(_ pointer: OpaquePointer) { self.pointer = pointer }
@@ -109,7 +109,7 @@ final class EncodedPicture: @unchecked Sendable {
 
   var bytes: Int { Int(info.tokens) * Int(info.hidden_size) * 4 }
 
-  /// Its size and what the model looked at, in the page's terms.
+  /// Its size and views, in the form that the web page expects.
   var json: JSON {
     let info = info
     let views: [JSON] = (0..<Int(info.views)).map { index in

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What a request may take.
+/// Limits of a request.
 struct Limits: Sendable {
   /// Bytes of a body.
   var body = 32 << 20
-  /// Pixels of a picture or of a PDF's page.
+  /// Pixels of a picture or of a PDF page.
   var pixels = 64 << 20
   var images = 16
   var messages = 256
@@ -13,10 +13,10 @@ struct Limits: Sendable {
   var answers = 8
   /// Pages of a PDF file.
   var pages = 32
-  /// Seconds for a whole request, waiting included.
+  /// Seconds for a whole request, including the wait.
   var time = 300
   /// Seconds for a body to arrive.
   var bodyTime = 60
-  /// Requests that wait for one model.
+  /// Queued requests of one model.
   var queue = 64
 }

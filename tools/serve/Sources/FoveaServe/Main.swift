@@ -92,7 +92,7 @@ struct FoveaServe: AsyncParsableCommand {
     let application = Application(
       responder: server,
       server: .http1(
-        // A slow body gets its 408 first.
+        // The idle timeout is longer than the body's, so that a slow body gets its 408.
         configuration: .init(
           additionalChannelHandlers: [ClientWatch()], idleTimeout: .seconds(Int64(bodyTime) + 5), httpDecoderConfiguration: decoder)),
       configuration: .init(
@@ -111,7 +111,7 @@ struct FoveaServe: AsyncParsableCommand {
         try? await Task.sleep(for: .seconds(grace))
         shelf.stopAll(.stopping)
         try? await Task.sleep(for: .seconds(3))
-        // Clients that do not read what they asked for.
+        // Connections of clients that do not read keep the group running.
         Foundation.exit(0)
       }
     }

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 
-/// How the memory is shared: the program itself, bodies of requests, models.
+/// How memory is divided among the program, request bodies and models.
 struct MemoryShares {
   /// The program, its HTTP library and connections, measured with 64 clients.
   static let program = 96 << 20
   let bodies, models: Int
 
-  /// - Parameter memory: MiB, as `bodies`.
+  /// - Parameter memory: MiB, like `bodies`.
   init(memory: Int?, bodies: Int?) throws(StartFailure) {
     let total = memory.map { $0 << 20 } ?? Self.available / 4 * 3
     self.bodies = bodies.map { $0 << 20 } ?? min(total / 8, 256 << 20)
@@ -17,7 +17,7 @@ struct MemoryShares {
     }
   }
 
-  /// Of the machine, or of the control group where that is less.
+  /// Of the machine, or of the control group if less.
   private static var available: Int {
     let pages = sysconf(Int32(_SC_PHYS_PAGES)), size = sysconf(Int32(_SC_PAGESIZE))
     let machine = max(pages, 0) * max(size, 0)

@@ -2,7 +2,7 @@
 import Foundation
 import Synchronization
 
-/// Counts and times, as Prometheus reads them (text format 0.0.4).
+/// Counters and histograms in Prometheus' text format 0.0.4.
 final class Metrics: Sendable {
   private struct Histogram {
     static let bounds = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300]

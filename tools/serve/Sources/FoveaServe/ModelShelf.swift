@@ -3,11 +3,11 @@ import CFovea
 import Foundation
 import Synchronization
 
-/// What a model is, known from the start, also while it is not loaded.
+/// Facts of a model, known from the start, even while it is not loaded.
 struct ModelFacts: Sendable {
   let system, name, weightType: String
   let contextLength, imageTokens, imageBytes: Int
-  /// Regions in questions, places in answers.
+  /// Whether questions may have regions, and answers places.
   let takesRegions, namesPlaces: Bool
   let tasks: [String]
 
@@ -23,20 +23,20 @@ struct ModelFacts: Sendable {
   }
 }
 
-/// A loaded model and the promise that it stays.
+/// A loaded model, guaranteed to stay loaded.
 struct ModelLease: Sendable {
   let workers: ModelWorkers
   let facts: ModelFacts
   fileprivate let hold: ModelShelf.Hold
 }
 
-/// The models by name. One is loaded when it is first asked for; where memory is short, the one that was not used for longest goes.
+/// The models by name, loaded on first use; when memory is short, the least recently used one is unloaded.
 final class ModelShelf: Sendable {
   struct Entry: Sendable {
     let name, path: String
     let facts: ModelFacts
     fileprivate(set) var workers: ModelWorkers?
-    /// Bytes that were given to it.
+    /// Bytes reserved for it.
     fileprivate(set) var budget: UInt64 = 0
     fileprivate var users = 0
     fileprivate var lastUse = ContinuousClock.now
@@ -46,7 +46,7 @@ final class ModelShelf: Sendable {
   private let budget: UInt64
   private let longestQueue: Int
   private let entries: Mutex<[Entry]>
-  /// Models are loaded and put away one after another, never on an event loop.
+  /// Models are loaded and unloaded one at a time, never on an event loop.
   private let loader = DispatchQueue(label: "fovea.loader")
 
   /// - Parameter budget: bytes for all models together.
@@ -65,7 +65,7 @@ final class ModelShelf: Sendable {
 
   var all: [Entry] { entries.withLock { $0 } }
 
-  /// A model that stays loaded as long as the lease is held; without a name the first one.
+  /// A model that stays loaded while the lease is held; without a name the first one.
   func lease(_ name: String?) async throws -> ModelLease {
     let (index, entry) = try entries.withLock { entries in
       guard let index = name.map({ name in entries.firstIndex { $0.name == name } }) ?? 0 else {
@@ -82,7 +82,7 @@ final class ModelShelf: Sendable {
     return ModelLease(workers: workers, facts: entry.facts, hold: hold)
   }
 
-  /// Counts a user of a model as long as it lives.
+  /// Counts a user of a model while it lives.
   fileprivate final class Hold: Sendable {
     let shelf: ModelShelf
     let index: Int
@@ -95,13 +95,13 @@ final class ModelShelf: Sendable {
     }
   }
 
-  /// On the loader's queue.
+  /// Runs on the loader's queue.
   private func load(_ index: Int) throws -> ModelWorkers {
     let entry = entries.withLock { $0[index] }
     if let workers = entry.workers { return workers }
     do throws(LibraryFailure) {
       let plan = try LoadedModel.plan(path: entry.path, settings: settings)
-      // Pictures of all running requests, and as many again for later turns.
+      // Pictures of all running requests, and as many cached for later turns.
       let pictures = UInt64(entry.facts.imageBytes) * UInt64(2 * settings.sessions + 2)
       let wanted = plan.total_bytes + pictures
       while free < wanted, putAwayOldest() {}
@@ -125,7 +125,7 @@ final class ModelShelf: Sendable {
     return budget - min(held, budget)
   }
 
-  /// false where nothing can go.
+  /// false where no model can be unloaded.
   private func putAwayOldest() -> Bool {
     let workers: ModelWorkers? = entries.withLock { entries in
       let candidates = entries.indices.filter { entries[$0].workers != nil && entries[$0].users == 0 }

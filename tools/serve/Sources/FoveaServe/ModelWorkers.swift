@@ -2,7 +2,7 @@
 import CFovea
 import Foundation
 
-/// What a worker's thread works with. Its session stays with it from job to job, so that a conversation that goes on is not read again.
+/// The state of a worker's thread. It keeps its session between jobs, so that a continued conversation is not prefilled again.
 final class WorkerSession {
   let model: LoadedModel
   let pictures: PictureCache
@@ -17,8 +17,8 @@ final class WorkerSession {
   }
 }
 
-/// A loaded model with its queue and its threads, one for each session. Sessions that decode at the same moment share one pass over the
-/// weights, in the library. All calls of the library are made on these threads, none on an event loop.
+/// A loaded model with its queue and one thread per session. The library batches the decoder passes of concurrent sessions. All library calls
+/// run on these threads, none on an event loop.
 final class ModelWorkers: @unchecked Sendable {
   let name: String
   let model: LoadedModel
@@ -26,13 +26,13 @@ final class ModelWorkers: @unchecked Sendable {
   private let longest: Int
   private let condition = NSCondition()
   private var queue = FairQueue<Job>()
-  /// Workers without work, the one that worked last at the end: it takes the next job, and may hold its conversation.
+  /// Idle workers, the most recent one last: it takes the next job, and may still hold its conversation.
   private var idle: [Int] = []
   private var running: [Int: Job] = [:]
   private var threads = 0
   private var ends = false
 
-  /// - Parameter longest: jobs that may wait.
+  /// - Parameter longest: most queued jobs.
   init(name: String, model: LoadedModel, sessions: Int, longest: Int, picturesBytes: Int) {
     (self.name, self.model, self.longest) = (name, model, longest)
     pictures = PictureCache(capacity: picturesBytes)
@@ -51,7 +51,7 @@ final class ModelWorkers: @unchecked Sendable {
   func submit(_ job: Job) throws(APIError) {
     let refusal: APIError? = condition.withLock {
       if ends { return .stopping }
-      // With a worker free, it does not wait at all.
+      // Idle workers do not count towards the limit.
       if queue.count >= longest + max(threads - running.count - queue.count, 0) {
         let seconds = 1 + queue.count / max(threads, 1)
         return APIError(
@@ -64,7 +64,7 @@ final class ModelWorkers: @unchecked Sendable {
     if let refusal { throw refusal }
   }
 
-  /// Stops a job, also one that has not begun.
+  /// Stops a job, also a queued one.
   func stop(_ job: Job, _ reason: APIError) {
     job.stop(reason)
     let removed = condition.withLock { queue.remove { $0 === job } }
@@ -77,7 +77,7 @@ final class ModelWorkers: @unchecked Sendable {
     for job in others { job.stop(reason) }
   }
 
-  /// Ends the threads and gives sessions and pictures back. Returns when the last one has ended.
+  /// Ends the threads and releases sessions and pictures. Returns when the last thread has ended.
   func end() {
     condition.withLock {
       ends = true

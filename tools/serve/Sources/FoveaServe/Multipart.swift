@@ -3,18 +3,18 @@
 /// A part of a form.
 struct FormPart {
   let name: String
-  /// nil: a field, no file.
+  /// nil: a field, not a file.
   let fileName: String?
   let bytes: [UInt8]
 
   var text: String? { String(validating: bytes, as: UTF8.self) }
 }
 
-/// Reads multipart/form-data (RFC 7578).
+/// Parses multipart/form-data (RFC 7578).
 enum Multipart {
   static let mostParts = 64
 
-  /// The boundary that a Content-Type names; nil where it is no form.
+  /// The boundary of a Content-Type; nil if it is not a form.
   static func boundary(of contentType: String) -> String? {
     let parts = contentType.split(separator: ";").map { trimmed($0) }
     guard parts.first?.lowercased() == "multipart/form-data" else { return nil }
@@ -33,7 +33,7 @@ enum Multipart {
       if place + 2 <= body.count, body[place] == UInt8(ascii: "-"), body[place + 1] == UInt8(ascii: "-") { return parts }
       guard place + 2 <= body.count, body[place] == 0x0D, body[place + 1] == 0x0A else { throw failure }
       place += 2
-      // The blank line may follow the boundary at once; no header is that long.
+      // The blank line may directly follow the boundary. Headers are limited to 8 KiB.
       guard let head = find(blankLine, in: body, from: place - 2), head - place <= 8_192 else { throw failure }
       guard let end = find([0x0D, 0x0A] + mark, in: body, from: head + 2) else { throw failure }
       let headers = String(decoding: body[min(place, head)..<head], as: UTF8.self)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 
-/// A PDF file's pages as PNG pictures, by Poppler's `pdfinfo` and `pdftoppm`. Each runs as a process of its own with a limit of memory,
-/// of processor time and of what it writes; no shell sees a client's text. Calls block: not for event loops.
+/// A PDF file's pages as PNG pictures, by Poppler's `pdfinfo` and `pdftoppm`. Each runs in a separate process with limits of memory, CPU
+/// time and output; no shell sees a client's text. Calls block: not for event loops.
 struct PDFFile {
   static let memoryBytes = 1 << 30
 
@@ -10,10 +10,10 @@ struct PDFFile {
   let pages: Int
   private let seconds: Int
 
-  /// - Parameter seconds: for each run.
+  /// - Parameter seconds: limit of each run.
   init(_ bytes: [UInt8], seconds: Int) throws(APIError) {
     self.seconds = max(seconds, 1)
-    // A file without a name, readable by nobody else.
+    // An unlinked temporary file, readable by nobody else.
     var template = Array((NSTemporaryDirectory() + "fovea-serve-XXXXXX").utf8CString)
     let file = mkstemp(&template)
     guard file >= 0 else { throw APIError(.serviceUnavailable, "no_temporary_file", "There is no room for a temporary file.", retryAfter: 10) }
@@ -33,7 +33,7 @@ struct PDFFile {
   /// The bytes of a PNG file.
   /// - Parameter number: from 1 on.
   func page(_ number: Int, dotsPerInch: Int, limits: Limits) throws(APIError) -> [UInt8] {
-    // A page may be of any size; its longer side gets what keeps to the limit of pixels whatever the other is.
+    // Bounds the longer side, so that any page size stays within the limit of pixels.
     let side = Int(Double(limits.pixels).squareRoot())
     let size = try pageSize(number)
     let longer = max(size.width, size.height) * Double(dotsPerInch) / 72
@@ -42,7 +42,7 @@ struct PDFFile {
       ["pdftoppm", "-png"] + scale + ["-f", "\(number)", "-l", "\(number)", "-singlefile", "-"], input, most: 256 << 20, seconds: seconds)
   }
 
-  /// In points.
+  /// Page size in points.
   private func pageSize(_ number: Int) throws(APIError) -> (width: Double, height: Double) {
     let text = String(
       decoding: try Self.run(["pdfinfo", "-f", "\(number)", "-l", "\(number)", "-"], input, most: 1 << 16, seconds: seconds), as: UTF8.self)
@@ -60,7 +60,7 @@ struct PDFFile {
     lseek(input.fileDescriptor, 0, SEEK_SET)
     let process = Process()
     process.executableURL = URL(fileURLWithPath: "/bin/sh")
-    // The command's words are arguments of the shell, not part of its text.
+    // The command is passed as arguments, not as part of the shell's script.
     let limit = "ulimit -v \(memoryBytes / 1024) -t \(seconds) -c 0; exec \"$@\""
     process.arguments = ["-c", limit, "sh", program] + command.dropFirst()
     process.environment = ["PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"]

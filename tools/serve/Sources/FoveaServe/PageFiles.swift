@@ -4,21 +4,21 @@ import HTTPTypes
 import Hummingbird
 import Page
 
-/// The page's files: those in the program, or for who changes them those of a folder.
+/// The web page's files: embedded in the program, or from a folder during development.
 struct PageFiles: Sendable {
   private static let types = [
     "html": "text/html; charset=utf-8", "css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8", "svg": "image/svg+xml",
   ]
-  /// The paths that are answered.
+  /// The paths served.
   static let names: Set<String> = Set(pageFiles.map { "/\($0.name)" } + ["/"])
 
-  /// Nothing from elsewhere, nothing inline: what a model writes cannot become code.
+  /// No external or inline resources: a model's output cannot become code.
   private static let policy = [
     "default-src 'none'", "script-src 'self'", "style-src 'self'", "img-src 'self' blob: data:", "connect-src 'self'", "form-action 'none'",
     "base-uri 'none'", "frame-ancestors 'none'",
   ].joined(separator: "; ")
 
-  /// nil: those in the program.
+  /// nil: the embedded files.
   let folder: String?
 
   func response(_ path: String) throws(APIError) -> Response {

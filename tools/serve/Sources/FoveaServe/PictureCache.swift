@@ -2,7 +2,7 @@
 import CFovea
 import Synchronization
 
-/// What a picture's bytes are known by. Hasher's keys are drawn at random when the program starts, so nobody can make two pictures alike.
+/// Identifies a picture's bytes. Hasher is seeded randomly at program start, so clients cannot construct collisions.
 struct PictureKey: Hashable, Sendable {
   private let first, second: Int
   private let size: Int
@@ -18,7 +18,7 @@ struct PictureKey: Hashable, Sendable {
   }
 }
 
-/// Pictures that were encoded lately: the later turns of a conversation bring the same ones again.
+/// Recently encoded pictures: later turns of a conversation send the same ones again.
 final class PictureCache: Sendable {
   private struct Held {
     var pictures: [(key: PictureKey, picture: EncodedPicture)] = []
@@ -29,7 +29,7 @@ final class PictureCache: Sendable {
   private let capacity: Int
   private let held = Mutex(Held())
 
-  /// - Parameter capacity: bytes of vectors that are kept.
+  /// - Parameter capacity: most bytes of cached vectors.
   init(capacity: Int) { self.capacity = capacity }
 
   var bytes: Int { held.withLock { $0.bytes } }

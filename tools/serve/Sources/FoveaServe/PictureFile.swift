@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What the first bytes of a PNG or JPEG file say, so that one of too many pixels is refused before anything of it is decoded.
+/// Parses the header of a PNG or JPEG file, so that one with too many pixels is refused before decoding.
 enum PictureFile {
-  /// nil where the bytes are neither.
+  /// nil if the bytes are neither.
   static func size(_ bytes: [UInt8]) -> (width: Int, height: Int)? {
     if bytes.starts(with: [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]) { return png(bytes) }
     if bytes.starts(with: [0xFF, 0xD8]) { return jpeg(bytes) }
@@ -23,7 +23,7 @@ enum PictureFile {
     return (number(bytes, 16, 4), number(bytes, 20, 4))
   }
 
-  /// By the first start-of-frame segment (ITU T.81, B.2.2).
+  /// From the first start-of-frame segment (ITU T.81, B.2.2).
   private static func jpeg(_ bytes: [UInt8]) -> (width: Int, height: Int)? {
     var place = 2
     while place + 4 <= bytes.count {

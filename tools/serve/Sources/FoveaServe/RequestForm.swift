@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Hummingbird
 
-/// A body as JSON and files, whichever of the two ways it was sent.
+/// A body as JSON and files, sent as JSON or as a form.
 enum RequestForm {
   static func read(_ body: ByteBuffer, contentType: String) throws(APIError) -> (json: JSON, files: [(name: String, bytes: [UInt8])]) {
     let result: Result<(json: JSON, files: [(name: String, bytes: [UInt8])]), APIError> = body.withUnsafeReadableBytes { bytes in
@@ -22,7 +22,7 @@ enum RequestForm {
     }
   }
 
-  /// A part `request` holds the JSON, or each field a member; `prompt` is then the question.
+  /// The JSON is in a part `request`, or each field is a member; `prompt` is then the question.
   private static func form(_ parts: [FormPart]) throws(APIError) -> (json: JSON, files: [(name: String, bytes: [UInt8])]) {
     var files: [(name: String, bytes: [UInt8])] = []
     var members: [JSON.Member] = []

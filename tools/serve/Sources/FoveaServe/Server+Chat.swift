@@ -13,7 +13,7 @@ extension Server {
     let watch = await context.watch()
     let lease = try await lease(asked.model)
     let model = lease.workers.name
-    // Log-probabilities of tokens are known at the end only, so then the text comes with them.
+    // With log-probabilities, known only at the end, the text is sent at the end too.
     let isStreamed = asked.stream && asked.settings.topLogprobs == nil
     let asking = try Asking(
       asked.messages, pictures: asked.pictures, settings: asked.settings, isStreamed: isStreamed, client: context.client, lease: lease,
@@ -27,7 +27,7 @@ extension Server {
       metrics.time("fovea_request_seconds", seconds: (.now - arrival) / .seconds(1))
       return Response(json: head.completion(set))
     }
-    // A failure before the first word still gets its status.
+    // A failure before the first text still gets its own status.
     let first = await asking.answer.next()
     if case .failed(let error) = first {
       watch?.whenGone(nil)
@@ -39,7 +39,7 @@ extension Server {
     let body1 = ResponseBody { [metrics] writer in
       defer { watch?.whenGone(nil) }
       var stream = ChatStream(head: head, answers: asked.settings.answers, includesUsage: asked.includeUsage)
-      // A client that does not read holds its connection, nobody else's turn, and that not for ever.
+      // A client that does not read keeps only its own connection, and only for a limited time.
       let clock = Task { [channel = context.channel] in
         guard (try? await Task.sleep(until: deadline + .seconds(30), clock: .continuous)) != nil else { return }
         channel.close(promise: nil)
@@ -70,7 +70,7 @@ extension Server {
 }
 
 extension ChatRequest {
-  /// - Parameter contentType: JSON, or a form: its part `request` holds the JSON, or its fields do one by one, with `prompt` for the question.
+  /// - Parameter contentType: JSON, or a form: its part `request` holds the JSON, or its fields are the members, with `prompt` as the question.
   static func read(_ body: ByteBuffer, contentType: String, limits: Limits) throws(APIError) -> ChatRequest {
     let (json, files) = try RequestForm.read(body, contentType: contentType)
     var attachments = Attachments()

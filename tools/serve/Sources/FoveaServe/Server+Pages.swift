@@ -6,7 +6,7 @@ import HTTPTypes
 import Hummingbird
 
 extension Server {
-  /// What /v1/ocr and /v1/render are asked: a file and which of its pages.
+  /// The request of /v1/ocr and /v1/render: a file, and which of its pages.
   private struct PagesRequest: Sendable {
     let model: String?
     let bytes: [UInt8]
@@ -41,7 +41,7 @@ extension Server {
     }
   }
 
-  /// Runs what blocks on a thread of its own kind, one file at a time.
+  /// Runs blocking work on a separate queue, one file at a time.
   private func blocking<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) async throws -> Value {
     try await withCheckedThrowingContinuation { continuation in Self.files.async { continuation.resume(with: Result { try body() }) } }
   }

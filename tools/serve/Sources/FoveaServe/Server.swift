@@ -4,7 +4,7 @@ import Hummingbird
 import NIOCore
 import Synchronization
 
-/// Answers HTTP requests: who asks, what for, and what it came to.
+/// Answers HTTP requests: access, routing and metrics.
 final class Server: HTTPResponder {
   let shelf: ModelShelf
   let limits: Limits
@@ -18,7 +18,7 @@ final class Server: HTTPResponder {
     (self.shelf, self.limits, self.bodies, self.access, self.page) = (shelf, limits, bodies, access, page)
   }
 
-  /// From now on new requests are refused.
+  /// New requests are refused from now on.
   func stop() { isStopping.store(true, ordering: .relaxed) }
 
   func respond(to request: Request, context: ServeContext) async throws -> Response {
@@ -30,7 +30,7 @@ final class Server: HTTPResponder {
       response = error.response
       let sendsMore = request.headers[.transferEncoding] != nil || request.headers[.contentLength].map { $0 != "0" } ?? false
       if sendsMore {
-        // What is left of the body is not waited for.
+        // The rest of the body is not read.
         response.headers[.connection] = "close"
         context.channel.eventLoop.scheduleTask(in: .seconds(1)) { [channel = context.channel] in channel.close(promise: nil) }
       }
@@ -94,7 +94,7 @@ final class Server: HTTPResponder {
   }
 }
 
-/// What a path asks for.
+/// The request's endpoint.
 enum Route: Equatable {
   case chat, ocr, render, models, health, metrics, none
   case page(String)
@@ -119,7 +119,7 @@ enum Route: Equatable {
     }
   }
 
-  /// As metrics name it.
+  /// The name in metrics.
   var name: String {
     switch self {
     case .chat: "chat"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 
-/// SIGTERM and SIGINT as a call. The second one ends the program at once.
+/// Calls back on SIGTERM and SIGINT. A second signal ends the program at once.
 final class StopSignals {
   private let sources: [any DispatchSourceSignal]
 
