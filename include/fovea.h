@@ -717,8 +717,8 @@ typedef struct fovea_answer {
   size_t text_length;
   const int32_t *ids;
   size_t id_count;
-  const float *log_probabilities;     /**< of each id, before penalties and temperature; NULL without `logprobs`, except for models that name places */
-  const int32_t *top_ids;             /**< [id_count, top_count]: the likeliest tokens at each position, likeliest first; NULL without `logprobs` */
+  const float *log_probabilities;     /**< of each id, before penalties and temperature; NULL without `logprobs`, unless the model names places */
+  const int32_t *top_ids;             /**< [id_count, top_count]: the likeliest tokens at each position, in order; NULL without `logprobs` */
   const float *top_log_probabilities; /**< [id_count, top_count]: of `top_ids` */
   int32_t top_count;
   int32_t stop_reason; /**< FOVEA_STOP_... */

@@ -4,7 +4,7 @@ import WeightFile
 
 /// A parsed checkpoint: the tensors and the metadata of the weight file. Only configs have been read.
 package struct SystemDescription {
-  /// The name of the system, as the library knows it.
+  /// The system's name, the value of `general.system`.
   package let system: String
   package let tensors: [PlannedTensor]
   package let source: any TensorSource

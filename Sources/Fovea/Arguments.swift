@@ -127,7 +127,7 @@ func deliver(
   _ values: [Int32], into: UnsafeMutablePointer<Int32>?, capacity: Int, _ name: StaticString
 ) throws(FoveaError) {
   guard let into else { return }
-  // Capacities above Int.max come out negative and are as good as unlimited.
+  // A capacity above Int.max arrives as a negative number: unlimited.
   guard capacity < 0 || capacity >= values.count else {
     throw .buffer("\(name)", capacity: capacity, needed: values.count, unit: "")
   }

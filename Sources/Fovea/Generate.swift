@@ -35,7 +35,7 @@ public func fovea_generate_ids(
     let count = try required(count, "count")
     guard ids != nil || capacity == 0 else { throw .argument("ids", "NULL was given with a capacity of \(capacity).") }
     let arguments = Arguments(prompt: prompt, images: images, imageCount: imageCount, options: options, result: result)
-    // Capacities above Int.max come out negative and are as good as unlimited.
+    // A capacity above Int.max arrives as a negative number: unlimited.
     let answer = try run(arguments, on: handle, most: capacity < 0 ? Int.max : capacity)
     try handle.keep(answer)
     try deliver(answer.ids, into: ids, capacity: capacity, "ids")

@@ -46,7 +46,7 @@ public func fovea_session_save(
       let needed = handle.session.savedBytes
       size.pointee = needed
       guard let buffer else { return }
-      // Capacities above Int.max come out negative and are as good as unlimited.
+      // A capacity above Int.max arrives as a negative number: unlimited.
       guard capacity < 0 || capacity >= needed else {
         throw .buffer("buffer", capacity: capacity, needed: needed, unit: " bytes")
       }

@@ -26,7 +26,7 @@ package struct GenerateOptions {
   package var penaltyWindow = TokenPenalties.Window.answer
   /// True: end-of-sequence tokens are generated like any other and do not stop.
   package var ignoresEnd = false
-  /// True: the prompt is taken as it stands, without the checkpoint's template.
+  /// True: the prompt is used unchanged, without the checkpoint's template.
   package var isRaw = false
   /// What happens to a conversation that does not fit the context.
   package var overflow = Overflow.refuse

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Families
 
-/// What stands at one position of a sequence.
+/// The element at one position of a sequence.
 enum SequenceElement: Equatable {
   case token(Int32)
   /// Row `row` of the call's image number `index`; equal `identity` means equal vectors, also across calls.

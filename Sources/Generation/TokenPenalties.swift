@@ -6,7 +6,7 @@ package final class TokenPenalties: LogitsProcessor {
   /// Which tokens count.
   package enum Window: Equatable {
     case answer
-    /// The last so many of prompt and answer.
+    /// The last n tokens of prompt and answer.
     case last(Int)
     case promptAndAnswer
   }

@@ -39,7 +39,7 @@ package struct Region {
   }
 
   package var shape: Shape
-  /// Which of the call's images it lies in.
+  /// Index of its image among the call's.
   package var image: Int
   /// 0: the sampler's points are spread evenly over the region. Else they are drawn at random from this seed, deterministically.
   package var seed: UInt64

@@ -3,7 +3,7 @@
  *
  *     regions MODEL.fovea IMAGE X1 Y1 X2 Y2 QUESTION
  *
- * QUESTION has a <region> mark where it speaks of the box from X1, Y1 to X2, Y2, in pixels. The model must be one that takes
+ * QUESTION has a <region> mark where it refers to the box from X1, Y1 to X2, Y2, in pixels. The model must be one that takes
  * regions (Ferret) or names places (Ferret, Monkey's family, granite-docling). */
 #include <fovea.h>
 #include <stdio.h>

@@ -21,8 +21,8 @@ struct CrossWindows {
 
   func stand(before layer: Int) -> Bool { modules.contains { $0.layer == layer } }
 
-  /// - Parameter x: `[views · patches, hiddenSize]`, the tiles first, other views after; the tiles are changed where a module stands
-  ///   before block `layer`.
+  /// - Parameter x: `[views · patches, hiddenSize]`, the tiles first, other views after; the tiles are modified if a module precedes
+  ///   block `layer`.
   func callAsFunction(_ x: Tensor, before layer: Int, _ ctx: Context) throws(RuntimeError) {
     let layout = layout
     let tiles = x.slice(rows: 0..<layout.tiles * layout.patches)

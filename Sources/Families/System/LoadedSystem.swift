@@ -21,7 +21,7 @@ package struct LoadedSystem {
   package let beginId: Int32?
   /// Id of `<image>` in the vocabulary, for checkpoints that tokenise their text as one.
   package let imageId: Int32?
-  /// How prompts and answers speak of places in an image; `nil`: this system does not.
+  /// How prompts and answers refer to places in an image; `nil`: the system does not support it.
   package let regionMarks: RegionMarks?
 
   /// What a file with only one part of a system can do.

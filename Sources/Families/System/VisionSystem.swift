@@ -35,7 +35,7 @@ package protocol VisionSystem: AnyObject {
   /// - Parameter tiles: nil: as many as the mode has.
   func views(of image: ImageSize, mode: [UInt8], tiles: Int?) throws(ImageError) -> ViewsPlan
 
-  /// Total of encoder blocks that `encode` reports for so many views.
+  /// Total of encoder blocks that `encode` reports for this number of views.
   func blocks(views: Int) -> Int
 
   /// - Parameter progress: called with encoder blocks done and blocks in all.
