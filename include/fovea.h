@@ -304,7 +304,8 @@ typedef struct fovea_encode_options {
  *  if the memory budget allows it, or without a budget up to 512 MiB and half of the memory that the machine or a control group gives the
  *  process; else FOVEA_ERROR_MEMORY. 16-bit samples keep their high byte. Limits: 2^28 pixels, sides of 2^20. `*out` is released with
  *  fovea_image_embedding_release.
- *  Returns FOVEA_OK, _ARGUMENT, _IO, _IMAGE, _MEMORY, _CANCELLED or _DEADLINE. */
+ *  Returns FOVEA_OK, _ARGUMENT (also for a text-only model), _UNSUPPORTED for a weight file without the encoder, _IO, _IMAGE, _MEMORY,
+ *  _CANCELLED or _DEADLINE. */
 fovea_status fovea_encode_image(const fovea_model *model, const char *path, const fovea_encode_options *options, fovea_image_embedding **out);
 
 /** The same from the `size` bytes of a PNG or JPEG file. */
@@ -383,7 +384,8 @@ typedef struct fovea_session_options {
   int32_t reserved;
 } fovea_session_options;
 
-/** A new session. `*out` is released with fovea_session_free. Returns FOVEA_OK, _ARGUMENT or _MEMORY. */
+/** A new session. `*out` is released with fovea_session_free. Returns FOVEA_OK, _ARGUMENT, _MEMORY, or _UNSUPPORTED for a weight file without
+ *  the decoder. */
 fovea_status fovea_session_create(const fovea_model *model, const fovea_session_options *options, fovea_session **out);
 
 /** Cancels what the session is doing and releases it. NULL is fine. */

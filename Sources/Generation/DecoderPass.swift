@@ -38,6 +38,7 @@ package struct DecoderPass {
     rows += count
   }
 
+  /// Requests the logits of a row, `vocabSize` floats at `target`.
   package mutating func score(row: Int, into target: UnsafeMutablePointer<Float>) { scores.append((row, target)) }
 
   /// Appends another pass: copies its rows, and keeps its targets.

@@ -42,7 +42,7 @@ extension ViewsPlan {
 }
 
 extension DryRun {
-  /// Memory for encoding an image of `size` from a file; nil: the size with the most views.
+  /// Memory for encoding an image of `size` from a file; nil: the most over the sizes with the most views.
   func encoding(_ vision: any VisionSystem, of size: ImageSize?) throws(FoveaError) -> EncodingMemory {
     if let size {
       let plan: ViewsPlan

@@ -5,6 +5,7 @@ import Synchronization
 /// Admits one caller at a time. A call rejects other callers instead of making them wait. A look only copies a finished call's results,
 /// so the next caller waits for it.
 package final class Gate: Sendable {
+  /// A call, or a short read of what the last one left.
   package enum Access { case call, look }
 
   /// What `enter` decided.

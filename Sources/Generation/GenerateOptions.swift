@@ -117,10 +117,12 @@ package enum StopReason: Int32 {
   case loop = 5
 }
 
+/// An answer, with its counts and times.
 package struct GenerateResult {
   package var ids: [Int32] = []
   /// The answer without special tokens and without the stop text; UTF-8.
   package var text: [UInt8] = []
+  /// Positions of the prompt: text tokens, and vectors of images and regions.
   package var promptTokens = 0
   /// Of those, positions reused from the session's previous call.
   package var reusedTokens = 0

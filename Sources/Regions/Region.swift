@@ -2,6 +2,7 @@
 
 /// A part of an image that a prompt refers to, in pixels of the original image. Checked when a `RegionArea` is made of it.
 package struct Region {
+  /// A point; (0, 0) is the upper left corner of the first pixel.
   package struct Vertex {
     package var x, y: Double
 

@@ -2,6 +2,7 @@
 
 /// The contents of a `tokenizer.json`, of `vocab.json` with `merges.txt`, or of a `.tiktoken` file, as plain values.
 package struct ByteLevelVocabulary {
+  /// The order of merges.
   package enum Merging {
     /// The id is the rank: two neighbours merge if their concatenation is a piece, lowest id first (tiktoken).
     case ranks
@@ -9,6 +10,7 @@ package struct ByteLevelVocabulary {
     case rules(ByteStrings)
   }
 
+  /// What is normalised to NFC.
   package enum Composition {
     case none
     /// NFC of each segment between added tokens, as HF tokenizers.

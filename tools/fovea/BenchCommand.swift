@@ -77,7 +77,7 @@ struct BenchCommand: ParsableCommand {
     var drafted: Int32 = 0, accepted: Int32 = 0
     var promptLength: Int32 = 0
 
-    // Warm-up: loads streamed weights, and gives the memory peak before the bandwidth measurement adds to it.
+    // Warm-up: loads the weights, and gives the memory peak before the bandwidth measurement adds to it.
     options.max_tokens = 2
     _ = try session.generate(prompt, images: [], options: options)
     options.max_tokens = made

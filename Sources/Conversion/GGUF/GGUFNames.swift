@@ -8,7 +8,7 @@ struct GGUFNames {
   var tower = ""
   var others: [String: String] = [:]
 
-  /// nil: a table that other settings replace.
+  /// nil: the RoPE factors, which go into the config.
   func decoderName(_ name: String) -> String? {
     switch name {
     case "token_embd.weight": decoder + "embed_tokens.weight"

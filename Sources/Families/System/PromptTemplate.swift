@@ -133,6 +133,7 @@ package struct PromptTemplate {
 
   package static func hasImageMark(_ text: [UInt8]) -> Bool { next(imageMark, in: text, from: 0) != nil }
 
+  /// Number of `<image>` marks.
   package static func imageMarks(in text: [UInt8]) -> Int {
     var count = 0
     var i = 0

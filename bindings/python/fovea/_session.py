@@ -55,7 +55,7 @@ class GenerateResult:
 
 class Session(Owner):
     """A sequence (a conversation, say) with its KV cache. Made by `Model.session`. One call at a time; a second one at the same moment raises
-    `BusyError`. `cancel` may come from any thread. Cannot be copied; `save` and `to_bytes` serialise it.
+    `BusyError`. `cancel` may come from any thread. Cannot be copied or pickled; see `save`.
 
     Ctrl-C stops every call. `images` are an embedding, anything that `Model.encode_image` takes, or a list of these.
     """
