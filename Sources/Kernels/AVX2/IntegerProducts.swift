@@ -2,7 +2,7 @@
 #if arch(x86_64)
 import Shims
 
-/// Sixteen products of int8 take two instructions in any case, so numbers of 8 bits stand in pairs, too.
+/// Sixteen products of int8 take two instructions in any case, so 8-bit integers are stored as pairs of int16, too.
 typealias Int8Product = Pairs
 
 /// Products in `vpmaddwd`, by pairs of int16.
@@ -19,7 +19,7 @@ extension IntegerLanes {
       _mm256_add_epi32(b, _mm256_madd_epi16(_mm256_maddubs_epi16(w.b, x), ones)))
   }
 
-  /// 255 · 2^(−y / 4096) of the low words y, by a parabola in the fraction of y / 4096, with `dither` / 256 cut.
+  /// 255 · 2^(−y / 4096) of the low words y, by a parabola in the fraction of y / 4096, truncated after adding `dither` / 256.
   @inline(__always) static func weights(_ y: Lanes, _ dither: IntegerLanes) -> IntegerLanes {
     IntegerLanes(weights(_mm256_castps_si256(y.a), dither.a), weights(_mm256_castps_si256(y.b), dither.b))
   }

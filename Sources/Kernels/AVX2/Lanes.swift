@@ -2,7 +2,7 @@
 #if arch(x86_64)
 import Shims
 
-/// 16 floats in two ymm registers: `a` lanes 0–7, `b` lanes 8–15. KernelsAVXVNNI has this file as well.
+/// 16 floats in two ymm registers: `a` lanes 0–7, `b` lanes 8–15. Also compiled into KernelsAVXVNNI.
 struct Lanes {
   var a, b: __m256
 
@@ -32,7 +32,7 @@ struct Lanes {
     self.init(_mm256_cvtph_ps(both.a), _mm256_cvtph_ps(both.b))
   }
   @inline(__always) init(int8 p: UnsafePointer<Int8>) { self.init(fovea_load_int8_8(p), fovea_load_int8_8(p + 8)) }
-  /// What 16 bytes stand for, see `fovea_small_scale_bits`.
+  /// 16 scales of one byte each, see `fovea_small_scale_bits`.
   @inline(__always) init(smallScales p: UnsafePointer<UInt8>) { self.init(fovea_load_small_scales_8(p), fovea_load_small_scales_8(p + 8)) }
 
   @inline(__always) func store(_ p: UnsafeMutablePointer<Float>) {

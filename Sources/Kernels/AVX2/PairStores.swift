@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #if arch(x86_64)
 
-/// How numbers of 8 bits are put down in pairs of int16, the same with AVX2 and SSE4.1.
+/// Stores of 8-bit integers as pairs of int16, the same for AVX2 and SSE4.1.
 extension IntegerLanes {
   @inline(__always) static var quadOffset: Int32 { 0 }
   /// Bias subtracted from stored attention weights.
   @inline(__always) static var weightOffset: Int32 { 0 }
 
-  /// Four keys' values in two pairs, the second one `step` rows of pairs on.
+  /// Four keys' values in two pairs, the second one `step` int32 after the first.
   @inline(__always) static func storeBytes(
     _ a: IntegerLanes, _ b: IntegerLanes, _ c: IntegerLanes, _ d: IntegerLanes, to p: UnsafeMutablePointer<Int32>, step: Int
   ) {
@@ -15,7 +15,7 @@ extension IntegerLanes {
     c.paired(d).store(p + step)
   }
 
-  /// 64 weights to pairs: lane i's of a and b, after those of all lanes the ones of c and d.
+  /// 64 weights to pairs: lane i of a and b in pair i, of c and d in pair 16 + i.
   /// - Returns: their sums, lane by lane.
   @inline(__always) static func storeWeights(
     _ a: Lanes, _ b: Lanes, _ c: Lanes, _ d: Lanes, dither: UnsafePointer<Int32>, to p: UnsafeMutablePointer<Int32>

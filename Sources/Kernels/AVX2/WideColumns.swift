@@ -3,7 +3,7 @@
 /// 6 rows of 16 columns keep 12 of the 16 vector registers busy.
 typealias WideColumns = Columns1
 typealias WideIntegerColumns = IntegerColumns1
-/// What `linearSmallGroups` computes together: 4 tokens with one block.
+/// Register tile of `linearSmallGroups`: 4 tokens × 1 block.
 typealias OneTokenSum = GroupSum
 typealias ManyTokenSums = FourTokenSums
 typealias PackedManyReader = PackedReader

@@ -24,7 +24,7 @@ struct Lanes {
   }
 
   @inline(__always) init(int8 p: UnsafePointer<Int8>) { v = fovea_load_int8_16(p) }
-  /// What 16 bytes stand for, see `fovea_small_scale_bits`.
+  /// 16 scales of one byte each, see `fovea_small_scale_bits`.
   @inline(__always) init(smallScales p: UnsafePointer<UInt8>) { v = fovea_load_small_scales_16(p) }
 
   @inline(__always) func store(_ p: UnsafeMutablePointer<Float>) { _mm512_storeu_ps(p, v) }

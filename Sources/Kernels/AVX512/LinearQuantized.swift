@@ -207,8 +207,8 @@ extension VectorKernels {
     }
   }
 
-  /// One block for `count` (1 … 5) tokens: bound by reading the weights, which are one stream (two blocks at a time reached two thirds of the
-  /// memory's bandwidth).
+  /// One block for `count` (1 … 5) tokens: bound by reading the weights, as one stream (two blocks at a time reached two thirds of the memory
+  /// bandwidth).
   @inline(__always)
   private static func few<F: QuantizedFormat>(_: F.Type, _ a: LinearArguments, _ block: Int, _ token: Int, _ count: Int) {
     typealias Two = Tokens<OneToken, OneToken>
@@ -254,7 +254,7 @@ extension VectorKernels {
   }
 }
 
-/// How weights of one block stand in 64-byte vectors.
+/// How weights of one block are laid out in 64-byte vectors.
 private protocol QuantizedFormat {
   associatedtype Vector
   static var inputsPerVector: Int { get }
@@ -320,7 +320,7 @@ private struct SixteenInputs {
   let a, b, c, d: __m512i
 }
 
-/// Sums of one or some tokens, which follow each other, with one block.
+/// Accumulators of one or more consecutive tokens with one block.
 private protocol TokenSums {
   /// How many tokens.
   static var count: Int { get }

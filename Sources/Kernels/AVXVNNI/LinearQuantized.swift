@@ -81,7 +81,7 @@ extension VectorKernels {
   }
 }
 
-/// How the weights of 8 inputs stand in a block, as quads of 16 rows.
+/// How the weights of 8 inputs are laid out in a block, as quads of 16 rows.
 private protocol QuantizedFormat {
   static var bytesOfEight: Int { get }
   /// Of inputs 0 … 3.
@@ -110,7 +110,7 @@ private enum Q4: QuantizedFormat {
   }
 }
 
-/// Sums of one or some tokens, which follow each other, with one block.
+/// Accumulators of one or more consecutive tokens with one block.
 private protocol TokenSums {
   /// How many tokens.
   static var count: Int { get }

@@ -6,8 +6,8 @@ extension VectorKernels {
   /// softmax(scale · q·kᵀ) · v of one head in the arithmetic that the arguments name; order of operations and preconditions as in
   /// ScalarKernels, exact to it.
   ///
-  /// Some hundred queries walk the keys in blocks of 64, packed so that scores and outputs are register tiles of 6 queries × 16 or 64 columns.
-  /// Best given many queries a call, a multiple of 6: each call packs the keys it sees. Stack: `largestStackMemory` at most.
+  /// Keys and values are packed in blocks of 64, for as many queries as the scratch memory takes; scores and outputs are register tiles of 6 queries
+  /// × 16 or 64 columns. Fastest with many queries a call, a multiple of 6: each call packs the keys it sees. Stack: at most `largestStackMemory`.
   @export(interface)
   package static func attention(
     _ arguments: UnsafePointer<AttentionArguments>, _ head: Int, _ firstQuery: Int, _ endQuery: Int
@@ -55,7 +55,7 @@ extension VectorKernels {
     walk(AttentionInt12Tiles.self, a.pointee, head, first, end, memory)
   }
 
-  /// The keys in blocks of 64 for as many queries as the working memory takes, then for the next ones.
+  /// Goes through the visible keys in blocks of 64, once for each part of the queries that fits into the scratch memory.
   @inline(__always)
   private static func walk<T: AttentionTiles>(
     _: T.Type, _ a: AttentionArguments, _ head: Int, _ firstQuery: Int, _ endQuery: Int, _ memory: UnsafeMutablePointer<Float>
@@ -101,21 +101,21 @@ struct AttentionBlock {
   @inline(__always) func offset(_ a: AttentionArguments) -> Int { keyHead * a.headStride }
 }
 
-/// Working memory of one arithmetic for some queries and one block of keys, and the steps on it.
+/// Scratch memory of one arithmetic, for some queries and one block of keys, and the steps of attention on it.
 protocol AttentionTiles {
-  /// Whether keys of the last block that no query sees are packed with it: rounding takes the largest of all.
+  /// Whether keys of the last block that no query sees are packed too: quantisation scales of values cover the whole block.
   static var packsHiddenKeys: Bool { get }
-  /// How many queries to take at a time, of `count`.
+  /// How many of `count` queries to take at a time.
   static func queries(headSize: Int, _ count: Int) -> Int
-  /// Size of the working memory.
+  /// Size of the scratch memory in floats.
   static func floats(headSize: Int, queries: Int) -> Int
   init(_ memory: UnsafeMutablePointer<Float>, headSize: Int, queries: Int)
-  /// Takes up queries first ..< first + count.
+  /// Loads queries first ..< first + count and clears their sums and outputs.
   func begin(_ a: AttentionArguments, _ head: Int, _ first: Int, _ count: Int)
   /// Adds a block to the outputs of queries first ..< first + count.
   func visit(_ a: AttentionArguments, _ keys: UnsafeRawPointer, _ values: UnsafeRawPointer, _ block: AttentionBlock, _ first: Int, _ count: Int)
   func pack(_ a: AttentionArguments, _ keys: UnsafeRawPointer, _ values: UnsafeRawPointer, _ block: AttentionBlock)
-  /// Scores, weights and outputs of queries first + i ..< first + i + rows (1 … 6), which see `seen` keys of the packed block.
+  /// Scores, softmax weights and outputs of queries first + i ..< first + i + rows (1 … 6), which see `seen` keys of the packed block.
   func add(_ a: AttentionArguments, _ block: AttentionBlock, _ first: Int, _ i: Int, _ rows: Int, _ seen: Int)
   /// Divides by the sums of weights and writes the outputs; zeros for a query that saw no key.
   func finish(_ a: AttentionArguments, _ head: Int, _ first: Int, _ count: Int)

@@ -12,13 +12,13 @@ struct AttentionFloatTiles: AttentionTiles {
   let score: UnsafeMutablePointer<Float>
   /// [padded, 64]: the block's keys, one column each.
   let key: UnsafeMutablePointer<Float>
-  /// [64, padded]: the block's values (before that its keys).
+  /// [64, padded]: the block's values; before that its keys, to be transposed.
   let value: UnsafeMutablePointer<Float>
   /// [queries, 16]: running sums of weights.
   let sum: UnsafeMutablePointer<Float>
   /// [queries rounded up to 16]: running maxima.
   let maximum: UnsafeMutablePointer<Float>
-  /// [16]: this block's maxima and corrections of one tile.
+  /// [16], for one tile: the maxima with this block, and the factors that rescale earlier sums.
   let newMaximum, correction: UnsafeMutablePointer<Float>
 
   /// How many queries to take at a time: equal parts, multiples of 6, of at most 12 672 values.
@@ -102,7 +102,7 @@ struct AttentionFloatTiles: AttentionTiles {
     VectorKernels.packRows(base, a, offset, start, count, to: value)
   }
 
-  /// Turns the packed rows into columns of `key`.
+  /// Transposes the packed rows into `key`.
   @inline(__always)
   func transposeKeys(_ count: Int) {
     var j = 0
@@ -159,7 +159,7 @@ struct AttentionFloatTiles: AttentionTiles {
     }
   }
 
-  /// Scores of a tile to weights; running maxima, corrections, sums.
+  /// Turns a tile's scores into weights; updates running maxima, corrections and sums.
   @inline(__always)
   func weights(_ a: AttentionArguments, _ first: Int, _ i: Int, _ rows: Int, _ start: Int, _ count: Int) {
     var t = 0

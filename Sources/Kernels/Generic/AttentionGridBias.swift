@@ -3,7 +3,7 @@
 import Shims
 
 extension VectorKernels {
-  /// Adds `factor` times the grid's bias to the scores `[rows][64]` of queries from `first` on with `count` keys from `start` on.
+  /// Adds `factor` times the relative position bias to the scores `[rows][64]` of queries from `first` on with `count` keys from `start` on.
   @inline(__always)
   static func addBias(
     _ a: AttentionArguments, _ head: Int, _ first: Int, _ rows: Int, _ start: Int, _ count: Int, factor: Float,
@@ -35,7 +35,8 @@ extension VectorKernels {
     }
   }
 
-  /// `factor` times the grid's bias `[rows][64]` of queries from `first` on with `count` keys from `start` on, and up to 15 floats behind each.
+  /// `factor` times the relative position bias, `[rows][64]`, of queries from `first` on with `count` keys from `start` on. Up to 15 floats past
+  /// `count` are overwritten in each row.
   @inline(__always)
   static func gatherBias(
     _ a: AttentionArguments, _ head: Int, _ first: Int, _ rows: Int, _ start: Int, _ count: Int, factor: Float,

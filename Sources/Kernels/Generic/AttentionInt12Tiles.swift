@@ -2,11 +2,11 @@
 #if HAS_LANES
 import Shims
 
-/// Attention in 12 bits, by pairs of int16: keys and values of a block are rounded and laid out in pairs.
+/// Attention with 12-bit integers: a block's keys and values are quantised and laid out in pairs of int16.
 /// All row-major, `padded` = headSize rounded up to 16; a pair is two int16 in one int32.
 struct AttentionInt12Tiles: AttentionTiles {
   let headSize, padded: Int
-  /// [64, padded]: keys or values before they are rounded.
+  /// [64, padded]: keys or values before quantisation.
   let rows: UnsafeMutablePointer<Float>
   /// [padded / 2, 64] pairs: the block's keys, one column each.
   let key: UnsafeMutablePointer<Int32>
@@ -24,9 +24,9 @@ struct AttentionInt12Tiles: AttentionTiles {
   let output: UnsafeMutablePointer<Float>
   /// [queries, 16]: running sums of weights.
   let sum: UnsafeMutablePointer<Float>
-  /// [queries rounded up to 16]: quantisation scale times the scale of scores; running maxima.
+  /// [queries rounded up to 16]: quantisation scale · attention scale · log₂ e; running maxima.
   let queryScale, maximum: UnsafeMutablePointer<Float>
-  /// [16]: this block's maxima and corrections of one tile.
+  /// [16], for one tile: the maxima with this block, and the factors that rescale earlier sums.
   let newMaximum, correction: UnsafeMutablePointer<Float>
 
   /// How many queries to take at a time: equal parts, multiples of 6, that fit into 224 KiB with one block of keys.
@@ -92,7 +92,7 @@ struct AttentionInt12Tiles: AttentionTiles {
       Lanes().store(sum + i * 16)
       let q = source + (first + i) * a.queryStride + head * headSize
       var line = 0
-      while line < headSize {  // as in packRows
+      while line < headSize {  // prefetch 12 rows ahead, as in packRows
         fovea_prefetch(q + 12 * a.queryStride + line)
         line += 16
       }
@@ -133,12 +133,12 @@ struct AttentionInt12Tiles: AttentionTiles {
     return isZero ? 0 : largest / 2047
   }
 
-  /// Rounds `rows` to columns of `key`; what is left of the last 16 columns becomes zeros.
+  /// Quantises `rows` into columns of `key`, padded with zeros to a multiple of 16 columns.
   @inline(__always)
   func packKeys(_ count: Int) {
     var j = 0
     while j < count {
-      // Rounded in place: a row's integers take the first part of its own floats.
+      // In place: a row's integers overwrite the start of its floats.
       var r = 0
       while r < 16 {
         let row = rows + (j + r) * padded
@@ -159,7 +159,7 @@ struct AttentionInt12Tiles: AttentionTiles {
     }
   }
 
-  /// Rounds `rows` to pairs of `value`, each column by its own scale.
+  /// Quantises `rows` into pairs in `value`, one scale for each channel.
   @inline(__always)
   func packValues(_ count: Int) {
     let count = (count + 15) & ~15
@@ -220,7 +220,7 @@ struct AttentionInt12Tiles: AttentionTiles {
     row.forEach { ($1.floats * Lanes(keyScale + j + 16 * $0) * scale).store(score + t * 64 + j + 16 * $0) }
   }
 
-  /// Scores of a tile to weights; running maxima, corrections, sums.
+  /// Turns a tile's scores into weights; updates running maxima, corrections and sums.
   @inline(__always)
   func weights(_ a: AttentionArguments, _ first: Int, _ i: Int, _ count: Int, _ start: Int, _ columns: Int) {
     var t = 0
@@ -231,7 +231,7 @@ struct AttentionInt12Tiles: AttentionTiles {
       if seen >= 64 {
         maxima = Lanes(s).max(Lanes(s + 16)).max(Lanes(s + 32).max(Lanes(s + 48))).max(maxima)
       } else {
-        // Unseen scores become −∞ here, their weights 0 below.
+        // Scores of hidden keys become −∞, so that their weights are 0 below.
         var j = 0
         while j < columns {
           let visible = AttentionFloatTiles.visibleScores(s, j, seen < columns ? seen : columns)

@@ -4,7 +4,8 @@ import Shims
 
 /// Scores, weights and outputs of packed queries with a packed block.
 extension AttentionInt8Tiles {
-  /// Scores of queries i ..< i + count with `seen` keys of the block: in units of `queryScale`, with the grid's bias in units of ln 2.
+  /// Scores of queries i ..< i + count with `seen` keys of the block: in units of `queryScale`; in units of ln 2 where there is a relative position
+  /// bias.
   @inline(__always)
   func scores(_ a: AttentionArguments, _ head: Int, _ first: Int, _ i: Int, _ count: Int, _ start: Int, _ seen: Int) {
     let isBiased = a.rowBias != nil
@@ -57,7 +58,7 @@ extension AttentionInt8Tiles {
     }
   }
 
-  /// Scores of a tile to weights; the factors of the block's products, sums.
+  /// Turns a tile's scores into weights; sets the factors of the block's products, adds to the sums.
   @inline(__always)
   func weights(_ a: AttentionArguments, _ first: Int, _ i: Int, _ count: Int, _ start: Int, _ block: Int) {
     var t = 0
@@ -67,7 +68,7 @@ extension AttentionInt8Tiles {
       if seen >= 64 {
         largest[t] = Lanes(s).max(Lanes(s + 16)).max(Lanes(s + 32).max(Lanes(s + 48))).largest
       } else {
-        // Unseen scores become −∞ here, their weights 0 below.
+        // Scores of hidden keys become −∞, so that their weights are 0 below.
         let visible = seen < block ? seen : block
         var maxima = Lanes(repeating: -.infinity)
         var j = 0
@@ -86,7 +87,7 @@ extension AttentionInt8Tiles {
     let after = Lanes.select(before + Lanes(repeating: 64), isLess: top, top, else: before)
     after.store(reference + i, count: count)
     powerOfTwo(top - after).store(factor)
-    // Nothing was summed before the first.
+    // Before the first block (reference −∞) there is nothing to rescale.
     if Lanes.select(Lanes(repeating: -.greatestFiniteMagnitude), isLess: before, after - before, else: Lanes()).largest > 0 {
       powerOfTwo(before - after).store(correction)
       rescale(i, count)
@@ -107,7 +108,7 @@ extension AttentionInt8Tiles {
     }
   }
 
-  /// Multiplies the outputs and sums of queries i ..< i + count with their corrections. Rarely needed.
+  /// Multiplies the outputs and sums of queries i ..< i + count by their corrections. Rarely needed.
   @inline(never)
   private func rescale(_ i: Int, _ count: Int) {
     var t = 0

@@ -2,12 +2,11 @@
 #if HAS_LANES
 import Shims
 
-/// Attention in 8 bits. Numbers of 8 bits stand in quads of int8 where instructions multiply those, else in pairs of int16, one quad or pair
-/// to an int32.
+/// Attention with 8-bit integers: quads of int8 where the instruction set multiplies those, else pairs of int16; one quad or pair to an int32.
 /// All row-major, `padded` = headSize rounded up to 16, `columns` = padded / 4 or padded / 2.
 struct AttentionInt8Tiles: AttentionTiles {
   let headSize, padded: Int
-  /// [64, padded]: keys or values before they are rounded.
+  /// [64, padded]: keys or values before quantisation.
   let rows: UnsafeMutablePointer<Float>
   /// [columns, 64]: the block's keys, one column each.
   let key: UnsafeMutablePointer<Int32>
@@ -19,9 +18,9 @@ struct AttentionInt8Tiles: AttentionTiles {
   let valueOffset: UnsafeMutablePointer<Int32>
   /// [64], [padded]: quantisation scales.
   let keyScale, valueScale: UnsafeMutablePointer<Float>
-  /// [32]: what is added to the weights of the block before they are cut, two int16 in one: those of keys i and 32 + i, then 16 + i and 48 + i.
+  /// [32]: dither, added to the block's weights before truncation, two int16 in one: of keys i and 32 + i, then of 16 + i and 48 + i.
   let dither: UnsafeMutablePointer<Int32>
-  /// [6, 64] and 16 more: what the grid adds to scores of one tile.
+  /// [6, 64] and 16 more: relative position bias of one tile's scores.
   let bias: UnsafeMutablePointer<Float>
   /// [6, 64]: scores of one tile of queries.
   let score: UnsafeMutablePointer<Float>
@@ -33,12 +32,12 @@ struct AttentionInt8Tiles: AttentionTiles {
   let output: UnsafeMutablePointer<Float>
   /// [queries, 16]: running sums of weights.
   let sum: UnsafeMutablePointer<Float>
-  /// [queries rounded up to 16]: quantisation scale times the scale of scores; the score that weights are relative to.
+  /// [queries rounded up to 16]: quantisation scale · attention scale · log₂ e; the score that weights are relative to.
   let queryScale, reference: UnsafeMutablePointer<Float>
-  /// [16] each, of one tile: the block's largest scores, factors of its weights and of what was summed before.
+  /// [16] each, for one tile: the block's largest scores, the factors of its weights, the factors that rescale earlier sums.
   let largest, factor, correction: UnsafeMutablePointer<Float>
 
-  /// Numbers in an int32.
+  /// 8-bit integers in an int32: 4 or 2.
   @inline(__always) static var inLane: Int { Int8Product.inLane }
 
   /// Size of `valueOffset`.
@@ -121,7 +120,7 @@ struct AttentionInt8Tiles: AttentionTiles {
       Lanes().store(sum + i * 16)
       let q = source + (first + i) * a.queryStride + head * headSize
       var line = 0
-      while line < headSize {  // as in packRows
+      while line < headSize {  // prefetch 12 rows ahead, as in packRows
         fovea_prefetch(q + 12 * a.queryStride + line)
         line += 16
       }
@@ -166,12 +165,12 @@ struct AttentionInt8Tiles: AttentionTiles {
     return isZero ? 0 : largest / 127
   }
 
-  /// Rounds `rows` to columns of `key`; what is left of the last 16 columns becomes zeros.
+  /// Quantises `rows` into columns of `key`, padded with zeros to a multiple of 16 columns.
   @inline(__always)
   func packKeys(_ count: Int) {
     var j = 0
     while j < count {
-      // Rounded in place: a row's integers take the first part of its own floats.
+      // In place: a row's integers overwrite the start of its floats.
       var r = 0
       while r < 16 {
         let row = rows + (j + r) * padded
@@ -199,12 +198,12 @@ struct AttentionInt8Tiles: AttentionTiles {
     }
   }
 
-  /// Whether the weights of so few keys stand one after the other, as their values then do.
+  /// Whether a block is so small that its weights and values are stored in the order of keys, not interleaved.
   @inline(__always)
   func isFew(_ block: Int) -> Bool { block <= 16 }
 
-  /// Rounds `rows` to `value`, each column by its own scale: keys i, 16 + i, 32 + i and 48 + i together, where there are few 4i … 4i + 3.
-  /// Sets the block's `dither`, too.
+  /// Quantises `rows` into `value`, one scale for each channel. Keys i, 16 + i, 32 + i and 48 + i stand together; in a small block keys 4i … 4i + 3.
+  /// Also sets the block's `dither`.
   @inline(__always)
   func packValues(_ start: Int, _ block: Int) {
     var j = (block + 15) & ~15
@@ -258,7 +257,7 @@ struct AttentionInt8Tiles: AttentionTiles {
   /// `valueOffset` of 16 channels from `d` on.
   @inline(__always)
   private func sumValues(_ d: Int, _ block: Int) {
-    let half = Int8Product.repeating(IntegerLanes.weightOffset / 2)  // the whole may not fit an int8
+    let half = Int8Product.repeating(IntegerLanes.weightOffset / 2)  // 128 does not fit an int8
     var sums = IntegerLanes()
     var k = 0
     while k < quadsOfKeys(block) {

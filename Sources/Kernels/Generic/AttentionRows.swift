@@ -3,7 +3,8 @@
 import Shims
 
 extension VectorKernels {
-  /// Copies `count` rows of keys or values to `rows`, headSize rounded up to 16 wide, widened to f32 (int8 without their scales), and zeros up to a multiple of 16 rows.
+  /// Copies `count` rows of keys or values to `rows`, [count, headSize rounded up to 16], widened to f32 (int8 without its scales); adds zeros up to
+  /// a multiple of 16 rows.
   @inline(__always)
   static func packRows(
     _ base: UnsafeRawPointer, _ a: AttentionArguments, _ offset: Int, _ start: Int, _ count: Int, to rows: UnsafeMutablePointer<Float>
@@ -50,7 +51,7 @@ extension VectorKernels {
     var d = 0
     switch element {
     case .int8:
-      while d < headSize {  // zeros stand behind the last
+      while d < headSize {  // a row is padded with zeros to a multiple of 16
         lanes(source + d, .int8).store(row + d)
         d += 16
       }

@@ -40,7 +40,7 @@ extension AttentionFloatTiles {
   }
 
   /// output ← output · correction + weights · the block's values.
-  /// - Parameter more: keys behind these, at most 64.
+  /// - Parameter more: keys after this block, at most 64.
   @inline(__always)
   private func oneOutput(
     _ a: AttentionArguments, _ keys: UnsafeRawPointer, _ values: UnsafeRawPointer, _ offset: Int, _ start: Int, _ count: Int, more: Int
@@ -55,7 +55,7 @@ extension AttentionFloatTiles {
     }
   }
 
-  /// The cache lines of some rows that will be used next, in order. Rows that do not follow each other without a gap are left alone.
+  /// Prefetches, in order, the cache lines of the rows that are used next. Does nothing where rows are not contiguous.
   struct Stream {
     private var next: UnsafeRawPointer
     private let end: UnsafeRawPointer
@@ -92,7 +92,7 @@ extension AttentionFloatTiles {
       case .int8:
         while d < headSize {
           next.advance(8)
-          // Fours of int8 are turned as 32-bit columns.
+          // Four int8 are transposed as one 32-bit value.
           let (x, y) = (transposed(p0 + d, stride), transposed(p1 + d, stride))
           addFours(&s0, x, query + d)
           addFours(&s1, y, query + d)
@@ -101,7 +101,7 @@ extension AttentionFloatTiles {
       case .float16:
         while d < headSize {
           next.advance(8)
-          // Pairs of f16 are turned as 32-bit columns.
+          // Two f16 are transposed as one 32-bit value.
           let (x, y) = (transposed(p0 + d * 2, stride), transposed(p1 + d * 2, stride))
           addPairs(&s0, x, query + d)
           addPairs(&s1, y, query + d)
@@ -189,7 +189,7 @@ extension AttentionFloatTiles {
     var p = values
     var k = 0
     while k < count {
-      next.advance(C.width * element.size > 4 ? C.width * element.size / 4 : 1)  // as many as these columns have
+      next.advance(C.width * element.size > 4 ? C.width * element.size / 4 : 1)  // the cache lines that a row of these columns spans
       row.addProduct(C(p, stride: stride, element), Lanes(repeating: score[k]))
       p += step
       k += 1

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #if HAS_LANES
 
-/// Adding and taking away 1.5 · 2²³ rounds |x| < 2²² to the nearest integer, ties to even.
+/// Adding and subtracting 1.5 · 2²³ rounds |x| < 2²² to the nearest integer, ties to even.
 @inline(__always) var roundingShift: Lanes { Lanes(repeating: 12_582_912) }
 
 /// eˣ, 16 at a time: `exponential` of KernelsScalar, exact to it.

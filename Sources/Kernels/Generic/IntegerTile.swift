@@ -15,12 +15,12 @@ protocol IntegerColumns {
   func forEach(_ body: (Int, IntegerLanes) -> Void)
 }
 
-/// What a lane of 32 bits holds, and how two of them are multiplied. Each instruction set has `Int8Product`, for numbers of 8 bits: by quads of
-/// int8 where it multiplies those, else `Pairs`.
+/// The dot product in a lane of 32 bits: of two int16 or four int8. Each instruction set names its `Int8Product`: quads of int8 where it multiplies
+/// those, else `Pairs`.
 protocol IntegerProduct {
-  /// Numbers in a lane.
+  /// Integers in a lane.
   static var inLane: Int { get }
-  /// `value` in every place, from 0 to 128.
+  /// `value` (0 … 128) in every place.
   static func repeating(_ value: Int32) -> IntegerLanes
   /// Each lane of `sum` plus the products of the numbers in w and x.
   static func adding(_ sum: IntegerLanes, _ w: IntegerLanes, _ x: IntegerLanes) -> IntegerLanes

@@ -7,7 +7,7 @@ struct LaneSum {
 
   @inline(__always) var total: Float { ((v0 + v2) + (v1 + v3)).sum }
 
-  /// `add(sum, x)` gives the sum with a vector of `x` taken in; it must leave the sum as it is where x is `pad`.
+  /// `add(sum, x)` returns the sum with the vector `x` added; where `x` is `pad` it must return `sum` unchanged.
   @inline(__always)
   init(_ x: UnsafePointer<Float>, _ count: Int, pad: Float = 0, _ add: (_ sum: Lanes, _ x: Lanes) -> Lanes) {
     var i = 0

@@ -22,7 +22,7 @@ extension VectorKernels {
   private static func linear(
     _ a: LinearArguments, _ firstBlock: Int, _ endBlock: Int, _ firstToken: Int, _ endToken: Int, _ element: Element
   ) {
-    let isAlone = (endToken - firstToken) % 6 == 1  // one token left over is cheaper by itself than as a tile of 6
+    let isAlone = (endToken - firstToken) % 6 == 1  // one token left over is cheaper as a GEMV than as a tile of 6
     let end = isAlone ? endToken - 1 : endToken
     if firstToken < end {
       var block = firstBlock
@@ -49,7 +49,7 @@ extension VectorKernels {
     }
   }
 
-  /// Some blocks for all tokens, in runs of inputs whose weights stay in the second-level cache; between runs the sums are kept in y.
+  /// `C.width` blocks for all tokens, in runs of inputs whose weights stay in the L2 cache; between runs y holds the partial sums.
   @inline(__always)
   private static func panel<C: Columns>(
     _: C.Type, _ a: LinearArguments, _ block: Int, _ firstToken: Int, _ endToken: Int, _ element: Element
@@ -97,7 +97,7 @@ extension VectorKernels {
     finish(tile.r5, outputs.p5, a, bias, block)
   }
 
-  /// The unfinished sums of one token, of the blocks' rows that exist.
+  /// One token's partial sums; zeros for padding rows.
   @inline(__always)
   private static func sums<C: Columns>(_ y: UnsafePointer<Float>, _ a: LinearArguments, _ block: Int) -> C {
     C(y + block * 16, count: Int(a.outputs) - block * 16)
@@ -120,7 +120,7 @@ extension VectorKernels {
     row.forEach { finishBlock($1, y, bias, (block + $0) * 16, Int(a.outputs)) }
   }
 
-  /// y[output …] = f + bias, of the block's rows that exist.
+  /// Epilogue: y[output …] = f + bias, without the block's padding rows.
   @inline(__always)
   static func finishBlock(
     _ f: Lanes, _ y: UnsafeMutablePointer<Float>, _ bias: UnsafePointer<Float>?, _ output: Int, _ outputs: Int

@@ -4,8 +4,8 @@ import Shims
 
 /// y = x·Wᵀ + bias with weights of 4, 5 or 6 bits in groups of 32 inputs; exact to ScalarKernels.
 ///
-/// The weights become unsigned bytes of at most seven bits on the way, so one product serves all of them. Few tokens: as the weights are read.
-/// Many: some groups of one or two blocks are expanded into scratch that stays in the first-level cache, and all tokens read them there.
+/// Weights are unpacked to unsigned bytes of at most seven bits, so one product serves all formats. Few tokens: unpacked as they are read. Many: some
+/// groups of one or two blocks are unpacked to scratch memory that stays in the L1 cache, where all tokens read them.
 extension VectorKernels {
   @export(interface)
   package static func linearSmallGroups(
@@ -36,7 +36,7 @@ extension VectorKernels {
   private static func linear<W: SmallGroupWeights>(_: W.Type, _ part: LinearPart, _ scratch: UnsafeMutableRawPointer?) {
     var block = part.blocks.lowerBound
     if let scratch {
-      // Sums between two runs of groups stand in y, so only blocks whose rows all exist can be taken so.
+      // Between runs of groups y holds the partial sums, so these blocks must have no padding rows.
       let whole = min(part.blocks.upperBound, Int(part.a.outputs) / 16)
       while block + ManyTokenSums.blocks <= whole {
         manyTokens(W.self, part, block, ExpandedGroups(scratch))
@@ -102,7 +102,7 @@ extension VectorKernels {
     }
   }
 
-  /// One block for the tokens from `first` on, as it is read.
+  /// One block for the tokens from `first` on, unpacked as it is read.
   @inline(__always)
   private static func fewTokens<W: SmallGroupWeights>(_: W.Type, _ part: LinearPart, _ block: Int, _ first: Int) {
     typealias Two = SumsPair<GroupSum, GroupSum>

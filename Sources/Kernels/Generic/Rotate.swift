@@ -2,7 +2,7 @@
 #if HAS_LANES
 
 extension VectorKernels {
-  /// Rotary embedding of one head in place, NeoX halves, 16 pairs a step; exact to ScalarKernels.
+  /// RoPE of one head in place, NeoX halves, 16 pairs a step; exact to ScalarKernels.
   @export(interface)
   package static func rotate(
     _ x: UnsafeMutablePointer<Float>, _ cosines: UnsafePointer<Float>, _ sines: UnsafePointer<Float>, _ headSize: Int

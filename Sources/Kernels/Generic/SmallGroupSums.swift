@@ -2,17 +2,17 @@
 #if HAS_LANES
 import Shims
 
-/// Sums of one or some tokens, which follow each other, with one block or two.
+/// Accumulators of one or more consecutive tokens with one or two blocks.
 protocol GroupSums {
-  /// Weights of eight inputs: `QuadPair`, or one of each block.
+  /// Weights of eight inputs: `QuadPair`, or one for each block.
   associatedtype Quads
-  /// `Lanes`, or some of each block.
+  /// `Lanes`, or one for each block.
   associatedtype Factors
   /// How many tokens.
   static var count: Int { get }
   static var blocks: Int { get }
   init()
-  /// What `store` left; token i's at `y + i·stride`.
+  /// Continues with the partial sums that `store` wrote; token i's at `y + i·stride`.
   init(partial y: UnsafePointer<Float>, _ stride: Int)
   /// Starts a group; token i's offset at `offsets + i·groups`.
   mutating func begin(_ offsets: UnsafePointer<Int32>, _ groups: Int)
@@ -20,8 +20,9 @@ protocol GroupSums {
   mutating func add(_ w: Quads, _ x: UnsafeRawPointer, _ stride: Int)
   /// Ends a group; token i's scale at `scales + i·groups`.
   mutating func end(_ factors: Factors, _ scales: UnsafePointer<Float>, _ groups: Int)
-  /// The sums so far, of whole blocks.
+  /// Writes the partial sums; the blocks have no padding rows.
   func store(_ y: UnsafeMutablePointer<Float>, _ stride: Int)
+  /// Epilogue: y ← sums · rowScales + bias.
   /// - Parameters:
   ///   - block: the (first) block's number.
   ///   - y: output 0 of the first token.

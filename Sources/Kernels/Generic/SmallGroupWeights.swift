@@ -7,11 +7,11 @@ struct QuadPair {
   let first, second: IntegerLanes
 
   @inline(__always) init(first: IntegerLanes, second: IntegerLanes) { (self.first, self.second) = (first, second) }
-  /// As they stand in `ExpandedGroups`.
+  /// As `ExpandedGroups` stores them.
   @inline(__always) init(bytes p: UnsafeRawPointer) { (first, second) = (IntegerLanes(p), IntegerLanes(p + 64)) }
 }
 
-/// How a group's weights stand in its bytes; FORMAT.md §5 has the layouts.
+/// How a group's weights are packed; FORMAT.md §5 has the layouts.
 protocol SmallGroupWeights {
   static var bytesPerGroup: Int { get }
   /// Inputs 8 · quarter and the seven after it.
@@ -50,11 +50,11 @@ enum SixBits: SmallGroupWeights {
   }
 }
 
-/// Reads groups of one block, or of each of two, one after the other.
+/// Reads the groups of one block, or of two blocks at once, in order.
 protocol GroupReader {
-  /// `QuadPair`, or one of each block.
+  /// `QuadPair`, or one for each block.
   associatedtype Quads
-  /// `Lanes`, or some of each block.
+  /// `Lanes`, or one for each block.
   associatedtype Factors
   /// Inputs 8 · quarter and the seven after it, of the current group.
   func quads(_ quarter: Int) -> Quads
@@ -63,14 +63,14 @@ protocol GroupReader {
   /// Called once a group.
   func prefetch()
   mutating func next()
-  /// The factors of rows.
+  /// The rows' scales.
   /// - Parameters:
   ///   - block: begins with the scales of its rows.
   ///   - stride: from one block to the next.
   static func rowScales(_ block: UnsafeRawPointer, _ stride: Int) -> Factors
 }
 
-/// Reads groups as they stand in the file.
+/// Reads groups as packed in the file.
 protocol PackedGroupReader: GroupReader {
   /// - Parameter block: the (first) block.
   init(_ block: UnsafeRawPointer, _ a: LinearArguments)
@@ -124,9 +124,9 @@ struct PackedPairReader<W: SmallGroupWeights>: PackedGroupReader {
   }
 }
 
-/// Scratch for the weights and scales of some groups of `ManyTokenSums.blocks` blocks: bytes and floats.
+/// Scratch memory for up to `most` unpacked groups of `ManyTokenSums.blocks` blocks: weights as bytes, scales as floats.
 struct ExpandedGroups {
-  /// Groups that it holds: with two blocks 18 KiB, which leaves room in the first-level cache for activations.
+  /// Groups that it holds: 18 KiB with two blocks, which leaves room in the L1 cache for activations.
   @inline(__always) static var most: Int { 16 }
   @inline(__always) static var bytes: Int { most * ManyTokenSums.blocks * (512 + 64) }
 
@@ -140,7 +140,7 @@ struct ExpandedGroups {
     (memory + ExpandedGroups.most * ManyTokenSums.blocks * 512).assumingMemoryBound(to: Float.self) + group * ManyTokenSums.blocks * 16
   }
 
-  /// Groups `first ..< end` of the blocks from `block` on.
+  /// Unpacks groups `first ..< end` of the blocks from `block` on.
   @inline(__always)
   func fill<W: SmallGroupWeights>(_: W.Type, _ a: LinearArguments, _ block: Int, _ first: Int, _ end: Int) {
     guard let weights = a.weights else { return }
@@ -152,7 +152,7 @@ struct ExpandedGroups {
       var g = first
       while g < end {
         var line = 0
-        while line < W.bytesPerGroup {  // what the next call reads
+        while line < W.bytesPerGroup {  // prefetch what the next call reads
           fovea_prefetch_second(w + ExpandedGroups.most * W.bytesPerGroup + line)
           line += 64
         }

@@ -2,7 +2,7 @@
 #if HAS_LANES
 import Shims
 
-/// How numbers stand in memory.
+/// Number format in memory.
 enum Element {
   case float32, float16, int8
 
@@ -94,7 +94,7 @@ private func lanes(_ p: UnsafePointer<Float>, _ count: Int) -> Lanes {
   count >= 16 ? Lanes(p) : Lanes(p, count: count > 0 ? count : 0)
 }
 
-/// Where the rows of a tile stand. Rows from `count` on repeat the last one: they are computed and written again with the same values.
+/// Pointers to the rows of a tile. Rows from `count` on repeat the last one, which is computed again and written with the same values.
 struct Rows {
   var p0, p1, p2, p3, p4, p5: UnsafeMutablePointer<Float>
 
@@ -164,7 +164,7 @@ struct Tile<C: Columns> {
   }
 }
 
-/// One row of a tile by itself.
+/// `Tile.accumulate` for a single row.
 @inline(__always)
 func accumulate<C: Columns>(
   _ row: inout C, _ a: UnsafePointer<Float>, _ b: UnsafeRawPointer, stride: Int, step: Int, count: Int, _ element: Element

@@ -4,7 +4,7 @@ import Shims
 
 extension VectorKernels {
   /// Reads a block's scales, its first `count` bytes, before the weights that follow them. The hardware prefetcher then sees one stream of rising
-  /// addresses; scales read only where they are needed would be a second stream, and it stops following either.
+  /// addresses; scales read in between would be a second stream, and it would follow neither.
   @inline(__always)
   static func touchScales(_ block: UnsafeRawPointer, _ count: Int) {
     var i = 0
@@ -14,11 +14,11 @@ extension VectorKernels {
     }
   }
 
-  /// Bytes that cover a microsecond of reading.
+  /// Prefetch distance in bytes: about a microsecond of reading.
   @inline(__always) static var streamAhead: Int { 16 << 10 }
 
-  /// Fetches `bytes` of weights that stand `ahead` behind `w`. Where a core waits for memory the hardware prefetcher alone reaches three quarters
-  /// of the bandwidth; with this it is reached. Behind the end of a mapping a prefetch does nothing.
+  /// Prefetches `bytes` of weights from `w + ahead` on. Where a core waits for memory, the hardware prefetcher alone reaches three quarters of the
+  /// bandwidth; this reaches the rest. Past the end of a mapping a prefetch does nothing.
   @inline(__always)
   static func prefetchWeights(_ w: UnsafeRawPointer, _ bytes: Int, ahead: Int = streamAhead) {
     var line = 0

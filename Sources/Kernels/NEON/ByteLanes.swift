@@ -4,12 +4,12 @@ import Shims
 
 /// 64 bytes, of which the four of a lane belong to one row.
 extension IntegerLanes {
-  /// The 16 bytes at `p` in each quarter.
+  /// The 16 bytes at `p`, repeated in each quarter.
   @inline(__always) init(repeating16 p: UnsafePointer<UInt8>) {
     let x = fovea_load_bytes_4(p)
     self.init(x, x, x, x)
   }
-  /// Bits that leave their byte are for the caller to mask: on some CPUs they cross into its neighbour.
+  /// The caller masks the bits that leave their byte: other instruction sets shift them into its neighbour.
   @inline(__always) func shiftedLeft(_ bits: Int8) -> IntegerLanes { shifted(bits) }
   @inline(__always) func shiftedRight(_ bits: Int8) -> IntegerLanes { shifted(-bits) }
   @inline(__always) private func shifted(_ bits: Int8) -> IntegerLanes {
@@ -21,7 +21,7 @@ extension IntegerLanes {
   @inline(__always) static func | (x: IntegerLanes, y: IntegerLanes) -> IntegerLanes {
     IntegerLanes(vorrq_s32(x.a, y.a), vorrq_s32(x.b, y.b), vorrq_s32(x.c, y.c), vorrq_s32(x.d, y.d))
   }
-  /// Of a `repeating16`, the bytes whose numbers (0 … 15) stand in `numbers`.
+  /// Look-up in the 16 bytes of a `repeating16`, by indices 0 … 15.
   @inline(__always) func lookedUp(_ numbers: IntegerLanes) -> IntegerLanes {
     IntegerLanes(
       fovea_look_up_4(a, numbers.a), fovea_look_up_4(b, numbers.b), fovea_look_up_4(c, numbers.c), fovea_look_up_4(d, numbers.d))

@@ -116,7 +116,7 @@ struct IntegerLanes {
     @inline(__always) var signed: int8x16_t { fovea_signed_bytes_16(vcombine_u8(low, high)) }
   }
 
-  /// 255 · 2^(−y / 4096) of the low words y, with `dither` / 256 cut.
+  /// 255 · 2^(−y / 4096) of the low words y, truncated after adding `dither` / 256.
   @inline(__always) private static func weights(_ y: Lanes, _ low: uint16x8_t, _ high: uint16x8_t) -> Weights {
     let (one, slope, curve) = (UInt16(bitPattern: weightOne), UInt16(bitPattern: weightSlope), UInt16(bitPattern: weightCurve))
     return Weights(low: fovea_weights_8(y.a, y.b, low, one, slope, curve), high: fovea_weights_8(y.c, y.d, high, one, slope, curve))

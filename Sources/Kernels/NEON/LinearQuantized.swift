@@ -84,7 +84,7 @@ extension VectorKernels {
     finishBlock(f3, y + t3 * a.yStride, a.bias, block * 16, Int(a.outputs))
   }
 
-  /// Bound by reading the weights: see `touchScales`.
+  /// GEMV, bound by reading the weights: see `touchScales`.
   @inline(__always)
   private static func single<F: QuantizedFormat>(_: F.Type, _ a: LinearArguments, _ block: Int, _ token: Int) {
     guard let weights = a.weights, let x = a.x, let xScales = a.xScales, let xOffsets = a.xOffsets, let y = a.y else { return }
@@ -125,11 +125,11 @@ private struct QuadWeights {
   let a, b, c, d: int8x16_t
 }
 
-/// How weights of one block stand in memory.
+/// How weights of one block are laid out.
 private protocol QuantizedFormat {
   /// Bytes of 16 inputs.
   static var bytesOf16: Int { get }
-  /// The part of a group's offset that is to be added to its sums.
+  /// The part of a group's zero-point correction that is added to its sums.
   static func offset(_ offset: Int32) -> Int32
   /// Quad 0 … 3 of the 16 inputs at `w`.
   static func weights(_ w: UnsafeRawPointer, _ quad: Int) -> QuadWeights

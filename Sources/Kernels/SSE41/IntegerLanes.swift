@@ -2,7 +2,7 @@
 #if arch(x86_64)
 import Shims
 
-/// Sixteen products of int8 take two instructions in any case, so numbers of 8 bits stand in pairs, too.
+/// Sixteen products of int8 take two instructions in any case, so 8-bit integers are stored as pairs of int16, too.
 typealias Int8Product = Pairs
 
 /// 16 int32 in four registers.
@@ -70,7 +70,7 @@ extension IntegerLanes {
     return self + w.map { _mm_madd_epi16(_mm_maddubs_epi16($0, x), ones) }
   }
 
-  /// 255 · 2^(−y / 4096) of the low words y, by a parabola in the fraction of y / 4096, with `dither` / 256 cut.
+  /// 255 · 2^(−y / 4096) of the low words y, by a parabola in the fraction of y / 4096, truncated after adding `dither` / 256.
   @inline(__always) static func weights(_ y: Lanes, _ dither: IntegerLanes) -> IntegerLanes {
     IntegerLanes(bitsOf: y).combined(dither) { weights($0, $1) }
   }
@@ -93,12 +93,12 @@ extension IntegerLanes {
 
 /// 64 bytes, of which the four of a lane belong to one row.
 extension IntegerLanes {
-  /// The 16 bytes at `p` in each quarter.
+  /// The 16 bytes at `p`, repeated in each quarter.
   @inline(__always) init(repeating16 p: UnsafePointer<UInt8>) {
     let bytes = _mm_loadu_si128(UnsafeRawPointer(p).assumingMemoryBound(to: __m128i.self))
     self.init(bytes, bytes, bytes, bytes)
   }
-  /// Bits that cross from one byte into its neighbour are for the caller to mask.
+  /// Shifts words: the caller masks the bits that cross from one byte into its neighbour.
   @inline(__always) func shiftedLeft(_ bits: Int32) -> IntegerLanes { map { _mm_slli_epi16($0, bits) } }
   @inline(__always) func shiftedRight(_ bits: Int32) -> IntegerLanes { map { _mm_srli_epi16($0, bits) } }
   @inline(__always) func masked(_ mask: Int8) -> IntegerLanes {
@@ -106,7 +106,7 @@ extension IntegerLanes {
     return map { _mm_and_si128($0, mask) }
   }
   @inline(__always) static func | (x: IntegerLanes, y: IntegerLanes) -> IntegerLanes { x.combined(y) { _mm_or_si128($0, $1) } }
-  /// Of a `repeating16`, the bytes whose numbers (0 … 15) stand in `numbers`.
+  /// Look-up in the 16 bytes of a `repeating16`, by indices 0 … 15.
   @inline(__always) func lookedUp(_ numbers: IntegerLanes) -> IntegerLanes { combined(numbers) { _mm_shuffle_epi8($0, $1) } }
 }
 #endif

@@ -38,7 +38,7 @@ struct Lanes {
   @inline(__always) init(int8 p: UnsafePointer<Int8>) {
     self.init(fovea_load_int8_4(p), fovea_load_int8_4(p + 4), fovea_load_int8_4(p + 8), fovea_load_int8_4(p + 12))
   }
-  /// What 16 bytes stand for, see `fovea_small_scale_bits`.
+  /// 16 scales of one byte each, see `fovea_small_scale_bits`.
   @inline(__always) init(smallScales p: UnsafePointer<UInt8>) {
     self.init(
       fovea_load_small_scales_4(p), fovea_load_small_scales_4(p + 4), fovea_load_small_scales_4(p + 8), fovea_load_small_scales_4(p + 12))

@@ -74,7 +74,7 @@ extension VectorKernels {
     finishBlock(f3, y + t3 * a.yStride, a.bias, block * 16, Int(a.outputs))
   }
 
-  /// Bound by reading the weights: see `touchScales`.
+  /// GEMV, bound by reading the weights: see `touchScales`.
   @inline(__always)
   private static func single<F: QuantizedFormat>(_: F.Type, _ a: LinearArguments, _ block: Int, _ token: Int) {
     guard let weights = a.weights, let x = a.x, let xScales = a.xScales, let xOffsets = a.xOffsets, let y = a.y else { return }
@@ -115,10 +115,10 @@ private struct HalfSum {
   }
 }
 
-/// How weights of one block stand in 64-byte vectors.
+/// How weights of one block are laid out in 64-byte vectors.
 private protocol QuantizedFormat {
   static var inputsPerVector: Int { get }
-  /// The part of a group's offset that is to be added to its sums.
+  /// The part of a group's zero-point correction that is added to its sums.
   static func offset(_ offset: Int32) -> Int32
   /// Adds the products of a group of `count` inputs of four tokens with the half of a block at `w`.
   static func add(

@@ -79,7 +79,7 @@ extension ScalarKernels {
     }
   }
 
-  /// Number `index` of keys or values kept as `rows` says, widened.
+  /// Element `index` of keys or values in the format `rows`, widened to f32.
   @inline(__always)
   static func element(_ base: UnsafeRawPointer, _ rows: Int32, _ index: Int) -> Float {
     switch rows {
@@ -89,7 +89,7 @@ extension ScalarKernels {
     }
   }
 
-  /// What the grid adds to the score of query `i` with key `j`.
+  /// Relative position bias of the score of query `i` with key `j`, if any.
   @inline(__always)
   static func bias(_ a: AttentionArguments, _ head: Int, _ i: Int, _ j: Int) -> Float? {
     guard let rows = a.rowBias, let columns = a.columnBias, a.gridWidth > 0 else { return nil }

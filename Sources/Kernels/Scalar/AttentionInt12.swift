@@ -2,20 +2,20 @@
 import Shims
 
 extension ScalarKernels {
-  /// `attention` in 12 bits: queries and keys of each token's largest value in the head, values of a channel's largest in a block of 64 keys;
-  /// 14 bits of weights.
+  /// `attention` with 12-bit integers: queries and keys are scaled by the token's largest value in the head, values by the channel's largest in a
+  /// block of 64 keys; softmax weights have 14 bits.
   ///
   /// Order of operations, the same in every variant:
   /// - q, k → x · (2047 / max|x|) over a head's values of a token, rounded half to even; scale max|x| / 2047;
   /// - score s_j = Float(Σ q·k) · keyScale_j · (queryScale · (scale · log₂ e)), exact int32 sums (2047² · 256 < 2³¹); then
-  ///   fma(bias, log₂ e, s_j) with the grid's bias, if any;
+  ///   fma(bias, log₂ e, s_j) with the relative position bias, if any;
   /// - m' = max(m, the block's visible scores), c = 2^(m − m'), p_j = 2^(s_j − (m' − 14)) rounded;
   /// - the sum of weights runs in 16 lanes, lane j mod 16: l ← l · c, then l ← l + Float(Σ p of the lane);
   /// - v → v · (2047 / max|v|), the maximum over the block's keys for each d; scale max|v| / 2047;
   /// - o_d ← o_d · c, then o_d ← fma(Float(Σ p·v), valueScale_d, o_d) (2¹⁴ · 2047 · 64 < 2³¹); at the end o_d · (1 / total), the lanes
   ///   folded 16 → 8 → 4 → 2 → 1.
-  /// A block's scale of values covers all its keys, seen or not: only for queries that see every key is a result independent of later keys.
-  /// Maxima below 1e-30 make zeros.
+  /// A block's value scales cover all its keys, hidden ones too, so a causal query's output may depend on keys that it does not see. Maxima below
+  /// 1e-30 make zeros.
   static func attentionInt12(
     _ arguments: UnsafePointer<AttentionArguments>, _ head: Int, _ firstQuery: Int, _ endQuery: Int
   ) {
@@ -76,7 +76,7 @@ extension ScalarKernels {
     }
   }
 
-  /// The inverse of the quantisation scale with which `count` values reach ±`steps`, and the scale.
+  /// The quantisation scale that maps the largest of `count` values to ±`steps`, and its inverse.
   @inline(__always)
   static func scales(steps: Float, count: Int, _ value: (Int) -> Float) -> (inverse: Float, scale: Float) {
     var largest: Float = 0
@@ -92,5 +92,5 @@ extension ScalarKernels {
   }
 }
 
-/// Integer attention keeps scores in units of ln 2: powers of two are cheaper than of e.
+/// Integer attention keeps scores in units of ln 2: 2ˣ is cheaper than eˣ.
 let log2e: Float = 1.442_695_04

@@ -2,23 +2,24 @@
 import Shims
 
 extension ScalarKernels {
-  /// `attention` in 8 bits: queries and keys of each token's largest value in the head, weights of the largest in a block of 64 keys, values of a channel's largest in the block.
+  /// `attention` with 8-bit integers: queries and keys are scaled by the token's largest value in the head, softmax weights by the largest in a block
+  /// of 64 keys, values by the channel's largest in the block.
   ///
   /// Order of operations, the same in every variant:
   /// - q, k → x · (127 / max|x|) over a head's values of a token, rounded half to even; scale max|x| / 127;
-  /// - score t_j = Float(Σ q·k) · keyScale_j in units of u = queryScale · (scale · log₂ e); with the grid's bias
+  /// - score t_j = Float(Σ q·k) · keyScale_j in units of u = queryScale · (scale · log₂ e); with a relative position bias
   ///   t_j ← fma(t_j, u, bias · log₂ e) and u ← 1;
   /// - the block's largest score T, b = T · u; weights are relative to m: m' = b where b > m + 64 (at first m is −∞), else m;
   ///   f = 2^(b − m'), c = 2^(m − m');
-  /// - weight p_j of 255, `weight` of fma(t_j − T, −4096 · u, 2²³);
+  /// - weight p_j = `weight` of fma(t_j − T, −4096 · u, 2²³), 0 … 255;
   /// - the sum of weights runs in 16 lanes, lane j mod 16: l ← l · c, then l ← fma(Float(Σ p of the lane), f, l);
   /// - v → v · (127 / max|v|), the maximum over the block's keys for each d; scale max|v| / 127;
   /// - o_d ← o_d · c, then o_d ← fma(Float(Σ p·v), valueScale_d · f, o_d); at the end o_d · (1 / total), the lanes folded 16 → 8 → 4 → 2 → 1.
-  /// As in `attentionInt12` a result depends on later keys only in queries that do not see them; maxima below 1e-30 make zeros.
+  /// As in `attentionInt12`, value scales cover hidden keys too; maxima below 1e-30 make zeros.
   ///
-  /// Error, 196 to 4096 keys, against exact softmax of the same scores, root mean squares: 0.6 % of values that average out to nothing under
-  /// flat weights, 1 % for scores of deviation 1 to 3, 1.8 % where one key outweighs many; 0.6 % is what 8 bits cost the output itself.
-  /// Weights of the largest of all keys instead of the block's would lose tails of small ones: 50 % in that last case, with 577 keys.
+  /// RMS error against exact softmax of the same scores, 196 to 4096 keys: 0.6 % under flat weights, where values average out; 1 % for scores with a
+  /// standard deviation of 1 to 3; 1.8 % where one key outweighs many. Quantising the output itself to 8 bits costs 0.6 %. Weights scaled by the
+  /// largest of all keys, not of the block, would lose the tail of small ones: 50 % in the last case, with 577 keys.
   static func attentionInt8(
     _ arguments: UnsafePointer<AttentionArguments>, _ head: Int, _ firstQuery: Int, _ endQuery: Int
   ) {
@@ -82,11 +83,11 @@ extension ScalarKernels {
     }
   }
 
-  /// 255 · 2^(−n / 4096) for a number n = y − 2²³ from 0 up, all from 65 535 on alike: 0 … 255.
+  /// 255 · 2^(−n / 4096), 0 … 255, where n = y − 2²³ ≥ 0 is clamped to 65 535.
   ///
-  /// 2^−r for the fraction r of n / 4096 is the parabola 1 − r · (0.6716 − 0.1716 · r), exact at 0 and 1, else within 0.3 %. Cut, not rounded,
-  /// after adding a part of 256 that depends on the key and is spread evenly over neighbours: sums of many small weights come out right,
-  /// where rounding would make all of them zeros or all of them ones.
+  /// 2^−r for the fraction r of n / 4096 is the parabola 1 − r · (0.6716 − 0.1716 · r), exact at 0 and 1, else within 0.3 %. Dithered: truncated, not
+  /// rounded, after adding a fraction of 256 that depends on the key and is spread evenly over neighbours. Sums of many small weights come out right,
+  /// where rounding would make all of them 0 or all of them 1.
   @inline(__always)
   private static func weight(_ y: Float, key: Int) -> Int32 {
     let y = (y < 8_388_608 + 65_535 ? y : 8_388_608 + 65_535).bitPattern & 0xFFFF

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Adding and taking away 1.5 · 2²³ rounds |x| < 2²² to the nearest integer, ties to even; the low bits of the sum hold that integer.
+/// Adding and subtracting 1.5 · 2²³ rounds |x| < 2²² to the nearest integer, ties to even; the low bits of the sum hold that integer.
 let roundingShift: Float = 12_582_912
 
 /// eˣ, relative error < 1.5e-7; 0 below −87, +∞ above 88. e⁰ is exactly 1.

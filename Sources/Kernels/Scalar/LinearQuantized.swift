@@ -3,7 +3,7 @@ import Shims
 
 extension ScalarKernels {
   /// y = x·Wᵀ + bias, W in q8x16: for groups ascending, f ← fma(Σ byte·q + xOffset, wScale · xScale, f);
-  /// xOffset is −128 · Σ q, or −8 · Σ q with `linearQ4`.
+  /// xOffset is −zero point · Σ q; the zero point is 128, or 8 with `linearQ4`.
   /// Exact int32 sums: |Σ byte·q| ≤ 255 · 127 · group, so `group` ≤ 65 536.
   package static func linearQ8(
     _ arguments: UnsafePointer<LinearArguments>, _ firstBlock: Int, _ endBlock: Int, _ firstToken: Int, _ endToken: Int

@@ -2,8 +2,8 @@
 import Shims
 
 extension ScalarKernels {
-  /// y = x·Wᵀ + bias, W in n4x16, q5x16 or q6x16 by `bits`: for groups ascending, f ← fma(Σ (w + zero)·q + xOffset, scale · xScale, f) with
-  /// the scale its byte stands for; y = f · rowScale + bias.
+  /// y = x·Wᵀ + bias, W in n4x16, q5x16 or q6x16 by `bits`: for groups ascending, f ← fma(Σ (w + zero point)·q + xOffset, scale · xScale, f) with the
+  /// scale decoded by `fovea_small_scale_bits`; y = f · rowScale + bias.
   package static func linearSmallGroups(
     _ arguments: UnsafePointer<LinearArguments>, _ firstBlock: Int, _ endBlock: Int, _ firstToken: Int, _ endToken: Int
   ) {
@@ -34,7 +34,7 @@ extension ScalarKernels {
     }
   }
 
-  /// Weight k of a row in a group's 64 · `bits` bytes, its zero added.
+  /// Weight k of a row, zero point added, from a group's 64 · `bits` bytes.
   @inline(__always)
   private static func biased(_ group: UnsafePointer<UInt8>, _ bits: Int, _ row: Int, _ k: Int) -> UInt8 {
     let (quarter, half) = (k >> 3, (k >> 2) & 1)

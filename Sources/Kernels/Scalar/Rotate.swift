@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension ScalarKernels {
-  /// Rotary embedding of one head in place, NeoX halves: pairs (x[i], x[i + headSize/2]) turn by angle i.
+  /// RoPE of one head in place, NeoX halves: rotates the pair (x[i], x[i + headSize/2]) by angle i.
   /// `cosines`, `sines`: [headSize / 2]. `headSize` is even.
   package static func rotate(
     _ x: UnsafeMutablePointer<Float>, _ cosines: UnsafePointer<Float>, _ sines: UnsafePointer<Float>, _ headSize: Int
