@@ -6,15 +6,15 @@
  * library asks for is refused, they look at the result. `memory_fell_short` says so, and the call ends with FOVEA_ERROR_MEMORY at its next
  * check, which gives the blocks back.
  *
- * The reserve is a list of blocks that follow each other, each behind a header; the first that fits is taken. Slow and seldom. */
+ * The reserve is a list of blocks that follow each other, each behind a header; the first that fits is taken. Slow, but rarely used. */
 #include <malloc.h>
 #include <stdalign.h>
 
 #include "Shims.h"
 
 enum {
-  /* The largest a load has need for at once are the tables of a vocabulary: 20 MB for 150 000 pieces (`Tokenizer.byteCount`). Where the
-   * system refuses that already, as much as there is. */
+  /* The largest arrays of a load are the tables of a vocabulary: 20 MB for 150 000 pieces (`Tokenizer.byteCount`). Halved while the system
+     refuses that much. */
   mostReserve = 32 << 20,
   leastReserve = 256 << 10,
   smallBlock = 16 << 10,
@@ -50,7 +50,7 @@ static void make_one_block(void) {
   all->isUsed = 0;
 }
 
-/* Before all other constructors: those of a program with this in it may need memory. */
+/* Runs before all other constructors, which may need memory. */
 __attribute__((constructor(101))) static void set_aside(void) {
   size_t bytes = mostReserve;
   while (!(reserve = pages_map(bytes, true)) && bytes > leastReserve) bytes /= 2;
@@ -61,13 +61,13 @@ __attribute__((constructor(101))) static void set_aside(void) {
 }
 
 __attribute__((destructor)) static void give_up(void) {
-  /* Blocks that the runtime keeps for ever stay where they are. */
+  /* Blocks that the runtime never frees must stay mapped. */
   if (reserve && !blocks_used) pages_unmap(reserve, (size_t)(reserve_end - reserve));
 }
 
 static bool is_reserve(const void *p) { return (const char *)p >= reserve && (const char *)p < reserve_end; }
 
-/* The whole of `block` up to `size` becomes used; what is left of it another block. */
+/* Marks the first `size` bytes of `block` used; the rest becomes a free block. */
 static void *use(Block *block, size_t size) {
   if (block->size > size) {
     Block *rest = (Block *)((char *)block + size);
@@ -167,7 +167,7 @@ char *__wrap_strdup(const char *text) {
   return copy ? memcpy(copy, text, bytes) : NULL;
 }
 
-/* What Embedded Swift gets objects and arrays from; nothing else in the library asks for aligned memory. */
+/* Embedded Swift allocates objects and arrays here; nothing else in the library asks for aligned memory. */
 int __wrap_posix_memalign(void **p, size_t alignment, size_t bytes) {
   int error = __real_posix_memalign(p, alignment, bytes);
   void *block = error == ENOMEM ? reserve_take(bytes, alignment) : NULL;
@@ -176,7 +176,7 @@ int __wrap_posix_memalign(void **p, size_t alignment, size_t bytes) {
   return 0;
 }
 
-/* What Swift's runtime gets objects and arrays from. A NULL ends the process. `alignMask` is the alignment less one, all ones for the usual. */
+/* Swift's runtime allocates objects and arrays here. A NULL ends the process. `alignMask` is the alignment less one, all ones for the usual. */
 void *__wrap_swift_slowAlloc(size_t bytes, size_t alignMask) {
   size_t alignment = alignMask == ~(size_t)0 || alignMask < granule ? granule : alignMask + 1;
   void *p = NULL;

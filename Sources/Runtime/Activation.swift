@@ -5,7 +5,7 @@ import Kernels
 package enum Activation {
   /// x·Φ(x) by the error function (arXiv:1606.08415).
   case gelu
-  /// Its tanh approximation.
+  /// The tanh approximation of `gelu`.
   case geluTanh
   /// x·σ(1.702x), CLIP's.
   case quickGELU
@@ -35,7 +35,7 @@ private func rectify(_ x: UnsafeMutablePointer<Float>, _ count: Int) {
   for i in 0..<count where x[i] < 0 { x[i] = 0 }
 }
 
-/// SiLU(gate) · up, the middle of a gated MLP (arXiv:2002.05202).
+/// SwiGLU without its products: SiLU(gate) · up (arXiv:2002.05202).
 /// - Parameter gateUp: `[tokens, 2·size]`, a row is gate | up.
 /// - Returns: `[tokens, size]`.
 package func siluMultiply(_ gateUp: Tensor, _ ctx: Context) throws(RuntimeError) -> Tensor {

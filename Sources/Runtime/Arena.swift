@@ -6,7 +6,7 @@ import Shims
 /// `mark()` and `release(to:)` bracket a block of a model; what was allocated between them is gone, the chunks stay, so a warm
 /// arena never asks the system again. One thread at a time. Memory is not cleared between uses.
 package final class Arena {
-  /// A place to go back to.
+  /// A state of the arena to go back to.
   package struct Mark {
     fileprivate let chunk: Int
     fileprivate let offset: Int
@@ -15,7 +15,7 @@ package final class Arena {
   private struct Chunk {
     let base: UnsafeMutableRawPointer
     let size: Int
-    /// Bytes from the start that were handed out at one time or another: the others were never touched.
+    /// Bytes from the start that were handed out at least once; the others were never touched.
     var reached = 0
   }
 
@@ -34,13 +34,13 @@ package final class Arena {
   package private(set) var mapped = 0
   /// Most bytes that were in use at one time.
   package private(set) var peak = 0
-  /// Bytes of the chunks that were handed out since they were mapped: what the system has given memory for. And the most so far.
+  /// Bytes handed out at least once since their chunk was mapped, so resident; and the most so far.
   package private(set) var resident = 0, peakResident = 0
   private let isSparse: Bool
   private let counter: MemoryCounter?
 
   /// - Parameters:
-  ///   - isSparse: nothing of it will be touched (a dry run): the system is not asked whether it has room.
+  ///   - isSparse: for a dry run, which touches nothing of it: the system is not asked whether it has memory.
   ///   - counter: counts the bytes of its chunks.
   package init(limit: Int = .max, isSparse: Bool = false, counter: MemoryCounter? = nil) {
     self.limit = limit
@@ -68,9 +68,8 @@ package final class Arena {
     offset = mark.offset
   }
 
-  /// Gives chunks that hold nothing back to the system.
-  /// - Parameter keepsFirst: a first chunk of the smallest size stays: taking its pages again would cost short computations more than
-  ///   they save others.
+  /// Unmaps chunks that are not in use.
+  /// - Parameter keepsFirst: a first chunk of the smallest size stays: mapping it anew would cost short computations more than it saves.
   package func trim(keepsFirst: Bool = false) {
     let least = keepsFirst && (chunks.first?.size ?? .max) <= Arena.smallestChunk ? 1 : 0
     let kept = used == 0 ? least : current + 1

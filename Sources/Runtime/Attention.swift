@@ -10,7 +10,7 @@ private func queryStep(_ queries: Int, largest: Int, heads: Int, threads: Int) -
   return ((queries - 1) / parts + 6) / 6 &* 6
 }
 
-/// Softmax(q·kᵀ / √headSize)·v, every query with every key, for each of `batch` equal slices by itself.
+/// Full self-attention: softmax(q·kᵀ / √headSize)·v, every query with every key of its slice, for `batch` equal slices.
 /// - Parameter qkv: `[batch·n, 3·heads·headSize]`, a row is q | k | v.
 /// - Returns: `[batch·n, heads·headSize]`.
 package func attention(qkv: Tensor, batch: Int, heads: Int, headSize: Int, _ ctx: Context) throws(RuntimeError) -> Tensor {
@@ -22,7 +22,7 @@ package func attention(qkv: Tensor, batch: Int, heads: Int, headSize: Int, _ ctx
   return try attention(q, k, v, batch: batch, heads: heads, headSize: headSize, ctx)
 }
 
-/// The same with heads apart.
+/// The same for a product split into heads.
 /// - Parameter qkv: heads of q, of k, of v; `batch·n` rows.
 package func attention(qkv: HeadRows, batch: Int, _ ctx: Context) throws(RuntimeError) -> Tensor {
   guard qkv.heads > 0, qkv.heads % 3 == 0 else { throw .shape(operation: "attention heads", expected: 3, found: qkv.heads) }
@@ -40,7 +40,7 @@ package func attention(qkv: HeadRows, batch: Int, _ ctx: Context) throws(Runtime
 }
 
 extension HeadRows {
-  /// Of q | k | v: one head of the rows of one slice, which see each other, with its output from a column of y on.
+  /// Arguments of full attention for one head of one slice of q | k | v; its output is written to y from `column` on.
   func arguments(slice: Int, of batch: Int, head: Int, to y: Tensor, column: Int) -> AttentionArguments {
     let n = rows / batch
     let (first, part) = (slice &* n &* headSize, heads / 3)
@@ -63,7 +63,7 @@ extension HeadRows {
   }
 }
 
-/// Attention of one sequence to another, every query with every key of its slice.
+/// Cross-attention: every query with every key of its slice.
 /// - Parameters:
 ///   - query: `[batch·n, size]`, size = heads·headSize.
 ///   - key, value: `[batch·m, size]`.
@@ -78,7 +78,7 @@ package func crossAttention(query: Tensor, key: Tensor, value: Tensor, batch: In
     Slices(value.data, stride: value.columns, rows: value.rows), batch: batch, heads: heads, headSize: headSize, ctx)
 }
 
-/// As above with keys and values from one product.
+/// The same with keys and values from one product.
 /// - Parameter keyValue: `[batch·m, 2·size]`, a row is k | v.
 package func crossAttention(query: Tensor, keyValue: Tensor, batch: Int, heads: Int, _ ctx: Context) throws(RuntimeError) -> Tensor {
   let size = query.columns
@@ -89,7 +89,7 @@ package func crossAttention(query: Tensor, keyValue: Tensor, batch: Int, heads: 
     Slices(keyValue.data + size, stride: 2 &* size, rows: keyValue.rows), batch: batch, heads: heads, headSize: headSize, ctx)
 }
 
-/// Causal attention of the newest positions of sequences at a layer of their caches: each sees its own sequence up to itself.
+/// Causal attention of sequences' newest positions over one layer of their KV caches: each position sees its own sequence up to itself.
 /// - Parameters:
 ///   - query: row i, head h at `query + i·queryStride + h·headSize`; `heads` is a multiple of the caches' kvHeads.
 ///   - parts: the sequences, one or more, whose caches have the same form.
@@ -106,7 +106,7 @@ package func causalAttention(
     try attention(query, queryStride: queryStride, parts, layer: layer, heads: heads, scale: scale, into: y, ctx)
     return y
   }
-  // Heads of one size for the kernels: queries get zeros after them where values are larger, results lose them where keys are.
+  // The kernels take one head size: queries are padded with zeros where values are wider, outputs are cut where keys are wider.
   let (narrow, wide) = (cache.headSize, cache.widestHead)
   let mark = ctx.arena.mark()
   defer { ctx.arena.release(to: mark) }
@@ -133,12 +133,12 @@ package func causalAttention(
   return y
 }
 
-/// As above for heads of `widestHead`: `y` is `[rows, heads·widestHead]`.
+/// The same for heads of `widestHead`: `y` is `[rows, heads·widestHead]`.
 private func attention(
   _ query: UnsafePointer<Float>, queryStride: Int, _ parts: [SequencePart], layer: Int, heads: Int, scale: Float, into y: Tensor,
   _ ctx: Context
 ) throws(RuntimeError) {
-  // Single queries, which all sequences that are decoding have, are one loop over threads.
+  // Single queries, one for each sequence that is decoding, share one parallel loop.
   var single: [AttentionArguments] = []
   var (sharing, keyHeads) = (1, heads)
   for part in parts {
@@ -156,7 +156,7 @@ private func attention(
   }
   guard !single.isEmpty else { return }
   if sharing > 1, keyHeads &* single.count >= ctx.pool.threads {
-    // The heads of one key head as queries of one head: keys and values are unpacked once for all of them. The sums are the same.
+    // Grouped-query attention: the query heads of one key head become queries of one head, so keys and values are unpacked once. Same sums.
     let byHead = single.flatMap { a in (0..<keyHeads).map { a.head($0, sharing: sharing) } }
     run(byHead, queries: sharing, heads: 1, .float, ctx)
   } else {
@@ -165,7 +165,7 @@ private func attention(
 }
 
 extension AttentionArguments {
-  /// Of the newest `queries` positions of a cache.
+  /// Arguments for the newest `queries` positions of a cache.
   fileprivate init(
     query: UnsafePointer<Float>, stride: Int, queries: Int, _ cache: KVCache, _ layer: Int, heads: Int, scale: Float,
     output: UnsafeMutablePointer<Float>, stride outputStride: Int
@@ -200,7 +200,7 @@ extension AttentionArguments {
 }
 
 extension AttentionArguments {
-  /// Of a single query that sees all keys: the `sharing` heads that read key head `keyHead`, as so many queries of one head.
+  /// For a single query that sees all keys: the `sharing` query heads of key head `keyHead` as queries of one head.
   fileprivate func head(_ keyHead: Int, sharing: Int) -> AttentionArguments {
     var a = self
     let size = Int(headSize)
@@ -218,7 +218,7 @@ extension AttentionArguments {
   }
 }
 
-/// A matrix seen by rows, possibly some columns of a wider one.
+/// Rows of a matrix, possibly some columns of a wider one.
 private struct Slices {
   let data: UnsafeMutablePointer<Float>
   let stride, rows: Int

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 import Shims
 
-/// What softmax(q·kᵀ)·v is computed in. The kernels take any choice for any head; which one is right for a model is decided here alone.
+/// Arithmetic of attention. The kernels take any of them for any head; which one is used is decided only here.
 enum AttentionArithmetic {
   case float, int12, int8
 
   /// - Parameters:
-  ///   - allowsIntegers: the weights around are quantised, so the activations carry rounding errors already.
+  ///   - allowsIntegers: the model's weights are quantised, so the activations have rounding errors already.
   ///   - queries: of one slice.
   init(allowsIntegers: Bool, headSize: Int, queries: Int) {
-    // One query is bound by reading keys and values, which rounding them would only delay.
+    // A single query is bound by reading keys and values; quantising them would only take longer.
     guard allowsIntegers, queries > 1 else {
       self = .float
       return
@@ -27,6 +27,6 @@ enum AttentionArithmetic {
     }
   }
 
-  /// Queries that one call takes at most. Each call packs the keys for itself; rounding them costs more than copying them, so more queries share it.
+  /// Most queries of one call. Each call packs the keys itself; quantising them costs more than copying, so more queries share it.
   var largestStep: Int { self == .float ? 192 : 600 }
 }

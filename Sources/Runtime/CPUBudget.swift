@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import Shims
 
-/// How much CPU this process may use: its affinity mask, the CPU quotas of its control groups (v1 and v2), and how many of
-/// the CPUs are second threads of one core.
+/// How much CPU this process may use, from its affinity mask, the CPU quotas of its control groups (v1 and v2), and which CPUs share a core (SMT).
 package struct CPUBudget {
   /// CPUs that can run at the same time: affinity, and quota rounded up.
   package let processors: Int
-  /// Threads worth starting: one a core, and no more than the quota (rounded) pays for. More only wait for each other.
+  /// Threads worth starting: one for each core, at most the quota rounded to the nearest. More would only wait for each other.
   package let threads: Int
 
   package static func current() -> CPUBudget { CPUBudget(root: "", affinity: affinity()) }

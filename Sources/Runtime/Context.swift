@@ -9,12 +9,12 @@ package struct Context {
   package let pool: StoppablePool
   package let arena: Arena
   package let stop: StopSignal
-  /// True: attention in which every query sees every key is computed in integers, heads of 64 and more with 8 bits. For models whose
-  /// weights are quantised: the errors of their products are larger.
+  /// Whether full (not causal) attention is computed in integers, heads of 64 and more with 8 bits. For models with quantised weights: the errors of
+  /// their products are larger.
   package let integerAttention: Bool
-  /// Gets the inputs of every `Linear`; nil: nobody asked.
+  /// Collects the inputs of every `Linear` for calibration; nil: they are not collected.
   package let statistics: InputStatistics?
-  /// Brings weights into memory that are not always there; nil: all are.
+  /// Loads weights that are not resident; nil: all are.
   let passage: WeightPassage?
 
   package init(
@@ -30,7 +30,7 @@ package struct Context {
     self.stop = stop
   }
 
-  /// The same, to be stopped by another signal.
+  /// The same with another stop signal.
   package func with(_ stop: StopSignal) -> Context {
     Context(
       kernels: kernels, pool: pool.threadPool, arena: arena, stop: stop, integerAttention: integerAttention, statistics: statistics, passage: passage)
@@ -52,7 +52,7 @@ extension Context {
     pool.split(rows, grain: grain, body)
   }
 
-  /// Calls `body` with ranges that cover `0..<elements`, for work where every value is by itself. Ranges start on cache lines.
+  /// Calls `body` with ranges that cover `0..<elements`, for element-wise work. Ranges start on cache lines.
   package func split(elements: Int, _ body: (Range<Int>) -> Void) {
     let line = 16
     pool.split((elements + line - 1) / line, grain: Context.smallWork / line) { lines in

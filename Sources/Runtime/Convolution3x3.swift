@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import WeightFile
 
-/// A 3×3 convolution over all channels with zero padding, as a matrix product over gathered neighbourhoods.
+/// A 3×3 convolution over all channels with zero padding, as im2col and a GEMM.
 package struct Convolution3x3 {
   private let linear: Linear
   package let channels, step: Int
@@ -15,7 +15,7 @@ package struct Convolution3x3 {
     step = stride
   }
 
-  /// Pixels whose neighbourhoods are gathered at once.
+  /// Output pixels whose neighbourhoods are gathered at once.
   private static var chunk: Int { 1024 }
 
   /// - Parameter x: `[height·width, channels]`, a map row by row.

@@ -2,7 +2,7 @@
 import Kernels
 import WeightFile
 
-/// Convolution of each channel by itself with a 3×3 kernel, stride 1, zero padding.
+/// Depthwise 3×3 convolution, stride 1, zero padding.
 package struct DepthwiseConvolution3x3 {
   private let store: WeightStore
   private let weight, bias: UnsafePointer<Float>
@@ -29,7 +29,7 @@ package struct DepthwiseConvolution3x3 {
   }
 }
 
-/// `x` is a map of `height` rows of `width` pixels.
+/// Throws unless `x` is a map of `height` rows of `width` pixels.
 func checkMap(_ x: TensorView, height: Int, width: Int) throws(RuntimeError) {
   let (pixels, overflow) = height.multipliedReportingOverflow(by: width)
   guard height > 0, width > 0, !overflow, x.rows == pixels else {

@@ -32,7 +32,7 @@ package func distinctRows(_ x: TensorView, count: Int, _ ctx: Context) throws(Ru
     for j in 0..<x.rows {
       let length = Double(norms[i]) * Double(norms[j])
       let similarity = length > 0 ? Float(dot(x[i], x[j]) / length) : 0
-      // Earlier rows and the row itself stand two lower: they count only where there is no later one.
+      // Earlier rows and the row itself get 2 subtracted: they count only where there is no later row.
       best = max(best, j <= i ? similarity - 2 : similarity)
     }
     largest[i] = best

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import WeightFile
 
-/// Rows of a packed matrix, looked up by number.
+/// Embedding table: rows of a packed matrix, looked up by id.
 package struct Embedding {
   private let weight: PackedMatrix
 
@@ -13,7 +13,7 @@ package struct Embedding {
     weight = try w.matrix("weight", outputs: count, inputs: size, for: .rows)
   }
 
-  /// The same matrix as an output head: `[tokens, size]` → `[tokens, count]`.
+  /// The same matrix as a tied LM head: `[tokens, size]` → `[tokens, count]`.
   package var linear: Linear {
     weight.store.note(weight.data, .products)
     return Linear(weight)

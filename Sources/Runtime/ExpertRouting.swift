@@ -16,7 +16,7 @@ package struct ExpertRouting: Sendable {
   package var expertsPerToken: Int
   /// Whether the chosen scores are divided by their sum.
   package var renormalises: Bool
-  /// Factor of the chosen scores, after all else.
+  /// Factor of the chosen scores, applied last.
   package var scale: Float
 
   package init(scores: Scores = .softmax, expertsPerToken: Int, renormalises: Bool, scale: Float = 1) {

@@ -3,8 +3,8 @@ import Kernels
 import Shims
 import WeightFile
 
-/// Learned vectors for the distance of two places of a square grid, one table for rows and one for columns (decomposed relative
-/// positions, arXiv:2112.01526 eq. 4; ViTDet, arXiv:2203.16527).
+/// Learned vectors for the distance of two cells of a square grid, one table for rows and one for columns (decomposed relative positions,
+/// arXiv:2112.01526 eq. 4; ViTDet, arXiv:2203.16527).
 package struct RelativePositions {
   /// `[2·side − 1, headSize]` in f32; row r belongs to a key r − (side − 1) places after the query.
   private let rows, columns: PackedMatrix
@@ -70,10 +70,10 @@ package struct RelativePositions {
   }
 }
 
-/// Bytes of biases that are kept at once; heads pass in groups.
+/// Most bytes of biases kept at once; heads are computed in groups.
 private let biasShare = 16 << 20
 
-/// Softmax(q·kᵀ / √headSize + row bias + column bias)·v within each of `batch` grids; the biases come from q as it is.
+/// Softmax(q·kᵀ / √headSize + row bias + column bias)·v within each of `batch` grids; the biases come from the unscaled q.
 /// No matrix of queries × keys is built.
 /// - Parameter qkv: heads of q, of k, of v; `batch·side²` rows, grids row by row.
 /// - Returns: `[batch·side², heads·headSize]`.

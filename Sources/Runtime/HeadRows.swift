@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import Kernels
 
-/// The heads of a product one after the other, `[heads, rows, headSize]` in an arena's memory: attention walks the tokens of one head, which
-/// in rows of all heads stand some kilobytes apart, often in one set of the cache and each on a page of its own.
+/// A product split into heads, `[heads, rows, headSize]` in an arena's memory. Attention reads the tokens of one head, which in rows of all heads lie
+/// some kilobytes apart, often in one cache set and each on a page of its own.
 package struct HeadRows {
   package let data: UnsafeMutablePointer<Float>
   package let heads, rows, headSize: Int

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import WeightFile
 
-/// What goes into the matrix products of a run. For each matrix, input by input: Σ x² over the rows that came, which says how much an
-/// error of that input's weights matters (AWQ, arXiv:2306.00978 §3.1); and on request Σ xᵀx within blocks of inputs, which also says
-/// how errors of different inputs' weights make up for each other (GPTQ, arXiv:2210.17323 §3.1).
+/// Calibration statistics of the inputs of a run's matrix products. For each input of each matrix Σ x² over all rows, which says how much an error of
+/// that input's weights matters (AWQ, arXiv:2306.00978 §3.1); on request also Σ xᵀx within blocks of inputs, which says how errors of different
+/// inputs' weights can compensate each other (GPTQ, arXiv:2210.17323 §3.1).
 ///
-/// A matrix is known by the address of its weights. Not synchronised: one computation at a time.
+/// A matrix is identified by the address of its weights. Not synchronised: one computation at a time.
 package final class InputStatistics {
   package struct Sums {
     package let inputs: Int
@@ -27,13 +27,13 @@ package final class InputStatistics {
   private let block: Int
   private var sums: [UnsafeRawPointer: Sums] = [:]
 
-  /// - Parameter block: how many neighbouring inputs have the products of all their pairs kept; 0: none.
+  /// - Parameter block: consecutive inputs whose pairwise products are kept; 0: none are.
   package init(block: Int = 0) { self.block = block }
 
-  /// The sums of the matrix at this address, nil where nothing has passed it.
+  /// The sums of the matrix at this address; nil where nothing was multiplied with it.
   package subscript(_ weights: UnsafeRawPointer) -> Sums? { sums[weights] }
 
-  /// Adds what is about to be multiplied with a matrix.
+  /// Adds the inputs that are about to be multiplied with a matrix.
   func add(_ x: LinearInput, to matrix: PackedMatrix, _ ctx: Context) {
     let inputs = matrix.layout.inputs
     guard x.layout.inputs == inputs else { return assertionFailure("an input of another width") }

@@ -2,7 +2,7 @@
 
 extension Interpolation {
   /// A square map resized as `torch.nn.functional.interpolate` does it with `mode="bicubic", antialias=True`: Keys' cubic with a = −0.5,
-  /// as wide as a target pixel where the map becomes smaller; along rows first.
+  /// stretched to a target pixel's width where the map becomes smaller; along rows first.
   /// - Parameter x: `[side², channels]`.
   /// - Returns: `[target², channels]`.
   package static func antialiasedBicubic(_ x: TensorView, side: Int, to target: Int, _ ctx: Context) throws(RuntimeError) -> Tensor {
@@ -24,7 +24,7 @@ extension Interpolation {
     return y
   }
 
-  /// The source pixels of each target pixel along one axis, and their shares.
+  /// The source pixels of each target pixel along one axis, and their weights.
   private struct Spans {
     let most: Int
     private let first, count: UnsafeMutablePointer<Int>

@@ -40,13 +40,13 @@ package enum Interpolation {
     try self(x.view, height: height, width: width, toHeight: toHeight, toWidth: toWidth, ctx)
   }
 
-  /// A source index along one axis, and its share in the target.
+  /// A source index along one axis, and its weight.
   private struct Tap: BitwiseCopyable {
     let index: Int
     let weight: Float
   }
 
-  /// Source pixels per axis that a target pixel is made of.
+  /// Source pixels of a target pixel along one axis.
   private var taps: Int {
     switch self {
     case .bicubic: 4

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import Shims
 
-/// The memory of a cache as it lies, to be copied, written and read.
+/// Raw access to a cache's memory, to copy, save and restore it.
 extension KVCache {
-  /// Calls `body` with each stretch of memory that holds some positions, always in the same order; they lie within `capacity`.
+  /// Calls `body` with each contiguous piece of memory that holds `positions`, always in the same order; not at all where they exceed `capacity`.
   package func forEachPiece<E: Error>(
     positions: Range<Int>, _ body: (_ memory: UnsafeMutableRawPointer, _ byteCount: Int) throws(E) -> Void
   ) throws(E) {
@@ -21,14 +21,14 @@ extension KVCache {
     }
   }
 
-  /// Bytes and number of the pieces of so many positions.
+  /// Bytes and number of the pieces of the first `positions`.
   package func pieces(positions: Int) -> (bytes: Int, count: Int) {
     guard positions > 0 else { return (0, 0) }
     return (byteCount / capacity &* positions, 2 &* layers &* kvHeads &* (type == .int8 ? 2 : 1))
   }
 
-  /// Takes over all that `other` holds, a cache of the same decoder, type and capacity.
-  /// - Parameter first: what is before it is the same already.
+  /// Copies all that `other` holds, a cache of the same decoder, type and capacity; does nothing where the sizes differ.
+  /// - Parameter first: positions before it are equal already and not copied.
   package func copy(_ other: KVCache, from first: Int = 0) {
     guard byteCount == other.byteCount, capacity == other.capacity else { return }
     let start = keys(layer: 0)
@@ -40,7 +40,7 @@ extension KVCache {
   }
 
   /// The first `length` positions have been written from outside.
-  /// - Parameter variant: of the position tables that the keys were turned with.
+  /// - Parameter variant: the RoPE table that the keys were rotated with.
   package func hold(_ length: Int, variant: Int) {
     setLength(min(max(length, 0), capacity))
     self.variant = variant

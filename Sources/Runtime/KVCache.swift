@@ -2,10 +2,10 @@
 import Kernels
 import Shims
 
-/// What keys and values are kept as.
+/// Number format of cached keys and values.
 package enum CacheType: Sendable {
   case float32, float16
-  /// With one scale for each position and head: half the memory of f16. Values keep 1/254 of the largest beside them.
+  /// One quantisation scale for each position and head: about half the memory of f16, errors up to 1/254 of the row's largest value.
   case int8
 
   /// Bytes that one key or value of a head takes.
@@ -23,26 +23,26 @@ package enum CacheType: Sendable {
 
 /// Keys and values of the positions seen so far, `[layer][kvHead][capacity][rowSize]` each.
 ///
-/// Values may be of another size than keys (multi-head latent attention). The kernels take one size, so the smaller of both is kept
-/// with zeros after it, which add nothing to a product or a sum: rows are as long as the larger.
+/// Values may be of another size than keys (multi-head latent attention). The kernels take one size, so the smaller is padded with zeros, which add
+/// nothing to a product or a sum.
 ///
-/// The memory is reserved at once and taken page by page as positions come. Positions are appended layer by layer; when a pass was
-/// broken off between layers, `truncate(to: length)` brings the layers level again. One thread at a time.
+/// The memory is reserved at once and taken page by page as positions come. Positions are appended layer by layer; after a pass that stopped between
+/// layers `truncate(to: length)` makes all layers equally long again. One thread at a time.
 package final class KVCache: @unchecked Sendable {
   /// `headSize`: of a key and of the queries.
   package let layers, kvHeads, headSize, valueSize, capacity: Int
   package let type: CacheType
-  /// Which of the decoder's position tables the keys were turned with; the decoder's own, kept with what it applies to.
+  /// Number of the decoder's RoPE table that the keys were rotated with; set and read by the decoder.
   package var variant = 0
   /// Bytes reserved, for all of `capacity`.
   package let byteCount: Int
 
-  /// The larger of `headSize` and `valueSize`, and the numbers of a row, those that fill it up included.
+  /// The larger of `headSize` and `valueSize`; and the elements of a row, padding included.
   let widestHead: Int
   package let rowSize: Int
   private let memory: PageBlock
   private var fill: [Int]
-  /// Counts the bytes of positions that were written since the cache was last emptied; set by who made it.
+  /// Counts the bytes of positions that were written since the cache was last emptied; set by the owner.
   package var counter: MemoryCounter?
   private var reached = 0
 
@@ -80,7 +80,7 @@ package final class KVCache: @unchecked Sendable {
   /// Positions that every layer has.
   package var length: Int { fill.min() ?? 0 }
 
-  /// Says that every layer has so many positions.
+  /// Sets the number of positions of every layer.
   func setLength(_ length: Int) { for layer in 0..<layers { fill[layer] = length } }
 
   /// Positions that layer `layer` has.
@@ -95,7 +95,7 @@ package final class KVCache: @unchecked Sendable {
   func keys(layer: Int) -> UnsafeMutableRawPointer { memory.base + 2 &* layer &* layerBytes }
   func values(layer: Int) -> UnsafeMutableRawPointer { memory.base + (2 &* layer &+ 1) &* layerBytes }
 
-  /// The scales of int8 rows that begin at `base`.
+  /// The quantisation scales of int8 rows that begin at `base`.
   func scales(behind base: UnsafeMutableRawPointer) -> UnsafeMutablePointer<Float> {
     (base + kvHeads &* capacity &* rowSize).assumingMemoryBound(to: Float.self)
   }
@@ -130,7 +130,7 @@ package final class KVCache: @unchecked Sendable {
     reached = positions
   }
 
-  /// Writes `count` numbers to the front of row `index`; the zeros after them stand there from the beginning.
+  /// Writes `count` numbers to the start of row `index`; the padding after them is zero from the beginning.
   private func write(_ x: UnsafePointer<Float>, _ count: Int, to base: UnsafeMutableRawPointer, at index: Int, _ kernels: KernelTable) {
     switch type {
     case .float32:
@@ -144,7 +144,7 @@ package final class KVCache: @unchecked Sendable {
     }
   }
 
-  /// Forgets the positions from `length` on. Larger than what is there: no change.
+  /// Forgets the positions from `length` on; 0 also gives the memory back. Larger than what is there: no change.
   package func truncate(to length: Int) {
     for layer in 0..<layers { fill[layer] = min(fill[layer], max(length, 0)) }
     guard length <= 0, reached > 0 else { return }

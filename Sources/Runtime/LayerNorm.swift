@@ -99,7 +99,7 @@ package struct RMSNorm {
   }
 }
 
-/// What `norm` makes of each row, while it is in the cache, into what `next` reads.
+/// Norms each row and converts it to `next`'s input format while it is in the cache.
 private func normed(
   _ rows: Int, _ columns: Int, for next: Linear, _ ctx: Context, _ norm: (_ row: Int, _ y: UnsafeMutablePointer<Float>) -> Void
 ) throws(RuntimeError) -> LinearInput {

@@ -7,10 +7,10 @@ import WeightFile
 package struct Linear {
   package let weight: PackedMatrix
   private let bias: UnsafePointer<Float>?
-  /// `[inputSize]`, where single inputs are so large that the others would drown in their group's int8 scale: each is multiplied by its factor first;
-  /// the matrix's columns are those of a weight without factors, divided by them (SmoothQuant, arXiv:2211.10438).
+  /// `[inputSize]` or nil: smoothing factors for outlier inputs, whose group's int8 scale would round the others away. Inputs are multiplied by them
+  /// first; the matrix's columns are stored divided by them (SmoothQuant, arXiv:2211.10438).
   let inputFactors: UnsafePointer<Float>?
-  /// Of weight files; older readers leave the factors out.
+  /// First version of weight files with factors; older readers would ignore them.
   package static let inputFactorsVersion: UInt32 = 3
 
   /// - Parameter w: leaf `weight` (packed, `[to, from]`) and, if present, `bias` (plain, `[to]`) and `inputFactors` (plain, `[from]`).
@@ -25,7 +25,7 @@ package struct Linear {
     }
   }
 
-  /// A product without bias on a matrix that something else also uses (a tied output head).
+  /// A product without bias on a matrix that something else also uses (a tied LM head).
   package init(_ weight: PackedMatrix) {
     self.weight = weight
     bias = nil
@@ -62,7 +62,7 @@ package struct Linear {
     return y
   }
 
-  /// The product cut into heads: output k of row i is value k mod headSize of row i of head k / headSize.
+  /// The product split into heads: output k of row i is value k mod headSize of row i of head k / headSize.
   /// - Parameter headSize: divides `outputSize`.
   package func heads(_ x: LinearInput, headSize: Int, _ ctx: Context) throws(RuntimeError) -> HeadRows {
     try checkInput(x)
@@ -84,7 +84,7 @@ package struct Linear {
     return y
   }
 
-  /// As below from rows of x: row i is made of x's row `place(i)`.
+  /// As below; row i is row `place(i)` of x.
   package func input(_ x: Tensor, rows: Int, place: (Int) -> Int, _ ctx: Context) throws(RuntimeError) -> LinearInput {
     guard x.columns == inputSize else { throw .shape(operation: "linear input", expected: inputSize, found: x.columns) }
     let input = try LinearInput(rows: rows, for: self, ctx)
@@ -94,7 +94,7 @@ package struct Linear {
     return input
   }
 
-  /// x as this product reads it; where its weights are floats, x itself.
+  /// x in this product's input format: quantised, or x itself where the weights are floats.
   package func input(_ x: Tensor, _ ctx: Context) throws(RuntimeError) -> LinearInput {
     guard x.columns == inputSize else { throw .shape(operation: "linear input", expected: inputSize, found: x.columns) }
     guard weight.layout.encoding.isQuantized else { return LinearInput(floats: x, for: weight.layout) }
@@ -135,7 +135,7 @@ package struct Linear {
     }
   }
 
-  /// The activation of the product, as `next` reads it: an epilogue on each tile, so that the values between two products stay in the cache.
+  /// The activation of the product in `next`'s input format: an epilogue on each tile, so that the values between two products stay in the cache.
   package func callAsFunction(
     _ x: LinearInput, _ activation: Activation, for next: Linear, _ ctx: Context
   ) throws(RuntimeError) -> LinearInput {
@@ -155,7 +155,7 @@ package struct Linear {
     return input
   }
 
-  /// `siluMultiply` of a product whose rows are gate | up, as `next` reads it.
+  /// `siluMultiply` of a product whose rows are gate | up, in `next`'s input format.
   package func gated(_ x: LinearInput, for next: Linear, _ ctx: Context) throws(RuntimeError) -> LinearInput {
     try checkInput(x)
     guard let tiles = tiles(for: next, tokens: x.rows, halves: 2, ctx) else {
@@ -170,8 +170,8 @@ package struct Linear {
     return input
   }
 
-  /// Tiles whose results are whole groups of what `next` reads; nil where the sizes do not meet, halves are not whole blocks, or a group's
-  /// results are too many for the stack.
+  /// Tiles whose outputs are whole quantisation groups of `next`'s input; nil where sizes do not match, halves are not whole blocks, or a group's
+  /// outputs do not fit on the stack.
   private func tiles(for next: Linear, tokens: Int, halves: Int, _ ctx: Context) -> LinearTiles? {
     let layout = next.weight.layout
     guard layout.inputs &* halves == outputSize, tokens > 0, halves == 1 || layout.inputs % 16 == 0, layout.group % 16 == 0 else { return nil }
@@ -233,7 +233,7 @@ package struct Linear {
     }
   }
 
-  /// The product row by row to `finish`, which writes `count` values from output `first` on to `target` in y.
+  /// Calls the epilogue `finish` for each row of each tile; it writes outputs first ..< first + count to `target` in y.
   private func run(
     _ x: LinearInput, to y: Tensor, _ ctx: Context,
     finish: (_ target: UnsafeMutablePointer<Float>, _ first: Int, _ count: Int, _ values: UnsafeMutablePointer<Float>) -> Void
@@ -260,8 +260,8 @@ package struct Linear {
     _ row: Int, _ first: Int, _ count: Int, _ values: UnsafeMutablePointer<Float>, _ second: UnsafeMutablePointer<Float>
   ) -> Void
 
-  /// Each tile's results stay in the cache until the epilogue `finish` takes them, row by row: `count` values of outputs first ..< first + count, with two
-  /// halves as many of the second half.
+  /// Calls the epilogue `finish` for each row of each tile, while its outputs are in the cache: `values` are outputs first ..< first + count,
+  /// `second` the same of the second half where there are two.
   private func run(_ x: LinearInput, _ tiles: LinearTiles, halves: Int = 1, _ ctx: Context, finish: Finish) throws(RuntimeError) {
     guard let passage = ctx.passage else { return try runPresent(x, tiles, halves: halves, ctx, finish: finish) }
     try passage.using(weight.data, ctx) { () throws(RuntimeError) in try runPresent(x, tiles, halves: halves, ctx, finish: finish) }
@@ -275,7 +275,7 @@ package struct Linear {
     x.enter(&whole)
     let (kernel, blocksOfHalf, outputs) = (kernel(ctx.kernels), weight.layout.blocks / halves, outputSize / halves)
     if x.rows == 1 {
-      // Few results: all of them in the arena.
+      // GEMV: the few outputs go to the arena.
       let mark = ctx.arena.mark()
       defer { ctx.arena.release(to: mark) }
       let y = try ctx.arena.tensor(1, outputSize).data
@@ -300,7 +300,7 @@ package struct Linear {
       withStack(floats: tokens.count &* width &* halves) { values in
         var a = a
         a.yStride = width &* halves
-        // The kernel counts tokens and outputs from the first of all.
+        // The kernel indexes y by absolute token and output.
         a.y = values - tokens.lowerBound &* a.yStride - first
         kernel(&a, blocks.lowerBound, blocks.upperBound, tokens.lowerBound, tokens.upperBound)
         if halves == 2 {

@@ -3,10 +3,10 @@ import Kernels
 import Shims
 import WeightFile
 
-/// Rows of activations as a product reads them: int8 in groups, with a scale and an offset each, where its weights are quantised, else
-/// floats. It lies in the arena. Rows can be set part by part, by the threads that make them.
+/// A product's input rows, in the arena: int8 in groups with a scale and a zero-point offset each where its weights are quantised, else floats. Any
+/// thread may set rows, or parts of them that do not overlap.
 package struct LinearInput {
-  /// Inputs to a scale where they are multiplied by factors first.
+  /// Largest quantisation group where inputs are multiplied by smoothing factors.
   static let largestGroup = 4096
 
   package let rows: Int
@@ -19,7 +19,7 @@ package struct LinearInput {
   private let offsets: UnsafeMutablePointer<Int32>?  // [rows, groups]
   /// From one row to the next, in codes or floats.
   let stride: Int
-  /// What each input is multiplied by before it becomes int8; see `Linear.inputFactors`.
+  /// Smoothing factors, applied before quantisation; see `Linear.inputFactors`.
   private let factors: UnsafePointer<Float>?
 
   /// Rows still to be set.
@@ -29,7 +29,7 @@ package struct LinearInput {
     self.layout = layout
     factors = product.inputFactors
     if layout.encoding.isQuantized {
-      // An odd number of cache lines: the rows of a tile, which are read side by side, lie in different sets of the first-level cache.
+      // An odd number of cache lines: the rows of a tile, which are read side by side, lie in different sets of the L1 cache.
       stride = ((layout.paddedInputs + 63) / 64 | 1) &* 64
       codes = try ctx.arena.array(of: Int8.self, rows, stride)
       scales = try ctx.arena.array(of: Float.self, rows, layout.groups)
@@ -81,7 +81,7 @@ package struct LinearInput {
       offsets + row &* groups + first / group)
   }
 
-  /// A row as floats: the values, or what their codes stand for.
+  /// A row as floats, dequantised and without smoothing factors.
   /// - Parameter y: `layout.inputs` values.
   package func read(_ row: Int, into y: UnsafeMutablePointer<Float>) {
     if let floats { return y.update(from: floats + row &* stride, count: layout.inputs) }
@@ -90,7 +90,7 @@ package struct LinearInput {
     for k in 0..<layout.inputs { y[k] = Float(rowCodes[k]) * rowScales[k / layout.group] / (factors?[k] ?? 1) }
   }
 
-  /// Points a product's arguments here.
+  /// Sets the input fields of a kernel's arguments.
   func enter(_ a: inout LinearArguments) {
     if let floats {
       a.xFloat = UnsafePointer(floats)

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 import WeightFile
 
-/// How a product is cut over threads: tiles of row blocks × tokens that are computed one by one, each by one thread.
+/// How a GEMM is split over threads: tiles of row blocks × tokens, each computed by one thread.
 ///
 /// A tile's weights, its activations and its results fit in a core's L2 cache together. The tiles of one group of blocks follow each
-/// other, so that its weights come from memory once. No sum is ever cut, so the cut never changes a result.
+/// other, so that its weights come from memory once. No sum is split, so tiling never changes a result.
 struct LinearTiles {
   private static let weightShare = 384 << 10
   private static let tokenShare = 224 << 10
-  /// Tokens that the widest kernel computes together; divisible by what the others take.
+  /// Tokens of the widest kernel's register tile; a multiple of the other kernels'.
   static let registerTile = 12
   /// Stack memory for the results of one tile.
   private static let resultMemory = 192 << 10
@@ -20,12 +20,12 @@ struct LinearTiles {
   let blocks, tokens: Int
   private var blockStep: Int
   private var tokenStep: Int
-  /// How many runs of neighbouring tiles are walked at the same time.
+  /// How many runs of neighbouring tiles are computed at the same time.
   private let runs: Int
 
   /// - Parameters:
-  ///   - halves: 2: each block stands for itself and the one as far into the second half of the matrix.
-  ///   - unit: blocks that stay together.
+  ///   - halves: 2: a block also stands for its counterpart in the second half of the matrix (gate | up).
+  ///   - unit: blocks that must be in one tile.
   init(tokens: Int, layout: PackedLayout, threads: Int, halves: Int = 1, unit: Int = 1) {
     blocks = layout.blocks / halves
     self.tokens = tokens
@@ -34,7 +34,7 @@ struct LinearTiles {
     // One token uses each weight once, so they need not fit into the cache.
     let fittingBlocks = tokens == 1 ? blocks : min(LinearTiles.weightShare / max(layout.blockStride, 1), LinearTiles.mostBlocks) / halves
     let step = min(max(fittingBlocks / even, 1), (blocks - 1) / even + 1) &* even
-    // What a token takes: int8 with scales and sums, or floats; and its results.
+    // Bytes of a token: int8 with scales and offsets, or floats; and its outputs.
     let inputBytes = layout.encoding.isQuantized ? layout.paddedInputs &+ layout.groups &* 8 : layout.inputs &* 4
     let tokenBytes = inputBytes &+ step &* halves &* 64
     // Equal parts in whole register tiles: a part-filled tile costs as much as a full one.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Synchronization
 
-/// Who holds how much of a limited number of bytes. Any number of threads may ask.
+/// A memory budget that several holders share. Thread-safe.
 package final class MemoryAccount: Sendable {
   /// Bytes that may be held together.
   package let limit: Int
@@ -12,7 +12,7 @@ package final class MemoryAccount: Sendable {
   /// Bytes that nobody holds.
   package var left: Int { limit &- taken.load(ordering: .sequentiallyConsistent) }
 
-  /// A hold on so many bytes, until it is given up; nil where they are not left.
+  /// Reserves bytes for as long as the holding lives; nil where fewer are left.
   package func hold(_ bytes: Int) -> MemoryHolding? {
     var now = taken.load(ordering: .sequentiallyConsistent)
     while bytes >= 0, bytes <= limit &- now {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import Shims
 
-/// How fast this machine reads memory: the ceiling of token generation, which reads every weight once a token.
+/// Read bandwidth of this machine's memory: the upper bound of decoding, which reads every weight once per token.
 ///
-/// A shared machine's speed changes from one second to the next: what is compared with it is to be measured between two passes.
+/// A shared machine's speed changes from one second to the next: measure what is compared with it between two passes.
 package final class MemoryBandwidth {
   private static let piece = 1 << 20
 

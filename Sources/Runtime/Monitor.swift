@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Shims
 
-/// A lock, and a place to wait in it for what others do.
+/// A mutex and a condition variable on the monotonic clock.
 package final class Monitor: @unchecked Sendable {
   private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
   private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
@@ -27,7 +27,7 @@ package final class Monitor: @unchecked Sendable {
     return body()
   }
 
-  /// Lets go of the lock until `wakeAll`, the time `end` (`StopSignal.now`), or earlier.
+  /// Releases the lock and waits for `wakeAll` or until `end` (in `StopSignal.now`'s time); may return earlier. Has the lock again on return.
   package func wait(until end: UInt64) {
     var time = timespec(tv_sec: Int(end / 1_000_000_000), tv_nsec: Int(end % 1_000_000_000))
     pthread_cond_timedwait(condition, mutex, &time)

@@ -1,27 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 import WeightFile
 
-/// Which weights are in memory all the time, and how much the others may take.
+/// Which weights stay in memory, and how much the others may take.
 package struct Residency: Sendable {
   package enum Mode: Int32, Sendable {
     /// All weights, all the time.
     case resident = 0
     /// Those of the vision side while images are encoded, those of the decoder while it works.
     case onDemand = 1
-    /// Only some all the time; the others pass through one after another.
+    /// Only some stay; the others are streamed, one after another.
     case streamed = 2
   }
 
   package let mode: Mode
-  /// Of each tensor of the file that comes and goes, which half reads it; empty: none do.
+  /// For each tensor of the file that does not stay, which half of the system reads it; nil: it stays. Empty: all stay.
   package let passing: [WeightPart?]
-  /// Bytes of those that may be in memory together.
+  /// Most bytes of the tensors that do not stay, in memory together.
   package let room: Int
 
   /// All in memory.
   package init() { (mode, passing, room) = (.resident, [], 0) }
 
-  /// - Parameter tensors: those that come and go.
+  /// - Parameter tensors: those that do not stay.
   package init(_ mode: Mode, _ tensors: [PassableTensor], of file: WeightFile, room: Int) {
     var passing: [WeightPart?] = Array(repeating: nil, count: file.records.count)
     for tensor in tensors { passing[tensor.record] = tensor.part }
@@ -52,15 +52,15 @@ package struct Residency: Sendable {
   package var rows: [Int] = []
 }
 
-/// A tensor that could come and go.
+/// A tensor that need not stay in memory.
 package struct PassableTensor: Sendable {
-  /// Smaller ones stay.
+  /// Smaller tensors stay.
   static let least = 4 << 10
 
   /// Its place in the file's records.
   package let record: Int
   package let byteCount: Int
-  /// Bytes that come and go together: of one matrix.
+  /// Bytes that are loaded and dropped together: those of one matrix.
   package let unit: Int
   package let part: WeightPart
   /// Used from the file's mapping.

@@ -2,11 +2,11 @@
 import Kernels
 import Shims
 
-/// Rotary position embedding (arXiv:2104.09864) in the NeoX form: component i of a head turns with component i + headSize/2.
+/// Rotary position embedding (arXiv:2104.09864) in the NeoX form: component i of a head is rotated with component i + headSize/2.
 ///
 /// As PyTorch computes it, all in f32: frequency i = 1 / theta^(2i/headSize), angle = position · frequency, then its sine and cosine.
 package struct RotaryEmbedding {
-  /// How a checkpoint stretches its context.
+  /// RoPE scaling, by which a checkpoint extends its context.
   package enum Scaling {
     case none
     /// Frequencies divided by `factor`.
@@ -25,10 +25,10 @@ package struct RotaryEmbedding {
     table = RotaryTable(frequencies: RotaryEmbedding.frequencies(headSize: headSize, theta: theta, scaling: scaling))
   }
 
-  /// Bytes of the cosines and sines of the first `positions`, which are kept.
+  /// Bytes of the table of cosines and sines for the first `positions`.
   package func tableBytes(positions: Int) -> Int { RotaryTable.byteCount(positions: positions, headSize: headSize) }
 
-  /// Turns tokens in place; token i is at position `firstPosition + i`.
+  /// Rotates queries or keys in place; token i is at position `firstPosition + i`.
   /// - Parameter x: token i, head h at `x + i·stride + h·headSize`.
   package func callAsFunction(
     _ x: UnsafeMutablePointer<Float>, stride: Int, tokens: Int, heads: Int, firstPosition: Int, _ ctx: Context

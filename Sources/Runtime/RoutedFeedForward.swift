@@ -2,7 +2,7 @@
 import Kernels
 import WeightFile
 
-/// SiLU(gate) · up, contracted again (arXiv:2002.05202).
+/// SwiGLU feed-forward: contract(SiLU(gate) · up) (arXiv:2002.05202).
 package struct GatedFeedForward {
   package let gateUp, contract: Linear  // hiddenSize → 2·intermediateSize (gate | up); intermediateSize → hiddenSize
 
@@ -32,8 +32,8 @@ package struct GatedFeedForward {
 /// A mixture-of-experts feed-forward (Mixtral, arXiv:2401.04088 §2.1; DeepSeekMoE, arXiv:2401.06066 §3): each token is routed to a few of
 /// many experts, and all tokens pass a shared one.
 ///
-/// y = shared(x) + Σ weight_e · expert_e(x), the experts by rising number: the same sum for any number of threads and for tokens that
-/// pass alone or together. Of the experts that no token chose nothing is read.
+/// y = shared(x) + Σ weight_e · expert_e(x), summed in the order of experts: the same result for any number of threads and any batch of tokens. The
+/// weights of experts that no token chose are not read.
 package struct RoutedFeedForward {
   package let routing: ExpertRouting
   package let hiddenSize: Int
@@ -42,7 +42,7 @@ package struct RoutedFeedForward {
   private let shared: GatedFeedForward?
   private let sharedGate: Linear?  // hiddenSize → 1: its sigmoid is the shared expert's factor (Qwen2-MoE)
 
-  /// Most tokens that an expert takes at once: what is held beside the result does not grow with the prompt.
+  /// Most tokens that an expert takes at once, so that scratch memory does not grow with the prompt.
   private static let largestPart = 256
 
   /// - Parameters:
@@ -115,7 +115,7 @@ package struct RoutedFeedForward {
     }
   }
 
-  /// y = what all tokens pass, or zeros.
+  /// y = shared(x), times its gate if it has one; zeros without a shared expert.
   private func addShared(_ x: Tensor, to y: Tensor, _ ctx: Context) throws(RuntimeError) {
     guard let shared else { return fill(y, with: 0, ctx) }
     let mark = ctx.arena.mark()
@@ -143,7 +143,7 @@ private struct SlotsByExpert {
     let next = try ctx.arena.array(of: Int.self, experts + 1)
     starts = try ctx.arena.array(of: Int.self, experts + 1)
     starts.update(repeating: 0, count: experts + 1)
-    // In a dry run nobody has chosen: any number may stand there.
+    // In a dry run `chosen` is not initialised and may hold any number.
     func expert(_ slot: Int) -> Int { min(Int(UInt32(bitPattern: chosen[slot])), experts - 1) }
     for slot in 0..<count { starts[expert(slot) + 1] &+= 1 }
     for e in 0..<experts { starts[e + 1] &+= starts[e] }

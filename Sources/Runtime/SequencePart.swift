@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Rows of a pass through a decoder that continue one sequence. Parts of a pass follow each other without gaps, the first from row 0 on, each
-/// with a cache of its own.
+/// The rows of a decoder pass that continue one sequence. A pass's parts cover its rows without gaps, from row 0 on, each with its own KV cache.
 package struct SequencePart {
   package let cache: KVCache
   package let rows: Range<Int>

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import Shims
 
-/// Tells a running computation to stop: by `cancel()` from any thread, when a deadline passes, or when the system has refused memory since the
-/// call began. Looked at between layers and
-/// inside of loops (`StoppablePool`).
+/// Tells a running computation to stop: by `cancel()` from any thread, when a deadline passes, or when the system has refused memory since the call
+/// began. Checked between layers and inside loops (`StoppablePool`).
 package final class StopSignal: @unchecked Sendable {
   private let flag = UnsafeMutablePointer<UInt32>.allocate(capacity: 1)
   private let end = UnsafeMutablePointer<UInt64>.allocate(capacity: 1)
@@ -25,7 +24,7 @@ package final class StopSignal: @unchecked Sendable {
   /// Asks the computation to stop. Any thread, lock-free.
   package func cancel() { atomic_store32(flag, 1) }
 
-  /// Takes a cancellation back, and the deadline away. A call begins.
+  /// Clears the cancellation, the deadline and the count of refused memory, for a new call.
   package func reset() {
     atomic_store32(shortages, memory_shortages_before_call())
     atomic_store32(flag, 0)
@@ -48,7 +47,7 @@ package final class StopSignal: @unchecked Sendable {
 
   package static var now: UInt64 { monotonic_nanoseconds() }
 
-  /// Sets the deadline `seconds` from now. Not finite or beyond the clock: no deadline.
+  /// Sets the deadline `seconds` from now; negative: now. NaN, ∞ or beyond the clock: no deadline.
   package func stop(after seconds: Double) {
     let nanoseconds = seconds * 1e9
     guard nanoseconds < 9e18 else {
@@ -76,7 +75,7 @@ package final class StopSignal: @unchecked Sendable {
   }
 }
 
-/// Throws when the system has no room for a list of so many bytes. To be asked before an array is made whose size a caller decides.
+/// Throws when the system has no memory for such an array. Call it before making an array whose size a caller decides.
 package func requireRoom(_ count: Int, of bytesEach: Int = 1) throws(RuntimeError) {
   let (bytes, overflow) = count.multipliedReportingOverflow(by: bytesEach)
   guard !overflow, bytes >= 0, memory_has_room(bytes) else { throw .outOfMemory(bytes: overflow ? .max : bytes) }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A thread pool as one computation uses it. Once that is told to stop, its loops leave out the indices that are left: what they were to
-/// write is then unwritten, and must neither be taken for a result nor for an index before `StopSignal.check` has passed.
+/// A thread pool that one computation uses. Once it is told to stop, its loops skip the remaining indices. What those would have written stays
+/// unwritten: use it neither as a result nor as an index before `StopSignal.check` has passed.
 ///
-/// So a computation ends within one index of a loop, a tile of a product say, and not only between layers.
+/// So a computation stops within one index of a loop, such as a tile of a product, not only between layers.
 package struct StoppablePool {
   package let threadPool: ThreadPool
   let stop: StopSignal

@@ -75,7 +75,7 @@ struct SystemFiles {
   func read(_ folder: Bytes, _ name: String) -> Bytes? { read(folder + Bytes(name.utf8)) }
 
   private func read(_ path: Bytes) -> Bytes? {
-    // Larger than the mount table of any sane machine; a longer one is cut.
+    // Larger than any usual mount table; a longer one is cut.
     let most = 1 << 18
     let name = root + path + [0]
     let bytes = Bytes(unsafeUninitializedCapacity: most) { buffer, count in

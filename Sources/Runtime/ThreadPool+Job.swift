@@ -4,9 +4,9 @@ import Shims
 /// The loop that a `ThreadPool` is working on, and the protocol by which threads share it.
 ///
 /// One 64-bit word, `ticket`, holds the number of the loop (upper half) and the next free index (lower half). A thread takes an
-/// index by exchanging the word it has seen for one with the next index. `body` and `count` change only while the ticket is
-/// closed, its index beyond any count: an exchange that succeeds has found the word as it was before they were read, so they
-/// belong to that loop and the index is one of it, however late the thread comes (short of sleeping through 2³² loops).
+/// index by exchanging the word it has seen for one with the next index. `body` and `count` change only while the ticket is closed, its index beyond
+/// any count. A successful exchange proves that the ticket has not changed since `count` was read, so the index belongs to that loop, however late
+/// the thread is (unless it sleeps through 2³² loops); until the index counts as finished, `body` is that loop's, too.
 final class Job: @unchecked Sendable {
   typealias Body = (Int) -> Void
 
@@ -62,7 +62,7 @@ final class Job: @unchecked Sendable {
     pthread_mutex_lock(turn)
     atomic_store64(owner, UInt64(pthread_self()))
     withoutActuallyEscaping(work) { work in
-      // An index has 32 bits less the closed ones; longer loops run in parts.
+      // An index has 32 bits, of which all ones mean closed; longer loops run in parts.
       var start = 0
       while start < total {
         let (base, part) = (start, min(total - start, 1 << 30))
@@ -143,7 +143,7 @@ final class Job: @unchecked Sendable {
     return done
   }
 
-  /// A worker's life: help with each loop, spin a little after it, then sleep.
+  /// A worker's main function: helps with each loop, spins a little after it, then sleeps.
   func serve() {
     var seen: UInt32 = 0
     var spin = 0

@@ -7,20 +7,20 @@ package enum WeightPart: Sendable {
   case vision, decoder
 }
 
-/// Weights that come into memory when they are used and leave it for others: no more of them than `room` bytes is resident.
+/// Weights that are loaded when used and dropped for others: at most `room` bytes of them are in memory.
 ///
-/// A weight of the file's mapping comes as it is read and leaves by giving its pages back; any other is decoded to its place, by all
-/// threads, each time it comes. Addresses never change. Whoever uses a weight holds it meanwhile; nobody holds two, so that waiting for room
-/// always ends. Those of the other half of the system leave first, then those that were used longest ago.
+/// A mapped weight is loaded by reading it and dropped by giving its pages back; any other is decoded to its place, by all threads, each time it is
+/// loaded. Addresses never change. A thread holds a weight while it uses it, and never two, so that waiting for room always ends. Weights of the
+/// other half of the system are dropped first, then the least recently used.
 package final class WeightPassage: @unchecked Sendable {
   /// Bytes of a table's pages that looking up rows may leave in memory.
   package static let rowRoom = 8 << 20
-  /// What a fault may bring in around a row: the system maps so much of a file at once.
+  /// Bytes that a page fault may load around a row: the system maps so much of a file at once.
   private static let faultBytes = 64 << 10
-  /// Bytes that are asked of the disk before they are used.
+  /// Bytes of read-ahead.
   private static let aheadBytes = 64 << 20
 
-  /// A weight that comes and goes as one.
+  /// A weight that is loaded and dropped as a whole.
   struct Unit {
     let base: UnsafeRawPointer
     let byteCount: Int
@@ -31,7 +31,7 @@ package final class WeightPassage: @unchecked Sendable {
     var isPresent = false
     /// Somebody is decoding it.
     var isComing = false
-    /// The disk has been asked for it.
+    /// Its read-ahead has been requested.
     var isAhead = false
     var lastUse = 0
     /// What was used after it the last time.
@@ -41,9 +41,9 @@ package final class WeightPassage: @unchecked Sendable {
   private let file: WeightFile
   private let room: Int
   private let readsAhead: Bool
-  /// Whether what left is not worth keeping in the system's cache either: the file does not fit beside it.
+  /// Whether dropped weights leave the page cache as well: the file is larger than the memory of this process.
   private let leavesCache: Bool
-  /// By address.
+  /// Sorted by address.
   private var units: [Unit]
   /// Mapped tables that rows are looked up in.
   private let tables: [UnsafeRawBufferPointer]
@@ -56,7 +56,7 @@ package final class WeightPassage: @unchecked Sendable {
 
   /// - Parameters:
   ///   - room: at least the largest unit's bytes.
-  ///   - readsAhead: ask the disk for what is used next.
+  ///   - readsAhead: request read-ahead of what is used next.
   init(_ file: WeightFile, units: [Unit], tables: [UnsafeRawBufferPointer], room: Int, readsAhead: Bool) {
     self.file = file
     self.units = units.sorted { $0.base < $1.base }
@@ -70,7 +70,7 @@ package final class WeightPassage: @unchecked Sendable {
     }
   }
 
-  /// Bytes of all that come and go, and of those that are in memory: in memory of their own, and in the file's mapping.
+  /// Bytes of all units, and of those in memory now: decoded to memory of their own, and in the file's mapping.
   var bytes: (own: Int, mapped: Int) { lock.locked { sum { _ in true } } }
   var presentBytes: (own: Int, mapped: Int) { lock.locked { sum { $0.isPresent } } }
 
@@ -89,7 +89,7 @@ package final class WeightPassage: @unchecked Sendable {
     return try body()
   }
 
-  /// Makes room before rows of a table are read.
+  /// Called before rows of a mapped table are read: gives its pages back once too many were touched.
   func willReadRows(of data: UnsafeRawPointer, _ rows: Int) {
     guard let table = tables.first(where: { $0.baseAddress == data }) else { return }
     lock.locked {
@@ -101,7 +101,7 @@ package final class WeightPassage: @unchecked Sendable {
     }
   }
 
-  /// Gives back everything that nobody is using.
+  /// Drops everything that is not in use.
   package func empty() {
     lock.locked {
       for i in units.indices where units[i].isPresent && units[i].users == 0 { drop(i) }
@@ -194,7 +194,7 @@ package final class WeightPassage: @unchecked Sendable {
     let unit = units[i]
     let record = file.records[unit.record]
     let failure = FirstFailure()
-    // All of it, also when the call is being stopped: others count on it.
+    // Decoded completely, even when this call is being stopped: others wait for it.
     ctx.pool.threadPool.run(file.frameCount(record)) { index in
       do throws(WeightFileError) {
         try file.decodeFrame(record, index: index, into: UnsafeMutableRawPointer(mutating: unit.base))
@@ -213,7 +213,7 @@ package final class WeightPassage: @unchecked Sendable {
     if let error { throw .weights(error) }
   }
 
-  /// Asks the disk for what was used after a unit the last time, up to `aheadBytes`.
+  /// Requests read-ahead of the units that were used after this one last time, up to `aheadBytes`.
   private func readAhead(of first: Int) {
     var wanted: [Unit] = []
     lock.locked {
@@ -233,7 +233,7 @@ package final class WeightPassage: @unchecked Sendable {
   }
 }
 
-/// A lock that a child made by fork does not find taken by a thread it does not have.
+/// A lock that survives fork: a child takes it over from a thread of its parent.
 private final class PassageLock: @unchecked Sendable {
   /// 0: open; else the process whose thread is inside.
   private let holder = UnsafeMutablePointer<UInt32>.allocate(capacity: 1)

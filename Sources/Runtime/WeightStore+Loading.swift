@@ -3,17 +3,17 @@ import Kernels
 import Shims
 import WeightFile
 
-/// Where every tensor of a file will be, and the work that brings it there.
+/// Where each tensor of a file is placed in memory, and the decoding that puts it there.
 struct LoadPlan {
   struct Place {
     /// Used where it is, in the file's mapping.
     var raw: UnsafeRawPointer?
     /// Otherwise: the values' place in the block.
     var offset = 0
-    /// f16 values that become f32: where they are decoded first.
+    /// f16 values to be widened to f32: in the file's mapping, or else the block's place where they are decoded first.
     var halves: UnsafeRawPointer?
     var halvesOffset = 0
-    /// Decoded when it is used.
+    /// Decoded each time it is loaded, by `WeightPassage`.
     var isPassing = false
   }
 
@@ -24,11 +24,11 @@ struct LoadPlan {
   /// Bytes of the block that stay in use after loading; halves to be widened lie after them.
   private(set) var keptBytes = 0
   private(set) var mappedBytes = 0
-  /// The block with the places of tensors that come and go, each in pages of its own, behind `bytes`.
+  /// `bytes` and the places of tensors that do not stay in memory, each on pages of its own.
   private(set) var reservedBytes = 0
   private let passing: [WeightPart?]
 
-  /// - Parameter passing: of the tensors that come and go, which half reads them; empty: none do.
+  /// - Parameter passing: as in `Residency`.
   init(_ file: WeightFile, passing: [WeightPart?] = []) throws(RuntimeError) {
     self.passing = passing
     self.file = file
@@ -83,7 +83,7 @@ struct LoadPlan {
     }
   }
 
-  /// Decodes every compressed tensor, all frames in file order, a round of them at a time so that the caller hears of progress.
+  /// Decodes every compressed tensor, all frames in file order, in rounds; reports progress between rounds.
   func decode(
     into base: UnsafeMutableRawPointer, pool: ThreadPool, leavesCache: Bool, stop: StopSignal, progress: WeightStore.Progress?
   ) throws(RuntimeError) {
@@ -118,7 +118,7 @@ struct LoadPlan {
       if let error = failure.first { throw .weights(error) }
       for frame in frames[start..<end] {
         done &+= frame.bytes
-        // With its last frame; then its stored bytes and its values need not both stay.
+        // After its last frame the stored bytes need not stay in the page cache beside the values.
         if leavesCache, frame.bytes > 0 { file.leaveCache(file.records[frame.tensor]) }
       }
       start = end

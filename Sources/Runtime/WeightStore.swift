@@ -5,8 +5,9 @@ import WeightFile
 
 /// The tensors of a weight file, ready for the kernels.
 ///
-/// Raw tensors are used in place where the file allows it (`WeightFile.rawBytes`) and is not mostly compressed; all others are decoded once, in parallel, into one
-/// block of memory; plain f16 tensors (norms, biases, tables) are widened to f32. Immutable once made: any number of threads may read it.
+/// Raw tensors are used in place where the file allows it (`WeightFile.rawBytes`) and is not mostly compressed; all others are decoded once, in
+/// parallel, into one block of memory; plain f16 tensors (norms, biases, tables) are widened to f32. Immutable once made: any number of threads may
+/// read it.
 package final class WeightStore: @unchecked Sendable {
   package let file: WeightFile
   /// Anonymous memory this store holds: decoded and widened tensors.
@@ -15,10 +16,10 @@ package final class WeightStore: @unchecked Sendable {
   package let loadingBytes: Int
   /// Bytes used in place from the file's mapping.
   package let mappedBytes: Int
-  /// Bytes of tensors that are decoded each time they come.
+  /// Bytes of tensors that are decoded each time they are loaded.
   package let passingBytes: Int
 
-  /// Brings in weights that are not always in memory; nil: all are.
+  /// Loads weights that do not stay in memory; nil: all stay.
   package let passage: WeightPassage?
 
   private let memory: PageBlock
@@ -43,15 +44,15 @@ package final class WeightStore: @unchecked Sendable {
 
   /// - Parameters:
   ///   - limit: most bytes to take for decoded tensors; nil: what the process can have.
-  ///   - residency: which weights come and go.
-  ///   - leavesCache: the system need not keep in its cache what was decoded.
+  ///   - residency: which weights stay in memory.
+  ///   - leavesCache: whether stored bytes leave the page cache once they are decoded.
   /// - Throws: `weights` when a tensor cannot be decoded, `outOfMemory`, `cancelled` or `deadlineExceeded` when told to stop.
   package convenience init(
     _ file: WeightFile, pool: ThreadPool, kernels: KernelTable, limit: Int? = nil, residency: Residency = Residency(),
     leavesCache: Bool = false, stop: StopSignal = StopSignal(), progress: Progress? = nil
   ) throws(RuntimeError) {
     let plan = try LoadPlan(file, passing: residency.passing)
-    // A small file may say that it decodes to anything; touching more than there is would end the process.
+    // A small file may claim any decoded size; touching more memory than there is would end the process.
     guard plan.bytes <= limit ?? ProcessMemory.limitBytes() else { throw .outOfMemory(bytes: plan.bytes) }
     let memory = try PageBlock(plan.reservedBytes, plan.reservedBytes > plan.bytes ? .sparse : .whole)
     try plan.decode(into: memory.base, pool: pool, leavesCache: leavesCache, stop: stop, progress: progress)
@@ -62,7 +63,7 @@ package final class WeightStore: @unchecked Sendable {
     self.init(plan, memory, residency)
   }
 
-  /// A store to build a model over for a dry run: every tensor has its place, but nothing is decoded, and those that would be read as zeros.
+  /// A store for dry runs: every tensor has its place, but nothing is decoded; tensors that would be, read as zeros.
   package convenience init(planning file: WeightFile) throws(RuntimeError) {
     let plan = try LoadPlan(file)
     self.init(plan, try PageBlock(plan.bytes, .sparse), Residency())
@@ -112,19 +113,19 @@ package final class WeightStore: @unchecked Sendable {
   func blank(_ bytes: Int) -> UnsafeRawPointer? {
     if let blanks, blanks.byteCount >= bytes { return UnsafeRawPointer(blanks.base) }
     guard bytes <= ProcessMemory.limitBytes(), let larger = try? PageBlock(bytes, .sparse) else { return nil }
-    // What was given out before stays with the store.
+    // Earlier blanks stay valid.
     oldBlanks.append(larger)
     blanks = larger
     return UnsafeRawPointer(larger.base)
   }
 
-  /// After a system was built: the tensors that could come and go, since they are read by matrix products alone, or are mapped tables of rows.
+  /// After a system was built: the tensors that need not stay in memory, because only matrix products read them or they are mapped tables of rows.
   package var passable: [PassableTensor] {
     file.records.indices.compactMap { i in
       let (record, use) = (file.records[i], uses[i])
       let isMapped = isInFile(i) && file.isMapped
       guard use.isProduct || use.isRows, !use.isOther, record.byteCount >= PassableTensor.least else { return nil }
-      // Memory of the host's stays where it is; what is decoded comes whole.
+      // Memory of the host cannot be dropped; a decoded tensor is loaded as a whole.
       guard isMapped || (!isInFile(i) && !use.isRows && record.matrixCount == 1) else { return nil }
       return PassableTensor(
         record: i, byteCount: record.byteCount, unit: record.byteCount / max(record.matrixCount, 1), part: use.part, isMapped: isMapped,
@@ -134,7 +135,7 @@ package final class WeightStore: @unchecked Sendable {
 
   private func isInFile(_ i: Int) -> Bool { data[i] < UnsafeRawPointer(memory.base) || data[i] >= UnsafeRawPointer(memory.base + memory.byteCount) }
 
-  /// Bytes in memory of their own, and bytes of the file's mapping that are in use, without tensors that come and go and are not there now.
+  /// Bytes decoded to memory of their own, and bytes in use of the file's mapping, without tensors that are not loaded now.
   package var presentBytes: (own: Int, mapped: Int) {
     guard let passage else { return (residentBytes, mappedBytes) }
     let (all, present) = (passage.bytes, passage.presentBytes)
@@ -144,7 +145,7 @@ package final class WeightStore: @unchecked Sendable {
   /// All tensors, by their full names.
   package var root: Weights { Weights(store: self, prefix: "") }
 
-  /// A tensor and where its values are. Plain f16 tensors are found as f32.
+  /// A tensor and where its values are. Plain f16 tensors are returned as f32.
   func find(_ name: String) -> (record: TensorRecord, data: UnsafeRawPointer)? {
     guard let i = file.index(of: name) else { return nil }
     return (file.records[i], data[i])

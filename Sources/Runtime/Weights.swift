@@ -3,19 +3,19 @@ import WeightFile
 
 /// A scope of tensor names in a `WeightStore`: `weights["layers"]["3"]["norm1"].vector("weight", count: 1024)`.
 ///
-/// Pointers stay good as long as the store lives; whoever keeps one keeps `store` too.
+/// Pointers are valid as long as the store lives: keep `store` with them.
 package struct Weights {
   package let store: WeightStore
   /// Full name of this scope, without a dot at the end; empty at the root.
   package let prefix: String
-  /// Which half of the system is built over it.
+  /// Which half of the system reads this scope.
   var part = WeightPart.vision
 
   /// The scope `prefix.name`. `name` may hold dots itself.
   package subscript(_ name: String) -> Weights { Weights(store: store, prefix: fullName(name), part: part) }
   package subscript(_ index: Int) -> Weights { self["\(index)"] }
 
-  /// The same scope for the half of the system that continues sequences.
+  /// The same scope, read by the decoder.
   package var ofDecoder: Weights { Weights(store: store, prefix: prefix, part: .decoder) }
 
   package func fullName(_ leaf: String) -> String { prefix.isEmpty ? leaf : "\(prefix).\(leaf)" }
@@ -85,7 +85,7 @@ package struct Weights {
     return (0..<count).map { PackedMatrix(store: store, layout: layout, data: data + $0 &* layout.byteCount) }
   }
 
-  /// A tensor that was split off into another file: zeros of this shape, at a place that others have too; nothing computes with them.
+  /// A tensor that was split off into another file: zeros of this shape, shared by all such tensors; nothing computes with them.
   private func blank(_ name: String, shape: [Int]) throws(WeightFileError) -> UnsafeRawPointer {
     var bytes: Int? = MemoryLayout<Float>.stride
     for extent in shape { bytes = bytes.flatMap { checked($0.multipliedReportingOverflow(by: extent)) } }

@@ -12,7 +12,7 @@ char *threadErrorText(void) {
 }
 
 size_t stack_left(void) {
-  /* Asked once a thread: the answer costs a look into /proc for a program's first one. */
+  /* Asked once per thread: for the main thread the answer reads /proc. */
   static _Thread_local uintptr_t low, high;
   uintptr_t here = (uintptr_t)__builtin_frame_address(0);
   if (!high) {
@@ -35,7 +35,7 @@ bool library_path(char *buffer, size_t capacity) {
   char *path;
   size_t length;
   if (!dladdr1((void *)(uintptr_t)&library_path, &info, (void **)&map, RTLD_DL_LINKMAP) || !map) return false;
-  /* The program itself has an empty name there, and argv[0] need not be a path. */
+  /* The program itself has an empty l_name, and argv[0] need not be a path. */
   path = realpath(map->l_name[0] ? map->l_name : "/proc/self/exe", NULL);
   /* Where /proc is not mounted: the path the program was started by, which the kernel hands over. */
   if (!path && !map->l_name[0] && getauxval(AT_EXECFN)) path = realpath((const char *)getauxval(AT_EXECFN), NULL);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Memory for values of any number: pictures, vectors, buffers. */
+/* Memory for bulk data: pictures, vectors, buffers. */
 #ifndef FOVEA_SHIMS_BLOCKS_H
 #define FOVEA_SHIMS_BLOCKS_H
 #include <stdlib.h>
@@ -16,14 +16,14 @@
 #endif
 enum { blockHeader = 64 };
 #ifdef FOVEA_BLOCKS_IN_HEAP
-/// The sanitizer sees what goes beyond a block of the heap only.
+/// AddressSanitizer finds overruns of heap blocks only.
 static const size_t pagedBlock = ~(size_t)0;
 #else
 static const size_t pagedBlock = 32 << 10;
 #endif
 
-/// `bytes` bytes with any content, or NULL; released with block_free. Large ones come from the system in pages and go back to it: what the
-/// heap gets back it may keep, up to twice the largest block there ever was, and no plan of memory would hold.
+/// `bytes` bytes with any content, or NULL; released with block_free. Large ones are mapped from the system and unmapped: the heap may keep what is
+/// freed, up to twice the largest block so far, which no memory plan could account for.
 static inline void *_Nullable block_allocate(size_t bytes) {
   size_t all = bytes + blockHeader;
   char *p;
@@ -34,7 +34,7 @@ static inline void *_Nullable block_allocate(size_t bytes) {
   return p + blockHeader;
 }
 
-/// Gives what the heap keeps for later back to the system, where that can be asked for.
+/// Gives the heap's free memory back to the system; nothing without glibc.
 static inline void heap_trim(void) {
 #if defined(__GLIBC__)
   (void)malloc_trim(0);

@@ -18,7 +18,7 @@ typedef struct {
   int64_t outputs;         ///< real output rows; the last block may be partly padding
   const int8_t *x;         ///< quantised activations [tokens, inputs], padded with zeros
   const float *xScales;    ///< [tokens, inputs / group]
-  const int32_t *xOffsets; ///< [tokens, inputs / group]: −zero · sum of a group's int8 values, where weights are stored as w + zero
+  const int32_t *xOffsets; ///< [tokens, inputs / group]: −zero point · sum of a group's int8 values; weights are stored with the zero point added
   const float *xFloat;     ///< float layouts: activations
   size_t xStride;          ///< elements from one token to the next (x or xFloat)
   float *y;                ///< [tokens, outputs]
@@ -26,12 +26,12 @@ typedef struct {
   const float *bias;       ///< [outputs] or NULL
 } LinearArguments;
 
-/// What keys and values are kept as.
+/// Number format of keys and values.
 #define FOVEA_ROWS_F32 0
 #define FOVEA_ROWS_F16 1
-#define FOVEA_ROWS_INT8 2 ///< with a scale for each token and head; zeros up to a multiple of 16 values
+#define FOVEA_ROWS_INT8 2 ///< with a quantisation scale for each token and head; zeros up to a multiple of 16 values
 
-/// What attention computes in: f32, or integers of each row's largest value.
+/// Arithmetic of attention: f32, or integers scaled by each row's largest value.
 #define FOVEA_ATTENTION_F32 0
 #define FOVEA_ATTENTION_INT8 1  ///< 8 bits of queries, keys, values and weights; not with FOVEA_ROWS_INT8
 #define FOVEA_ATTENTION_INT12 2 ///< 12 bits of queries, keys and values, 14 bits of weights; not with FOVEA_ROWS_INT8
@@ -52,7 +52,8 @@ typedef struct {
   float scale;         ///< usually 1/√headSize
   float *output;       ///< token i, head h at output + i·outputStride + h·headSize
   size_t outputStride;
-  /// Keys on a grid `gridWidth` wide: key j's score with query i gets rowBias[j / gridWidth] + columnBias[j % gridWidth], taken at
+  /// Decomposed relative position bias, for keys on a grid `gridWidth` wide: key j's score with query i gets rowBias[j / gridWidth] + columnBias[j %
+  /// gridWidth], taken at
   /// + i·biasStride + h·biasHeadStride. NULL: none. Not with int8.
   const float *rowBias, *columnBias;
   size_t biasStride, biasHeadStride;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Sizes that the kernels take, for every check of a size: Swift sees these as Int. */
+/* Limits of the kernels, for every check of a size: Swift sees these as Int. */
 #ifndef FOVEA_KERNEL_LIMITS_H
 #define FOVEA_KERNEL_LIMITS_H
 
@@ -7,7 +7,7 @@
 /// 128 KiB at 256, half of `attention`'s stack. Sums of products of 12-bit integers fit int32 up to 512.
 enum { largestHeadSize = 256 };
 
-/// Bytes of stack that one kernel or one product takes at most, for its working memory. `attention` takes most.
+/// Most bytes of stack that one kernel or one product takes for its scratch memory. `attention` takes most.
 enum { largestStackMemory = 264 << 10 };
 
 #endif

@@ -7,8 +7,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/// Private zeroed memory, page-aligned, or NULL. Pages take room when they are first written. `sparse`: most may never be, so
-/// the system is not asked whether it has room for all.
+/// Private zeroed memory, page-aligned, or NULL. Pages take memory when first written. `sparse`: most may never be written, so the
+/// system is not asked whether it has memory for all.
 static inline void *_Nullable pages_map(size_t bytes, bool sparse) {
   void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | (sparse ? MAP_NORESERVE : 0), -1, 0);
   return p == MAP_FAILED ? NULL : p;

@@ -10,13 +10,13 @@
 void memory_fell_short(void);
 /// How often it did, in this process.
 uint32_t memory_shortages(void);
-/// That number as it was when the call began that this thread is in; now, where it is in none.
+/// That number when this thread's current call began; outside a call, the number now.
 uint32_t memory_shortages_before_call(void);
-/// Begins a call on this thread. Returns what `memory_call_end` takes back: a callback may make calls of its own.
+/// Begins a call on this thread. Pass the result to `memory_call_end`: a callback may make calls of its own.
 int64_t memory_call_begin(void);
 void memory_call_end(int64_t outer);
-/// Whether the system would give so much at once now. To be asked before an array is made whose size a caller decides: Swift's arrays end the
-/// process where there is no memory, and what is set aside serves small ones.
+/// Whether the system would give `bytes` at once now. Ask before making an array whose size a caller decides: without memory Swift's arrays end
+/// the process, and the reserve serves small ones only.
 bool memory_has_room(size_t bytes);
 
 #endif

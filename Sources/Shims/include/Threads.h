@@ -28,7 +28,7 @@ static inline void condition_init_monotonic(pthread_cond_t *_Nonnull condition) 
   pthread_condattr_destroy(&attributes);
 }
 
-/// Sleeps about so long.
+/// Sleeps for about `microseconds`, fewer than 1 000 000.
 static inline void pause_microseconds(long microseconds) {
   struct timespec t = {0, microseconds * 1000};
   (void)nanosleep(&t, NULL);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What lies in place of a file, of whatever kind, that was not fetched. */
+/* What is found in place of a file that was not downloaded: an HTML page, a Git LFS pointer. */
 #ifndef FOVEA_UNFETCHED_H
 #define FOVEA_UNFETCHED_H
 
@@ -8,7 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* Whether bytes, of which the first 256 are looked at, begin with a tag, in any case, after white space. */
+/* Whether the first 256 bytes begin with `tag`, in upper or lower case, after white space. */
 static inline bool shims_opens_tag(const void *bytes, size_t count, const char *tag) {
   const char *p = (const char *)bytes;
   if (count > 256) count = 256;

@@ -9,14 +9,14 @@
 #include <stdint.h>
 #include <sys/auxv.h>
 
-/// Whether this CPU multiplies int8 by fours (`sdot`, `udot`: FEAT_DotProd, optional from Armv8.2).
+/// Whether this CPU has dot products of four int8 (`sdot`, `udot`: FEAT_DotProd, optional from Armv8.2).
 static inline bool fovea_has_dotprod(void) { return (getauxval(AT_HWCAP) >> 20 & 1) != 0; }
 
 #define FOVEA_NEON static inline __attribute__((always_inline))
 
-/// Asks for the cache line at `p` in the first-level cache; never faults.
+/// Prefetches the cache line at `p` into the L1 cache; never faults.
 FOVEA_NEON void fovea_prefetch(const void *p) { __builtin_prefetch(p, 0, 3); }
-/// The same in the second-level cache, for lines that are wanted later than the first level would keep them.
+/// The same into the L2 cache, for lines that are used later than L1 would keep them.
 FOVEA_NEON void fovea_prefetch_second(const void *p) { __builtin_prefetch(p, 0, 2); }
 
 /* ---- 4 floats ---- */
@@ -94,7 +94,7 @@ FOVEA_NEON float32x4_t fovea_bytes_above_4(float32x4_t x, int32_t bits) {
 
 /* ---- 16 numbers in four registers ---- */
 
-/// 16 int8 as floats, by fours.
+/// 16 int8 as floats, four to a register.
 FOVEA_NEON float32x4x4_t fovea_load_int8_16(const int8_t *p) {
   int8x16_t bytes = vld1q_s8(p);
   int16x8_t low = vmovl_s8(vget_low_s8(bytes)), high = vmovl_high_s8(bytes);
@@ -133,11 +133,11 @@ FOVEA_NEON int32x4_t fovea_shift_bytes_4(int32x4_t x, int8_t bits) {
   return vreinterpretq_s32_u8(vshlq_u8(vreinterpretq_u8_s32(x), vdupq_n_s8(bits)));
 }
 FOVEA_NEON int32x4_t fovea_mask_bytes_4(int32x4_t x, int8_t mask) { return vandq_s32(x, vreinterpretq_s32_s8(vdupq_n_s8(mask))); }
-/// The bytes of `table` with the numbers that stand in `numbers`.
+/// Look-up in the 16 bytes of `table`, by the indices in `numbers`.
 FOVEA_NEON int32x4_t fovea_look_up_4(int32x4_t table, int32x4_t numbers) {
   return vreinterpretq_s32_u8(vqtbl1q_u8(vreinterpretq_u8_s32(table), vreinterpretq_u8_s32(numbers)));
 }
-/// What 16 bytes stand for by fours, see `fovea_small_scale_bits`.
+/// 16 scales of one byte each, four to a register, see `fovea_small_scale_bits`.
 FOVEA_NEON float32x4x4_t fovea_load_small_scales_16(const uint8_t *p) {
   int8x16_t bytes = vld1q_s8((const int8_t *)p);
   int16x8_t low = vmovl_s8(vget_low_s8(bytes)), high = vmovl_high_s8(bytes);
@@ -151,7 +151,7 @@ FOVEA_NEON float32x4x4_t fovea_load_small_scales_16(const uint8_t *p) {
   return y;
 }
 
-/* ---- Products of int8 by fours ---- */
+/* ---- Dot products of four int8 ---- */
 
 /// Each lane of `sum` plus the products of its four int8 in `w` and `x`, of which one is never −128: two products fit in int16.
 FOVEA_NEON int32x4_t fovea_add_bytes_4(int32x4_t sum, int8x16_t w, int8x16_t x) {
@@ -171,7 +171,8 @@ FOVEA_NEON int32x4_t fovea_add_quads_4(int32x4_t sum, int32x4_t w, int32x4_t x) 
 FOVEA_NEON uint16x8_t fovea_multiply_high_8(uint16x8_t a, uint16x8_t b) {
   return vuzp2q_u16(vreinterpretq_u16_u32(vmull_u16(vget_low_u16(a), vget_low_u16(b))), vreinterpretq_u16_u32(vmull_high_u16(a, b)));
 }
-/// 256 · 255 · 2^(−y / 4096) of 8 y in the low words of `a` and `b`, by a parabola in the fraction of y / 4096; plus `dither`, over 256, cut.
+/// 256 · 255 · 2^(−y / 4096) of 8 y in the low words of `a` and `b`, by a parabola in the fraction of y / 4096; plus `dither`, divided by 256,
+/// truncated.
 FOVEA_NEON uint8x8_t fovea_weights_8(float32x4_t a, float32x4_t b, uint16x8_t dither, uint16_t one, uint16_t slope, uint16_t curve) {
   uint16x8_t y = vuzp1q_u16(vreinterpretq_u16_f32(a), vreinterpretq_u16_f32(b));
   uint16x8_t fraction = vshlq_n_u16(y, 4);
@@ -199,7 +200,7 @@ FOVEA_NEON int32x4x4_t fovea_widen_words_16(uint16x8_t low, uint16x8_t high) {
 /* ---- Products of quantised weights ---- */
 
 FOVEA_NEON int8x16_t fovea_load_int8x16(const void *p) { return vld1q_s8((const int8_t *)p); }
-/// 16 weights stored + 128.
+/// 16 weights stored with zero point 128, as signed int8.
 FOVEA_NEON int8x16_t fovea_load_weights_16(const void *p) { return fovea_signed_bytes_16(vld1q_u8((const uint8_t *)p)); }
 /// The low and the high nibbles of 16 bytes.
 FOVEA_NEON int8x16_t fovea_low_nibbles_16(int8x16_t x) { return vandq_s8(x, vdupq_n_s8(15)); }

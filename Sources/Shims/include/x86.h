@@ -22,18 +22,18 @@ static inline uint64_t fovea_xgetbv(void) {
 }
 
 #define FOVEA_SSE41 static inline __attribute__((always_inline, target("sse4.1")))
-/// Too long to stand wherever it is used.
+/// Too long to be inlined.
 #define FOVEA_SSE41_CALLED static __attribute__((noinline, unused, target("sse4.1")))
 #define FOVEA_AVX2 static inline __attribute__((always_inline, target("avx2,fma,f16c")))
 #define FOVEA_AVX512 static inline __attribute__((always_inline, target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c")))
 
-/// Asks for the cache line at `p` in the first-level cache; never faults.
+/// Prefetches the cache line at `p` into the L1 cache; never faults.
 static inline __attribute__((always_inline)) void fovea_prefetch(const void *p) { _mm_prefetch((const char *)p, _MM_HINT_T0); }
 
-/// The same in the second-level cache, for lines that are wanted later than the first level would keep them.
+/// The same into the L2 cache, for lines that are used later than L1 would keep them.
 static inline __attribute__((always_inline)) void fovea_prefetch_second(const void *p) { _mm_prefetch((const char *)p, _MM_HINT_T1); }
 
-/* ---- 4 floats, without FMA and F16C: Nehalem to Ivy Bridge, Bulldozer, Atoms up to Gracemont's forerunners ---- */
+/* ---- 4 floats, without FMA and F16C: Nehalem to Ivy Bridge, Bulldozer, Atoms before Gracemont ---- */
 
 /// a · b + c in double precision, rounded to odd: rounded to float afterwards, it is rounded once (Boldo and Melquiond 2008).
 FOVEA_SSE41 __m128d fovea_add_product_odd_2(__m128d a, __m128d b, __m128d c) {
@@ -45,7 +45,7 @@ FOVEA_SSE41 __m128d fovea_add_product_odd_2(__m128d a, __m128d b, __m128d c) {
   return _mm_castsi128_pd(_mm_or_si128(_mm_sub_epi64(_mm_castpd_si128(s), beyond), inexact));
 }
 /// a · b + c, rounded once. In double precision the product is exact; rounding the sum twice is wrong only where its first rounding
-/// gives the middle of two floats, whose low 28 bits are zero. Not inlined: kernels of it would be five times as long.
+/// gives the middle of two floats, whose low 28 bits are zero. Not inlined: kernels would be five times as long.
 FOVEA_SSE41_CALLED __m128 fovea_add_product_4(__m128 a, __m128 b, __m128 c) {
   __m128d a0 = _mm_cvtps_pd(a), b0 = _mm_cvtps_pd(b), c0 = _mm_cvtps_pd(c);
   __m128d a1 = _mm_cvtps_pd(_mm_movehl_ps(a, a)), b1 = _mm_cvtps_pd(_mm_movehl_ps(b, b)), c1 = _mm_cvtps_pd(_mm_movehl_ps(c, c));
@@ -122,7 +122,7 @@ FOVEA_SSE41 __m128 fovea_load_int8_4(const int8_t *p) {
   __builtin_memcpy(&four, p, 4);
   return _mm_cvtepi32_ps(_mm_cvtepi8_epi32(_mm_cvtsi32_si128(four)));
 }
-/// What 4 bytes stand for, see `fovea_small_scale_bits`.
+/// 4 scales of one byte each, see `fovea_small_scale_bits`.
 FOVEA_SSE41 __m128 fovea_load_small_scales_4(const uint8_t *p) {
   int32_t four;
   __builtin_memcpy(&four, p, 4);
@@ -204,7 +204,7 @@ FOVEA_AVX2 int32_t fovea_sum_epi32_256(__m256i x) {
 FOVEA_AVX2 __m256 fovea_load_half_8(const uint16_t *p) { return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p)); }
 /// 8 int8 as floats.
 FOVEA_AVX2 __m256 fovea_load_int8_8(const int8_t *p) { return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)p))); }
-/// What 8 bytes stand for, see `fovea_small_scale_bits`.
+/// 8 scales of one byte each, see `fovea_small_scale_bits`.
 FOVEA_AVX2 __m256 fovea_load_small_scales_8(const uint8_t *p) {
   __m256i x = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)p));
   __m256i sign = _mm256_slli_epi32(_mm256_and_si256(x, _mm256_set1_epi32(0x80)), 24);
@@ -242,13 +242,13 @@ FOVEA_AVX2 __m256i fovea_high_nibbles_256(__m256i x) { return _mm256_and_si256(_
 /// The even words of `even` and the odd ones of `odd`.
 FOVEA_AVX2 __m256i fovea_even_and_odd_words_256(__m256i even, __m256i odd) { return _mm256_blend_epi16(even, odd, 0xAA); }
 
-/// `p`, but not known to be so: what is read there is read again.
+/// `p`, opaque to the compiler: what is read there is loaded again.
 static inline __attribute__((always_inline)) const void *fovea_same_address(const void *p) {
   __asm__("" : "+r"(p));
   return p;
 }
 
-/* The products of AVX-VNNI. Where AVX-512's are enabled it is those, the same in another encoding: tools/check-avxvnni tests the kernels so. */
+/* Dot products of AVX-VNNI; where AVX-512 VNNI is enabled, the same instructions in its encoding: tools/check-avxvnni tests the kernels so. */
 #if defined(__AVX512VL__) && defined(__AVX512VNNI__)
 #define FOVEA_AVXVNNI static inline __attribute__((always_inline, target("avx512vl,avx512vnni,avx2,fma,f16c")))
 /// Each int32 of `sum` plus the products of its four bytes `u`, unsigned, with those of `s`, signed.
@@ -279,7 +279,7 @@ FOVEA_AVX512 int32_t fovea_sum_epi32_512(__m512i x) {
 FOVEA_AVX512 __m512 fovea_load_half_16(const uint16_t *p) { return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p)); }
 /// 16 int8 as floats.
 FOVEA_AVX512 __m512 fovea_load_int8_16(const int8_t *p) { return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)p))); }
-/// What 16 bytes stand for, see `fovea_small_scale_bits`: the sign's bit is carried up by its own shift.
+/// 16 scales of one byte each, see `fovea_small_scale_bits`; sign extension moves the sign bit up.
 FOVEA_AVX512 __m512 fovea_load_small_scales_16(const uint8_t *p) {
   __m512i x = _mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)p));
   __m512i magnitude = _mm512_and_si512(_mm512_slli_epi32(x, 19), _mm512_set1_epi32(0x7F << 19));
