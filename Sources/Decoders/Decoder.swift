@@ -12,22 +12,22 @@ package protocol Decoder: AnyObject {
   /// Bytes of weights that one decoded token reads.
   var bytesPerToken: Int { get }
 
-  /// Bytes of tables that it makes for itself while sequences grow to `positions`.
+  /// Bytes of tables (RoPE) that grow with sequences, for `positions`.
   func tableBytes(positions: Int) -> Int
 
   /// An empty cache for sequences of up to `capacity` positions; the system backs its memory as it is used.
-  /// - Parameter type: what it keeps keys and values as; `nil`: what suits the decoder's weights.
+  /// - Parameter type: number format of keys and values; nil: the decoder's default.
   func makeCache(capacity: Int, type: CacheType?) throws(RuntimeError) -> KVCache
 
-  /// Called before a prompt's first pass with all its positions. Empties the cache where what it holds was computed for prompts
-  /// that this one shares nothing with (positions that depend on the prompt's whole length).
+  /// Called before a prompt's first pass with all its positions. Empties the cache where its keys cannot be reused for this prompt (RoPE that depends
+  /// on the prompt's length).
   func prepare(_ cache: KVCache, promptLength: Int)
 
   /// Rows of the embedding table: `x` is `[ids.count, hiddenSize]`. Every id is in `0..<vocabSize`.
   func embed(_ ids: UnsafeBufferPointer<Int32>, into x: Tensor, _ ctx: Context) throws(RuntimeError)
 
-  /// Appends the rows of `x` (`[rows, hiddenSize]`, overwritten) to the sequences in the caches of `parts`, which have room for them. A row's
-  /// result does not depend on what passes with it. A throw leaves the caches' lengths as they were.
+  /// Appends the rows of `x` (`[rows, hiddenSize]`, overwritten) to the sequences in the caches of `parts`, which have room for them. A row's result
+  /// does not depend on the other rows of the pass. A throw leaves the caches' lengths as they were.
   /// - Parameter progress: called after each layer with the number done.
   /// - Returns: the final normed states, `[rows, hiddenSize]`.
   func callAsFunction(

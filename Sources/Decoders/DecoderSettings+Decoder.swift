@@ -6,7 +6,7 @@ import WeightFile
 extension DecoderSettings {
   /// - Parameters:
   ///   - w: the scope `language`.
-  ///   - cacheType: what keys and values are kept as where nothing else is asked for.
+  ///   - cacheType: default number format of keys and values.
   package func decoder(_ w: Weights, cacheType: CacheType) throws(WeightFileError) -> Decoder {
     switch kind {
     case .llama: try LlamaModel(w, llama, cacheType: cacheType)

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Shims
 
-/// Rotary bases that grow with the prompt (dynamic NTK as Qwen v1 has it): one for each doubling of a prompt past the length that the
-/// model was trained with.
+/// Dynamic NTK as in Qwen v1: RoPE bases that grow with the prompt, one for each doubling of its length past the training context.
 ///
 /// A prompt of L positions takes the base theta · α^(headSize / (headSize − 2)), α = 2^⌈log2(L / trained) + 1⌉ − 1 and at least 1;
 /// what is generated after it keeps the prompt's base. Trained with 2048: α is 1 up to 2048, 3 up to 4096, 7 up to 8192.

@@ -10,7 +10,7 @@ enum FeedForward {
 
   /// - Parameters:
   ///   - w: the scope `mlp`: `gateUp` and `contract`, or `router`, `experts` and `shared`.
-  ///   - mixture: of this block; nil: none.
+  ///   - mixture: the block's mixture of experts; nil: none.
   init(_ w: Weights, _ c: LlamaSettings, _ mixture: MixtureSettings?) throws(WeightFileError) {
     guard let mixture else {
       self = .dense(try GatedFeedForward(w, hiddenSize: c.hiddenSize, intermediateSize: c.intermediateSize))

@@ -3,8 +3,8 @@ import Runtime
 import Schema
 import WeightFile
 
-/// LLaMA decoder (arXiv:2302.13971). Vicuna, Mistral without a sliding window, Qwen v1 (arXiv:2309.16609 §2.3; biased q|k|v, NTK and
-/// logn positions; its `w2` is the gate), Qwen2, DeepSeek without latent attention (arXiv:2401.06066; a mixture of experts) and the nano models
+/// LLaMA decoder (arXiv:2302.13971). Vicuna, Mistral without a sliding window, Qwen v1 (arXiv:2309.16609 §2.3; biased q|k|v, dynamic NTK and logn
+/// scaling; its `w2` is the gate), Qwen2, DeepSeek without latent attention (arXiv:2401.06066; a mixture of experts) and the nano models
 /// share it.
 package final class LlamaModel: Decoder {
   package let config: LlamaSettings
@@ -16,7 +16,7 @@ package final class LlamaModel: Decoder {
   let rotary: RotaryTables
   let logn: LogNScaling?
 
-  /// - Parameter mixture: what blocks after its first `denseLayers` have in place of their feed-forward.
+  /// - Parameter mixture: replaces the feed-forward of blocks after its first `denseLayers`.
   package init(
     _ w: Weights, _ c: LlamaSettings, mixture: MixtureSettings? = nil, cacheType: CacheType
   ) throws(WeightFileError) {
@@ -39,7 +39,7 @@ package final class LlamaModel: Decoder {
   package var contextLength: Int { config.contextLength }
   package var layers: Int { config.layers }
 
-  /// Bytes of weights one decoded token reads: every block, of its experts those of one token, and the head, not the embedding table.
+  /// Bytes of weights one decoded token reads: every block, with only one token's experts, and the head, not the embedding table.
   package var bytesPerToken: Int { blocks.reduce(head.byteCount) { $0 + $1.bytesPerToken } }
 
   package func tableBytes(positions: Int) -> Int { rotary[0].tableBytes(positions: positions) }

@@ -2,7 +2,7 @@
 import Runtime
 import Schema
 
-/// The rotary tables of a decoder: one, or several of which the prompt's length chooses.
+/// The RoPE tables of a decoder: one, or with dynamic NTK several, chosen by the prompt's length.
 struct RotaryTables {
   private let tables: [RotaryEmbedding]
   private let growth: DynamicNTK?

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Runtime
 
-/// Where a hook asks to be called in a block.
+/// The places in a block where a hook is called.
 package struct BlockPlaces: OptionSet {
   package let rawValue: UInt8
 
@@ -15,15 +15,15 @@ package struct BlockPlaces: OptionSet {
   package static let attention = BlockPlaces(rawValue: 4)
 }
 
-/// What a family puts before or beside the blocks of a `VisionTransformer` while it encodes the views of one image. A block in which
-/// nothing is asked for takes the fused path.
+/// Code that a family adds before or beside the blocks of a `VisionTransformer` while it encodes the views of one image. Blocks without hooks take
+/// the fused path.
 ///
-/// Rows of every tensor are those of the stream: all views, one after another.
+/// Rows of every tensor are those of the residual stream: all views, one after another.
 package protocol BlockHook: AnyObject {
-  /// What is asked for in block `layer`.
+  /// Where the hook is called in block `layer`.
   func places(in layer: Int) -> BlockPlaces
 
-  /// Changes the stream `[views · tokens, hiddenSize]` before the block.
+  /// Changes the residual stream `[views · tokens, hiddenSize]` before the block.
   func before(_ x: Tensor, layer: Int, _ ctx: Context) throws(RuntimeError)
 
   /// Adds to q | k | v `[rows, 3·hiddenSize]` of the normed input `n`.
@@ -32,10 +32,10 @@ package protocol BlockHook: AnyObject {
   /// Adds to the product of the attention's `context` with its output matrix.
   func besideOutput(_ context: Tensor, addingTo attended: Tensor, layer: Int, _ ctx: Context) throws(RuntimeError)
 
-  /// Adds to the MLP's output; `x` is the stream before its norm.
+  /// Adds to the MLP's output; `x` is the residual stream before its norm.
   func besideMLP(_ x: Tensor, addingTo y: Tensor, layer: Int, _ ctx: Context) throws(RuntimeError)
 
-  /// Adds the attention's output to the stream, in place of the block.
+  /// Adds the attention's output to the residual stream, in place of the block.
   /// - Parameters:
   ///   - attended: the attention's output; may be changed.
   ///   - normed: what the attention read.

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import Runtime
 
-/// Learned positions of a square map, row by row.
+/// Learned position embeddings of a square map, row by row.
 package struct PositionTable {
-  /// What a map of another size takes of the table.
+  /// How the table is fitted to a map of another size.
   package enum Resizing {
     /// The table, resized bicubically.
     case bicubic
@@ -22,7 +22,7 @@ package struct PositionTable {
     self.resizing = resizing
   }
 
-  /// The positions of a map of `grid²` places.
+  /// The position embeddings of a map of `grid²` patches.
   package func callAsFunction(grid: Int, _ ctx: Context) throws(RuntimeError) -> TensorView {
     switch resizing {
     case .bicubic:

@@ -15,7 +15,7 @@ struct SAMVisionBlock {
   /// nil: attention sees the whole grid.
   let window: Int?
 
-  /// Rows that pass the MLP together, which bounds its memory.
+  /// Most rows of the MLP at once, which bounds its memory.
   static var chunk: Int { 1024 }
 
   /// - Parameter others: tables for other grids than the settings', scopes named by their sides; for a block that sees the whole grid.
@@ -44,7 +44,7 @@ struct SAMVisionBlock {
     defer { ctx.arena.release(to: mark) }
     if let window {
       let windows = Windows(grid: grid, side: window)
-      // Places outside the grid are zeros: they take part in attention as keys like any other.
+      // Cells outside the grid are zeros and take part in attention as keys like any other.
       let n = try norm1(x, rows: windows.count * window * window, place: windows.place, for: qkv, ctx)
       let a = try gridAttention(qkv: qkv.heads(n, headSize: headSize, ctx), batch: windows.count, positions: positions, ctx)
       try output(output.input(a, rows: x.rows, place: windows.row, ctx), addingTo: x, ctx)

@@ -15,8 +15,7 @@ package struct SAMVisionModel {
   let norm1, norm2: LayerNorm
   let down1, down2: Convolution3x3  // neckSize → middleSize → outputSize
 
-  /// - Parameter grids: sides in patches of inputs that it takes besides the settings'; their relative positions stand in the scope
-  ///   `positions`.
+  /// - Parameter grids: sides in patches of further inputs than the settings'; their relative positions are in the scope `positions`.
   package init(_ w: Weights, _ c: SAMSettings, grids: [Int] = []) throws(WeightFileError) {
     config = c
     patch = try PatchEmbedding(w["patch"], channels: 3, patchSize: c.patchSize, size: c.hiddenSize)

@@ -2,7 +2,7 @@
 import Runtime
 
 extension VisionTransformer {
-  /// Encodes features that another network made, each in place of a patch: square maps of any side, positions resized with antialiasing.
+  /// Encodes another network's features in place of patch embeddings: square maps of any side, position embeddings resized with antialiasing.
   /// - Parameters:
   ///   - features: `[views · side², hiddenSize]`.
   ///   - progress: called after each block with the number done.

@@ -35,7 +35,7 @@ package struct VisionTransformer {
   /// Encodes all views of an image together, layer by layer, so that each layer's weights are read once per image.
   /// - Parameters:
   ///   - pixels: `[views, 3, imageSize, imageSize]`, normalised.
-  ///   - hook: what stands before or beside the blocks.
+  ///   - hook: called before or beside the blocks.
   ///   - progress: called after each block with the number done; the caller stops the work through `ctx.stop`.
   /// - Returns: `[views · tokensPerView, hiddenSize]`, in each view the class token first where it is kept.
   package func callAsFunction(
@@ -44,7 +44,7 @@ package struct VisionTransformer {
     let features = try ctx.arena.tensor(views * config.tokensPerView, config.hiddenSize)
     let mark = ctx.arena.mark()
     defer { ctx.arena.release(to: mark) }
-    // Without a class token to leave out, the features are the stream itself.
+    // Without a class token to drop, the features are the residual stream itself.
     let isStream = config.classToken != .dropped
     let x = isStream ? features : try ctx.arena.tensor(views * config.tokens, config.hiddenSize)
     try embed(pixels, views: views, into: x, ctx)
@@ -67,7 +67,7 @@ package struct VisionTransformer {
     if let norm { try norm(x, into: x, ctx) }
   }
 
-  /// Class token and patches of each view, each with its position.
+  /// Class token and patch embeddings of each view, with position embeddings added.
   /// - Parameter x: `[views · tokens, hiddenSize]`.
   private func embed(_ pixels: UnsafePointer<Float>, views: Int, into x: Tensor, _ ctx: Context) throws(RuntimeError) {
     guard let patch else { throw .shape(operation: "pixels of a tower that reads features", expected: 0, found: views) }

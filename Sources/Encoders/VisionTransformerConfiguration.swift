@@ -9,7 +9,7 @@ package struct VisionTransformerConfiguration {
   package enum ClassToken {
     /// None; the table of positions has no row for it.
     case none
-    /// It takes part in the blocks and is left out of the features.
+    /// It takes part in the blocks and is dropped from the features.
     case dropped
     /// It is row 0 of each view's features.
     case kept
@@ -20,19 +20,19 @@ package struct VisionTransformerConfiguration {
   package var layers: Int
   /// Side of the square input in pixels, and of one patch.
   package var imageSize, patchSize: Int
-  /// Side of the stored table of positions in patches, and what is done where it is not `grid`.
+  /// Side of the stored position table in patches, and how it is fitted where it is not `grid`.
   package var positionSide: Int
   package var positions = PositionTable.Resizing.bicubic
   package var normEpsilon: Float
   package var activation: Activation
   package var classToken: ClassToken
-  /// A norm between the positions and the first block.
+  /// A norm between the position embeddings and the first block.
   package var normsInput: Bool
   /// A norm after the last block.
   package var normsOutput: Bool
-  /// Both branches of a block are multiplied channel by channel (arXiv:2103.17239 §2.2).
+  /// LayerScale: both branches of a block are multiplied channel by channel (arXiv:2103.17239 §2.2).
   package var hasLayerScale: Bool
-  /// Features of another network stand in place of patches.
+  /// Features of another network take the place of patch embeddings.
   package var readsFeatures = false
 
   package init(

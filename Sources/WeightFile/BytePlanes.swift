@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Sign and exponent bytes of neighbouring weights are alike, mantissa bytes are noise: apart, zstd codes each with its own table.
+// Sign and exponent bytes of neighbouring weights are alike, mantissa bytes are noise: in separate planes zstd gives each its own entropy table.
 
 /// Puts byte i of every `planes`-byte element (2 or 4) into plane i: `target` is all first bytes, then all second bytes, …
 /// `size` is a multiple of `planes`.

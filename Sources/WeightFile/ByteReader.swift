@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Reads little-endian numbers from bytes nobody vouches for: nil, and no move, where fewer bytes are left than asked.
+/// Bounds-checked reads of little-endian numbers from untrusted bytes: nil, without moving, where fewer bytes are left than asked for.
 struct ByteReader {
   let base: UnsafeRawPointer
   let count: Int

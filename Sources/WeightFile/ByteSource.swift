@@ -8,7 +8,7 @@ import Shims
 final class ByteSource {
   let name: String
   let count: Int
-  /// The first byte, aligned to 64, for tensors that are used where they are. nil: they have to be read.
+  /// The first byte, aligned to 64, for tensors that are used in place; nil: they have to be read.
   let inPlace: UnsafeRawPointer?
   /// The open file; −1 for memory.
   private let descriptor: Int32
@@ -36,7 +36,7 @@ final class ByteSource {
       close(fd)
       throw error
     }
-    // Where the file is not in memory yet, it comes in large pages if the system has such: weights are then read a quarter faster.
+    // A file that is not in the page cache yet is then read into huge pages, where the file system has them: weights are read a quarter faster.
     if let memory { pages_advise_huge(UnsafeMutableRawPointer(mutating: memory), count, true) }
     inPlace = memory
     self.name = path
@@ -75,17 +75,17 @@ final class ByteSource {
     if isMappedFile, let memory { pages_forget(UnsafeMutableRawPointer(mutating: memory), count) }
   }
 
-  /// The same of all pages of up to 2 MiB that `count` bytes at `data` lie in: so large are those that the system may have mapped around them.
+  /// The same for `count` bytes at `data`, rounded to 2 MiB: the system may have mapped huge pages around them.
   func forgetPages(_ data: UnsafeRawPointer, _ count: Int) {
     if let range = pages(data, count, unit: 2 << 20) { pages_forget(range.base, range.count) }
   }
 
-  /// Has the mapping around some bytes made of small pages, of which a touch brings in fewer.
+  /// Asks for small pages in the mapping around some bytes, so that a page fault loads less.
   func adviseSmallPages(_ data: UnsafeRawPointer, _ count: Int) {
     if let range = pages(data, count, unit: 4096) { pages_advise_huge(range.base, range.count, false) }
   }
 
-  /// Asks the disk for bytes that will be used where they are; those in the system's cache cost nothing.
+  /// Requests read-ahead of bytes that will be used in place, unless they are in the page cache.
   func readAhead(_ data: UnsafeRawPointer, _ count: Int) {
     guard let range = pages(data, count, unit: 4096) else { return }
     let page = Int(page_size())
@@ -102,7 +102,7 @@ final class ByteSource {
     if descriptor >= 0 { posix_fadvise(descriptor, offset, count, POSIX_FADV_WILLNEED) }
   }
 
-  /// Tells the system that bytes need not stay in its cache.
+  /// Tells the system that bytes may leave the page cache.
   func leaveCache(at offset: Int, count: Int) {
     if descriptor >= 0 { posix_fadvise(descriptor, offset, count, POSIX_FADV_DONTNEED) }
   }

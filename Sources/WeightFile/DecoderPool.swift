@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Shims
 
-/// Idle frame decoders: each call to `take` gets one of its own, so that threads share contexts and scratch without sharing work.
+/// A pool of idle frame decoders, so that zstd contexts and scratch memory are reused. Thread-safe.
 final class DecoderPool {
   private let mutex: UnsafeMutablePointer<pthread_mutex_t>
   private var idle: [FrameDecoder] = []
@@ -16,9 +16,9 @@ final class DecoderPool {
     mutex.deallocate()
   }
 
-  /// A decoder no other thread has; nil when there is no memory for one.
+  /// A decoder for the caller alone; nil when there is no memory for one.
   func take() -> FrameDecoder? {
-    // Not waited for: in a child made by fork, a thread that it does not have may hold it.
+    // No waiting: in a child made by fork, the lock may be held by a thread that does not exist there.
     guard pthread_mutex_trylock(mutex) == 0 else { return FrameDecoder() }
     let decoder = idle.popLast()
     pthread_mutex_unlock(mutex)

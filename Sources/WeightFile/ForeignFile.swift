@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import Shims
 
-/// What a file is by its first bytes that stands where another was expected.
+/// Kinds of file, told by their first bytes, that are found where another was expected.
 package enum ForeignFile {
   case empty, gitLFSPointer, html, gguf, weightFile, safetensors, zip, pickle, program, picture, gzip, zstd, json
 
-  /// Nil for what is not known. 256 bytes are enough.
+  /// Nil for an unknown kind. 256 bytes are enough.
   package init?(_ bytes: UnsafeRawBufferPointer) {
     func begins(_ text: StaticString) -> Bool { text.withUTF8Buffer { bytes.starts(with: $0) } }
     func begins(_ expected: [UInt8]) -> Bool { bytes.starts(with: expected) }
@@ -43,7 +43,7 @@ package enum ForeignFile {
     }
   }
 
-  /// Whether it is what remains of a file that was not fetched, whatever its name says.
+  /// Whether it stands in for a file that was not downloaded, whatever its name says.
   package var isUnfetched: Bool { self == .html || self == .gitLFSPointer }
 
   /// With an article, and what to do where that is known, for somebody who wanted a weight file.

@@ -9,7 +9,7 @@ enum Format {
   static let oldestVersion: UInt32 = 1
   /// The version that allows packed tensors of three dimensions.
   static let stackedMatricesVersion: UInt32 = 2
-  /// The version that has weights in groups of 32 with scales of a byte.
+  /// The version that has weights in groups of 32 with one byte of scale each.
   static let smallGroupsVersion: UInt32 = 3
   static let headerSize = 128
   static let tensorEntrySize = 24
@@ -25,10 +25,10 @@ enum Format {
   static let mostTensors = 1 << 20
   static let largestName = 1024
   static let highestRank = 8
-  /// Decoded bytes of a frame: the writer's aim, the most a frame of several rows may have, the most any frame may have.
+  /// Decoded bytes of a frame: the writer's target; the limit of a frame of several rows; the limit of any frame.
   static let usualFrame = 1 << 20
   static let largestSharedFrame = 2 << 20
   static let largestFrame = 16 << 20
-  /// Smaller tensors are not worth a frame to decode.
+  /// Smaller tensors are not worth compressing.
   static let smallestCompressed = 16 << 10
 }

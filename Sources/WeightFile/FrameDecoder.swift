@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import CZstd
 
-/// Undoes a frame's codec. Holds a zstd context and scratch memory that the next frame uses again; one thread at a time.
+/// Decodes frames. Holds a zstd context and scratch memory that the next frame reuses; one thread at a time.
 final class FrameDecoder {
   private let context: OpaquePointer
   private var stored: OwnedBytes?
@@ -19,7 +19,7 @@ final class FrameDecoder {
   /// At least `size` bytes for a frame's stored bytes; valid until the next call.
   func storedBuffer(_ size: Int) -> UnsafeMutableRawPointer? { FrameDecoder.grow(&stored, size) }
 
-  /// At least `size` bytes to decode a frame into that is only to be checked; valid until the next call.
+  /// At least `size` bytes for a frame that is decoded only to be checked; valid until the next call.
   func droppedBuffer(_ size: Int) -> UnsafeMutableRawPointer? { FrameDecoder.grow(&dropped, size) }
 
   enum Outcome { case done, damaged, outOfMemory }

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import CZstd
 
-/// Compresses frames, each with the codec that makes it smallest. Holds a zstd context and scratch memory that the next frame uses again.
+/// Compresses frames, each with the codec that makes it smallest. Holds a zstd context and scratch memory that the next frame reuses; one thread at a
+/// time.
 final class FrameEncoder {
-  /// Weights have no matches worth finding, only an uneven spread of byte values: level 3 and 19 give the size of level 1, and
-  /// level 1 decodes fastest.
+  /// Weights have no matches worth finding, only skewed byte values, which entropy coding uses: levels 3 and 19 give the size of level 1, which
+  /// decodes fastest.
   private static let level: Int32 = 1
 
   private let context: OpaquePointer

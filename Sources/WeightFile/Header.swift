@@ -19,7 +19,7 @@ struct Header {
 
   init() {}
 
-  /// Reads and checks the header of `source`: after this both sections lie inside the file, in order, and have their checksums still to be checked.
+  /// Reads and checks the header of `source`: after this both sections lie inside the file, in order; their checksums are not checked yet.
   init(_ source: ByteSource) throws(WeightFileError) {
     let file = source.name
     guard let bytes = OwnedBytes(Format.headerSize) else { throw .outOfMemory(file: file, bytes: Format.headerSize) }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What `Schema` reads keys by.
+/// How `Schema` reads keys.
 extension Metadata {
-  /// The value of `key` as this type; nil where it is absent. Lists of strings and of byte strings stand for each other and come as bytes.
+  /// The value of `key` as this type; nil where it is absent. Lists of strings and of byte strings are interchangeable and returned as byte strings.
   /// - Throws: `.wrongMetadataType`.
   package func value(_ key: String, _ kind: MetadataValue.Kind) throws(WeightFileError) -> MetadataValue? {
     switch kind {
@@ -18,7 +18,7 @@ extension Metadata {
 }
 
 extension MetadataValue {
-  /// Items of a list; nil for what is none.
+  /// Items of a list; nil for other values.
   package var count: Int? {
     switch self {
     case .ints(let list): list.count

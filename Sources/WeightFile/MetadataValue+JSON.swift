@@ -17,7 +17,7 @@ extension MetadataValue {
   }
 }
 
-/// UTF-8 text as a JSON string. DEL is written by its number beside what JSON asks for: it would steer a terminal.
+/// UTF-8 text as a JSON string. DEL is escaped as well, since terminals interpret it.
 package func jsonQuoted(_ text: some Sequence<UInt8>) -> [UInt8] {
   var out: [UInt8] = [UInt8(ascii: "\"")]
   for byte in text {

@@ -13,7 +13,7 @@ package enum MetadataValue: Equatable, Sendable {
   /// Like `strings`, but any bytes: the pieces of a byte-level vocabulary need not be UTF-8.
   case byteStrings([[UInt8]])
 
-  /// The types' numbers in the file; they never change.
+  /// The types' numbers in the file, which never change.
   package enum Kind: UInt32, Sendable {
     case bool = 1
     case int, double, string, bytes, ints, doubles, strings, byteStrings

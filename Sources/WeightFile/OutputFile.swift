@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import Shims
 
-/// A file written under a temporary name beside its own and renamed when it is complete, so that nobody sees a part of it and
-/// whoever has the old file mapped keeps it. Removed by `discard`, or if it is dropped before `commit`.
+/// A file written under a temporary name beside its own and renamed when it is complete, so that nobody sees an incomplete file and a process that
+/// has the old one mapped keeps it. Removed by `discard`, or if it is dropped before `commit`.
 ///
 /// Symbolic links are followed and stay. A FIFO, a character device or a standard stream (`/dev/stdout`, `/dev/fd/N`) is never
 /// replaced: it is opened at once and gets the whole content on `commit`. Folders, block devices and sockets are refused.
@@ -12,7 +12,7 @@ package final class OutputFile {
   private let temporaryPath: String
   private let descriptor: Int32
   private let destination: Destination
-  /// Whether the temporary name is still there.
+  /// Whether the temporary name still exists.
   private var isTemporary = true
 
   package init(path: String) throws(WeightFileError) {
@@ -112,11 +112,11 @@ package final class OutputFile {
 
   private func rename(to target: String) throws(WeightFileError) {
     guard fsync(descriptor) == 0 else { throw .system(file: path, operation: "sync", code: shims_errno()) }
-    // Written piece by piece, the file lies in memory in small pages; whoever maps it next is to get it in large ones, see `ByteSource`.
+    // Writing has filled the page cache with small pages; once dropped, the file is mapped with huge ones, see `ByteSource`.
     posix_fadvise(descriptor, 0, 0, POSIX_FADV_DONTNEED)
     guard Shims.rename(temporaryPath, target) == 0 else { throw .system(file: path, operation: "rename", code: shims_errno()) }
     isTemporary = false
-    // The new name itself is durable once the folder is; a file system that cannot sync a folder has lost nothing by our asking.
+    // The new name is durable once the folder is synced; a failure is ignored, since some file systems cannot sync folders.
     let folder = shims_open(folder(of: target), O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0)
     if folder >= 0 {
       fsync(folder)
@@ -129,14 +129,14 @@ package final class OutputFile {
 private enum Destination {
   /// A regular file, or none yet; links are followed.
   case file(String)
-  /// Open for writing; whoever has the value closes it.
+  /// A descriptor open for writing; the owner of the value closes it.
   case stream(Int32)
 
   init(_ path: String) throws(WeightFileError) {
     func failure(_ code: Int32) -> WeightFileError { .system(file: path, operation: "create", code: code) }
     var name = path
     for _ in 0..<40 {
-      // By number: opening such a name again would start at the beginning of a file that others write to.
+      // By number: opening such a name would write at the beginning of a redirected file.
       if let number = streamNumber(name) {
         let stream = dup(number)
         guard stream >= 0 else { throw failure(shims_errno()) }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Shims
 
-/// Memory that says no instead of ending the process, and frees itself.
+/// Memory whose allocation may fail instead of ending the process; freed with the object.
 final class OwnedBytes {
   let base: UnsafeMutableRawPointer
   let count: Int

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 import Shims
 
-/// Where the bytes of a packed matrix `[outputs, inputs]` are: 16 rows to a block, exactly as the kernels read them.
+/// Layout of a packed matrix `[outputs, inputs]`: blocks of 16 rows, exactly as the kernels read them.
 ///
 /// Block `b` holds rows 16b … 16b+15 and starts at `b · blockStride`; rows past `outputs` have zero weights and scales.
 /// - `f32x16`, `f16x16`: `[inputs][16]` values.
 /// - `q8x16`, `q4x16`: scales `[groups][16]` f16, zeros up to `payloadOffset`, then the payload: per 4 (q8) or 8 (q4) inputs
-///   64 bytes, row r's at 4r. q8: byte = weight + 128. q4: low nibble of byte j is input k+j, high nibble input k+4+j, nibble = weight + 8.
-/// - `n4x16`, `q5x16`, `q6x16`: a float for each row, scale bytes `[groups][16]`, zeros up to `payloadOffset`, then for each group of 32 inputs
-///   four times 64 bytes as in q4, and for the bits above the fourth 64 bytes (q5) or twice 64 (q6). FORMAT.md §5.
+///   64 bytes, row r's at 4r. q8: byte = weight + 128 (the zero point). q4: low nibble of byte j is input k+j, high nibble input k+4+j,
+///   nibble = weight + 8.
+/// - `n4x16`, `q5x16`, `q6x16`: an f32 scale for each row, scale bytes `[groups][16]`, zeros up to `payloadOffset`, then for each group of 32 inputs
+///   four times 64 bytes as in q4, and for the bits above the low four 64 bytes (q5) or twice 64 (q6). FORMAT.md §5.
 package struct PackedLayout: Sendable {
   package static let rowsPerBlock = 16
   /// Largest quantization group: a group's Σ byte·q (255 · 127 · group) must fit in an Int32.

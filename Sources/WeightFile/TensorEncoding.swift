@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Shims
 
-/// How the numbers of a tensor lie in its bytes. The raw values are the file format's and never change; FORMAT.md §5 has the byte layouts.
+/// Encoding of a tensor's numbers. The raw values are the file format's and never change; FORMAT.md §5 has the byte layouts.
 package enum TensorEncoding: UInt8, Sendable, CaseIterable {
   /// Row-major IEEE binary32 or binary16, any rank.
   case f32 = 0
@@ -11,7 +11,7 @@ package enum TensorEncoding: UInt8, Sendable, CaseIterable {
   case f16x16 = 3
   case q8x16 = 4
   case q4x16 = 5
-  /// In groups of 32 inputs: 4 bits that number one of 16 values, 5 and 6 bits.
+  /// In groups of 32 inputs: 4 bits that index a codebook of 16 values, 5 bits, 6 bits.
   case n4x16 = 6
   case q5x16 = 7
   case q6x16 = 8
@@ -44,7 +44,7 @@ package enum TensorEncoding: UInt8, Sendable, CaseIterable {
     }
   }
 
-  /// The table of quantised types: whoever packs, reads or multiplies them asks here. Nil for floats.
+  /// The table of quantised types, for packing, reading and the kernels. Nil for floats.
   package var codes: WeightCodes? {
     switch self {
     case .f32, .f16, .f32x16, .f16x16: nil
@@ -60,9 +60,9 @@ package enum TensorEncoding: UInt8, Sendable, CaseIterable {
 /// The integers of a quantised type and the scales beside them.
 package struct WeightCodes: Sendable {
   package enum Scale: Sendable {
-    /// A half for each row and group of inputs, a multiple of 32.
+    /// An f16 for each row and group of inputs; the group is a multiple of 32.
     case half
-    /// A byte for each row and group of 32 inputs (`fovea_small_scale_bits`), times the row's float.
+    /// A byte for each row and group of 32 inputs (`fovea_small_scale_bits`), times an f32 of the row.
     case byteOfRow
   }
 
@@ -70,7 +70,7 @@ package struct WeightCodes: Sendable {
   package let bits: Int
   /// The least and the largest integer.
   package let values: ClosedRange<Int>
-  /// What the kernels have added to an integer when they multiply it.
+  /// Zero point: what the kernels add to an integer before they multiply it.
   package let zero: Int
   package let scale: Scale
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// One row of a file's tensor table, checked: `byteCount` is what shape, encoding and group take.
+/// One entry of a file's tensor table, checked: `byteCount` is what shape, encoding and group take.
 package struct TensorRecord: Sendable {
   package let name: String
   /// Outermost first, every dimension at least 1.
@@ -29,7 +29,7 @@ package struct TensorRecord: Sendable {
   package var elementCount: Int { shape.reduce(1, &*) }
 }
 
-/// One row of a tensor's frame table, checked.
+/// One entry of a tensor's frame table, checked.
 struct Frame {
   /// Where the stored bytes are in the file.
   let offset: Int
@@ -42,7 +42,7 @@ struct Frame {
   let checksum: UInt64
 }
 
-/// What is done to a frame's bytes before they are stored. The raw values are the file format's.
+/// How a frame's bytes are stored. The raw values are the file format's.
 enum FrameCodec: UInt32 {
   case raw = 0
   case zstd = 1
@@ -50,7 +50,7 @@ enum FrameCodec: UInt32 {
   case zstdPlanes2 = 2
   case zstdPlanes4 = 3
 
-  /// Bytes of an element whose planes are apart; 1 where they are not.
+  /// Bytes of an element that is split into byte planes; 1 without planes.
   var planes: Int {
     switch self {
     case .raw, .zstd: 1

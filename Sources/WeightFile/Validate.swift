@@ -7,7 +7,7 @@ struct FileContents {
   let tensors: TensorTable
 }
 
-/// The one way into a file: every load passes here, and what comes out needs no further checks. FORMAT.md §7 lists them in this order.
+/// Every load passes through this function; what it returns needs no further checks. FORMAT.md §7 lists them in this order.
 func validate(_ source: ByteSource) throws(WeightFileError) -> FileContents {
   let header = try Header(source)
   let metadata = try Metadata(

@@ -53,7 +53,7 @@ extension WeightFile {
   private func decode(
     _ frame: Frame, of record: TensorRecord, index: Int, _ decoder: FrameDecoder, into target: UnsafeMutableRawPointer
   ) throws(WeightFileError) {
-    // The stored bytes are copied before they are summed and decoded: a file changed meanwhile cannot get between the two.
+    // The stored bytes are copied before they are checked and decoded, so that a file that changes in between cannot pass the check.
     let stored: UnsafeMutableRawPointer
     if frame.codec == .raw {
       stored = target

@@ -5,8 +5,8 @@
 /// Opening checks everything but the checksums of the data; `decodeFrame` checks those it decodes, `verify` checks all.
 /// The object is immutable: any number of threads may use it at once.
 ///
-/// The file must not be changed or cut while it is open; replace it by writing another and renaming, as `WeightFileWriter` does.
-/// Against a file that is cut all the same (or a disk that fails): opening, `decodeFrame` and `verify` read with `pread` and throw;
+/// The file must not be changed or truncated while it is open; replace it by writing another and renaming, as `WeightFileWriter` does. If it is
+/// truncated all the same (or a disk fails): opening, `decodeFrame` and `verify` read with `pread` and throw;
 /// memory from `rawBytes` is the mapped file itself, and touching a page that is gone is SIGBUS for the process. A host that cannot
 /// rule that out opens the file without mapping it.
 package final class WeightFile: @unchecked Sendable {
@@ -20,7 +20,7 @@ package final class WeightFile: @unchecked Sendable {
   package let formatVersion: Int
   /// Oldest reader that reads the file right.
   package let minReaderVersion: UInt32
-  /// What tells this file's contents from another's.
+  /// Identifies the file's contents.
   package let identity: Identity
 
   let source: ByteSource
@@ -31,7 +31,7 @@ package final class WeightFile: @unchecked Sendable {
   /// Positions in `records`, sorted by name.
   private let byName: [Int]
 
-  /// Opens and validates the file at `path`, any bytes but NUL; errors show it with what is not UTF-8 replaced.
+  /// Opens and validates the file at `path`, any bytes but NUL; errors show it with invalid UTF-8 replaced.
   /// - Parameter maps: false: the file is not mapped, and no tensor is used in place.
   package convenience init(path: UnsafePointer<CChar>, maps: Bool = true) throws(WeightFileError) {
     try self.init(try ByteSource(path: path, maps: maps))
@@ -96,8 +96,8 @@ package final class WeightFile: @unchecked Sendable {
     return base + frames[record.frames.lowerBound].offset
   }
 
-  /// Whether tensors should be used in place. Around a page that is touched the system maps 64 KiB of a file: of one that is mostly
-  /// compressed, more than its raw tensors take when they are read.
+  /// Whether tensors should be used in place. Around a page that is touched the system maps 64 KiB of a file; in a mostly compressed file that is
+  /// more memory than reading its raw tensors takes.
   package var isWorthMapping: Bool {
     guard source.isMappedFile else { return true }
     var raw = 0
@@ -105,22 +105,22 @@ package final class WeightFile: @unchecked Sendable {
     return raw >= source.count / 2
   }
 
-  /// Takes the pages of a mapped file that were touched so far out of the process's memory; they come back when they are used.
+  /// Drops a mapped file's pages from the process's memory; they are loaded again when they are used.
   package func forgetPages() { source.forgetPages() }
 
-  /// The same of bytes in the mapping, and of pages that the system may have brought in with them.
+  /// The same for bytes in the mapping and the pages that the system may have loaded with them.
   package func forgetPages(_ data: UnsafeRawPointer, _ count: Int) { source.forgetPages(data, count) }
 
-  /// Has the mapping around some bytes made of small pages, of which a touch brings in fewer.
+  /// Asks for small pages in the mapping around some bytes, so that a page fault loads less.
   package func adviseSmallPages(_ data: UnsafeRawPointer, _ count: Int) { source.adviseSmallPages(data, count) }
 
-  /// Asks the disk for bytes of the mapping that will be used soon; returns before they are there.
+  /// Requests read-ahead of bytes of the mapping that will be used soon; returns at once.
   package func readAhead(_ data: UnsafeRawPointer, _ count: Int) { source.readAhead(data, count) }
 
   /// The same for a tensor that will be decoded.
   package func readAhead(_ record: TensorRecord) { source.readAhead(at: stored(record).lowerBound, count: stored(record).count) }
 
-  /// Tells the system that a tensor's stored bytes need not stay in its cache.
+  /// Tells the system that a tensor's stored bytes may leave the page cache.
   package func leaveCache(_ record: TensorRecord) { source.leaveCache(at: stored(record).lowerBound, count: stored(record).count) }
 
   /// The same of bytes in the mapping.

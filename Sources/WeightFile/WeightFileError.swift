@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What was wrong with a weight file, with a request to one, or with writing one. `file` is the path or the name given to the bytes;
-/// offsets count from the start of the file. `description` says it in a sentence.
+/// Errors of reading a weight file, of requests to one, and of writing one. `file` is the path or the name given to the bytes;
+/// offsets count from the start of the file. `description` is a sentence.
 package enum WeightFileError: Error, Sendable {
   // Reaching the bytes.
   /// A system call failed; `operation` is "open", "map", "read", "create", "write", "sync" or "rename".
@@ -11,7 +11,7 @@ package enum WeightFileError: Error, Sendable {
 
   // The header.
   case truncated(file: String, expected: Int, found: Int)
-  /// `found` is what the first bytes say it is instead, where that is known.
+  /// `found` is what the file is by its first bytes, where that is known.
   case wrongMagic(file: String, found: StaticString?)
   case wrongHeaderChecksum(file: String)
   case newerVersion(file: String, needed: Int, supported: Int)

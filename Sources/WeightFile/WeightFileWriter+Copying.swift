@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension WeightFileWriter {
-  /// Takes over the metadata of another file and its tensors in their order, decoded frame by frame with their checksums checked. Memory
-  /// stays near a few frames.
+  /// Copies the metadata of another file and its tensors in their order, decoded frame by frame with their checksums checked. Takes memory for a few
+  /// frames.
   /// - Parameters:
   ///   - keeps: whether a tensor is copied.
-  ///   - goesOn: called with bytes of tensors done and in all; false ends the work.
-  /// - Returns: whether it was not ended.
+  ///   - goesOn: called with the bytes of tensors done and in all; false stops.
+  /// - Returns: false if `goesOn` stopped it.
   package func add(
     contentsOf source: WeightFile, keeps: (TensorRecord) -> Bool = { _ in true }, goesOn: (_ done: Int, _ total: Int) -> Bool = { _, _ in true }
   ) throws(WeightFileError) -> Bool {

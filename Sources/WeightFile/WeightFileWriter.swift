@@ -3,12 +3,12 @@
 /// Writes a `.fovea` file, tensor by tensor in the order of first use.
 ///
 /// The file appears under its name, complete and synced, when `finish` returns; a writer that failed or was dropped leaves nothing.
-/// Memory stays near a few frames (about 4 MiB, more where one row is larger) plus the tables. The same calls give the same bytes.
+/// Takes memory for a few frames (about 4 MiB, more where one row is larger) and the tables. The same calls give the same bytes.
 /// After an error every further call throws; drop the writer. One thread at a time.
 package final class WeightFileWriter {
   package enum Compression: Sendable {
-    /// Compress a tensor of floats if that halves it and it has at least 16 KiB: other tensors are mapped, which is worth more than the few
-    /// percent that quantised weights lose (docs/memory.md).
+    /// Compress a tensor of floats if it has at least 16 KiB and that halves it. Others are mapped, which is worth more than the few percent that
+    /// compression saves of quantised weights (docs/memory.md).
     case auto
     /// Compress every tensor (of rows up to 16 MiB).
     case zstd
@@ -39,7 +39,7 @@ package final class WeightFileWriter {
     let encoding: TensorEncoding
     let group: Int
     let size: TensorSize
-    /// Whether frames are compressed as they come; they may yet be unpacked when the tensor is complete.
+    /// Whether frames are compressed as they come; a complete tensor may be unpacked again.
     let isCompressing: Bool
     let frameCapacity: Int
     let start: Int
@@ -63,7 +63,7 @@ package final class WeightFileWriter {
     }
   }
 
-  /// Readers older than this version would take the file for something else.
+  /// Sets the least reader version: older readers would misread the file.
   package func require(version: UInt32) { minReaderVersion = max(minReaderVersion, version) }
 
   // MARK: Tensors
@@ -239,7 +239,7 @@ package final class WeightFileWriter {
     tensor.pending = 0
   }
 
-  /// Turns a tensor just written as frames into one used in place: compression did not pay.
+  /// Rewrites a tensor just written in compressed frames as one used in place, because compression did not pay.
   ///
   /// Going from the last frame to the first, no frame is overwritten before it is read: a frame's place decoded is never before its
   /// place stored, since every frame ahead of it grows or stays, and the tensor's start moves forward if at all.
@@ -320,7 +320,7 @@ package final class WeightFileWriter {
     return name.withUTF8 { isName(UnsafeRawBufferPointer($0)) }
   }
 
-  /// Runs one step; an error in it is the writer's last.
+  /// Runs one step; after an error in it every further call throws.
   private func guarded(_ step: () throws(WeightFileError) -> Void) throws(WeightFileError) {
     switch state {
     case .open: break
@@ -333,7 +333,7 @@ package final class WeightFileWriter {
     }
   }
 
-  /// The writer's last act: the partial file goes at once, not only when the writer does.
+  /// Removes the partial file at once, not only when the writer is released.
   private func fail() {
     state = .failed
     file.discard()
@@ -341,7 +341,7 @@ package final class WeightFileWriter {
 }
 
 extension TensorEncoding {
-  /// The codec that takes this encoding's elements apart; nil for quantized tensors, whose bytes are codes already.
+  /// The codec that splits this encoding's elements into byte planes; nil for quantized tensors, whose bytes are codes already.
   fileprivate var planesCodec: FrameCodec? {
     switch self {
     case .f32, .f32x16: .zstdPlanes4

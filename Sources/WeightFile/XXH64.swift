@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// The 64-bit xxHash of some bytes with seed 0, from its public specification (xxhash_spec.md, "XXH64 algorithm description").
-/// Not cryptographic: it tells damage, not malice.
+/// Not cryptographic: it detects damage, not malice.
 package func xxh64(_ start: UnsafeRawPointer, _ count: Int) -> UInt64 {
   var p = start
   var remaining = count

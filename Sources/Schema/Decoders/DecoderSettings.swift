@@ -6,7 +6,7 @@ package struct DecoderSettings: Settings {
   package static let scope = "language"
 
   package enum Kind: Spelled {
-    /// LLaMA, Vicuna, Mistral, Qwen v1, Qwen2: they differ in biases, head, positions and context only.
+    /// LLaMA, Vicuna, Mistral, Qwen v1, Qwen2: they differ only in biases, tied head, RoPE and context.
     case llama
     /// The same with a mixture of experts: DeepSeek without latent attention.
     case mixture
@@ -22,7 +22,7 @@ package struct DecoderSettings: Settings {
   }
 
   package var kind = Kind.llama
-  /// Those that `kind` names count.
+  /// Only the one that `kind` names is used (`mixture` with `llama`).
   package var llama = LlamaSettings()
   package var mixture = MixtureSettings()
   package var opt = OPTSettings()

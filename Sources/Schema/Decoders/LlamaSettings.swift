@@ -9,9 +9,9 @@ package struct LlamaSettings: Settings {
   package enum RopeScaling: Spelled {
     /// Positions divided by a factor.
     case linear
-    /// LLaMA 3.1's bands of wavelengths.
+    /// LLaMA 3.1: low frequencies scaled, high ones kept.
     case llama3
-    /// Qwen v1's: a larger base for prompts longer than those of training.
+    /// Dynamic NTK as in Qwen v1: a larger base for prompts longer than the training context.
     case dynamicNTK
 
     package var spelling: StaticString {
@@ -34,7 +34,7 @@ package struct LlamaSettings: Settings {
   package var ropeTheta = 10_000.0
   package var ropeScaling: RopeScaling?
   package var ropeFactor = 1.0, ropeLowFrequencyFactor = 1.0, ropeHighFrequencyFactor = 4.0
-  /// Positions before the scaling.
+  /// Training context before RoPE scaling, in positions.
   package var ropeOriginalContext = 1
   /// Qwen v1's logn scaling: queries past this many positions grow with the logarithm of their position.
   package var lognContext: Int?

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import WeightFile
 
-/// The mixture of experts of a decoder (DeepSeekMoE, arXiv:2401.06066 §3): what stands in place of the feed-forward of all blocks but the
-/// first ones.
+/// The mixture of experts of a decoder (DeepSeekMoE, arXiv:2401.06066 §3): replaces the feed-forward of all blocks but the first `denseLayers`.
 package struct MixtureSettings: Settings {
   package static let scope = "language.mixture"
 
@@ -21,7 +20,7 @@ package struct MixtureSettings: Settings {
   package var denseLayers = 0
   package var experts = 1, expertsPerToken = 1
   package var expertSize = 1
-  /// 0: no token passes anything but its experts.
+  /// 0: there is no shared expert.
   package var sharedSize = 0
   package var scores = Scores.softmax
   package var renormalises = false

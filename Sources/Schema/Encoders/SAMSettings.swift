@@ -59,7 +59,7 @@ package struct SAMSettings: Settings {
   package var headSize: Int { hiddenSize / heads }
   /// Tokens that one image gives: both convolutions halve the sides.
   package var tokens: Int { Self.tokens(grid: grid) }
-  /// The same of another input.
+  /// The same for another input.
   package static func tokens(grid: Int) -> Int { side(grid: grid) * side(grid: grid) }
   /// Side of the map of tokens.
   package static func side(grid: Int) -> Int { ((grid + 1) / 2 + 1) / 2 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import WeightFile
 
-/// Sizes of a SigLIP vision transformer (arXiv:2303.15343) as Idefics takes it: pictures of any side, learned positions looked up by
-/// where a patch lies in the picture.
+/// Sizes of a SigLIP vision transformer (arXiv:2303.15343) as Idefics takes it: pictures of any side, learned positions looked up by a patch's place
+/// in the picture.
 package struct SigLIPSettings: Settings {
   package static let scope = "vision"
 

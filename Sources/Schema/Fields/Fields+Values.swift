@@ -2,8 +2,8 @@
 import Shims
 import WeightFile
 
-/// One function for each type of value. A default is the value of an absent key; it is written nevertheless, so that a file says
-/// everything. Optional values are written where there are any.
+/// One function for each type of value. A default is the value of an absent key; it is written all the same, so that a file is explicit. Optional
+/// values are written where there are any.
 extension Fields {
   @inline(never)
   package mutating func bool(
@@ -36,7 +36,7 @@ extension Fields {
     }
   }
 
-  /// An integer that divides `whole` without rest.
+  /// An integer that divides `whole` evenly.
   @inline(never)
   package mutating func divisor(
     _ name: StaticString, _ value: inout Int, of whole: Int, in range: ClosedRange<Int>, when condition: Condition = .always,
@@ -47,7 +47,7 @@ extension Fields {
     try check(whole % value == 0, name, found: "\(value)", expected: "a divisor of \(whole)")
   }
 
-  /// Heads of attention over states of `width`: they divide it into heads that the kernels take.
+  /// Heads of attention over states of `width`: they divide it into head sizes that the kernels take.
   package mutating func heads(
     _ name: StaticString, _ value: inout Int, of width: Int, when condition: Condition = .always, _ meaning: StaticString
   ) throws(WeightFileError) {
@@ -57,7 +57,7 @@ extension Fields {
     try check(width / heads <= largestHeadSize, name, found: "\(heads)", expected: "head size of at most \(largestHeadSize)")
   }
 
-  /// A tower's table of positions is interpolated, so nothing but this bounds its patches.
+  /// A tower's position table is interpolated to any size, so only this limits the number of patches.
   package func checkInterpolation(of side: Int, _ name: StaticString, to grid: Int) throws(WeightFileError) {
     try check(grid <= 4 * side, "patchSize", found: "\(grid) patches a side", expected: "at most 4 times the \(side) of \(name)")
   }

@@ -5,9 +5,9 @@ import WeightFile
 package struct Key {
   package enum Presence {
     case required
-    /// Absent: there is no such thing.
+    /// Absent: nil or empty.
     case optional
-    /// Absent: this value.
+    /// Absent: this default.
     case fallback(MetadataValue)
   }
 
@@ -24,7 +24,7 @@ package struct Key {
   package let name: String
   package let kind: MetadataValue.Kind
   package let presence: Presence
-  /// The widest; other keys may narrow them.
+  /// The widest limits; other keys may narrow them.
   package let limits: Limits
   /// How long a list may be.
   package let count: ClosedRange<Int>?

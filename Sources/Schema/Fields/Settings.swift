@@ -4,7 +4,7 @@ import WeightFile
 /// One part of a weight file's metadata. `visit` declares each key once: by that declaration the converter writes, the library reads,
 /// and `FORMAT.md` lists.
 package protocol Settings: SendableMetatype {
-  /// What the part's keys begin with, up to their last dot, where nothing else is said.
+  /// Default prefix of the part's keys, without the last dot.
   static var scope: String { get }
 
   init()
@@ -19,7 +19,7 @@ extension Settings {
     try read(m, scope: scope)
   }
 
-  /// Reads every key; what is no key, the sizes that bound others, stays.
+  /// Reads every key. Properties that are no keys, such as sizes that bound others, keep their values.
   package mutating func read(_ m: Metadata, scope: String = Self.scope) throws(WeightFileError) {
     var fields = Fields(reading: m, scope: scope)
     try visit(&fields)
@@ -34,7 +34,7 @@ extension Settings {
     return fields.entries
   }
 
-  /// The declared keys, those that exist only under a condition too.
+  /// The declared keys, including those that exist only under a condition.
   package func keys(scope: String = Self.scope) -> [Key] {
     var fields = Fields(listing: scope)
     var settings = self
@@ -43,7 +43,7 @@ extension Settings {
   }
 }
 
-/// A choice that is a text in the file.
+/// An enumeration stored as text.
 package protocol Spelled: Equatable, CaseIterable {
   var spelling: StaticString { get }
 }

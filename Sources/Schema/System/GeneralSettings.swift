@@ -3,7 +3,7 @@ import WeightFile
 
 /// A part of a system in a file of its own.
 package enum FilePart: Spelled {
-  /// All that answers need of an image that was encoded elsewhere.
+  /// All that is needed to answer about images that were encoded elsewhere.
   case decoder
   /// All that encoding an image needs.
   case vision

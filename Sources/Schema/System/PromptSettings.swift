@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import WeightFile
 
-/// How a checkpoint is spoken to. Templates hold `{system}`, `<image>` and `{question}`.
+/// Prompt templates of a checkpoint. They hold `{system}`, `<image>` and `{question}`.
 package struct PromptSettings: Settings {
   package static let scope = "prompt"
 

@@ -17,7 +17,7 @@ extension VisionSettings {
   }
 }
 
-/// What follows from the decoder that a system sees for; the greatest there can be until they are known.
+/// Sizes of the decoder that bound a system's vision keys; the largest allowed until they are known.
 package struct DecoderSizes {
   package var hiddenSize = 65536, vocabSize = 1_048_576
 

@@ -5,7 +5,7 @@ import WeightFile
 package struct ByteLevelSettings: Settings {
   package static let scope = "tokenizer"
 
-  /// What words are cut by: the published patterns, by the tokenizer that brought them.
+  /// Pre-tokenisation patterns, named after the tokenizer that introduced them.
   package enum Pattern: Spelled {
     case gpt2, qwen, llama3, qwen35, twoDigits, o200k, tekken, deepSeek3, none
     case digits, singleDigits, upToThreeDigits, lineBreaks, trailingBlanks, letters, punctuation
@@ -37,7 +37,7 @@ package struct ByteLevelSettings: Settings {
     }
   }
 
-  /// What is brought to Unicode's form C.
+  /// What is normalised to NFC.
   package enum Composition: Spelled {
     case none, segments, wholeText
 
@@ -50,7 +50,7 @@ package struct ByteLevelSettings: Settings {
     }
   }
 
-  /// By id; an empty one is a hole in the numbering.
+  /// By id; an empty one is an unused id.
   package var pieces: [[UInt8]] = []
   /// "left right" in the byte alphabet, first one first; nil: ids are ranks.
   package var merges: [[UInt8]]?

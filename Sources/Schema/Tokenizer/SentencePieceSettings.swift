@@ -5,7 +5,7 @@ import WeightFile
 package struct SentencePieceSettings: Settings {
   package static let scope = "tokenizer"
 
-  /// Where a text that was cut at special tokens gets the space in front that the model was trained with.
+  /// Which segments between special tokens get the dummy prefix (a space in front).
   package enum PrefixRule: Spelled {
     case every, everyUnlessSpace, firstUnlessSpace
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import WeightFile
 
-/// The tokenizer: its model, and what goes for both kinds.
+/// The tokenizer: its model, and settings of both kinds.
 package struct TokenizerSettings: Settings {
   package static let scope = "tokenizer"
 
@@ -17,14 +17,14 @@ package struct TokenizerSettings: Settings {
   }
 
   package var kind = Kind.sentencePiece
-  /// Of the two the one that `kind` names counts.
+  /// Only the one that `kind` names is used.
   package var sentencePiece = SentencePieceSettings()
   package var byteLevel = ByteLevelSettings()
   package var bos: Int?
   package var addBos = true
   package var eos: Int?
   package var eosIds: [Int] = []
-  /// Texts, ids and kinds of the added tokens, which are looked for before all else; UTF-8.
+  /// Added tokens, which are matched before all else: texts (UTF-8), ids, and flags.
   package var added: [[UInt8]] = [], addedIds: [Int] = [], addedSpecial: [Int] = [], addedStrips: [Int] = []
 
   package init() {}
