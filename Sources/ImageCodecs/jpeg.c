@@ -19,7 +19,7 @@ struct CodecJPEG {
   struct jpeg_progress_mgr progress;
   const uint8_t *bytes;
   size_t count;
-  int hasEnded;  // the bytes ran out, and an end mark was put behind them
+  int hasEnded;  // the bytes ran out, and an EOI marker was appended
   uint8_t *inks; // one row of CMYK
   CodecStop stop;
   void *user;
@@ -28,7 +28,7 @@ struct CodecJPEG {
   jmp_buf escape;
 };
 
-// A file may order any number of passes over the whole image. Real ones have about ten.
+// A file may demand any number of passes over the whole image. Real ones have about ten.
 enum { MAXIMUM_SCANS = 500 };
 
 static void failWith(CodecJPEG *self, CodecStatus status, const char *message) {
@@ -48,7 +48,7 @@ static void fail(j_common_ptr jpeg) {
   longjmp(self->escape, 1);
 }
 
-/// Damage that libjpeg mends is accepted, as Pillow accepts it; a mark met too early is not where the bytes have run out.
+/// Damage that libjpeg repairs is accepted, as in Pillow; an early marker is not, where the bytes have run out.
 static void hear(j_common_ptr jpeg, int level) {
   CodecJPEG *self = jpeg->client_data;
   if (level < 0 && self->hasEnded && jpeg->err->msg_code == JWRN_HIT_MARKER) failTruncated(self);
@@ -57,8 +57,8 @@ static void hear(j_common_ptr jpeg, int level) {
 static void ignoreMessage(j_common_ptr jpeg) { (void)jpeg; }
 static void ignoreSource(j_decompress_ptr jpeg) { (void)jpeg; }
 
-/// libjpeg reads ahead, so bytes that run out may have been enough: an end mark follows them, once, and `hear` learns whether
-/// something was missing before it.
+/// libjpeg reads ahead, so bytes that run out may have been enough: an EOI marker is appended once, and `hear` learns whether data was
+/// missing before it.
 static boolean refill(j_decompress_ptr jpeg) {
   static const JOCTET end[2] = {0xFF, JPEG_EOI};
   CodecJPEG *self = jpeg->client_data;
@@ -142,7 +142,7 @@ CodecStatus codecJPEGHeader(CodecJPEG *self, CodecFacts *facts) {
   return CODEC_OK;
 }
 
-/// Whether the scans of a progressive image, of which no end mark says that they are all, have brought every bit.
+/// Whether the scans of a progressive image without an EOI marker have delivered every bit.
 static int hasAllBits(struct jpeg_decompress_struct *jpeg) {
   if (!jpeg->progressive_mode || !jpeg->coef_bits) return 0;
   for (int i = 0; i < jpeg->num_components; i++) {
@@ -188,7 +188,7 @@ CodecStatus codecJPEGRow(CodecJPEG *self, uint8_t *rgb) {
   if (setjmp(self->escape)) return self->status;
   JSAMPROW into = self->inks ? self->inks : rgb;
   if (jpeg_read_scanlines(jpeg, &into, 1) != 1) failWith(self, CODEC_DAMAGED, "a row is missing");
-  // Arithmetic coding reads zeros past its end as a rule, so nobody would notice that something is missing.
+  // Arithmetic decoding reads zeros past the end by design, so missing data would go unnoticed.
   if (self->hasEnded && jpeg->arith_code) failTruncated(self);
   if (self->inks) mix(self->inks, rgb, jpeg->image_width);
   return CODEC_OK;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* PNG to rows of RGB8. Transparent pixels are painted on a colour, or dropped as Pillow's convert("RGB") does; no gamma, no
+/* PNG to rows of RGB8. Transparent pixels are blended with a colour, or their alpha is dropped as Pillow's convert("RGB") does; no gamma, no
    colour profile; 16-bit samples keep their high byte. */
 #include "ImageCodecs.h"
 
@@ -136,7 +136,7 @@ CodecStatus codecPNGStart(CodecPNG *self, CodecAlpha alpha, int *pixelBytes) {
   return CODEC_OK;
 }
 
-/// Whether libpng has handed out the last row of the last pass, and only fails at what stands behind it.
+/// Whether libpng has returned the last row of the last pass, and only fails at what follows it.
 static int hasAllRows(const CodecPNG *self) {
   if (self->passes > 1) return png_get_current_pass_number(self->png) >= 7;
   return png_get_current_row_number(self->png) >= self->height;
@@ -150,7 +150,7 @@ CodecStatus codecPNGRow(CodecPNG *self, uint8_t *row) {
 
 void codecPNGColours(const CodecPNG *self, const uint8_t *row, uint8_t *rgb) {
   const uint8_t *ground = self->alpha.colour;
-  // Where pixels widen the last one goes first, so that nothing is overwritten unread.
+  // Where pixels become wider, the last is converted first, so that none is overwritten unread.
   switch (self->layout) {
   case COLOUR:
     if (row != rgb) memcpy(rgb, row, 3 * (size_t)self->width);
@@ -198,7 +198,7 @@ char *codecPNGText(const uint8_t *chunk, size_t count, size_t *length) {
     memcpy(bytes + sizeof onePixel, chunk, count);
     if (!setjmp(self->escape) && create(self)) {
       png_set_chunk_malloc_max(self->png, MAXIMUM_TEXT);
-      png_read_info(self->png, self->info); // ends by an error, for want of pixels
+      png_read_info(self->png, self->info); // ends with an error, as there are no pixels
     }
     png_textp found = NULL;
     if (self->info && png_get_text(self->png, self->info, &found, NULL) == 1) {

@@ -2,12 +2,11 @@
 
 import Shims
 
-/// Resizes an image while its rows come in, bit for bit as Pillow 13's `Image.resize((width, height), filter)` does for mode RGB: an
-/// antialiased convolution in fixed point, one side after the other, rounded to 8 bits in between. Of the image it holds as many rows
-/// as one output row depends on.
+/// Resizes an image as its rows are read, bit for bit as Pillow 13's `Image.resize((width, height), filter)` does for mode RGB: a separable
+/// antialiased convolution in fixed point, rounded to 8 bits between the passes. It holds as many rows as one output row depends on.
 ///
-/// A turned image is resized as it is stored: sums are the same from either end, so each side takes the weights of the picture's
-/// side that it becomes, and the sides go in the picture's order.
+/// A rotated or mirrored image is resized in its stored orientation: each stored side takes the weights of the picture's side that it becomes,
+/// mirrored sums being equal, and the passes keep the picture's order.
 final class AreaResampler: RowSink {
   /// The two passes over a stored image.
   struct Passes {
@@ -15,12 +14,12 @@ final class AreaResampler: RowSink {
     /// The sides along and across the stored rows.
     let along, across: ResampledSide
     let reversesAlong, reversesAcross: Bool
-    /// Whether each row is resampled as it comes; else rows are summed up first.
+    /// Whether the pass along rows is the first; else the pass across them is.
     let startsAlong: Bool
 
     init(_ filter: ResampleFilter, columns: ResampledSide, rows: ResampledSide, _ orientation: Orientation) {
       self.filter = filter
-      // Rounding in between makes the order visible. Pillow before 13 always went along the rows first.
+      // The order matters because of the rounding between the passes. Pillow before 13 always went along the rows first.
       let removedRows = rows.inputs - rows.outputs
       let startsUpright = !(removedRows > 0 && removedRows > 2 * (columns.inputs - columns.outputs))
       let isSwapped = orientation.swapsSides
@@ -30,7 +29,7 @@ final class AreaResampler: RowSink {
       startsAlong = startsUpright != isSwapped
     }
 
-    /// Bytes of a row that is kept, at most.
+    /// Most bytes of a row that is kept.
     var lineBytes: Int { 3 * (startsAlong ? along.kept.count : along.image.count) }
     var lines: Int { across.window(filter) }
 
@@ -48,7 +47,7 @@ final class AreaResampler: RowSink {
   private let along, across: ResampleAxis
   private let colour: RGBColour
   private let place: PicturePlace
-  /// Bytes of one line of the ring and of each buffer, and the lines.
+  /// Bytes of one line of the ring buffer and of each other buffer; lines of the ring buffer.
   private let bytes, lines: Int
   private let ring, margin, blended, output: UnsafeMutablePointer<UInt8>
   private var received = 0

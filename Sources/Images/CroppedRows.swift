@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A rectangle of another source's picture, as a picture of its own: rows before it are read and passed over, those after it never read.
+/// A rectangle of another source's picture, as a picture of its own: rows before it are read and skipped, those after it never read.
 package final class CroppedRows: RowSource {
   package let storedWidth, storedHeight: Int
   package var name: String { source.name }

@@ -7,7 +7,7 @@ import Shims
 package struct DecodingOptions {
   /// Turn the image the way its Exif orientation says (as Pillow's `exif_transpose`). Without it the pixels come as stored.
   package var applyOrientation = true
-  /// What transparent pixels are painted on; nil: they count as opaque, as in Pillow's `convert("RGB")`.
+  /// What transparent pixels are blended with; nil: they count as opaque, as in Pillow's `convert("RGB")`.
   package var background: RGBColour? = .white
   /// More pixels than this are refused by the header alone, before memory is taken for them.
   package var maximumPixels = RGBImage.defaultMaximumPixels
@@ -28,11 +28,11 @@ package struct DecodingOptions {
   }
 }
 
-/// The rows of a PNG or JPEG image. The pixels are those of Pillow's `Image.open(path).convert("RGB")`, but that transparent ones
-/// are painted on a colour unless told otherwise and 16-bit grey keeps its high byte; colour profiles and gamma are ignored.
+/// The rows of a PNG or JPEG image. The pixels are those of Pillow's `Image.open(path).convert("RGB")`, except that transparent ones are blended with
+/// a colour by default and 16-bit grey keeps its high byte; colour profiles and gamma are ignored.
 ///
-/// Interlaced PNG and JPEG of several scans come as a whole before their first row is complete: these are held, the one as it is
-/// stored (at most 4 bytes a pixel), the other as coefficients, and `workingBytes` says so.
+/// No row of an interlaced PNG or a JPEG of several scans is complete before the last pass, so they are held whole: PNG as stored (at most 4 bytes a
+/// pixel), JPEG as coefficients. `workingBytes` counts that.
 package final class EncodedRows: RowSource {
   package let name: String
   package let storedWidth, storedHeight: Int
@@ -49,7 +49,7 @@ package final class EncodedRows: RowSource {
   private let background: RGBColour?
   /// The file, where this object has read it.
   private let file: FileBytes?
-  /// One row, or all rows of an interlaced image and after them one; as stored, and as it is given out.
+  /// One row as stored, or all rows of an interlaced image; then one row as returned.
   private var rows: UnsafeMutablePointer<UInt8>?
   private var pixelBytes = 3
   private var given = 0
@@ -57,7 +57,7 @@ package final class EncodedRows: RowSource {
 
   /// A side of more pixels is refused: no row takes longer than a few milliseconds.
   package static let longestSide = 1 << 20
-  /// What an image that has to be held whole may take where nobody sets a limit.
+  /// Default limit of bytes for an image that has to be held whole.
   package static let defaultRoom = 512 << 20
 
   /// Reads the file, not yet its pixels.
@@ -72,7 +72,7 @@ package final class EncodedRows: RowSource {
   }
 
   /// - Parameters:
-  ///   - bytes: stay where they are until the source is gone.
+  ///   - bytes: must stay valid until the source is released.
   ///   - name: what error texts call the image.
   package convenience init(
     encoded bytes: UnsafeRawBufferPointer, name: String = "encoded image", options: DecodingOptions = DecodingOptions()

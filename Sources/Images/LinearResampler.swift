@@ -2,10 +2,10 @@
 
 import Shims
 
-/// Resizes an image while its rows come in, bit for bit as OpenCV's `resize` with INTER_LINEAR does for 8-bit images: no antialiasing,
+/// Resizes an image as its rows are read, bit for bit as OpenCV's `resize` with INTER_LINEAR does for 8-bit images: no antialiasing,
 /// pixel centres aligned, weights in 11 bits. Halving both sides averages four pixels. It holds two rows of the image.
 ///
-/// A turned image is resized as it is stored: the four samples of an output pixel and their weights are those of the picture.
+/// A rotated or mirrored image is resized in its stored orientation: an output pixel has the picture's four samples and weights.
 final class LinearResampler: RowSink {
   private let along, across: LinearTaps
   private let swapsSides, halves: Bool
@@ -70,7 +70,7 @@ final class LinearResampler: RowSink {
     for x in 0..<along.count {
       let (first, second) = (3 * Int(along.first[x]), 3 * Int(along.second[x]))
       let share = along.weight[x]
-      // OpenCV mixes columns first and drops bits between its steps; so do we.
+      // As in OpenCV, columns are interpolated first and bits are dropped between the steps.
       let (s, t) = swapsSides ? (lineShare, share) : (share, lineShare)
       for channel in 0..<3 {
         let (a, d) = (Int32(one[first + channel]), Int32(other[second + channel]))
@@ -85,13 +85,13 @@ final class LinearResampler: RowSink {
   }
 }
 
-/// For each target index along one side, as it is stored: two source indices, and the second one's share in 2048ths.
+/// For each target index along one side, in stored order: two source indices, and the second one's weight in 2048ths.
 private final class LinearTaps {
   let count: Int
   let first, second, weight: UnsafeMutablePointer<Int32>
 
-  /// - Parameter dropsWeightAtEdges: past the edge the edge pixel counts alone, not in two shares; the bits that are dropped in between
-  ///   make that visible. OpenCV does so horizontally only.
+  /// - Parameter dropsWeightAtEdges: past the edge the edge pixel gets the whole weight, not two parts of it, which matters because bits are
+  ///   dropped between the steps. OpenCV does so horizontally only.
   init(from source: Int, to target: Int, dropsWeightAtEdges: Bool, isReversed: Bool) throws(ImageError) {
     let size = 3 * target * MemoryLayout<Int32>.stride
     guard let memory = block_allocate(size) else { throw .outOfMemory(source: "image", bytes: size) }

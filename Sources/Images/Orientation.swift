@@ -4,7 +4,7 @@
 package struct Orientation: Equatable {
   /// Whether stored rows are columns of the picture.
   package let swapsSides: Bool
-  /// Whether the picture's x and y run against the stored side that they lie along.
+  /// Whether the picture's x and y run opposite to the stored side that they lie along.
   package let reversesX, reversesY: Bool
 
   package static let upright = Orientation(exif: 1)

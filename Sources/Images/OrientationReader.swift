@@ -7,18 +7,18 @@ import Shims
 /// eXIf or the text "Raw profile type exif"), else in XMP (`tiff:Orientation`). Damage here is not an error.
 func exifOrientation(of bytes: UnsafeRawBufferPointer, format: ImageFormat) -> Orientation {
   let parts = format == .png ? pngMetadata(bytes) : jpegMetadata(bytes)
-  // Readers do not hold what they read.
+  // A `Reader` does not keep its bytes alive.
   defer { withExtendedLifetime(parts) {} }
   // Some writers put "Exif\0\0" in front twice.
   if let exif = parts.exif?.bytes.without(exifMark).without(exifMark), exif.count > 0 {
-    // Where there is Exif that is none, Pillow gives up.
+    // Pillow gives up on invalid Exif.
     guard let directory = TIFFDirectory(exif) else { return .upright }
     if case .number(let found) = directory.orientation() { return Orientation(exif: found) }
   }
   return Orientation(exif: parts.xmp.flatMap { xmpOrientation($0.bytes) } ?? 1)
 }
 
-/// Where orientations can stand.
+/// The metadata that may hold an orientation.
 private struct PictureMetadata {
   var exif, xmp: Bytes?
 }
@@ -33,13 +33,13 @@ private final class Bytes {
     memory = nil
   }
 
-  /// Takes `memory`, which came from malloc.
+  /// Takes ownership of `memory`, which came from malloc.
   init(_ memory: UnsafeMutableRawPointer, count: Int) {
     bytes = Reader(UnsafeRawBufferPointer(start: memory, count: count))
     self.memory = memory
   }
 
-  /// Both, one after the other; nil: no memory.
+  /// Concatenates both; nil: no memory.
   convenience init?(_ a: Bytes, _ b: Reader) {
     let count = a.bytes.count + b.count
     guard let memory = malloc(max(1, count)) else { return nil }
@@ -51,8 +51,8 @@ private final class Bytes {
   deinit { free(memory) }
 }
 
-/// Segments or chunks that are looked at, and bytes of Exif that are put together: real files have far fewer, and a hostile one
-/// must not keep anybody busy.
+/// Most segments or chunks that are looked at, and most bytes of Exif that are joined: real files have far fewer, and a hostile file must not take
+/// long.
 private let mostParts = 1 << 16, mostExif = 1 << 20
 
 /// PNG: 8 bytes of signature, then chunks: length, type, data, checksum. The last one of a kind counts, also after the pixels.

@@ -3,24 +3,24 @@
 /// A kind of picture, by what has to be held while it is read.
 package enum PictureKind {
   case pixels, png, interlacedPNG, jpeg
-  /// Of three components, halved at most, as cameras and programs write them.
+  /// Three components, chroma subsampled by 2 at most, as cameras and programs write them.
   case colourJPEG
   /// Progressive ones, and others of several scans.
   case scannedJPEG
 
-  /// Bytes that reading a picture takes at most, its file and what becomes of its rows not counted: a bound, for plans made before there
-  /// is a file. `RowSource.workingBytes` says what one picture takes.
+  /// Upper bound of the bytes that reading a picture takes, without its file and its output, for plans made before there is a file.
+  /// `RowSource.workingBytes` is that of one picture.
   /// - Parameters:
   ///   - width, height: pixels as stored, up to the limits of `EncodedRows`.
   package func workingBytes(width: Int, height: Int) -> Int {
-    // A row as it is stored and one as it is given out.
+    // A row as stored and one as returned.
     let rows = 4 * width + 3 * width
     switch self {
     case .pixels: return 0
     case .png: return rows + pngBytes(width)
     case .interlacedPNG: return rows + pngBytes(width) + 4 * width * height
     case .jpeg: return rows + jpegBytes(width)
-    // 12 groups of 2 lines of light and of 2 of colour, 2 lines of each upsampled.
+    // 12 groups of 2 lines of luma and of 2 of chroma, 2 lines of each upsampled.
     case .colourJPEG: return rows + (128 << 10) + 64 * (width + 64)
     // Four components at most, 2 bytes a coefficient, whole groups of blocks.
     case .scannedJPEG: return rows + jpegBytes(width) + 8 * (width + 64) * (height + 64)

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A picture to make of an image of known size: the image, resized, on a canvas. It holds sizes only; `RowSource.pictures` makes it while
-/// the image's rows come in.
+/// A picture to make of an image of known size: the image, resized, on a canvas. It holds sizes only; `RowSource.pictures` makes it as the image's
+/// rows are read.
 package struct PicturePlan: Equatable {
   /// How the image is resized.
   package enum Resize: Equatable {
-    /// As Pillow's `Image.resize` does it, side by side; what the sides take from outside the image is the canvas's colour.
+    /// As Pillow's `Image.resize` does it; samples outside the image have the canvas's colour.
     case antialiased(ResampleFilter, columns: ResampledSide, rows: ResampledSide)
     /// As OpenCV's `resize` with INTER_LINEAR does it: no antialiasing, the whole image.
     case linear(width: Int, height: Int)
@@ -14,7 +14,7 @@ package struct PicturePlan: Equatable {
   /// What is resized.
   package enum Source: Equatable {
     case image
-    /// A picture that stands before this one in the list of plans, and its size.
+    /// The index of an earlier picture in the list of plans, and its size.
     case picture(Int, ImageSize)
   }
 
@@ -35,7 +35,7 @@ package struct PicturePlan: Equatable {
     self.resize = resize
   }
 
-  /// Both sides resized, whatever becomes of their ratio.
+  /// Both sides resized, the aspect ratio ignored.
   package static func stretched(
     _ image: ImageSize, width: Int, height: Int, filter: ResampleFilter = .bicubic
   ) throws(ImageError) -> PicturePlan {
@@ -45,7 +45,7 @@ package struct PicturePlan: Equatable {
       .antialiased(filter, columns: ResampledSide(image.width, to: width), rows: ResampledSide(image.height, to: height)))
   }
 
-  /// The same of picture `index`, which is `picture`: resized to 8 bits once and once more, as a chain of Pillow's calls does it.
+  /// The same from picture `index`, planned by `picture`: resized twice, with rounding to 8 bits in between, as a chain of Pillow's calls does it.
   package static func stretched(
     picture index: Int, _ picture: PicturePlan, width: Int, height: Int, filter: ResampleFilter = .bicubic
   ) throws(ImageError) -> PicturePlan {
@@ -114,7 +114,7 @@ package struct PicturePlan: Equatable {
     return overflows || area > RGBImage.maximumPixels ? nil : 3 * area
   }
 
-  /// Bytes that making it takes beside the picture, while an image that lies like this is read; nil: more than a number holds.
+  /// Bytes of scratch memory for making the picture from an image of this stored width and orientation; nil: overflow.
   package func workingBytes(storedWidth: Int, _ orientation: Orientation) -> Int? {
     var (storedWidth, orientation) = (storedWidth, orientation)
     if case .picture(_, let size) = source { (storedWidth, orientation) = (size.width, .upright) }

@@ -16,7 +16,7 @@ package struct RGBColour: Equatable {
   package static let white = RGBColour(255, 255, 255)
 }
 
-/// An 8-bit RGB image: `height` rows of `width` pixels of 3 bytes. Its memory is freed with it and with all parts of it.
+/// An 8-bit RGB image: `height` rows of `width` pixels of 3 bytes. Its memory is freed once it and all its parts are released.
 ///
 /// The operations make new images and leave this one alone, so threads may share it for reading.
 package final class RGBImage {
@@ -35,7 +35,7 @@ package final class RGBImage {
   /// No image, whatever made it, has more pixels than this: 2³⁰ are 3 GiB.
   package static let maximumPixels = 1 << 30
 
-  /// An image whose pixels hold anything; the caller writes every one.
+  /// An image with uninitialised pixels; the caller writes every one.
   package init(unwrittenWidth width: Int, height: Int) throws(ImageError) {
     try RGBImage.checkArea(width, height)
     let bytes = 3 * width * height

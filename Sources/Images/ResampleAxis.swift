@@ -2,8 +2,8 @@
 
 import Shims
 
-/// One side of a resize, in the upright picture: `inputs` samples, of which the image gives those of `image` and a colour the
-/// others, become `outputs`, of which those of `kept` are made.
+/// One side of a resize, in the upright picture: `inputs` samples become `outputs`. Samples outside `image` have a constant colour; only the outputs
+/// in `kept` are made.
 package struct ResampledSide: Equatable {
   package var inputs: Int
   package var image: Range<Int>
@@ -27,7 +27,7 @@ package struct ResampledSide: Equatable {
   /// Inputs of the image that one output depends on, at most.
   func window(_ filter: ResampleFilter) -> Int { min(taps(filter), image.count) }
 
-  /// Bytes of its weights; nil: more than a number holds.
+  /// Bytes of its weights; nil: overflow.
   func weightBytes(_ filter: ResampleFilter) -> Int? {
     let (cells, overflows) = kept.count.multipliedReportingOverflow(by: window(filter) + 4)
     let (bytes, bytesOverflow) = cells.multipliedReportingOverflow(by: MemoryLayout<Int32>.stride)
@@ -38,18 +38,17 @@ package struct ResampledSide: Equatable {
 /// The weights of one side: each output is a weighted sum of a run of samples, the weights whole numbers in units of 2⁻²², as Pillow
 /// computes them. Antialiased: when the side shrinks, the filter is widened by as much.
 ///
-/// Samples and outputs are numbered as they are stored, so from the other end where the picture's side is reversed: mirrored sums
-/// are the same sums.
+/// Samples and outputs are numbered in stored order, so from the other end where the picture's side is reversed: mirrored sums are equal.
 final class ResampleAxis {
   /// Weights have this many bits after the point: 32 minus 8 for the sample, minus 2 because a filter may overshoot.
   static let precision: Int32 = 22
 
   let outputs: Int
-  /// Weights set aside for each output; those past its count are unused.
+  /// Room for weights of each output; those past its count are unused.
   let taps: Int
   /// Output i uses samples `first[i] ..< first[i] + count[i]` of the image with the weights from `weights + i * taps`.
   let first, count, weights: UnsafeMutablePointer<Int32>
-  /// The weights of output i that fall outside the image, and all of them, summed up.
+  /// The sum of output i's weights outside the image, and of all its weights.
   let outside, total: UnsafeMutablePointer<Int32>
   /// Samples that some output uses.
   let used: Range<Int>
@@ -84,7 +83,7 @@ final class ResampleAxis {
       if k & 63 == 0 && isStopped() { block_free(memory); throw .stopped }
       let i = isReversed ? side.kept.upperBound - 1 - k : side.kept.lowerBound + k
       let center = (Double(i) + 0.5) * scale
-      // Conversion to whole numbers cuts towards zero, as in C.
+      // Conversion to integers truncates towards zero, as in C.
       var low = max(0, Int(center - support + 0.5))
       var high = min(side.inputs, Int(center + support + 0.5))
       if side.inputs == side.outputs { (low, high) = (i, i + 1) }

@@ -5,7 +5,7 @@ import Shims
 package enum ResampleFilter {
   case box, bilinear, bicubic, lanczos
 
-  /// Half the filter's width in source pixels, when nothing is made smaller.
+  /// Radius of the filter in source pixels, where the image does not shrink.
   var support: Double {
     switch self {
     case .box: return 0.5
@@ -31,7 +31,7 @@ package enum ResampleFilter {
       if d < 2 { return (((d - 5) * d + 8) * d - 4) * a }
       return 0
     case .lanczos:
-      // The sine cardinal, windowed by its own middle lobe stretched to three; open at the right end.
+      // sinc, windowed by its main lobe stretched to three; the interval is open at the right end.
       return x >= -3 && x < 3 ? Self.sinc(x) * Self.sinc(x / 3) : 0
     }
   }

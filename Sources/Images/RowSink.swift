@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What takes the rows of an image one after another, as they are stored.
+/// Consumes the rows of an image, in stored order.
 protocol RowSink: AnyObject {
   /// - Parameters:
   ///   - row: the next row, used only during the call.
@@ -25,7 +25,7 @@ struct PicturePlace {
     alongColumn = steps.alongColumn
   }
 
-  /// Whether the pixels of a stored row follow each other, so that it can be written where `row` says.
+  /// Whether a stored row is contiguous in the picture, so that it can be written directly to `row`.
   var isDense: Bool { alongRow == 3 }
 
   func row(_ y: Int) -> UnsafeMutablePointer<UInt8> { first + y * alongColumn }
@@ -44,7 +44,7 @@ struct PicturePlace {
   }
 }
 
-/// Writes an image as it is.
+/// Writes an image without resizing it.
 final class RowCopy: RowSink {
   private let place: PicturePlace
   private let pixels: Int

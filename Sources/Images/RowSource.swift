@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// An image that gives its rows one after another, top to bottom as they are stored, once.
+/// An image as a stream of rows, top to bottom in stored order, read once.
 package protocol RowSource: AnyObject {
   /// What error texts call it: the file's path, or what the bytes or pixels are.
   var name: String { get }
@@ -12,7 +12,7 @@ package protocol RowSource: AnyObject {
   /// Bytes that reading takes, at most, beside what becomes of the rows.
   var workingBytes: Int { get }
 
-  /// Takes the memory and does what is needed before the first row; to be called once.
+  /// Takes the memory and does what is needed before the first row. Called once.
   /// - Parameter isStopped: asked often; true ends the work with `ImageError.stopped`.
   func start(isStopped: @escaping () -> Bool) throws(ImageError)
 
@@ -97,7 +97,7 @@ extension RowSource {
     }
   }
 
-  /// Refuses plans that take more than there is.
+  /// Throws `overBudget` for plans that take more than `room`.
   private func check(_ plans: [PicturePlan], room: Int?) throws(ImageError) {
     var bytes = workingBytes
     for plan in plans {
@@ -126,11 +126,11 @@ package final class PixelRows: RowSource {
   private let stride: Int
   private let first: UnsafePointer<UInt8>
   private var given = 0
-  /// What the pixels belong to, where that is ours.
+  /// Keeps the image whose pixels these are; nil for a caller's pixels.
   private let owner: RGBImage?
 
   /// - Parameters:
-  ///   - rgb: `height` rows of 3 · `width` bytes, `stride` bytes apart, which stay where they are until the source is gone.
+  ///   - rgb: `height` rows of 3 · `width` bytes, `stride` bytes apart, valid until the source is released.
   ///   - stride: at least 3 · `width`; 0 means exactly that.
   package init(
     rgb: UnsafePointer<UInt8>, width: Int, height: Int, stride: Int = 0, name: String = "the image's pixels",

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The first directory of a TIFF block (Exif), read as Pillow reads it: what it makes of types, counts and damage decides which
-/// pictures are turned.
+/// The first directory of a TIFF block (Exif), read as Pillow reads it: how it handles types, counts and damage decides which pictures are rotated.
 struct TIFFDirectory {
   private let block: Reader
 
-  /// What becomes of the directory's orientation.
+  /// What the directory says about the orientation.
   enum Finding {
     /// There is no such entry.
     case missing
-    /// Its number; one without a meaning where it is none.
+    /// Its number; 1 where the value is no integer.
     case number(Int)
   }
 
@@ -68,7 +67,7 @@ struct TIFFDirectory {
     }
   }
 
-  /// The first value; nil where it is no whole number from 1 to 8.
+  /// The first value; nil where it is no integer.
   private func number(_ place: Int, _ type: Int) -> Int? {
     switch type {
     case 3, 8: return block.u16(place)

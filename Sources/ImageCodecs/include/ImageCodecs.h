@@ -23,7 +23,7 @@ typedef struct {
   uint64_t memory; ///< bytes the decoder takes for itself, at most
 } CodecFacts;
 
-/// What becomes of transparent pixels: painted on a colour, or as if they were opaque (`drop` not 0).
+/// How transparent pixels are handled: blended with a colour, or taken as opaque (`drop` not 0).
 typedef struct {
   int drop;
   uint8_t colour[3];
@@ -36,7 +36,7 @@ typedef int (*CodecStop)(void *user);
 typedef struct CodecPNG CodecPNG;
 typedef struct CodecJPEG CodecJPEG;
 
-/// A decoder over `count` bytes, which must stay where they are until it is closed. NULL: no memory.
+/// A decoder over `count` bytes, which must stay valid until it is closed. NULL: no memory.
 CodecPNG *codecPNGOpen(const uint8_t *bytes, size_t count);
 CodecJPEG *codecJPEGOpen(const uint8_t *bytes, size_t count);
 
