@@ -6,7 +6,7 @@
 
 With --tiles it is a LLaVA of any resolution (the layout of LLaVA-1.6), which cuts wide images into up to N tiles.
 
-Weights are normal with the deviation 1/√inputs, so that activations neither die nor explode; values are written as f16,
+Weights are normal with standard deviation 1/√inputs, which keeps the scale of activations; values are written as f16,
 one tensor at a time. The tokenizer is the nano model's: timings do not depend on the text.
 """
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Runs the command line with one allocation failing, or all from one on, or in little address space, and prints a table of what became of it.
-Fails when it died of a signal, hung, or failed without a word. usage: command_line.py PROGRAM FAILING.so STEP MODEL"""
+Fails when it died of a signal, hung, or failed without a message. usage: command_line.py PROGRAM FAILING.so STEP MODEL"""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def main() -> int:
             if not total:
                 print(f"FAILED: {name} allocates nothing: is {failing} preloaded?")
                 return 1
-            # There are tens of thousands, and by far the most are alike.
+            # There are tens of thousands, most of them alike.
             stride = max(step, total // max(400 // step, 12))
             numbers = range(1, total + 1, stride)
             bad += row(what, name, {n: call(arguments, {"LD_PRELOAD": failing, "FAIL_FROM": f"{n} {later} {size}"}) for n in numbers})

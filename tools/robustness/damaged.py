@@ -101,7 +101,7 @@ def in_child(path: str, name: str, work: Callable[[str], None]) -> str:
             work(path)
             end = 0
         except (fovea.DeadlineExceeded, fovea.ContextError, fovea.ImageError, fovea.ArgumentError):
-            end = 1  # what does not fit this picture or question: the file may well be sound
+            end = 1  # this picture or question does not fit: the file may be sound
         except fovea.Error as error:
             end = 1 if name in str(error) else 3
             if end == 3:

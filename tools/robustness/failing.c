@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* To be preloaded: makes the n-th allocation after `fail_from` fail, or that and every later one: of the heap, of pages, and of a thread. glibc only.
-   For a program that does not call it: FAIL_FROM="n all_later bytes" in its environment does so before main, of the heap alone (what a program
-   sets aside for such a day is a map that it makes as it starts), and the count of allocations goes to the file descriptor of FAIL_COUNT at its end. */
+   For a program that does not call it: FAIL_FROM="n all_later bytes" in its environment does so before main, of the heap alone (a program maps its
+   reserve as it starts), and the count of allocations goes to the file descriptor of FAIL_COUNT at its end. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Runs each kind of call with one allocation failing, each in a process of its own, and prints a table of what became of them. The call is made
-   again then, and all calls' results must be those of a process where nothing failed.
+/* Runs each kind of call with one allocation failing, each in a process of its own, and prints a table of what became of them. The call is then
+   repeated, and all calls' results must be those of a process where nothing failed.
    usage: sweep MODEL PICTURE STEP [CALL]   (every STEP-th allocation, of all calls or of one; needs failing.so preloaded) */
 #define _GNU_SOURCE
 #include <fovea.h>
@@ -34,7 +34,7 @@ typedef struct {
 static const char *model_path, *picture_path;
 static unsigned char pixels[96 * 64 * 3];
 static long counted;
-/* Of each kind of call: a number that stands for what it gave, and that of a process where nothing failed. */
+/* For each kind of call the hash of its result, and that of a process where nothing failed. */
 static uint64_t answers[phases], expected[phases];
 
 static size_t address_space(void) {
@@ -61,7 +61,7 @@ static void end(const Fault *fault, int phase) {
   if (fault->room) setrlimit(RLIMIT_AS, &none);
 }
 
-/* A call that may fail once where the fault is, and must succeed then. */
+/* A call that may fail once where the fault is, and must succeed when repeated. */
 #define CALL(here, call)                                                                                                                             \
   do {                                                                                                                                               \
     fovea_status status;                                                                                                                             \
@@ -76,7 +76,7 @@ static void end(const Fault *fault, int phase) {
     }                                                                                                                                                \
   } while (0)
 
-/* FNV-1a of some bytes, behind what was before. */
+/* Continues the FNV-1a hash `h` with some bytes. */
 static uint64_t hash(uint64_t h, const void *bytes, size_t size) {
   const unsigned char *b = bytes;
   for (size_t i = 0; i < size; i++) h = (h ^ b[i]) * 0x100000001b3;
@@ -253,7 +253,7 @@ static void add(Counts *counts, const Fault *fault) {
   if (bad && !counts->first_bad) counts->first_bad = fault->room ? (long)fault->room : fault->n;
 }
 
-/* What calls give where nothing fails, computed in a process of its own. */
+/* Results where nothing fails, computed in a process of its own. */
 static int find_expected(void) {
   int ends[2], status;
   ssize_t count;

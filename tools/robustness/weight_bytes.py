@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The bytes of a weight file: its settings, and its checksums put right again after a change (FORMAT.md)."""
+"""The bytes of a weight file: its settings, and its checksums recomputed after a change (FORMAT.md)."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def xxh64(data: bytes) -> int:
 
 
 def seal(data: bytearray) -> None:
-    """Puts the checksums of metadata, table and header right again (FORMAT.md, the header)."""
+    """Recomputes the checksums of metadata, table and header (FORMAT.md, the header)."""
     for offset in (24, 48):
         start, size = struct.unpack_from("<QQ", data, offset)
         if start + size <= len(data):

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What llama.cpp's quantised decoders say, for tools/bench/quality.
+// Logits of llama.cpp's quantised decoders, for tools/bench/quality.
 //
 //   logits_peer quantize IN.gguf OUT.gguf TYPE THREADS [IMPORTANCE]
 //   logits_peer logits MODEL.gguf SEQUENCES OUT THREADS

@@ -54,7 +54,7 @@ class Fovea:
     def __init__(self, program, model, measure, threads, isa):
         prompt, made = {"decode": (16, measure.tokens), "prefill": (measure.tokens, 2), "encode": (16, 2)}[measure.kind]
         self.kind = measure.kind
-        # Tokens are decoded without guesses: random weights repeat themselves as no answer does.
+        # Without prompt-lookup decoding: answers of random weights repeat themselves more than real ones.
         self.command = [
             program,
             "bench",
@@ -143,7 +143,7 @@ def run(work, options):
 
 
 def forget(path):
-    """Each program brings its file into memory as it does after a start of the machine: how large the pages are then is its own doing."""
+    """Drops the file from the page cache: each program loads it as after a boot, in pages of the size that it chooses."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
@@ -176,7 +176,7 @@ def one(work, options, name, limits, facts):
                 after = limits.bandwidth()
                 read[n] = (before + after) / 2
                 before = after
-            # Its own passes stand closer to what it decodes.
+            # Its own bandwidth passes are closer in time to its decoding.
             read["Fovea"] = programs["Fovea"].last["read_bytes_per_second"]
             rounds.append({"figures": figures, "read_bytes_per_second": read, "integer_operations_per_second": peak})
             print(

@@ -98,7 +98,7 @@ def clip_operations(facts):
 
 
 def sam_operations(facts):
-    """GOT-OCR2's tower: 64 x 64 patches, eight blocks of 5 x 5 windows of 14 x 14 and four that look everywhere, with products for
+    """GOT-OCR2's tower: 64 x 64 patches, eight blocks of 5 x 5 windows of 14 x 14 and four with global attention, with products for
     their relative positions; neck, two convolutions of stride 2, projector."""
     side, window, hidden = 64, 14, 768
     patches, windowed = side**2, (-(-side // window) * window) ** 2
