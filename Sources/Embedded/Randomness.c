@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What Embedded Swift's standard library asks of libc and glibc before 2.36 lacks. tools/build-embedded links it; no package target has it. */
+/* A function that Embedded Swift's standard library needs and glibc before 2.36 lacks. tools/build-embedded links it; no package target has it. */
 #include <errno.h>
 #include <stddef.h>
 #include <sys/random.h>
 
-/* Seeds of hash tables. Where the kernel has none yet the bytes stay as they are: no answer depends on them. */
+/* Seeds hash tables. Where the kernel has no randomness yet the bytes keep their values: no answer depends on them. */
 __attribute__((visibility("hidden"))) void arc4random_buf(void *buffer, size_t bytes) {
   char *p = buffer;
   while (bytes > 0) {

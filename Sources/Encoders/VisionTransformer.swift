@@ -2,7 +2,7 @@
 import Runtime
 import WeightFile
 
-/// A pre-norm vision transformer (arXiv:2010.11929): CLIP, DINOv2, SigLIP and their like, told apart by the configuration alone.
+/// A pre-norm vision transformer (arXiv:2010.11929): CLIP, DINOv2, SigLIP and similar ones, which differ only in the configuration.
 package struct VisionTransformer {
   package let config: VisionTransformerConfiguration
   let patch: PatchEmbedding?  // nil: features come in place of pixels
@@ -12,7 +12,7 @@ package struct VisionTransformer {
   let preNorm, norm: LayerNorm?
   let blocks: [VisionTransformerBlock]
 
-  /// - Parameter w: scope with `patch`, `class`, `position`, `preNorm`, `norm` and `layers.0`, `layers.1`, …; the configuration tells which of them.
+  /// - Parameter w: scope with `patch`, `class`, `position`, `preNorm`, `norm` and `layers.0`, `layers.1`, …; the configuration says which of them.
   package init(_ w: Weights, _ c: VisionTransformerConfiguration) throws(WeightFileError) {
     config = c
     patch = c.readsFeatures ? nil : try PatchEmbedding(w["patch"], channels: 3, patchSize: c.patchSize, size: c.hiddenSize)

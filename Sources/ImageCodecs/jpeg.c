@@ -100,7 +100,7 @@ static uint64_t workingMemory(struct jpeg_decompress_struct *jpeg) {
     const jpeg_component_info *c = &jpeg->comp_info[i];
     uint64_t h = (uint64_t)c->h_samp_factor, v = (uint64_t)c->v_samp_factor;
     uint64_t across = (c->width_in_blocks + h - 1) / h * h, down = (c->height_in_blocks + v - 1) / v * v;
-    // Up to 12 groups of lines while their neighbours are looked at, and the upsampled lines of each component.
+    // Up to 12 groups of lines, as upsampling needs neighbours, and the upsampled lines of each component.
     lines += across * 8 * (12 * v) + (uint64_t)jpeg->max_v_samp_factor * (jpeg->image_width + 64);
     coefficients += across * down * sizeof(JBLOCK);
   }

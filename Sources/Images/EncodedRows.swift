@@ -9,7 +9,7 @@ package struct DecodingOptions {
   package var applyOrientation = true
   /// What transparent pixels are blended with; nil: they count as opaque, as in Pillow's `convert("RGB")`.
   package var background: RGBColour? = .white
-  /// More pixels than this are refused by the header alone, before memory is taken for them.
+  /// More pixels than this are refused once the header is read, before memory is taken for them.
   package var maximumPixels = RGBImage.defaultMaximumPixels
   /// Bytes that the file and its decoder may take; more is refused before any is taken.
   package var room: Int?

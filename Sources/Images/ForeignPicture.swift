@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Shims
 
-/// Kinds of file that are told apart, by their first bytes, so that a message can say what was given instead of PNG or JPEG.
+/// Kinds of file, told by their first bytes, so that a message can say what was given instead of PNG or JPEG.
 package enum ForeignPicture {
   case empty, webP, gif, bmp, tiff, heic, avif, jpegXL, jpeg2000, svg, pdf, html, gitLFSPointer
 
@@ -48,7 +48,7 @@ package enum ForeignPicture {
     }
   }
 
-  /// Whether an XML declaration, and comments or a document type, stand before the tag.
+  /// Whether it is SVG that begins with an XML declaration, with comments or a document type before the tag.
   private static func isXMLOfSVG(_ bytes: UnsafeRawBufferPointer) -> Bool {
     guard shims_opens_tag(bytes.baseAddress, bytes.count, "<?xml") else { return false }
     let start = bytes.prefix(256)

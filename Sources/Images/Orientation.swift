@@ -9,7 +9,7 @@ package struct Orientation: Equatable {
 
   package static let upright = Orientation(exif: 1)
 
-  /// Numbers without a meaning are taken for 1.
+  /// Other numbers than 1 … 8 count as 1.
   package init(exif number: Int) {
     swapsSides = (5...8).contains(number)
     reversesX = [2, 3, 6, 7].contains(number)

@@ -8,7 +8,7 @@ protocol RowSink: AnyObject {
   func take(_ row: UnsafePointer<UInt8>, isStopped: () -> Bool) throws(ImageError)
 }
 
-/// A rectangle of a picture that an image is written to row by row, turned upright.
+/// A rectangle of a picture, into which an image is written upright, row by row in stored order.
 struct PicturePlace {
   private let picture: RGBImage
   private let first: UnsafeMutablePointer<UInt8>

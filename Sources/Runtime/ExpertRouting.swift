@@ -7,7 +7,7 @@ package struct ExpertRouting: Sendable {
   package enum Scores: Sendable {
     /// Over all experts: Mixtral, Qwen2-MoE, DeepSeek-V2.
     case softmax
-    /// Each expert by itself: DeepSeek-V3.
+    /// Element-wise: DeepSeek-V3.
     case sigmoid
   }
 

@@ -9,7 +9,7 @@ package final class MemoryAccount: Sendable {
 
   package init(limit: Int) { self.limit = max(limit, 0) }
 
-  /// Bytes that nobody holds.
+  /// Bytes that are not reserved.
   package var left: Int { limit &- taken.load(ordering: .sequentiallyConsistent) }
 
   /// Reserves bytes for as long as the holding lives; nil where fewer are left.
@@ -27,7 +27,7 @@ package final class MemoryAccount: Sendable {
   fileprivate func giveBack(_ bytes: Int) { taken.subtract(bytes, ordering: .sequentiallyConsistent) }
 }
 
-/// Bytes of an account that somebody holds: given back with this object. One thread at a time.
+/// A reservation in a memory budget, given back when this object is released. One thread at a time.
 package final class MemoryHolding: @unchecked Sendable {
   private let account: MemoryAccount
   package private(set) var bytes: Int

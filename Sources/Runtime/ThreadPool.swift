@@ -3,7 +3,7 @@ import Shims
 
 /// A fixed set of plain threads that share loops with the calling thread.
 ///
-/// `run` hands out indices one by one, so a thread that the system delays holds nobody up: the others take its share, and a
+/// `run` hands out indices one by one, so a thread that the system delays does not delay the others: they take its share, and a
 /// caller waits only for indices that a worker has begun. Results must not depend on which thread computes what; with bodies
 /// whose indices are independent they never do.
 ///
@@ -72,7 +72,7 @@ package final class ThreadPool: @unchecked Sendable {
   }
 
   /// Calls `body` with ranges that cover `0..<count` without overlap, each of at least `grain` indices but the last.
-  /// The ranges depend on the number of threads: only for bodies that treat every index by itself.
+  /// The ranges depend on the number of threads: only for bodies whose indices are independent.
   package func split(_ count: Int, grain: Int, _ body: (Range<Int>) -> Void) {
     guard count > 0, !isIdle else { return }
     // A few ranges a thread, so that one that comes late leaves its share to others.

@@ -150,7 +150,7 @@ package final class WeightPassage: @unchecked Sendable {
     return units[i].isComing ? .brings : .has
   }
 
-  /// In a child made by fork nobody holds anything.
+  /// In a child made by fork no thread holds a weight.
   private func beginChild() {
     process = getpid()
     for i in units.indices {

@@ -46,7 +46,7 @@ package enum ForeignFile {
   /// Whether it stands in for a file that was not downloaded, whatever its name says.
   package var isUnfetched: Bool { self == .html || self == .gitLFSPointer }
 
-  /// With an article, and what to do where that is known, for somebody who wanted a weight file.
+  /// For an error where a weight file was expected: the kind with an article, and what to do where that is known.
   package var insteadOfWeightFile: StaticString {
     switch self {
     case .empty: "an empty file"
@@ -65,7 +65,7 @@ package enum ForeignFile {
     }
   }
 
-  /// The same for somebody who wanted a checkpoint, which is a folder.
+  /// The same where a checkpoint was expected, which is a folder.
   package var insteadOfCheckpoint: StaticString {
     switch self {
     case .weightFile: "a weight file of Fovea already"

@@ -4,8 +4,8 @@ import Shims
 
 /// y = x·Wᵀ + bias with int8 or int4 weights on `vpdpbusd`: 64 products an instruction, exact to ScalarKernels.
 ///
-/// Weights are the unsigned operand as they stand in the file (byte = weight + 128, nibble = weight + 8), activations are broadcast 4 bytes
-/// at a time; lane r of an accumulator is output row r of the block. Six tokens and more: register tiles of 2 blocks × 6 or 12 tokens. Fewer: the
+/// Weights are the unsigned operand as stored in the file (byte = weight + 128, nibble = weight + 8), activations are broadcast 4 bytes at a time;
+/// lane r of an accumulator is output row r of the block. Six tokens and more: register tiles of 2 blocks × 6 or 12 tokens. Fewer: the
 /// blocks one after the other, read in order.
 extension VectorKernels {
   @export(interface)

@@ -4,8 +4,8 @@ import Shims
 
 /// y = x·Wᵀ + bias with int8 or int4 weights on the `vpdpbusd` of CPUs without AVX-512: 32 products an instruction, exact to ScalarKernels.
 ///
-/// Weights are the unsigned operand as they stand in the file (byte = weight + 128, nibble = weight + 8), activations are broadcast 4 bytes
-/// at a time; lane r of an accumulator is output row r of the block. Register tiles of 1 block × 6 tokens; the last 1 … 5 tokens are a tile
+/// Weights are the unsigned operand as stored in the file (byte = weight + 128, nibble = weight + 8), activations are broadcast 4 bytes at a time;
+/// lane r of an accumulator is output row r of the block. Register tiles of 1 block × 6 tokens; the last 1 … 5 tokens are a tile
 /// of their own.
 extension VectorKernels {
   @export(interface)

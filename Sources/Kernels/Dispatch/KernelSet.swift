@@ -12,7 +12,7 @@ import KernelsDotProd
 import KernelsNEON
 #endif
 
-/// What each instruction set's module must have. Formulas and orders of operations stand at the functions of `ScalarKernels`.
+/// The kernels that each instruction set's module has. Formulas and orders of operations are documented at the functions of `ScalarKernels`.
 ///
 /// Conformances are declared here, not beside the kernels: witnesses are compiled with the module that declares them, and this one is compiled
 /// for every CPU.

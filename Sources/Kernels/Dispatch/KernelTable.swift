@@ -3,7 +3,7 @@ import Shims
 
 /// The kernels of one instruction set. Which table is used never changes a result: every variant is bit for bit the scalar one.
 ///
-/// Formulas and orders of operations stand at the functions of `ScalarKernels`. Kernels allocate nothing, throw nothing and are safe to call
+/// Formulas and orders of operations are documented at the functions of `ScalarKernels`. Kernels allocate nothing, throw nothing and are safe to call
 /// from several threads on disjoint outputs; the caller has checked every size. None takes more than `largestStackMemory` of stack.
 package struct KernelTable {
   package typealias Linear = (

@@ -202,8 +202,8 @@ struct AttentionInt8Tiles: AttentionTiles {
   @inline(__always)
   func isFew(_ block: Int) -> Bool { block <= 16 }
 
-  /// Quantises `rows` into `value`, one scale for each channel. Keys i, 16 + i, 32 + i and 48 + i stand together; in a small block keys 4i … 4i + 3.
-  /// Also sets the block's `dither`.
+  /// Quantises `rows` into `value`, one scale for each channel. Keys i, 16 + i, 32 + i and 48 + i are stored together; in a small block keys
+  /// 4i … 4i + 3. Also sets the block's `dither`.
   @inline(__always)
   func packValues(_ start: Int, _ block: Int) {
     var j = (block + 15) & ~15

@@ -19,8 +19,8 @@ extension VectorKernels {
     var row = rows
     var j = 0
     while j < count {
-      // Rows of many heads stand far apart, often in one set of the cache and each on its own page: prefetch 12 rows ahead. Rows of one head follow
-      // each other: prefetch the next block's while this one is used.
+      // Rows of many heads lie far apart, often in one cache set and each on its own page: prefetch 12 rows ahead. Rows of one head are contiguous:
+      // prefetch the next block's while this one is used.
       var line = 0
       while line < headSize * size {
         if isDense {

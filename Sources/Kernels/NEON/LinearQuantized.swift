@@ -152,7 +152,7 @@ private enum Q4: QuantizedFormat {
   @inline(__always) static var bytesOf16: Int { 128 }
   @inline(__always) static func offset(_ offset: Int32) -> Int32 { offset }
 
-  /// Even quads stand in the low nibbles, odd ones in the high nibbles of the same bytes.
+  /// Even quads are in the low nibbles, odd ones in the high nibbles of the same bytes.
   @inline(__always) static func weights(_ w: UnsafeRawPointer, _ quad: Int) -> QuadWeights {
     let p = w + 64 * (quad / 2)
     @inline(__always) func nibbles(_ p: UnsafeRawPointer) -> int8x16_t {

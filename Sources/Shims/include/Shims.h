@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What Swift cannot see by itself: libc as one importable module, C macros as functions, argument records of the kernels.
+/* What Swift cannot import directly: libc as one module, C macros as functions, argument records of the kernels.
    The library's Swift code imports libc through here, so that it also compiles in Embedded mode. */
 #ifndef FOVEA_SHIMS_H
 #define FOVEA_SHIMS_H
