@@ -11,13 +11,23 @@ def log_softmax(logits):
 
 
 def divergence(truth, said, ids=None):
-    """KL(truth ‖ said) in nats at each position, whether both expect the same token, and what the text's own next token costs `said`, in nats."""
+    """KL(truth ‖ said) in nats at each position, whether both expect the same token, and what the text's own next token costs `said`, in nats, and
+    how much of that it costs more than `truth`: `[2, positions − 1]`."""
     p, q = log_softmax(truth), log_softmax(said)
-    cost = -q[np.arange(len(ids) - 1), ids[1:]] if ids is not None else np.zeros(0)
-    return (np.exp(p) * (p - q)).sum(axis=1), p.argmax(axis=1) == q.argmax(axis=1), cost
+    costs = np.zeros((2, 0))
+    if ids is not None:
+        at = np.arange(len(ids) - 1), ids[1:]
+        costs = np.array([-q[at], p[at] - q[at]])
+    return (np.exp(p) * (p - q)).sum(axis=1), p.argmax(axis=1) == q.argmax(axis=1), costs
 
 
-HEAD = ("File", "bits per weight", "mean KL", "± (of samples)", "95 % of positions below", "same token", "perplexity")
+def ratio(sums, counts):
+    """The mean of samples' sums over their counts, and its error: positions of a sample are not independent."""
+    mean = sums.sum() / counts.sum()
+    return mean, np.sqrt(((sums - mean * counts) ** 2).sum()) / counts.sum()
+
+
+HEAD = ("File", "bits per weight", "mean KL", "± (of samples)", "95 % of positions below", "same token", "perplexity", "nats above f32, ±")
 
 
 class Table:
@@ -27,11 +37,14 @@ class Table:
 
     def add(self, name, bits, truth, said):
         """Lists of logits `[positions, vocabulary]`, one of each sample."""
-        kl, same, cost = zip(*(divergence(t, s, i) for t, s, i in zip(truth, said, self.ids or [None] * len(truth))))
-        every, sums, counts = np.concatenate(kl), np.array([k.sum() for k in kl]), np.array([len(k) for k in kl])
-        mean = every.mean()
-        # Positions of a sample are not independent: the error of a ratio of sums over samples.
-        error = np.sqrt(((sums - mean * counts) ** 2).sum()) / counts.sum()
+        kl, same, costs = zip(*(divergence(t, s, i) for t, s, i in zip(truth, said, self.ids or [None] * len(truth))))
+        every = np.concatenate(kl)
+        mean, error = ratio(np.array([k.sum() for k in kl]), np.array([len(k) for k in kl]))
+        row = {}
+        if self.ids:
+            # The same texts for both: the difference is known better than either perplexity.
+            row["nats_above"], row["nats_error"] = ratio(np.array([c[1].sum() for c in costs]), np.array([c.shape[1] for c in costs]))
+            row["perplexity"] = float(np.exp(np.concatenate(costs, axis=1)[0].mean()))
         self.rows.append(
             {
                 "name": name,
@@ -41,17 +54,17 @@ class Table:
                 "kl_95": np.quantile(every, 0.95),
                 "same_token": float(np.concatenate(same).mean()),
                 "positions": len(every),
-                "perplexity": float(np.exp(np.concatenate(cost).mean())) if self.ids else None,
+                **row,
             }
         )
         print("  ".join(self.cells(self.rows[-1])), flush=True)
 
     def cells(self, r):
         said = (r["name"], f"{r['bits_per_weight']:.2f}", f"{r['mean_kl']:.5f}", f"{r['error']:.5f}", f"{r['kl_95']:.4f}", f"{r['same_token']:.2%}")
-        return said + ((f"{r['perplexity']:.2f}",) if self.ids else ())
+        return said + ((f"{r['perplexity']:.2f}", f"{r['nats_above']:.3f} ± {r['nats_error']:.3f}") if self.ids else ())
 
     def head(self):
-        return HEAD if self.ids else HEAD[:-1]
+        return HEAD if self.ids else HEAD[:-2]
 
     def text(self):
         table = [self.head(), *map(self.cells, self.rows)]
