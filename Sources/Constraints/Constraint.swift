@@ -101,7 +101,7 @@ package final class Constraint {
       isEnded = true
       return
     }
-    let text = isFirst && trie.isAfterBlank(id) ? trie.text(of: id).dropFirst() : trie.text(of: id)[...]
+    let text = isFirst && trie.isAfterSpace(id) ? trie.text(of: id).dropFirst() : trie.text(of: id)[...]
     isFirst = false
     try anew { () throws(ConstraintError) in
       var here = state

@@ -99,7 +99,7 @@ extension JSONSchema {
           if here < 0 { partial.found.refused = (schema, keyword) }
         }
         // A condition that does not hold evaluates nothing, but the schema made of its negation would.
-        if partial.found.schemas.contains(where: { opposites.contains($0) }) { partial.found.refused = (schema, keyword) }
+        if partial.found.schemas.contains(where: { negations.contains($0) }) { partial.found.refused = (schema, keyword) }
       }
     }
   }
@@ -121,8 +121,8 @@ extension JSONSchema {
       partial.choices.append(list.indices.map { i in (list[i], list.indices.filter { $0 != i }.map { list[$0] }, schema, chain) })
     }
     if let other = document.member(schema, "not") {
-      if let opposites = try opposites(of: other, at: schema) {
-        partial.choices.append(opposites.map { ($0, [], schema, chain) })
+      if let negations = try negations(of: other, at: schema) {
+        partial.choices.append(negations.map { ($0, [], schema, chain) })
       } else {
         partial.found.excluded.append((other, schema, .not))
       }
@@ -166,7 +166,7 @@ extension JSONSchema {
   }
 
   /// The negation of a schema for objects, as alternatives, if it constrains members only; nil: it has other keywords.
-  private mutating func opposites(of schema: Int32, at place: Int32) throws(ConstraintError) -> [Int32]? {
+  private mutating func negations(of schema: Int32, at place: Int32) throws(ConstraintError) -> [Int32]? {
     guard let members = document.members(schema), !members.isEmpty else { return nil }
     var found: [Int32] = []
     for (name, value) in members {
@@ -183,7 +183,7 @@ extension JSONSchema {
           let needed = try document.addArray([property])
           let members = try document.addObject([(property, opposite)])
           let whole = try made([(try key("type"), try key("object")), (try key("required"), needed), (try key("properties"), members)], at: place)
-          self.opposites.append(whole)
+          self.negations.append(whole)
           found.append(whole)
         }
       } else if equal(keyword, "type") {
@@ -199,14 +199,14 @@ extension JSONSchema {
   private mutating func conditional(
     _ condition: Int32, _ positive: Int32?, _ negative: Int32?, _ schema: Int32
   ) throws(ConstraintError) -> [Int32]? {
-    guard let opposites = try opposites(of: condition, at: schema) else { return nil }
+    guard let negations = try negations(of: condition, at: schema) else { return nil }
     var branches: [Int32] = []
     func all(_ parts: [Int32], _ s: inout JSONSchema) throws(ConstraintError) -> Int32 {
       let list = try s.document.addArray(parts)
       return try s.made([(try s.key("allOf"), list)], at: schema)
     }
     branches.append(try all([condition] + (positive.map { [$0] } ?? []), &self))
-    for opposite in opposites { branches.append(try all([opposite] + (negative.map { [$0] } ?? []), &self)) }
+    for opposite in negations { branches.append(try all([opposite] + (negative.map { [$0] } ?? []), &self)) }
     return branches
   }
 

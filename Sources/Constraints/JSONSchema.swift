@@ -17,7 +17,7 @@ struct JSONSchema {
   private var goals = SequenceTable<UInt64>()
   private var goalRules: [Int] = []
   /// Schemas that were synthesised as negations of others.
-  var opposites: [Int32] = []
+  var negations: [Int32] = []
   /// Expressions that are used repeatedly.
   private var shared: [(key: Shared, expression: Int32)] = []
   var patterns: [(source: [UInt8], isWhole: Bool, automaton: ScalarAutomaton)] = []

@@ -176,7 +176,7 @@ struct TokenMasks {
       if !isExact, most < partition.longest { return false }
       for i in Int(trie.firstTokens[root + 1])..<Int(trie.firstTokens[Int(trie.ends[root])])
       where Int(partition.suffixes[i]) <= depth.bytes && partition.suffixes[i] < 255 && Int(trie.characters[i]) - depth.characters <= most {
-        if blanks == nil || blanks == trie.isAfterBlank[i] { found.insert(trie.tokens[i]) }
+        if blanks == nil || blanks == trie.isAfterSpace[i] { found.insert(trie.tokens[i]) }
       }
     }
     var i = partition.first(below: root)
@@ -254,7 +254,7 @@ struct TokenMasks {
   private func insert(_ from: Int, _ to: Int, into found: inout TokenSet, blanks: Bool?) {
     let range = Int(trie.firstTokens[from])..<Int(trie.firstTokens[to])
     if let blanks {
-      for i in range where trie.isAfterBlank[i] == blanks { found.insert(trie.tokens[i]) }
+      for i in range where trie.isAfterSpace[i] == blanks { found.insert(trie.tokens[i]) }
     } else {
       for i in range { found.insert(trie.tokens[i]) }
     }

@@ -8,7 +8,7 @@ package final class TokenTrie: Sendable {
     case none
     case text
     /// A text with a leading space that is omitted at the start of an answer.
-    case textAfterBlank
+    case textAfterSpace
   }
 
   /// One more than the largest id.
@@ -21,7 +21,7 @@ package final class TokenTrie: Sendable {
   /// 255.
   let tokens: [Int32]
   let characters: [UInt8]
-  let isAfterBlank: [Bool]
+  let isAfterSpace: [Bool]
   let hasBlanks: Bool
   /// Node of each id; −1: none.
   private let nodeOfToken: [Int32]
@@ -30,7 +30,7 @@ package final class TokenTrie: Sendable {
   /// - Parameter text: appends the bytes of a token.
   package init(vocabulary: Int, bounds: ConstraintBounds, _ text: (Int32, inout [UInt8]) -> Kind) throws(ConstraintError) {
     var pool: [UInt8] = []
-    var spans: [(key: UInt64, start: Int32, count: Int32, id: Int32, isAfterBlank: Bool)] = []
+    var spans: [(key: UInt64, start: Int32, count: Int32, id: Int32, isAfterSpace: Bool)] = []
     for id in 0..<Int32(max(vocabulary, 0)) {
       try bounds.check(Int(id))
       let start = pool.count
@@ -42,7 +42,7 @@ package final class TokenTrie: Sendable {
       }
       var key: UInt64 = 0
       for i in 0..<8 { key = key << 8 | (i < count ? UInt64(pool[start + i]) : 0) }
-      spans.append((key, Int32(start), Int32(count), id, kind == .textAfterBlank))
+      spans.append((key, Int32(start), Int32(count), id, kind == .textAfterSpace))
     }
     pool.withUnsafeBufferPointer { pool in
       spans.sort { a, b in
@@ -78,12 +78,12 @@ package final class TokenTrie: Sendable {
     (self.bytes, self.ends, self.firstTokens, self.parents) = (bytes, ends, firstTokens, parents)
     self.nodeOfToken = nodeOfToken
     tokens = spans.map { $0.id }
-    isAfterBlank = spans.map { $0.isAfterBlank }
+    isAfterSpace = spans.map { $0.isAfterSpace }
     characters = spans.map { span in
       let text = pool[Int(span.start)..<Int(span.start + span.count)]
       return UInt8(min(255, text.reduce(0) { $0 + ($1 & 0xC0 == 0x80 ? 0 : 1) }))
     }
-    hasBlanks = spans.contains { $0.isAfterBlank }
+    hasBlanks = spans.contains { $0.isAfterSpace }
   }
 
   /// Bytes of the trie.
@@ -107,10 +107,10 @@ package final class TokenTrie: Sendable {
   /// The node of a token, which must be in the trie.
   func node(of id: Int32) -> Int { Int(nodeOfToken[Int(id)]) }
 
-  func isAfterBlank(_ id: Int32) -> Bool {
+  func isAfterSpace(_ id: Int32) -> Bool {
     guard hasBlanks, nodeOfToken.indices.contains(Int(id)), nodeOfToken[Int(id)] >= 0 else { return false }
     let node = Int(nodeOfToken[Int(id)])
-    for i in Int(firstTokens[node])..<Int(firstTokens[node + 1]) where tokens[i] == id { return isAfterBlank[i] }
+    for i in Int(firstTokens[node])..<Int(firstTokens[node + 1]) where tokens[i] == id { return isAfterSpace[i] }
     return false
   }
 

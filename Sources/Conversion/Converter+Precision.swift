@@ -26,8 +26,8 @@ extension Converter {
   /// Encodings by the policy, or those that meet the target.
   func encodings(from source: any TensorSource, pool: ThreadPool, progress: (_ done: Int, _ tensor: String) throws -> Void) throws -> Encodings {
     let policy = PrecisionPolicy(type: options.type, vision: options.visionType, group: options.group)
-    let spiked = try spikedTensors(source, pool)
-    var chosen: Encodings = zip(system.tensors, spiked).map { policy.encoding($0.role, inputs: inputs($0), isSpiked: $1) }
+    let outlying = try tensorsWithOutliers(source, pool)
+    var chosen: Encodings = zip(system.tensors, outlying).map { policy.encoding($0.role, inputs: inputs($0), hasOutliers: $1) }
     guard let target = options.target else { return chosen }
     let open = system.tensors.indices.filter { isOpen(system.tensors[$0]) }
     var done = 0
@@ -43,7 +43,7 @@ extension Converter {
         return MixedPrecision.Candidate(
           encoding: encoding, group: group, byteCount: Self.byteCount(tensor, encoding, group),
           loss: error.weightedRelative * error.weightedRelative
-            * PrecisionPolicy.sensitivity(tensor.role, ofOutputs: error.outputs.power > 0, isSpiked: spiked[i]))
+            * PrecisionPolicy.sensitivity(tensor.role, ofOutputs: error.outputs.power > 0, hasOutliers: outlying[i]))
       }
     }
     let budget: Int
@@ -101,7 +101,7 @@ extension Converter {
 
   /// For each tensor, whether it is a matrix whose outputs are added to the residual stream and that has an outlier weight: see
   /// `PrecisionPolicy.spike`.
-  private func spikedTensors(_ source: any TensorSource, _ pool: ThreadPool) throws -> [Bool] {
+  private func tensorsWithOutliers(_ source: any TensorSource, _ pool: ThreadPool) throws -> [Bool] {
     try system.tensors.map { tensor in
       guard options.type.isMixed, case .decoder(_, let part) = tensor.role, part == .mlpOut || part == .attentionOut,
         tensor.shape.count == 2, tensor.order == .rows

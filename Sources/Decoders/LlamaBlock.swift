@@ -43,6 +43,7 @@ struct LlamaBlock {
     let a = try causalAttention(
       query: h.data, queryStride: h.columns, parts: sequences.map { $0.part }, layer: layer, heads: heads, ctx)
     try output(output.input(a, ctx), addingTo: x, ctx)
+    ctx.arena.release(to: mark)
     try feedForward(norm2, addingTo: x, ctx)
   }
 }

@@ -105,6 +105,7 @@ struct OPTBlock {
     }
     let a = try causalAttention(query: h.data, queryStride: h.columns, parts: parts, layer: layer, heads: heads, ctx)
     try output(output.input(a, ctx), addingTo: x, ctx)
+    ctx.arena.release(to: mark)
     let m = try expand(norm2(x, for: expand, ctx), Activation.relu, for: contract, ctx)
     try contract(m, addingTo: x, ctx)
   }

@@ -40,6 +40,7 @@ struct VisionTransformerBlock {
     } else {
       try attend(x, views: views, hook: hook, places, layer: layer, ctx)
     }
+    ctx.arena.release(to: mark)
 
     let h = try expand(norm2(x, for: expand, ctx), activation, for: contract, ctx)
     guard places.contains(.products) else { return try accumulate(contract, h, times: scale2, to: x, ctx) }
@@ -54,16 +55,19 @@ struct VisionTransformerBlock {
     _ x: Tensor, views: Int, hook: (any BlockHook)?, _ places: BlockPlaces, layer: Int, _ ctx: Context
   ) throws(RuntimeError) {
     let n = try norm1(x, ctx)
-    let a: Tensor
+    let a = try ctx.arena.tensor(x.rows, output.outputSize)
+    let mark = ctx.arena.mark()
     if places.contains(.products) {
       let h = try qkv(n, ctx)
       try hook?.besideQueryKeyValue(n, addingTo: h, layer: layer, ctx)
       let context = try attention(qkv: h, batch: views, heads: heads, headSize: headSize, ctx)
-      a = try output(context, ctx)
+      try output(context, into: a, ctx)
       try hook?.besideOutput(context, addingTo: a, layer: layer, ctx)
     } else {
-      a = try output(attention(qkv: qkv.heads(qkv.input(n, ctx), headSize: headSize, ctx), batch: views, ctx), ctx)
+      let context = try attention(qkv: qkv.heads(qkv.input(n, ctx), headSize: headSize, ctx), batch: views, ctx)
+      try output(context, into: a, ctx)
     }
+    ctx.arena.release(to: mark)
     if let scale1 { scaleColumns(a, by: scale1, ctx) }
     if places.contains(.attention) {
       try hook?.join(a, normed: n, to: x, layer: layer, ctx)

@@ -96,7 +96,7 @@ private final class BatchRequest {
   }
 }
 
-/// The requests of one session, answered in order on one thread. `LockStep` batches the sessions' decoder passes.
+/// The requests of one session, answered in order on one thread. `DecoderBatcher` batches the sessions' decoder passes.
 private final class BatchLane {
   private var requests: [BatchRequest]
   private var thread: pthread_t?

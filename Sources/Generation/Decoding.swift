@@ -10,7 +10,7 @@ package struct Decoding {
     /// The answer is complete.
     case ended
     /// The token equals the next draft token: its logits are already there, in row `row`.
-    case guessed
+    case accepted
     /// The token, and drafts after it, must pass the decoder.
     case pass(Int32)
   }
@@ -19,7 +19,7 @@ package struct Decoding {
   private var text: StreamingDecoder
   package private(set) var result: GenerateResult
   /// Draft tokens of the last pass, of which the first `row` were accepted.
-  private var guesses: [Int32] = []
+  private var drafts: [Int32] = []
   package private(set) var row = 0
 
   package init(_ pipeline: GenerationPipeline, _ tokenizer: Tokenizer, _ result: GenerateResult = GenerateResult()) {
@@ -29,7 +29,7 @@ package struct Decoding {
   }
 
   /// Rejected or unused draft tokens at the end of the sequence, to be removed from the cache.
-  package var wrongGuesses: Int { guesses.count - row }
+  package var rejectedDrafts: Int { drafts.count - row }
 
   /// Whether `maxTokens` is reached; at once when it is 0.
   package var isFull: Bool { result.ids.count >= pipeline.maxTokens }
@@ -53,10 +53,10 @@ package struct Decoding {
     if failure != nil { return end(.callback) }
     if pipeline.processors.contains(where: { $0.isComplete }) { return end(.endOfSequence) }
     if isFull { return end(.maxTokens) }
-    guard row < guesses.count, guesses[row] == id else { return .pass(id) }
+    guard row < drafts.count, drafts[row] == id else { return .pass(id) }
     row += 1
     result.acceptedTokens += 1
-    return .guessed
+    return .accepted
   }
 
   /// Why the answer cannot go on.
@@ -80,8 +80,8 @@ package struct Decoding {
 
   /// Closes the last pass, after its rejected drafts were removed from the cache.
   package mutating func closePass() {
-    pipeline.drafter?.learn(guessed: guesses.count, right: row)
-    (guesses, row) = ([], 0)
+    pipeline.drafter?.record(drafted: drafts.count, accepted: row)
+    (drafts, row) = ([], 0)
   }
 
   /// Draft tokens to pass after the newest token: those that a constraint forces, else the drafter's.
@@ -97,7 +97,7 @@ package struct Decoding {
 
   /// Records the drafts that passed after the newest token.
   package mutating func passed(_ drafted: [Int32]) {
-    guesses = drafted
+    drafts = drafted
     result.draftedTokens += drafted.count
   }
 

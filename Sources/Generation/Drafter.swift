@@ -11,5 +11,5 @@ package protocol Drafter: AnyObject {
   /// Up to `room` tokens that may come next.
   func next(room: Int) -> [Int32]
   /// Records how many of a pass's draft tokens were accepted.
-  func learn(guessed: Int, right: Int)
+  func record(drafted: Int, accepted: Int)
 }

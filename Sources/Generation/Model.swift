@@ -18,8 +18,8 @@ package final class Model {
   let kernels: KernelTable
   package let pool: ThreadPool
   private let store: WeightStore
-  let vocabularyTree = VocabularyTree()
-  package let lockStep = LockStep()
+  let vocabularyTree = VocabularyTrie()
+  package let batcher = DecoderBatcher()
   private let statistics: InputStatistics?
   /// nil: no limit.
   let budget: Budget?
@@ -89,7 +89,7 @@ package final class Model {
   package var identity: WeightFile.Identity { system.general.identity(of: file) }
   package var isaName: StaticString { kernels.name }
   /// Bytes of all weights, decoded or used in place.
-  package var weightBytes: Int { store.residentBytes + store.mappedBytes + store.passingBytes }
+  package var weightBytes: Int { store.residentBytes + store.mappedBytes + store.pagedBytes }
   /// Bytes of decoded weights that are not the mapping's own.
   package var residentBytes: Int { store.residentBytes }
   /// Bytes of weights present in allocated memory, and in the file's mapping; those not present at the moment excluded.
@@ -97,7 +97,7 @@ package final class Model {
 
   /// Releases what can be made or read again: file pages, streamed weights, decoders' memory. Safe while calls run.
   package func trim() {
-    store.passage?.empty()
+    store.pager?.empty()
     file.releaseDecoders()
     file.forgetPages()
     heap_trim()
@@ -109,7 +109,7 @@ package final class Model {
   package func context(_ arena: Arena, _ stop: StopSignal) -> Context {
     Context(
       kernels: kernels, pool: pool, arena: arena, stop: stop, integerAttention: system.visionIsQuantized, statistics: statistics,
-      passage: store.passage)
+      pager: store.pager)
   }
 
   /// Encodes an image into the vectors that replace its mark in a prompt. Rows are read once, and only as many are held as resizing needs. An

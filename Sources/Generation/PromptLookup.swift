@@ -28,10 +28,10 @@ package final class PromptLookup: Drafter {
 
   package func accept(_ id: Int32) { ids.append(id) }
 
-  package func learn(guessed: Int, right: Int) {
-    guard guessed > 0 else { return }
-    gain = 0.75 * gain + 0.25 * Float(right)
-    pass = right == guessed ? PromptLookup.largePass : PromptLookup.smallPass
+  package func record(drafted: Int, accepted: Int) {
+    guard drafted > 0 else { return }
+    gain = 0.75 * gain + 0.25 * Float(accepted)
+    pass = accepted == drafted ? PromptLookup.largePass : PromptLookup.smallPass
   }
 
   /// The tokens after the longest match of the newest ones (at most 8 tokens), the latest among equals.
@@ -52,7 +52,7 @@ package final class PromptLookup: Drafter {
       end -= 1
     }
     guard best.end > 0 else { return [] }
-    let guesses = ids[best.end..<min(best.end + most, count)]
-    return Array(guesses.prefix { $0 >= 0 })
+    let drafts = ids[best.end..<min(best.end + most, count)]
+    return Array(drafts.prefix { $0 >= 0 })
   }
 }

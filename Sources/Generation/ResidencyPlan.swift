@@ -22,8 +22,8 @@ struct ResidencyPlan {
   ///   - tensors: the streamed weights.
   ///   - rows: mapped tables of which only single rows are read.
   ///   - room: bytes for streamed weights.
-  private init(_ mode: Residency.Mode, _ store: WeightStore, _ tensors: [PassableTensor], rows: [PassableTensor] = [], room: Int, threads: Int) {
-    func sum(_ list: [PassableTensor]) -> Int { list.reduce(0) { $0 + $1.byteCount } }
+  private init(_ mode: Residency.Mode, _ store: WeightStore, _ tensors: [PageableTensor], rows: [PageableTensor] = [], room: Int, threads: Int) {
+    func sum(_ list: [PageableTensor]) -> Int { list.reduce(0) { $0 + $1.byteCount } }
     var residency = Residency(mode, tensors, of: store.file, room: room)
     residency.rows = rows.map { $0.record }
     self.residency = residency
@@ -33,9 +33,9 @@ struct ResidencyPlan {
     // A decoding thread holds the frame's stored bytes, and its planes.
     let packed = own.map { store.file.records[$0.record] }.filter { $0.isCompressed }
     let decoding = packed.isEmpty ? 0 : threads * (2 * packed.reduce(0) { max($0, store.file.largestFrame($1)) } + 256 << 10)
-    let (passingMapped, passingOwn) = own.isEmpty ? (min(room, sum(mappedOnes)), 0) : (0, room)
-    mapped = store.mappedBytes - sum(mappedOnes) - sum(onlyRows) + passingMapped + edges + min(WeightPassage.rowRoom, sum(rows))
-    decoded = store.residentBytes - sum(own) + passingOwn + decoding
+    let (pagedMapped, pagedOwn) = own.isEmpty ? (min(room, sum(mappedOnes)), 0) : (0, room)
+    mapped = store.mappedBytes - sum(mappedOnes) - sum(onlyRows) + pagedMapped + edges + min(WeightPager.rowRoom, sum(rows))
+    decoded = store.residentBytes - sum(own) + pagedOwn + decoding
   }
 
   /// The first mode that fits `budget` beside `others` bytes, else the smallest one; and the smallest total of any mode, `others` included.
@@ -52,18 +52,18 @@ struct ResidencyPlan {
       return overflows ? .max : total
     }
     let all = ResidencyPlan(all: store)
-    let tensors = store.passable
+    let tensors = store.pageable
     let products = tensors.filter { $0.isProduct }
     guard !products.isEmpty else { return (all, total(all)) }
     let halves = [WeightPart.vision, .decoder].map { part in products.reduce(0) { $1.part == part ? $0 + $1.byteCount : $0 } }
     let rows = tensors.filter { $0.isRows && $0.isMapped }
     let onDemand = ResidencyPlan(
       .onDemand, store, products, rows: rows.filter { $0.isProduct }, room: max(halves[0], halves[1]), threads: threads)
-    func streamed(_ passing: [PassableTensor]) -> ResidencyPlan {
-      let passes = Set(passing.map { $0.record })
+    func streamed(_ paged: [PageableTensor]) -> ResidencyPlan {
+      let passes = Set(paged.map { $0.record })
       return ResidencyPlan(
-        .streamed, store, passing, rows: rows.filter { !$0.isProduct || passes.contains($0.record) },
-        room: passing.reduce(0) { max($0, $1.unit) }, threads: threads)
+        .streamed, store, paged, rows: rows.filter { !$0.isProduct || passes.contains($0.record) },
+        room: paged.reduce(0) { max($0, $1.unit) }, threads: threads)
     }
     let least = streamed(products)
     let smallest = min(total(all), total(onDemand), total(least))
@@ -84,14 +84,14 @@ struct ResidencyPlan {
   /// Streams the weights, but keeps as many resident as fit: first the largest, since the streaming buffer is as large as the largest
   /// streamed weight, then the decoder's others, which every token reads.
   private static func keeping(
-    _ products: [PassableTensor], budget: Int, _ streamed: ([PassableTensor]) -> ResidencyPlan
+    _ products: [PageableTensor], budget: Int, _ streamed: ([PageableTensor]) -> ResidencyPlan
   ) -> ResidencyPlan {
-    var passing = products
-    func keep(_ tensors: [PassableTensor]) -> Bool {
+    var paged = products
+    func keep(_ tensors: [PageableTensor]) -> Bool {
       let records = Set(tensors.map { $0.record })
-      let rest = passing.filter { !records.contains($0.record) }
+      let rest = paged.filter { !records.contains($0.record) }
       guard !rest.isEmpty, streamed(rest).bytes <= budget else { return false }
-      passing = rest
+      paged = rest
       return true
     }
     let largest = products.reduce(0) { max($0, $1.unit) }
@@ -100,13 +100,13 @@ struct ResidencyPlan {
     if heads.count < 3 { _ = keep(heads) }
     for part in [decoders, products.filter { $0.part == .vision }] {
       // Try half of what is left, then a quarter, …: few steps, close to the most that fits.
-      var left = part.filter { one in passing.contains { $0.record == one.record } }
+      var left = part.filter { one in paged.contains { $0.record == one.record } }
       var step = left.count
       while step > 0, !left.isEmpty {
         let piece = Array(left.prefix(step))
         if keep(piece) { left.removeFirst(piece.count) } else { step /= 2 }
       }
     }
-    return streamed(passing)
+    return streamed(paged)
   }
 }

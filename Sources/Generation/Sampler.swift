@@ -40,7 +40,7 @@ package final class Sampler {
     guard let weights = weights.baseAddress, let base = logits.baseAddress, self.weights.count == logits.count else { return Int32(best) }
     Block.scaled(logits, to: weights, top: logits[best], by: 1 / temperature)
     softmax(weights, logits.count)
-    return sampleAll(OrderedMass(base, weights, count: logits.count), largest: weights[best])
+    return sampleAll(CumulativeProbability(base, weights, count: logits.count), largest: weights[best])
   }
 
   // MARK: from a sorted list
@@ -91,7 +91,7 @@ package final class Sampler {
   // MARK: from the whole vocabulary
 
   /// - Parameter largest: the largest weight.
-  private func sampleAll(_ all: OrderedMass, largest: Float) -> Int32 {
+  private func sampleAll(_ all: CumulativeProbability, largest: Float) -> Int32 {
     var left = all
     var mass = left.mass()
     let nucleus = topP < 1 ? Double(topP) * mass : .infinity

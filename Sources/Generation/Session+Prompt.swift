@@ -95,10 +95,10 @@ extension Session {
   }
 
   /// Most bytes of the masks of one call's regions, without a budget.
-  private static let mostMaps = 512 << 20
+  private static let mostMaskBytes = 512 << 20
 
   /// Throws where the masks do not fit: free forms become masks of their image's size, all held at once. Sizes in a serialised embedding are untrusted.
-  private func requireMapRoom(_ regions: [Region], _ images: [ImageEmbedding]) throws(FoveaError) {
+  private func requireMaskRoom(_ regions: [Region], _ images: [ImageEmbedding]) throws(FoveaError) {
     var bytes = 0
     for region in regions where images.indices.contains(region.image) {
       switch region.shape {
@@ -111,7 +111,7 @@ extension Session {
     }
     if let budget = model.budget {
       withExtendedLifetime(try budget.hold(bytes, "regions")) {}
-    } else if bytes > Self.mostMaps {
+    } else if bytes > Self.mostMaskBytes {
       throw .outOfMemory("regions", bytes: bytes)
     }
   }
@@ -121,7 +121,7 @@ extension Session {
     guard regions.isEmpty || model.system.regionMarks != nil else {
       throw FoveaError.unsupported("regions", "this system takes no regions")
     }
-    try requireMapRoom(regions, images)
+    try requireMaskRoom(regions, images)
     var areas: [RegionArea] = []
     for (i, region) in regions.enumerated() {
       guard images.indices.contains(region.image) else {

@@ -26,7 +26,7 @@ package final class Session {
   private(set) var history: [SequenceElement] = []
   private let gate = Gate()
   /// Set while it answers.
-  var member: LockStep.Member?
+  var member: DecoderBatcher.Member?
   /// The last constraint, cached, and its share of the memory budget.
   var kept: (asked: AnswerConstraint, constraint: Constraint, holding: MemoryHolding?)?
   /// The session's share of the memory budget.
@@ -262,12 +262,12 @@ package final class Session {
     let decoder = model.system.decoder
     var decoding = begun
     // Rejected drafts, and accepted ones that the answer did not need, are not part of the sequence.
-    defer { forget(after: cache.length - decoding.wrongGuesses) }
+    defer { forget(after: cache.length - decoding.rejectedDrafts) }
     while !decoding.isFull {
       let step = decoding.choose(UnsafeMutableBufferPointer(start: logits[decoding.row], count: decoder.vocabSize))
       if step == .ended { break }
       guard case .pass(let id) = step else { continue }
-      forget(after: cache.length - decoding.wrongGuesses)
+      forget(after: cache.length - decoding.rejectedDrafts)
       decoding.closePass()
       guard cache.length < contextLength else {
         decoding.end(.contextFull)
@@ -295,13 +295,13 @@ package final class Session {
     history += ids.map { .token($0) }
   }
 
-  /// Runs `body` as a member of `LockStep`, which batches the passes of concurrent sessions.
+  /// Runs `body` as a member of `DecoderBatcher`, which batches the passes of concurrent sessions.
   func together<T>(_ body: () throws(RuntimeError) -> T) throws(RuntimeError) -> T {
-    let member = model.lockStep.join(model.context(arena, stop))
+    let member = model.batcher.join(model.context(arena, stop))
     self.member = member
     defer {
       self.member = nil
-      model.lockStep.leave(member)
+      model.batcher.leave(member)
       // An aborted pass may have extended the cache already.
       forget(after: min(history.count, cache.length))
     }
@@ -311,7 +311,7 @@ package final class Session {
   /// Runs a pass of the decoder, batched with those of other members where this session is one.
   func pass(_ pass: DecoderPass, _ context: Context) throws(RuntimeError) {
     guard let member else { return try pass.run(context) }
-    try model.lockStep.run(pass, for: member)
+    try model.batcher.run(pass, for: member)
     try context.check()
   }
 
@@ -334,7 +334,7 @@ package final class Session {
     let context = model.context(arena, stop)
     var position = start
     while position < sequence.count {
-      let end = min(position + (member == nil ? Self.chunk : model.lockStep.chunk), sequence.count)
+      let end = min(position + (member == nil ? Self.chunk : model.batcher.chunk), sequence.count)
       let mark = arena.mark()
       defer { arena.release(to: mark) }
       let x = try arena.tensor(end - position, model.system.decoder.hiddenSize)

@@ -15,13 +15,13 @@ package struct Context {
   /// Collects the inputs of every `Linear` for calibration; nil: they are not collected.
   package let statistics: InputStatistics?
   /// Loads weights that are not resident; nil: all are.
-  let passage: WeightPassage?
+  let pager: WeightPager?
 
   package init(
     kernels: KernelTable, pool: ThreadPool, arena: Arena = Arena(), stop: StopSignal = StopSignal(), integerAttention: Bool = false,
-    statistics: InputStatistics? = nil, passage: WeightPassage? = nil
+    statistics: InputStatistics? = nil, pager: WeightPager? = nil
   ) {
-    self.passage = passage
+    self.pager = pager
     self.integerAttention = integerAttention
     self.statistics = statistics
     self.kernels = kernels
@@ -33,7 +33,7 @@ package struct Context {
   /// The same with another stop signal.
   package func with(_ stop: StopSignal) -> Context {
     Context(
-      kernels: kernels, pool: pool.threadPool, arena: arena, stop: stop, integerAttention: integerAttention, statistics: statistics, passage: passage)
+      kernels: kernels, pool: pool.threadPool, arena: arena, stop: stop, integerAttention: integerAttention, statistics: statistics, pager: pager)
   }
 
   /// Throws when the computation was cancelled or its deadline has passed. Called between layers, and before a

@@ -26,7 +26,7 @@ package struct Embedding {
     guard y.columns == size else { throw .shape(operation: "embedding output", expected: size, found: y.columns) }
     guard y.rows == ids.count else { throw .shape(operation: "embedding rows", expected: ids.count, found: y.rows) }
     for id in ids where id < 0 || Int(id) >= count { throw .tokenOutOfRange(id: Int(id), count: count) }
-    ctx.passage?.willReadRows(of: weight.data, ids.count)
+    ctx.pager?.willReadRows(of: weight.data, ids.count)
     ctx.split(rows: ids.count, cost: size) { rows in
       for row in rows { weight.layout.readRow(Int(ids[row]), from: weight.data, into: y[row]) }
     }

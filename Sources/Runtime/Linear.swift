@@ -107,8 +107,8 @@ package struct Linear {
   package func callAsFunction(_ x: LinearInput, into y: Tensor, _ ctx: Context) throws(RuntimeError) {
     try check(x, y)
     guard x.rows > LinearTiles.registerTile else {
-      guard let passage = ctx.passage else { return direct(x, y, ctx) }
-      return try passage.using(weight.data, ctx) { () throws(RuntimeError) in direct(x, y, ctx) }
+      guard let pager = ctx.pager else { return direct(x, y, ctx) }
+      return try pager.using(weight.data, ctx) { () throws(RuntimeError) in direct(x, y, ctx) }
     }
     // Through a buffer in the cache: written straight to y, each of a tile's short rows would be a cache miss of its own.
     try run(x, to: y, ctx) { target, _, count, values in
@@ -263,8 +263,8 @@ package struct Linear {
   /// Calls the epilogue `finish` for each row of each tile, while its outputs are in the cache: `values` are outputs first ..< first + count,
   /// `second` the same of the second half where there are two.
   private func run(_ x: LinearInput, _ tiles: LinearTiles, halves: Int = 1, _ ctx: Context, finish: Finish) throws(RuntimeError) {
-    guard let passage = ctx.passage else { return try runPresent(x, tiles, halves: halves, ctx, finish: finish) }
-    try passage.using(weight.data, ctx) { () throws(RuntimeError) in try runPresent(x, tiles, halves: halves, ctx, finish: finish) }
+    guard let pager = ctx.pager else { return try runPresent(x, tiles, halves: halves, ctx, finish: finish) }
+    try pager.using(weight.data, ctx) { () throws(RuntimeError) in try runPresent(x, tiles, halves: halves, ctx, finish: finish) }
   }
 
   /// `run` with the weight in memory.

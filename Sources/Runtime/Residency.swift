@@ -14,38 +14,38 @@ package struct Residency: Sendable {
 
   package let mode: Mode
   /// For each tensor of the file that does not stay, which half of the system reads it; nil: it stays. Empty: all stay.
-  package let passing: [WeightPart?]
+  package let paged: [WeightPart?]
   /// Most bytes of the tensors that do not stay, in memory together.
   package let room: Int
 
   /// All in memory.
-  package init() { (mode, passing, room) = (.resident, [], 0) }
+  package init() { (mode, paged, room) = (.resident, [], 0) }
 
   /// - Parameter tensors: those that do not stay.
-  package init(_ mode: Mode, _ tensors: [PassableTensor], of file: WeightFile, room: Int) {
-    var passing: [WeightPart?] = Array(repeating: nil, count: file.records.count)
-    for tensor in tensors { passing[tensor.record] = tensor.part }
-    (self.mode, self.passing, self.room) = (mode, passing, room)
+  package init(_ mode: Mode, _ tensors: [PageableTensor], of file: WeightFile, room: Int) {
+    var paged: [WeightPart?] = Array(repeating: nil, count: file.records.count)
+    for tensor in tensors { paged[tensor.record] = tensor.part }
+    (self.mode, self.paged, self.room) = (mode, paged, room)
   }
 
   /// - Parameter data: where each tensor is.
-  func passage(_ plan: LoadPlan, _ data: [UnsafeRawPointer]) -> WeightPassage {
-    var units: [WeightPassage.Unit] = []
+  func pager(_ plan: LoadPlan, _ data: [UnsafeRawPointer]) -> WeightPager {
+    var units: [WeightPager.Unit] = []
     var tables: [UnsafeRawBufferPointer] = []
     for (i, record) in plan.file.records.enumerated() {
-      guard i < passing.count, let part = passing[i] else { continue }
+      guard i < paged.count, let part = paged[i] else { continue }
       let isMapped = plan.tensors[i].raw != nil
       let count = isMapped ? max(record.matrixCount, 1) : 1
       let size = record.byteCount / count
       for k in 0..<count {
         units.append(
-          WeightPassage.Unit(base: data[i] + k * size, byteCount: size, record: i, part: part, isMapped: isMapped, next: 0))
+          WeightPager.Unit(base: data[i] + k * size, byteCount: size, record: i, part: part, isMapped: isMapped, next: 0))
       }
     }
     for i in rows where i < data.count {
       tables.append(UnsafeRawBufferPointer(start: data[i], count: plan.file.records[i].byteCount))
     }
-    return WeightPassage(plan.file, units: units, tables: tables, room: room, readsAhead: mode == .streamed)
+    return WeightPager(plan.file, units: units, tables: tables, room: room, readsAhead: mode == .streamed)
   }
 
   /// Mapped tables that rows are looked up in, in `streamed` mode.
@@ -53,7 +53,7 @@ package struct Residency: Sendable {
 }
 
 /// A tensor that need not stay in memory.
-package struct PassableTensor: Sendable {
+package struct PageableTensor: Sendable {
   /// Smaller tensors stay.
   static let least = 4 << 10
 

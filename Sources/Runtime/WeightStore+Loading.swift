@@ -13,8 +13,8 @@ struct LoadPlan {
     /// f16 values to be widened to f32: in the file's mapping, or else the block's place where they are decoded first.
     var halves: UnsafeRawPointer?
     var halvesOffset = 0
-    /// Decoded each time it is loaded, by `WeightPassage`.
-    var isPassing = false
+    /// Decoded each time it is loaded, by `WeightPager`.
+    var isPaged = false
   }
 
   let file: WeightFile
@@ -26,11 +26,11 @@ struct LoadPlan {
   private(set) var mappedBytes = 0
   /// `bytes` and the places of tensors that do not stay in memory, each on pages of its own.
   private(set) var reservedBytes = 0
-  private let passing: [WeightPart?]
+  private let paged: [WeightPart?]
 
-  /// - Parameter passing: as in `Residency`.
-  init(_ file: WeightFile, passing: [WeightPart?] = []) throws(RuntimeError) {
-    self.passing = passing
+  /// - Parameter paged: as in `Residency`.
+  init(_ file: WeightFile, paged: [WeightPart?] = []) throws(RuntimeError) {
+    self.paged = paged
     self.file = file
     var size = Size()
     let usesInPlace = file.isWorthMapping
@@ -41,8 +41,8 @@ struct LoadPlan {
       if !widens, let raw {
         place.raw = raw
         mappedBytes &+= record.byteCount
-      } else if passes(tensors.count) {
-        place.isPassing = true
+      } else if isPaged(tensors.count) {
+        place.isPaged = true
       } else {
         place.halves = widens ? raw : nil
         place.offset = try size.add(record.byteCount, times: widens ? 2 : 1)
@@ -54,7 +54,7 @@ struct LoadPlan {
       tensors[i].halvesOffset = try size.add(record.byteCount)
     }
     bytes = size.bytes
-    for (i, record) in file.records.enumerated() where tensors[i].isPassing {
+    for (i, record) in file.records.enumerated() where tensors[i].isPaged {
       size.startPage()
       tensors[i].offset = try size.add(record.byteCount)
     }
@@ -62,7 +62,7 @@ struct LoadPlan {
     reservedBytes = size.bytes
   }
 
-  private func passes(_ i: Int) -> Bool { i < passing.count && passing[i] != nil }
+  private func isPaged(_ i: Int) -> Bool { i < paged.count && paged[i] != nil }
 
   /// Bytes handed out so far, each piece on a multiple of 64.
   private struct Size {
@@ -89,7 +89,7 @@ struct LoadPlan {
   ) throws(RuntimeError) {
     var frames: [Frame] = []
     var total = 0
-    for (i, record) in file.records.enumerated() where tensors[i].raw == nil && tensors[i].halves == nil && !tensors[i].isPassing {
+    for (i, record) in file.records.enumerated() where tensors[i].raw == nil && tensors[i].halves == nil && !tensors[i].isPaged {
       let place = record.encoding == .f16 ? tensors[i].halvesOffset : tensors[i].offset
       let count = file.frameCount(record)
       total &+= record.byteCount

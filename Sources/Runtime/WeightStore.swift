@@ -17,10 +17,10 @@ package final class WeightStore: @unchecked Sendable {
   /// Bytes used in place from the file's mapping.
   package let mappedBytes: Int
   /// Bytes of tensors that are decoded each time they are loaded.
-  package let passingBytes: Int
+  package let pagedBytes: Int
 
   /// Loads weights that do not stay in memory; nil: all stay.
-  package let passage: WeightPassage?
+  package let pager: WeightPager?
 
   private let memory: PageBlock
   /// Where each tensor of the file is.
@@ -51,7 +51,7 @@ package final class WeightStore: @unchecked Sendable {
     _ file: WeightFile, pool: ThreadPool, kernels: KernelTable, limit: Int? = nil, residency: Residency = Residency(),
     leavesCache: Bool = false, stop: StopSignal = StopSignal(), progress: Progress? = nil
   ) throws(RuntimeError) {
-    let plan = try LoadPlan(file, passing: residency.passing)
+    let plan = try LoadPlan(file, paged: residency.paged)
     // A small file may claim any decoded size; touching more memory than there is would end the process.
     guard plan.bytes <= limit ?? ProcessMemory.limitBytes() else { throw .outOfMemory(bytes: plan.bytes) }
     let memory = try PageBlock(plan.reservedBytes, plan.reservedBytes > plan.bytes ? .sparse : .whole)
@@ -75,11 +75,11 @@ package final class WeightStore: @unchecked Sendable {
     residentBytes = plan.keptBytes
     loadingBytes = plan.bytes
     mappedBytes = plan.mappedBytes
-    passingBytes = zip(plan.file.records, plan.tensors).reduce(0) { $1.1.isPassing ? $0 &+ $1.0.byteCount : $0 }
+    pagedBytes = zip(plan.file.records, plan.tensors).reduce(0) { $1.1.isPaged ? $0 &+ $1.0.byteCount : $0 }
     let data = plan.tensors.map { $0.raw ?? UnsafeRawPointer(memory.base + $0.offset) }
     self.data = data
     uses = Array(repeating: Use(), count: data.count)
-    passage = residency.mode == .resident ? nil : residency.passage(plan, data)
+    pager = residency.mode == .resident ? nil : residency.pager(plan, data)
   }
 
   /// Notes what a tensor is read for.
@@ -120,14 +120,14 @@ package final class WeightStore: @unchecked Sendable {
   }
 
   /// After a system was built: the tensors that need not stay in memory, because only matrix products read them or they are mapped tables of rows.
-  package var passable: [PassableTensor] {
+  package var pageable: [PageableTensor] {
     file.records.indices.compactMap { i in
       let (record, use) = (file.records[i], uses[i])
       let isMapped = isInFile(i) && file.isMapped
-      guard use.isProduct || use.isRows, !use.isOther, record.byteCount >= PassableTensor.least else { return nil }
+      guard use.isProduct || use.isRows, !use.isOther, record.byteCount >= PageableTensor.least else { return nil }
       // Memory of the host cannot be dropped; a decoded tensor is loaded as a whole.
       guard isMapped || (!isInFile(i) && !use.isRows && record.matrixCount == 1) else { return nil }
-      return PassableTensor(
+      return PageableTensor(
         record: i, byteCount: record.byteCount, unit: record.byteCount / max(record.matrixCount, 1), part: use.part, isMapped: isMapped,
         isProduct: use.isProduct, isRows: use.isRows)
     }
@@ -137,8 +137,8 @@ package final class WeightStore: @unchecked Sendable {
 
   /// Bytes decoded to memory of their own, and bytes in use of the file's mapping, without tensors that are not loaded now.
   package var presentBytes: (own: Int, mapped: Int) {
-    guard let passage else { return (residentBytes, mappedBytes) }
-    let (all, present) = (passage.bytes, passage.presentBytes)
+    guard let pager else { return (residentBytes, mappedBytes) }
+    let (all, present) = (pager.bytes, pager.presentBytes)
     return (residentBytes &+ present.own, mappedBytes &- all.mapped &+ present.mapped)
   }
 

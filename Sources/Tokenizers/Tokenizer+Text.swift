@@ -6,7 +6,7 @@ package enum TokenText {
   case none
   case text
   /// Text with a leading space, which is omitted at the start of a text.
-  case textAfterBlank
+  case textAfterSpace
 }
 
 extension Tokenizer {
@@ -43,7 +43,7 @@ extension Tokenizer {
           }
         }
         let leavesBlank = m.addsDummyPrefix || m.removesExtraWhitespaces
-        return leavesBlank && SentencePieceBPE.isSpaceMark(piece, 0) ? .textAfterBlank : .text
+        return leavesBlank && SentencePieceBPE.isSpaceMark(piece, 0) ? .textAfterSpace : .text
       }
     }
   }

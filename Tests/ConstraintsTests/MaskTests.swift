@@ -107,7 +107,7 @@ import Testing
     let trie = try TokenTrie(vocabulary: 6, bounds: ConstraintBounds()) { id, out in
       guard Int(id) < texts.count else { return .none }
       out += Array(texts[Int(id)].utf8)
-      return texts[Int(id)].hasPrefix(" ") ? .textAfterBlank : .text
+      return texts[Int(id)].hasPrefix(" ") ? .textAfterSpace : .text
     }
     let constraint = try Constraint(
       .regularExpression, Array("a b".utf8), trie, emptyFirstTokenIsTaken: true, cacheLimit: 1 << 20, bounds: ConstraintBounds())

@@ -184,6 +184,6 @@ import WeightFile
     #expect(policy.encoding(.embedding, inputs: 2048) == (.q6x16, 32))
     #expect(policy.encoding(.decoder(layer: 6, .attentionIn), inputs: 192) == (.q5x16, 32))
     #expect(policy.encoding(.decoder(layer: 6, .mlpIn), inputs: 192) == (.n4x16, 32))
-    #expect(policy.encoding(.decoder(layer: 6, .mlpOut), inputs: 192, isSpiked: true) == (.q6x16, 32))
+    #expect(policy.encoding(.decoder(layer: 6, .mlpOut), inputs: 192, hasOutliers: true) == (.q6x16, 32))
   }
 }

@@ -44,7 +44,7 @@ import Testing
       let step = rows[decoding.row].withUnsafeMutableBufferPointer { decoding.choose($0) }
       if step == .ended { break }
       guard case .pass(let id) = step else { continue }
-      sequence.removeLast(decoding.wrongGuesses)
+      sequence.removeLast(decoding.rejectedDrafts)
       decoding.closePass()
       let drafted = decoding.draft(room: 100 - sequence.count)
       rows = []

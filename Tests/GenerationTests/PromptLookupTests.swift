@@ -24,7 +24,7 @@ import Testing
     ]
     var accepted = 0
     var refused = 0
-    // Each session answers one prompt after the other: wrong guesses of one answer must not be left in what the next takes over.
+    // Each session answers one prompt after the other: wrong drafts of one answer must not be left in what the next takes over.
     for way in ways {
       let plain = try Session(model)
       let guessing = try Session(model)

@@ -54,7 +54,7 @@ func readTrie(_ path: String) throws -> TokenTrie {
   return try TokenTrie(vocabulary: tokens.count + 1, bounds: ConstraintBounds()) { id, out in
     guard Int(id) < tokens.count else { return .none }
     out += tokens[Int(id)].text
-    return [.none, .text, .textAfterBlank][Int(min(tokens[Int(id)].kind, 2))]
+    return [.none, .text, .textAfterSpace][Int(min(tokens[Int(id)].kind, 2))]
   }
 }
 

@@ -37,7 +37,7 @@ package struct GGUFCheckpoint {
       }
     }
     let joined = CombinedSource()
-    try joined.add(HalvedRotarySource(combined, headSizes: heads))
+    try joined.add(RotaryLayoutSource(combined, headSizes: heads))
     if let vision { try joined.add(vision.file, rename: vision.rename) }
     source = joined
 

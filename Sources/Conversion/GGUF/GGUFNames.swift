@@ -59,7 +59,7 @@ struct GGUFNames {
 
 /// LLaMA's queries and keys with each head's rows in transformers' order. GGUF keeps the two elements of a RoPE pair adjacent,
 /// transformers keeps them in the two halves of a head.
-final class HalvedRotarySource: TensorSource {
+final class RotaryLayoutSource: TensorSource {
   private let base: any TensorSource
   /// Rows per head, of the affected tensors.
   private let headSizes: [String: Int]

@@ -19,7 +19,7 @@ package enum ModelType: String, CaseIterable, Sendable {
 ///
 /// Half of the contractions' part comes from four of thirty layers, those that write massive activations (arXiv:2402.17762): their largest
 /// weight is 28 to 31 times the root mean square, that of the others 11 to 24 times. So int4 means 4.25 bits, 5.25 for q|k|v and 6.25 for
-/// spiked matrices. An embedding, tied or not, and a head get 6.25 bits.
+/// matrices with outliers. An embedding, tied or not, and a head get 6.25 bits.
 package struct PrecisionPolicy: Sendable {
   package let type: ModelType
   /// The type of vision tower and projector.
@@ -28,7 +28,7 @@ package struct PrecisionPolicy: Sendable {
   /// 0.0097 with groups of 64 and 128, 0.0089 of 64, 0.0052 of 32.
   package let group: Int
 
-  /// A matrix is spiked if its largest weight is at least this many times the root mean square.
+  /// A matrix has outliers if its largest weight is at least this many times the root mean square.
   static let spike = 25.0
 
   /// - Parameter vision: nil: as the decoder.
@@ -40,8 +40,8 @@ package struct PrecisionPolicy: Sendable {
 
   /// - Parameters:
   ///   - inputs: columns of the matrix.
-  ///   - isSpiked: whether its largest weight is at least `spike` times the root mean square.
-  package func encoding(_ role: TensorRole, inputs: Int, isSpiked: Bool = false) -> (encoding: TensorEncoding, group: Int) {
+  ///   - hasOutliers: whether its largest weight is at least `spike` times the root mean square.
+  package func encoding(_ role: TensorRole, inputs: Int, hasOutliers: Bool = false) -> (encoding: TensorEncoding, group: Int) {
     if role == .table { return (.f32, 0) }
     if role == .exact { return (.f32x16, 0) }
     let type = role.isVision ? vision : type
@@ -57,10 +57,10 @@ package struct PrecisionPolicy: Sendable {
     func small(_ encoding: TensorEncoding) -> (encoding: TensorEncoding, group: Int) { (encoding, smallGroup) }
     switch (type, role) {
     case (.int4, .decoder(_, .attentionIn)): return small(.q5x16)
-    case (.int4, .decoder): return small(isSpiked ? .q6x16 : .n4x16)
+    case (.int4, .decoder): return small(hasOutliers ? .q6x16 : .n4x16)
     case (.int5, .decoder(_, .attentionIn)): return small(.q6x16)
-    case (.int5, .decoder): return small(isSpiked ? .q6x16 : .q5x16)
-    case (.int6, .decoder): return isSpiked ? eight : small(.q6x16)
+    case (.int5, .decoder): return small(hasOutliers ? .q6x16 : .q5x16)
+    case (.int6, .decoder): return hasOutliers ? eight : small(.q6x16)
     case (.int4, .head), (.int4, .embedding), (.int5, .head), (.int5, .embedding): return small(.q6x16)
     default: return eight
     }
@@ -83,12 +83,12 @@ package struct PrecisionPolicy: Sendable {
 
   /// Sensitivity of the model to a squared relative error of this matrix, under a target size; see the table above. With calibrated output
   /// errors, matrices that add to the residual stream, which all later layers read, weigh more.
-  static func sensitivity(_ role: TensorRole, ofOutputs: Bool, isSpiked: Bool) -> Double {
+  static func sensitivity(_ role: TensorRole, ofOutputs: Bool, hasOutliers: Bool) -> Double {
     switch role {
     case .decoder(_, .attentionIn): 1
-    case .decoder(_, .attentionOut): ofOutputs ? 3 : isSpiked ? 1 : 0.2
+    case .decoder(_, .attentionOut): ofOutputs ? 3 : hasOutliers ? 1 : 0.2
     case .decoder(_, .mlpIn): ofOutputs ? 0.6 : 1
-    case .decoder(_, .mlpOut): (ofOutputs ? 2 : 0.8) * (isSpiked ? 6 : 1)
+    case .decoder(_, .mlpOut): (ofOutputs ? 2 : 0.8) * (hasOutliers ? 6 : 1)
     // Never calibrated, since it is only looked up: in 4 bits it undoes half of the gain of error feedback elsewhere.
     case .embedding: 4
     default: ofOutputs ? 1 : 2

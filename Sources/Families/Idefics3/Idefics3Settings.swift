@@ -17,7 +17,7 @@ package struct Idefics3Settings: VisionSettings {
   package mutating func visit(_ f: inout Fields) throws(WeightFileError) {
     try f.part(&vision)
     try f.part(&statistics)
-    slicing.seenSide = vision.imageSize
+    slicing.inputSide = vision.imageSize
     try f.part(&slicing)
     try f.divisor(
       "projector.shuffle", &shuffle, of: vision.grid, in: 1...256, "Patches on each side of the square that becomes one vector; it divides a tile's.")
@@ -37,13 +37,13 @@ package struct Idefics3SlicingSettings: Settings {
   /// Side of a tile in pixels.
   package var tileSide = 1
   /// Pixels of a tile's side that the encoder reads: its input size.
-  package var seenSide = 4096
+  package var inputSide = 4096
 
   package init() {}
 
   package mutating func visit(_ f: inout Fields) throws(WeightFileError) {
     try f.int("tileSide", &tileSide, in: 1...4096, "Side of a tile in pixels; what exceeds `vision.imageSize` is not seen.")
-    let seen = seenSide
+    let seen = inputSide
     try f.check(tileSide >= seen, "tileSide", found: "\(tileSide) pixels", expected: "at least the \(seen) of vision.imageSize")
     try f.int("longestEdge", &longestEdge, in: 1...4096, "Pixels that the longer side gets before tiles are cut.")
     try f.bool("splits", &splits, default: true, "Whether an image is cut into tiles.")

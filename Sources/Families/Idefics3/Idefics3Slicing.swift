@@ -14,7 +14,7 @@ package struct Idefics3Slicing {
   let splits: Bool
 
   package init(_ s: Idefics3SlicingSettings) {
-    (longestEdge, tileSide, seen, splits) = (s.longestEdge, s.tileSide, min(s.seenSide, s.tileSide), s.splits)
+    (longestEdge, tileSide, seen, splits) = (s.longestEdge, s.tileSide, min(s.inputSide, s.tileSide), s.splits)
   }
 
   package func callAsFunction(_ image: ImageSize) throws(ImageError) -> ViewsPlan {

@@ -43,20 +43,24 @@ struct QueryResampler {
     let result = try ctx.arena.tensor(views * queries, outputSize)
     let mark = ctx.arena.mark()
     defer { ctx.arena.release(to: mark) }
-    let projected = try keyValue?(x, ctx)
-    let source = try normKeyValue(projected ?? x, ctx)
-    let value = try attentionValue(source, ctx)
-    let positions = try position(grid: grid, ctx)
-    addRows(positions, to: source, ctx) { $0 % positions.rows }
-    let key = try attentionKey(source, ctx)
-
     let start = try normQuery(query, ctx)
     add(position.values, to: start, ctx)
     // The queries are the same for every view.
     let q = try attentionQuery(start, ctx)
-    let asked = try ctx.arena.tensor(views * queries, outputSize)
-    copyRows(q, to: asked, ctx) { $0 % q.rows }
-    let seen = try crossAttention(query: asked, key: key, value: value, batch: views, heads: heads, ctx)
+    let positions = try position(grid: grid, ctx)
+    let seen = try ctx.arena.tensor(views * queries, outputSize)
+    let perView = ctx.arena.mark()
+    // View by view: keys and values are several times as wide as the tower's features.
+    for view in 0..<views {
+      let patches = x.slice(rows: view * positions.rows..<(view + 1) * positions.rows)
+      let source = try normKeyValue(keyValue?(patches, ctx) ?? patches, ctx)
+      let value = try attentionValue(source, ctx)
+      add(positions, to: source, ctx)
+      let key = try attentionKey(source, ctx)
+      let answer = try crossAttention(query: q, key: key, value: value, batch: 1, heads: heads, ctx)
+      copyRows(answer, to: seen.slice(rows: view * queries..<(view + 1) * queries), ctx) { $0 }
+      ctx.arena.release(to: perView)
+    }
     let z = try attentionOutput(seen, ctx)
     try projection(normOutput(z, ctx), into: result, ctx)
     return result

@@ -81,13 +81,13 @@ struct FoveaServe: AsyncParsableCommand {
   private func serve(_ logger: Logger) async throws {
     let budget = try MemoryShares(memory: memory, bodies: bodyMemory)
     let settings = LoadSettings(sessions: sessions, threads: threads, contextLength: contextLength)
-    let shelf = try ModelShelf(models: try models(), settings: settings, budget: UInt64(budget.models), longestQueue: queue)
+    let cache = try ModelCache(models: try models(), settings: settings, budget: UInt64(budget.models), longestQueue: queue)
     let limits = Limits(
       body: min(maxBody << 20, budget.bodies / 4), pixels: maxMegapixels * 1_000_000, images: maxImages, tokens: maxTokens, pages: maxPages,
       time: timeLimit, bodyTime: bodyTime, queue: queue)
     let access = Access(keys: try keys(), isLoopback: ["127.0.0.1", "::1", "localhost"].contains(host))
     let server = Server(
-      shelf: shelf, limits: limits, bodies: BodyMemory(capacity: budget.bodies), access: access, page: PageFiles(folder: page))
+      models: cache, limits: limits, bodies: BodyMemory(capacity: budget.bodies), access: access, page: PageFiles(folder: page))
     let decoder = HTTP1Channel.Configuration.DecoderConfiguration(maxHeaderFieldSize: 16 << 10, maxHeaderListSize: 32 << 10, maxHeaderFieldCount: 100)
     let application = Application(
       responder: server,
@@ -109,7 +109,7 @@ struct FoveaServe: AsyncParsableCommand {
       Task {
         await group.triggerGracefulShutdown()
         try? await Task.sleep(for: .seconds(grace))
-        shelf.stopAll(.stopping)
+        cache.stopAll(.stopping)
         try? await Task.sleep(for: .seconds(3))
         // Connections of clients that do not read keep the group running.
         Foundation.exit(0)

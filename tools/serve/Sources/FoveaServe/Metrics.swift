@@ -37,7 +37,7 @@ final class Metrics: Sendable {
     time("fovea_decode_seconds", seconds: set.decodeSeconds)
   }
 
-  func text(shelf: ModelShelf, bodies: Int) -> String {
+  func text(models: ModelCache, bodies: Int) -> String {
     var lines: [String] = []
     let (counters, histograms) = values.withLock { ($0.counters, $0.histograms) }
     var named: Set<Substring> = []
@@ -59,13 +59,13 @@ final class Metrics: Sendable {
       lines.append("# TYPE \(name) gauge")
       for sample in samples { lines.append("\(name)\(sample.labels) \(sample.value)") }
     }
-    let models = shelf.all.map { (label: "{model=\"\($0.name)\"}", entry: $0) }
-    gauge("fovea_model_loaded", models.map { ($0.label, $0.entry.workers == nil ? 0 : 1) })
-    gauge("fovea_queue_length", models.map { ($0.label, $0.entry.workers?.waiting ?? 0) })
-    gauge("fovea_running", models.map { ($0.label, $0.entry.workers?.busy ?? 0) })
-    gauge("fovea_model_memory_bytes", models.map { ($0.label, Int(clamping: $0.entry.workers?.model.memory.total_bytes ?? 0)) })
-    gauge("fovea_model_budget_bytes", models.map { ($0.label, Int(clamping: $0.entry.budget)) })
-    gauge("fovea_cached_images_bytes", models.map { ($0.label, $0.entry.workers?.pictures.bytes ?? 0) })
+    let labelled = models.all.map { (label: "{model=\"\($0.name)\"}", entry: $0) }
+    gauge("fovea_model_loaded", labelled.map { ($0.label, $0.entry.workers == nil ? 0 : 1) })
+    gauge("fovea_queue_length", labelled.map { ($0.label, $0.entry.workers?.waiting ?? 0) })
+    gauge("fovea_running", labelled.map { ($0.label, $0.entry.workers?.busy ?? 0) })
+    gauge("fovea_model_memory_bytes", labelled.map { ($0.label, Int(clamping: $0.entry.workers?.model.memory.total_bytes ?? 0)) })
+    gauge("fovea_model_budget_bytes", labelled.map { ($0.label, Int(clamping: $0.entry.budget)) })
+    gauge("fovea_cached_images_bytes", labelled.map { ($0.label, $0.entry.workers?.pictures.bytes ?? 0) })
     gauge("fovea_body_bytes", [("", bodies)])
     gauge("process_resident_memory_bytes", [("", Self.residentBytes)])
     return lines.joined(separator: "\n") + "\n"

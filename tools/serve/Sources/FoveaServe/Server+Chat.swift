@@ -66,7 +66,7 @@ extension Server {
     return Response(status: .ok, headers: headers, body: body1)
   }
 
-  func lease(_ model: String?) async throws -> ModelLease { try await shelf.lease(model) }
+  func lease(_ model: String?) async throws -> ModelLease { try await models.lease(model) }
 }
 
 extension ChatRequest {

@@ -99,7 +99,7 @@ extension Server {
     let watch = await context.watch()
     defer { watch?.whenGone(nil) }
     let (pdf, numbers) = try await file(of: asked)
-    let lease = try await shelf.lease(asked.model)
+    let lease = try await models.lease(asked.model)
     var settings = asked.settings
     if settings.task == nil, asked.prompt == nil {
       settings.task = ["markdown", "format", "ocr", "read"].first { lease.facts.tasks.contains($0) }

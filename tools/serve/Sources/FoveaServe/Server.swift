@@ -6,7 +6,7 @@ import Synchronization
 
 /// Answers HTTP requests: access, routing and metrics.
 final class Server: HTTPResponder {
-  let shelf: ModelShelf
+  let models: ModelCache
   let limits: Limits
   let bodies: BodyMemory
   let metrics = Metrics()
@@ -14,8 +14,8 @@ final class Server: HTTPResponder {
   private let page: PageFiles
   private let isStopping = Atomic(false)
 
-  init(shelf: ModelShelf, limits: Limits, bodies: BodyMemory, access: Access, page: PageFiles) {
-    (self.shelf, self.limits, self.bodies, self.access, self.page) = (shelf, limits, bodies, access, page)
+  init(models: ModelCache, limits: Limits, bodies: BodyMemory, access: Access, page: PageFiles) {
+    (self.models, self.limits, self.bodies, self.access, self.page) = (models, limits, bodies, access, page)
   }
 
   /// New requests are refused from now on.
@@ -63,7 +63,7 @@ final class Server: HTTPResponder {
     case .metrics:
       return Response(
         status: .ok, headers: [.contentType: "text/plain; version=0.0.4"],
-        body: ResponseBody(byteBuffer: ByteBuffer(string: metrics.text(shelf: shelf, bodies: bodies.bytes))))
+        body: ResponseBody(byteBuffer: ByteBuffer(string: metrics.text(models: models, bodies: bodies.bytes))))
     default: if isStopping.load(ordering: .relaxed) { throw APIError.stopping }
     }
     switch route {
@@ -79,7 +79,7 @@ final class Server: HTTPResponder {
   }
 
   private var models: Response {
-    let data: [JSON] = shelf.all.map { entry in
+    let data: [JSON] = models.all.map { entry in
       let facts = entry.facts
       return [
         "id": .string(entry.name), "object": "model", "created": 0, "owned_by": "fovea",

@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 /// Sessions that answer at the same time: each answer is the one that the session gives alone.
-@Suite struct LockStepTests {
+@Suite struct DecoderBatcherTests {
   private struct Question {
     let prompt: String
     let options: GenerateOptions
@@ -22,7 +22,7 @@ import Testing
 
   private let questions = [
     Question("abc"), Question("a longer one") { ($0.temperature, $0.seed) = (1, 7) },
-    // Several pieces of a prompt, and what a drafter guesses.
+    // Several pieces of a prompt, and what a drafter drafts.
     Question(String(repeating: "ab c", count: 40)) { $0.draftTokens = 6 },
     Question("beams") { $0.beams = 3 }, Question("several") { ($0.temperature, $0.answers, $0.maxTokens) = (1, 3, 12) },
     Question("short") { $0.maxTokens = 2 }, Question("<image>x") { $0.repetitionPenalty = 1.3 }, Question("<image>x") { $0.topLogProbabilities = 3 },
@@ -66,7 +66,7 @@ import Testing
     let model = try Model.load(path: tiny.path, options: LoadOptions(threads: threads))
     let image = try model.encode(TinyModel.image(width: 40, height: 90))
     let alone = try questions.map { try answer($0, Session(model), image) }
-    #expect(model.lockStep.sharedPasses == 0)
+    #expect(model.batcher.sharedPasses == 0)
     let found = Found<[[Int32]]>()
     for _ in 0..<3 {
       let sessions = try questions.map { _ in try Session(model) }
@@ -76,7 +76,7 @@ import Testing
         })
       for i in questions.indices { #expect(found[i] == alone[i], "\(questions[i].prompt)") }
     }
-    #expect(model.lockStep.sharedPasses > 0)
+    #expect(model.batcher.sharedPasses > 0)
   }
 
   @Test func scoresAreThoseAlone() throws {

@@ -9,7 +9,7 @@ import Shims
 /// pass's duration (a callback may keep one of them). Then one of those waiting leads: it runs the rows of all through the decoder on its
 /// own thread, in its own scratch memory. Prompts pass in smaller chunks while there are other members. A row's result does not depend on
 /// the batch, so every answer is the one that the session gives alone.
-package final class LockStep: @unchecked Sendable {
+package final class DecoderBatcher: @unchecked Sendable {
   /// Prefill chunk while other members compute, in positions.
   private static let sharedChunk = 96
   /// Most rows of a shared pass: they fit the leader's scratch memory for a chunk of its own.

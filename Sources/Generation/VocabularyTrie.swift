@@ -7,7 +7,7 @@ import Tokenizers
 
 /// The model's vocabulary as a trie over bytes, built for the first constraint. Thread-safe without a lock, since a fork could leave one
 /// locked: concurrent callers may each build a trie, and one is kept.
-final class VocabularyTree: Sendable {
+final class VocabularyTrie: Sendable {
   private final class Entry: Sendable {
     let trie: TokenTrie
     let holding: MemoryHolding?
@@ -33,7 +33,7 @@ final class VocabularyTree: Sendable {
         switch tokenizer.appendText(of: id, to: &bytes) {
         case .none: .none
         case .text: .text
-        case .textAfterBlank: .textAfterBlank
+        case .textAfterSpace: .textAfterSpace
         }
       }
     } catch { throw .constraint(error) }

@@ -12,7 +12,7 @@ package enum WeightPart: Sendable {
 /// A mapped weight is loaded by reading it and dropped by giving its pages back; any other is decoded to its place, by all threads, each time it is
 /// loaded. Addresses never change. A thread holds a weight while it uses it, and never two, so that waiting for room always ends. Weights of the
 /// other half of the system are dropped first, then the least recently used.
-package final class WeightPassage: @unchecked Sendable {
+package final class WeightPager: @unchecked Sendable {
   /// Bytes of a table's pages that looking up rows may leave in memory.
   package static let rowRoom = 8 << 20
   /// Bytes that a page fault may load around a row: the system maps so much of a file at once.
@@ -52,7 +52,7 @@ package final class WeightPassage: @unchecked Sendable {
   private var clock = 0
   private var last: Int?
   private var process = getpid()
-  private let lock = PassageLock()
+  private let lock = PagerLock()
 
   /// - Parameters:
   ///   - room: at least the largest unit's bytes.
@@ -234,7 +234,7 @@ package final class WeightPassage: @unchecked Sendable {
 }
 
 /// A lock that survives fork: a child takes it over from a thread of its parent.
-private final class PassageLock: @unchecked Sendable {
+private final class PagerLock: @unchecked Sendable {
   /// 0: open; else the process whose thread is inside.
   private let holder = UnsafeMutablePointer<UInt32>.allocate(capacity: 1)
 

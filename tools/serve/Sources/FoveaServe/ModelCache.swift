@@ -27,11 +27,11 @@ struct ModelFacts: Sendable {
 struct ModelLease: Sendable {
   let workers: ModelWorkers
   let facts: ModelFacts
-  fileprivate let hold: ModelShelf.Hold
+  fileprivate let hold: ModelCache.Hold
 }
 
 /// The models by name, loaded on first use; when memory is short, the least recently used one is unloaded.
-final class ModelShelf: Sendable {
+final class ModelCache: Sendable {
   struct Entry: Sendable {
     let name, path: String
     let facts: ModelFacts
@@ -74,7 +74,7 @@ final class ModelShelf: Sendable {
       entries[index].users += 1
       return (index, entries[index])
     }
-    let hold = Hold(shelf: self, index: index)
+    let hold = Hold(models: self, index: index)
     if let workers = entry.workers { return ModelLease(workers: workers, facts: entry.facts, hold: hold) }
     let workers = try await withCheckedThrowingContinuation { continuation in
       loader.async { continuation.resume(with: Result { try self.load(index) }) }
@@ -84,11 +84,11 @@ final class ModelShelf: Sendable {
 
   /// Counts a user of a model while it lives.
   fileprivate final class Hold: Sendable {
-    let shelf: ModelShelf
+    let models: ModelCache
     let index: Int
-    init(shelf: ModelShelf, index: Int) { (self.shelf, self.index) = (shelf, index) }
+    init(models: ModelCache, index: Int) { (self.models, self.index) = (models, index) }
     deinit {
-      shelf.entries.withLock { [index] entries in
+      models.entries.withLock { [index] entries in
         entries[index].users -= 1
         entries[index].lastUse = .now
       }
@@ -104,7 +104,7 @@ final class ModelShelf: Sendable {
       // Pictures of all running requests, and as many cached for later turns.
       let pictures = UInt64(entry.facts.imageBytes) * UInt64(2 * settings.sessions + 2)
       let wanted = plan.total_bytes + pictures
-      while free < wanted, putAwayOldest() {}
+      while free < wanted, unloadLeastRecentlyUsed() {}
       let given = min(wanted, free)
       guard given >= plan.least_bytes else {
         throw LibraryFailure(status: FOVEA_ERROR_MEMORY, "\(entry.name) needs \(plan.least_bytes) bytes; others hold them.")
@@ -126,7 +126,7 @@ final class ModelShelf: Sendable {
   }
 
   /// false where no model can be unloaded.
-  private func putAwayOldest() -> Bool {
+  private func unloadLeastRecentlyUsed() -> Bool {
     let workers: ModelWorkers? = entries.withLock { entries in
       let candidates = entries.indices.filter { entries[$0].workers != nil && entries[$0].users == 0 }
       guard let oldest = candidates.min(by: { entries[$0].lastUse < entries[$1].lastUse }) else { return nil }

@@ -2,7 +2,7 @@
 
 /// Probability mass of the candidates before a given one, in order of descending logit, lower id first among equals. Nothing is sorted:
 /// each query reads the vocabulary once, in blocks summed as f32 in 8 lanes, then f64.
-struct OrderedMass {
+struct CumulativeProbability {
   private let logits, weights: UnsafeMutablePointer<Float>
   private let count: Int
   /// Logit and id of the exclusive end; −∞ and an id past the last: all candidates.
