@@ -3,8 +3,7 @@ import Runtime
 import Schema
 import WeightFile
 
-/// One LLaMA decoder block (arXiv:2302.13971 §2.2): RMSNorm, rotary attention with grouped key/value heads, RMSNorm, SwiGLU or a mixture of
-/// them.
+/// One LLaMA decoder block (arXiv:2302.13971 §2.2): RMSNorm, grouped-query attention with RoPE, RMSNorm, SwiGLU or a mixture of experts.
 struct LlamaBlock {
   let norm1, norm2: RMSNorm
   let qkv: Linear  // hiddenSize → (heads + 2·kvHeads)·headSize (q | k | v)
@@ -12,7 +11,7 @@ struct LlamaBlock {
   let feedForward: FeedForward
   let heads, kvHeads, headSize: Int
 
-  /// - Parameter mixture: what the block has in place of a SwiGLU; nil: nothing.
+  /// - Parameter mixture: the mixture of experts that replaces the SwiGLU; nil: none.
   init(_ w: Weights, _ c: LlamaSettings, mixture: MixtureSettings?) throws(WeightFileError) {
     norm1 = try RMSNorm(w["norm1"], size: c.hiddenSize, epsilon: Float(c.normEpsilon))
     norm2 = try RMSNorm(w["norm2"], size: c.hiddenSize, epsilon: Float(c.normEpsilon))
@@ -48,7 +47,7 @@ struct LlamaBlock {
   }
 }
 
-/// A sequence of a pass, where its rows stand in it, and its position table.
+/// A sequence of a pass: its rows, the position of the first, and its RoPE table.
 struct LlamaSequence {
   let part: SequencePart
   let firstPosition: Int

@@ -3,7 +3,7 @@ import Runtime
 import Schema
 import WeightFile
 
-/// OPT decoder (arXiv:2205.01068 §2.1): GPT-3's blocks with LayerNorm in front, ReLU, biases everywhere and learned positions.
+/// OPT decoder (arXiv:2205.01068 §2.1): pre-norm blocks like GPT-3's, with ReLU, biases everywhere and learned position embeddings.
 package final class OPTModel: Decoder {
   package let config: OPTSettings
   private let cacheType: CacheType
@@ -49,7 +49,7 @@ package final class OPTModel: Decoder {
     let starts = parts.map { $0.cache.length }
     for (part, start) in zip(parts, starts) {
       guard part.rows.count <= config.contextLength - start else { throw .contextFull(capacity: config.contextLength) }
-      // Image vectors get positions like tokens.
+      // Image vectors get position embeddings like tokens.
       let (offset, values) = (position + start &* hiddenSize, x[part.rows.lowerBound])
       ctx.split(elements: part.rows.count &* hiddenSize) { range in
         for i in range { values[i] += offset[i] }

@@ -50,7 +50,7 @@ struct VisionTransformerBlock {
     add(y, to: x, ctx)
   }
 
-  /// The attention's branch, its parts open to the hook.
+  /// The attention branch, unfused where the hook needs its parts.
   private func attend(
     _ x: Tensor, views: Int, hook: (any BlockHook)?, _ places: BlockPlaces, layer: Int, _ ctx: Context
   ) throws(RuntimeError) {
