@@ -50,7 +50,11 @@ struct FilePath: ExpressibleByArgument, Hashable, CustomStringConvertible {
   /// In the form of `Arguments`.
   let text: String
 
-  init(argument: String) { text = argument }
+  /// nil: an empty name, which is no file's.
+  init?(argument: String) {
+    if argument.isEmpty { return nil }
+    text = argument
+  }
   init(bytes: [UInt8]) { text = Arguments.text(of: bytes) }
 
   static var defaultCompletionKind: CompletionKind { .file() }
@@ -76,6 +80,14 @@ struct FilePath: ExpressibleByArgument, Hashable, CustomStringConvertible {
     }
     return text
   }
+}
+
+/// A text that came as bytes: UTF-8 without NUL, as the library takes it.
+/// - Parameter what: what it is and where it stood, for the message.
+func validText(_ bytes: [UInt8], _ what: String) throws(CommandFailure) -> String {
+  guard let text = String(validating: bytes, as: UTF8.self) else { throw CommandFailure(.usage, "\(what) is not valid UTF-8.") }
+  guard !bytes.contains(0) else { throw CommandFailure(.usage, "\(what) contains a NUL.") }
+  return text
 }
 
 /// For options whose value is text.

@@ -54,19 +54,21 @@ struct ChatCommand: ParsableCommand {
     (options.max_tokens, options.temperature, options.min_p, options.seed) = (maxTokens ?? 0, temperature, minP, seed)
     options.overflow = Int32(FOVEA_OVERFLOW_DROP_OLDEST)
     let isTerminal = isatty(STDIN_FILENO) == 1
+    var lines = InputLines()
     while true {
       if isTerminal { writeToStandardError("> ") }
-      guard let line = readLine(), !Interruption.isWanted else { return }
-      if line == "/reset" {
-        messages = first
-        continue
-      }
-      if line.hasPrefix("/image ") {
+      guard let bytes = try lines.next(), !Interruption.isWanted else { return }
+      if bytes.starts(with: "/image ".utf8) {
         // A picture that cannot be read ends a script, but not an interactive chat.
-        do { waiting += try encoded([FilePath(argument: String(line.dropFirst(7)))].compactMap { $0 }, model, progress) } catch {
+        do { waiting += try encoded([FilePath(bytes: Array(bytes.dropFirst(7)))], model, progress) } catch {
           guard isTerminal, let failure = CommandFailure(error) else { throw error }
           writeToStandardError("fovea: \(visible(failure.description))\n")
         }
+        continue
+      }
+      let line = try validText(bytes, "standard input, line \(lines.number)")
+      if line == "/reset" {
+        messages = first
         continue
       }
       if line.isEmpty { continue }

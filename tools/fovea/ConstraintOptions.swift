@@ -48,9 +48,6 @@ struct ConstraintOptions: ParsableArguments {
       throw CommandFailure(.noInput, "\(option): \(file) cannot be read.")
     }
     close(descriptor)
-    guard let text = String(validating: bytes, as: UTF8.self), !bytes.contains(0) else {
-      throw CommandFailure(.usage, "\(option): \(file) is not valid UTF-8.")
-    }
-    return text
+    return try validText(bytes, "\(option): \(file)")
   }
 }

@@ -7,6 +7,12 @@ import Glibc
 final class PDFDocument {
   let pages: Int
   private let name: String
+  /// Of each page, in points of 1/72 inch; as far as pdfinfo tells them.
+  private let sizes: [Int: (width: Double, height: Double)]
+  /// What a page is drawn to at most; beyond it with fewer dots per inch.
+  private static let longestSide = 16384.0, mostPixels = 100e6
+  /// What a page, and reading a file's table of pages, may take.
+  private static let seconds = 300
   private let file: Int32
 
   /// Whether the signature is in the first 1024 bytes, where readers search for it.
@@ -41,12 +47,21 @@ final class PDFDocument {
   private init(file: Int32, name: String) throws(LibraryError) {
     (self.file, self.name) = (file, name)
     do throws(LibraryError) {
-      let text = String(decoding: try Self.output(of: ["pdfinfo", "-"], input: file, about: name), as: UTF8.self)
-      let line = text.split(separator: "\n").first { $0.hasPrefix("Pages:") }
+      let text = String(decoding: try Self.output(of: ["pdfinfo", "-l", "\(Int32.max)", "-"], input: file, about: name), as: UTF8.self)
+      let lines = text.split(separator: "\n")
+      var sizes: [Int: (width: Double, height: Double)] = [:]
+      let line = lines.first { $0.hasPrefix("Pages:") }
+      for line in lines where line.hasPrefix("Page ") {
+        // "Page    1 size:  612 x 792 pts (letter)"
+        let words = line.split(separator: " ")
+        guard words.count >= 6, words[2] == "size:", let page = Int(words[1]), let width = Double(words[3]), let height = Double(words[5])
+        else { continue }
+        sizes[page] = (width, height)
+      }
       guard let count = line.flatMap({ Int($0.dropFirst(6).filter { $0 != " " }) }), count > 0 else {
         throw LibraryError(status: fovea_status(FOVEA_ERROR_IMAGE), description: "\(name): pdfinfo tells no number of pages.")
       }
-      pages = count
+      (pages, self.sizes) = (count, sizes)
     } catch {
       close(file)
       throw error
@@ -58,9 +73,28 @@ final class PDFDocument {
   /// The bytes of a PNG file.
   /// - Parameter number: from 1 on.
   func page(_ number: Int, dotsPerInch: Int) throws(LibraryError) -> [UInt8] {
-    try Self.output(
-      of: ["pdftoppm", "-png", "-r", "\(dotsPerInch)", "-f", "\(number)", "-l", "\(number)", "-singlefile", "-"], input: file,
+    var dots = Double(dotsPerInch)
+    let (width, height) = sizes[number] ?? (0, 0)
+    if width > 0, height > 0, width.isFinite, height.isFinite {
+      dots = min(dots, 72 * Self.longestSide / max(width, height), 72 * (Self.mostPixels / (width * height)).squareRoot())
+    }
+    let rounded = dots == Double(dotsPerInch) ? "\(dotsPerInch)" : "\(max((dots * 1000).rounded(.down), 1) / 1000)"
+    let picture = try Self.output(
+      of: ["pdftoppm", "-png", "-r", rounded, "-f", "\(number)", "-l", "\(number)", "-singlefile", "-"], input: file,
       about: "\(name), page \(number)")
+    // Where it finds no memory it gives one pixel, and no error.
+    let expected = max(width, height) * dots / 72
+    guard !expected.isFinite || expected < 16 || Self.longestSide(ofPNG: picture) > 1 else {
+      throw LibraryError(status: fovea_status(FOVEA_ERROR_IMAGE), description: "\(name), page \(number): pdftoppm could not draw it.")
+    }
+    return picture
+  }
+
+  /// By its header; 0: it is none.
+  private static func longestSide(ofPNG bytes: [UInt8]) -> UInt32 {
+    guard bytes.count >= 24 else { return 0 }
+    func number(_ at: Int) -> UInt32 { bytes[at..<at + 4].reduce(0) { $0 << 8 | UInt32($1) } }
+    return max(number(16), number(20))
   }
 
   /// The text layer of a page, with boxes.
@@ -68,6 +102,13 @@ final class PDFDocument {
     let xml = try Self.output(
       of: ["pdftotext", "-bbox-layout", "-f", "\(number)", "-l", "\(number)", "-", "-"], input: file, about: "\(name), page \(number)")
     return String(decoding: xml, as: UTF8.self)
+  }
+
+  /// Milliseconds of a clock that nobody sets.
+  private static func now() -> Int {
+    var time = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &time)
+    return time.tv_sec * 1000 + time.tv_nsec / 1_000_000
   }
 
   /// The standard output of a program. Arguments are passed as they are, without a shell.
@@ -94,9 +135,26 @@ final class PDFDocument {
     guard status == 0 else {
       throw failure("PDF files need \(command[0]), which did not start; it is in the package poppler-utils.", FOVEA_ERROR_UNSUPPORTED)
     }
-    let bytes = readAll(ends[0]) ?? []
+    let end = now() + seconds * 1000
+    let bytes = readAll(ends[0]) {
+      var readable = pollfd(fd: ends[0], events: Int16(POLLIN), revents: 0)
+      while true {
+        let found = poll(&readable, 1, Int32(clamping: max(end - now(), 0)))
+        if found < 0, errno == EINTR { continue }
+        if found == 0 { errno = ETIMEDOUT }
+        return found > 0
+      }
+    }
+    let code = errno
+    // It would wait for ever to be read.
+    if bytes == nil { kill(child, SIGKILL) }
     var result: Int32 = 0
     while waitpid(child, &result, 0) < 0, errno == EINTR {}
+    guard let bytes else {
+      throw code == ETIMEDOUT
+        ? failure("\(command[0]) took more than \(seconds) seconds.", FOVEA_ERROR_DEADLINE)
+        : failure("\(command[0]): \(String(cString: strerror(code)))", FOVEA_ERROR_IMAGE)
+    }
     guard result == 0 else { throw failure("\(command[0]) could not read it.", FOVEA_ERROR_IMAGE) }
     return bytes
   }

@@ -81,6 +81,10 @@ struct ReadCommand: ParsableCommand {
 
   func run() throws {
     let path = try output.utf8()
+    var status = stat()
+    guard stat(output.cString, &status) != 0 || status.st_mode & mode_t(S_IFMT) == mode_t(S_IFREG) else {
+      throw CommandFailure(.usage, "\(output): not a regular file: figures and records are kept beside it.")
+    }
     let list = try PictureList(inputs, dotsPerInch: dotsPerInch)
     Interruption.install()
     var reader = PageReader(command: self, store: try PageStore(folder: path + ".pages"), figures: path + ".figures")

@@ -103,7 +103,10 @@ struct Point: ExpressibleByArgument {
 struct MaskFile: ExpressibleByArgument {
   let path: FilePath
 
-  init?(argument: String) { path = FilePath(argument: argument) }
+  init?(argument: String) {
+    guard let path = FilePath(argument: argument) else { return nil }
+    self.path = path
+  }
   static var defaultCompletionKind: CompletionKind { .file() }
 }
 

@@ -235,10 +235,7 @@ struct RunCommand: ParsableCommand {
     var text = try readStandardInput()
     // The final line break of a file or shell is not part of the question; a raw prompt is unchanged.
     if !raw, text.last == UInt8(ascii: "\n") { text.removeLast() }
-    guard let prompt = String(validating: text, as: UTF8.self) else {
-      throw LibraryError(status: fovea_status(FOVEA_ERROR_ARGUMENT), description: "prompt: standard input is not valid UTF-8.")
-    }
-    return prompt
+    return try validText(text, "prompt: standard input")
   }
 
   func generateOptions() -> fovea_generate_options {

@@ -28,7 +28,12 @@ struct SplitCommand: ParsableCommand {
   func run() throws {
     let part = noVision ? FilePart.decoder : .vision
     let file = try WeightFile(path: copy.file.cString)
-    let names = Set(zip(file.records, try Generation.Model.tensors(of: part, in: file)).compactMap { $1 ? $0.name : nil })
+    let isKept: [Bool]
+    do { isKept = try Generation.Model.tensors(of: part, in: file) } catch {
+      guard let failure = CommandFailure(error) else { throw error }
+      throw CommandFailure(failure.status, "\(copy.file): \(failure.description)")
+    }
+    let names = Set(zip(file.records, isKept).compactMap { $1 ? $0.name : nil })
     try copy.write(.auto, part: part) { names.contains($0.name) }
   }
 }

@@ -49,10 +49,12 @@ func writeAll(_ bytes: UnsafeRawBufferPointer, to file: Int32) -> Int32 {
 }
 
 /// Reads a descriptor to its end, at most 512 MiB, since a device may have no end; nil where it cannot be read (`errno`).
-func readAll(_ file: Int32) -> [UInt8]? {
+/// - Parameter wait: called before each read; false gives up, with its `errno`.
+func readAll(_ file: Int32, wait: () -> Bool = { true }) -> [UInt8]? {
   var all: [UInt8] = []
   var buffer = [UInt8](repeating: 0, count: 1 << 16)
   while true {
+    guard wait() else { return nil }
     let count = read(file, &buffer, buffer.count)
     if count < 0, shims_errno() == EINTR { continue }
     guard count >= 0 else { return nil }

@@ -196,3 +196,13 @@ def test_a_device_without_an_end_is_refused(command):
     done = run(command, "run", "-i", "/dev/zero", "-p", "x")
     assert done.returncode == 66
     assert b"/dev/zero: cannot be read: File too large" in done.stderr
+
+
+def test_a_nul_ends_no_prompt(command):
+    done = run(command, "run", "-p", "-", "--max-tokens", "1", input=b"What\0 is there?")
+    assert done.returncode == 64 and b"NUL" in done.stderr and not done.stdout
+
+
+@pytest.mark.parametrize("arguments", [["run", "-p", "?", "-i", ""], ["run", "-p", "?", "-m", ""], ["inspect", ""], ["pack", "", "-o", "x"]])
+def test_an_empty_name_is_no_file(command, arguments):
+    assert run(command, *arguments).returncode == 64

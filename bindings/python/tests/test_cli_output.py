@@ -149,3 +149,10 @@ def test_control_characters_of_files_reach_no_terminal(command, tmp_path, root):
     for arguments in (["inspect", name], ["run", "-m", name, "-p", "x"]):
         done = run(command, *arguments)
         assert done.returncode == 65 and b"\x1b" not in done.stderr and b"\\u{1b}[31m" in done.stderr
+
+
+@pytest.mark.parametrize("subcommand", ["convert", "describe", "read", "pack"])
+def test_an_empty_name_is_no_output(command, image, checkpoint, tmp_path, subcommand):
+    given = {"convert": checkpoint, "pack": checkpoint}.get(subcommand, image)
+    assert run(command, subcommand, given, "-o", "", cwd=tmp_path).returncode == 64
+    assert not list(tmp_path.iterdir())

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -141,3 +142,41 @@ def test_a_page_that_cannot_be_read_is_named(command, tmp_path):
 @pytest.mark.parametrize("arguments", [["-o", "-"], ["-o", "x.md", "--dpi", "0"], ["-o", "x.md", "-p", "a", "--task", "b"], []])
 def test_wrong_usage(command, report, arguments):
     read(command, report, *arguments, code=64)
+
+
+def test_a_page_of_any_size_is_drawn_or_named(command, tmp_path):
+    # 10 000 inches a side; at 200 dots per inch 12 TB of pixels.
+    write_pdf(tmp_path / "wall.pdf", [[box(0, 0, 720000, 720000)]], size=(720000, 720000))
+    done = run(command, "read", tmp_path / "wall.pdf", "-o", tmp_path / "wall.json", "--max-tokens", "2")
+    record = json.loads((tmp_path / "wall.json.pages" / "0001.json").read_text())
+    assert done.returncode == 0 and 5000 < record["width"] <= 16384
+    # Where the drawing itself gets no memory there is no picture.
+    done = run(command, "run", "-i", tmp_path / "wall.pdf", "-p", "?", "--dpi", "2400", "--max-tokens", "2", preexec_fn=little_memory)
+    assert done.returncode == 65 and b"wall.pdf, page 1" in done.stderr
+
+
+def little_memory():
+    resource.setrlimit(resource.RLIMIT_AS, (200 << 20, 200 << 20))
+
+
+def test_what_stands_beside_the_document_may_be_anything(command, report, tmp_path):
+    out = tmp_path / "out.md"
+    few = ["--max-tokens", "2"]
+    run(command, "read", report, "-o", out, *few)
+    whole, record = out.read_text(), tmp_path / "out.md.pages" / "0001.json"
+    for damage in (b"", b"{}", b"null", b'{"text":5}', record.read_bytes()[:100]):
+        record.write_bytes(damage)
+        assert run(command, "read", report, "-o", out, *few).returncode == 0 and out.read_text() == whole
+    record.unlink()
+    os.mkfifo(record)
+    done = run(command, "read", report, "-o", out, *few)
+    assert done.returncode == 73 and b"0001.json" in done.stderr
+
+
+@pytest.mark.parametrize("output", ["/dev/null", "folder", "pipe"])
+def test_a_document_is_a_file(command, report, tmp_path, output):
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    done = run(command, "read", report, "-o", tmp_path / output)
+    assert done.returncode == 64 and output.encode() in done.stderr
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["folder", "pipe"] and not os.path.exists(output + ".pages")

@@ -23,6 +23,11 @@ struct PageStore {
   }
 
   func write(_ record: JSON, _ number: Int, key: JSON) throws {
+    // What is written to a pipe waits for its reader.
+    var status = stat()
+    guard stat(path(number), &status) != 0 || status.st_mode & mode_t(S_IFMT) == mode_t(S_IFREG) else {
+      throw CommandFailure(.cannotCreate, "\(path(number)): not a regular file.")
+    }
     try writeFile(path(number), record.appending(["key": key]).text() + "\n")
   }
 
