@@ -294,7 +294,7 @@ class Model(Owner):
         tiles: most tiles to cut the image into, for systems that cut on request (GOT-OCR2, trained with up to 6; DeepSeek-OCR, up
             to 9); 0: the default.
         mode: one of the system's resolution modes (DeepSeek-OCR: tiny, small, base, large, gundam); None: the file's default.
-        deadline: seconds until `DeadlineExceeded`.
+        deadline: seconds until `DeadlineExceeded`; what Pillow decodes, it decodes to the end first.
         progress: called with steps done and steps in all; a true result stops the work with `Cancelled`.
         """
         return encode(

@@ -110,7 +110,7 @@ class Structure:
             raise TypeError(f"unknown option {unknown[0]!r}; there are {', '.join(Options.__annotations__)}")
         given = options.get
         self.regions = Structures(given("regions") or (), images)
-        stops = [text_bytes(text, "stop") for text in listed(given("stop") or (), "stop", "texts")]
+        stops = [text_bytes(text, "stop") for text in listed(() if given("stop") is None else given("stop"), "stop", "texts")]
         allowed, forbidden, stop_ids = (numbers(ctypes.c_int32, given(n) or (), n) for n in ("allowed_tokens", "forbidden_tokens", "stop_ids"))
         biases = _biases(given("logit_bias") or {})
         ban, task = given("ngram_ban"), given("task")

@@ -113,6 +113,16 @@ def _image_error(message: str) -> Exception:
     return ImageError(message)
 
 
+def _check_size(width: int, height: int) -> None:
+    """What the library takes, before anything is copied: a view may stand for far more than its memory."""
+    if not width or not height:
+        raise ArgumentError(f"image: is empty, {width} × {height} pixels.")
+    if max(width, height) > 1 << 20:
+        raise _image_error(f"image: has {width} × {height} pixels; a side may have {1 << 20}.")
+    if width * height > 1 << 28:
+        raise _image_error(f"image: has {width} × {height} pixels; {1 << 28} in all are allowed.")
+
+
 def _data_url(url: str) -> bytes:
     head, comma, body = url[5:].partition(",")
     if not comma:
@@ -121,7 +131,8 @@ def _data_url(url: str) -> bytes:
     if not head.lower().endswith(";base64"):
         return data
     try:
-        return base64.b64decode(re.sub(rb"\s", b"", data), validate=True)
+        data = re.sub(rb"\s", b"", data)
+        return base64.b64decode(data + b"=" * (-len(data) % 4), validate=True)  # URLs are often without padding
     except (binascii.Error, ValueError) as error:
         raise ArgumentError(f"image: the data URL is damaged: {error}.") from None
 
@@ -144,6 +155,7 @@ def _pillow(image: Any, reading: Reading) -> Pixels:
     import PIL.Image
     import PIL.ImageOps
 
+    _check_size(*image.size)
     if reading.upright:
         try:
             if image.getexif().get(0x0112, 1) in range(2, 9):  # checked first: exif_transpose copies even what it does not turn
@@ -171,8 +183,7 @@ def _pillow(image: Any, reading: Reading) -> Pixels:
             rows.paste(rgba, mask=rgba.getchannel("A"))
         part = rows.convert("RGB").tobytes()
         data[3 * width * top : 3 * width * top + len(part)] = part
-    address = ctypes.addressof(ctypes.c_char.from_buffer(data)) if data else 0
-    return Pixels(address, data, width, height)
+    return Pixels(ctypes.addressof(ctypes.c_char.from_buffer(data)), data, width, height)
 
 
 def _has_alpha(image: Any) -> bool:
@@ -193,8 +204,7 @@ def _array(image: Any, reading: Reading) -> Pixels:
     if a.ndim != 3 or not 1 <= a.shape[2] <= 4:
         turn = "; its channels come first, give it transposed (1, 2, 0)" if len(shape) == 3 and 1 <= shape[0] <= 4 else ""
         raise ArgumentError(f"image: the array must be [height, width] or [height, width, 1 to 4], not {shape}{turn}.")
-    if a.size == 0:
-        raise ArgumentError(f"image: the array is empty, {shape}.")
+    _check_size(shape[1], shape[0])
     a = _bytes(a, numpy)
     if a.shape[2] in (2, 4):
         colours, alpha = a[:, :, :-1], a[:, :, -1:].astype(numpy.uint32)

@@ -8,6 +8,7 @@ import io
 import os
 import subprocess
 import sys
+import time
 
 import fovea
 import numpy
@@ -53,6 +54,7 @@ def test_open_files_memory_views_and_data_urls(model, picture, vectors, tmp_path
             opened,
             memoryview(png),
             "data:image/png;base64," + base64.b64encode(png).decode(),
+            "data:image/png;base64," + base64.b64encode(png).decode().rstrip("="),
             "data:image/png," + "".join(f"%{b:02x}" for b in png),
         ):
             assert numpy.array_equal(model.encode_image(source).numpy(), vectors)
@@ -77,6 +79,18 @@ def test_arrays_of_other_types_and_shapes(model, picture, grey):
     white[:100] = 255
     assert same(model, numpy.dstack([picture, alpha]), white)
     assert same(model, numpy.dstack([grey, alpha]), numpy.where((alpha == 0)[:, :, None], 255, three(grey)))
+
+
+def test_pictures_beyond_the_limits_are_refused_before_a_copy(model):
+    Image = pytest.importorskip("PIL.Image")
+    for shape in ((1 << 16, 1 << 16, 3), (1 << 21, 1), (1, 1 << 40, 3)):
+        began = time.monotonic()
+        with pytest.raises(fovea.ImageError, match=f"{shape[1]} × {shape[0]}"):
+            model.encode_image(numpy.broadcast_to(numpy.uint8(0), shape))
+        assert time.monotonic() - began < 1
+    for nothing in (numpy.zeros((0, 4, 3), numpy.uint8), Image.new("RGB", (0, 5))):
+        with pytest.raises(fovea.ArgumentError, match="empty"):
+            model.encode_image(nothing)
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "RGBA", "LA", "CMYK", "YCbCr", "HSV", "LAB", "I", "F", "I;16", "RGBa", "La"])
@@ -251,3 +265,9 @@ def test_what_is_no_text_is_named(model, text):
         model.tokenize(text)
     with model.session() as session, pytest.raises(TypeError, match="text is needed, not " + type(text).__name__):
         session.generate(text)
+
+
+def test_stop_texts_are_a_list(model):
+    for text in ("", "word", b""):
+        with pytest.raises(fovea.ArgumentError, match="stop"):
+            model.session().generate("Why?", stop=text, max_tokens=1)
