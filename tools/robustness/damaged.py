@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Damages weight files and checkpoints at random and prints a table of what became of them: each is refused with a message that names the file,
-or works. Fails when a process died, hung, or a refusal named nothing. usage: damaged.py PROGRAM CASES [SEED]   (FOVEA_LIBRARY names the library)"""
+"""Damages weight files, checkpoints and GGUF files at random and prints a table of what became of them: each is refused with a message that names
+the file, or works. Fails when a process died, hung, or a refusal named nothing. usage: damaged.py PROGRAM CASES [SEED]   (FOVEA_LIBRARY names the library)"""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "bindings/python"))
 sys.path.insert(0, str(ROOT / "tools"))
 import fovea  # noqa: E402
+import gguf_bytes  # noqa: E402
 import hostile_pictures  # noqa: E402
 from weight_bytes import entries, seal  # noqa: E402
 
@@ -144,6 +145,15 @@ def damage_checkpoint(folder: Path) -> str:
     return path.name
 
 
+def damage_gguf(folder: Path) -> str:
+    """One lie in a decoder's or a tower's file; its name."""
+    path = chance.choice(sorted(folder.glob("*.gguf")))
+    file = gguf_bytes.read(path.read_bytes())
+    gguf_bytes.change(file, chance)
+    path.write_bytes(gguf_bytes.write(file))
+    return path.name
+
+
 def convert(folder: Path, name: str, out: str) -> str:
     kind = chance.choice(["f32", "int8", "int4"])
     command = [program, "convert", str(folder), "-o", out, "--type", kind]
@@ -188,13 +198,15 @@ def main() -> int:
                 Path(path).write_bytes(data)
                 outcomes.append(in_child(path, "damaged.fovea", use))
             bad += row(what, outcomes)
-        outcomes = []
-        for _ in range(cases):
-            folder = Path(place) / "damaged-checkpoint"
-            shutil.rmtree(folder, ignore_errors=True)
-            shutil.copytree(chance.choice(checkpoints), folder)
-            outcomes.append(convert(folder, damage_checkpoint(folder), path))
-        bad += row("checkpoints", outcomes)
+        ggufs = sorted(p for p in (ROOT / "Tests/ConversionTests/Fixtures/gguf").iterdir() if len(list(p.glob("*.gguf"))) > 1)
+        for what, sources, damage in (("checkpoints", checkpoints, damage_checkpoint), ("GGUF files", ggufs, damage_gguf)):
+            outcomes = []
+            for _ in range(cases):
+                folder = Path(place) / "damaged-checkpoint"
+                shutil.rmtree(folder, ignore_errors=True)
+                shutil.copytree(chance.choice(sources), folder)
+                outcomes.append(convert(folder, damage(folder), path))
+            bad += row(what, outcomes)
     return int(bad > 0)
 
 
