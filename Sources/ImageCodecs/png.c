@@ -22,13 +22,27 @@ struct CodecPNG {
   CodecAlpha alpha;
   uint8_t palette[256][3];
   CodecStatus status;
+  int lacksMemory;
   char message[160];
   jmp_buf escape;
 };
 
+/// libpng and zlib only say in words that they got no memory, or read on without it.
+static png_voidp allocate(png_structp png, png_alloc_size_t size) {
+  CodecPNG *self = png_get_mem_ptr(png);
+  void *memory = malloc(size);
+  if (!memory) self->lacksMemory = 1;
+  return memory;
+}
+
+static void release(png_structp png, png_voidp memory) {
+  (void)png;
+  free(memory);
+}
+
 static void fail(png_structp png, png_const_charp message) {
   CodecPNG *self = png_get_error_ptr(png);
-  if (self->status == CODEC_OK) self->status = CODEC_DAMAGED;
+  if (self->status == CODEC_OK) self->status = self->lacksMemory ? CODEC_MEMORY : CODEC_DAMAGED;
   size_t length = strnlen(message, sizeof self->message - 1);
   memcpy(self->message, message, length);
   self->message[length] = 0;
@@ -57,7 +71,7 @@ CodecPNG *codecPNGOpen(const uint8_t *bytes, size_t count) {
 
 /// Gives the decoder its libpng structures, which read `self->bytes`. False: no memory.
 static int create(CodecPNG *self) {
-  self->png = png_create_read_struct(PNG_LIBPNG_VER_STRING, self, fail, ignore);
+  self->png = png_create_read_struct_2(PNG_LIBPNG_VER_STRING, self, fail, ignore, self, allocate, release);
   if (!self->png || !(self->info = png_create_info_struct(self->png))) return 0;
   png_set_read_fn(self->png, self, supply);
   // The caller has its own limit and a better message for it.

@@ -247,8 +247,8 @@ static void add(Counts *counts, const Fault *fault) {
     case LEAK:
       bad = ++counts->leaks;
       break;
-    default:
-      counts->others++;
+    default: /* nothing else is wrong */
+      bad = ++counts->others;
     }
   if (bad && !counts->first_bad) counts->first_bad = fault->room ? (long)fault->room : fault->n;
 }
@@ -292,7 +292,7 @@ static long total(int phase, size_t bytes) {
 }
 
 static int print(const char *what, const char *phase, const Counts *c) {
-  long bad = c->deaths + c->hangs + c->wrong_retries + c->wrong_answers + c->silent + c->leaks;
+  long bad = c->others + c->deaths + c->hangs + c->wrong_retries + c->wrong_answers + c->silent + c->leaks;
   printf("%-30s %-9s %5ld %6ld %6ld %6ld %7ld %6ld %9ld %10ld %7ld %6ld", what, phase, c->cases, c->memory, c->others, c->successes, c->deaths,
          c->hangs, c->wrong_retries, c->wrong_answers, c->silent, c->leaks);
   if (bad) printf("   first: %ld", c->first_bad);
@@ -321,7 +321,7 @@ int main(int count, char **arguments) {
   if (!is_known) return fprintf(stderr, "no call is named %s\n", only), 2;
   for (size_t i = 0; i < sizeof pixels; i++) pixels[i] = (unsigned char)(i * 37 + i / 97);
   if (!find_expected()) return puts("FAILED: the calls do not work where nothing fails"), 1;
-  printf("%-30s %-9s %5s %6s %6s %6s %7s %6s %9s %10s %7s %6s\n", "what fails", "in", "cases", "MEMORY", "other", "OK", "deaths", "hangs",
+  printf("%-30s %-9s %5s %6s %6s %6s %7s %6s %9s %10s %7s %6s\n", "what fails", "in", "cases", "MEMORY", "wrong", "OK", "deaths", "hangs",
          "bad retry", "bad answer", "silent", "leaks");
   for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)
     for (int phase = 0; phase < phases; phase++) {
@@ -335,7 +335,7 @@ int main(int count, char **arguments) {
   for (int phase = 0; phase < phases; phase++) {
     if (only && strcmp(only, phase_names[phase])) continue;
     Counts counts = {0};
-    for (rlim_t room = 4096; room <= 64 << 20; room += room / 4 * (rlim_t)(step > 1 ? 2 : 1) & ~4095ul ?: 4096)
+    for (rlim_t room = 4096; room <= 64 << 20; room += step > 1 ? 3 * room : (room / 4 & ~4095ul) ?: 4096)
       add(&counts, &(Fault){phase, 0, 0, 0, room});
     is_bad |= print("address space (RLIMIT_AS)", phase_names[phase], &counts);
   }
