@@ -116,4 +116,18 @@ import Testing
     let followed = try prompt("llava_hf", [converted, ("chat_template.jinja", published)])
     #expect(followed.template == "[INST] <image>\n{question} [/INST]" && followed.stop.contains("</s>"), "\(followed)")
   }
+
+  /// Loops that double a value, or put it into itself.
+  @Test(arguments: [
+    "n.x ~ n.x", "n.x + n.x", "n.x | replaced", "[n.x]", "[n.x, n.x]", "namespace(x=n.x)", "n",
+  ])
+  func valuesThatGrowAreRefused(_ value: String) {
+    let ten = "[1, 1, 1, 1, 1, 1, 1, 1, 1, 1]"
+    let value = value == "n.x | replaced" ? "n.x.replace('a', 'aaaaaaaaaaaaaaaa')" : value
+    let first = value == "n.x + n.x" ? "[1]" : "'aaaa'"
+    let loops = "{% for i in \(ten) %}{% for j in \(ten) %}{% for k in \(ten) %}{% set n.x = \(value) %}{% endfor %}{% endfor %}{% endfor %}"
+    expectFailure("chat template", "value") {
+      _ = try prompt("llava_hf", [("chat_template.jinja", "{% set n = namespace(x=\(first)) %}\(loops){{ n.x }}")])
+    }
+  }
 }

@@ -92,4 +92,34 @@ import WeightFile
       _ = try CheckpointDirectory(path: Fixture.path("gguf/llava/llava-f32.gguf"), tower: Fixture.path("gguf/smolvlm/smolvlm-f32.gguf"))
     }
   }
+  /// A file with one setting more, or another tensor table: as ggml and llama.cpp have it, or refused.
+  @Test func whatLlamaCppRefusesOrComputesOtherwiseIsRefused() throws {
+    let folder = try TemporaryFolder()
+    let bytes = try MappedFile(path: Fixture.path("gguf/llava/llava-f32.gguf")).withBytes { Array($0) }
+    func little<T: FixedWidthInteger>(_ value: T) -> [UInt8] { withUnsafeBytes(of: value.littleEndian) { Array($0) } }
+    func with(_ key: String, _ type: UInt32, _ value: [UInt8]) throws -> String {
+      let added = little(UInt64(key.utf8.count)) + Array(key.utf8) + little(type) + value
+      // The settings come first; the data moves on by whole 32 bytes, filled up by a setting that means nothing.
+      let filler = (32 - (added.count + 8 + 1 + 4 + 8) % 32) % 32
+      var changed = bytes
+      changed.replaceSubrange(16..<24, with: little(bytes[16..<24].reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) } + 2))
+      let text = little(UInt64(filler)) + [UInt8](repeating: 97, count: filler)
+      changed.insert(contentsOf: added + little(UInt64(1)) + [UInt8(ascii: "x")] + little(UInt32(8)) + text, at: 24)
+      try folder.write("changed.gguf", changed)
+      return folder.path + "/changed.gguf"
+    }
+    _ = try Converter(OpenCheckpoint(path: try with("general.note", 4, little(UInt32(1)))))
+    for (key, type, value, word) in [
+      ("general.alignment", 4, little(UInt32(3)), "power of two"),
+      ("general.architecture", 8, little(UInt64(5)) + Array("llama".utf8), "twice"),
+      ("x.nested", 9, little(UInt32(9)) + little(UInt64(0)), "array within an array"),
+      ("x.unknown", 9, little(UInt32(99)) + little(UInt64(0)), "unknown type"),
+      ("x.long", 9, little(UInt32(8)) + little(UInt64(60_000)), "more than the file has room for"),
+      ("llama.attention.causal", 7, [0], "attention.causal"),
+      ("llama.attention.clamp_kqv", 6, little(Float(8).bitPattern), "clamp_kqv"),
+      ("llama.rope.scale_linear", 6, little(Float(4).bitPattern), "scale_linear"),
+    ] as [(String, UInt32, [UInt8], String)] {
+      expectFailure(key, word) { _ = try Converter(OpenCheckpoint(path: try with(key, type, value))) }
+    }
+  }
 }

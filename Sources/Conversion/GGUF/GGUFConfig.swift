@@ -16,9 +16,29 @@ struct GGUFConfig {
     guard ["llama", "qwen2", "granite"].contains(architecture) else {
       throw ConversionError.unsupported("\(settings.file): architecture \(architecture); of GGUF decoders llama, qwen2 and granite are known")
     }
-    for key in ["expert_count", "attention.sliding_window"] where try settings.int("\(architecture).\(key)", default: 0) != 0 {
+    try refuseWhatIsNotRead()
+  }
+
+  /// Settings that ask for other computations than ours.
+  private func refuseWhatIsNotRead() throws {
+    for (key, usual) in [
+      ("expert_count", 0.0), ("attention.sliding_window", 0), ("attention.max_alibi_bias", 0), ("attention.clamp_kqv", 0),
+      ("attn_logit_softcapping", 0), ("final_logit_softcapping", 0), ("rope.scale_linear", 1),
+    ] where try number(key, usual) != usual {
       throw settings.fail("\(architecture).\(key)", "is not supported")
     }
+    for (name, usual) in [("attention.causal", true), ("use_parallel_residual", false)] {
+      let key = "\(architecture).\(name)"
+      guard try settings.bool(key, default: usual) == usual else { throw settings.fail(key, "\(!usual) is not supported") }
+    }
+    // The whole head turns, and queries, keys and values are of one size.
+    let head = try headSize
+    for key in ["rope.dimension_count", "attention.value_length"] {
+      let found = try size(key, head)
+      guard found == head else { throw settings.fail("\(architecture).\(key)", "\(found) is not supported beside heads of \(head)") }
+    }
+    let version = try settings.int("general.quantization_version", default: 2)
+    guard version == 2 else { throw settings.fail("general.quantization_version", "\(version) is not supported; 2 is") }
   }
 
   var headSize: Int {

@@ -29,10 +29,15 @@ package final class GGUFFile: TensorSource {
     }
     let (tensorCount, settingCount) = (try reader.count(least: 24), try reader.count(least: 13))
     var members: [(key: String, value: JSONValue)] = []
+    var known: Set<[UInt8]> = []
     for _ in 0..<settingCount {
+      reader.setting = nil
       let key = try reader.text()
+      guard known.insert(Array(key.utf8)).inserted else { throw reader.malformed("\(key) is there twice") }
+      reader.setting = key
       members.append((key, try reader.value(try reader.integer(UInt32.self))))
     }
+    reader.setting = nil
     let settings = ConfigReader(file: file.name, value: .object(members))
     let parts = try settings.int("split.count", default: 1)
     guard parts <= 1 else {
@@ -41,14 +46,21 @@ package final class GGUFFile: TensorSource {
     var rows: [(name: String, shape: [Int], type: GGUFType, offset: Int)] = []
     for _ in 0..<tensorCount { rows.append(try reader.tensor()) }
     let alignment = try settings.size("general.alignment", default: 32)
-    guard alignment <= 1 << 20 else { throw settings.fail("general.alignment", "\(alignment) is too large") }
+    guard alignment <= 1 << 20, alignment & (alignment - 1) == 0 else {
+      throw settings.fail("general.alignment", "\(alignment) should be a power of two, at most 1048576")
+    }
     let start = (reader.offset + alignment - 1) / alignment * alignment
     var places: [String: Place] = [:]
+    // As ggml has it: tensors lie in the table's order, each where the one before it ends, rounded up.
+    var next = start
     for row in rows {
       let place = try Self.place(row, start: start, file)
+      guard place.offset == next else {
+        throw ConversionError.malformed(file: file.name, detail: "tensor \(row.name) is at \(row.offset), expected at \(next - start)")
+      }
+      next += (place.byteCount + alignment - 1) / alignment * alignment
       guard places.updateValue(place, forKey: row.name) == nil else { throw ConversionError.duplicateTensor(row.name) }
     }
-    try Self.checkOverlaps(places, file)
     self.file = file
     self.places = places
     self.settings = settings
@@ -68,14 +80,6 @@ package final class GGUFFile: TensorSource {
     return Place(
       info: TensorInfo(name: row.name, shape: row.shape, type: .f32), type: row.type, offset: offset, line: line,
       lineBytes: line / weights * bytes, byteCount: size)
-  }
-
-  private static func checkOverlaps(_ places: [String: Place], _ file: MappedFile) throws {
-    var end = 0
-    for place in places.values.sorted(by: { ($0.offset, $0.byteCount) < ($1.offset, $1.byteCount) }) where place.byteCount > 0 {
-      guard place.offset >= end else { throw ConversionError.malformed(file: file.name, detail: "tensor \(place.info.name) overlaps another") }
-      end = place.offset + place.byteCount
-    }
   }
 
   package func info(_ name: String) -> TensorInfo? { places[name]?.info }
@@ -100,10 +104,14 @@ package final class GGUFFile: TensorSource {
 private struct GGUFReader {
   let file: MappedFile
   private(set) var offset = 0
+  /// What is being read, for messages.
+  var setting: String?
 
   init(_ file: MappedFile) { self.file = file }
 
-  func malformed(_ detail: String) -> ConversionError { .malformed(file: file.name, detail: "\(detail) (GGUF, offset \(offset))") }
+  func malformed(_ detail: String) -> ConversionError {
+    .malformed(file: file.name, detail: "\(setting.map { $0 + ": " } ?? "")\(detail) (GGUF, offset \(offset))")
+  }
 
   mutating func integer<T: FixedWidthInteger>(_ type: T.Type) throws -> T {
     guard let value = file.integer(type, at: offset) else { throw malformed("the file ends too early") }
@@ -125,7 +133,10 @@ private struct GGUFReader {
     return text
   }
 
-  mutating func value(_ type: UInt32, depth: Int = 0) throws -> JSONValue {
+  /// The least bytes of a value, by its type; an array is refused where it is met.
+  private static let sizes: [UInt32: Int] = [0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 8: 8, 9: 12, 10: 8, 11: 8, 12: 8]
+
+  mutating func value(_ type: UInt32, isInArray: Bool = false) throws -> JSONValue {
     switch type {
     case 0: return .int(Int64(try integer(UInt8.self)))
     case 1: return .int(Int64(try integer(Int8.self)))
@@ -138,12 +149,13 @@ private struct GGUFReader {
     case 8: return .string(try text())
     case 9:
       let inner = try integer(UInt32.self)
-      guard depth < 4 else { throw malformed("arrays within arrays") }
-      let count = try count(least: 1)
+      guard !isInArray, inner != type else { throw malformed("an array within an array") }
+      guard let size = Self.sizes[inner] else { throw malformed("an array of values of unknown type \(inner)") }
+      let count = try count(least: size)
       guard count <= 1 << 24 else { throw malformed("an array of \(count) values") }
       var values: [JSONValue] = []
       values.reserveCapacity(count)
-      for _ in 0..<count { values.append(try value(inner, depth: depth + 1)) }
+      for _ in 0..<count { values.append(try value(inner, isInArray: true)) }
       return .array(values)
     case 10: return .int(Int64(clamping: try integer(UInt64.self)))
     case 11: return .int(try integer(Int64.self))

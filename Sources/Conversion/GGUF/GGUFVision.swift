@@ -23,6 +23,7 @@ struct GGUFVision {
       throw ConversionError.unsupported("\(settings.file): not a vision tower (an mmproj file)")
     }
     let projector = try settings.string("clip.projector_type", default: try settings.string("clip.vision.projector_type", default: "mlp"))
+    guard try !settings.bool("clip.use_silu", default: false) else { throw settings.fail("clip.use_silu", "true is not supported") }
     image = tokens.firstIndex { $0.utf8.elementsEqual("<image>".utf8) }
     // The older converter swapped the two names.
     let (width, hidden) = (try settings.size("clip.vision.embedding_length"), try settings.size("clip.vision.feed_forward_length"))
@@ -44,6 +45,7 @@ struct GGUFVision {
       self.names = names
     case "idefics3":
       kind = .idefics3
+      guard try settings.bool("clip.use_gelu", default: true) else { throw settings.fail("clip.use_gelu", "false is not supported") }
       var names = GGUFNames(decoder: "model.text_model.", head: "lm_head.weight")
       names.tower = "model.vision_model."
       names.others["mm.model.fc.weight"] = "model.connector.modality_projection.proj.weight"

@@ -7,13 +7,36 @@ struct JinjaScope {
 
   init(_ names: [String: JinjaValue]) { self.names = names }
 
-  mutating func step() throws(JinjaError) {
-    steps += 1
+  mutating func step(_ count: Int = 1) throws(JinjaError) {
+    steps += count
     guard steps < 200_000 else { throw JinjaError("too many steps") }
   }
 
+  /// Large values cost more steps, since what is done with them takes longer.
   mutating func value(_ e: JinjaExpression) throws(JinjaError) -> JinjaValue {
-    try step()
+    let value = try evaluated(e)
+    try step(1 + size(value) / 64)
+    return value
+  }
+
+  private static let mostBytes = 1 << 20
+
+  /// About the bytes of a value and of all in it, which are bounded: a loop can double a value, or put it into itself.
+  private func size(_ value: JinjaValue, depth: Int = 0) throws(JinjaError) -> Int {
+    guard depth < 32 else { throw JinjaError("values that are nested too deeply") }
+    var sum = 0
+    switch value {
+    case .string(let text): sum = text.utf8.count
+    case .list(let items): for item in items where sum <= Self.mostBytes { sum += try 8 + size(item, depth: depth + 1) }
+    case .object(let members): for member in members where sum <= Self.mostBytes { sum += try 8 + size(member.value, depth: depth + 1) }
+    case .space(let space): for member in space.values where sum <= Self.mostBytes { sum += try 8 + size(member.value, depth: depth + 1) }
+    case .undefined, .none, .bool, .int: break
+    }
+    guard sum <= Self.mostBytes else { throw JinjaError("more than a mebibyte in a value") }
+    return sum
+  }
+
+  private mutating func evaluated(_ e: JinjaExpression) throws(JinjaError) -> JinjaValue {
     switch e {
     case .value(let value): return value
     case .name(let name): return names[name] ?? .undefined
@@ -145,7 +168,9 @@ struct JinjaScope {
     case ("join", .list(let items)):
       let texts = items.compactMap(\.text)
       guard texts.count == items.count else { throw JinjaError("a list of what is no text, joined") }
-      return .string(texts.joined(separator: arguments.first?.text ?? ""))
+      let separator = arguments.first?.text ?? ""
+      guard texts.count * separator.utf8.count <= Self.mostBytes else { throw JinjaError("more than a mebibyte in a value") }
+      return .string(texts.joined(separator: separator))
     case ("selectattr", .list(let items)), ("rejectattr", .list(let items)):
       guard case .string(let attribute)? = arguments.first else { throw JinjaError("\(name) without a name") }
       var kept: [JinjaValue] = []
@@ -181,6 +206,7 @@ struct JinjaScope {
     case ("endswith", .string(let text), .string(let x)?): return .bool(text.utf8.reversed().starts(with: x.utf8.reversed()))
     case ("replace", .string(let text), .string(let x)?):
       guard arguments.count == 2, case .string(let y) = arguments[1], !x.isEmpty else { throw JinjaError("such a replace") }
+      guard text.utf8.count / x.utf8.count * y.utf8.count <= Self.mostBytes else { throw JinjaError("more than a mebibyte in a value") }
       return .string(text.replacing(x, with: y))
     case ("split", .string(let text), .string(let x)?) where !x.isEmpty:
       return .list(text.split(separator: x, omittingEmptySubsequences: false).map { .string(String($0)) })

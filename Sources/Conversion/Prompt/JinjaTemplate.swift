@@ -115,12 +115,14 @@ struct JinjaTemplate {
         if let only {
           var kept: [JinjaValue] = []
           for item in items {
+            try scope.step()
             try bind(item, &scope)
             if try scope.value(only).isTrue { kept.append(item) }
           }
           items = kept
         }
         for (i, item) in items.enumerated() {
+          try scope.step()
           scope.names = outer
           try bind(item, &scope)
           scope.names["loop"] = .object([
