@@ -29,7 +29,7 @@ package final class LlamaModel: Decoder {
     }
     self.blocks = blocks
     norm = try RMSNorm(w["norm"], size: c.hiddenSize, epsilon: Float(c.normEpsilon))
-    head = c.tiedHead ? embedding.linear : try Linear(w["head"], from: c.hiddenSize, to: c.vocabSize)
+    head = c.tiedHead ? embedding.linear : try Linear(w["head"], from: c.hiddenSize, to: c.vocabSize, for: .head)
     rotary = RotaryTables(c)
     logn = c.lognContext.map { LogNScaling(trained: $0) }
   }

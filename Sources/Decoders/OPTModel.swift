@@ -22,7 +22,7 @@ package final class OPTModel: Decoder {
     for i in 0..<c.layers { blocks.append(try OPTBlock(w["layers"][i], c)) }
     self.blocks = blocks
     norm = try LayerNorm(w["norm"], size: c.hiddenSize, epsilon: Float(c.normEpsilon))
-    head = c.tiedHead ? embedding.linear : try Linear(w["head"], from: c.hiddenSize, to: c.vocabSize)
+    head = c.tiedHead ? embedding.linear : try Linear(w["head"], from: c.hiddenSize, to: c.vocabSize, for: .head)
   }
 
   package var hiddenSize: Int { config.hiddenSize }

@@ -15,7 +15,7 @@ package struct Embedding {
 
   /// The same matrix as a tied LM head: `[tokens, size]` → `[tokens, count]`.
   package var linear: Linear {
-    weight.store.note(weight.data, .products)
+    weight.store.note(weight.data, .head)
     return Linear(weight)
   }
 

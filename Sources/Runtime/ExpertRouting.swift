@@ -59,12 +59,16 @@ package struct ExpertRouting: Sendable {
     }
     var sum: Float = 0
     for rank in 0..<expertsPerToken {
-      var best = 0
-      for i in 1..<max(count, 1) where logits[i] > logits[best] { best = i }
+      // Each expert once, whatever the scores are: NaN compares with nothing.
+      let chosen = UnsafeBufferPointer(start: experts, count: rank)
+      var best: Int?
+      for i in 0..<count where best.map({ logits[i] > logits[$0] }) ?? true {
+        if !chosen.contains(Int32(truncatingIfNeeded: i)) { best = i }
+      }
+      guard let best else { return }
       experts[rank] = Int32(truncatingIfNeeded: best)
       weights[rank] = logits[best]
       sum += logits[best]
-      logits[best] = -.infinity
     }
     let factor = renormalises ? scale / (sum + 1e-20) : scale
     for rank in 0..<expertsPerToken { weights[rank] *= factor }

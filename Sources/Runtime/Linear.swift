@@ -13,9 +13,11 @@ package struct Linear {
   /// First version of weight files with factors; older readers would ignore them.
   package static let inputFactorsVersion: UInt32 = 3
 
-  /// - Parameter w: leaf `weight` (packed, `[to, from]`) and, if present, `bias` (plain, `[to]`) and `inputFactors` (plain, `[from]`).
-  package init(_ w: Weights, from inputs: Int, to outputs: Int) throws(WeightFileError) {
-    weight = try w.matrix("weight", outputs: outputs, inputs: inputs, for: .products)
+  /// - Parameters:
+  ///   - w: leaf `weight` (packed, `[to, from]`) and, if present, `bias` (plain, `[to]`) and `inputFactors` (plain, `[from]`).
+  ///   - use: `.head` where only `callAsFunction(_:into:_:)` is called.
+  package init(_ w: Weights, from inputs: Int, to outputs: Int, for use: MatrixUse = .products) throws(WeightFileError) {
+    weight = try w.matrix("weight", outputs: outputs, inputs: inputs, for: use)
     bias = w.has("bias") ? try w.vector("bias", count: outputs) : nil
     inputFactors = w.has("inputFactors") ? try w.vector("inputFactors", count: inputs) : nil
     if inputFactors != nil, !weight.layout.encoding.isQuantized || weight.layout.group > LinearInput.largestGroup {
@@ -107,8 +109,7 @@ package struct Linear {
   package func callAsFunction(_ x: LinearInput, into y: Tensor, _ ctx: Context) throws(RuntimeError) {
     try check(x, y)
     guard x.rows > LinearTiles.registerTile else {
-      guard let pager = ctx.pager else { return direct(x, y, ctx) }
-      return try pager.using(weight.data, ctx) { () throws(RuntimeError) in direct(x, y, ctx) }
+      return try inParts(ctx) { (blocks) throws(RuntimeError) in direct(x, y, blocks, ctx) }
     }
     // Through a buffer in the cache: written straight to y, each of a tile's short rows would be a cache miss of its own.
     try run(x, to: y, ctx) { target, _, count, values in
@@ -215,16 +216,29 @@ package struct Linear {
     }
   }
 
-  /// Without an epilogue, the kernel writing into y.
-  private func direct(_ x: LinearInput, _ y: Tensor, _ ctx: Context) {
+  /// Calls `body` for ranges of blocks, which are in memory then: all of them, or one after another the parts in which the pager loads the matrix.
+  private func inParts(_ ctx: Context, _ body: (Range<Int>) throws(RuntimeError) -> Void) throws(RuntimeError) {
+    let (blocks, stride) = (weight.layout.blocks, weight.layout.blockStride)
+    guard let pager = ctx.pager else { return try body(0..<blocks) }
+    let step = max((pager.unitBytes(at: weight.data) ?? weight.layout.byteCount) / stride, 1)
+    var first = 0
+    while first < blocks {
+      let part = first..<min(first + step, blocks)
+      try pager.using(weight.data + first &* stride, ctx) { () throws(RuntimeError) in try body(part) }
+      first = part.upperBound
+    }
+  }
+
+  /// Without an epilogue, the kernel writing the outputs of some blocks into y.
+  private func direct(_ x: LinearInput, _ y: Tensor, _ part: Range<Int>, _ ctx: Context) {
     guard x.rows > 0 else { return }
-    if let statistics = ctx.statistics { statistics.add(x, to: weight, ctx) }
+    if let statistics = ctx.statistics, part.lowerBound == 0 { statistics.add(x, to: weight, ctx) }
     var a = arguments
     x.enter(&a)
     a.y = y.data
     a.yStride = y.columns
     let kernel = kernel(ctx.kernels)
-    let tiles = LinearTiles(tokens: x.rows, layout: weight.layout, threads: ctx.pool.threads)
+    let tiles = LinearTiles(tokens: x.rows, layout: weight.layout, threads: ctx.pool.threads, part: part)
     withUnsafePointer(to: a) { a in
       ctx.pool.run(tiles.count) { i in
         let (blocks, tokens) = tiles[i]
@@ -238,11 +252,13 @@ package struct Linear {
     _ x: LinearInput, to y: Tensor, _ ctx: Context,
     finish: (_ target: UnsafeMutablePointer<Float>, _ first: Int, _ count: Int, _ values: UnsafeMutablePointer<Float>) -> Void
   ) throws(RuntimeError) {
-    let tiles = LinearTiles(tokens: x.rows, layout: weight.layout, threads: ctx.pool.threads)
     let (data, stride, rows) = (y.data, y.columns, y.rows)
-    try run(x, tiles, ctx) { row, first, count, values, _ in
-      if row &+ 4 < rows { willWrite(data + (row &+ 4) &* stride + first, count) }
-      finish(data + row &* stride + first, first, count, values)
+    try inParts(ctx) { (part) throws(RuntimeError) in
+      let tiles = LinearTiles(tokens: x.rows, layout: weight.layout, threads: ctx.pool.threads, part: part)
+      try runPresent(x, tiles, ctx) { row, first, count, values, _ in
+        if row &+ 4 < rows { willWrite(data + (row &+ 4) &* stride + first, count) }
+        finish(data + row &* stride + first, first, count, values)
+      }
     }
   }
 
@@ -268,9 +284,9 @@ package struct Linear {
   }
 
   /// `run` with the weight in memory.
-  private func runPresent(_ x: LinearInput, _ tiles: LinearTiles, halves: Int, _ ctx: Context, finish: Finish) throws(RuntimeError) {
+  private func runPresent(_ x: LinearInput, _ tiles: LinearTiles, halves: Int = 1, _ ctx: Context, finish: Finish) throws(RuntimeError) {
     guard x.rows > 0 else { return }
-    if let statistics = ctx.statistics { statistics.add(x, to: weight, ctx) }
+    if let statistics = ctx.statistics, tiles.first == 0 { statistics.add(x, to: weight, ctx) }
     var whole = arguments
     x.enter(&whole)
     let (kernel, blocksOfHalf, outputs) = (kernel(ctx.kernels), weight.layout.blocks / halves, outputSize / halves)

@@ -17,7 +17,9 @@ struct LinearTiles {
   /// Weight bytes · tokens that a tile should have at least.
   private static let smallestWork = 32 << 10
 
-  let blocks, tokens: Int
+  /// The first block, and how many there are.
+  let first, blocks: Int
+  let tokens: Int
   private var blockStep: Int
   private var tokenStep: Int
   /// How many runs of neighbouring tiles are computed at the same time.
@@ -26,8 +28,10 @@ struct LinearTiles {
   /// - Parameters:
   ///   - halves: 2: a block also stands for its counterpart in the second half of the matrix (gate | up).
   ///   - unit: blocks that must be in one tile.
-  init(tokens: Int, layout: PackedLayout, threads: Int, halves: Int = 1, unit: Int = 1) {
-    blocks = layout.blocks / halves
+  ///   - part: of the blocks; nil: all.
+  init(tokens: Int, layout: PackedLayout, threads: Int, halves: Int = 1, unit: Int = 1, part: Range<Int>? = nil) {
+    first = part?.lowerBound ?? 0
+    blocks = part?.count ?? layout.blocks / halves
     self.tokens = tokens
     // Even, for kernels that take two blocks at once.
     let even = unit == 1 ? 2 : unit
@@ -45,7 +49,7 @@ struct LinearTiles {
     tokenStep = ((wholeTiles - 1) / parts + 1) &* LinearTiles.registerTile
     // Four tiles a thread where the size allows, so that the last ones balance the load. A product that takes less time than waking a
     // thread stays whole.
-    let work = layout.byteCount / 64 &* tokens / (LinearTiles.smallestWork / 64) &+ 1
+    let work = layout.blockStride &* blocks &* halves / 64 &* tokens / (LinearTiles.smallestWork / 64) &+ 1
     let tokenTiles = (tokens - 1) / tokenStep + 1
     let wanted = threads == 1 ? 1 : (min(threads &* 4, work) - 1) / tokenTiles + 1
     blockStep = min(step, max((blocks - 1) / wanted + 1, 1))
@@ -68,6 +72,6 @@ struct LinearTiles {
       tile = run &* (blockTiles / runs) &+ min(run, blockTiles % runs) &+ step
     }
     let block = tile &* blockStep
-    return (block..<min(block &+ blockStep, blocks), token..<min(token &+ tokenStep, tokens))
+    return (first &+ block..<first &+ min(block &+ blockStep, blocks), token..<min(token &+ tokenStep, tokens))
   }
 }

@@ -15,17 +15,20 @@ package struct Residency: Sendable {
   package let mode: Mode
   /// For each tensor of the file that does not stay, which half of the system reads it; nil: it stays. Empty: all stay.
   package let paged: [WeightPart?]
+  /// Bytes of each such tensor that are loaded and dropped together.
+  private let units: [Int]
   /// Most bytes of the tensors that do not stay, in memory together.
   package let room: Int
 
   /// All in memory.
-  package init() { (mode, paged, room) = (.resident, [], 0) }
+  package init() { (mode, paged, units, room) = (.resident, [], [], 0) }
 
   /// - Parameter tensors: those that do not stay.
   package init(_ mode: Mode, _ tensors: [PageableTensor], of file: WeightFile, room: Int) {
     var paged: [WeightPart?] = Array(repeating: nil, count: file.records.count)
-    for tensor in tensors { paged[tensor.record] = tensor.part }
-    (self.mode, self.paged, self.room) = (mode, paged, room)
+    var units = Array(repeating: 0, count: paged.count)
+    for tensor in tensors { (paged[tensor.record], units[tensor.record]) = (tensor.part, tensor.unit) }
+    (self.mode, self.paged, self.units, self.room) = (mode, paged, units, room)
   }
 
   /// - Parameter data: where each tensor is.
@@ -35,11 +38,11 @@ package struct Residency: Sendable {
     for (i, record) in plan.file.records.enumerated() {
       guard i < paged.count, let part = paged[i] else { continue }
       let isMapped = plan.tensors[i].raw != nil
-      let count = isMapped ? max(record.matrixCount, 1) : 1
-      let size = record.byteCount / count
-      for k in 0..<count {
+      let unit = isMapped ? max(self.units[i], 1) : record.byteCount
+      for start in stride(from: 0, to: record.byteCount, by: unit) {
         units.append(
-          WeightPager.Unit(base: data[i] + k * size, byteCount: size, record: i, part: part, isMapped: isMapped, next: 0))
+          WeightPager.Unit(
+            base: data[i] + start, byteCount: min(unit, record.byteCount - start), record: i, part: part, isMapped: isMapped, next: 0))
       }
     }
     for i in rows where i < data.count {
@@ -60,8 +63,8 @@ package struct PageableTensor: Sendable {
   /// Its place in the file's records.
   package let record: Int
   package let byteCount: Int
-  /// Bytes that are loaded and dropped together: those of one matrix.
-  package let unit: Int
+  /// Bytes that are loaded and dropped together: those of one matrix, or of a part of an LM head.
+  package internal(set) var unit: Int
   package let part: WeightPart
   /// Used from the file's mapping.
   package let isMapped: Bool

@@ -43,8 +43,10 @@ package final class WeightPager: @unchecked Sendable {
   private let readsAhead: Bool
   /// Whether dropped weights leave the page cache as well: the file is larger than the memory of this process.
   private let leavesCache: Bool
-  /// Sorted by address.
+  /// Sorted by address; under the lock, like all that changes.
   private var units: [Unit]
+  /// Where they are, for threads without the lock.
+  private let places: [UnsafeRawBufferPointer]
   /// Mapped tables that rows are looked up in.
   private let tables: [UnsafeRawBufferPointer]
   private var touched = 0
@@ -60,6 +62,7 @@ package final class WeightPager: @unchecked Sendable {
   init(_ file: WeightFile, units: [Unit], tables: [UnsafeRawBufferPointer], room: Int, readsAhead: Bool) {
     self.file = file
     self.units = units.sorted { $0.base < $1.base }
+    places = self.units.map { UnsafeRawBufferPointer(start: $0.base, count: $0.byteCount) }
     for i in self.units.indices { self.units[i].next = i + 1 < units.count ? i + 1 : 0 }
     self.tables = tables
     self.room = room
@@ -89,6 +92,9 @@ package final class WeightPager: @unchecked Sendable {
     return try body()
   }
 
+  /// Bytes that are loaded together with those at `data`; nil: all that are there stay in memory.
+  func unitBytes(at data: UnsafeRawPointer) -> Int? { unit(at: data).map { places[$0].count } }
+
   /// Called before rows of a mapped table are read: gives its pages back once too many were touched.
   func willReadRows(of data: UnsafeRawPointer, _ rows: Int) {
     guard let table = tables.first(where: { $0.baseAddress == data }) else { return }
@@ -96,7 +102,10 @@ package final class WeightPager: @unchecked Sendable {
       touched += min(rows, table.count) * Self.faultBytes
       guard touched > Self.rowRoom / 2 else { return }
       touched = 0
-      if let i = unit(at: data), units[i].isPresent { return }
+      if let i = unit(at: data) {
+        let end = data + table.count
+        if units[i...].prefix(while: { $0.base < end }).contains(where: { $0.isPresent }) { return }
+      }
       file.forgetPages(data, table.count)
     }
   }
@@ -109,12 +118,12 @@ package final class WeightPager: @unchecked Sendable {
   }
 
   private func unit(at data: UnsafeRawPointer) -> Int? {
-    var (low, high) = (0, units.count)
+    var (low, high) = (0, places.count)
     while low < high {
       let middle = (low + high) / 2
-      if units[middle].base <= data { low = middle + 1 } else { high = middle }
+      if let base = places[middle].baseAddress, base <= data { low = middle + 1 } else { high = middle }
     }
-    guard low > 0, data < units[low - 1].base + units[low - 1].byteCount else { return nil }
+    guard low > 0, let base = places[low - 1].baseAddress, data < base + places[low - 1].count else { return nil }
     return low - 1
   }
 
@@ -191,7 +200,7 @@ package final class WeightPager: @unchecked Sendable {
   }
 
   private func bring(_ i: Int, _ ctx: Context) throws(RuntimeError) {
-    let unit = units[i]
+    let unit = lock.locked { units[i] }
     let record = file.records[unit.record]
     let failure = FirstFailure()
     // Decoded completely, even when this call is being stopped: others wait for it.

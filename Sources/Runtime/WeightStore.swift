@@ -29,7 +29,7 @@ package final class WeightStore: @unchecked Sendable {
   private var uses: [Use]
 
   private struct Use {
-    var isProduct = false, isRows = false, isOther = false
+    var isProduct = false, isRows = false, isHead = false, isOther = false
     var ofVision = false, ofDecoder = false
     var part: WeightPart { ofDecoder ? .decoder : .vision }
   }
@@ -96,6 +96,7 @@ package final class WeightStore: @unchecked Sendable {
     switch use {
     case .products: uses[i].isProduct = true
     case .rows: uses[i].isRows = true
+    case .head: uses[i].isHead = true
     case nil: uses[i].isOther = true
     }
     if part == .decoder { uses[i].ofDecoder = true } else { uses[i].ofVision = true }
@@ -120,17 +121,34 @@ package final class WeightStore: @unchecked Sendable {
   }
 
   /// After a system was built: the tensors that need not stay in memory, because only matrix products read them or they are mapped tables of rows.
+  /// An LM head is loaded in parts, none larger than the largest other matrix.
   package var pageable: [PageableTensor] {
-    file.records.indices.compactMap { i in
-      let (record, use) = (file.records[i], uses[i])
-      let isMapped = isInFile(i) && file.isMapped
-      guard use.isProduct || use.isRows, !use.isOther, record.byteCount >= PageableTensor.least else { return nil }
-      // Memory of the host cannot be dropped; a decoded tensor is loaded as a whole.
-      guard isMapped || (!isInFile(i) && !use.isRows && record.matrixCount == 1) else { return nil }
-      return PageableTensor(
-        record: i, byteCount: record.byteCount, unit: record.byteCount / max(record.matrixCount, 1), part: use.part, isMapped: isMapped,
-        isProduct: use.isProduct, isRows: use.isRows)
+    let whole = file.records.indices.compactMap { i in pageable(i) }
+    let largest = whole.reduce(0) { $1.isProduct && !isInParts($1) ? max($0, $1.unit) : $0 }
+    return whole.map { tensor in
+      guard isInParts(tensor), let layout = file.records[tensor.record].layout, largest > 0 else { return tensor }
+      var part = tensor
+      // An even number of blocks: some kernels take two at once.
+      part.unit = min(max(largest / layout.blockStride & -2, 2) &* layout.blockStride, tensor.unit)
+      return part
     }
+  }
+
+  private func isInParts(_ tensor: PageableTensor) -> Bool {
+    let use = uses[tensor.record]
+    return tensor.isMapped && use.isHead && !use.isProduct
+  }
+
+  private func pageable(_ i: Int) -> PageableTensor? {
+    let (record, use) = (file.records[i], uses[i])
+    let isMapped = isInFile(i) && file.isMapped
+    let isProduct = use.isProduct || use.isHead
+    guard isProduct || use.isRows, !use.isOther, record.byteCount >= PageableTensor.least else { return nil }
+    // Memory of the host cannot be dropped; a decoded tensor is loaded as a whole.
+    guard isMapped || (!isInFile(i) && !use.isRows && record.matrixCount == 1) else { return nil }
+    return PageableTensor(
+      record: i, byteCount: record.byteCount, unit: record.byteCount / max(record.matrixCount, 1), part: use.part, isMapped: isMapped,
+      isProduct: isProduct, isRows: use.isRows)
   }
 
   private func isInFile(_ i: Int) -> Bool { data[i] < UnsafeRawPointer(memory.base) || data[i] >= UnsafeRawPointer(memory.base + memory.byteCount) }

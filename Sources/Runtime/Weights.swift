@@ -107,6 +107,8 @@ package struct Weights {
 /// What a matrix is read for.
 package enum MatrixUse {
   case products, rows
+  /// Products that only `Linear.callAsFunction(_:into:_:)` computes, which can do so part by part: an LM head.
+  case head
 }
 
 /// A matrix in a packed layout, and the store that its bytes belong to.

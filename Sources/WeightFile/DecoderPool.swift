@@ -31,9 +31,9 @@ final class DecoderPool {
     pthread_mutex_unlock(mutex)
   }
 
-  /// Frees what is idle.
+  /// Frees what is idle, unless another thread is just taking from it.
   func empty() {
-    pthread_mutex_lock(mutex)
+    guard pthread_mutex_trylock(mutex) == 0 else { return }
     idle = []
     pthread_mutex_unlock(mutex)
   }

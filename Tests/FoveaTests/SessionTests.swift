@@ -309,6 +309,7 @@ struct SessionTests {
 
   private final class Reader: @unchecked Sendable {
     private let session: OpaquePointer
+    private let begun = DispatchSemaphore(value: 0)
     private let done = DispatchSemaphore(value: 0)
     private let lock = NSLock()
     private var isStopped = false
@@ -316,8 +317,10 @@ struct SessionTests {
 
     init(_ session: OpaquePointer) { self.session = session }
 
+    /// Returns when the thread runs.
     func start() {
       Thread { [self] in
+        begun.signal()
         while lock.withLock({ !isStopped }) {
           var place = fovea_place()
           place.struct_size = MemoryLayout<fovea_place>.size
@@ -330,6 +333,7 @@ struct SessionTests {
         }
         done.signal()
       }.start()
+      begun.wait()
     }
 
     func finish() -> Int {

@@ -62,6 +62,17 @@ import WeightFile
     }
   }
 
+  @Test func aHeadIsLoadedInParts() throws {
+    let tiny = try TinyModel()
+    defer { tiny.delete() }
+    let model = try Model.load(path: tiny.path, options: options(.streamed))
+    let file = try WeightFile(path: tiny.path)
+    let head = try #require(file.records.first { $0.name == "language.head.weight" })
+    let largest = file.records.filter { $0.name != "language.head.weight" && $0.name != "language.embedding.weight" }.map { $0.byteCount }.max() ?? 0
+    #expect(model.residency == .streamed && head.byteCount > largest)
+    #expect(try MemoryPlan(file, options(.streamed)).residency.room == largest)
+  }
+
   @Test(arguments: [Residency.Mode.onDemand, .streamed])
   func callsAtOneTimeDoNotDisturbEachOther(mode: Residency.Mode) throws {
     let tiny = try TinyModel()

@@ -75,6 +75,18 @@ import WeightFile
     #expect(right.count == 1)
   }
 
+  @Test(arguments: RoutedFixtures.cases) func aTokenOfNaNsIsOneByItself(_ c: RoutedFixtures.Case) throws {
+    let layer = try model(c)
+    let h = RoutedFixtures.hiddenSize
+    var spoilt = input
+    for i in 2 * h..<3 * h { spoilt[i] = .nan }
+    let y = try onAnyThreads(c.name) { ctx in try layer(ctx.tensor(input, rows: RoutedFixtures.tokens), ctx) }
+    let ctx = context()
+    let z = try layer(ctx.tensor(spoilt, rows: RoutedFixtures.tokens), ctx).values
+    for t in 0..<RoutedFixtures.tokens where t != 2 { #expect(z[t * h..<(t + 1) * h].map(Double.init) == y[t * h..<(t + 1) * h].map(Double.init)) }
+    #expect(z[2 * h..<3 * h].allSatisfy { $0.isNaN })
+  }
+
   @Test func itsBytesPerTokenAreTheChosenExperts() throws {
     let c = RoutedFixtures.cases[0]
     let (h, m) = (RoutedFixtures.hiddenSize, RoutedFixtures.intermediateSize)
