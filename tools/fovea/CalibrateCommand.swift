@@ -76,7 +76,7 @@ struct CalibrateCommand: ParsableCommand {
     var tokens = 0
     for (i, picture) in pictures.enumerated() {
       progress.show("images", i, pictures.count)
-      let image = try picture.withRows(DecodingOptions()) { try loaded.encode($0) }
+      let image = try picture.withRows(DecodingOptions(heldRoom: PictureOptions.heldRoom)) { try loaded.encode($0) }
       for question in questions {
         // Reused positions would not be counted.
         try session.reset()

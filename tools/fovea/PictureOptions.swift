@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
 import Images
+import Runtime
 
 /// How picture files are decoded.
 struct PictureOptions: ParsableArguments {
@@ -23,10 +24,13 @@ struct PictureOptions: ParsableArguments {
     return RGBColour(UInt8(value >> 16), UInt8(value >> 8 & 255), UInt8(value & 255))
   }
 
+  /// What a picture may take that has to be held whole, as the library has it without a budget.
+  static let heldRoom = min(EncodedRows.defaultRoom, ProcessMemory.limitBytes() / 2)
+
   /// The decoding options, for records.
   var description: String { "\(asStored ? "as stored" : "upright"), \(dropAlpha ? "alpha dropped" : "on \(background ?? "FFFFFF")")" }
 
   var decoding: DecodingOptions {
-    DecodingOptions(applyOrientation: !asStored, background: dropAlpha ? nil : colour ?? .white)
+    DecodingOptions(applyOrientation: !asStored, background: dropAlpha ? nil : colour ?? .white, heldRoom: Self.heldRoom)
   }
 }

@@ -2,6 +2,7 @@
 import ArgumentParser
 import CFovea
 import Images
+import Shims
 
 /// The regions of the prompt's `<region>` marks, in the order given.
 struct RegionOptions: ParsableArguments {
@@ -16,11 +17,16 @@ struct RegionOptions: ParsableArguments {
 
   var isEmpty: Bool { boxes.isEmpty && points.isEmpty && masks.isEmpty }
 
-  func regions() throws -> [MarkedRegion] {
+  /// - Parameter image: what the regions are in; nil: there is none, and so no mask is read.
+  func regions(of image: EncodedImage?) throws -> [MarkedRegion] {
     var found: [(place: Int, region: MarkedRegion)] = []
     for box in boxes { found.append((box.place, MarkedRegion(box: box.value.numbers))) }
     for point in points { found.append((point.place, MarkedRegion(point: point.value.numbers))) }
-    for mask in masks { found.append((mask.place, try MarkedRegion(mask: mask.value.path))) }
+    for mask in masks {
+      guard let image else { throw CommandFailure(.usage, "--mask: \(mask.value.path): there is no image for it.") }
+      let size = (width: Int(image.info.width), height: Int(image.info.height))
+      found.append((mask.place, try MarkedRegion(mask: mask.value.path, imageSize: size)))
+    }
     return found.sorted { $0.place < $1.place }.map(\.region)
   }
 }
@@ -42,12 +48,17 @@ final class MarkedRegion {
     structure.struct_size = MemoryLayout<fovea_region>.size
   }
 
-  init(mask path: FilePath) throws {
-    let (width, height): (Int, Int)
+  /// A mask of another size is refused before its pixels are read.
+  init(mask path: FilePath, imageSize: (width: Int, height: Int)) throws {
+    let (width, height) = imageSize
+    let room = PictureOptions.heldRoom - width * height
     do throws(ImageError) {
-      let rows = try EncodedRows(path: path.cString, options: DecodingOptions(applyOrientation: false, background: nil))
-      (width, height) = (rows.storedWidth, rows.storedHeight)
-      let pixels = UnsafeMutableBufferPointer<UInt8>.allocate(capacity: width * height)
+      let rows = try EncodedRows(path: path.cString, options: DecodingOptions(applyOrientation: false, background: nil, heldRoom: max(room, 0)))
+      guard (rows.storedWidth, rows.storedHeight) == imageSize else {
+        throw .badArgument(what: "\(path): has \(rows.storedWidth) × \(rows.storedHeight) pixels, the image \(width) × \(height).")
+      }
+      guard room > 0, let memory = malloc(max(width * height, 1)) else { throw .outOfMemory(source: path.description, bytes: width * height) }
+      let pixels = UnsafeMutableBufferPointer(start: memory.assumingMemoryBound(to: UInt8.self), count: width * height)
       mask = pixels
       try rows.start(isStopped: { false })
       for y in 0..<height {
@@ -63,7 +74,7 @@ final class MarkedRegion {
     structure.struct_size = MemoryLayout<fovea_region>.size
   }
 
-  deinit { mask?.deallocate() }
+  deinit { free(mask?.baseAddress) }
 }
 
 /// An option's value and its position among all regions of the command line, whatever their kinds.

@@ -48,7 +48,7 @@ extension RunCommand {
     if loopTokens == nil { options.loop_tokens = 300 }
     var made = 0
     let (text, result) = try session.generate(
-      question, images: [picture], regions: try regions.regions(), options: options, task: chosenTask, stops: stop,
+      question, images: [picture], regions: try regions.regions(of: picture), options: options, task: chosenTask, stops: stop,
       constraint: constraints.constraint(),
       progress: { progress.show("reading \(which)", $0, $1) },
       onText: { [json] (piece) throws(CommandFailure) in

@@ -157,7 +157,7 @@ struct RunCommand: ParsableCommand {
     let encoded = monotonic_nanoseconds()
 
     let session = try Session(model)
-    let asked = try regions.regions()
+    let asked = try regions.regions(of: images.first)
     if !constraints.choices.isEmpty { return try choose(question, session, images, asked, progress) }
     let (text, result) = try session.generate(
       question, images: images, regions: asked, options: generateOptions(), task: chosenTask, stops: stop,

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -196,6 +197,14 @@ def test_a_device_without_an_end_is_refused(command):
     done = run(command, "run", "-i", "/dev/zero", "-p", "x")
     assert done.returncode == 66
     assert b"/dev/zero: cannot be read: File too large" in done.stderr
+
+
+def test_a_mask_of_another_size_is_refused_before_it_is_read(command, hostile, image, root, tmp_path):
+    ferret = root / "tools" / "nano" / "models" / "ferret-nano" / "ferret-nano-int8.fovea"
+    (tmp_path / "mask.png").write_bytes(hostile.png(1000000, 200, colour=6, depth=16))
+    began = time.monotonic()
+    done = run(command, "run", "-m", ferret, "-i", image, "-p", "<region>", "--mask", tmp_path / "mask.png", "--max-tokens", "1")
+    assert done.returncode == 64 and b"1000000 \xc3\x97 200" in done.stderr and time.monotonic() - began < 2
 
 
 def test_a_nul_ends_no_prompt(command):
