@@ -59,7 +59,7 @@ final class Server: HTTPResponder {
     default: if let client = try access.check(request) { context.client = client }
     }
     switch route {
-    case .models: return models
+    case .models: return modelList
     case .metrics:
       return Response(
         status: .ok, headers: [.contentType: "text/plain; version=0.0.4"],
@@ -78,7 +78,7 @@ final class Server: HTTPResponder {
     return Response(json: ["status": isStopping ? "stopping" : "ok"], status: isStopping ? .serviceUnavailable : .ok)
   }
 
-  private var models: Response {
+  private var modelList: Response {
     let data: [JSON] = models.all.map { entry in
       let facts = entry.facts
       return [
