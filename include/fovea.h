@@ -35,7 +35,7 @@
  * so a program keeps working with a later library whose structures have grown. Fields named `reserved` must be 0.
  *
  * Texts are UTF-8; all texts of one argument together have at most 8 MiB. Paths are any bytes but NUL. Sizes are in bytes unless a comment says
- * otherwise. Callbacks run one at a time, on the thread that made the call (see Threads). They must not throw through the library, and must
+ * otherwise. Callbacks run one at a time, on the thread that made the call (see Threads; `run_jobs` and `log` say otherwise). They must not throw through the library, and must
  * not call into the session that is running them, except for fovea_session_cancel.
  *
  * Threads.  Any thread may make any call; 64 KiB of stack are enough. Where less than 512 KiB are left, or where the stack is not the
@@ -110,6 +110,31 @@ typedef int (*fovea_progress_callback)(void *user, size_t done, size_t total);
  *  with FOVEA_STOP_CALLBACK and FOVEA_OK. */
 typedef int (*fovea_token_callback)(void *user, int32_t id, const char *text, size_t length);
 
+/** Part of the work of one call, for fovea_run_jobs_callback. */
+typedef void (*fovea_job)(void *context, size_t index);
+
+/** A host's own threads: calls `job(context, i)` once for each i below `count`, on any threads and in any order, one after another too, and
+ *  returns when all these calls have returned. `count` is at most the model's `threads`. Jobs that the host leaves out cost only time: the
+ *  calling thread does what remains. So a host that cannot start a job at once should leave it out. A job needs 512 KiB of stack.
+ *  Called many times for each token and image, and while a model is loaded, from the thread that made the call; for one model never twice at
+ *  a time: of two calls that need it at the same moment, one computes alone. It must not wait for a thread that is itself in a call of the
+ *  library, must not call the library except for `job`, and not let exceptions or longjmp pass. In a child made by fork() it is not called. Answers are
+ *  the same to the bit. */
+typedef void (*fovea_run_jobs_callback)(void *user, size_t count, fovea_job job, void *context);
+
+/** How much a line of fovea_log_callback matters. Later versions may add some. */
+typedef int32_t fovea_log_level;
+enum {
+  FOVEA_LOG_DEBUG = 1,  /**< each image that was encoded */
+  FOVEA_LOG_INFO = 2,   /**< what was loaded, and how */
+  FOVEA_LOG_WARNING = 3 /**< the work goes on, but not as it was asked for: fewer threads */
+};
+
+/** One line for a host's log: UTF-8 without a line end, valid during the call, quoted and shortened as fovea_last_error says. Failures are not among them: they are statuses. From any thread that
+ *  is in a call of the library, from several at once. It must not call the library. Not called any more when the model and everything
+ *  made from it are released. */
+typedef void (*fovea_log_callback)(void *user, fovea_log_level level, const char *message);
+
 /* ---- Models ------------------------------------------------------------------------------------------------------- */
 
 /** A loaded weight file. Immutable; any thread may use it. */
@@ -149,6 +174,11 @@ typedef struct fovea_load_options {
                            removed once fovea_load has returned; truncating a mapped file ends the process by SIGBUS */
   int32_t sessions;                  /**< sessions that the memory plan counts, all answering at the same time; 0: one */
   int32_t image_width, image_height; /**< upright pixels of the image that the memory plan counts; 0: the size with the most views */
+  fovea_run_jobs_callback run_jobs;  /**< the host's threads, which compute instead of the library's own; NULL: none. The library still starts
+                           threads that only wait or call: one for each batch, and one for a call with too little stack */
+  void *run_jobs_user;               /**< passed to `run_jobs`; both must stay valid until the model and everything made from it are released */
+  fovea_log_callback log;            /**< NULL: none */
+  void *log_user;                    /**< passed to `log`; valid as long as `run_jobs_user` */
 } fovea_load_options;
 
 /** Maps a weight file and prepares the system in it. `path` NULL: the built-in model (see fovea_builtin_model).
@@ -487,7 +517,7 @@ typedef struct fovea_logit_bias {
  *
  *  A token is chosen in this order. Logits are changed by `min_tokens`, `ngram_ban`, `logit_biases`, `forbidden_tokens`, penalties (repetition,
  *  frequency, presence), `allowed_tokens`. With a temperature above 0 they are then divided by it, and the candidates are reduced by `top_k`,
- *  then `top_p`, `min_p` and `typical_p` (the order of transformers). */
+ *  then `top_p`, `min_p` and `typical_p` (the order of transformers). Where no token is left, the answer ends with FOVEA_STOP_END. */
 typedef struct fovea_generate_options {
   size_t struct_size;
   int32_t max_tokens;       /**< most tokens to generate; 0: until the context is full */

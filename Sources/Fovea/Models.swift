@@ -168,7 +168,28 @@ private func loadOptions(
   if width > 0 { options.imageSize = ImageSize(width: width, height: height) }
   let progress = Progress(c.progress, c.progress_user)
   options.progress = progress.closure
+  if let run = c.run_jobs {
+    let user = HostPointer(c.run_jobs_user)
+    options.hostThreads = HostThreads { count, job, context in run(user.pointer, count, job, context) }
+  }
+  if let log = c.log {
+    let user = HostPointer(c.log_user)
+    options.log = Log { level, line in
+      // File names are quoted and shortened as in error messages.
+      withUnsafeTemporaryAllocation(of: CChar.self, capacity: threadErrorTextCapacity) { text in
+        guard let text = text.baseAddress else { return }
+        write(line, toErrorText: text)
+        log(user.pointer, level.rawValue, text)
+      }
+    }
+  }
   return (options, progress)
+}
+
+/// A pointer that a host's callbacks get back; which threads may use it is the host's concern.
+private struct HostPointer: @unchecked Sendable {
+  let pointer: UnsafeMutableRawPointer?
+  init(_ pointer: UnsafeMutableRawPointer?) { self.pointer = pointer }
 }
 
 private func cacheType(_ code: fovea_cache_type) throws(FoveaError) -> CacheType? {

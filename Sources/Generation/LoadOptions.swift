@@ -27,6 +27,10 @@ package struct LoadOptions {
   package var verify: Bool
   /// Collects the inputs of all GEMMs of this model; only one computation may then run at a time.
   package var statistics: InputStatistics?
+  /// A host's threads instead of the library's own.
+  package var hostThreads: HostThreads?
+  /// A host's log.
+  package var log: Log?
   /// Called with tensors prepared and tensors in all; false stops the load.
   package var progress: ((Int, Int) -> Bool)?
 

@@ -21,6 +21,7 @@ package final class Model {
   let vocabularyTree = VocabularyTrie()
   package let batcher = DecoderBatcher()
   private let statistics: InputStatistics?
+  let log: Log?
   /// nil: no limit.
   let budget: Budget?
   /// Bytes that the memory budget has left; nil: no budget.
@@ -70,9 +71,10 @@ package final class Model {
     self.residency = residency.mode
     cacheType = options.cacheType
     statistics = options.statistics
+    log = options.log
     do { try requireMemory() } catch { throw FoveaError(error) }
     do { kernels = try KernelTable.choose() } catch { throw .instructionSet(error) }
-    pool = ThreadPool(threads: options.threads)
+    pool = ThreadPool(threads: options.threads, host: options.hostThreads)
     do { if options.verify { try file.verify() } } catch { throw FoveaError(error) }
     do {
       store = try WeightStore(
@@ -82,6 +84,7 @@ package final class Model {
     do { system = try LoadedSystem(store.root, file.metadata) } catch { throw error.named(file.name) }
     tableBytes = MemoryPlan.tables(
       file, system.decoder, contextLength: contextLength, threads: pool.threads, sessions: max(options.sessions, 1))
+    logLoading(options)
   }
 
   package var metadata: Metadata { file.metadata }
@@ -140,6 +143,7 @@ package final class Model {
       holding?.shrink(to: embedding.heldBytes)
       embedding.holding = holding
       embedding.counted = CountedMemory(counters.images, embedding.heldBytes)
+      log?(.debug, "\(image.name): \(image.size.width) × \(image.size.height) pixels are \(embedding.tokens) tokens")
       return embedding
     } catch { throw FoveaError(error) }
   }

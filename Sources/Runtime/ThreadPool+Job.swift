@@ -60,6 +60,21 @@ final class Job: @unchecked Sendable {
   /// Runs one loop with the help of the workers. Waits for other callers first.
   func take(turn work: (Int) -> Void, _ total: Int) {
     pthread_mutex_lock(turn)
+    run(work, total, nil, jobs: 0)
+    pthread_mutex_unlock(turn)
+  }
+
+  /// Runs one loop with the help of a host's threads, in at most `jobs` jobs; false where another loop has them, or this thread is
+  /// inside one.
+  func take(turn work: (Int) -> Void, _ total: Int, _ host: HostThreads, jobs: Int) -> Bool {
+    guard pthread_mutex_trylock(turn) == 0 else { return false }
+    run(work, total, host, jobs: jobs)
+    pthread_mutex_unlock(turn)
+    return true
+  }
+
+  /// The caller has the turn.
+  private func run(_ work: (Int) -> Void, _ total: Int, _ host: HostThreads?, jobs: Int) {
     atomic_store64(owner, UInt64(pthread_self()))
     withoutActuallyEscaping(work) { work in
       // An index has 32 bits, of which all ones mean closed; longer loops run in parts.
@@ -67,17 +82,16 @@ final class Job: @unchecked Sendable {
       while start < total {
         let (base, part) = (start, min(total - start, 1 << 30))
         let body: Body = base == 0 ? work : { work(base &+ $0) }
-        withUnsafePointer(to: body) { share(part, $0) }
+        withUnsafePointer(to: body) { share(part, $0, host, jobs: jobs) }
         start += part
       }
     }
     atomic_store64(owner, 0)
-    pthread_mutex_unlock(turn)
   }
 
   private static let closed: UInt64 = 0xffff_ffff
 
-  private func share(_ total: Int, _ work: UnsafePointer<Body>) {
+  private func share(_ total: Int, _ work: UnsafePointer<Body>, _ host: HostThreads?, jobs: Int) {
     let number = atomic_load32(loop) &+ 1
     atomic_store64(ticket, UInt64(number) << 32 | Job.closed)
     atomic_store64(body, UInt64(UInt(bitPattern: work)))
@@ -87,6 +101,8 @@ final class Job: @unchecked Sendable {
     atomic_store32(loop, number)
     if atomic_load32(idle) > 0 { futex_wake32(loop, Int32(truncatingIfNeeded: total - 1)) }
 
+    if let host { host.run(jobs, { context, _ in Job.help(context) }, Unmanaged.passUnretained(self).toOpaque()) }
+    // The only work where a host runs no job.
     takeIndices(of: number)
 
     // Every index is taken; some may still be at work.
@@ -103,6 +119,14 @@ final class Job: @unchecked Sendable {
       if atomic_load32(finished) == done { futex_wait32(finished, done) }
       atomic_store32(waiting, 0)
     }
+  }
+
+  /// A job on a host's thread: helps with the current loop. Does nothing where all its indices are taken.
+  private static func help(_ context: UnsafeMutableRawPointer?) {
+    guard let context else { return }
+    // The caller of `share` keeps the job.
+    let job = Unmanaged<Job>.fromOpaque(context).takeUnretainedValue()
+    job.takeIndices(of: atomic_load32(job.loop))
   }
 
   /// Works on loop `number` until no index of it is free.

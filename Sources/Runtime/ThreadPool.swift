@@ -8,6 +8,8 @@ import Shims
 /// whose indices are independent they never do.
 ///
 /// Several host threads may call `run`; they take turns. A `run` from inside a body is done by that thread alone.
+/// With a host's threads one loop at a time runs on them; a thread that finds them in use computes its loop alone, so that none waits for a
+/// thread that the host needs.
 /// After a `fork`, also one during a loop, the child has no workers and computes everything in the calling thread.
 package final class ThreadPool: @unchecked Sendable {
   /// Threads that compute, the calling one included.
@@ -18,17 +20,25 @@ package final class ThreadPool: @unchecked Sendable {
   private let job: Job
   private var workers: [pthread_t] = []
   private let fork = ForkMark()
+  private let host: HostThreads?
 
   /// Threads that a pool of `wanted` threads has, if the system gives them; nil: as many as `CPUBudget` finds useful.
   package static func count(_ wanted: Int?) -> Int { min(max(wanted ?? CPUBudget.current().threads, 1), 1024) }
 
-  /// - Parameter threads: nil: as many as `CPUBudget` finds useful. Fewer start when the system refuses more.
-  package init(threads wanted: Int? = nil) {
+  /// - Parameters:
+  ///   - threads: nil: as many as `CPUBudget` finds useful. Fewer start when the system refuses more.
+  ///   - host: runs the loops, in up to `threads` jobs, instead of threads of the pool's own.
+  package init(threads wanted: Int? = nil, host: HostThreads? = nil) {
     isIdle = false
+    self.host = host
     let budget = CPUBudget.current()
     let count = min(max(wanted ?? budget.threads, 1), 1024)
     // Spinning threads that share a CPU steal it from each other.
     job = Job(spins: count <= budget.processors ? 2000 : 0)
+    if host != nil {
+      threads = count
+      return
+    }
     for _ in 1..<max(count, 1) {
       var thread = pthread_t()
       let argument = Unmanaged.passUnretained(job).toOpaque()
@@ -44,6 +54,7 @@ package final class ThreadPool: @unchecked Sendable {
   /// A pool that calls no body and says it had `threads` threads.
   package init(idleWith threads: Int) {
     isIdle = true
+    host = nil
     job = Job(spins: 0)
     self.threads = max(threads, 1)
   }
@@ -60,15 +71,20 @@ package final class ThreadPool: @unchecked Sendable {
   package func run(_ count: Int, _ body: (Int) -> Void) {
     if isIdle { return }
     // The job of a child may be held by a thread that it does not have.
-    guard count > 1, threads > 1, !fork.isChild, !isInside else {
-      var i = 0
-      while i < count {
-        body(i)
-        i &+= 1
-      }
-      return
+    guard count > 1, threads > 1, !fork.isChild, !isInside else { return alone(count, body) }
+    if let host {
+      if !job.take(turn: body, count, host, jobs: min(count, threads)) { alone(count, body) }
+    } else {
+      job.take(turn: body, count)
     }
-    job.take(turn: body, count)
+  }
+
+  private func alone(_ count: Int, _ body: (Int) -> Void) {
+    var i = 0
+    while i < count {
+      body(i)
+      i &+= 1
+    }
   }
 
   /// Calls `body` with ranges that cover `0..<count` without overlap, each of at least `grain` indices but the last.

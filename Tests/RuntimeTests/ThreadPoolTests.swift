@@ -52,6 +52,31 @@ private func gather(_ pool: ThreadPool) -> [Int] {
     }
   }
 
+  /// Also where a host leaves jobs out or calls them twice, for loops inside loops, and from more callers than the host has threads.
+  @Test(arguments: ["in order", "none", "the last", "twice", "threads"]) func aHostsThreadsCallEveryIndexOnce(way: String) {
+    let host = HostThreads { count, job, context in
+      nonisolated(unsafe) let context = context
+      switch way {
+      case "in order": for i in 0..<count { job(context, i) }
+      case "the last": job(context, count - 1)
+      case "twice": for i in 0..<2 * count { job(context, i / 2) }
+      case "threads": DispatchQueue.concurrentPerform(iterations: count) { job(context, $0) }
+      default: break
+      }
+    }
+    let pool = ThreadPool(threads: 4, host: host)
+    let (outer, inner) = (Flag(), Flag())
+    DispatchQueue.concurrentPerform(iterations: 8) { _ in
+      for _ in 0..<20 {
+        pool.run(17) { _ in
+          outer.add()
+          pool.run(3) { _ in inner.add() }
+        }
+      }
+    }
+    #expect(outer.value == 8 * 20 * 17 && inner.value == 3 * outer.value)
+  }
+
   @Test(arguments: [1, 2, 3, 5]) func splitCoversEverythingOnceInRangesOfTheGrain(threads: Int) {
     let pool = ThreadPool(threads: threads)
     for (count, grain) in [(0, 1), (1, 1), (5, 100), (100, 7), (1000, 1), (1001, 64), (3, 0)] {

@@ -39,6 +39,16 @@ static void results() {
   if (!image || !session) return;
   auto answer = session->try_generate("What is in the picture?", {*image}, eight());
   expect(answer && answer->figures.generated_tokens == 8, "an answer");
+  fovea_load_options hosted{};
+  hosted.struct_size = sizeof hosted;
+  int lines = 0;
+  hosted.log_user = &lines;
+  hosted.log = [](void *user, fovea_log_level, const char *) { ++*static_cast<int *>(user); };
+  hosted.run_jobs = [](void *, std::size_t count, fovea_job job, void *context) {
+    for (std::size_t i = 0; i < count; ++i) job(context, i);
+  };
+  expect(fovea::model::try_load(std::nullopt, &hosted).has_value() && lines == 1, "a host's jobs and log");
+
   auto missing = fovea::model::try_load(std::string("/nonexistent.fovea"));
   expect(!missing && missing.error().status == FOVEA_ERROR_IO && !missing.error().message.empty(), "a missing file is told");
   auto wrong = session->try_generate("<image>", {}, eight());

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Calls from threads with little stack, and in forked children. usage: threads_test [KiB of stack, by default 64]
+/* Calls from threads with little stack, in forked children, and on a host's threads. usage: threads_test [KiB of stack, by default 64]
    Prints what is wrong; ends with 0 when nothing is. */
 #define _GNU_SOURCE
 #include <fovea.h>
@@ -168,6 +168,77 @@ static void across_fork(void) {
   fovea_model_free(shared_model);
 }
 
+/* A host that starts threads for each call; it leaves out the last job, and runs one of them itself. */
+struct one_job {
+  fovea_job job;
+  void *context;
+  size_t index;
+};
+static size_t host_calls;
+
+static void *run_one(void *argument) {
+  struct one_job *one = argument;
+  one->job(one->context, one->index);
+  return NULL;
+}
+
+static void run_jobs(void *user, size_t count, fovea_job job, void *context) {
+  struct one_job jobs[4];
+  pthread_t threads[4];
+  int started[4] = {0};
+  check(user == &host_calls && count <= 4, "the host's arguments");
+  ++host_calls;
+  for (size_t i = 1; i + 1 < count && i < 4; i++) {
+    jobs[i] = (struct one_job){job, context, i};
+    started[i] = !pthread_create(&threads[i], NULL, run_one, &jobs[i]);
+  }
+  if (count > 0) job(context, 0);
+  for (size_t i = 1; i < 4; i++)
+    if (started[i]) pthread_join(threads[i], NULL);
+}
+
+static int log_lines;
+static void count_lines(void *user, fovea_log_level level, const char *message) {
+  check(user == &log_lines && level >= FOVEA_LOG_DEBUG && level <= FOVEA_LOG_WARNING && !strchr(message, '\n'), "a log line");
+  ++log_lines;
+}
+
+/* The logits of a picture and a prompt, by the library's threads and by a host's. */
+static void on_host_threads(void) {
+  float *first = NULL;
+  size_t floats = 0;
+  for (int round = 0; round < 2; round++) {
+    fovea_model *model = NULL;
+    fovea_image_embedding *image = NULL;
+    fovea_session *session = NULL;
+    const float *logits = NULL;
+    size_t positions = 0, vocab = 0;
+    fovea_load_options load = {.struct_size = sizeof load, .threads = 4, .log = count_lines, .log_user = &log_lines};
+    if (round == 1) {
+      load.run_jobs = run_jobs;
+      load.run_jobs_user = &host_calls;
+    }
+    check(fovea_load(NULL, &load, &model) == FOVEA_OK, "load");
+    check(fovea_encode_image_pixels(model, pixels, width, height, 0, NULL, &image) == FOVEA_OK, "encode");
+    check(fovea_session_create(model, NULL, &session) == FOVEA_OK, "session_create");
+    if (check(fovea_logits(session, "What is this?", &image, 1, NULL, &logits, &positions, &vocab) == FOVEA_OK, "logits")) {
+      if (round == 0) {
+        floats = positions * vocab;
+        first = malloc(floats * sizeof *first);
+        if (first) memcpy(first, logits, floats * sizeof *first);
+      } else {
+        check(first && floats == positions * vocab && !memcmp(first, logits, floats * sizeof *first), "logits on the host's threads");
+      }
+    }
+    fovea_session_free(session);
+    fovea_image_embedding_release(image);
+    fovea_model_free(model);
+  }
+  check(host_calls > 0, "the host's threads");
+  check(log_lines == 4, "a line for each model and each image");
+  free(first);
+}
+
 int main(int count, char **arguments) {
   size_t kib = count > 1 ? strtoul(arguments[1], NULL, 10) : 64;
   fovea_memory_plan plan = {.struct_size = sizeof plan};
@@ -175,5 +246,6 @@ int main(int count, char **arguments) {
   if (fovea_plan(NULL, NULL, &plan) == FOVEA_ERROR_IO) return 0; /* installed without a built-in model */
   on_small_stack(kib);
   across_fork();
+  on_host_threads();
   return failures != 0;
 }

@@ -175,11 +175,34 @@ static void *work(void *number) {
   return NULL;
 }
 
+struct host_job {
+  fovea_job job;
+  void *context;
+};
+
+static void *run_host_job(void *argument) {
+  struct host_job *one = argument;
+  one->job(one->context, 1);
+  return NULL;
+}
+
+/* A host's threads: one is started, one is the caller's, further jobs are left out. */
+static void run_jobs(void *user, size_t count, fovea_job job, void *context) {
+  struct host_job one = {job, context};
+  pthread_t thread;
+  int is_started = count > 1 && !pthread_create(&thread, NULL, run_host_job, &one);
+  (void)user;
+  if (count > 0) job(context, 0);
+  if (is_started) pthread_join(thread, NULL);
+}
+
+/* usage: everything [SECONDS [THREADS [host]]] */
 int main(int count, char **arguments) {
   int threads = count > 2 ? atoi(arguments[2]) : 8;
   pthread_t all[64];
   fovea_load_options options = {.struct_size = sizeof options, .threads = 2, .context_length = 1024};
   for (size_t i = 0; i < sizeof pixels; i++) pixels[i] = (unsigned char)(i * 37 >> 3);
+  if (count > 3) options.run_jobs = run_jobs;
   expect(fovea_load(NULL, &options, &model), "load");
   if (!model) return 2;
   expect(fovea_encode_image_pixels(model, pixels, width, height, 0, NULL, &image), "encode");

@@ -51,6 +51,10 @@ FOVEA_RESIDENCY_ALL = 0
 FOVEA_RESIDENCY_ON_DEMAND = 1
 FOVEA_RESIDENCY_STREAMED = 2
 
+FOVEA_LOG_DEBUG = 1
+FOVEA_LOG_INFO = 2
+FOVEA_LOG_WARNING = 3
+
 FOVEA_STOP_END = 0
 FOVEA_STOP_LENGTH = 1
 FOVEA_STOP_TEXT = 2
@@ -82,6 +86,9 @@ FOVEA_REGION_MASK = 4
 
 fovea_progress_callback = CFUNCTYPE(c_int, c_void_p, c_size_t, c_size_t)
 fovea_token_callback = CFUNCTYPE(c_int, c_void_p, c_int32, POINTER(c_char), c_size_t)
+fovea_job = CFUNCTYPE(None, c_void_p, c_size_t)
+fovea_run_jobs_callback = CFUNCTYPE(None, c_void_p, c_size_t, fovea_job, c_void_p)
+fovea_log_callback = CFUNCTYPE(None, c_void_p, c_int32, c_char_p)
 
 
 class _Sized(Structure):
@@ -105,6 +112,10 @@ class fovea_load_options(_Sized):
         ("sessions", c_int32),
         ("image_width", c_int32),
         ("image_height", c_int32),
+        ("run_jobs", fovea_run_jobs_callback),
+        ("run_jobs_user", c_void_p),
+        ("log", fovea_log_callback),
+        ("log_user", c_void_p),
     ]
 
 

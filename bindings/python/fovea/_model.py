@@ -15,6 +15,7 @@ from ._batch import Batch
 from ._errors import ArgumentError, check
 from ._handles import Handle, Owner
 from ._images import ImageEmbedding, encode, encoded_path
+from ._log import to_logging
 from ._numbers import at_least, filled, numbers
 from ._session import Session
 from ._stream import in_background
@@ -177,6 +178,7 @@ def _options(
         verify=bool(verify),
         cache_type=CACHE_TYPES[cache_type],
         progress=work.progress(progress),
+        log=to_logging,
         **counted,
     )
 

@@ -68,6 +68,10 @@ NUMBERS = {
     "fovea_alpha": ctypes.c_int32,
     "fovea_progress_callback": c.fovea_progress_callback,
     "fovea_token_callback": c.fovea_token_callback,
+    "fovea_log_level": ctypes.c_int32,
+    "fovea_job": c.fovea_job,
+    "fovea_run_jobs_callback": c.fovea_run_jobs_callback,
+    "fovea_log_callback": c.fovea_log_callback,
 }
 
 
