@@ -42,6 +42,8 @@ package struct Decoding {
     for processor in pipeline.processors { processor.process(logits) }
     if failure != nil { return end(.callback) }
     let id = pipeline.sampler.next(logits)
+    // The likeliest token is banned: all are.
+    if logits.indices.contains(Int(id)), logits[Int(id)] == -.infinity { return end(.endOfSequence) }
     for rule in pipeline.rules {
       if let reason = rule.endsBefore(id) { return end(reason) }
     }

@@ -115,6 +115,30 @@ struct SamplingTests {
     #expect((try? kept(session))?.stop_reason == Int32(FOVEA_STOP_TEXT))
   }
 
+  @Test func anAnswerEndsWhereEveryTokenIsForbidden() throws {
+    let model = try Loaded()
+    let session = try model.session()
+    defer { fovea_session_free(session) }
+    var info = fovea_model_info()
+    info.struct_size = MemoryLayout<fovea_model_info>.size
+    #expect(fovea_model_get_info(model.handle, &info) == FOVEA_OK)
+    let all = Array(0..<info.vocab_size)
+    all.withUnsafeBufferPointer { list in
+      for temperature: Float in [0, 1] {
+        let none = ids(session, "ab") {
+          ($0.forbidden_tokens, $0.forbidden_token_count, $0.temperature) = (list.baseAddress, list.count, temperature)
+        }
+        #expect(none.status == FOVEA_OK && none.ids.isEmpty)
+        // The only allowed token is forbidden.
+        let neither = ids(session, "ab") {
+          ($0.allowed_tokens, $0.allowed_token_count, $0.temperature) = (list.baseAddress, 1, temperature)
+          ($0.forbidden_tokens, $0.forbidden_token_count) = (list.baseAddress, list.count)
+        }
+        #expect(neither.status == FOVEA_OK && neither.ids.isEmpty)
+      }
+    }
+  }
+
   @Test func theEchoIsThePrompt() throws {
     let model = try Loaded()
     let session = try model.session()
