@@ -574,7 +574,8 @@ typedef struct fovea_generate_options {
   const int32_t *stop_ids; /**< the answer ends before the first of these, with FOVEA_STOP_TEXT, also with `ignore_eos` */
   size_t stop_id_count;
   const char *constraint_text; /**< at most 1 MiB, NUL-terminated. A session caches the last one compiled, usually some kilobytes; compiling and
-                                  matching take at most 32 MiB more, and respect the deadline */
+                                  matching take at most 32 MiB more, with a memory budget at most
+                                  8 MiB and as much as it has left, and respect the deadline */
   int32_t beams;        /**< above 1: beam search as in transformers with so many beams, at most 64, each with its own KV cache; at temperature 0.
                              The call returns the best answer, `on_token` gets it as a whole, and fovea_session_get_answer has the next
                              best ones; `logprobs`, `loop_tokens` and drafting are off */

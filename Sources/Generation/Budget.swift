@@ -27,6 +27,8 @@ final class Budget: Sendable {
 
   /// Bytes not held.
   var left: Int { room.left }
+  /// Bytes that are left beside an answer's scratch memory.
+  var spare: Int { max(room.left - (answer - kept), 0) }
 
   /// Held for as long as a session lives.
   func session(cache bytes: Int) throws(FoveaError) -> [MemoryHolding] {

@@ -23,7 +23,7 @@ extension Session {
     do throws(ConstraintError) {
       made = try Constraint(
         asked.kind, asked.text, trie, emptyFirstTokenIsTaken: model.system.tokenizer.leavesOutOneBlank,
-        cacheLimit: model.budget == nil ? 32 << 20 : 8 << 20, bounds: bounds)
+        cacheLimit: model.budget.map { min(max($0.spare / 2, 512 << 10), 8 << 20) } ?? 32 << 20, bounds: bounds)
     } catch { throw FoveaError(error, stop) }
     kept = (asked, made, try model.budget?.hold(made.memory, "constraint"))
     do throws(RuntimeError) { try requireMemory() } catch { throw FoveaError(error) }

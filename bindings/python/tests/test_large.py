@@ -63,6 +63,6 @@ def test_calls_survive_large_arguments_without_memory(root):
     environment = {**os.environ, "PYTHONPATH": str(root / "bindings" / "python")}
     for name in ("prompt, marks", "3 long messages", "detokenize"):
         done = subprocess.run(
-            [sys.executable, str(root / "tools/robustness/large.py"), "1", name], env=environment, capture_output=True, text=True, timeout=300
+            [sys.executable, str(root / "tools/robustness/large.py"), "5", name], env=environment, capture_output=True, text=True, timeout=300
         )
         assert done.returncode == 0, done.stdout + done.stderr

@@ -103,7 +103,8 @@ final class ModelCache: Sendable {
       let plan = try LoadedModel.plan(path: entry.path, settings: settings)
       // Pictures of all running requests, and as many cached for later turns.
       let pictures = UInt64(entry.facts.imageBytes) * UInt64(2 * settings.sessions + 2)
-      let wanted = plan.total_bytes + pictures
+      // The plan knows no constraints: the vocabulary's tree, and the tables of each session's.
+      let wanted = plan.total_bytes + pictures + UInt64(settings.sessions + 1) * (8 << 20)
       while free < wanted, unloadLeastRecentlyUsed() {}
       let given = min(wanted, free)
       guard given >= plan.least_bytes else {
