@@ -9,7 +9,7 @@ import time
 import weakref
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Awaitable, Callable, Dict, Iterator, List, Optional, Sequence, Tuple, Union, overload
+from typing import TYPE_CHECKING, Any, Awaitable, Callable, Dict, Iterator, List, Optional, Sequence, Tuple, TypeVar, Union, overload
 
 from . import _library as c
 from ._answers import STOP_REASONS, Answer, answers
@@ -21,7 +21,7 @@ from ._numbers import at_least, listed, number
 from ._options import Structure, choices, text_bytes
 from ._places import Place, places
 from ._stream import AsyncStream, Stream, in_background
-from ._work import Work
+from ._work import Outcome, Work
 
 if TYPE_CHECKING:
     import os
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from ._images import ImageEmbedding, Images
     from ._model import Model
     from ._options import Options
+
+AnyStream = TypeVar("AnyStream", Stream, AsyncStream)
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,9 @@ class Session(Owner):
         #: Counts and times of the last answer; None before the first.
         self.last: Optional[GenerateResult] = None
         self._lock = threading.Lock()
+        #: The last stream while it is referred to, and its outcome.
         self._stream: "Callable[[], Any]" = lambda: None
+        self._stream_outcome: "Optional[Outcome[Any]]" = None
 
     @overload
     def generate(
@@ -98,9 +102,7 @@ class Session(Owner):
         """
         work = Work(self.cancel)
         if stream:
-            made = Stream(work, self._prepared(work, prompt, images, options).generate)
-            self._stream = weakref.ref(made)
-            return made
+            return self._streaming(Stream(work, self._prepared(work, prompt, images, options).generate))
         return work.run(self._prepared(work, prompt, images, options).answer)
 
     @overload
@@ -117,7 +119,7 @@ class Session(Owner):
         runs on another thread. Cancelling the task stops it; the task ends when the session is free again."""
         work = Work(self.cancel)
         if stream:
-            return AsyncStream(work, lambda sink: self._prepared(work, prompt, images, options).generate(sink))
+            return self._streaming(AsyncStream(work, lambda sink: self._prepared(work, prompt, images, options).generate(sink)))
         return in_background(work, lambda: self._prepared(work, prompt, images, options).answer())
 
     @overload
@@ -145,9 +147,7 @@ class Session(Owner):
         """
         work = Work(self.cancel)
         if stream:
-            made = Stream(work, self._conversation(work, messages, options).generate)
-            self._stream = weakref.ref(made)
-            return made
+            return self._streaming(Stream(work, self._conversation(work, messages, options).generate))
         return work.run(self._conversation(work, messages, options).answer)
 
     @overload
@@ -163,7 +163,7 @@ class Session(Owner):
         """`chat` for asyncio, as `agenerate` for `generate`."""
         work = Work(self.cancel)
         if stream:
-            return AsyncStream(work, lambda sink: self._conversation(work, messages, options).generate(sink))
+            return self._streaming(AsyncStream(work, lambda sink: self._conversation(work, messages, options).generate(sink)))
         return in_background(work, lambda: self._conversation(work, messages, options).answer())
 
     def generate_ids(self, prompt: str, images: "Images" = (), *, max_tokens: int, **options: "Unpack[Options]") -> List[int]:  # type: ignore[misc]
@@ -292,16 +292,29 @@ class Session(Owner):
             options = {**options, "deadline": remaining(options["deadline"], started)}
         return _ChatCall(self, handle, work, found, options)
 
+    def _streaming(self, stream: AnyStream) -> AnyStream:
+        self._stream, self._stream_outcome = weakref.ref(stream), stream._outcome
+        return stream
+
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """Holds the session for one call and the copying of its results; the library releases it between the two."""
-        if not self._lock.acquire(blocking=False):
+        if not self._lock.acquire(blocking=False) and not self._acquired_after_stream():
             is_open = self._stream() is not None
             raise BusyError("session: in use by another call" + ("; a stream of it is open, close it first." if is_open else "."))
         try:
             yield
         finally:
             self._lock.release()
+
+    def _acquired_after_stream(self) -> bool:
+        """Waits for a stream that nothing refers to any more but that has not ended: the garbage collector does not wait for it where it
+        runs on the stream's own thread. Returns whether the session is held now."""
+        outcome = self._stream_outcome
+        if outcome is None or self._stream() is not None or outcome.thread is threading.current_thread():
+            return False
+        outcome.ended.wait()
+        return self._lock.acquire(blocking=False)
 
     def __reduce__(self) -> Any:
         raise TypeError("a fovea.Session cannot be copied or pickled: it is the memory of one line of work; make one where it is needed")

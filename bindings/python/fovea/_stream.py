@@ -68,7 +68,7 @@ class Stream(Iterator[str]):
     def close(self) -> None:
         """Ends the answer early and waits until the session is free again."""
         self._is_open = False
-        if threading.current_thread() is not getattr(self, "_thread", None) and self._work.stop(self._outcome):
+        if _stop(self._work, self._outcome, getattr(self, "_thread", None)):
             raise KeyboardInterrupt
 
     def __enter__(self) -> "Stream":
@@ -143,10 +143,21 @@ class AsyncStream(AsyncIterator[str]):
 
 def _end(work: Work, outcome: "Outcome[Any]", thread: Optional[threading.Thread]) -> None:
     """Stops a stream whose last reference is gone. An interrupt here would be lost with it, so it is raised again a little later."""
-    if threading.current_thread() is not thread and work.stop(outcome):
+    if _stop(work, outcome, thread):
         later = threading.Timer(INTERVAL, _thread.interrupt_main)
         later.daemon = True
         later.start()
+
+
+def _stop(work: Work, outcome: "Outcome[Any]", thread: Optional[threading.Thread]) -> bool:
+    """Stops a stream and waits until it has ended; returns whether an interrupt came meanwhile.
+
+    The stream's own thread, in a callback or where the garbage collector happens to run on it, ends soon after and is not waited for.
+    """
+    if threading.current_thread() is thread:
+        work.is_stopping = True
+        return False
+    return work.stop(outcome)
 
 
 async def in_background(work: Work, body: Callable[[], T]) -> T:

@@ -140,6 +140,8 @@ class Outcome(Generic[T]):
 
     def __init__(self) -> None:
         self.ended = threading.Event()
+        #: Whose work this is; None before it begins.
+        self.thread: Optional[threading.Thread] = None
         self._value: Optional[T] = None
         self._error: Optional[BaseException] = None
         #: Whoever takes the one element decides whether the work begins.
@@ -151,6 +153,7 @@ class Outcome(Generic[T]):
             self._claim.pop()
         except IndexError:
             return
+        self.thread = threading.current_thread()
         try:
             self._value = body()
         except BaseException as error:

@@ -7,9 +7,12 @@ import asyncio
 import copy
 import gc
 import os
+import queue
 import subprocess
 import sys
+import threading
 import time
+import weakref
 
 import fovea
 import pytest
@@ -40,8 +43,57 @@ def test_an_open_stream_is_named_and_close_with_and_collection_free(model, image
     stream = session.generate("Describe.", image, stream=True, **LONG)
     cycle = [stream]
     cycle.append(cycle)
+    reference = weakref.ref(stream)
     del stream, cycle
-    gc.collect()
+    while reference() is not None:  # beside another thread's collection, which may run callbacks, this does nothing
+        gc.collect()
+    session.generate("abc", max_tokens=1)
+
+
+def test_a_stream_collected_on_its_own_thread_ends(model, image, monkeypatch):
+    dropped = threading.Event()
+
+    class Queue(queue.SimpleQueue):
+        def put(self, item):
+            if dropped.is_set():
+                gc.collect()
+            super().put(item)
+
+    monkeypatch.setattr(fovea._stream.queue, "SimpleQueue", Queue)
+    session = model.session()
+    stream = session.generate("Describe.", image, stream=True, **LONG)
+    next(stream)
+    cycle = [stream]
+    cycle.append(cycle)
+    reference = weakref.ref(stream)
+    gc.disable()
+    try:
+        del stream, cycle
+        dropped.set()
+        until = time.monotonic() + 30
+        while reference() is not None and time.monotonic() < until:
+            time.sleep(0.001)
+    finally:
+        gc.enable()
+    assert reference() is None
+    session.generate("abc", max_tokens=1)
+    assert session.last.generated_tokens == 1
+
+
+def test_a_stream_closed_by_its_own_callback_ends(model, image):
+    session, streams, made = model.session(), [], threading.Event()
+
+    def progress(done, total):
+        made.wait()
+        streams[0].close()
+
+    streams.append(session.generate("Describe.", image, stream=True, progress=progress, **LONG))
+    stream = streams[0]
+    made.set()
+    while stream._thread.is_alive():
+        time.sleep(0.001)
+    assert list(stream) == []
+    assert session.last is None or session.last.stop_reason == "callback"
     session.generate("abc", max_tokens=1)
 
 
