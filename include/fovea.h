@@ -35,7 +35,7 @@
  * so a program keeps working with a later library whose structures have grown. Fields named `reserved` must be 0.
  *
  * Texts are UTF-8; all texts of one argument together have at most 8 MiB. Paths are any bytes but NUL. Sizes are in bytes unless a comment says
- * otherwise. Callbacks run one at a time, on the thread that made the call (see Threads; `run_jobs` and `log` say otherwise). They must not throw through the library, and must
+ * otherwise. Callbacks run one at a time, on the thread that made the call (see Threads; `run_jobs`, `log` and `allocate` say otherwise). They must not throw through the library, and must
  * not call into the session that is running them, except for fovea_session_cancel.
  *
  * Threads.  Any thread may make any call; 64 KiB of stack are enough. Where less than 512 KiB are left, or where the stack is not the
@@ -122,6 +122,15 @@ typedef void (*fovea_job)(void *context, size_t index);
  *  the same to the bit. */
 typedef void (*fovea_run_jobs_callback)(void *user, size_t count, fovea_job job, void *context);
 
+/** A host's memory for a large block: at least `size` bytes at an address that is a multiple of 64, with any content; or NULL where there is none, and
+ *  the call returns FOVEA_ERROR_MEMORY. From any thread that is in a call of the library, from several at once. Neither this nor
+ *  fovea_deallocate_callback may call the library. */
+typedef void *(*fovea_allocate_callback)(void *user, size_t size);
+
+/** Takes back a block of fovea_allocate_callback, with the `size` that was asked for. Each block comes back once, from any thread, at the latest when
+ *  the model and everything made from it are released; in a child made by fork() too. */
+typedef void (*fovea_deallocate_callback)(void *user, void *block, size_t size);
+
 /** How much a line of fovea_log_callback matters. Later versions may add some. */
 typedef int32_t fovea_log_level;
 enum {
@@ -179,6 +188,12 @@ typedef struct fovea_load_options {
   void *run_jobs_user;               /**< passed to `run_jobs`; both must stay valid until the model and everything made from it are released */
   fovea_log_callback log;            /**< NULL: none */
   void *log_user;                    /**< passed to `log`; valid as long as `run_jobs_user` */
+  fovea_allocate_callback allocate;  /**< the host's memory for decoded weights, image embeddings, scratch memory, and KV caches, each for its whole
+                                  context at once; with `deallocate` or neither. NULL: pages from the system. Not for mapped
+                                  files, weights that `memory_budget` keeps out of memory, pictures while they are decoded, and tables; fovea_plan calls
+                                  it never */
+  fovea_deallocate_callback deallocate;
+  void *allocator_user;              /**< passed to both; valid as long as `run_jobs_user` */
 } fovea_load_options;
 
 /** Maps a weight file and prepares the system in it. `path` NULL: the built-in model (see fovea_builtin_model).

@@ -16,8 +16,10 @@ package protocol Decoder: AnyObject {
   func tableBytes(positions: Int) -> Int
 
   /// An empty cache for sequences of up to `capacity` positions; the system backs its memory as it is used.
-  /// - Parameter type: number format of keys and values; nil: the decoder's default.
-  func makeCache(capacity: Int, type: CacheType?) throws(RuntimeError) -> KVCache
+  /// - Parameters:
+  ///   - type: number format of keys and values; nil: the decoder's default.
+  ///   - host: where the memory comes from; nil: the system.
+  func makeCache(capacity: Int, type: CacheType?, host: HostMemory?) throws(RuntimeError) -> KVCache
 
   /// Called before a prompt's first pass with all its positions. Empties the cache where its keys cannot be reused for this prompt (RoPE that depends
   /// on the prompt's length).

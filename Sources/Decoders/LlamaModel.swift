@@ -44,10 +44,10 @@ package final class LlamaModel: Decoder {
 
   package func tableBytes(positions: Int) -> Int { rotary[0].tableBytes(positions: positions) }
 
-  package func makeCache(capacity: Int, type: CacheType?) throws(RuntimeError) -> KVCache {
+  package func makeCache(capacity: Int, type: CacheType?, host: HostMemory?) throws(RuntimeError) -> KVCache {
     try KVCache(
       layers: config.layers, kvHeads: config.kvHeads, headSize: config.headSize, capacity: capacity,
-      type: type ?? cacheType)
+      type: type ?? cacheType, host: host)
   }
 
   package func prepare(_ cache: KVCache, promptLength: Int) {

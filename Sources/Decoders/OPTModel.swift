@@ -33,10 +33,10 @@ package final class OPTModel: Decoder {
   /// Bytes of weights one decoded token reads: every block and the head.
   package var bytesPerToken: Int { blocks.reduce(head.byteCount) { $0 + $1.byteCount } }
 
-  package func makeCache(capacity: Int, type: CacheType?) throws(RuntimeError) -> KVCache {
+  package func makeCache(capacity: Int, type: CacheType?, host: HostMemory?) throws(RuntimeError) -> KVCache {
     try KVCache(
       layers: config.layers, kvHeads: config.heads, headSize: config.headSize, capacity: capacity,
-      type: type ?? cacheType)
+      type: type ?? cacheType, host: host)
   }
 
   package func embed(_ ids: UnsafeBufferPointer<Int32>, into x: Tensor, _ ctx: Context) throws(RuntimeError) {

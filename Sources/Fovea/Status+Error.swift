@@ -60,6 +60,7 @@ extension RuntimeError {
   fileprivate var status: Status {
     switch self {
     case .outOfMemory: .memory
+    case .misalignedBlock: .argument
     case .cancelled: .cancelled
     case .deadlineExceeded: .deadline
     case .weights(let inner): inner.status

@@ -29,6 +29,8 @@ package struct LoadOptions {
   package var statistics: InputStatistics?
   /// A host's threads instead of the library's own.
   package var hostThreads: HostThreads?
+  /// A host's memory for large blocks; nil: the system's.
+  package var hostMemory: HostMemory?
   /// A host's log.
   package var log: Log?
   /// Called with tensors prepared and tensors in all; false stops the load.

@@ -54,7 +54,7 @@ package struct MemoryPlan {
       } catch {
         throw .weights(error)
       }
-      let cache = try decoder.makeCache(capacity: contextLength, type: options.cacheType)
+      let cache = try decoder.makeCache(capacity: contextLength, type: options.cacheType, host: nil)
       // A file with only the vision part answers nothing, one with only the decoder encodes nothing.
       self.cache = general.part == .vision ? 0 : cache.byteCount
       answer = general.part == .vision ? 0 : try dry.answer(decoder, cache)

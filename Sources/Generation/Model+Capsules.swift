@@ -13,7 +13,7 @@ extension Model {
     do {
       let embedding = try ImageEmbedding.read(
         bytes, model: identity, hiddenSize: system.decoder.hiddenSize, maximumTokens: system.vision.maximumTokens,
-        mapChannels: system.vision.regionEncoder?.featureSize)
+        mapChannels: system.vision.regionEncoder?.featureSize, host: hostMemory)
       holding?.shrink(to: embedding.heldBytes)
       embedding.holding = holding
       embedding.counted = CountedMemory(counters.images, embedding.heldBytes)

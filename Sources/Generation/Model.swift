@@ -22,6 +22,7 @@ package final class Model {
   package let batcher = DecoderBatcher()
   private let statistics: InputStatistics?
   let log: Log?
+  let hostMemory: HostMemory?
   /// nil: no limit.
   let budget: Budget?
   /// Bytes that the memory budget has left; nil: no budget.
@@ -72,13 +73,15 @@ package final class Model {
     cacheType = options.cacheType
     statistics = options.statistics
     log = options.log
+    hostMemory = options.hostMemory
     do { try requireMemory() } catch { throw FoveaError(error) }
     do { kernels = try KernelTable.choose() } catch { throw .instructionSet(error) }
     pool = ThreadPool(threads: options.threads, host: options.hostThreads)
     do { if options.verify { try file.verify() } } catch { throw FoveaError(error) }
     do {
       store = try WeightStore(
-        file, pool: pool, kernels: kernels, residency: residency, leavesCache: budget != nil, progress: options.progress)
+        file, pool: pool, kernels: kernels, residency: residency, leavesCache: budget != nil, host: hostMemory,
+        progress: options.progress)
     } catch { throw FoveaError(error) }
     do { try requireMemory() } catch { throw FoveaError(error) }
     do { system = try LoadedSystem(store.root, file.metadata) } catch { throw error.named(file.name) }
@@ -109,6 +112,12 @@ package final class Model {
   /// Names and addresses of the matrices, the keys of `InputStatistics`.
   package var matrices: [(name: String, data: UnsafeRawPointer)] { store.matrices }
 
+  /// Scratch memory for one computation at a time.
+  func arena() -> Arena { Arena(host: hostMemory, counter: counters.scratch) }
+
+  /// An empty KV cache.
+  func cache(_ capacity: Int) throws(RuntimeError) -> KVCache { try system.decoder.makeCache(capacity: capacity, type: cacheType, host: hostMemory) }
+
   package func context(_ arena: Arena, _ stop: StopSignal) -> Context {
     Context(
       kernels: kernels, pool: pool, arena: arena, stop: stop, integerAttention: system.visionIsQuantized, statistics: statistics,
@@ -131,7 +140,7 @@ package final class Model {
     let plan = try viewsPlan(image.size, tiles: tiles, mode: mode)
     let holding = try hold(image, plan)
     let views = try read(image, plan, stop, progress)
-    let arena = Arena(counter: counters.scratch)
+    let arena = arena()
     // The tokens stay in the arena until they are copied.
     defer { withExtendedLifetime(arena) {} }
     do {
@@ -139,7 +148,8 @@ package final class Model {
         views, progress: { done, total in if progress?(done, total) == false { stop.cancel() } }, context(arena, stop))
       try stop.check()
       let embedding = try ImageEmbedding(
-        copying: encoded.tokens, map: encoded.map, width: image.size.width, height: image.size.height, views: encoded.views)
+        copying: encoded.tokens, map: encoded.map, width: image.size.width, height: image.size.height, views: encoded.views,
+        host: hostMemory)
       holding?.shrink(to: embedding.heldBytes)
       embedding.holding = holding
       embedding.counted = CountedMemory(counters.images, embedding.heldBytes)

@@ -32,11 +32,10 @@ extension Session {
   func searchBeams(
     _ options: GenerateOptions, prompt: [Int32], _ first: Tensor, _ figures: GenerateResult, _ context: Context
   ) throws(RuntimeError) -> GenerateResult {
-    let decoder = model.system.decoder
-    let (count, vocabulary) = (options.beams, decoder.vocabSize)
+    let (count, vocabulary) = (options.beams, model.system.decoder.vocabSize)
     var caches = [cache]
     for _ in 1..<count {
-      let copy = try decoder.makeCache(capacity: contextLength, type: model.cacheType)
+      let copy = try model.cache(contextLength)
       copy.copy(cache)
       caches.append(copy)
     }

@@ -39,9 +39,9 @@ package final class Session {
     }
     self.model = model
     self.contextLength = min(max(contextLength ?? model.contextLength, 1), model.contextLength)
-    do { cache = try model.system.decoder.makeCache(capacity: self.contextLength, type: model.cacheType) } catch { throw FoveaError(error) }
+    do { cache = try model.cache(self.contextLength) } catch { throw FoveaError(error) }
     cache.counter = model.counters.sessions
-    arena = Arena(counter: model.counters.scratch)
+    arena = model.arena()
     // The cache's pages are not touched yet.
     holdings = try model.budget?.session(cache: cache.byteCount) ?? []
   }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Shims
 
-/// Scratch memory of one computation: a bump allocator over mapped chunks.
+/// Scratch memory of one computation: a bump allocator over large chunks.
 ///
 /// `mark()` and `release(to:)` bracket a block of a model; what was allocated between them is gone, the chunks stay, so a warm
 /// arena never asks the system again. One thread at a time. Memory is not cleared between uses.
@@ -13,8 +13,8 @@ package final class Arena {
   }
 
   private struct Chunk {
-    let base: UnsafeMutableRawPointer
-    let size: Int
+    let block: MemoryBlock
+    var size: Int { block.byteCount }
     /// Bytes from the start that were handed out at least once; the others were never touched.
     var reached = 0
   }
@@ -28,30 +28,30 @@ package final class Arena {
   private var offset = 0  // bytes used in it
   private var before = 0  // bytes used in the chunks before it
 
-  /// Bytes of mapped chunks never exceed this.
+  /// Bytes of chunks never exceed this.
   package let limit: Int
-  /// Bytes mapped now.
+  /// Bytes of chunks now.
   package private(set) var mapped = 0
   /// Most bytes that were in use at one time.
   package private(set) var peak = 0
-  /// Bytes handed out at least once since their chunk was mapped, so resident; and the most so far.
+  /// Bytes handed out at least once since their chunk was made, so resident; and the most so far.
   package private(set) var resident = 0, peakResident = 0
   private let isSparse: Bool
+  private let host: HostMemory?
   private let counter: MemoryCounter?
 
   /// - Parameters:
   ///   - isSparse: for a dry run, which touches nothing of it: the system is not asked whether it has memory.
+  ///   - host: where chunks come from; nil: the system.
   ///   - counter: counts the bytes of its chunks.
-  package init(limit: Int = .max, isSparse: Bool = false, counter: MemoryCounter? = nil) {
+  package init(limit: Int = .max, isSparse: Bool = false, host: HostMemory? = nil, counter: MemoryCounter? = nil) {
     self.limit = limit
+    self.host = host
     self.counter = counter
     self.isSparse = isSparse
   }
 
-  deinit {
-    for chunk in chunks { pages_unmap(chunk.base, chunk.size) }
-    counter?.add(-mapped)
-  }
+  deinit { counter?.add(-mapped) }
 
   /// Bytes in use, rounding included.
   package var used: Int { before + offset }
@@ -68,12 +68,12 @@ package final class Arena {
     offset = mark.offset
   }
 
-  /// Unmaps chunks that are not in use.
-  /// - Parameter keepsFirst: a first chunk of the smallest size stays: mapping it anew would cost short computations more than it saves.
+  /// Gives back chunks that are not in use.
+  /// - Parameter keepsFirst: a first chunk of the smallest size stays: making it anew would cost short computations more than it saves.
   package func trim(keepsFirst: Bool = false) {
     let least = keepsFirst && (chunks.first?.size ?? .max) <= Arena.smallestChunk ? 1 : 0
     let kept = used == 0 ? least : current + 1
-    while chunks.count > kept { unmapLast() }
+    while chunks.count > kept { removeLastChunk() }
   }
 
   /// The most that `trim(keepsFirst:)` leaves of an empty arena that `bytes` were in use of.
@@ -97,7 +97,7 @@ package final class Arena {
     guard bytes >= 0, bytes <= Int.max - 4096 else { throw .outOfMemory(bytes: bytes) }
     let size = max(bytes + Arena.alignment - 1, Arena.alignment) & -Arena.alignment
     if current >= chunks.count || chunks[current].size - offset < size { try nextChunk(size) }
-    let p = chunks[current].base + offset
+    let p = chunks[current].block.base + offset
     offset += size
     peak = max(peak, used)
     if offset > chunks[current].reached {
@@ -116,8 +116,8 @@ package final class Arena {
     // An empty current chunk that is too small is of no use here: look at it like the free ones after it.
     let next = offset == 0 ? current : current + 1
     if next >= chunks.count || chunks[next].size < size {
-      while chunks.count > next { unmapLast() }  // free and too small: make room for one that fits from now on
-      try mapChunk(size)
+      while chunks.count > next { removeLastChunk() }  // free and too small: make room for one that fits from now on
+      try addChunk(size)
     }
     if next != current {
       filled.append(offset)
@@ -127,22 +127,24 @@ package final class Arena {
     offset = 0
   }
 
-  private func mapChunk(_ size: Int) throws(RuntimeError) {
+  private func addChunk(_ size: Int) throws(RuntimeError) {
     // Chunks grow with the arena, so that their number stays small.
     var wanted = max(size, min(max(mapped, Arena.smallestChunk), Arena.largestStep))
     if wanted > limit - mapped { wanted = size }
     let page = Int(page_size())
     wanted = (wanted + page - 1) & -page
     if wanted > limit - mapped { wanted = size }  // the last bytes below a limit that is no multiple of a page
-    guard wanted <= limit - mapped, let base = pages_map(wanted, isSparse) else { throw .outOfMemory(bytes: size) }
-    chunks.append(Chunk(base: base, size: wanted))
+    guard wanted <= limit - mapped else { throw .outOfMemory(bytes: size) }
+    do { chunks.append(Chunk(block: try MemoryBlock(wanted, isSparse ? .sparse : .scratch, host: host))) } catch {
+      if case .outOfMemory = error { throw .outOfMemory(bytes: size) }
+      throw error
+    }
     mapped += wanted
     counter?.add(wanted)
   }
 
-  private func unmapLast() {
+  private func removeLastChunk() {
     guard let chunk = chunks.popLast() else { return }
-    pages_unmap(chunk.base, chunk.size)
     mapped -= chunk.size
     counter?.add(-chunk.size)
     resident -= chunk.reached

@@ -26,7 +26,7 @@ package enum CacheType: Sendable {
 /// Values may be of another size than keys (multi-head latent attention). The kernels take one size, so the smaller is padded with zeros, which add
 /// nothing to a product or a sum.
 ///
-/// The memory is reserved at once and taken page by page as positions come. Positions are appended layer by layer; after a pass that stopped between
+/// The memory is reserved at once and taken page by page as positions come; a host's is taken at once. Positions are appended layer by layer; after a pass that stopped between
 /// layers `truncate(to: length)` makes all layers equally long again. One thread at a time.
 package final class KVCache: @unchecked Sendable {
   /// `headSize`: of a key and of the queries.
@@ -40,15 +40,17 @@ package final class KVCache: @unchecked Sendable {
   /// The larger of `headSize` and `valueSize`; and the elements of a row, padding included.
   let widestHead: Int
   package let rowSize: Int
-  private let memory: PageBlock
+  private let memory: MemoryBlock
   private var fill: [Int]
   /// Counts the bytes of positions that were written since the cache was last emptied; set by the owner.
   package var counter: MemoryCounter?
   private var reached = 0
 
-  /// - Parameter valueSize: of a value; nil: as a key.
+  /// - Parameters:
+  ///   - valueSize: of a value; nil: as a key.
+  ///   - host: where the memory comes from; nil: the system.
   package init(
-    layers: Int, kvHeads: Int, headSize: Int, valueSize: Int? = nil, capacity: Int, type: CacheType
+    layers: Int, kvHeads: Int, headSize: Int, valueSize: Int? = nil, capacity: Int, type: CacheType, host: HostMemory? = nil
   ) throws(RuntimeError) {
     let values = valueSize ?? headSize
     guard layers > 0 else { throw .shape(operation: "cache layers", expected: 1, found: layers) }
@@ -63,7 +65,8 @@ package final class KVCache: @unchecked Sendable {
       guard !overflow else { throw .outOfMemory(bytes: .max) }
       bytes = product
     }
-    memory = try PageBlock(bytes, .sparse)
+    memory = try MemoryBlock(bytes, .sparse, host: host)
+    if !memory.isZeroed, headSize != values { memset(memory.base, 0, bytes) }
     byteCount = bytes
     self.layers = layers
     self.kvHeads = kvHeads
@@ -148,7 +151,7 @@ package final class KVCache: @unchecked Sendable {
   package func truncate(to length: Int) {
     for layer in 0..<layers { fill[layer] = min(fill[layer], max(length, 0)) }
     guard length <= 0, reached > 0 else { return }
-    pages_forget(memory.base, memory.byteCount)
+    memory.forget()
     reach(0)
   }
 }

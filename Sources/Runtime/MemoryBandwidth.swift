@@ -9,7 +9,7 @@ package final class MemoryBandwidth {
 
   private let pool: ThreadPool
   private let pieces: Int
-  private let memory, sums: PageBlock
+  private let memory, sums: MemoryBlock
 
   /// - Parameters:
   ///   - pool: its threads read together.
@@ -17,8 +17,8 @@ package final class MemoryBandwidth {
   package init(pool: ThreadPool, bytes: Int = 512 << 20) throws(RuntimeError) {
     self.pool = pool
     pieces = max(bytes / MemoryBandwidth.piece, 1)
-    memory = try PageBlock(pieces * MemoryBandwidth.piece, .whole)
-    sums = try PageBlock(pieces * 64, .whole)
+    memory = try MemoryBlock(pieces * MemoryBandwidth.piece, .whole)
+    sums = try MemoryBlock(pieces * 64, .whole)
     // Written first: unwritten pages all read the one zero page, from cache.
     let memory = memory
     pool.run(pieces) { i in

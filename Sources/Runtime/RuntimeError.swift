@@ -5,6 +5,8 @@ import WeightFile
 package enum RuntimeError: Error {
   /// The memory limit, or the machine, has no room for `bytes` more; 0: it is not known how many.
   case outOfMemory(bytes: Int)
+  /// A host's allocator returned a block at an address that is no multiple of `HostMemory.alignment`.
+  case misalignedBlock
   /// `StopSignal.cancel()` was called.
   case cancelled
   /// The deadline of the `StopSignal` has passed.
@@ -22,6 +24,7 @@ package enum RuntimeError: Error {
     switch self {
     case .outOfMemory(0): "out of memory"
     case .outOfMemory(let bytes): "out of memory: \(bytes) bytes more were needed"
+    case .misalignedBlock: "options.allocate: returned a block that is not aligned to \(HostMemory.alignment) bytes"
     case .cancelled: "cancelled"
     case .deadlineExceeded: "the deadline has passed"
     case .weights(let error): error.description

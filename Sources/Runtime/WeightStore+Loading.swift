@@ -143,13 +143,6 @@ struct LoadPlan {
       }
     }
   }
-
-  /// Gives the pages of the widened f16 values back.
-  func forgetHalves(in base: UnsafeMutableRawPointer) {
-    let page = Int(page_size())
-    let start = (keptBytes + page - 1) & -page
-    if start < bytes { pages_forget(base + start, bytes - start) }
-  }
 }
 
 /// The error of the first frame (in order) that failed, gathered from several threads.

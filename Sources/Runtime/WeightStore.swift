@@ -22,7 +22,7 @@ package final class WeightStore: @unchecked Sendable {
   /// Loads weights that do not stay in memory; nil: all stay.
   package let pager: WeightPager?
 
-  private let memory: PageBlock
+  private let memory: MemoryBlock
   /// Where each tensor of the file is.
   private let data: [UnsafeRawPointer]
   /// What the system that is built over this store reads each tensor for; kept while it is built.
@@ -36,8 +36,8 @@ package final class WeightStore: @unchecked Sendable {
 
   /// Which half of the system has its tensors in another file; set before anything is built.
   package var missing: WeightPart?
-  private var blanks: PageBlock?
-  private var oldBlanks: [PageBlock] = []
+  private var blanks: MemoryBlock?
+  private var oldBlanks: [MemoryBlock] = []
 
   /// Called on the loading thread between rounds of decoding; false stops with `RuntimeError.cancelled`.
   package typealias Progress = (_ doneBytes: Int, _ totalBytes: Int) -> Bool
@@ -46,19 +46,22 @@ package final class WeightStore: @unchecked Sendable {
   ///   - limit: most bytes to take for decoded tensors; nil: what the process can have.
   ///   - residency: which weights stay in memory.
   ///   - leavesCache: whether stored bytes leave the page cache once they are decoded.
+  ///   - host: where the memory comes from, unless it holds weights that do not stay; nil: the system.
   /// - Throws: `weights` when a tensor cannot be decoded, `outOfMemory`, `cancelled` or `deadlineExceeded` when told to stop.
   package convenience init(
     _ file: WeightFile, pool: ThreadPool, kernels: KernelTable, limit: Int? = nil, residency: Residency = Residency(),
-    leavesCache: Bool = false, stop: StopSignal = StopSignal(), progress: Progress? = nil
+    leavesCache: Bool = false, host: HostMemory? = nil, stop: StopSignal = StopSignal(), progress: Progress? = nil
   ) throws(RuntimeError) {
     let plan = try LoadPlan(file, paged: residency.paged)
     // A small file may claim any decoded size; touching more memory than there is would end the process.
     guard plan.bytes <= limit ?? ProcessMemory.limitBytes() else { throw .outOfMemory(bytes: plan.bytes) }
-    let memory = try PageBlock(plan.reservedBytes, plan.reservedBytes > plan.bytes ? .sparse : .whole)
+    let isPaged = plan.reservedBytes > plan.bytes
+    let memory = try MemoryBlock(plan.reservedBytes, isPaged ? .sparse : .whole, host: isPaged ? nil : host)
     try plan.decode(into: memory.base, pool: pool, leavesCache: leavesCache, stop: stop, progress: progress)
     file.releaseDecoders()
     plan.widen(in: memory.base, pool: pool, kernels: kernels)
-    plan.forgetHalves(in: memory.base)
+    // The widened f16 values.
+    memory.forget(from: plan.keptBytes)
     file.forgetPages()
     self.init(plan, memory, residency)
   }
@@ -66,10 +69,10 @@ package final class WeightStore: @unchecked Sendable {
   /// A store for dry runs: every tensor has its place, but nothing is decoded; tensors that would be, read as zeros.
   package convenience init(planning file: WeightFile) throws(RuntimeError) {
     let plan = try LoadPlan(file)
-    self.init(plan, try PageBlock(plan.bytes, .sparse), Residency())
+    self.init(plan, try MemoryBlock(plan.bytes, .sparse), Residency())
   }
 
-  private init(_ plan: LoadPlan, _ memory: PageBlock, _ residency: Residency) {
+  private init(_ plan: LoadPlan, _ memory: MemoryBlock, _ residency: Residency) {
     file = plan.file
     self.memory = memory
     residentBytes = plan.keptBytes
@@ -113,7 +116,7 @@ package final class WeightStore: @unchecked Sendable {
   /// Zeros in place of tensors that are in another file: at least `bytes`, at one place for all of them.
   func blank(_ bytes: Int) -> UnsafeRawPointer? {
     if let blanks, blanks.byteCount >= bytes { return UnsafeRawPointer(blanks.base) }
-    guard bytes <= ProcessMemory.limitBytes(), let larger = try? PageBlock(bytes, .sparse) else { return nil }
+    guard bytes <= ProcessMemory.limitBytes(), let larger = try? MemoryBlock(bytes, .sparse) else { return nil }
     // Earlier blanks stay valid.
     oldBlanks.append(larger)
     blanks = larger

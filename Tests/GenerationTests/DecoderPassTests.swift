@@ -14,7 +14,7 @@ import Testing
     let model = try Model.load(path: tiny.path, options: LoadOptions(threads: 1))
     let decoder = model.system.decoder
     let memory = Arena()
-    let caches = try (0..<3).map { _ in try decoder.makeCache(capacity: 16, type: .float32) }
+    let caches = try (0..<3).map { _ in try decoder.makeCache(capacity: 16, type: .float32, host: nil) }
     let ids = try memory.array(of: Int32.self, 8)
     for i in 0..<8 { ids[i] = Int32(i + 3) }
     let x = try memory.tensor(8, decoder.hiddenSize)

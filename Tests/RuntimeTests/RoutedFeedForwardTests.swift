@@ -107,13 +107,14 @@ import WeightFile
     #expect(throws: WeightFileError.self) { try w["a"].matrix("weight", outputs: 16, inputs: 8) }
   }
 
-  @Test(arguments: RoutedFixtures.attentions) func valuesMayBeOfAnotherSizeThanKeys(_ c: RoutedFixtures.Attention) throws {
+  @Test(arguments: RoutedFixtures.attentions, [false, true])
+  func valuesMayBeOfAnotherSizeThanKeys(_ c: RoutedFixtures.Attention, inMemoryOfAHost: Bool) throws {
     let (k, v) = (c.keySize, c.valueSize)
     let (query, key) = (Self.numbers(11, 7 * 4 * k, times: 8), Self.numbers(12, 7 * 2 * k, times: 8))
     let value = Self.numbers(13, 7 * 2 * v)
     for (type, bound) in [(CacheType.float32, 5e-6), (.float16, 2e-3), (.int8, 3e-2)] {
       let y = try onAnyThreads { ctx in
-        let cache = try KVCache(layers: 1, kvHeads: 2, headSize: k, valueSize: v, capacity: 9, type: type)
+        let cache = try KVCache(layers: 1, kvHeads: 2, headSize: k, valueSize: v, capacity: 9, type: type, host: inMemoryOfAHost ? spoiltMemory : nil)
         let x = try ctx.tensor(query, rows: 7)
         let whole = try ctx.arena.tensor(7, 4 * v)
         for positions in [0..<5, 5..<6, 6..<7] {

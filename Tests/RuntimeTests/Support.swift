@@ -231,3 +231,10 @@ private func add(_ t: TestTensor, to writer: WeightFileWriter) throws {
   bytes.copyBytes(from: t.bytes)
   try writer.addTensor(name: t.name, shape: t.shape, encoding: t.encoding, group: t.group, bytes: UnsafeRawBufferPointer(bytes))
 }
+
+/// A host's memory, all of it NaN.
+let spoiltMemory = HostMemory {
+  let block = aligned_alloc(HostMemory.alignment, ($0 + HostMemory.alignment - 1) & -HostMemory.alignment)
+  if let block { memset(block, 0xFF, $0) }
+  return block
+} deallocate: { block, _ in free(block) }

@@ -7,7 +7,8 @@
 #if UINTPTR_MAX == UINT64_MAX
 PIN(load_options, sizeof(fovea_load_options) >= 48 && offsetof(fovea_load_options, cache_type) == 28 &&
                       offsetof(fovea_load_options, progress_user) == 40 && offsetof(fovea_load_options, no_mapping) == 48 &&
-                      offsetof(fovea_load_options, run_jobs) == 64 && offsetof(fovea_load_options, log_user) == 88);
+                      offsetof(fovea_load_options, run_jobs) == 64 && offsetof(fovea_load_options, log_user) == 88 &&
+                      offsetof(fovea_load_options, allocator_user) == 112);
 PIN(memory_plan, sizeof(fovea_memory_plan) >= 56 && offsetof(fovea_memory_plan, total_bytes) == 48);
 PIN(model_info, sizeof(fovea_model_info) >= 88 && offsetof(fovea_model_info, residency) == 84);
 PIN(encode_options, sizeof(fovea_encode_options) >= 40 && offsetof(fovea_encode_options, progress_user) == 32 &&

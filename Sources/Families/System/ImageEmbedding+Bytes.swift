@@ -80,8 +80,9 @@ extension ImageEmbedding {
   ///   - model: the identity that the bytes must name.
   ///   - hiddenSize, maximumTokens: the model's vector width, and most tokens.
   ///   - mapChannels: channels of its maps; nil where it makes none.
+  ///   - host: where the embedding's memory comes from; nil: the system.
   package static func read(
-    _ bytes: UnsafeRawBufferPointer, model: WeightFile.Identity, hiddenSize: Int, maximumTokens: Int, mapChannels: Int?
+    _ bytes: UnsafeRawBufferPointer, model: WeightFile.Identity, hiddenSize: Int, maximumTokens: Int, mapChannels: Int?, host: HostMemory? = nil
   ) throws(EmbeddingBytesError) -> ImageEmbedding {
     guard let base = bytes.baseAddress, bytes.count >= headerSize + 8, bytes.prefix(8).elementsEqual(magic) else {
       throw .notAnEmbedding
@@ -133,7 +134,8 @@ extension ImageEmbedding {
       : nil
     do {
       return try ImageEmbedding(
-        copying: Tensor(data: memory, rows: tokens, columns: columns), map: map, width: width, height: height, views: views)
+        copying: Tensor(data: memory, rows: tokens, columns: columns), map: map, width: width, height: height, views: views,
+        host: host)
     } catch { throw .outOfMemory(bytes: 4 * count) }
   }
 }

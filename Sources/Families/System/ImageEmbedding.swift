@@ -72,51 +72,39 @@ package final class ImageEmbedding {
   package var holding: MemoryHolding?
   /// Its bytes in the model's counter of images; set by its creator.
   package var counted: CountedMemory?
-  private let memory: UnsafeMutableRawPointer
-  private let mapMemory: UnsafeMutableRawPointer?
+  private let memory: MemoryBlock
+  private let mapMemory: MemoryBlock?
 
   /// Copies `tokens` and `map` out of their arena.
+  /// - Parameter host: where the memory comes from; nil: the system.
   package init(
-    copying tokens: Tensor, map: FeatureMap? = nil, width: Int, height: Int, views: [ViewPlan]
+    copying tokens: Tensor, map: FeatureMap? = nil, width: Int, height: Int, views: [ViewPlan], host: HostMemory? = nil
   ) throws(RuntimeError) {
-    let memory = try Self.copy(tokens)
-    self.memory = memory
-    if let map {
-      do throws(RuntimeError) { mapMemory = try Self.copy(map.values) } catch {
-        block_free(memory)
-        throw error
-      }
-    } else {
-      mapMemory = nil
-    }
+    memory = try Self.copy(tokens, host)
+    mapMemory = if let map { try Self.copy(map.values, host) } else { nil }
     self.map = mapMemory.flatMap { copy in
       map.map {
         let values = Tensor(
-          data: copy.assumingMemoryBound(to: Float.self), rows: $0.values.rows, columns: $0.values.columns)
+          data: copy.base.assumingMemoryBound(to: Float.self), rows: $0.values.rows, columns: $0.values.columns)
         return FeatureMap(values, height: $0.height, width: $0.width)
       }
     }
-    data = UnsafePointer(memory.assumingMemoryBound(to: Float.self))
+    data = UnsafePointer(memory.base.assumingMemoryBound(to: Float.self))
     self.tokens = tokens.rows
     hiddenSize = tokens.columns
     self.width = width
     self.height = height
     self.views = views
-    identity = xxh64(memory, tokens.count * MemoryLayout<Float>.stride)
-  }
-
-  deinit {
-    block_free(memory)
-    block_free(mapMemory)
+    identity = xxh64(memory.base, tokens.count * MemoryLayout<Float>.stride)
   }
 
   /// Bytes of the vectors and the map.
   package var heldBytes: Int { (tokens * hiddenSize + (map?.values.count ?? 0)) * MemoryLayout<Float>.stride }
 
-  private static func copy(_ x: Tensor) throws(RuntimeError) -> UnsafeMutableRawPointer {
+  private static func copy(_ x: Tensor, _ host: HostMemory?) throws(RuntimeError) -> MemoryBlock {
     let byteCount = x.count * MemoryLayout<Float>.stride
-    guard let memory = block_allocate(max(byteCount, 1)) else { throw .outOfMemory(bytes: byteCount) }
-    memcpy(memory, x.data, byteCount)
-    return memory
+    let block = try MemoryBlock(byteCount, .scratch, host: host)
+    memcpy(block.base, x.data, byteCount)
+    return block
   }
 }

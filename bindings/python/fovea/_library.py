@@ -88,6 +88,8 @@ fovea_progress_callback = CFUNCTYPE(c_int, c_void_p, c_size_t, c_size_t)
 fovea_token_callback = CFUNCTYPE(c_int, c_void_p, c_int32, POINTER(c_char), c_size_t)
 fovea_job = CFUNCTYPE(None, c_void_p, c_size_t)
 fovea_run_jobs_callback = CFUNCTYPE(None, c_void_p, c_size_t, fovea_job, c_void_p)
+fovea_allocate_callback = CFUNCTYPE(c_void_p, c_void_p, c_size_t)
+fovea_deallocate_callback = CFUNCTYPE(None, c_void_p, c_void_p, c_size_t)
 fovea_log_callback = CFUNCTYPE(None, c_void_p, c_int32, c_char_p)
 
 
@@ -116,6 +118,9 @@ class fovea_load_options(_Sized):
         ("run_jobs_user", c_void_p),
         ("log", fovea_log_callback),
         ("log_user", c_void_p),
+        ("allocate", fovea_allocate_callback),
+        ("deallocate", fovea_deallocate_callback),
+        ("allocator_user", c_void_p),
     ]
 
 

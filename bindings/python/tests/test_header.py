@@ -72,6 +72,8 @@ NUMBERS = {
     "fovea_job": c.fovea_job,
     "fovea_run_jobs_callback": c.fovea_run_jobs_callback,
     "fovea_log_callback": c.fovea_log_callback,
+    "fovea_allocate_callback": c.fovea_allocate_callback,
+    "fovea_deallocate_callback": c.fovea_deallocate_callback,
 }
 
 
