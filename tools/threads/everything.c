@@ -196,13 +196,31 @@ static void run_jobs(void *user, size_t count, fovea_job job, void *context) {
   if (is_started) pthread_join(thread, NULL);
 }
 
+/* A host's memory: blocks that are taken and not given back are counted. */
+static long blocks;
+static void *allocate(void *user, size_t size) {
+  void *block = aligned_alloc(64, (size + 63) & ~(size_t)63);
+  if (block) __atomic_fetch_add((long *)user, 1, __ATOMIC_RELAXED);
+  return block;
+}
+static void deallocate(void *user, void *block, size_t size) {
+  (void)size;
+  free(block);
+  __atomic_fetch_sub((long *)user, 1, __ATOMIC_RELAXED);
+}
+
 /* usage: everything [SECONDS [THREADS [host]]] */
 int main(int count, char **arguments) {
   int threads = count > 2 ? atoi(arguments[2]) : 8;
   pthread_t all[64];
   fovea_load_options options = {.struct_size = sizeof options, .threads = 2, .context_length = 1024};
   for (size_t i = 0; i < sizeof pixels; i++) pixels[i] = (unsigned char)(i * 37 >> 3);
-  if (count > 3) options.run_jobs = run_jobs;
+  if (count > 3) {
+    options.run_jobs = run_jobs;
+    options.allocate = allocate;
+    options.deallocate = deallocate;
+    options.allocator_user = &blocks;
+  }
   expect(fovea_load(NULL, &options, &model), "load");
   if (!model) return 2;
   expect(fovea_encode_image_pixels(model, pixels, width, height, 0, NULL, &image), "encode");
@@ -216,6 +234,7 @@ int main(int count, char **arguments) {
   fovea_model_free(model);
   fovea_image_embedding_release(image);
   fovea_string_free(alone);
+  expect(blocks == 0, "every block given back");
   printf("%ld calls, %ld failures\n", (long)calls, (long)failures);
   return failures != 0;
 }
