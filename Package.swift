@@ -26,6 +26,7 @@ let avxvnni = x86(["-mavx2", "-mfma", "-mf16c"] + (asAVX512 ? ["-mavx512vl", "-m
 let avx512 = x86(["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx512vnni"], cpu: "cascadelake")
 let neon = arm(cpu: "armv8-a")
 let dotprod = arm(cpu: "armv8.2-a+dotprod")
+let i8mm = arm(cpu: "armv8.2-a+dotprod+i8mm")
 
 /// The allocator's functions, which Sources/Reserve stands in for: Swift's runtime ends the process where they return nothing.
 let reserved = [
@@ -51,7 +52,7 @@ let standAlone: [LinkerSetting] = [
 // has changed, and a type's layout may come from further down: code compiled for the old layout crashes.
 let kernels: [Target.Dependency] = [
   "Shims", "KernelsScalar", "KernelsSSE41", "KernelsAVX2", "KernelsAVXVNNI", "KernelsAVX512", "KernelsNEON", "KernelsDotProd",
-  "Kernels",
+  "KernelsI8MM", "Kernels",
 ]
 let weights: [Target.Dependency] = ["Shims", "CZstd", "WeightFile"]
 let runtime = kernels + weights.dropFirst() + ["Runtime"]
@@ -83,6 +84,7 @@ let package = Package(
     .target(name: "KernelsAVX512", dependencies: ["Shims"], path: "Sources/Kernels/AVX512", swiftSettings: avx512),
     .target(name: "KernelsNEON", dependencies: ["Shims"], path: "Sources/Kernels/NEON", swiftSettings: neon),
     .target(name: "KernelsDotProd", dependencies: ["Shims"], path: "Sources/Kernels/DotProd", swiftSettings: dotprod),
+    .target(name: "KernelsI8MM", dependencies: ["Shims"], path: "Sources/Kernels/I8MM", swiftSettings: i8mm),
     .target(
       name: "Kernels", dependencies: Array(kernels.dropLast()), path: "Sources/Kernels/Dispatch",
       swiftSettings: asAVX512 ? [.define("AVXVNNI_AS_AVX512")] : []),

@@ -43,8 +43,8 @@
  * In a child made by fork() the model and image embeddings still work, with one thread. So does a session, unless a call was using it at
  * the moment of the fork: the child's calls on that session return FOVEA_ERROR_UNSUPPORTED.
  *
- * Environment.  FOVEA_MODEL names the weight file that is loaded when the path is NULL; FOVEA_ISA (scalar, sse41, avx2, avxvnni, avx512; neon, dotprod) picks
- * the instruction set, which changes the speed, never an answer. With an unknown name, or one that this CPU lacks, loading fails with
+ * Environment.  FOVEA_MODEL names the weight file that is loaded when the path is NULL; FOVEA_ISA (scalar, sse41, avx2, avxvnni, avx512; neon, dotprod,
+ * i8mm) picks the instruction set, which changes the speed, never an answer. With an unknown name, or one that this CPU lacks, loading fails with
  * FOVEA_ERROR_UNSUPPORTED and a message that names the value and what the CPU supports; an empty value counts as unset.
  */
 #ifndef FOVEA_H
@@ -242,7 +242,7 @@ typedef struct fovea_model_info {
   const char *system; /**< "hires_llava", "llava", "llava_next", "monkey", "text_monkey", … */
   const char *name;
   const char *weight_type;     /**< "f32", "f16", "int8", "int6", "int5", "int4" */
-  const char *instruction_set; /**< "scalar", "sse41", "avx2", "avxvnni", "avx512", "neon", "dotprod" */
+  const char *instruction_set; /**< "scalar", "sse41", "avx2", "avxvnni", "avx512", "neon", "dotprod", "i8mm" */
   uint64_t weight_bytes;       /**< all weights, in the form that the kernels read */
   uint64_t resident_bytes;     /**< of those, the ones in allocated memory instead of mapped */
   uint64_t bytes_per_token;    /**< weights read to generate one token */

@@ -14,7 +14,7 @@ struct ModelTests {
     #expect(String(cString: info.system) == "llava")
     #expect(String(cString: info.name) == "tiny \"quoted\"")
     #expect(String(cString: info.weight_type) == "f32")
-    #expect(["scalar", "sse41", "avx2", "avxvnni", "avx512", "neon", "dotprod"].contains(String(cString: info.instruction_set)))
+    #expect(["scalar", "sse41", "avx2", "avxvnni", "avx512", "neon", "dotprod", "i8mm"].contains(String(cString: info.instruction_set)))
     #expect(info.context_length == Int32(TinyModel.context))
     #expect(info.vocab_size == Int32(TinyModel.vocabulary))
     #expect(info.hidden_size == Int32(TinyModel.hidden))

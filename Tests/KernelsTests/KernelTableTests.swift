@@ -9,7 +9,7 @@ import Testing
     let names = KernelTable.all().map { "\($0.name)" }
     #expect(names.first == "scalar")
     #expect(Set(names).count == names.count)
-    #expect(names == ["scalar", "sse41", "avx2", "avxvnni", "avx512", "neon", "dotprod"].filter(names.contains))
+    #expect(names == ["scalar", "sse41", "avx2", "avxvnni", "avx512", "neon", "dotprod", "i8mm"].filter(names.contains))
   }
 
   #if os(Linux) && arch(x86_64)
@@ -46,7 +46,7 @@ import Testing
       #expect("\(try KernelTable.choose("\(table.name)").name)" == "\(table.name)")
     }
     let names = KernelTable.all().map { "\($0.name)" }
-    for unknown in ["sse9", "AVX2", "scalar "] + ["sse41", "avx2", "avxvnni", "avx512", "neon", "dotprod"].filter({ !names.contains($0) }) {
+    for unknown in ["sse9", "AVX2", "scalar "] + ["sse41", "avx2", "avxvnni", "avx512", "neon", "dotprod", "i8mm"].filter({ !names.contains($0) }) {
       let error = #expect(throws: UnknownInstructionSet.self) { try KernelTable.choose(unknown) }
       let text = error?.description ?? ""
       #expect(text.contains("\"\(unknown)\"") && names.allSatisfy { text.contains($0) }, "\(text)")

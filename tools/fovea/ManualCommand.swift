@@ -40,7 +40,7 @@ struct ManualCommand: ParsableCommand {
       .It Ev FOVEA_MODEL
       The weight file to use where none is named.
       .It Ev FOVEA_ISA
-      The instruction set to use: scalar, sse41, avx2, avxvnni, avx512, neon or dotprod.
+      The instruction set to use: scalar, sse41, avx2, avxvnni, avx512, neon, dotprod or i8mm.
       .El
 
       """

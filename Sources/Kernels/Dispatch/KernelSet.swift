@@ -9,17 +9,22 @@ import KernelsAVXVNNI
 import KernelsSSE41
 #elseif arch(arm64)
 import KernelsDotProd
+import KernelsI8MM
 import KernelsNEON
 #endif
+
+/// Products with quantised weights, for which an instruction set may have nothing else of its own.
+protocol QuantizedProducts {
+  static func linearQ8(_: UnsafePointer<LinearArguments>, _ firstBlock: Int, _ endBlock: Int, _ firstToken: Int, _ endToken: Int)
+  static func linearQ4(_: UnsafePointer<LinearArguments>, _ firstBlock: Int, _ endBlock: Int, _ firstToken: Int, _ endToken: Int)
+  static func linearSmallGroups(_: UnsafePointer<LinearArguments>, _ firstBlock: Int, _ endBlock: Int, _ firstToken: Int, _ endToken: Int)
+}
 
 /// The kernels that each instruction set's module has. Formulas and orders of operations are documented at the functions of `ScalarKernels`.
 ///
 /// Conformances are declared here, not beside the kernels: witnesses are compiled with the module that declares them, and this one is compiled
 /// for every CPU.
-protocol KernelSet {
-  static func linearQ8(_: UnsafePointer<LinearArguments>, _ firstBlock: Int, _ endBlock: Int, _ firstToken: Int, _ endToken: Int)
-  static func linearQ4(_: UnsafePointer<LinearArguments>, _ firstBlock: Int, _ endBlock: Int, _ firstToken: Int, _ endToken: Int)
-  static func linearSmallGroups(_: UnsafePointer<LinearArguments>, _ firstBlock: Int, _ endBlock: Int, _ firstToken: Int, _ endToken: Int)
+protocol KernelSet: QuantizedProducts {
   static func linearF16(_: UnsafePointer<LinearArguments>, _ firstBlock: Int, _ endBlock: Int, _ firstToken: Int, _ endToken: Int)
   static func linearF32(_: UnsafePointer<LinearArguments>, _ firstBlock: Int, _ endBlock: Int, _ firstToken: Int, _ endToken: Int)
   static func quantize(
@@ -55,6 +60,7 @@ extension KernelsAVX512.VectorKernels: KernelSet {}
 #elseif arch(arm64)
 extension KernelsNEON.VectorKernels: KernelSet {}
 extension KernelsDotProd.VectorKernels: KernelSet {}
+extension KernelsI8MM.VectorKernels: QuantizedProducts {}
 #endif
 
 extension KernelTable {
@@ -70,6 +76,8 @@ extension KernelTable {
     #elseif arch(arm64)
     tables.append(KernelTable("neon", KernelsNEON.VectorKernels.self))
     if fovea_has_dotprod() { tables.append(KernelTable("dotprod", KernelsDotProd.VectorKernels.self)) }
+    // Its other kernels would be those of `sdot` again, instruction for instruction.
+    if fovea_has_i8mm() { tables.append(KernelTable("i8mm", KernelsDotProd.VectorKernels.self, products: KernelsI8MM.VectorKernels.self)) }
     #endif
     return tables
   }

@@ -11,7 +11,7 @@ package struct KernelTable {
   ) -> Void
   package typealias InPlace = (_ x: UnsafeMutablePointer<Float>, _ count: Int) -> Void
 
-  /// "scalar", "sse41", "avx2", "avxvnni", "avx512", "neon" or "dotprod".
+  /// "scalar", "sse41", "avx2", "avxvnni", "avx512", "neon", "dotprod" or "i8mm".
   package let name: StaticString
 
   package let linearQ8, linearQ4, linearSmallGroups, linearF16, linearF32: Linear
@@ -54,10 +54,14 @@ package struct KernelTable {
 
   /// The table of an instruction set's kernels.
   @inline(__always)
-  init<K: KernelSet>(_ name: StaticString, _: K.Type) {
+  init<K: KernelSet>(_ name: StaticString, _: K.Type) { self.init(name, K.self, products: K.self) }
+
+  /// Those of `K`, with the products of `P`.
+  @inline(__always)
+  init<K: KernelSet, P: QuantizedProducts>(_ name: StaticString, _: K.Type, products _: P.Type) {
     self.name = name
-    (linearQ8, linearQ4, linearF16, linearF32) = (K.linearQ8, K.linearQ4, K.linearF16, K.linearF32)
-    linearSmallGroups = K.linearSmallGroups
+    (linearQ8, linearQ4, linearSmallGroups) = (P.linearQ8, P.linearQ4, P.linearSmallGroups)
+    (linearF16, linearF32) = (K.linearF16, K.linearF32)
     quantize = K.quantize
     (layerNorm, rmsNorm) = (K.layerNorm, K.rmsNorm)
     (gelu, quickGELU, geluTanh, silu) = (K.gelu, K.quickGELU, K.geluTanh, K.silu)

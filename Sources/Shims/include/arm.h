@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* arm64: intrinsics that are macros (loads and stores, immediate operands, lanes) or take types that Swift does not import, wrapped; CPU detection.
-   Products of int8 are `sdot` where the target has it (KernelsDotProd), else `smull` and sums of pairs (KernelsNEON). */
+   Products of int8 are `sdot` where the target has it (KernelsDotProd, KernelsI8MM), else `smull` and sums of pairs (KernelsNEON); products of
+   matrices `usmmla` (KernelsI8MM). */
 #ifndef FOVEA_SHIMS_ARM_H
 #define FOVEA_SHIMS_ARM_H
 #if defined(__aarch64__)
@@ -11,6 +12,8 @@
 
 /// Whether this CPU has dot products of four int8 (`sdot`, `udot`: FEAT_DotProd, optional from Armv8.2).
 static inline bool fovea_has_dotprod(void) { return (getauxval(AT_HWCAP) >> 20 & 1) != 0; }
+/// Whether it has, besides, products of int8 matrices (`usmmla`, `usdot`: FEAT_I8MM, optional from Armv8.2, in every Armv8.6).
+static inline bool fovea_has_i8mm(void) { return fovea_has_dotprod() && (getauxval(AT_HWCAP2) >> 13 & 1) != 0; }
 
 #define FOVEA_NEON static inline __attribute__((always_inline))
 
@@ -216,5 +219,25 @@ FOVEA_NEON int32x4_t fovea_add_quad1_4(int32x4_t sum, int8x16_t w, int8x16_t x) 
 FOVEA_NEON int32x4_t fovea_add_quad2_4(int32x4_t sum, int8x16_t w, int8x16_t x) { return FOVEA_ADD_QUAD(sum, w, x, 2); }
 FOVEA_NEON int32x4_t fovea_add_quad3_4(int32x4_t sum, int8x16_t w, int8x16_t x) { return FOVEA_ADD_QUAD(sum, w, x, 3); }
 #undef FOVEA_ADD_QUAD
+
+#if defined(__ARM_FEATURE_MATMUL_INT8)
+/// The same with unsigned bytes in `w`.
+FOVEA_NEON int32x4_t fovea_add_unsigned0_4(int32x4_t sum, int32x4_t w, int8x16_t x) { return vusdotq_laneq_s32(sum, vreinterpretq_u8_s32(w), x, 0); }
+FOVEA_NEON int32x4_t fovea_add_unsigned1_4(int32x4_t sum, int32x4_t w, int8x16_t x) { return vusdotq_laneq_s32(sum, vreinterpretq_u8_s32(w), x, 1); }
+FOVEA_NEON int32x4_t fovea_add_unsigned2_4(int32x4_t sum, int32x4_t w, int8x16_t x) { return vusdotq_laneq_s32(sum, vreinterpretq_u8_s32(w), x, 2); }
+FOVEA_NEON int32x4_t fovea_add_unsigned3_4(int32x4_t sum, int32x4_t w, int8x16_t x) { return vusdotq_laneq_s32(sum, vreinterpretq_u8_s32(w), x, 3); }
+/// 8 int8 at `x`, then those at `y`.
+FOVEA_NEON int8x16_t fovea_load_two_rows_8(const void *x, const void *y) {
+  return vcombine_s8(vld1_s8((const int8_t *)x), vld1_s8((const int8_t *)y));
+}
+/// Adds the products of rows 0 and 1, or 2 and 3, with the two rows of 8 int8 in `x`. Lane i of `low` holds bytes 0 … 3 of row i, of `high` bytes 4 … 7,
+/// unsigned. Result: the first row's with both of x, then the second row's.
+FOVEA_NEON int32x4_t fovea_add_rows01_4(int32x4_t sum, int32x4_t low, int32x4_t high, int8x16_t x) {
+  return vusmmlaq_s32(sum, vreinterpretq_u8_s32(vzip1q_s32(low, high)), x);
+}
+FOVEA_NEON int32x4_t fovea_add_rows23_4(int32x4_t sum, int32x4_t low, int32x4_t high, int8x16_t x) {
+  return vusmmlaq_s32(sum, vreinterpretq_u8_s32(vzip2q_s32(low, high)), x);
+}
+#endif
 #endif
 #endif

@@ -81,6 +81,7 @@ INSTRUCTION_SETS = {
     "avx512": {"avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_vnni"},
     "neon": {"asimd"},
     "dotprod": {"asimddp"},
+    "i8mm": {"asimddp", "i8mm"},
 }
 
 

@@ -18,7 +18,7 @@ def test_info_and_metadata_tell_of_the_file(model):
     assert info["weight_type"] in ("f32", "f16", "int8", "int4")
     assert info["vocab_size"] == model.metadata["language.vocabSize"]
     assert info["threads"] == 2
-    assert info["instruction_set"] in ("scalar", "sse41", "avx2", "avxvnni", "avx512", "neon", "dotprod")
+    assert info["instruction_set"] in ("scalar", "sse41", "avx2", "avxvnni", "avx512", "neon", "dotprod", "i8mm")
     assert 0 < info["bytes_per_token"] < info["weight_bytes"]
     assert isinstance(model.metadata["vision.mean"], list)
 

@@ -1,0 +1,1 @@
+../NEON/IntegerLanes.swift
