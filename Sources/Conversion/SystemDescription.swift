@@ -25,6 +25,7 @@ package struct SystemDescription {
     ),
     (["LlavaLlamaForCausalLM", "LlavaMistralForCausalLM", "llava_llama", "llava_mistral"], OriginalLlava.describe),
     (["DeepseekOCRForCausalLM", "DeepseekOCR"], DeepSeekOCRCheckpoint.describe),
+    (["DeepseekOCR2ForCausalLM", "DeepseekOcr2ForConditionalGeneration", "deepseek_ocr2"], DeepSeekOCR2Checkpoint.describe),
     (["Idefics3ForConditionalGeneration", "SmolVLMForConditionalGeneration", "idefics3", "smolvlm"], Idefics3Checkpoint.describe),
     (
       ["LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM", "GraniteForCausalLM", "llama", "mistral", "qwen2", "granite"],
@@ -47,7 +48,7 @@ package struct SystemDescription {
 
   private static func unknown(_ name: String) -> ConversionError {
     .unsupported(
-      "architecture \(name.isEmpty ? "(none in config.json)" : name); LLaVA-1.5, LLaVA-NeXT, HiRes-LLaVA, Monkey, TextMonkey, Vary, GOT-OCR2, DeepSeek-OCR, Ferret, Idefics3, SmolVLM and decoders by themselves are known"
+      "architecture \(name.isEmpty ? "(none in config.json)" : name); LLaVA-1.5, LLaVA-NeXT, HiRes-LLaVA, Monkey, TextMonkey, Vary, GOT-OCR2, DeepSeek-OCR and DeepSeek-OCR 2, Ferret, Idefics3, SmolVLM and decoders by themselves are known"
     )
   }
 

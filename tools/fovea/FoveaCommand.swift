@@ -19,7 +19,7 @@ import Shims
 
   /// The systems that can be converted and run.
   static let systems =
-    "LLaVA-1.5, LLaVA-NeXT, HiRes-LLaVA, Monkey-Chat, TextMonkey, Ferret, Ferret-v2, Ferret-UI, Vary-tiny, Vary-toy, GOT-OCR2, DeepSeek-OCR, "
+    "LLaVA-1.5, LLaVA-NeXT, HiRes-LLaVA, Monkey-Chat, TextMonkey, Ferret, Ferret-v2, Ferret-UI, Vary-tiny, Vary-toy, GOT-OCR2, DeepSeek-OCR, DeepSeek-OCR 2, "
     + "Idefics3, SmolVLM, granite-docling, and decoders that read text only"
 
   static func main() { Shims.exit(run(Arguments.all)) }

@@ -52,7 +52,7 @@ struct RunCommand: ParsableCommand {
 
   @Option(
     parsing: .unconditional,
-    help: "Most tiles to cut an image into, for systems that cut on request (GOT-OCR2, trained with up to 6; DeepSeek-OCR, up to 9).")
+    help: "Most tiles to cut an image into, where the system cuts on request (GOT-OCR2, DeepSeek-OCR 2: up to 6; DeepSeek-OCR: up to 9).")
   var tiles: Int32 = 0
 
   @Option(help: "One of the ways in which the model looks at images (DeepSeek-OCR: tiny, small, base, large, gundam).", transform: validText)

@@ -79,7 +79,7 @@ package final class DeepSeekOCR: DescribedSystem {
     return plan
   }
 
-  package func blocks(views: Int) -> Int { views * towers.sam.config.layers + (views > 1 ? 2 : 1) * towers.clip.config.layers }
+  package func blocks(views: Int) -> Int { views * towers.sam.layers + (views > 1 ? 2 : 1) * towers.clip.config.layers }
 
   package func encode(
     _ views: ImageViews, progress: ((Int, Int) -> Void)?, _ ctx: Context

@@ -29,6 +29,7 @@ package struct SystemKind: Sendable {
     SystemKind("vary", Vary.self),
     SystemKind("got", GOTOCR2.self),
     SystemKind("deepseek_ocr", DeepSeekOCR.self),
+    SystemKind("deepseek_ocr2", DeepSeekOCR2.self),
     SystemKind("idefics3", Idefics3.self),
     SystemKind("text", TextOnly.self),
     SystemKind("ferret", Ferret.self) { FerretSettings(.none) },

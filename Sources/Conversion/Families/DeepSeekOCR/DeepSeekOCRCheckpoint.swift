@@ -4,6 +4,9 @@ import Schema
 
 /// DeepSeek-OCR as published (`DeepseekOCRForCausalLM`).
 enum DeepSeekOCRCheckpoint {
+  static let tokenizer = TokenizerNeeds(
+    addsBegin: true, shownTokens: ["<|ref|>", "<|/ref|>", "<|det|>", "<|/det|>", "<|grounding|>", "<td>", "</td>", "<tr>", "</tr>"])
+
   static func describe(_ checkpoint: OpenCheckpoint) throws -> SystemDescription {
     let config = checkpoint.config
     let plan = CheckpointPlan(checkpoint.source)
@@ -40,8 +43,7 @@ enum DeepSeekOCRCheckpoint {
     let c = text
     return try SystemDescription(
       system: "deepseek_ocr", plan: plan, decoder: DecoderSettings(text.settings, mixture: mixture.settings), vision: settings, prompt: prompt,
-      tokenizer: TokenizerNeeds(
-        addsBegin: true, shownTokens: ["<|ref|>", "<|/ref|>", "<|det|>", "<|/det|>", "<|grounding|>", "<td>", "</td>", "<tr>", "</tr>"])
+      tokenizer: tokenizer
     ) { clip.isIgnorable($0) || decoder.isIgnorable($0, c) }
   }
 }

@@ -13,4 +13,11 @@ extension PromptFormat {
         Task("describe", ask("Describe this image in detail.")), Task("locate", ask("Locate <|ref|>{question}<|/ref|> in the image.")),
       ], ngramBan: 30, ngramWindow: 90, ngramAllowed: ["<td>", "</td>"])
   }()
+
+  /// DeepSeek-OCR 2's: the same requests, 20-grams.
+  static let deepSeekOCR2: PromptFormat = {
+    var format = deepSeekOCR
+    format.ngramBan = 20
+    return format
+  }()
 }
