@@ -193,7 +193,7 @@ typedef struct fovea_load_options {
                                   files, weights that `memory_budget` keeps out of memory, pictures while they are decoded, and tables; fovea_plan calls
                                   it never */
   fovea_deallocate_callback deallocate;
-  void *allocator_user;              /**< passed to both; valid as long as `run_jobs_user` */
+  void *allocator_user; /**< passed to both; valid as long as `run_jobs_user` */
 } fovea_load_options;
 
 /** Maps a weight file and prepares the system in it. `path` NULL: the built-in model (see fovea_builtin_model).

@@ -175,7 +175,11 @@ private func loadOptions(
   guard (c.allocate == nil) == (c.deallocate == nil) else { throw .argument("options", "allocate and deallocate: one of them is NULL.") }
   if let allocate = c.allocate, let deallocate = c.deallocate {
     let user = HostPointer(c.allocator_user)
-    options.hostMemory = HostMemory { allocate(user.pointer, $0) } deallocate: { deallocate(user.pointer, $0, $1) }
+    options.hostMemory = HostMemory {
+      allocate(user.pointer, $0)
+    } deallocate: {
+      deallocate(user.pointer, $0, $1)
+    }
   }
   if let log = c.log {
     let user = HostPointer(c.log_user)

@@ -237,4 +237,6 @@ let spoiltMemory = HostMemory {
   let block = aligned_alloc(HostMemory.alignment, ($0 + HostMemory.alignment - 1) & -HostMemory.alignment)
   if let block { memset(block, 0xFF, $0) }
   return block
-} deallocate: { block, _ in free(block) }
+} deallocate: { block, _ in
+  free(block)
+}

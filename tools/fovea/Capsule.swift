@@ -16,7 +16,7 @@ extension EncodedImage {
     try self.init(owning: handle)
   }
 
-  func save(to path: String, halves: Bool) throws(LibraryError) {
-    try LibraryError.check(fovea_image_embedding_save(handle, path, halves ? Int32(FOVEA_CAPSULE_F16) : 0))
+  func save(to path: FilePath, halves: Bool) throws(LibraryError) {
+    try LibraryError.check(fovea_image_embedding_save(handle, path.cString, halves ? Int32(FOVEA_CAPSULE_F16) : 0))
   }
 }

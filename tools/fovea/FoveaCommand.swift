@@ -13,7 +13,7 @@ import Shims
     version: String(cString: fovea_version()),
     subcommands: [
       ConvertCommand.self, PackCommand.self, UnpackCommand.self, SplitCommand.self, CalibrateCommand.self, RunCommand.self, ChatCommand.self,
-      DescribeCommand.self, ReadCommand.self, ServeCommand.self, InspectCommand.self, BenchCommand.self, ManualCommand.self,
+      DescribeCommand.self, ReadCommand.self, EncodeCommand.self, ServeCommand.self, InspectCommand.self, BenchCommand.self, ManualCommand.self,
     ]
   )
 

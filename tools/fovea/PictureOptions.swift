@@ -34,3 +34,14 @@ struct PictureOptions: ParsableArguments {
     DecodingOptions(applyOrientation: !asStored, background: dropAlpha ? nil : colour ?? .white, heldRoom: Self.heldRoom)
   }
 }
+
+/// How pictures are cut into views.
+struct ViewOptions: ParsableArguments {
+  @Option(
+    parsing: .unconditional,
+    help: "Most tiles to cut an image into, where the system cuts on request (GOT-OCR2, DeepSeek-OCR 2: up to 6; DeepSeek-OCR: up to 9).")
+  var tiles: Int32 = 0
+
+  @Option(help: "One of the ways in which the model looks at images (DeepSeek-OCR: tiny, small, base, large, gundam).", transform: validText)
+  var mode: String?
+}

@@ -54,11 +54,7 @@ struct ReadCommand: ParsableCommand {
   @Option(name: .customLong("dpi"), help: "Dots per inch that pages of PDF files are drawn with.")
   var dotsPerInch = 200
 
-  @Option(parsing: .unconditional, help: "Most tiles to cut a page into, for systems that cut on request.")
-  var tiles: Int32 = 0
-
-  @Option(help: "One of the ways in which the model looks at images.", transform: validText)
-  var mode: String?
+  @OptionGroup var views: ViewOptions
 
   @Option(parsing: .unconditional, help: "Most tokens of a page; without it until the answer ends or the context is full.")
   var maxTokens: Int32?

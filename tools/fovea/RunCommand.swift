@@ -50,13 +50,7 @@ struct RunCommand: ParsableCommand {
   @Option(name: .customLong("dpi"), help: "Dots per inch that pages of PDF files are drawn with.")
   var dotsPerInch = 200
 
-  @Option(
-    parsing: .unconditional,
-    help: "Most tiles to cut an image into, where the system cuts on request (GOT-OCR2, DeepSeek-OCR 2: up to 6; DeepSeek-OCR: up to 9).")
-  var tiles: Int32 = 0
-
-  @Option(help: "One of the ways in which the model looks at images (DeepSeek-OCR: tiny, small, base, large, gundam).", transform: validText)
-  var mode: String?
+  @OptionGroup var views: ViewOptions
 
   @Flag(help: "Use the prompt as it is, without the model's chat template.")
   var raw = false
@@ -227,7 +221,9 @@ struct RunCommand: ParsableCommand {
 
   func encode(_ picture: Picture, _ what: String, _ model: Model, _ progress: ProgressLine) throws(LibraryError) -> EncodedImage {
     defer { progress.clear() }
-    return try picture.encoded(by: model, pictures.decoding, tiles: tiles, mode: mode, deadline: deadline ?? 0) { progress.show(what, $0, $1) }
+    return try picture.encoded(by: model, pictures.decoding, tiles: views.tiles, mode: views.mode, deadline: deadline ?? 0) {
+      progress.show(what, $0, $1)
+    }
   }
 
   private func promptText() throws -> String {

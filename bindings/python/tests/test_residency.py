@@ -143,6 +143,31 @@ def test_the_command_line_answers_from_capsules(command, root, halves, raw, pict
     assert bad.returncode == 65 and b"bad.capsule" in bad.stderr
 
 
+def test_the_command_line_encodes_folders(command, halves, raw, picture, tmp_path):
+    pil = pytest.importorskip("PIL.Image")
+    photos, out = tmp_path / "photos", tmp_path / "out"
+    (photos / "more").mkdir(parents=True)
+    pil.fromarray(picture).save(photos / "a.png")
+    pil.fromarray(picture[:90, :70]).save(photos / "more" / "b ü.png")
+    (photos / "c.png").write_bytes((photos / "a.png").read_bytes()[:99])
+    done = run(command, "encode", "-m", halves[0], photos, "-o", out)
+    assert done.returncode == 65 and b"c.png" in done.stderr and b"1 of 3" in done.stderr, done.stderr
+    assert sorted(str(path.relative_to(out)) for path in out.rglob("*") if path.is_file()) == ["a.png.capsule", "more/b ü.png.capsule"]
+    model = fovea.load(halves[0], threads=2)
+    for name in ("a.png", "more/b ü.png"):
+        assert (out / f"{name}.capsule").read_bytes() == model.encode_image(photos / name).to_bytes()
+    # Again, in half the bytes, over what is there.
+    assert run(command, "encode", "-m", halves[0], photos / "a.png", "--f16", "-o", out).returncode == 0
+    half = out / "a.png.capsule"
+    assert half.stat().st_size < 0.6 * len(model.encode_image(photos / "a.png").to_bytes())
+    assert model.load_embedding(half).tokens == model.encode_image(photos / "a.png").tokens
+    refused = run(command, "encode", "-m", halves[0], half, "-o", tmp_path / "again")
+    assert refused.returncode != 0 and b"capsule" in refused.stderr
+    (tmp_path / "file").write_bytes(b"")
+    refused = run(command, "encode", "-m", halves[0], photos, "-o", tmp_path / "file")
+    assert refused.returncode == 73 and b"file" in refused.stderr
+
+
 def test_memory_comes_back_to_the_page(root):
     # tools/check-flat does this a thousand times.
     flat = subprocess.run([sys.executable, str(root / "tools" / "check-flat"), "100"], capture_output=True, text=True)

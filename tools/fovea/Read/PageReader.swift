@@ -44,7 +44,7 @@ struct PageReader {
     if let record = store.record(number, key: key) { return record }
 
     let image = try page.encoded(
-      by: model, command.pictures.decoding, tiles: command.tiles, mode: command.mode, deadline: command.deadline ?? 0
+      by: model, command.pictures.decoding, tiles: command.views.tiles, mode: command.views.mode, deadline: command.deadline ?? 0
     ) { [progress] in progress.show("looking at \(which)", $0, $1) }
     var options = fovea_generate_options()
     options.max_tokens = command.maxTokens ?? 0
@@ -124,7 +124,7 @@ struct PageReader {
       "page": .string(try page.checksum()), "model": .string(String(cString: model.info.name)),
       "system": .string(String(cString: model.info.system)), "weight_type": .string(String(cString: model.info.weight_type)),
       "weight_bytes": .int(model.info.weight_bytes), "prompt": .string(question), "task": task.map { .string($0) } ?? .null,
-      "tiles": .int(command.tiles), "mode": command.mode.map { .string($0) } ?? .null, "max_tokens": .int(command.maxTokens ?? 0),
+      "tiles": .int(command.views.tiles), "mode": command.views.mode.map { .string($0) } ?? .null, "max_tokens": .int(command.maxTokens ?? 0),
       "pictures": .string(command.pictures.description),
     ]
   }
