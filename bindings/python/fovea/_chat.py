@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence, 
 from . import _library as c
 from ._errors import ArgumentError
 from ._images import ImageEmbedding, embeddings, remaining
-from ._numbers import filled, listed
+from ._numbers import filled, listed, value_or
 from ._options import text_bytes
 from ._regions import Region, Structures
 from ._work import Work
@@ -79,7 +79,7 @@ class Structure:
         self._images += encoded
         held = [image._handle for image in encoded]
         handles = (ctypes.c_void_p * len(held))(*(handle.pointer for handle in held))
-        regions = Structures(message.get("regions") or (), self._images)
+        regions = Structures(value_or((), message.get("regions")), self._images)
         self._kept += [held, handles, regions]
         return filled(
             c.fovea_message,

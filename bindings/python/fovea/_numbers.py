@@ -57,6 +57,11 @@ def filled(structure: Type[S], **fields: Any) -> S:
     return structure(**checked)
 
 
+def value_or(default: Any, value: Any) -> Any:
+    """The default for None only: whether anything else is empty, or no list at all, is not asked of its truth."""
+    return default if value is None else value
+
+
 def listed(values: Any, name: str, what: str) -> "Sequence[Any]":
     """`values` as a sequence; `ArgumentError` for a text, `TypeError` for what is not a list, both with the argument's name."""
     if isinstance(values, (str, bytes)):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Dict, Iterable, Mapping, Optional, Sequen
 
 from . import _library as c
 from ._errors import ArgumentError
-from ._numbers import at_least, filled, listed, number, numbers, seconds
+from ._numbers import at_least, filled, listed, number, numbers, seconds, value_or
 from ._regions import Region, Structures
 from ._work import Progress, Work
 
@@ -109,10 +109,14 @@ class Structure:
         if unknown:
             raise TypeError(f"unknown option {unknown[0]!r}; there are {', '.join(Options.__annotations__)}")
         given = options.get
-        self.regions = Structures(given("regions") or (), images)
-        stops = [text_bytes(text, "stop") for text in listed(() if given("stop") is None else given("stop"), "stop", "texts")]
-        allowed, forbidden, stop_ids = (numbers(ctypes.c_int32, given(n) or (), n) for n in ("allowed_tokens", "forbidden_tokens", "stop_ids"))
-        biases = _biases(given("logit_bias") or {})
+        self.regions = Structures(value_or((), given("regions")), images)
+        stops = [text_bytes(text, "stop") for text in listed(value_or((), given("stop")), "stop", "texts")]
+        allowed, forbidden, stop_ids = (
+            numbers(ctypes.c_int32, value_or((), given(n)), n) for n in ("allowed_tokens", "forbidden_tokens", "stop_ids")
+        )
+        if given("allowed_tokens") is not None and not len(allowed):
+            raise ArgumentError("allowed_tokens: is empty, no token could be chosen; without it all may.")
+        biases = _biases(value_or({}, given("logit_bias")))
         ban, task = given("ngram_ban"), given("task")
         constraint, constraint_text = _constraint(options)
         overflow = given("overflow", "refuse")

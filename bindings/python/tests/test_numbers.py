@@ -81,3 +81,19 @@ def test_a_context_beyond_the_checkpoints_is_refused(model):
 def test_what_is_no_list_is_named(model, name):
     with pytest.raises(TypeError, match=f"{name}: a (list|dict) of .* is needed, not int"):
         model.session().generate("word", **{name: 5})
+    with pytest.raises(TypeError, match=name):
+        model.session().generate("word", **{name: 0})
+
+
+def test_lists_may_be_arrays(model):
+    numpy = pytest.importorskip("numpy")
+    session, some = model.session(), numpy.array([5, 6, 7])
+    for name in ("allowed_tokens", "forbidden_tokens", "stop_ids"):
+        found = session.generate_ids("word", max_tokens=4, **{name: some})
+        assert found == session.generate_ids("word", max_tokens=4, **{name: [5, 6, 7]})
+        assert session.generate("word", max_tokens=1, **{name: None}) == session.generate("word", max_tokens=1)
+
+
+def test_no_allowed_token_is_no_permission_for_all(model):
+    with pytest.raises(fovea.ArgumentError, match="allowed_tokens: is empty"):
+        model.session().generate("word", allowed_tokens=[])
