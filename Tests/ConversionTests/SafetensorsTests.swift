@@ -28,7 +28,7 @@ import Testing
     (#"{"a":{"dtype":"F32","shape":[-2],"data_offsets":[0,8]}}"#, "no proper shape"),
     (#"{"a":{"dtype":"F32","shape":[4294967296,4294967296,4294967296],"data_offsets":[0,8]}}"#, "no proper shape"),
     (#"{"a":{"dtype":"F32","shape":[4611686018427387904],"data_offsets":[0,0]}}"#, "0 bytes for"),
-    (#"{"a":{"dtype":"F8_E4M3","shape":[8],"data_offsets":[0,8]}}"#, "F8_E4M3"),
+    (#"{"a":{"dtype":"F4_E2M1","shape":[8],"data_offsets":[0,8]}}"#, "F4_E2M1"),
     (#"{"a":{"shape":[2],"data_offsets":[0,8]}}"#, "no dtype"),
     (#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}"#, "twice"),
     // As the reference implementation has it: the tensors fill the data, one after another.

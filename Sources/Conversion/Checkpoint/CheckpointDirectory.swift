@@ -110,15 +110,6 @@ package struct CheckpointDirectory {
     return ConfigReader(file: name, value: value)
   }
 
-  /// - Throws: `.unsupported` for weights quantised by a method that the converter does not read.
-  static func refuseQuantised(_ config: ConfigReader) throws {
-    guard config.has("quantization_config") else { return }
-    let settings = try config.object("quantization_config")
-    let method = try settings.string("quant_method", default: "an unnamed method")
-    throw ConversionError.unsupported(
-      "\(config.file): weights quantised by \(method); convert the checkpoint that they were made from (its float weights)")
-  }
-
   /// The image processor's settings: inside processor_config.json, where transformers 5 writes them and looks first, or
   /// preprocessor_config.json.
   package func imageProcessor() throws -> ConfigReader? {
@@ -132,9 +123,15 @@ package struct CheckpointDirectory {
   package var hasWeights: Bool { gguf != nil || (Self.single + Self.sharded).contains { file($0) != nil } || !looseShards().isEmpty }
 
   /// All tensors of the folder: safetensors before pickles, a single file before a sharded set of the same kind (an index beside it is
-  /// ignored as stale, as in transformers), shards without an index last.
+  /// ignored as stale, as in transformers), shards without an index last. Quantised weights appear as floats.
   package func weights() throws -> any TensorSource {
     if let gguf { return gguf.source }
+    let found = try stored()
+    guard let config = try json("config.json"), let scheme = try QuantizationScheme(config) else { return found }
+    return try DequantizedSource(found, scheme)
+  }
+
+  private func stored() throws -> any TensorSource {
     for (index, whole) in zip(Self.sharded, Self.single) {
       if let full = file(whole) { return try Self.open(full) }
       if file(index) != nil { return try shards(index) }

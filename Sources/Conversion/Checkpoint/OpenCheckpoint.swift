@@ -49,7 +49,7 @@ package struct OpenCheckpoint {
       throw ConversionError.missingFile(directory: main.path, looked: ["config.json"])
     }
     config = try configured.config()
-    try CheckpointDirectory.refuseQuantised(config)
+    _ = try QuantizationScheme(config)  // refused before weights are looked for
     self.folders = folders
 
     var source: any TensorSource

@@ -81,7 +81,8 @@ package final class SafetensorsFile: TensorSource {
   }
 
   private static let types: [String: NumberType] = [
-    "F64": .f64, "F32": .f32, "F16": .f16, "BF16": .bf16, "I64": .i64, "I32": .i32, "I16": .i16, "I8": .i8, "U8": .u8,
+    "F64": .f64, "F32": .f32, "F16": .f16, "BF16": .bf16, "F8_E4M3": .f8e4m3, "F8_E5M2": .f8e5m2, "F8_E8M0": .f8e8m0,
+    "I64": .i64, "I32": .i32, "I16": .i16, "I8": .i8, "U8": .u8,
     "BOOL": .bool,
   ]
 
@@ -97,6 +98,13 @@ package final class SafetensorsFile: TensorSource {
       let base = part.baseAddress
     else { return }
     place.info.type.widen(base, stride: 1, count: rows.count * rowSize, into: out)
+  }
+
+  package func readWords(_ name: String, rows: Range<Int>) throws -> [UInt32] {
+    guard let place = places[name], place.info.type == .i32, rows.lowerBound >= 0, rows.upperBound <= place.info.rows,
+      let part = file.slice(place.offset + rows.lowerBound * place.info.rowSize * 4, rows.count * place.info.rowSize * 4)
+    else { throw ConversionError.tensors(missing: [name], unknown: [], misshapen: []) }
+    return (0..<part.count / 4).map { UInt32(littleEndian: part.loadUnaligned(fromByteOffset: 4 * $0, as: UInt32.self)) }
   }
 
   package func release(_ name: String) {

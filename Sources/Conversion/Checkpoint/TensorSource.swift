@@ -35,11 +35,17 @@ package protocol TensorSource: AnyObject, Sendable {
   /// Writes rows `[rows.lowerBound, rows.upperBound)` of a tensor, converted to Float, row-major.
   /// - Precondition: the tensor exists, the rows are in range, `out` has capacity for them.
   func read(_ name: String, rows: Range<Int>, into out: UnsafeMutablePointer<Float>) throws
+  /// Rows of a tensor of 32-bit integers, bit for bit: Float holds 24 bits of them only.
+  func readWords(_ name: String, rows: Range<Int>) throws -> [UInt32]
   /// Hints that the tensor will not be read again soon, so that its pages can be released.
   func release(_ name: String)
 }
 
 extension TensorSource {
+  package func readWords(_ name: String, rows: Range<Int>) throws -> [UInt32] {
+    throw ConversionError.unsupported("tensor \(name): packed weights are read from safetensors only")
+  }
+
   /// A whole tensor, for small ones.
   package func readAll(_ info: TensorInfo) throws -> [Float] { try read(TensorRows(info)) }
 
@@ -84,6 +90,11 @@ package final class CombinedSource: TensorSource {
   package func read(_ name: String, rows: Range<Int>, into out: UnsafeMutablePointer<Float>) throws {
     guard let place = places[name] else { throw ConversionError.tensors(missing: [name], unknown: [], misshapen: []) }
     try place.source.read(place.original, rows: rows, into: out)
+  }
+
+  package func readWords(_ name: String, rows: Range<Int>) throws -> [UInt32] {
+    guard let place = places[name] else { throw ConversionError.tensors(missing: [name], unknown: [], misshapen: []) }
+    return try place.source.readWords(place.original, rows: rows)
   }
 
   package func release(_ name: String) {
