@@ -137,30 +137,48 @@ import Testing
     #expect(try vectors(model(published).encode(page)) == expected)
 
     let renamed = try checkpoint()
-    let file = try renamed.read("model.safetensors")
-    let length = file.prefix(8).enumerated().reduce(0) { $0 | Int($1.element) << (8 * $1.offset) }
-    var header = String(decoding: file[8..<8 + length], as: UTF8.self)
-    for (old, new) in [
-      ("model.layers.", "model.language_model.layers."), ("model.embed_tokens.", "model.language_model.embed_tokens."),
-      ("\"model.norm.", "\"model.language_model.norm."), ("model.projector.layers.", "model.multi_modal_projector."),
-      ("view_seperator", "view_separator"), ("model.qwen2_model.query_768.", "model.vision_tower.query_768_resolution."),
-      ("model.qwen2_model.query_1024.", "model.vision_tower.query_1024_resolution."), ("sam_model.blocks.0.norm", "sam_model.blocks.0.layer_norm"),
-      ("sam_model.blocks.1.norm", "sam_model.blocks.1.layer_norm"), ("sam_model.blocks.", "sam_model.layers."),
-      ("sam_model.patch_embed.proj.", "sam_model.patch_embed.projection."), ("sam_model.neck.0.", "sam_model.neck.conv1."),
-      ("sam_model.neck.1.", "sam_model.neck.layer_norm1."), ("sam_model.neck.2.", "sam_model.neck.conv2."),
-      ("sam_model.neck.3.", "sam_model.neck.layer_norm2."), ("sam_model.net_2.", "sam_model.proj.conv1."),
-      ("sam_model.net_3.", "sam_model.proj.conv2."), ("model.sam_model.", "model.vision_tower.sam_encoder."),
-      // Those of the second encoder hold what the first line replaced.
-      ("model.qwen2_model.model.model.language_model.", "model.vision_tower.vision_encoder."),
-      ("model.qwen2_model.model.model.norm.", "model.vision_tower.vision_encoder.norm."),
-    ] {
-      #expect(header.contains(old), "\(old)")
-      header = header.replacing(old, with: new)
-    }
-    var changed: [UInt8] = []
-    changed.append(little: UInt64(header.utf8.count))
-    try renamed.write("model.safetensors", changed + Array(header.utf8) + file[(8 + length)...])
+    try renamed.write("model.safetensors", inTransformersNames(SafetensorsFile(path: published.path + "/model.safetensors")))
     #expect(try vectors(model(renamed).encode(page)) == expected)
+  }
+
+  /// The tensors with the names that transformers has for them in memory, experts in one tensor, as f32.
+  private func inTransformersNames(_ file: SafetensorsFile) throws -> [UInt8] {
+    var tensors: [String: (shape: [Int], values: [Float])] = [:]
+    for info in file.tensors where !info.name.contains(".experts.") {
+      var name = info.name
+      for (old, new) in [
+        ("model.qwen2_model.model.model.", "model.vision_tower.vision_encoder."), ("model.layers.", "model.language_model.layers."),
+        ("model.embed_tokens.", "model.language_model.embed_tokens."), ("model.norm.", "model.language_model.norm."),
+        ("model.projector.layers.", "model.multi_modal_projector."), ("model.view_seperator", "model.view_separator"),
+        ("model.qwen2_model.query_768.", "model.vision_tower.query_768_resolution."),
+        ("model.qwen2_model.query_1024.", "model.vision_tower.query_1024_resolution."), ("model.sam_model.", "model.vision_tower.sam_encoder."),
+      ] where name.hasPrefix(old) {
+        name = new + name.dropFirst(old.count)
+      }
+      if name.contains("sam_encoder") {
+        for (old, new) in [
+          (".blocks.", ".layers."), (".norm", ".layer_norm"), (".patch_embed.proj.", ".patch_embed.projection."), (".neck.0.", ".neck.conv1."),
+          (".neck.1.", ".neck.layer_norm1."), (".neck.2.", ".neck.conv2."), (".neck.3.", ".neck.layer_norm2."), (".net_2.", ".proj.conv1."),
+          (".net_3.", ".proj.conv2."),
+        ] { name = name.replacing(old, with: new) }
+      }
+      tensors[name] = (info.shape, try file.readAll(info))
+    }
+    for layer in 1...2 {
+      func values(_ expert: Int, _ part: String) throws -> [Float] {
+        try file.readAll(#require(file.info("model.layers.\(layer).mlp.experts.\(expert).\(part)_proj.weight")))
+      }
+      let module = "model.language_model.layers.\(layer).mlp.experts."
+      tensors[module + "gate_up_proj"] = ([8, 32, 32], try (0..<8).flatMap { try values($0, "gate") + values($0, "up") })
+      tensors[module + "down_proj"] = ([8, 32, 16], try (0..<8).flatMap { try values($0, "down") })
+    }
+    var (entries, data): ([String], [UInt8]) = ([], [])
+    for (name, (shape, values)) in tensors {
+      let first = data.count
+      for value in values { data.append(little: value.bitPattern) }
+      entries.append("\"\(name)\": {\"dtype\": \"F32\", \"shape\": \(shape), \"data_offsets\": [\(first), \(data.count)]}")
+    }
+    return safetensors("{" + entries.joined(separator: ", ") + "}", dataCount: 0) + data
   }
 
   @Test func smallerTypesStayClose() throws {

@@ -4,7 +4,7 @@
 package final class SafetensorsFile: TensorSource {
   package let tensors: [TensorInfo]
   private let file: MappedFile
-  private let places: [String: (info: TensorInfo, offset: Int, count: Int)]
+  private let places: [String: Place]
   private static let maximumHeader = 100_000_000  // the format's own limit
 
   /// - Throws: `.malformed` for a header that is truncated, not JSON, or describes bytes outside the file.
@@ -21,7 +21,7 @@ package final class SafetensorsFile: TensorSource {
     try Self.checkMetadata(members, malformed)
     let start = 8 + Int(length)
     var tensors: [TensorInfo] = []
-    var places: [String: (info: TensorInfo, offset: Int, count: Int)] = [:]
+    var places: [String: Place] = [:]
     for (name, value) in members where name != "__metadata__" {
       guard let typeName = value["dtype"]?.string else { throw malformed("tensor \(name) has no dtype") }
       guard let type = Self.types[typeName] else {
@@ -50,7 +50,14 @@ package final class SafetensorsFile: TensorSource {
     }
     try Self.checkCover(places.values.map { ($0.info.name, $0.offset..<$0.offset + $0.count) }, of: start..<file.bytes.count, malformed)
     self.file = file
-    self.tensors = tensors
+    // The tensor of all experts keeps its place: an index names it.
+    self.tensors = try tensors.flatMap { info in
+      guard let place = places[info.name], let experts = Self.experts(place) else { return [info] }
+      for expert in experts where places.updateValue(expert, forKey: expert.info.name) != nil {
+        throw ConversionError.duplicateTensor(expert.info.name)
+      }
+      return experts.map(\.info)
+    }
     self.places = places
   }
 
