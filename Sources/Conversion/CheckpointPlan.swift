@@ -115,6 +115,11 @@ package final class CheckpointPlan {
     add(name, shape, .table, [TensorRows(info)])
   }
 
+  /// A vector, which the checkpoint may have as a matrix of one row.
+  func vector(_ name: String, _ count: Int, from sourceName: String) {
+    table(name, [count], from: sourceName, sourceShape: source.info(sourceName)?.shape == [1, count] ? [1, count] : nil)
+  }
+
   /// A matrix `[Σ outputs, inputs]` that concatenates checkpoint matrices, and their biases, if any, as one table.
   /// - Parameter parts: module names in the checkpoint (without `.weight`) and their outputs.
   func linear(_ name: String, _ role: TensorRole, inputs: Int, parts: [(module: String, outputs: Int)], bias: Bias) {

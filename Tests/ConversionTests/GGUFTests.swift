@@ -46,7 +46,69 @@ import WeightFile
     }
     let (a, b) = (try WeightFile(path: gguf.path), try WeightFile(path: original.path))
     #expect(a.records.map(\.name) == b.records.map(\.name))
-    let model = try Model.load(path: gguf.path, options: LoadOptions())
+    try answers(gguf.path, as: name)
+  }
+
+  /// A grid of views, by its candidates in the tower's file.
+  @Test func filesOfANeXTGiveItsAnswer() throws {
+    let folder = try TemporaryFolder()
+    let gguf = try convert(Fixture.path("gguf/llava_next"), to: "gguf.fovea", folder)
+    let original = try convert(Fixture.checkpoint("llava_next_hf_bin"), to: "original.fovea", folder)
+    func grids(_ converter: Converter) -> [MetadataValue] { converter.metadata.filter { $0.key.hasSuffix("inpoints") }.map(\.value) }
+    #expect(grids(gguf.converter).count == 1 && grids(gguf.converter) == grids(original.converter))
+    try answers(gguf.path, as: "llava_next_hf_bin")
+  }
+
+  /// Qwen2 with its biases, Granite with its multipliers, LLaMA 3.1 with its RoPE factors.
+  @Test(arguments: ["qwen2", "granite", "llama3"]) func decodersGiveTheAnswerOfTransformers(_ name: String) throws {
+    let folder = try TemporaryFolder()
+    let model = try Model.load(path: convert(Fixture.path("gguf/\(name)"), to: "m.fovea", folder).path, options: LoadOptions())
+    let reference = try SafetensorsFile(path: Fixture.path("gguf/\(name)/reference.safetensors"))
+    func recorded(_ key: String) throws -> [Float] { try reference.readAll(try #require(reference.info(key))) }
+    let prompt = Array("User: 12 red triangles".utf8)
+    let session = try Session(model)
+    var options = GenerateOptions()
+    (options.maxTokens, options.ignoresEnd, options.isRaw) = (16, true, true)
+    let ids = try session.generate(prompt: prompt, images: [], options: options).ids
+    #expect(ids == (try recorded("greedy").map { Int32($0) }))
+    var logits: [Float] = []
+    try Session(model).logits(prompt: prompt, images: [], options: .raw) { values, _ in logits = Array(values) }
+    let expected = try recorded("logits")
+    #expect(logits.count == expected.count)
+    let error = zip(logits, expected).reduce(Float(0)) { max($0, ($1.0 - $1.1).magnitude) }
+    #expect(error <= 1e-4 * (expected.map(\.magnitude).max() ?? 0))
+  }
+
+  /// Decoder and mmproj of DeepSeek-OCR and DeepSeek-OCR 2: what the checkpoints give that they were made from, to the bit.
+  @Test(arguments: ["deepseek_ocr", "deepseek_ocr2"]) func filesOfDeepSeekOCRAreTheirCheckpoints(_ name: String) throws {
+    let folder = try TemporaryFolder()
+    let gguf = try convert(Fixture.path("gguf/\(name)"), to: "gguf.fovea", folder)
+    let original = try convert(Fixture.checkpoint(name), to: "original.fovea", folder)
+    for (key, value) in original.converter.metadata where !["general.name", "general.source"].contains(key) && !key.hasPrefix("tokenizer.") {
+      #expect(gguf.converter.metadata.first { $0.key == key }?.value == value, "\(key)")
+    }
+    func logits(_ path: String) throws -> [Float] {
+      let model = try Model.load(path: path, options: LoadOptions())
+      var found: [Float] = []
+      let prompt = Array("<image>\n<|grounding|>Convert the document to markdown.".utf8)
+      let image = try model.encode(RGBImage(width: 900, height: 300, colour: RGBColour(40, 200, 90)))
+      try Session(model).logits(prompt: prompt, images: [image], options: .raw) { values, _ in found = Array(values) }
+      return found
+    }
+    let expected = try logits(original.path)
+    #expect(try logits(gguf.path) == expected && !expected.isEmpty)
+    expectFailure("mmproj") { _ = try OpenCheckpoint(path: alone("\(name)-bf16.gguf", of: name, in: folder)) }
+  }
+
+  /// A copy of a decoder's file without the tower's beside it.
+  private func alone(_ file: String, of name: String, in folder: TemporaryFolder) throws -> String {
+    try folder.write(file, try MappedFile(path: Fixture.path("gguf/\(name)/\(file)")).withBytes { Array($0) })
+    return folder.path + "/" + file
+  }
+
+  /// Logits and greedy ids of a model against those recorded of a checkpoint.
+  private func answers(_ path: String, as name: String) throws {
+    let model = try Model.load(path: path, options: LoadOptions())
     let reference = try SafetensorsFile(path: Fixture.path("checkpoints/\(name)/reference.safetensors"))
     func recorded(_ key: String) throws -> [Float] { try reference.readAll(try #require(reference.info(key))) }
     let prompt = try MappedFile(path: Fixture.path("checkpoints/\(name)/prompt.txt")).contents

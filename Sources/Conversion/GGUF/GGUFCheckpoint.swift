@@ -30,7 +30,7 @@ package struct GGUFCheckpoint {
     let combined = CombinedSource()
     try combined.add(decoder, rename: names.decoderName)
     var heads: [String: Int] = [:]
-    if config.architecture != "qwen2" {
+    if ["llama", "granite"].contains(config.architecture) {
       for tensor in combined.tensors {
         let module = tensor.name.split(separator: ".").dropLast().last ?? ""
         if module == "q_proj" || module == "k_proj" { heads[tensor.name] = try config.headSize }
@@ -42,8 +42,17 @@ package struct GGUFCheckpoint {
     source = joined
 
     var files: [String: JSONValue] = ["tokenizer_config.json": tokenizer.config]
+    // Its prompts begin with that token, whatever is usual for its kind of tokenizer.
+    if config.architecture == GGUFDeepSeek.architecture, !decoder.settings.has("tokenizer.ggml.add_bos_token") {
+      files["tokenizer_config.json"] = .object((tokenizer.config.members ?? []).filter { $0.key != "add_bos_token" })
+    }
+    guard (vision?.isDeepSeek ?? false) == (config.architecture == GGUFDeepSeek.architecture) else {
+      throw ConversionError.unsupported(
+        "\(decoder.settings.file): architecture \(config.architecture) needs its own mmproj file"
+          + (vision == nil ? "; name it with --vision-tower" : ", another one than \(vision?.file.settings.file ?? "")"))
+    }
     if let vision {
-      files["config.json"] = vision.config(decoder: text)
+      files["config.json"] = try vision.config(decoder: text)
       files["preprocessor_config.json"] = vision.preprocessor
     } else {
       let architecture = ["qwen2": "Qwen2ForCausalLM", "granite": "GraniteForCausalLM"][config.architecture] ?? "LlamaForCausalLM"

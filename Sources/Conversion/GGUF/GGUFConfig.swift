@@ -13,18 +13,21 @@ struct GGUFConfig {
     guard architecture != "clip" else {
       throw ConversionError.unsupported("\(settings.file): a vision tower; give the file of the decoder it belongs to")
     }
-    guard ["llama", "qwen2", "granite"].contains(architecture) else {
-      throw ConversionError.unsupported("\(settings.file): architecture \(architecture); of GGUF decoders llama, qwen2 and granite are known")
+    guard ["llama", "qwen2", "granite", GGUFDeepSeek.architecture].contains(architecture) else {
+      throw ConversionError.unsupported(
+        "\(settings.file): architecture \(architecture); of GGUF decoders llama, qwen2, granite and deepseek2-ocr are known")
     }
     try refuseWhatIsNotRead()
   }
+
+  private var isDeepSeek: Bool { architecture == GGUFDeepSeek.architecture }
 
   /// Settings that ask for other computations than ours.
   private func refuseWhatIsNotRead() throws {
     for (key, usual) in [
       ("expert_count", 0.0), ("attention.sliding_window", 0), ("attention.max_alibi_bias", 0), ("attention.clamp_kqv", 0),
       ("attn_logit_softcapping", 0), ("final_logit_softcapping", 0), ("rope.scale_linear", 1),
-    ] where try number(key, usual) != usual {
+    ] where try number(key, usual) != usual && !(isDeepSeek && key == "expert_count") {
       throw settings.fail("\(architecture).\(key)", "is not supported")
     }
     for (name, usual) in [("attention.causal", true), ("use_parallel_residual", false)] {
@@ -34,8 +37,11 @@ struct GGUFConfig {
     // The whole head turns, and queries, keys and values are of one size.
     let head = try headSize
     for key in ["rope.dimension_count", "attention.value_length"] {
-      let found = try size(key, head)
-      guard found == head else { throw settings.fail("\(architecture).\(key)", "\(found) is not supported beside heads of \(head)") }
+      let found = try settings.size("\(architecture).\(key)", default: head, allowZero: true)
+      // DeepSeek-OCR's files copy a size of the attention that it does not have.
+      guard found == head || (isDeepSeek && found == 0) else {
+        throw settings.fail("\(architecture).\(key)", "\(found) is not supported beside heads of \(head)")
+      }
     }
     let version = try settings.int("general.quantization_version", default: 2)
     guard version == 2 else { throw settings.fail("general.quantization_version", "\(version) is not supported; 2 is") }
@@ -73,6 +79,7 @@ struct GGUFConfig {
       if let id = settings.value["tokenizer.ggml.\(key)_token_id"]?.int { members.append((name, int(id))) }
     }
     if let scaling = try ropeScaling(theta, ropeFactors) { members.append(("rope_scaling", scaling)) }
+    if isDeepSeek { members += try GGUFDeepSeek.mixture(settings) }
     if architecture == "granite" {
       for (key, name) in [
         ("embedding_scale", "embedding_multiplier"), ("residual_scale", "residual_multiplier"), ("attention.scale", "attention_multiplier"),

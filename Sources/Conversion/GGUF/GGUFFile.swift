@@ -61,10 +61,19 @@ package final class GGUFFile: TensorSource {
       next += (place.byteCount + alignment - 1) / alignment * alignment
       guard places.updateValue(place, forKey: row.name) == nil else { throw ConversionError.duplicateTensor(row.name) }
     }
+    tensors = try rows.flatMap { row -> [TensorInfo] in
+      guard let place = places[row.name] else { return [] }
+      let experts = Self.experts(place)
+      guard !experts.isEmpty else { return [place.info] }
+      places[row.name] = nil
+      for expert in experts where places.updateValue(expert, forKey: expert.info.name) != nil {
+        throw ConversionError.duplicateTensor(expert.info.name)
+      }
+      return experts.map(\.info)
+    }
     self.file = file
     self.places = places
     self.settings = settings
-    tensors = rows.compactMap { places[$0.name]?.info }
   }
 
   private static func place(_ row: (name: String, shape: [Int], type: GGUFType, offset: Int), start: Int, _ file: MappedFile) throws -> Place {
@@ -80,6 +89,19 @@ package final class GGUFFile: TensorSource {
     return Place(
       info: TensorInfo(name: row.name, shape: row.shape, type: .f32), type: row.type, offset: offset, line: line,
       lineBytes: line / weights * bytes, byteCount: size)
+  }
+
+  /// The matrices of a tensor of all experts, `blk.3.ffn_gate_exps.weight`: `blk.3.ffn_gate_exps.0.weight` and so on.
+  private static func experts(_ place: Place) -> [Place] {
+    let (info, end) = (place.info, "_exps.weight")
+    guard info.name.hasSuffix(end), info.shape.count == 3, (1...4096).contains(info.rows) else { return [] }
+    let bytes = place.byteCount / info.rows
+    return (0..<info.rows).map { expert in
+      let name = "\(info.name.dropLast(".weight".count)).\(expert).weight"
+      return Place(
+        info: TensorInfo(name: name, shape: Array(info.shape.dropFirst()), type: .f32), type: place.type, offset: place.offset + expert * bytes,
+        line: place.line, lineBytes: place.lineBytes, byteCount: bytes)
+    }
   }
 
   package func info(_ name: String) -> TensorInfo? { places[name]?.info }

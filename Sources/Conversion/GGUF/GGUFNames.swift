@@ -42,6 +42,9 @@ struct GGUFNames {
   /// `blk.3.attn_q.weight` and the like; a name of unknown form is kept, and reported as unknown later.
   private func layered(_ name: String, _ prefix: String, _ parts: [String: String]) -> String {
     let words = name.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
+    if words.count == 5, words[0] == "blk", let part = Self.expertParts[words[2]] {
+      return "\(prefix)\(words[1]).mlp.experts.\(words[3]).\(part).\(words[4])"
+    }
     guard words.count == 4, words[0] == "blk", let part = parts[words[2]] else { return name }
     return "\(prefix)\(words[1]).\(part).\(words[3])"
   }
@@ -49,8 +52,11 @@ struct GGUFNames {
   private static let decoderParts = [
     "attn_norm": "input_layernorm", "attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj", "attn_v": "self_attn.v_proj",
     "attn_output": "self_attn.o_proj", "ffn_norm": "post_attention_layernorm", "ffn_gate": "mlp.gate_proj", "ffn_up": "mlp.up_proj",
-    "ffn_down": "mlp.down_proj",
+    "ffn_down": "mlp.down_proj", "ffn_gate_inp": "mlp.gate", "ffn_gate_shexp": "mlp.shared_experts.gate_proj",
+    "ffn_up_shexp": "mlp.shared_experts.up_proj", "ffn_down_shexp": "mlp.shared_experts.down_proj",
   ]
+  /// Of `blk.3.ffn_gate_exps.7.weight`, as `GGUFFile` names the matrix of one expert.
+  private static let expertParts = ["ffn_gate_exps": "gate_proj", "ffn_up_exps": "up_proj", "ffn_down_exps": "down_proj"]
   private static let towerParts = [
     "attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj", "attn_v": "self_attn.v_proj", "attn_out": "self_attn.out_proj",
     "ln1": "layer_norm1", "ln2": "layer_norm2", "ffn_up": "mlp.fc1", "ffn_down": "mlp.fc2",

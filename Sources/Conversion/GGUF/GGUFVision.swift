@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// An `mmproj` file: a vision tower and its projector, of LLaVA (projector "mlp") or of Idefics3 and SmolVLM ("idefics3").
+/// An `mmproj` file: a vision tower and its projector, of LLaVA (projector "mlp"), of Idefics3 and SmolVLM ("idefics3"), or of DeepSeek-OCR.
 struct GGUFVision {
   let file: GGUFFile
   let names: GGUFNames
@@ -12,6 +12,7 @@ struct GGUFVision {
     /// Whether image tokens are outside the vocabulary, as in the original code, or in it, as in transformers.
     case llava(isOriginal: Bool)
     case idefics3
+    case deepSeek(isSecond: Bool)
   }
 
   /// - Parameter tokens: the decoder's vocabulary.
@@ -50,18 +51,26 @@ struct GGUFVision {
       names.tower = "model.vision_model."
       names.others["mm.model.fc.weight"] = "model.connector.modality_projection.proj.weight"
       self.names = names
+    case "deepseekocr", "deepseekocr2":
+      kind = .deepSeek(isSecond: projector == "deepseekocr2")
+      names = GGUFNames(decoder: "model.", head: "lm_head.weight")
     default:
       throw ConversionError.unsupported(
-        "\(settings.file): a projector of type \(projector); of mmproj files mlp (LLaVA) and idefics3 (SmolVLM) are known")
+        "\(settings.file): a projector of type \(projector); of mmproj files mlp (LLaVA), idefics3 (SmolVLM), deepseekocr and deepseekocr2 are known")
     }
   }
 
   private var isIdefics3: Bool { if case .idefics3 = kind { true } else { false } }
 
-  func rename(_ name: String) -> String? { names.towerName(name, isSwapped: isSwapped) }
+  var isDeepSeek: Bool { if case .deepSeek = kind { true } else { false } }
+
+  func rename(_ name: String) -> String? {
+    if case .deepSeek(let isSecond) = kind { return GGUFDeepSeek.towerName(name, isSecond: isSecond) }
+    return names.towerName(name, isSwapped: isSwapped)
+  }
 
   /// config.json of decoder and tower.
-  func config(decoder: [(key: String, value: JSONValue)]) -> JSONValue {
+  func config(decoder: [(key: String, value: JSONValue)]) throws -> JSONValue {
     let settings = file.settings.value
     var vision: [(key: String, value: JSONValue)] = []
     for (key, name) in [
@@ -79,6 +88,7 @@ struct GGUFVision {
     let select = (settings["clip.vision.feature_layer"]?.array?.last).flatMap(\.int) ?? -1
     let pairs = pinpoints.map { $0.map { JSONValue.array([.int(Int64($0)), .int(Int64($1))]) } }
     switch kind {
+    case .deepSeek(let isSecond): return try GGUFDeepSeek.config(decoder: decoder, file.settings, isSecond: isSecond)
     case .idefics3:
       vision += [("model_type", .string("smolvlm_vision")), ("hidden_act", .string("gelu_pytorch_tanh"))]
       return .object(

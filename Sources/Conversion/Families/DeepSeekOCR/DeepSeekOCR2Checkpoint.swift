@@ -29,7 +29,7 @@ enum DeepSeekOCR2Checkpoint {
     flow.plan(plan)
     plan.linear(
       "projector", .projector, inputs: flow.settings.hiddenSize, parts: [("model.projector.layers", text.hiddenSize)], bias: .required)
-    plan.table("viewSeparator", [text.hiddenSize], from: "model.view_seperator")
+    plan.vector("viewSeparator", text.hiddenSize, from: "model.view_seperator")
     let decoder = try LlamaNames(plan, layouts: [(prefix: "model.", head: "lm_head.weight")], &text)
     decoder.plan(plan, text, mixture: mixture)
 

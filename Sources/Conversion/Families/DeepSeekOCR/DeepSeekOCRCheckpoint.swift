@@ -25,7 +25,7 @@ enum DeepSeekOCRCheckpoint {
       "projector", .projector, inputs: clip.settings.hiddenSize + sam.outputSize, parts: [("model.projector.layers", text.hiddenSize)],
       bias: .required)
     plan.table("imageNewline", [text.hiddenSize], from: "model.image_newline")
-    plan.table("viewSeparator", [text.hiddenSize], from: "model.view_seperator")
+    plan.vector("viewSeparator", text.hiddenSize, from: "model.view_seperator")
     let decoder = try LlamaNames(plan, layouts: [(prefix: "model.", head: "lm_head.weight")], &text)
     decoder.plan(plan, text, mixture: mixture)
 
