@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes a DeepSeek-OCR checkpoint of random weights in its published layout and at full size (3.3 G weights, 6.7 GB), for benchmarks.
 
-    make_deepseek_ocr.py DIRECTORY
+    make_deepseek_ocr.py DIRECTORY [--second]      (--second: DeepSeek-OCR 2)
 
 Values are as in make_llava.py. The tokenizer is that of the small checkpoint of Tests/ConversionTests: timings do not depend on the text.
 """
@@ -65,17 +65,44 @@ CONFIG = {
 }
 
 
+SECOND = {
+    **CONFIG,
+    "architectures": ["DeepseekOCR2ForCausalLM"],
+    "projector_config": {"input_dim": 896, "model_type": "mlp_projector", "n_embed": 1280, "projector_type": "linear"},
+    "vision_config": {
+        "image_size": 1024,
+        "model_name": "deepencoderv2",
+        "model_type": "vision",
+        "width": {
+            "qwen2-0-5b": {"dim": 896},
+            "sam_vit_b": {"downsample_channels": [512, 896], "global_attn_indexes": [2, 5, 8, 11], "heads": 12, "layers": 12, "width": 768},
+        },
+        # What the published code has in place of a config.
+        "encoder_config": {
+            "hidden_size": 896,
+            "intermediate_size": 4864,
+            "num_attention_heads": 14,
+            "num_hidden_layers": 24,
+            "num_key_value_heads": 2,
+            "rope_theta": 1000000.0,
+        },
+    },
+}
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("directory")
     p.add_argument("--seed", type=int, default=1)
+    p.add_argument("--second", action="store_true")
     a = p.parse_args()
+    config = SECOND if a.second else CONFIG
     os.makedirs(a.directory, exist_ok=True)
     with open(os.path.join(a.directory, "config.json"), "w") as f:
-        json.dump(CONFIG, f, indent=2)
+        json.dump(config, f, indent=2)
     for name in ("tokenizer.json", "tokenizer_config.json"):
         shutil.copy(ROOT / "Tests/ConversionTests/Fixtures/checkpoints/deepseek_ocr/checkpoint" / name, a.directory)
-    tensors = list(deepseek_names.shapes(CONFIG).items())
+    tensors = list((deepseek_names.second if a.second else deepseek_names.shapes)(config).items())
     write_safetensors(os.path.join(a.directory, "model.safetensors"), tensors, a.seed)
     print(f"{a.directory}: {sum(int(np.prod(s)) for _, s in tensors) / 1e9:.2f} billion weights")
 

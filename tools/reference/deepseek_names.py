@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The tensors of DeepSeek-OCR as published."""
+"""The tensors of DeepSeek-OCR and of its second version as published."""
 
 
 def shapes(config, image=1024):
@@ -63,4 +63,25 @@ def shapes(config, image=1024):
         gated(n + "mlp.shared_experts", c["n_shared_experts"] * c["moe_intermediate_size"])
         for e in range(c["n_routed_experts"]):
             gated(f"{n}mlp.experts.{e}", c["moe_intermediate_size"])
+    return s
+
+
+def second(config):
+    """Names and shapes of DeepSeek-OCR 2: the tower behind SAM's is a Qwen2 decoder with queries, of `encoder_config`."""
+    c = config["vision_config"]["encoder_config"]
+    h, m = c["hidden_size"], c["intermediate_size"]
+    head = h // c["num_attention_heads"]
+    width = {**config["vision_config"]["width"], "clip-l-14-224": {"width": h, "layers": 0, "image_size": 224}}
+    first = shapes({**config, "vision_config": {"width": width}})
+    s = {n: shape for n, shape in first.items() if not n.startswith(("model.vision_model.", "model.projector.")) and n != "model.image_newline"}
+    d = config["language_config"]["hidden_size"]
+    s |= {"model.projector.layers.weight": (d, h), "model.projector.layers.bias": (d,)}
+    s |= {"model.qwen2_model.query_768.weight": (144, h), "model.qwen2_model.query_1024.weight": (256, h)}
+    for i in range(c["num_hidden_layers"]):
+        n = f"model.qwen2_model.model.model.layers.{i}."
+        for part, size in (("q", h), ("k", c["num_key_value_heads"] * head), ("v", c["num_key_value_heads"] * head)):
+            s |= {f"{n}self_attn.{part}_proj.weight": (size, h), f"{n}self_attn.{part}_proj.bias": (size,)}
+        s |= {n + "self_attn.o_proj.weight": (h, h), n + "mlp.gate_proj.weight": (m, h), n + "mlp.up_proj.weight": (m, h)}
+        s |= {n + "mlp.down_proj.weight": (h, m), n + "input_layernorm.weight": (h,), n + "post_attention_layernorm.weight": (h,)}
+    s["model.qwen2_model.model.model.norm.weight"] = (h,)
     return s
