@@ -69,6 +69,9 @@ struct ConvertCommand: ParsableCommand {
     inversion: .prefixedNo, help: "Round so that later inputs make up for the errors of earlier ones (GPTQ), where the importance file has moments.")
   var feedback = true
 
+  @Flag(help: "Fetch checkpoints that are named by their repository, org/name, with Python's huggingface_hub.")
+  var download = false
+
   @Flag(help: "Print every tensor's encoding, size and error.")
   var report = false
 
@@ -96,8 +99,12 @@ struct ConvertCommand: ParsableCommand {
   }
 
   private func convert() throws {
+    func located(_ path: FilePath) throws -> String {
+      let name = try path.utf8()
+      return download && HubDownload.isRepository(name) ? try HubDownload.fetch(name, quiet: quiet) : name
+    }
     var opened = try OpenCheckpoint(
-      path: checkpoint.utf8(), base: base?.utf8(), adapter: lora?.utf8(), vision: visionTower?.utf8())
+      path: located(checkpoint), base: base.map(located), adapter: lora.map(located), vision: visionTower.map(located))
     if let chatTemplate {
       let name = try chatTemplate.utf8()
       let known = PromptFormat.named.first { $0.name == name }

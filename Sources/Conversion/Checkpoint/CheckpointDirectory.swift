@@ -25,7 +25,7 @@ package struct CheckpointDirectory {
         throw ConversionError.cannotRead(
           path: path,
           reason: "no such folder, nor is a repository of that name in the Hugging Face cache (\(hub ?? "HOME is not set")); "
-            + "fetch it first: hf download \(path)")
+            + "fetch it first: hf download \(path), or give --download")
       }
       throw MappedFile.failure(path)
     }

@@ -65,3 +65,39 @@ def test_a_repository_is_found_in_the_cache(root, command, tmp_path):
     assert facts["metadata"]["general.name"] == "tiny"
     done = run(command, "convert", "acme/other", "-o", tmp_path / "n.fovea", env=environment)
     assert done.returncode == 66 and b"hf download acme/other" in done.stderr
+
+
+HUB = """
+import os, shutil
+def snapshot_download(repository, allow_patterns):
+    assert "*.json" in allow_patterns
+    if repository == "acme/gone":
+        raise RuntimeError("404: no such repository" + chr(10) + "more")
+    folder = os.path.join(os.environ["HF_HUB_CACHE"], "models--" + repository.replace("/", "--"), "snapshots", "1")
+    os.makedirs(folder, exist_ok=True)
+    kind = [p for p in allow_patterns if p in ("*.safetensors", "*.bin")][0][1:]
+    for name in os.listdir(os.environ["FILES"]):
+        if os.path.splitext(name)[1] in (".json", kind):
+            shutil.copy(os.path.join(os.environ["FILES"], name), folder)
+    return folder
+"""
+
+
+def test_a_repository_is_downloaded(root, command, tmp_path):
+    (tmp_path / "modules").mkdir()
+    (tmp_path / "modules" / "huggingface_hub.py").write_text(HUB)
+    environment = {**os.environ, "HF_HUB_CACHE": str(tmp_path / "hub"), "PYTHONPATH": str(tmp_path / "modules")}
+    environment["FILES"] = str(root / SMALL / "smolvlm" / "checkpoint")
+
+    def convert(name, *more):
+        return run(command, "convert", name, "-o", tmp_path / "m.fovea", *more, env=environment)
+
+    done = convert("acme/tiny", "--download")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(run(command, "inspect", tmp_path / "m.fovea", "--json").stdout)["metadata"]["general.name"] == "tiny"
+    assert convert("acme/tiny").returncode == 0  # from the cache now
+    done = convert("acme/gone", "--download")
+    assert done.returncode == 66 and b"404: no such repository" in done.stderr and b"more" not in done.stderr
+    (tmp_path / "modules" / "huggingface_hub.py").write_text("raise ImportError")
+    done = convert("acme/new", "--download")
+    assert done.returncode == 69 and b"hf download acme/new" in done.stderr and b"pip install huggingface_hub" in done.stderr
