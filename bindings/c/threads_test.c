@@ -95,8 +95,12 @@ static void *every_call(void *unused) {
 static void on_small_stack(size_t kib) {
   pthread_attr_t attributes;
   pthread_t thread;
+  /* 128 KiB on arm64. */
+  long least = sysconf(_SC_THREAD_STACK_MIN);
+  size_t size = kib << 10;
+  if (least > 0 && size < (size_t)least) size = (size_t)least;
   pthread_attr_init(&attributes);
-  if (check(!pthread_attr_setstacksize(&attributes, kib << 10) && !pthread_create(&thread, &attributes, every_call, NULL), "a thread"))
+  if (check(!pthread_attr_setstacksize(&attributes, size) && !pthread_create(&thread, &attributes, every_call, NULL), "a thread"))
     pthread_join(thread, NULL);
   pthread_attr_destroy(&attributes);
 }

@@ -20,10 +20,11 @@ static inline void pages_advise_huge(void *_Nonnull p, size_t bytes, bool wanted
   (void)madvise(p, bytes, wanted ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
 #endif
 }
-/// In a child made by fork the pages read as zeros. False where the system cannot do that.
+/// In a child made by fork the pages read as zeros. False where the system cannot do that. One that agrees to advice that does not exist (QEMU's
+/// emulation of processes) ignores this one, too.
 static inline bool pages_wipe_on_fork(void *_Nonnull p, size_t bytes) {
 #if defined(MADV_WIPEONFORK)
-  return madvise(p, bytes, MADV_WIPEONFORK) == 0;
+  return madvise(p, bytes, -1) != 0 && madvise(p, bytes, MADV_WIPEONFORK) == 0;
 #else
   return false;
 #endif
