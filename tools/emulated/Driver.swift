@@ -213,7 +213,8 @@ struct Driver {
 
 @main
 struct Main {
-  /// Every table, or the one that FOVEA_ISA names. With FOVEA_NAMES set only their names are printed.
+  /// Every table, or the one that FOVEA_ISA names. With FOVEA_NAMES set only their names are printed; with FOVEA_CALL that call of `OneCall` is made,
+  /// nothing compared.
   static func main() {
     let tables = KernelTable.all()
     if getenv("FOVEA_NAMES") != nil {
@@ -222,6 +223,13 @@ struct Main {
         print(table.name, terminator: "")
       }
       return print("")
+    }
+    if let number = getenv("FOVEA_CALL") {
+      let i = Int(atoi(number))
+      guard OneCall.all.indices.contains(i), let table = try? KernelTable.choose() else { exit(1) }
+      print(OneCall.all[i].name, terminator: "|")
+      print(OneCall.all[i].units)
+      return OneCall.all[i].run(table)
     }
     var driver = Driver()
     do throws(UnknownInstructionSet) {
