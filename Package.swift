@@ -48,6 +48,9 @@ let standAlone: [LinkerSetting] = [
     ] + useReserve)
 ]
 
+/// For tests that compute little themselves: compiling them takes longer than running them.
+let unoptimised: [SwiftSetting] = [.unsafeFlags(["-Onone"])]
+
 // A target lists everything below it, not only what it imports. SwiftPM compiles a target again when one of its own dependencies
 // has changed, and a type's layout may come from further down: code compiled for the old layout crashes.
 let kernels: [Target.Dependency] = [
@@ -125,20 +128,20 @@ let package = Package(
 
     .testTarget(
       name: "KernelsTests", dependencies: kernels, swiftSettings: asAVX512 ? [.define("AVXVNNI_AS_AVX512")] : []),
-    .testTarget(name: "WeightFileTests", dependencies: weights),
-    .testTarget(name: "SchemaTests", dependencies: library + ["Conversion"]),
+    .testTarget(name: "WeightFileTests", dependencies: weights, swiftSettings: unoptimised),
+    .testTarget(name: "SchemaTests", dependencies: library + ["Conversion"], swiftSettings: unoptimised),
     .testTarget(name: "RuntimeTests", dependencies: runtime),
     .testTarget(name: "ImagesTests", dependencies: ["Shims"] + images, exclude: ["Fixtures"]),
-    .testTarget(name: "TokenizersTests", dependencies: ["Shims", "Tokenizers"], exclude: ["Fixtures"]),
-    .testTarget(name: "ConstraintsTests", dependencies: ["Constraints"]),
-    .testTarget(name: "EncodersTests", dependencies: runtime + ["Encoders"]),
+    .testTarget(name: "TokenizersTests", dependencies: ["Shims", "Tokenizers"], exclude: ["Fixtures"], swiftSettings: unoptimised),
+    .testTarget(name: "ConstraintsTests", dependencies: ["Constraints"], swiftSettings: unoptimised),
+    .testTarget(name: "EncodersTests", dependencies: runtime + ["Encoders"], swiftSettings: unoptimised),
     .target(name: "TestSupport", dependencies: ["Images"] + weights, path: "Tests/Support"),
-    .testTarget(name: "RegionsTests", dependencies: library + ["TestSupport"]),
-    .testTarget(name: "FamiliesTests", dependencies: library + ["TestSupport"], exclude: ["Fixtures"]),
-    .testTarget(name: "GenerationTests", dependencies: library + ["TestSupport"]),
-    .testTarget(name: "ConversionTests", dependencies: library + ["Conversion"], exclude: ["Fixtures"]),
-    .testTarget(name: "FoveaTests", dependencies: library),
-    .testTarget(name: "DocTagsTests", dependencies: ["DocTags"]),
+    .testTarget(name: "RegionsTests", dependencies: library + ["TestSupport"], swiftSettings: unoptimised),
+    .testTarget(name: "FamiliesTests", dependencies: library + ["TestSupport"], exclude: ["Fixtures"], swiftSettings: unoptimised),
+    .testTarget(name: "GenerationTests", dependencies: library + ["TestSupport"], swiftSettings: unoptimised),
+    .testTarget(name: "ConversionTests", dependencies: library + ["Conversion"], exclude: ["Fixtures"], swiftSettings: unoptimised),
+    .testTarget(name: "FoveaTests", dependencies: library, swiftSettings: unoptimised),
+    .testTarget(name: "DocTagsTests", dependencies: ["DocTags"], swiftSettings: unoptimised),
   ]
 )
 
