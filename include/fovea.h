@@ -329,7 +329,7 @@ enum {
 typedef struct fovea_encode_options {
   size_t struct_size;
   fovea_orientation orientation;
-  int32_t tiles;                    /**< most tiles to cut the image into, for systems that cut on request (GOT-OCR2, trained with up to 6;
+  int32_t tiles;                    /**< most tiles to cut the image into, for systems that cut on request (GOT-OCR2 and DeepSeek-OCR 2, up to 6;
                                   DeepSeek-OCR, up to 9; for others FOVEA_ERROR_ARGUMENT); 0: the system's default */
   double deadline_seconds;          /**< time allowed, then FOVEA_ERROR_DEADLINE; 0: no limit */
   fovea_progress_callback progress; /**< NULL: none */

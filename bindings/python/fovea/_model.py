@@ -293,7 +293,7 @@ class Model(Owner):
         apply_orientation: apply the EXIF orientation of a file or a PIL image (the reference systems do not).
         background: the colour behind transparent pixels; None ignores alpha (as PIL's convert("RGB") and the reference systems do).
         crop: left, upper, right and lower edge of the part to encode, in pixels of the upright picture; the rest is not held in memory.
-        tiles: most tiles to cut the image into, for systems that cut on request (GOT-OCR2, trained with up to 6; DeepSeek-OCR, up
+        tiles: most tiles to cut the image into, for systems that cut on request (GOT-OCR2, DeepSeek-OCR 2, up to 6; DeepSeek-OCR, up
             to 9); 0: the default.
         mode: one of the system's resolution modes (DeepSeek-OCR: tiny, small, base, large, gundam); None: the file's default.
         deadline: seconds until `DeadlineExceeded`; what Pillow decodes, it decodes to the end first.
