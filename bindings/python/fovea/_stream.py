@@ -78,8 +78,16 @@ class Stream(Iterator[str]):
         self.close()
 
     def __del__(self) -> None:
-        if hasattr(self, "_outcome"):
-            _end(self._work, self._outcome, getattr(self, "_thread", None))
+        interrupted = False
+        while True:
+            try:
+                if hasattr(self, "_outcome"):
+                    interrupted |= _stop(self._work, self._outcome, getattr(self, "_thread", None))
+                if interrupted:
+                    _interrupt_later()
+                return
+            except KeyboardInterrupt:
+                interrupted = True
 
 
 class AsyncStream(AsyncIterator[str]):
@@ -137,16 +145,23 @@ class AsyncStream(AsyncIterator[str]):
         await self.aclose()
 
     def __del__(self) -> None:
-        if hasattr(self, "_outcome"):
-            _end(self._work, self._outcome, getattr(self, "_thread", None))
+        interrupted = False
+        while True:
+            try:
+                if hasattr(self, "_outcome"):
+                    interrupted |= _stop(self._work, self._outcome, getattr(self, "_thread", None))
+                if interrupted:
+                    _interrupt_later()
+                return
+            except KeyboardInterrupt:
+                interrupted = True
 
 
-def _end(work: Work, outcome: "Outcome[Any]", thread: Optional[threading.Thread]) -> None:
-    """Stops a stream whose last reference is gone. An interrupt here would be lost with it, so it is raised again a little later."""
-    if _stop(work, outcome, thread):
-        later = threading.Timer(INTERVAL, _thread.interrupt_main)
-        later.daemon = True
-        later.start()
+def _interrupt_later() -> None:
+    """Raises an interrupt again a little later: one in `__del__` would be lost with it."""
+    later = threading.Timer(INTERVAL, _thread.interrupt_main)
+    later.daemon = True
+    later.start()
 
 
 def _stop(work: Work, outcome: "Outcome[Any]", thread: Optional[threading.Thread]) -> bool:
