@@ -23,7 +23,26 @@ def _start(name: str, work: Callable[[], None]) -> threading.Thread:
     return thread
 
 
-class Stream(Iterator[str]):
+class _StopsWhenDropped:
+    """A stream whose answer ends when the last reference to it is gone."""
+
+    _work: Work
+    _outcome: "Outcome[Any]"
+
+    def __del__(self) -> None:
+        interrupted = False
+        while True:
+            try:
+                if hasattr(self, "_outcome"):
+                    interrupted |= _stop(self._work, self._outcome, getattr(self, "_thread", None))
+                if interrupted:
+                    _interrupt_later()
+                return
+            except KeyboardInterrupt:
+                interrupted = True
+
+
+class Stream(_StopsWhenDropped, Iterator[str]):
     """The pieces of an answer as they are generated. Made by `Session.generate(…, stream=True)`.
 
     Failures are raised by `next`. `close`, leaving a `with` block, an exception in `next` (Ctrl-C), and dropping the last reference to
@@ -77,20 +96,8 @@ class Stream(Iterator[str]):
     def __exit__(self, *_: Any) -> None:
         self.close()
 
-    def __del__(self) -> None:
-        interrupted = False
-        while True:
-            try:
-                if hasattr(self, "_outcome"):
-                    interrupted |= _stop(self._work, self._outcome, getattr(self, "_thread", None))
-                if interrupted:
-                    _interrupt_later()
-                return
-            except KeyboardInterrupt:
-                interrupted = True
 
-
-class AsyncStream(AsyncIterator[str]):
+class AsyncStream(_StopsWhenDropped, AsyncIterator[str]):
     """The pieces of an answer, for `async for`. Made by `Session.agenerate(…, stream=True)` inside a running event loop.
 
     `aclose`, leaving an `async with` block, cancelling the task that waits for a piece, and dropping the last reference end the
@@ -143,18 +150,6 @@ class AsyncStream(AsyncIterator[str]):
 
     async def __aexit__(self, *_: Any) -> None:
         await self.aclose()
-
-    def __del__(self) -> None:
-        interrupted = False
-        while True:
-            try:
-                if hasattr(self, "_outcome"):
-                    interrupted |= _stop(self._work, self._outcome, getattr(self, "_thread", None))
-                if interrupted:
-                    _interrupt_later()
-                return
-            except KeyboardInterrupt:
-                interrupted = True
 
 
 def _interrupt_later() -> None:
