@@ -12,6 +12,8 @@ final class Budget: Sendable {
   private let sessions: MemoryAccount
   /// Scratch memory of one answer, and the part of it that a session keeps between calls.
   private let answer, kept: Int
+  /// Scratch memory of the decoder's pass.
+  private let pass: Int
 
   /// - Throws: `overBudget` where the plan takes more than `bytes`.
   init(_ bytes: Int, _ plan: MemoryPlan, file: String) throws(FoveaError) {
@@ -23,12 +25,13 @@ final class Budget: Sendable {
     room = MemoryAccount(limit: bytes - plan.weights - plan.tables)
     sessions = MemoryAccount(limit: bytes - plan.weights - plan.tables - plan.scratch)
     (answer, kept) = (plan.answer, Arena.kept(of: plan.answer))
+    pass = plan.pass
   }
 
   /// Bytes not held.
   var left: Int { room.left }
   /// Bytes that are left beside an answer's scratch memory.
-  var spare: Int { max(room.left - (answer - kept), 0) }
+  var spare: Int { max(room.left - (answer - kept) - pass, 0) }
 
   /// Held for as long as a session lives.
   func session(cache bytes: Int) throws(FoveaError) -> [MemoryHolding] {
@@ -37,7 +40,14 @@ final class Budget: Sendable {
   }
 
   /// Held for as long as a session computes.
-  func answering() throws(FoveaError) -> MemoryHolding { try hold(answer - kept, "answer") }
+  /// - Parameter more: bytes beyond what an answer with the default options takes.
+  func answering(more: Int) throws(FoveaError) -> MemoryHolding {
+    let (bytes, overflows) = (answer - kept).addingReportingOverflow(more)
+    return try hold(overflows ? .max : bytes, "answer")
+  }
+
+  /// Held while any session computes, for the one pass that runs at a time.
+  func passing() throws(FoveaError) -> MemoryHolding { try hold(pass, "answer") }
 
   func hold(_ bytes: Int, _ what: String) throws(FoveaError) -> MemoryHolding {
     guard let holding = room.hold(bytes) else { throw overRoom(what, bytes, room.left) }

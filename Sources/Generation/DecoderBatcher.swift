@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Decoders
+import Families
 import Runtime
 import Shims
 
@@ -7,13 +8,15 @@ import Shims
 ///
 /// A session is a member while it answers. A member that arrives for a pass waits for the other members, at most about a fraction of a
 /// pass's duration (a callback may keep one of them). Then one of those waiting leads: it runs the rows of all through the decoder on its
-/// own thread, in its own scratch memory. Prompts pass in smaller chunks while there are other members. A row's result does not depend on
-/// the batch, so every answer is the one that the session gives alone.
+/// own thread. Prompts pass in smaller chunks while there are other members. A row's result does not depend on the batch, so every answer is
+/// the one that the session gives alone.
+///
+/// One pass runs at a time, so one arena is enough for all of them.
 package final class DecoderBatcher: @unchecked Sendable {
   /// Prefill chunk while other members compute, in positions.
   private static let sharedChunk = 96
-  /// Most rows of a shared pass: they fit the leader's scratch memory for a chunk of its own.
-  private static let mostRows = Session.chunk / 2
+  /// Most rows of a shared pass: with a copy of their vectors they take less memory than a chunk of one prompt.
+  static let mostRows = Session.chunk / 2
   /// How long missing members are waited for: bounds in nanoseconds, and the divisor of the last pass's duration.
   private static let longestWait: UInt64 = 20_000_000
   private static let shortestWait: UInt64 = 100_000
@@ -23,6 +26,13 @@ package final class DecoderBatcher: @unchecked Sendable {
 
   private let monitor = Monitor()
   private let fork = ForkMark()
+  /// Scratch memory of the pass that runs.
+  private let arena: Arena
+  private let keepsMemory: Bool
+  /// The model's sessions: without any, the arena keeps no memory.
+  private var sessions = 0
+  /// The arena's share of the budget while there are members.
+  private var holding: MemoryHolding?
   private var members: [Member] = []
   /// Members waiting for a pass, in order of arrival.
   private var waiting: [Member] = []
@@ -33,11 +43,24 @@ package final class DecoderBatcher: @unchecked Sendable {
   /// Passes that had rows of several members.
   package private(set) var sharedPasses = 0
 
+  /// - Parameters:
+  ///   - arena: scratch memory of passes.
+  ///   - keepsMemory: whether the arena keeps its memory while no session computes.
+  init(_ arena: Arena, keepsMemory: Bool) {
+    self.arena = arena
+    self.keepsMemory = keepsMemory
+  }
+
   /// A session that computes.
   final class Member {
+    /// With the session's arena.
+    fileprivate let own: Context
+    /// With the arena of passes.
     fileprivate let context: Context
     /// As `context`, but stopped only when all members of the pass are.
     fileprivate let shared: Context
+    /// Its passes' share of the budget in a forked child.
+    fileprivate var holding: MemoryHolding?
     fileprivate var pass: DecoderPass?
     fileprivate var outcome: Result<Void, RuntimeError>?
     /// It missed a pass: the others do not wait for it until it comes back.
@@ -45,17 +68,39 @@ package final class DecoderBatcher: @unchecked Sendable {
     /// Its shared pass failed, so it runs alone.
     fileprivate var isApart = false
 
-    fileprivate init(_ context: Context) {
-      self.context = context
-      shared = context.with(StopSignal())
+    fileprivate init(_ own: Context, _ arena: Arena) {
+      self.own = own
+      context = own.with(arena, own.stop)
+      shared = own.with(arena, StopSignal())
+    }
+  }
+
+  /// Counts a new session until `release`.
+  func retain() {
+    guard !fork.isChild else { return }
+    monitor.locked { sessions += 1 }
+  }
+
+  /// A session is gone.
+  func release() {
+    guard !fork.isChild else { return }
+    monitor.locked {
+      sessions -= 1
+      if sessions == 0 { arena.trim() }
     }
   }
 
   /// Makes a session a member, until `leave`.
-  func join(_ context: Context) -> Member {
-    let member = Member(context)
-    guard !fork.isChild else { return member }
-    monitor.locked { members.append(member) }
+  func join(_ context: Context, _ budget: Budget?) throws(FoveaError) -> Member {
+    let member = Member(context, arena)
+    guard !fork.isChild else {
+      member.holding = try budget?.passing()
+      return member
+    }
+    monitor.lock()
+    defer { monitor.unlock() }
+    if members.isEmpty { holding = try budget?.passing() }
+    members.append(member)
     return member
   }
 
@@ -63,8 +108,18 @@ package final class DecoderBatcher: @unchecked Sendable {
     guard !fork.isChild else { return }
     monitor.locked {
       members.removeAll { $0 === member }
+      if members.isEmpty {
+        if !keepsMemory { arena.trim() }
+        holding = nil
+      }
       monitor.wakeAll()
     }
+  }
+
+  /// Gives back the memory of passes while none runs.
+  func trim() {
+    guard !fork.isChild else { return }
+    monitor.locked { if !isRunning { arena.trim() } }
   }
 
   /// Prefill chunk at present, in positions.
@@ -76,7 +131,7 @@ package final class DecoderBatcher: @unchecked Sendable {
   /// Runs a pass, together with those of other members where there are any.
   func run(_ pass: DecoderPass, for member: Member) throws(RuntimeError) {
     // After a fork, the parent's other members do not exist in the child.
-    guard !fork.isChild else { return try pass.run(member.context) }
+    guard !fork.isChild else { return try pass.run(member.own) }
     monitor.lock()
     defer { monitor.unlock() }
     (member.pass, member.outcome, member.isLate, member.isApart) = (pass, nil, false, false)
@@ -167,10 +222,10 @@ package final class DecoderBatcher: @unchecked Sendable {
     guard let leader = taken.first, let decoder = leader.pass?.decoder else { return }
     let context = leader.shared
     context.stop.reset()
-    let mark = context.arena.mark()
-    defer { context.arena.release(to: mark) }
+    let mark = arena.mark()
+    defer { arena.release(to: mark) }
     let passes = taken.compactMap { $0.pass }
-    let x = try context.arena.tensor(passes.reduce(0) { $0 + $1.rows }, decoder.hiddenSize)
+    let x = try arena.tensor(passes.reduce(0) { $0 + $1.rows }, decoder.hiddenSize)
     var all = DecoderPass(decoder, x)
     for pass in passes { all.append(pass) }
     try all.run(context) { _ in

@@ -7,6 +7,8 @@ import Runtime
 package struct DecoderPass {
   /// Most rows whose logits are computed in one GEMM where they are not contiguous.
   private static let scoredTogether = 8
+  /// Rows of logits computed between two checks of the deadline.
+  private static let logitRows = 16
 
   package let decoder: Decoder
   /// `[rows, hiddenSize]`, overwritten.
@@ -67,7 +69,9 @@ package struct DecoderPass {
     while start < scores.count {
       let (row, target) = scores[start]
       var end = start + 1
-      while end < scores.count, scores[end].row == row + end - start, scores[end].target == target + (end - start) &* decoder.vocabSize { end += 1 }
+      try context.check()
+      let most = min(scores.count, start + Self.logitRows)
+      while end < most, scores[end].row == row + end - start, scores[end].target == target + (end - start) &* decoder.vocabSize { end += 1 }
       if end == start + 1, scores.count > 1 {
         end = min(start + Self.scoredTogether, scores.count)
         try score(scores[start..<end], states, context)

@@ -18,19 +18,37 @@ struct DryRun {
   }
 
   /// Bytes of a session's arena for prompts and answers of any length, as in `Session.run`.
-  func answer(_ decoder: Decoder, _ cache: KVCache) throws(RuntimeError) -> Int {
+  func answer(_ decoder: Decoder, contextLength: Int) throws(RuntimeError) -> Int {
+    let arena = Arena(isSparse: true)
+    for _ in 0..<GenerationPipeline.vocabularyRows(GenerateOptions()) { _ = try arena.tensor(1, decoder.vocabSize) }
+    _ = try arena.tensor(min(Session.chunk, contextLength), decoder.hiddenSize)
+    return arena.peakResident
+  }
+
+  /// Bytes of `DecoderBatcher`'s arena for a pass of one session, or of several.
+  func pass(_ decoder: Decoder, contextLength: Int, sessions: Int) throws(RuntimeError) -> Int {
     let context = context()
     let arena = context.arena
-    let draft = GenerateOptions().draftTokens
-    let logits = try arena.tensor(1 + draft, decoder.vocabSize)
-    // The last chunk attends to the most keys.
-    for rows in [min(Session.chunk, cache.capacity), min(1 + draft, cache.capacity)] {
-      let mark = arena.mark()
-      defer { arena.release(to: mark) }
-      let x = try arena.tensor(rows, decoder.hiddenSize)
-      let states = try decoder(x, cache: cache, progress: nil, context)
-      try decoder.logits(states.slice(rows: 0..<min(rows, logits.rows)), into: logits.slice(rows: 0..<min(rows, logits.rows)), context)
+    // The logits are the sessions' own.
+    let logits = Arena(isSparse: true)
+    let rows = min(Session.chunk, contextLength)
+    let scored = min(1 + GenerateOptions().draftTokens, contextLength)
+    let (together, overflows) = contextLength.multipliedReportingOverflow(by: sessions)
+    let shared = sessions > 1 ? min(DecoderBatcher.mostRows, overflows ? .max : together) : 0
+    let cache = try decoder.makeCache(capacity: max(rows, shared), type: nil, host: nil)
+    for (rows, scored) in [(rows, 1), (scored, scored)] {
+      let x = try logits.tensor(rows, decoder.hiddenSize)
+      try DecoderPass(decoder, x, cache, scores: try logits.tensor(scored, decoder.vocabSize)).run(context)
       cache.truncate(to: 0)
+    }
+    if shared > 0 {
+      var pass = DecoderPass(decoder, try arena.tensor(shared, decoder.hiddenSize))
+      pass.append(cache, rows: shared)
+      // Rows that are not contiguous.
+      for row in stride(from: 0, to: min(shared, 2 * sessions), by: 2) {
+        pass.score(row: row, into: try logits.tensor(1, decoder.vocabSize).data)
+      }
+      try pass.run(context)
     }
     return arena.peakResident
   }

@@ -98,6 +98,13 @@ package struct GenerationPipeline {
     maxTokens = o.maxTokens
   }
 
+  /// Most arrays of `vocabSize` floats in a session's scratch memory while it answers: logits after the newest token and its drafts, copies of
+  /// them for sampling, log-probabilities and a constraint; for several answers or beams their logits and pipelines too.
+  static func vocabularyRows(_ o: GenerateOptions) -> Int {
+    let pipeline = 4
+    return 1 + PromptLookup.most(o.draftTokens) + pipeline + (o.answers > 1 ? 1 + pipeline : 0) + (o.beams > 1 ? o.beams + pipeline : 0)
+  }
+
   /// Most rows of logits of a pass: the newest token and its drafts.
   var mostRows: Int { 1 + (drafter?.largest ?? 0) }
 }

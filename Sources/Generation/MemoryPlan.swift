@@ -23,8 +23,8 @@ package struct MemoryPlan {
   package let cache: Int
   /// Sessions that may answer at one time.
   package let sessions: Int
-  /// Scratch memory of one session's answer.
-  package let answer: Int
+  /// Scratch memory of one session's answer, and of a pass of the decoder, of which one runs at a time.
+  package let answer, pass: Int
   /// An image's vectors, and the scratch memory of encoding it or of all sessions' answers, whichever is larger.
   package let scratch: Int
   /// Held beside the weights for the model's lifetime: the library's code and data, tables of the file, the tokenizer and position
@@ -57,7 +57,8 @@ package struct MemoryPlan {
       let cache = try decoder.makeCache(capacity: contextLength, type: options.cacheType, host: nil)
       // A file with only the vision part answers nothing, one with only the decoder encodes nothing.
       self.cache = general.part == .vision ? 0 : cache.byteCount
-      answer = general.part == .vision ? 0 : try dry.answer(decoder, cache)
+      answer = general.part == .vision ? 0 : try dry.answer(decoder, contextLength: contextLength)
+      pass = general.part == .vision ? 0 : try dry.pass(decoder, contextLength: contextLength, sessions: sessions)
     } catch { throw FoveaError(error) }
     tables = Self.tables(file, decoder, contextLength: contextLength, threads: dry.threads, sessions: sessions)
     var image = try dry.encoding(vision, of: options.imageSize)
@@ -67,7 +68,8 @@ package struct MemoryPlan {
     }
     // Sessions keep a little scratch memory between calls.
     let idle = MemoryPlan.product(sessions, Arena.kept(of: answer))
-    scratch = max(MemoryPlan.sum(image.peak, idle), MemoryPlan.sum(MemoryPlan.product(sessions, answer), image.embedding))
+    let answers = MemoryPlan.sum(MemoryPlan.product(sessions, answer), pass)
+    scratch = max(MemoryPlan.sum(image.peak, idle), MemoryPlan.sum(answers, image.embedding))
     let others = MemoryPlan.sum(MemoryPlan.product(sessions, cache), MemoryPlan.sum(scratch, tables))
     let weights: ResidencyPlan
     (weights, least) = ResidencyPlan.choose(store, budget: options.memoryBudget, mode: options.residency, others: others, threads: dry.threads)

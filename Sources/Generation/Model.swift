@@ -19,7 +19,7 @@ package final class Model {
   package let pool: ThreadPool
   private let store: WeightStore
   let vocabularyTree = VocabularyTrie()
-  package let batcher = DecoderBatcher()
+  package let batcher: DecoderBatcher
   private let statistics: InputStatistics?
   let log: Log?
   let hostMemory: HostMemory?
@@ -74,6 +74,7 @@ package final class Model {
     statistics = options.statistics
     log = options.log
     hostMemory = options.hostMemory
+    batcher = DecoderBatcher(Arena(host: hostMemory, counter: counters.scratch), keepsMemory: budget == nil)
     do { try requireMemory() } catch { throw FoveaError(error) }
     do { kernels = try KernelTable.choose() } catch { throw .instructionSet(error) }
     pool = ThreadPool(threads: options.threads, host: options.hostThreads)
@@ -104,6 +105,7 @@ package final class Model {
   /// Releases what can be made or read again: file pages, streamed weights, decoders' memory. Safe while calls run.
   package func trim() {
     store.pager?.empty()
+    batcher.trim()
     file.releaseDecoders()
     file.forgetPages()
     heap_trim()

@@ -24,7 +24,9 @@ package final class PromptLookup: Drafter {
     ids = prompt
   }
 
-  package var largest: Int { min(limit, PromptLookup.largePass - 1) }
+  package var largest: Int { PromptLookup.most(limit) }
+  /// Most draft tokens of a pass that is limited to `limit`.
+  static func most(_ limit: Int) -> Int { min(limit, largePass - 1) }
 
   package func accept(_ id: Int32) { ids.append(id) }
 

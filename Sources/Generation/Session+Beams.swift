@@ -137,7 +137,7 @@ extension Session {
       all.append(caches[beam.slot], rows: 1)
       all.score(row: row, into: logits[beam.slot])
     }
-    try self.pass(all, context)
+    try self.pass(all)
     return next
   }
 

@@ -7,6 +7,9 @@ import Shims
 import Tokenizers
 
 extension Session {
+  /// Positions of a pass that scores a text: its logits fit the scratch memory of an answer.
+  private static let scoredRows = 12
+
   /// Log-probability of each of several texts as the beginning of the answer.
   /// - Parameters:
   ///   - continuations: UTF-8, none of them empty. Each is tokenised by itself, as answers were in training.
@@ -39,10 +42,8 @@ extension Session {
       }
       texts.append(ids)
     }
-    let holding = try model.budget?.answering()
-    defer { withExtendedLifetime(holding) {} }
-    do throws(RuntimeError) { return try score(texts, ends: ends && !model.system.endIds.isEmpty, after: sequence, options) } catch {
-      throw FoveaError(error)
+    return try together { () throws(RuntimeError) in
+      try score(texts, ends: ends && !model.system.endIds.isEmpty, after: sequence, options)
     }
   }
 
@@ -54,25 +55,24 @@ extension Session {
     let mark = arena.mark()
     defer { arena.release(to: mark) }
     let first = try arena.tensor(1, decoder.vocabSize)
-    let shared = reuse(sequence)
-    try together { () throws(RuntimeError) in try prefill(sequence, from: shared, progress: options.progress, scores: first) }
+    try prefill(sequence, from: reuse(sequence), progress: options.progress, scores: first)
+    let logits = try arena.tensor(Self.scoredRows, decoder.vocabSize)
     var scores: [Double] = []
     for ids in texts {
       var sum = logProbability(of: ids[..<1], first[0])
       // Tokens to run: the logits after each are needed.
       let passed = ends ? ids.count : ids.count - 1
-      if passed > 0 {
+      // What is appended to the cache here is not part of the history.
+      defer { cache.truncate(to: sequence.count) }
+      for start in stride(from: 0, to: passed, by: logits.rows) {
         let mark = arena.mark()
         defer { arena.release(to: mark) }
-        // What is appended to the cache here is not part of the history.
-        defer { cache.truncate(to: sequence.count) }
-        let x = try arena.tensor(passed, decoder.hiddenSize)
-        for i in 0..<x.rows { try embed(ids[i], into: x.slice(rows: i..<i + 1), context) }
-        let states = try decoder(x, cache: cache, progress: nil, context)
-        let logits = try arena.tensor(1, decoder.vocabSize)
+        let x = try arena.tensor(min(logits.rows, passed - start), decoder.hiddenSize)
+        for i in 0..<x.rows { try embed(ids[start + i], into: x.slice(rows: i..<i + 1), context) }
+        try pass(DecoderPass(decoder, x, cache, scores: logits.slice(rows: 0..<x.rows)))
         for i in 0..<x.rows {
-          try decoder.logits(states.slice(rows: i..<i + 1), into: logits, context)
-          sum += logProbability(of: i + 1 < ids.count ? ids[(i + 1)...(i + 1)] : model.system.endIds[...], logits[0])
+          let next = start + i + 1
+          sum += logProbability(of: next < ids.count ? ids[next...next] : model.system.endIds[...], logits[i])
         }
       }
       scores.append(sum)

@@ -13,9 +13,6 @@ import Tokenizers
 package final class Session {
   /// Prefill chunk, in positions.
   static let chunk = 512
-  /// Rows of logits computed between two checks of the deadline.
-  private static let logitRows = 16
-
   package let model: Model
   /// Most positions of the session.
   package let contextLength: Int
@@ -44,7 +41,10 @@ package final class Session {
     arena = model.arena()
     // The cache's pages are not touched yet.
     holdings = try model.budget?.session(cache: cache.byteCount) ?? []
+    model.batcher.retain()
   }
+
+  deinit { model.batcher.release() }
 
   /// Empties the cache.
   package func reset() throws(FoveaError) {
@@ -114,28 +114,20 @@ package final class Session {
     guard sequence.count <= contextLength else {
       throw .context("prompt", positions: sequence.count, isLeast: false, capacity: contextLength)
     }
-    let holdings = try (model.budget?.answering(), model.budget?.hold(logitBytes(sequence.count), "logits"))
-    defer { withExtendedLifetime(holdings) {} }
-    forget(after: 0)
-    model.system.decoder.prepare(cache, promptLength: sequence.count)
+    let holding = try model.budget?.hold(logitBytes(sequence.count), "logits")
+    defer { withExtendedLifetime(holding) {} }
     let mark = arena.mark()
     defer { arena.release(to: mark) }
-    let all: Tensor
-    do throws(RuntimeError) {
-      all = try arena.tensor(sequence.count, model.system.decoder.vocabSize)
-      let context = model.context(arena, stop)
+    let all = try together { () throws(RuntimeError) in
+      forget(after: 0)
+      let decoder = model.system.decoder
+      decoder.prepare(cache, promptLength: sequence.count)
+      let all = try arena.tensor(sequence.count, decoder.vocabSize)
       try prefill(sequence, from: 0, progress: options.progress) { (x, first) throws(RuntimeError) in
-        let states = try model.system.decoder(x, cache: cache, progress: nil, context)
-        // A few rows at a time, so that the deadline is checked between them.
-        for row in stride(from: 0, to: states.rows, by: Self.logitRows) {
-          try context.check()
-          let rows = row..<min(row + Self.logitRows, states.rows)
-          try model.system.decoder.logits(
-            states.slice(rows: rows), into: all.slice(rows: first + rows.lowerBound..<first + rows.upperBound), context)
-        }
+        try pass(DecoderPass(decoder, x, cache, scores: all.slice(rows: first..<first + x.rows)))
       }
-      try context.check()
-    } catch { throw FoveaError(error) }
+      return all
+    }
     try body(UnsafeBufferPointer(start: all.data, count: all.rows * all.columns), all.rows)
   }
 
@@ -173,16 +165,15 @@ package final class Session {
     var result = GenerateResult()
     result.promptTokens = sequence.count
     result.droppedMessages = sequence.dropped
-    let holding = try model.budget?.answering()
     let beams = options.beams > 1 ? try model.budget?.hold(beamBytes(options.beams), "beams") : nil
-    defer { withExtendedLifetime((holding, beams)) {} }
-    // The last position is always computed: its logits give the first token.
-    result.reusedTokens = reuse(sequence)
+    defer { withExtendedLifetime(beams) {} }
     let mark = arena.mark()
     defer { arena.release(to: mark) }
-    do throws(RuntimeError) {
-      result = try together { () throws(RuntimeError) in try decode(sequence, options, constraint, result, onToken) }
-    } catch { throw FoveaError(error) }
+    result = try together(options) { () throws(RuntimeError) in
+      // The last position is always computed: its logits give the first token.
+      result.reusedTokens = reuse(sequence)
+      return try decode(sequence, options, constraint, result, onToken)
+    }
     if let failure = result.failure { throw failure }
     if let image = sequence.images.first {
       result.places = GroundedPlace.places(in: result.ids, result.logProbabilities, model.system, image)
@@ -291,38 +282,40 @@ package final class Session {
     defer { arena.release(to: mark) }
     let x = try arena.tensor(ids.count, decoder.hiddenSize)
     for (row, id) in ids.enumerated() { try embed(id, into: x.slice(rows: row..<row + 1), context) }
-    try pass(DecoderPass(decoder, x, cache, scores: logits.slice(rows: 0..<ids.count)), context)
+    try pass(DecoderPass(decoder, x, cache, scores: logits.slice(rows: 0..<ids.count)))
     history += ids.map { .token($0) }
   }
 
-  /// Runs `body` as a member of `DecoderBatcher`, which batches the passes of concurrent sessions.
-  func together<T>(_ body: () throws(RuntimeError) -> T) throws(RuntimeError) -> T {
-    let member = model.batcher.join(model.context(arena, stop))
+  /// Runs `body` with its share of the memory budget, as a member of `DecoderBatcher`, which batches the passes of concurrent sessions.
+  func together<T>(_ options: GenerateOptions = GenerateOptions(), _ body: () throws(RuntimeError) -> T) throws(FoveaError) -> T {
+    let more = GenerationPipeline.vocabularyRows(options) - GenerationPipeline.vocabularyRows(GenerateOptions())
+    let holding = try model.budget?.answering(more: max(more, 0) * model.system.decoder.vocabSize * MemoryLayout<Float>.stride)
+    let member = try model.batcher.join(model.context(arena, stop), model.budget)
     self.member = member
     defer {
       self.member = nil
       model.batcher.leave(member)
+      withExtendedLifetime(holding) {}
       // An aborted pass may have extended the cache already.
       forget(after: min(history.count, cache.length))
     }
-    return try body()
+    do throws(RuntimeError) { return try body() } catch { throw FoveaError(error) }
   }
 
-  /// Runs a pass of the decoder, batched with those of other members where this session is one.
-  func pass(_ pass: DecoderPass, _ context: Context) throws(RuntimeError) {
-    guard let member else { return try pass.run(context) }
+  /// Runs a pass of the decoder, batched with those of other sessions within `together`.
+  func pass(_ pass: DecoderPass) throws(RuntimeError) {
+    guard let member else { return try pass.run(model.context(arena, stop)) }
     try model.batcher.run(pass, for: member)
-    try context.check()
+    try stop.check()
   }
 
   /// Runs the positions from `start` on through the decoder; `scores` receives the logits after the last.
   func prefill(
     _ sequence: PromptSequence, from start: Int, progress: ((Int, Int) -> Bool)?, scores: Tensor
   ) throws(RuntimeError) {
-    let context = model.context(arena, stop)
     try prefill(sequence, from: start, progress: progress) { (x, first) throws(RuntimeError) in
       let isLast = first + x.rows == sequence.count
-      try pass(DecoderPass(model.system.decoder, x, cache, scores: isLast ? scores : nil), context)
+      try pass(DecoderPass(model.system.decoder, x, cache, scores: isLast ? scores : nil))
     }
   }
 
@@ -334,7 +327,7 @@ package final class Session {
     let context = model.context(arena, stop)
     var position = start
     while position < sequence.count {
-      let end = min(position + (member == nil ? Self.chunk : model.batcher.chunk), sequence.count)
+      let end = min(position + model.batcher.chunk, sequence.count)
       let mark = arena.mark()
       defer { arena.release(to: mark) }
       let x = try arena.tensor(end - position, model.system.decoder.hiddenSize)

@@ -30,8 +30,8 @@ package struct Context {
     self.stop = stop
   }
 
-  /// The same with another stop signal.
-  package func with(_ stop: StopSignal) -> Context {
+  /// The same with another arena and stop signal.
+  package func with(_ arena: Arena, _ stop: StopSignal) -> Context {
     Context(
       kernels: kernels, pool: pool.threadPool, arena: arena, stop: stop, integerAttention: integerAttention, statistics: statistics, pager: pager)
   }

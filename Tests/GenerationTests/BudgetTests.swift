@@ -33,7 +33,10 @@ import Testing
     defer { tiny.delete() }
     let (one, three) = (try plan(tiny), try plan(tiny, sessions: 3))
     #expect(three.cache == one.cache && three.caches == 3 * one.cache)
-    #expect(three.total >= one.total + 2 * one.cache && three.scratch >= 3 * one.answer)
+    #expect(three.total >= one.total + 2 * one.cache && three.scratch >= 3 * one.answer + three.pass)
+    // All sessions' passes have one scratch memory.
+    let eight = try plan(tiny, sessions: 8)
+    #expect(eight.pass == three.pass && eight.scratch - three.scratch <= 5 * eight.answer)
     // One slice takes less than the largest grid.
     #expect(try plan(tiny, image: ImageSize(width: 20, height: 20)).scratch <= one.scratch)
     #expect(throws: FoveaError.self) { try plan(tiny, image: ImageSize(width: -1, height: 3)) }

@@ -21,7 +21,8 @@ import Testing
     let model = try Model.load(path: tiny.path, options: LoadOptions(threads: 2))
     let e = try model.encode(TinyModel.image(width: 40, height: 32))
     let session = try Session(model)
-    let texts = ["yes", "no", "z"]
+    // The last ones take two and three passes.
+    let texts = ["yes", "no", "z", "abcabcabcabc", "atextwithmorethantwentyfourletters"]
     let before = try session.generate(prompt: Array("<image>abc".utf8), images: [e], options: raw).ids
     let scores = try session.score(
       prompt: Array("<image>abc".utf8), images: [e], continuations: texts.map { Array($0.utf8) }, options: raw)
