@@ -24,13 +24,11 @@ static uint64_t hash(const void *bytes, size_t count) {
   return h;
 }
 
-static int read_region(FILE *file, fovea_region *region) {
+static int read_region(FILE *file, fovea_region *region, size_t index) {
   static int32_t points[most_regions][most_points];
   static uint8_t masks[most_regions][most_pixels];
-  static size_t index;
   size_t i, count;
   unsigned bit;
-  if (index == most_regions) return 1;
   region->struct_size = sizeof *region;
   if (fscanf(file, "%lf %lf %lf %lf %" SCNd32 " %" SCNd32, &region->x1, &region->y1, &region->x2, &region->y2, &region->mask_width,
              &region->mask_height) != 6)
@@ -46,7 +44,7 @@ static int read_region(FILE *file, fovea_region *region) {
   if (region->point_count > most_points / 2) return 1;
   for (i = 0; i < 2 * region->point_count; i++)
     if (fscanf(file, "%" SCNd32, &points[index][i]) != 1) return 1;
-  region->points = points[index++];
+  region->points = points[index];
   return 0;
 }
 
@@ -62,8 +60,7 @@ static int report(fovea_model *model, fovea_image_embedding *image, const char *
       fovea_session_create(model, NULL, &session) == FOVEA_OK &&
       fovea_logits(session, prompt, &image, 1, options, &logits, &positions, &vocabulary) == FOVEA_OK) {
     fprintf(stderr, "%s\n", facts.instruction_set);
-    printf("%016" PRIx64 " %016" PRIx64 "\n",
-           hash(fovea_image_embedding_data(image), (size_t)info.tokens * (size_t)info.hidden_size * sizeof(float)),
+    printf("%016" PRIx64 " %016" PRIx64 "\n", hash(fovea_image_embedding_data(image), (size_t)info.tokens * (size_t)info.hidden_size * sizeof(float)),
            hash(logits, positions * vocabulary * sizeof(float)));
     if (fovea_session_reset(session) == FOVEA_OK &&
         fovea_generate_ids(session, prompt, &image, 1, options, NULL, ids, most_ids, &count) == FOVEA_OK) {
@@ -89,29 +86,31 @@ int main(int argc, char **argv) {
   FILE *file;
   while ((option = getopt(argc, argv, "n:t:m:p:r:")) != -1) {
     switch (option) {
-      case 'n':
-        options.max_tokens = atoi(optarg);
-        break;
-      case 't':
-        loading.threads = atoi(optarg);
-        break;
-      case 'm':
-        encoding.mode = optarg;
-        break;
-      case 'p':
-        if ((file = fopen(optarg, "rb")) == NULL || fread(text, 1, sizeof text - 1, file) == 0) goto usage;
-        fclose(file);
-        prompt = text;
-        options.raw = options.ignore_eos = 1;
-        break;
-      case 'r':
-        if ((file = fopen(optarg, "r")) == NULL) goto usage;
-        while (fscanf(file, "%" SCNd32, &regions[options.region_count].kind) == 1)
-          if (read_region(file, &regions[options.region_count++])) goto usage;
-        fclose(file);
-        break;
-      default:
-        goto usage;
+    case 'n':
+      options.max_tokens = atoi(optarg);
+      break;
+    case 't':
+      loading.threads = atoi(optarg);
+      break;
+    case 'm':
+      encoding.mode = optarg;
+      break;
+    case 'p':
+      if ((file = fopen(optarg, "rb")) == NULL || fread(text, 1, sizeof text - 1, file) == 0) goto usage;
+      fclose(file);
+      prompt = text;
+      options.raw = options.ignore_eos = 1;
+      break;
+    case 'r':
+      if ((file = fopen(optarg, "r")) == NULL) goto usage;
+      while (options.region_count < most_regions && fscanf(file, "%" SCNd32, &regions[options.region_count].kind) == 1) {
+        if (read_region(file, &regions[options.region_count], options.region_count)) goto usage;
+        options.region_count++;
+      }
+      fclose(file);
+      break;
+    default:
+      goto usage;
     }
   }
   if (prompt == NULL && optind + 3 == argc) prompt = argv[optind + 2];
