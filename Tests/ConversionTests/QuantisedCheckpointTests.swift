@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import Conversion
+import Families
+import Foundation
+import Generation
+import Images
 import Testing
 
 /// FP8 and compressed-tensors checkpoints against what compressed-tensors and PyTorch make of them (tools/reference/make_quantised.py).
@@ -22,6 +26,54 @@ import Testing
       try part.withUnsafeMutableBufferPointer { try source.read(wanted.name, rows: rows, into: #require($0.baseAddress)) }
       #expect(try part == Array(expected.readAll(wanted).suffix(part.count)), "\(wanted.name)")
     }
+  }
+
+  /// The small checkpoint `name`, its decoder's matrices replaced by those of `file` among the quantised fixtures.
+  private func system(_ name: String, with file: String, _ more: String = "") throws -> TemporaryFolder {
+    let folder = try TemporaryFolder(copyOf: Fixture.checkpoint(name))
+    let whole = try SafetensorsFile(path: folder.path + "/model.safetensors")
+    let replaced = try SafetensorsFile(path: Fixture.path("quantised/\(name)/expected.safetensors"))
+    #expect(replaced.tensors.allSatisfy { whole.info($0.name)?.shape == $0.shape })
+    var rest: [String: (shape: [Int], values: [Float])] = [:]
+    for info in whole.tensors where replaced.info(info.name) == nil { rest[info.name] = (info.shape, try whole.readAll(info)) }
+    try FileManager.default.removeItem(atPath: folder.path + "/model.safetensors")
+    try folder.write("model-00001-of-00002.safetensors", safetensors(rest))
+    try folder.write("model-00002-of-00002.safetensors", MappedFile(path: Fixture.path("quantised/\(name)/\(file).safetensors")).contents)
+    let config = String(decoding: try folder.read("config.json"), as: UTF8.self)
+    try folder.write("config.json", "{\(more)" + config.drop { $0 != "{" }.dropFirst())
+    return folder
+  }
+
+  private struct Answer: Equatable {
+    var vectors: [Float] = [], logits: [Float] = [], ids: [Int32] = []
+  }
+
+  private func answer(_ folder: TemporaryFolder, _ type: ModelType) throws -> Answer {
+    var options = Converter.Options()
+    options.type = type
+    _ = try Converter(OpenCheckpoint(path: folder.path), options: options).write(to: folder.path + "/m.fovea")
+    let model = try Model.load(path: folder.path + "/m.fovea", options: LoadOptions())
+    let picture = try RGBImage(width: 90, height: 60, colour: .white)
+    for i in 0..<60 { picture[i, i] = RGBColour(UInt8(4 * i), 0, UInt8(i)) }
+    let image = try model.encode(picture)
+    var answer = Answer(vectors: Array(UnsafeBufferPointer(start: image.data, count: image.tokens * image.hiddenSize)))
+    let prompt = Array("<image>12 red triangles".utf8)
+    try Session(model).logits(prompt: prompt, images: [image], options: .raw) { values, _ in answer.logits += values }
+    var generation = GenerateOptions()
+    (generation.maxTokens, generation.ignoresEnd, generation.isRaw) = (16, true, true)
+    answer.ids = try Session(model).generate(prompt: prompt, images: [image], options: generation).ids
+    return answer
+  }
+
+  /// int4 in groups by compressed-tensors and FP8 in blocks, experts among them.
+  @Test(arguments: ["smolvlm", "deepseek_ocr"], [ModelType.f32, .int4])
+  func aQuantisedSystemAnswersAsTheFloatsItStandsFor(_ name: String, _ type: ModelType) throws {
+    let config = String(decoding: try MappedFile(path: Fixture.path("quantised/\(name)/config.json")).contents, as: UTF8.self)
+    let inside = config.trimmingCharacters(in: .whitespacesAndNewlines).dropFirst().dropLast()
+    let quantised = try answer(system(name, with: "model", inside + ","), type)
+    let floats = try answer(system(name, with: "expected"), type)
+    #expect(quantised.ids.count == 16 && !quantised.logits.isEmpty && !quantised.vectors.isEmpty)
+    #expect(quantised == floats)
   }
 
   private func refused(_ config: String, _ words: String, sourceLocation: SourceLocation = #_sourceLocation) throws {

@@ -97,6 +97,17 @@ func safetensors(_ header: String, dataCount: Int) -> [UInt8] {
   return bytes + Array(header.utf8) + [UInt8](repeating: 0, count: dataCount)
 }
 
+/// A safetensors file of tensors as f32.
+func safetensors(_ tensors: [String: (shape: [Int], values: [Float])]) -> [UInt8] {
+  var (entries, data): ([String], [UInt8]) = ([], [])
+  for (name, (shape, values)) in tensors {
+    let first = data.count
+    for value in values { data.append(little: value.bitPattern) }
+    entries.append("\"\(name)\": {\"dtype\": \"F32\", \"shape\": \(shape), \"data_offsets\": [\(first), \(data.count)]}")
+  }
+  return safetensors("{" + entries.joined(separator: ", ") + "}", dataCount: 0) + data
+}
+
 /// A ZIP file of stored entries.
 func zip(_ entries: [(name: String, data: [UInt8])], method: UInt16 = 0, isZip64: Bool = false) -> [UInt8] {
   var file: [UInt8] = []

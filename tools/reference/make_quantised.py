@@ -4,17 +4,23 @@
     make_quantised.py DIRECTORY      (Tests/ConversionTests/Fixtures/quantised holds the result)
 
 DIRECTORY/compressed_tensors is packed and unpacked again by that library, with scales in f32; DIRECTORY/fp8 is written here. In each
-`expected.safetensors` are the weights in f32. Needs torch, safetensors and compressed-tensors.
+`expected.safetensors` are the weights in f32. DIRECTORY/smolvlm and DIRECTORY/deepseek_ocr have the decoders' matrices of the small checkpoints of
+those names, int4 by compressed-tensors and FP8 in blocks, as the whole systems are published: what takes the place of those matrices, the floats that
+it stands for (`expected.safetensors`), and what config.json has besides. Needs torch, safetensors and compressed-tensors.
 """
 
 import os
+import re
 import sys
+from pathlib import Path
 
 import torch
 from compressed_tensors.compressors import BaseCompressor
 from compressed_tensors.quantization import QuantizationArgs, QuantizationScheme
 from make_checkpoints import write_json
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
+
+CHECKPOINTS = Path(__file__).resolve().parents[2] / "Tests/ConversionTests/Fixtures/checkpoints"
 
 # Bits, type, whether symmetric, strategy, group or block, outputs, inputs.
 CASES = {
@@ -110,6 +116,62 @@ def fp8(folder):
     save_file(expected, os.path.join(folder, "expected.safetensors"))
 
 
+def matrices(name, pattern):
+    found = load_file(CHECKPOINTS / name / "checkpoint/model.safetensors")
+    return {n.removesuffix(".weight"): t.float() for n, t in sorted(found.items()) if re.fullmatch(pattern, n)}
+
+
+def save_system(folder, config, stored, expected):
+    os.makedirs(folder, exist_ok=True)
+    write_json(folder, "config.json", {"quantization_config": config})
+    save_file(stored, os.path.join(folder, "model.safetensors"), metadata={"format": "pt"})
+    save_file(expected, os.path.join(folder, "expected.safetensors"), metadata={"format": "pt"})
+
+
+def smolvlm(folder):
+    """Groups of 16 with scales for the least and greatest weight, symmetric in the attention, with zero points in the MLPs."""
+    stored, expected, groups = {}, {}, {}
+    for part, symmetric in (("self_attn", True), ("mlp", False)):
+        args = QuantizationArgs(num_bits=4, type="int", symmetric=symmetric, strategy="group", group_size=16)
+        scheme = QuantizationScheme(targets=[f"re:.*text_model.*{part}.*"], weights=args)
+        groups[f"group_{len(groups)}"] = {**scheme.model_dump(mode="json", exclude_none=True), "format": "pack-quantized"}
+        compressor = BaseCompressor.get_value_from_registry("pack-quantized")
+        for name, weight in matrices("smolvlm", rf"model\.text_model\.layers\..*\.{part}\..*weight").items():
+            state = {"weight": weight}
+            parts = weight.unflatten(1, (-1, 16))
+            if symmetric:
+                state["weight_scale"] = (parts.abs().amax(-1) / 7.5).bfloat16()
+            else:
+                least, most = parts.amin(-1).clamp(max=0), parts.amax(-1).clamp(min=0)
+                state["weight_scale"] = ((most - least) / 15).bfloat16()
+                state["weight_zero_point"] = (-8 - least / state["weight_scale"].float()).round().clamp(-8, 7).to(torch.int8)
+            packed = compressor.compress(state, scheme)
+            whole = compressor.decompress({**packed, "weight_scale": packed["weight_scale"].float()}, scheme)["weight"]
+            assert (whole - weight).norm() < 0.2 * weight.norm()
+            stored |= {f"{name}.{leaf}": t.contiguous() for leaf, t in packed.items()}
+            expected[f"{name}.weight"] = whole.contiguous()
+    ignored = ["lm_head", "re:.*vision_model.*", "re:.*connector.*"]
+    config = {"quant_method": "compressed-tensors", "format": "pack-quantized", "config_groups": groups, "ignore": ignored}
+    save_system(folder, config, stored, expected)
+
+
+def deepseek_ocr(folder):
+    """Blocks of 16 x 16, as DeepSeek's own FP8 checkpoints have them: every matrix of the decoder's layers but the routers."""
+    stored, expected = {}, {}
+    for name, weight in matrices("deepseek_ocr", r"model\.layers\..*_proj\.weight").items():
+        blocks = weight.unflatten(1, (-1, 16)).unflatten(0, (-1, 16))
+        scale = blocks.abs().amax((1, 3)) / 448
+        codes = (blocks / scale[:, None, :, None]).to(torch.float8_e4m3fn)
+        whole = codes.float() * scale[:, None, :, None]
+        assert (whole - blocks).norm() < 0.05 * blocks.norm()
+        stored |= {f"{name}.weight": codes.reshape(weight.shape), f"{name}.weight_scale_inv": scale}
+        expected[f"{name}.weight"] = whole.reshape(weight.shape)
+    config = {"quant_method": "fp8", "fmt": "e4m3", "activation_scheme": "dynamic", "weight_block_size": [16, 16]}
+    save_system(folder, config, stored, expected)
+
+
 if __name__ == "__main__":
     compressed_tensors(os.path.join(sys.argv[1], "compressed_tensors"))
     fp8(os.path.join(sys.argv[1], "fp8"))
+    smolvlm(os.path.join(sys.argv[1], "smolvlm"))
+    deepseek_ocr(os.path.join(sys.argv[1], "deepseek_ocr"))
