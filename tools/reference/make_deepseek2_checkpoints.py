@@ -4,8 +4,7 @@
     make_deepseek2_checkpoints.py DIRECTORY      (Tests/ConversionTests/Fixtures/checkpoints holds the result)
 
 Images are those of make_deepseek_checkpoints.py. They go through transformers' Pillow processor. Of an image's vectors every 37th row and the
-last are recorded, of the logits those of the last four positions, and 32 greedy ids. `views.txt` has for many sizes how a page is cut and
-padded, and for some of them a sum over all pixels. Needs torch, transformers, pillow, tokenizers.
+last are recorded, of the logits those of the last four positions, and 32 greedy ids. Needs torch, transformers, pillow, tokenizers.
 """
 
 import json
@@ -13,7 +12,6 @@ import os
 import shutil
 import sys
 
-import numpy as np
 import torch
 from make_checkpoints import write_json
 from make_deepseek_checkpoints import PROMPT, picture, tokenizer
@@ -84,46 +82,6 @@ class Reference:
         return found.pooler_output[0]
 
 
-def pixel_sum(views):
-    """The values of all pixels, each times its place modulo 65521, in 64 bits."""
-    total = 0
-    for view in views:
-        values = np.asarray(view).transpose(1, 2, 0).reshape(-1).astype(np.uint64)
-        places = np.arange(1, len(values) + 1, dtype=np.uint64) % np.uint64(65521)
-        total += int((values * places).sum())
-    return total
-
-
-def record_views(path):
-    plain = DeepseekOcr2ImageProcessorPil(do_rescale=False, do_normalize=False)
-    generator = np.random.default_rng(7)
-    sizes = [(int(w), int(h)) for w, h in generator.integers(1, 3000, (90, 2))] + [(int(w), int(h)) for w, h in generator.integers(1, 1000, (30, 2))]
-    sizes += [(768, 768), (769, 768), (1536, 768), (768, 1536), (1000, 800), (800, 1000), (1280, 1024), (2000, 1000), (1023, 1024), (2048, 683)]
-    lines = ["width height columns rows x y width height sum"]
-    for i, (w, h) in enumerate(sizes):
-        if min(w, h) * 1024 < max(w, h):
-            continue
-        blank = plain(images=[np.full((h, w, 3), 255, np.uint8)])
-        page = np.asarray(blank["pixel_values"][0])[0]
-        ys, xs = np.nonzero(page == 255)
-        fit = (xs.min(), ys.min(), np.ptp(xs) + 1, np.ptp(ys) + 1)
-        count = blank["num_local_patches"][0]
-        grid = (0, 0)
-        if count:
-            # Column and row of the last tile follow from a picture that is darker to the right.
-            ramp = np.repeat(np.linspace(0, 255, w).astype(np.uint8)[None, :, None], 3, axis=2).repeat(h, axis=0)
-            left = [np.asarray(t)[0, 0, 0] for t in plain(images=[ramp])["pixel_values_local"]]
-            columns = next((k for k in range(1, count) if left[k] <= left[0]), count)
-            grid = (columns, count // columns)
-        total = 0
-        if i % 40 == 0 or i >= len(sizes) - 10:
-            made = plain(images=[np.asarray(picture(w, h))])
-            total = pixel_sum([*(made["pixel_values_local"] if count else []), made["pixel_values"][0]])
-        lines.append(" ".join(str(int(v)) for v in (w, h, *grid, *fit, total)))
-    with open(os.path.join(path, "views.txt"), "w") as f:
-        f.write("\n".join(lines) + "\n")
-
-
 def main(root):
     path = os.path.join(root, "deepseek_ocr2")
     folder = os.path.join(path, "checkpoint")
@@ -154,7 +112,6 @@ def main(root):
     with open(os.path.join(path, "prompt.txt"), "w") as f:
         f.write(PROMPT)
     save_file(recorded, os.path.join(path, "reference.safetensors"))
-    record_views(path)
 
 
 if __name__ == "__main__":

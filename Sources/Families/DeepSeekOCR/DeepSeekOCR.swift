@@ -38,7 +38,7 @@ package final class DeepSeekOCR: DescribedSystem {
     }
   }
 
-  package func views(of image: ImageSize) throws(ImageError) -> ViewsPlan { try plan(image, mode, tiles: mostTiles) }
+  package func views(of image: ImageSize) throws(ImageError) -> ViewsPlan { try Self.plan(image, mode, tiles: mostTiles) }
 
   package func views(of image: ImageSize, tiles: Int) throws(ImageError) -> ViewsPlan { try views(of: image, mode, tiles: tiles) }
 
@@ -49,7 +49,7 @@ package final class DeepSeekOCR: DescribedSystem {
       for mode in Mode.allCases { known += (known.isEmpty ? "" : ", ") + mode.spelling.description }
       throw .badArgument(what: "mode: \(text), must be one of \(known).")
     }
-    guard let tiles else { return try plan(image, mode, tiles: mostTiles) }
+    guard let tiles else { return try Self.plan(image, mode, tiles: mostTiles) }
     return try views(of: image, mode, tiles: tiles)
   }
 
@@ -58,14 +58,15 @@ package final class DeepSeekOCR: DescribedSystem {
     guard tiles == 1 || (mode.tileSide != nil && (Self.leastTiles...mostTiles).contains(tiles)) else {
       throw .badArgument(what: "tiles: \(tiles), must be 1\(mode.tileSide == nil ? " in mode \(mode.spelling)" : " … \(mostTiles)").")
     }
-    return try plan(image, mode, tiles: tiles)
+    return try Self.plan(image, mode, tiles: tiles)
   }
 
-  private func plan(_ image: ImageSize, _ mode: Mode, tiles: Int) throws(ImageError) -> ViewsPlan {
+  /// - Parameter tiles: the most; fewer than two: the page is not cut.
+  package static func plan(_ image: ImageSize, _ mode: DeepSeekOCRSettings.Mode, tiles: Int) throws(ImageError) -> ViewsPlan {
     var plan = ViewsPlan(image)
-    if let side = mode.tileSide, tiles >= Self.leastTiles, image.width > side || image.height > side {
+    if let side = mode.tileSide, tiles >= leastTiles, image.width > side || image.height > side {
       let grid = try TileGrid(
-        width: image.width, height: image.height, leastTiles: Self.leastTiles, mostTiles: tiles, tile: side)
+        width: image.width, height: image.height, leastTiles: leastTiles, mostTiles: tiles, tile: side)
       plan.add(
         tilesOf: try .stretched(image, width: grid.columns * side, height: grid.rows * side), rows: grid.rows, columns: grid.columns,
         side: side, area: PixelRectangle(image))
@@ -74,7 +75,7 @@ package final class DeepSeekOCR: DescribedSystem {
       plan.add(try .stretched(image, width: mode.side, height: mode.side), area: PixelRectangle(image))
     } else {
       let fit = try CanvasFit(padding: image, toSquareOf: mode.side)
-      plan.add(try .fitted(image, fit, colour: Self.grey), area: PixelRectangle(canvas: fit, of: image))
+      plan.add(try .fitted(image, fit, colour: grey), area: PixelRectangle(canvas: fit, of: image))
     }
     return plan
   }

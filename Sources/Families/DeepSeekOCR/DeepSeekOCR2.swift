@@ -46,16 +46,23 @@ package final class DeepSeekOCR2: DescribedSystem {
   }
 
   private func plan(_ image: ImageSize, tiles: Int) throws(ImageError) -> ViewsPlan {
+    try Self.plan(image, side: side, leastTiles: leastTiles, mostTiles: tiles)
+  }
+
+  /// - Parameters:
+  ///   - side: of the view of the whole page.
+  ///   - mostTiles: 0: the page is not cut.
+  package static func plan(_ image: ImageSize, side: Int, leastTiles: Int, mostTiles: Int) throws(ImageError) -> ViewsPlan {
     var plan = ViewsPlan(image)
     let tile = Sides.tileSide
-    if tiles > 0, image.width > tile || image.height > tile {
-      let grid = try TileGrid(width: image.width, height: image.height, leastTiles: leastTiles, mostTiles: tiles, tile: tile)
+    if mostTiles > 0, image.width > tile || image.height > tile {
+      let grid = try TileGrid(width: image.width, height: image.height, leastTiles: leastTiles, mostTiles: mostTiles, tile: tile)
       plan.add(
         tilesOf: try .stretched(image, width: grid.columns * tile, height: grid.rows * tile), rows: grid.rows, columns: grid.columns,
         side: tile, area: PixelRectangle(image))
     }
     let fit = try CanvasFit(centring: image, onSquareOf: side)
-    plan.add(try .fitted(image, fit, colour: Self.grey), area: PixelRectangle(canvas: fit, of: image))
+    plan.add(try .fitted(image, fit, colour: grey), area: PixelRectangle(canvas: fit, of: image))
     return plan
   }
 
