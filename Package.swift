@@ -48,7 +48,7 @@ let standAlone: [LinkerSetting] = [
     ] + useReserve)
 ]
 
-/// For tests that compute little themselves: compiling them takes longer than running them.
+/// For what computes little itself, tests and the command line: optimising them takes longer than it saves.
 let unoptimised: [SwiftSetting] = [.unsafeFlags(["-Onone"])]
 
 // A target lists everything below it, not only what it imports. SwiftPM compiles a target again when one of its own dependencies
@@ -117,7 +117,7 @@ let package = Package(
       dependencies: library + [
         "Reserve", "Conversion", "CArguments", "DocTags", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
-      path: "tools/fovea", exclude: ["CArguments", "DocTags"],
+      path: "tools/fovea", exclude: ["CArguments", "DocTags"], swiftSettings: unoptimised,
       linkerSettings: [.unsafeFlags(["-static-stdlib", "-l_FoundationCollections", "-l_FoundationCShims"] + useReserve)]),
 
     .target(

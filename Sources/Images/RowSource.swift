@@ -27,6 +27,13 @@ extension RowSource {
     return ImageSize(width: size.width, height: size.height)
   }
 
+  /// The next row as a mask: 0 where a pixel is black.
+  /// - Parameter mask: receives storedWidth bytes.
+  package func nextMask(into mask: UnsafeMutablePointer<UInt8>) throws(ImageError) {
+    let row = try next()
+    for x in 0..<storedWidth { mask[x] = row[3 * x] | row[3 * x + 1] | row[3 * x + 2] }
+  }
+
   /// Makes pictures of the image in one pass over its rows, then those that are made of these.
   /// - Parameters:
   ///   - plans: made for this image's `size`.

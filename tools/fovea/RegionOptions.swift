@@ -58,13 +58,9 @@ final class MarkedRegion {
         throw .badArgument(what: "\(path): has \(rows.storedWidth) × \(rows.storedHeight) pixels, the image \(width) × \(height).")
       }
       guard room > 0, let memory = malloc(max(width * height, 1)) else { throw .outOfMemory(source: path.description, bytes: width * height) }
-      let pixels = UnsafeMutableBufferPointer(start: memory.assumingMemoryBound(to: UInt8.self), count: width * height)
-      mask = pixels
+      mask = UnsafeMutableBufferPointer(start: memory.assumingMemoryBound(to: UInt8.self), count: width * height)
       try rows.start(isStopped: { false })
-      for y in 0..<height {
-        let row = try rows.next()
-        for x in 0..<width { pixels[y * width + x] = row[3 * x] | row[3 * x + 1] | row[3 * x + 2] }
-      }
+      for y in 0..<height { try rows.nextMask(into: memory.assumingMemoryBound(to: UInt8.self) + y * width) }
     } catch {
       throw CommandFailure(ExitStatus(LibraryError(error).status), "--mask: \(error.description)")
     }
