@@ -4,7 +4,7 @@
 
     make_smolvlm.py DIRECTORY [--size 256m|500m|2.2b]
 
-Weights as make_llava.py draws them. The tokenizer has the bytes and the tokens of images only: timings do not depend on the text.
+Weights as make_llava.py draws them. The tokenizer has little but the bytes and the tokens of images: timings do not depend on the text.
 """
 
 import argparse
@@ -59,15 +59,16 @@ def byte_alphabet():
 def tokenizer(size):
     special = ["<|im_start|>", "<end_of_utterance>", "<fake_token_around_image>", "<image>", "<global-img>"]
     special += [f"<row_{r}_col_{c}>" for r in range(1, 7) for c in range(1, 7)]
-    pieces = byte_alphabet()
+    # One merge: llama.cpp takes no tokenizer without any.
+    pieces = [*byte_alphabet(), "th"]
     pieces += [f"piece{i}" for i in range(size - len(pieces) - len(special))]
     ids = {text: len(pieces) + i for i, text in enumerate(special)}
     flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
     return ids, {
         "version": "1.0",
         "added_tokens": [{"id": i, "content": text, **flags} for text, i in ids.items()],
-        "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": False, "use_regex": True},
-        "model": {"type": "BPE", "vocab": {p: i for i, p in enumerate(pieces)}, "merges": []},
+        "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True},
+        "model": {"type": "BPE", "vocab": {p: i for i, p in enumerate(pieces)}, "merges": [["t", "h"]]},
     }
 
 

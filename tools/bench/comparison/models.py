@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`peers models`: one random LLaVA of full size, in the form of every program."""
 
+import dataclasses
 import glob
 import json
 import os
@@ -11,8 +12,35 @@ from comparison.workplace import BENCH, HERE
 GGUF = ("q4_0", "q4_k", "q8_0")
 
 
-def models(work, fovea, checkpoint, threads, wants):
+@dataclasses.dataclass(frozen=True)
+class System:
+    """A whole system of random weights, for Fovea and, by its own converter, for llama.cpp."""
+
+    maker: tuple  # script of tools/bench and what it is told
+    type: str  # of Fovea's file
+    types: tuple  # of llama.cpp's decoder
+    side: int  # width and height of the image
+    tower: str = "q8_0"  # type of llama.cpp's tower
+
+
+SYSTEMS = {
+    # 17 views of 512 pixels; of 384.
+    "smolvlm-256m": System(("make_smolvlm.py",), "int8", ("q8_0",), 1000),
+    "smolvlm-500m": System(("make_smolvlm.py", "--size", "500m"), "int8", ("q8_0",), 1000),
+    "smolvlm-2.2b": System(("make_smolvlm.py", "--size", "2.2b"), "int4", ("q4_0", "q4_k"), 1000),
+    # 4 tiles and the page.
+    "deepseek-ocr": System(("make_deepseek_ocr.py",), "int4", ("q4_0", "q4_k"), 1000),
+    "deepseek-ocr2": System(("make_deepseek_ocr.py", "--second"), "int4", ("q4_0", "q4_k"), 1000),
+}
+
+
+def models(work, fovea, checkpoint, threads, wants, only):
     os.makedirs(work.path("models"), exist_ok=True)
+    for name in SYSTEMS:
+        if not only or any(name.startswith(w) or w.startswith(name) for w in only.split(",")):
+            system(work, fovea, name, threads, wants)
+    if only and all(any(w.startswith(name) or name.startswith(w) for name in SYSTEMS) for w in only.split(",")):
+        return
     source = checkpoint or work.model("llava")
     python = work.need(work.python, "prepare")
     if not os.path.exists(os.path.join(source, "model.safetensors")):
@@ -55,6 +83,28 @@ def models(work, fovea, checkpoint, threads, wants):
                 env=dict(os.environ, HF_HUB_OFFLINE="1"),
             )
     work.write("models.json", facts(work, source))
+
+
+def system(work, fovea, name, threads, wants):
+    s, source, python = SYSTEMS[name], work.model(name), work.need(work.python, "prepare")
+    if not os.path.exists(os.path.join(source, "model.safetensors")):
+        work.run(python, os.path.join(BENCH, s.maker[0]), source, *s.maker[1:], name="make-" + name)
+    target = work.model(f"{name}-{s.type}.fovea")
+    if not os.path.exists(target):
+        work.run(fovea, "convert", source, "-o", target, "--type", s.type, "--compress", "none", name="convert-" + name)
+    if not wants("llama.cpp"):
+        return
+    maker = os.path.join(HERE, "make_system_gguf.py")
+    plain, tower = work.model(f"{name}-f16.gguf"), work.model(f"{name}-mmproj-{s.tower}.gguf")
+    for target, kind in ((plain, "f16"), (tower, "mmproj-" + s.tower)):
+        if not os.path.exists(target):
+            work.run(python, maker, work.path("llama.cpp-src"), source, target, kind, name="gguf-" + name)
+    for kind in s.types:
+        target = work.model(f"{name}-{kind}.gguf")
+        if not os.path.exists(target):
+            peer = work.need(work.peer("llama_peer", "native"), "prepare")
+            work.run(peer, "quantize", plain, target + ".part", kind, str(threads), name=f"quantize-{name}-{kind}")
+            os.replace(target + ".part", target)
 
 
 def facts(work, source):

@@ -10,7 +10,7 @@ import tarfile
 
 from comparison.workplace import HERE
 
-PACKAGES = ("torch", "transformers", "pillow", "openvino", "nncf", "optimum-intel", "gguf")
+PACKAGES = ("torch", "transformers", "pillow", "openvino", "nncf", "optimum-intel", "gguf", "sentencepiece")
 OPTIONS = (
     "-DCMAKE_BUILD_TYPE=Release",
     "-DBUILD_SHARED_LIBS=OFF",
@@ -40,7 +40,7 @@ def prepare(work, python, avx2, wants):
     environment(work, python)
     if wants("llama.cpp"):
         sources(work)
-        for program, target in (("llama_peer", "llama"), ("clip_peer", "mtmd")):
+        for program, target in (("llama_peer", "llama"), ("clip_peer", "mtmd"), ("mtmd_peer", "mtmd")):
             build(work, "native", ("-DGGML_NATIVE=ON",), target)
             link(work, "native", program)
             if avx2:
@@ -78,7 +78,8 @@ def sources(work):
     with tarfile.open(archive(work)) as tar:
         for member in tar:
             _, _, inside = member.name.partition("/vendor/llama.cpp/")
-            if not inside or ".." in inside.split("/") or not (member.isfile() or member.isdir()):
+            # Its .git names a folder that is not there, which ninja would wait for.
+            if inside in ("", ".git") or ".." in inside.split("/") or not (member.isfile() or member.isdir()):
                 continue
             member.name = inside
             tar.extract(member, target + ".part")

@@ -12,9 +12,31 @@ TITLES = {
     "encode-sam": "SAM ViT-B 1024 encode",
     "encode-qwen": "Qwen-VL bigG, five tiles",
 }
+SYSTEMS = {
+    "smolvlm-256m": "SmolVLM-256M int8",
+    "smolvlm-500m": "SmolVLM-500M int8",
+    "smolvlm-2.2b": "SmolVLM-2.2B int4",
+    "deepseek-ocr": "DeepSeek-OCR int4",
+    "deepseek-ocr2": "DeepSeek-OCR 2 int4",
+}
+KINDS = {
+    "encode": "an image of 1000 × 1000",
+    "prefill": "prefill of 512 tokens",
+    "decode": "decode",
+    "peak": "peak memory, the image and 64 tokens",
+}
+
+
+def title(measure):
+    if measure in TITLES:
+        return TITLES[measure]
+    system, _, kind = measure.rpartition("-")
+    return f"{SYSTEMS[system]}, {KINDS[kind]}"
 
 
 def figure(kind, value):
+    if kind == "peak":
+        return f"{value / 1e9:.2f} GB"
     return f"{value:.3g} s" if kind == "encode" else f"{value:.1f} tok/s"
 
 
@@ -33,31 +55,33 @@ def peak(result):
 def share(result, name):
     """Part of the limit used, each round against its own: of the read bandwidth in decoding, else of the integer peak."""
     cost, kind = result["work"][name], result["kind"]
+    if cost is None:
+        return ""
     rates = [
         (cost / r["figures"][name] if kind == "encode" else cost * r["figures"][name])
         / (r["read_bytes_per_second"][name] if kind == "decode" else r["integer_operations_per_second"])
         for r in result["rounds"]
     ]
-    return f"{statistics.median(rates):.0%}"
+    return f" ({statistics.median(rates):.0%})"
 
 
 def ratios(result, name):
-    """How many times faster Fovea was, round by round."""
+    """How many times faster, or smaller, Fovea was, round by round."""
     pairs = [(r["figures"]["Fovea"], r["figures"][name]) for r in result["rounds"]]
-    return [theirs / ours if result["kind"] == "encode" else ours / theirs for ours, theirs in pairs]
+    return [theirs / ours if result["kind"] in ("encode", "peak") else ours / theirs for ours, theirs in pairs]
 
 
 def rows(results):
     for key, result in results.items():
         measure, _, isa = key.partition(" ")
-        title = TITLES[measure] + ("" if isa == "native" else f", {isa}")
-        shown = {n: f"{figure(result['kind'], middle(result, n))} ({share(result, n)})" for n in result["work"]}
+        what = title(measure) + ("" if isa == "native" else f", {isa}")
+        shown = {n: figure(result["kind"], middle(result, n)) + share(result, n) for n in result["work"]}
         names = list(result["work"])[1:]
         if not names:
-            yield title, shown["Fovea"], "–", "–", "–", "–", str(len(result["rounds"]))
+            yield what, shown["Fovea"], "–", "–", "–", "–", str(len(result["rounds"]))
         for name in names:
             q = ratios(result, name)
-            yield title, shown["Fovea"], name, shown[name], f"{statistics.median(q):.2f}", f"{min(q):.2f} to {max(q):.2f}", str(len(q))
+            yield what, shown["Fovea"], name, shown[name], f"{statistics.median(q):.2f}", f"{min(q):.2f} to {max(q):.2f}", str(len(q))
 
 
 HEAD = ("Measure", "Fovea (share)", "Peer", "Peer's figure (share)", "Times faster", "Range", "Pairs")
@@ -78,7 +102,7 @@ def markdown(results):
         "in each of which the programs ran one after the other. The share is that of the read bandwidth in decoding and of the",
         "integer peak elsewhere, measured in each round, the bandwidth before and after each figure. One random LLaVA: 1.1 B decoder (22 layers, 2048, 5632, 32/4",
         "heads, 32000 tokens), CLIP-L/14-336 (23 layers and the projector); GOT-OCR2's and Monkey's towers with all that is behind",
-        "them up to the decoder.",
+        "them up to the decoder; whole systems of their published sizes.",
         "",
     ]
     lines += ["| " + " | ".join(HEAD) + " |", "|" + "---|" * len(HEAD)]
