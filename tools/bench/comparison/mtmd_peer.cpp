@@ -47,8 +47,11 @@ struct Peer {
     size_t count = mtmd_input_chunks_size(chunks), vectors = 0;
     for (size_t i = 0; i < count;) {
       if (is_text(i)) {
-        const mtmd_input_chunk *chunk = mtmd_input_chunks_get(chunks, i++);
-        if (prompt && mtmd_helper_eval_chunk_single(vision, context, chunk, at, 0, 2048, i == count, &at) != 0) fail("text");
+        // As many tokens by chance: the random checkpoint's tokenizer has none for some texts.
+        size_t tokens = 0;
+        mtmd_input_chunk_get_tokens_text(mtmd_input_chunks_get(chunks, i++), &tokens);
+        if (prompt && tokens) evaluate((int)tokens, 2048);
+        if (prompt) at += (llama_pos)tokens;
         continue;
       }
       mtmd_batch *batch = mtmd_batch_init(vision);
