@@ -102,7 +102,7 @@ def markdown(results):
         "in each of which the programs ran one after the other. The share is that of the read bandwidth in decoding and of the",
         "integer peak elsewhere, measured in each round, the bandwidth before and after each figure. One random LLaVA: 1.1 B decoder (22 layers, 2048, 5632, 32/4",
         "heads, 32000 tokens), CLIP-L/14-336 (23 layers and the projector); GOT-OCR2's and Monkey's towers with all that is behind",
-        "them up to the decoder; whole systems of their published sizes.",
+        "them up to the decoder; whole systems of their published sizes (SmolVLM: 17 views; DeepSeek-OCR: 4 tiles and the page; llama.cpp's towers in Q8_0).",
         "",
     ]
     lines += ["| " + " | ".join(HEAD) + " |", "|" + "---|" * len(HEAD)]
