@@ -48,7 +48,7 @@ let standAlone: [LinkerSetting] = [
     ] + useReserve)
 ]
 
-/// For what computes little itself, tests and the command line: optimising them takes longer than it saves.
+/// For what computes little itself (tests, the command line, what a converter knows of checkpoints): optimising it takes longer than it saves.
 let unoptimised: [SwiftSetting] = [.unsafeFlags(["-Onone"])]
 
 // A target lists everything below it, not only what it imports. SwiftPM compiles a target again when one of its own dependencies
@@ -62,7 +62,10 @@ let runtime = kernels + weights.dropFirst() + ["Runtime"]
 let schema = weights + ["Schema"]
 let images: [Target.Dependency] = ["CPNG", "CJPEG", "ImageCodecs", "Images"]
 let families = runtime + images + ["Schema", "Tokenizers", "Regions", "Encoders", "Decoders", "Families"]
+let quantization: [Target.Dependency] = runtime + ["CheckpointFiles"]
+let conversion: [Target.Dependency] = families + ["CheckpointFiles", "Quantization"]
 let library = families + ["Constraints", "Generation", "CFovea", "Fovea"]
+let tools: [Target.Dependency] = library + ["CheckpointFiles", "Quantization", "Conversion"]
 
 let package = Package(
   name: "fovea",
@@ -109,13 +112,15 @@ let package = Package(
     .target(name: "FoveaShared", dependencies: library + ["Reserve"], linkerSettings: standAlone),
 
     // Tools around it; these may use Foundation.
-    .target(name: "Conversion", dependencies: families),
+    .target(name: "CheckpointFiles", dependencies: weights),
+    .target(name: "Quantization", dependencies: quantization),
+    .target(name: "Conversion", dependencies: conversion, swiftSettings: unoptimised),
     .target(name: "CArguments", path: "tools/fovea/CArguments"),
     .target(name: "DocTags", path: "tools/fovea/DocTags"),
     .executableTarget(
       name: "FoveaCommand",
-      dependencies: library + [
-        "Reserve", "Conversion", "CArguments", "DocTags", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      dependencies: tools + [
+        "Reserve", "CArguments", "DocTags", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       path: "tools/fovea", exclude: ["CArguments", "DocTags"], swiftSettings: unoptimised,
       linkerSettings: [.unsafeFlags(["-static-stdlib", "-l_FoundationCollections", "-l_FoundationCShims"] + useReserve)]),
@@ -129,7 +134,7 @@ let package = Package(
     .testTarget(
       name: "KernelsTests", dependencies: kernels, swiftSettings: asAVX512 ? [.define("AVXVNNI_AS_AVX512")] : []),
     .testTarget(name: "WeightFileTests", dependencies: weights, swiftSettings: unoptimised),
-    .testTarget(name: "SchemaTests", dependencies: library + ["Conversion"], swiftSettings: unoptimised),
+    .testTarget(name: "SchemaTests", dependencies: tools, swiftSettings: unoptimised),
     .testTarget(name: "RuntimeTests", dependencies: runtime),
     .testTarget(name: "ImagesTests", dependencies: ["Shims"] + images, exclude: ["Fixtures"]),
     .testTarget(name: "TokenizersTests", dependencies: ["Shims", "Tokenizers"], exclude: ["Fixtures"], swiftSettings: unoptimised),
@@ -139,7 +144,7 @@ let package = Package(
     .testTarget(name: "RegionsTests", dependencies: library + ["TestSupport"], swiftSettings: unoptimised),
     .testTarget(name: "FamiliesTests", dependencies: library + ["TestSupport"], exclude: ["Fixtures"], swiftSettings: unoptimised),
     .testTarget(name: "GenerationTests", dependencies: library + ["TestSupport"], swiftSettings: unoptimised),
-    .testTarget(name: "ConversionTests", dependencies: library + ["Conversion"], exclude: ["Fixtures"], swiftSettings: unoptimised),
+    .testTarget(name: "ConversionTests", dependencies: tools, exclude: ["Fixtures"], swiftSettings: unoptimised),
     .testTarget(name: "FoveaTests", dependencies: library, swiftSettings: unoptimised),
     .testTarget(name: "DocTagsTests", dependencies: ["DocTags"], swiftSettings: unoptimised),
   ]

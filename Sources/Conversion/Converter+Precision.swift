@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+import CheckpointFiles
+import Quantization
 import Runtime
 import WeightFile
 
@@ -71,7 +73,7 @@ extension Converter {
   /// The checkpoint with smoothing of what is quantised, unless a calibration was measured without it; and the tensors that smoothing adds.
   func smoothed(_ pool: ThreadPool) throws -> (source: any TensorSource, added: [PlannedTensor]) {
     let policy = PrecisionPolicy(type: options.type, vision: options.visionType, group: options.group)
-    let source = try SmoothedSource(system, pool: pool) { [self] in
+    let source = try SmoothedSource(system.source, system.tensors, isPostNorm: system.decoder.kind == .opt, pool: pool) { [self] in
       options.importance == nil && policy.encoding($0.role, inputs: inputs($0)).encoding.isQuantized
     }
     return source.isPlain ? (system.source, []) : (source, source.added)
@@ -106,16 +108,7 @@ extension Converter {
       guard options.type.isMixed, case .decoder(_, let part) = tensor.role, part == .mlpOut || part == .attentionOut,
         tensor.shape.count == 2, tensor.order == .rows
       else { return false }
-      defer { for part in tensor.sources { source.release(part.info.name) } }
-      let (rows, atOnce) = (tensor.shape[0], 64)
-      let parts = try pool.results((rows + atOnce - 1) / atOnce) { i in
-        try tensor.read(rows: i * atOnce..<min((i + 1) * atOnce, rows), from: source).reduce(into: (largest: Float(0), power: Float(0))) {
-          $0.largest = max($0.largest, abs($1))
-          $0.power += $1 * $1
-        }
-      }
-      let power = parts.reduce(0) { $0 + Double($1.power) } / Double(max(rows * tensor.shape[1], 1))
-      return Double(parts.map(\.largest).max() ?? 0) > PrecisionPolicy.spike * power.squareRoot()
+      return try tensor.hasOutliers(source, pool)
     }
   }
 }

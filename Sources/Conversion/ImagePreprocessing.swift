@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import CheckpointFiles
 import Schema
 
 /// Preprocessing of an image for the vision tower, from the image processor's settings and the model's config.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import CheckpointFiles
 import Schema
 
 /// A conversation format: `{system}`, `<image>` and `{question}` are substituted in the template.

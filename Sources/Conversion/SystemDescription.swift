@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+import CheckpointFiles
+import Quantization
 import Schema
 import WeightFile
 

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+import CheckpointFiles
 import Conversion
 import Families
 import Generation
 import Images
+import Quantization
 import Testing
 
 /// DeepSeek-OCR 2 against transformers; tools/reference/make_deepseek2_checkpoints.py recorded it.

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+import CheckpointFiles
 import Conversion
 import Families
 import Generation
 import Images
+import Quantization
 import Testing
 
 /// DeepSeek-OCR against tools/reference/deepseek_ocr.py; make_deepseek_checkpoints.py recorded it.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import CheckpointFiles
 import Conversion
 import Encoders
 import Families
@@ -7,6 +8,7 @@ import Fovea
 import Generation
 import Images
 import Kernels
+import Quantization
 import Regions
 import Runtime
 import Testing

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+import CheckpointFiles
 import Conversion
 import Generation
 import Images
+import Quantization
 import Runtime
 import Testing
 import WeightFile

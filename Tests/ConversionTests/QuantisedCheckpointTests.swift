@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+import CheckpointFiles
 import Conversion
 import Families
 import Foundation
 import Generation
 import Images
+import Quantization
 import Testing
 
 /// FP8 and compressed-tensors checkpoints against what compressed-tensors and PyTorch make of them (tools/reference/make_quantised.py).

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
+import CheckpointFiles
 import Conversion
 import Families
 import Fovea
 import Generation
 import Glibc
 import Images
+import Quantization
 import Runtime
 import Shims
 import WeightFile

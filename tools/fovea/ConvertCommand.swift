@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
+import CheckpointFiles
 import Conversion
+import Quantization
 import Shims
 import WeightFile
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
 import CFovea
+import CheckpointFiles
 import Conversion
 
 /// Prints the manual page, generated from the commands' help: `tools/install` puts it where `man fovea` searches.

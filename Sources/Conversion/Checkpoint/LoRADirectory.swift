@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import CheckpointFiles
 
 /// A PEFT folder: adapter_config.json, adapter_model.safetensors or .bin, and what LLaVA's training adds: `non_lora_trainables.bin`
 /// (whole tensors that replace the base's) and its own config.json.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import CheckpointFiles
 
 /// A checkpoint with all its parts: base and adapter merged, an external vision tower included.
 package struct OpenCheckpoint {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import CheckpointFiles
 
 /// The multipliers of a Granite decoder (transformers' GraniteConfig), which are folded into the weights of an equivalent LLaMA.
 package struct GraniteMultipliers: Equatable {

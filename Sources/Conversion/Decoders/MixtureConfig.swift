@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import CheckpointFiles
 import Schema
 
 /// A decoder's mixture of experts, from DeepSeek's configs and checkpoints: its settings and tensor names.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import CheckpointFiles
 import Schema
 
 /// Sizes of a LLaMA-type decoder, with the defaults that transformers leaves out of config.json.

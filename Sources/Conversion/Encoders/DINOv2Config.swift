@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import CheckpointFiles
 
 /// Sizes of a DINOv2 vision transformer (transformers' Dinov2Config).
 struct DINOv2Config {

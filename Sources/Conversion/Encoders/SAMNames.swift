@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import CheckpointFiles
 import Schema
 
 /// Tensor names and sizes of Vary's vocabulary network (SAM's image encoder and two convolutions) in its three published layouts, to ours.

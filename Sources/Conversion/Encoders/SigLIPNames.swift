@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import CheckpointFiles
 import Schema
 
 /// Tensor names of a SigLIP vision transformer inside Idefics3: transformers' to ours.

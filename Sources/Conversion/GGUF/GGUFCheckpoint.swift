@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import CheckpointFiles
 
 /// A GGUF decoder, and its vision tower's `mmproj` file if any, presented as the folder that transformers would save.
 package struct GGUFCheckpoint {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import CheckpointFiles
 
 /// An `mmproj` file of DeepSeek-OCR or DeepSeek-OCR 2 (projector "deepseekocr", "deepseekocr2"), and the experts of their decoder
 /// ("deepseek2-ocr"): the published names and configs.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import CheckpointFiles
 
 /// GGUF's tensor names, mapped to those of transformers and the original LLaVA.
 struct GGUFNames {

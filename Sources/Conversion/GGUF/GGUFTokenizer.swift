@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import CheckpointFiles
 
 /// The tokenizer in a GGUF's settings.
 struct GGUFTokenizer {

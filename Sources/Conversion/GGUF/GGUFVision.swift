@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import CheckpointFiles
 
 /// An `mmproj` file: a vision tower and its projector, of LLaVA (projector "mlp"), of Idefics3 and SmolVLM ("idefics3"), or of DeepSeek-OCR.
 struct GGUFVision {
@@ -82,7 +83,10 @@ struct GGUFVision {
     if let epsilon = settings["clip.vision.attention.layer_norm_epsilon"]?.double {
       vision.append(("layer_norm_eps", .double(GGUFConfig.decimal(epsilon))))
     }
-    let usesGELU = settings["clip.use_gelu"]?.bool ?? false
+    if case .llava = kind {
+      let usesGELU = settings["clip.use_gelu"]?.bool ?? false
+      vision += [("model_type", .string("clip_vision_model")), ("hidden_act", .string(usesGELU ? "gelu" : "quick_gelu"))]
+    }
     let imageToken: [(key: String, value: JSONValue)] = image.map { [("image_token_id", .int(Int64($0)))] } ?? []
     // The file ends with the feature layer.
     let select = (settings["clip.vision.feature_layer"]?.array?.last).flatMap(\.int) ?? -1
@@ -98,7 +102,6 @@ struct GGUFVision {
           ("scale_factor", settings["clip.vision.projector.scale_factor"] ?? .int(2)),
         ])
     case .llava(isOriginal: true):
-      vision += [("model_type", .string("clip_vision_model")), ("hidden_act", .string(usesGELU ? "gelu" : "quick_gelu"))]
       var members =
         decoder.filter { $0.key != "model_type" } + [
           ("architectures", .array([.string("LlavaLlamaForCausalLM")])), ("model_type", .string("llava_llama")),
@@ -108,7 +111,6 @@ struct GGUFVision {
       if let pairs { members.append(("image_grid_pinpoints", .array(pairs))) }
       return .object(members)
     case .llava(isOriginal: false):
-      vision += [("model_type", .string("clip_vision_model")), ("hidden_act", .string(usesGELU ? "gelu" : "quick_gelu"))]
       var members =
         imageToken + [
           ("architectures", .array([.string(pairs == nil ? "LlavaForConditionalGeneration" : "LlavaNextForConditionalGeneration")])),

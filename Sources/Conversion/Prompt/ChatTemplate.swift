@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import CheckpointFiles
 
 /// A checkpoint's chat template, turned into a prompt format by rendering a conversation with it.
 package struct ChatTemplate: Sendable {

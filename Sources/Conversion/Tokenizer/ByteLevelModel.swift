@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import CheckpointFiles
 import Schema
 
 /// A byte-level BPE tokenizer without its added tokens, from any of its published file formats.

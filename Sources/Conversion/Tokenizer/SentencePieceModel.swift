@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import CheckpointFiles
 import Schema
 
 /// A SentencePiece BPE tokenizer: its pieces and the options of its normaliser.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import CheckpointFiles
 
 /// The `tokenizer.json` of byte-level tokenizers: GPT-2, Qwen2, LLaMA 3 and those with the same patterns.
 extension TokenizerJSON {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import CheckpointFiles
 import Schema
 
 /// A `tokenizer.json` of LLaMA type (BPE over whole texts, ▁ for spaces, byte fallback), converted back to its SentencePiece model.

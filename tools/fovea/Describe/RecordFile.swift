@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import CFovea
+import CheckpointFiles
 import Conversion
 import Shims
 

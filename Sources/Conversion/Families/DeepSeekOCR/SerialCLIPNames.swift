@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import CheckpointFiles
 import Schema
 
 /// Tensor names and sizes of DeepSeek-OCR's second tower, a CLIP whose patches are the first one's output.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import CheckpointFiles
 import Schema
 
 /// Checkpoints of the original LLaVA code (1.5 and NeXT, on Vicuna or Mistral): a LLaMA with `model.mm_projector`, the tower inside or beside.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import CheckpointFiles
 import Schema
 
 /// LLaVA-1.5 and LLaVA-NeXT as transformers saves them: the published names of version 4 and the in-memory names of version 5.

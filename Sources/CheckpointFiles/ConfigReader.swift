@@ -4,8 +4,8 @@
 package struct ConfigReader {
   package let file: String
   /// Path of this object in the file with a trailing dot, for messages (`text_config.`).
-  let path: String
-  let value: JSONValue
+  package let path: String
+  package let value: JSONValue
 
   package init(file: String, value: JSONValue, path: String = "") {
     self.file = file

@@ -1,21 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
+import CheckpointFiles
 import Runtime
 import WeightFile
 
 /// Reads the rows of a planned matrix, packs them, and passes the blocks on in order.
-struct MatrixStream {
+package struct MatrixStream {
   let tensor: PlannedTensor
   let source: any TensorSource
   let layout: PackedLayout
   let pool: ThreadPool
   /// Whether its inputs were measured.
-  let isWeighted: Bool
+  package let isWeighted: Bool
   private let packer: BlockPacker
   /// The whole matrix `[outputs, inputs]`, where its rows are not the checkpoint's: transposed, or resized positions.
   private let turned: [Float]?
 
   /// - Parameter importance: of each input, see `BlockPacker`.
-  init(tensor: PlannedTensor, source: any TensorSource, layout: PackedLayout, importance: InputImportance?, pool: ThreadPool) throws {
+  package init(tensor: PlannedTensor, source: any TensorSource, layout: PackedLayout, importance: InputImportance?, pool: ThreadPool) throws {
     self.tensor = tensor
     isWeighted = importance != nil
     packer = BlockPacker(layout: layout, importance: importance)
@@ -64,7 +65,7 @@ struct MatrixStream {
   }
 
   /// - Parameter consume: gets the bytes of some blocks and the number of weights in them.
-  func run(_ consume: (_ bytes: UnsafeRawBufferPointer, _ elements: Int) throws -> Void) throws -> PackingError {
+  package func run(_ consume: (_ bytes: UnsafeRawBufferPointer, _ elements: Int) throws -> Void) throws -> PackingError {
     var total = PackingError()
     let blocksAtOnce = max(1, min(layout.blocks, (4 << 20) / layout.blockStride))
     let slab = Slab(blocks: blocksAtOnce, stride: layout.blockStride)

@@ -7,10 +7,10 @@
 /// |---|---|
 /// | `weight` in FP8 or int8, `weight_scale` or `weight_scale_inv`, perhaps `weight_zero_point` | multiplied by either scale |
 /// | `weight_packed` and `weight_shape`, the same | codes in 32-bit words without gaps, the lowest bits first, half the range added |
-final class DequantizedSource: TensorSource {
+package final class DequantizedSource: TensorSource {
   private let base: any TensorSource
   private let weights: [String: QuantizedWeight]
-  let tensors: [TensorInfo]
+  package let tensors: [TensorInfo]
 
   /// Tensors that quantised activations and caches have, which floats need not.
   private static let unused = [
@@ -18,7 +18,7 @@ final class DequantizedSource: TensorSource {
     "k_zero_point", "v_zero_point",
   ]
 
-  init(_ base: any TensorSource, _ scheme: QuantizationScheme) throws {
+  package init(_ base: any TensorSource, _ scheme: QuantizationScheme) throws {
     self.base = base
     var weights: [String: QuantizedWeight] = [:]
     var hidden: Set<String> = []
@@ -34,17 +34,17 @@ final class DequantizedSource: TensorSource {
     tensors = base.tensors.filter { !hidden.contains($0.name) } + weights.values.map(\.info).sorted { $0.name < $1.name }
   }
 
-  func info(_ name: String) -> TensorInfo? {
+  package func info(_ name: String) -> TensorInfo? {
     if let weight = weights[name] { return weight.info }
     return base.info(name)
   }
 
-  func read(_ name: String, rows: Range<Int>, into out: UnsafeMutablePointer<Float>) throws {
+  package func read(_ name: String, rows: Range<Int>, into out: UnsafeMutablePointer<Float>) throws {
     guard let weight = weights[name] else { return try base.read(name, rows: rows, into: out) }
     try weight.read(rows: rows, from: base, into: out)
   }
 
-  func release(_ name: String) {
+  package func release(_ name: String) {
     guard let weight = weights[name] else { return base.release(name) }
     for tensor in weight.tensors { base.release(tensor) }
   }

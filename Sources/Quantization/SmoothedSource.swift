@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import CheckpointFiles
 import Runtime
 
 /// A checkpoint with activation outliers moved into its weights, for quantised types. The function computed is the same up to the rounding
@@ -12,7 +13,7 @@ import Runtime
 ///   cost at run time.
 ///
 /// Blocks with anything besides attention and MLP (adapters that read a norm's output) are left unchanged.
-final class SmoothedSource: TensorSource {
+package final class SmoothedSource: TensorSource {
   /// The changes to one tensor of the checkpoint.
   private struct Change: Sendable {
     /// For each column of a matrix, or each element of a vector.
@@ -25,24 +26,28 @@ final class SmoothedSource: TensorSource {
   private let changes: [String: Change]
   private let tables: [String: [Float]]
   /// Tables of input factors, which the checkpoint does not have.
-  let added: [PlannedTensor]
+  package let added: [PlannedTensor]
 
   /// Whether nothing changes.
-  var isPlain: Bool { changes.isEmpty }
-  var tensors: [TensorInfo] { base.tensors }
-  func info(_ name: String) -> TensorInfo? { base.info(name) }
-  func release(_ name: String) { base.release(name) }
+  package var isPlain: Bool { changes.isEmpty }
+  package var tensors: [TensorInfo] { base.tensors }
+  package func info(_ name: String) -> TensorInfo? { base.info(name) }
+  package func release(_ name: String) { base.release(name) }
 
   /// Channels and units up to this many times the median are left unchanged.
   private static let tolerance: Float = 6
 
-  /// - Parameter isQuantized: whether a tensor becomes quantised.
-  init(_ system: SystemDescription, pool: ThreadPool, isQuantized: (PlannedTensor) -> Bool) throws {
-    base = system.source
+  /// - Parameters:
+  ///   - isPostNorm: whether the decoder's norms may come after the sublayer (OPT): its blocks are left unchanged.
+  ///   - isQuantized: whether a tensor becomes quantised.
+  package init(
+    _ source: any TensorSource, _ tensors: [PlannedTensor], isPostNorm: Bool, pool: ThreadPool, isQuantized: (PlannedTensor) -> Bool
+  ) throws {
+    base = source
     var changes: [String: Change] = [:]
     var tables: [String: [Float]] = [:]
     var added: [PlannedTensor] = []
-    for block in Block.all(system, isQuantized: isQuantized) {
+    for block in Block.all(tensors, isPostNorm: isPostNorm, isQuantized: isQuantized) {
       for (norm, matrix) in block.normed {
         if let factors = try Self.factors(norm, matrix, base, pool) {
           for tensor in norm { changes[tensor.sources[0].info.name] = Change(factors: factors.map { 1 / $0 }) }
@@ -66,7 +71,7 @@ final class SmoothedSource: TensorSource {
     self.added = added
   }
 
-  func read(_ name: String, rows: Range<Int>, into out: UnsafeMutablePointer<Float>) throws {
+  package func read(_ name: String, rows: Range<Int>, into out: UnsafeMutablePointer<Float>) throws {
     if let table = tables[name] {
       for (i, row) in rows.enumerated() { out[i] = table[row] }
       return
@@ -98,11 +103,11 @@ final class SmoothedSource: TensorSource {
       "attn.positions.rows.weight", "attn.positions.columns.weight",
     ]
 
-    static func all(_ system: SystemDescription, isQuantized: (PlannedTensor) -> Bool) -> [Block] {
+    static func all(_ tensors: [PlannedTensor], isPostNorm: Bool, isQuantized: (PlannedTensor) -> Bool) -> [Block] {
       var parts: [String: [String: PlannedTensor]] = [:]
       var order: [String] = []
       var uses: [String: Int] = [:]
-      for tensor in system.tensors {
+      for tensor in tensors {
         for source in tensor.sources { uses[source.info.name, default: 0] += 1 }
         let names = tensor.name.split(separator: ".")
         // "….layers.7.norm1.weight"
@@ -113,8 +118,7 @@ final class SmoothedSource: TensorSource {
       }
       return order.compactMap { name in
         guard let all = parts[name], all.keys.allSatisfy(known.contains) else { return nil }
-        // OPT's norms may come after the sublayer (post-norm).
-        if system.decoder.kind == .opt, name.hasPrefix("language.") { return nil }
+        if isPostNorm, name.hasPrefix("language.") { return nil }
         // Whole tensors of the checkpoint, each used only once.
         func whole(_ name: String) -> PlannedTensor? {
           guard let found = all[name], found.order == .rows,

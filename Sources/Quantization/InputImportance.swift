@@ -22,7 +22,7 @@ package struct InputImportance: Sendable {
   }
 
   /// nil where the file has nothing for the matrix.
-  init?(_ file: ImportanceFile?, of matrix: String, usesMoments: Bool) throws {
+  package init?(_ file: ImportanceFile?, of matrix: String, usesMoments: Bool) throws {
     guard let file, let squares = try file.meanSquares(of: matrix) else { return nil }
     self.init(meanSquares: squares, moments: usesMoments ? try file.moments(of: matrix) : nil)
   }

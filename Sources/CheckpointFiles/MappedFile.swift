@@ -35,7 +35,7 @@ package final class MappedFile: @unchecked Sendable {
   }
 
   /// The error for `errno`.
-  static func failure(_ path: String) -> ConversionError {
+  package static func failure(_ path: String) -> ConversionError {
     let code = shims_errno()
     return .cannotRead(path: path, reason: code == ENOENT ? "no such file or folder" : String(cString: strerror(code)))
   }

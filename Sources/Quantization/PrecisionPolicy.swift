@@ -7,7 +7,7 @@ package enum ModelType: String, CaseIterable, Sendable {
   case f32, f16, int8, int6, int5, int4
 
   /// Whether the decoder's matrices get different numbers of bits.
-  var isMixed: Bool { [.int4, .int5, .int6].contains(self) }
+  package var isMixed: Bool { [.int4, .int5, .int6].contains(self) }
 }
 
 /// Chooses each tensor's encoding. Sensitivities were measured on a real decoder (SmolLM2-135M, weights dithered to remove its own grid;
@@ -77,13 +77,13 @@ package struct PrecisionPolicy: Sendable {
   }
 
   /// The encodings of a decoder matrix under a target size, the smallest first.
-  var choices: [(encoding: TensorEncoding, group: Int)] {
+  package var choices: [(encoding: TensorEncoding, group: Int)] {
     [(.n4x16, smallGroup), (.q5x16, smallGroup), (.q6x16, smallGroup), (.q8x16, group)]
   }
 
   /// Sensitivity of the model to a squared relative error of this matrix, under a target size; see the table above. With calibrated output
   /// errors, matrices that add to the residual stream, which all later layers read, weigh more.
-  static func sensitivity(_ role: TensorRole, ofOutputs: Bool, hasOutliers: Bool) -> Double {
+  package static func sensitivity(_ role: TensorRole, ofOutputs: Bool, hasOutliers: Bool) -> Double {
     switch role {
     case .decoder(_, .attentionIn): 1
     case .decoder(_, .attentionOut): ofOutputs ? 3 : hasOutliers ? 1 : 0.2

@@ -28,6 +28,17 @@ package struct TensorInfo: Equatable, Sendable {
   }
 }
 
+/// Rows of a checkpoint tensor.
+package struct TensorRows: Equatable, Sendable {
+  package let info: TensorInfo
+  package let rows: Range<Int>
+
+  package init(_ info: TensorInfo, _ rows: Range<Int>? = nil) {
+    self.info = info
+    self.rows = rows ?? 0..<info.rows
+  }
+}
+
 /// A source of checkpoint tensors. Reading is thread-safe.
 package protocol TensorSource: AnyObject, Sendable {
   var tensors: [TensorInfo] { get }
@@ -49,8 +60,18 @@ extension TensorSource {
   /// A whole tensor, for small ones.
   package func readAll(_ info: TensorInfo) throws -> [Float] { try read(TensorRows(info)) }
 
+  /// Whether two tensors of one shape hold the same numbers.
+  package func haveSameNumbers(_ a: TensorInfo, _ b: TensorInfo) throws -> Bool {
+    let step = max(1, (1 << 20) / max(a.rowSize, 1))
+    for start in stride(from: 0, to: a.rows, by: step) {
+      let rows = start..<min(start + step, a.rows)
+      guard try read(TensorRows(a, rows)) == read(TensorRows(b, rows)) else { return false }
+    }
+    return true
+  }
+
   /// Some rows, for small tensors.
-  func read(_ part: TensorRows) throws -> [Float] {
+  package func read(_ part: TensorRows) throws -> [Float] {
     var values = [Float](repeating: 0, count: part.rows.count * part.info.rowSize)
     try values.withUnsafeMutableBufferPointer { buffer in
       if let base = buffer.baseAddress { try read(part.info.name, rows: part.rows, into: base) }

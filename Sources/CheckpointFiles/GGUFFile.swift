@@ -5,7 +5,7 @@
 package final class GGUFFile: TensorSource {
   package let tensors: [TensorInfo]
   /// All settings, in the file's order.
-  let settings: ConfigReader
+  package let settings: ConfigReader
   private let file: MappedFile
   private let places: [String: Place]
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// Iterates over the fields of one protobuf message. Every length is checked against the bytes left.
-struct ProtobufReader {
-  enum Value {
+package struct ProtobufReader {
+  package enum Value {
     case varint(UInt64)
     case fixed32(UInt32)
     case fixed64(UInt64)
@@ -13,7 +13,7 @@ struct ProtobufReader {
   private let file: String
   private var position = 0
 
-  init(_ bytes: UnsafeRawBufferPointer, file: String) {
+  package init(_ bytes: UnsafeRawBufferPointer, file: String) {
     self.bytes = bytes
     self.file = file
   }
@@ -21,7 +21,7 @@ struct ProtobufReader {
   private func error(_ what: String) -> ConversionError { .malformed(file: file, detail: "protobuf: \(what)") }
 
   /// The next field, nil at the end of the message.
-  mutating func next() throws -> (field: Int, value: Value)? {
+  package mutating func next() throws -> (field: Int, value: Value)? {
     guard position < bytes.count else { return nil }
     let tag = try varint()
     let field = Int(truncatingIfNeeded: tag >> 3 & 0x1FFF_FFFF)

@@ -10,10 +10,14 @@ package final class LoRASource: TensorSource {
   private let loaded = Mutex<[String: Factors]>([:])
 
   /// The two factors of one weight in the adapter file: A `[rank, inputs]`, B `[outputs, rank]`.
-  struct Pair {
+  package struct Pair {
     let a, b: TensorInfo
     let source: any TensorSource
     let scale: Float
+
+    package init(a: TensorInfo, b: TensorInfo, source: any TensorSource, scale: Float) {
+      (self.a, self.b, self.source, self.scale) = (a, b, source, scale)
+    }
   }
 
   private struct Factors {
@@ -22,7 +26,7 @@ package final class LoRASource: TensorSource {
   }
 
   /// - Parameter pairs: by the name of the weight in `base`; shapes are checked by `LoRADirectory`.
-  init(base: any TensorSource, pairs: [String: Pair]) {
+  package init(base: any TensorSource, pairs: [String: Pair]) {
     self.base = base
     self.pairs = pairs
     tensors = base.tensors

@@ -2,7 +2,7 @@
 
 /// How a checkpoint's weights were quantised, from `quantization_config`: FP8 as transformers, fbgemm and ModelOpt write it, or compressed-tensors.
 /// Which tensors are quantised, their own names say.
-struct QuantizationScheme {
+package struct QuantizationScheme {
   /// Weights that share a scale.
   struct Block: Hashable, Sendable {
     let rows, columns: Int
@@ -15,7 +15,7 @@ struct QuantizationScheme {
 
   /// nil: the weights are floats.
   /// - Throws: `.unsupported` for weights quantised by a method, or in a format, that the converter does not read.
-  init?(_ config: ConfigReader) throws {
+  package init?(_ config: ConfigReader) throws {
     guard let key = ["quantization_config", "compression_config"].first(where: config.has) else { return nil }
     let settings = try config.object(key)
     let method = try settings.string("quant_method", default: key == "compression_config" ? "compressed-tensors" : "an unnamed method")

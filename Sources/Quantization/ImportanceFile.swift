@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import CheckpointFiles
 
 /// The importance of each input of a model's matrices, as measured by `fovea calibrate`.
 ///
@@ -54,7 +55,7 @@ package final class ImportanceFile: Sendable {
 
   /// Checks that the file belongs to this model.
   /// - Parameter planned: names and shapes of the model's tensors.
-  func check(against planned: [PlannedTensor]) throws {
+  package func check(against planned: [PlannedTensor]) throws {
     let inputs = Dictionary(planned.map { ($0.name, $0.shape.dropFirst().reduce(1, *)) }, uniquingKeysWith: { first, _ in first })
     for matrix in matrices {
       let found = file.info(Part.meanSquares.name(of: matrix))?.shape.first ?? 0

@@ -5,13 +5,13 @@ import WeightFile
 /// rounded to half precision, as in the published script.
 ///
 /// Rows and columns of an embedding or head beyond the base's size are taken unchanged.
-final class DeltaSource: TensorSource {
-  let tensors: [TensorInfo]
+package final class DeltaSource: TensorSource {
+  package let tensors: [TensorInfo]
   private let delta, base: any TensorSource
 
   /// - Throws: `.tensors` naming tensors that have no counterpart in the base and do not belong to a multimodal checkpoint's own modules,
   ///   and tensors of another shape.
-  init(delta: any TensorSource, base: any TensorSource) throws {
+  package init(delta: any TensorSource, base: any TensorSource) throws {
     self.delta = delta
     self.base = base
     tensors = delta.tensors
@@ -39,9 +39,9 @@ final class DeltaSource: TensorSource {
     } || name.hasSuffix("rotary_emb.inv_freq")
   }
 
-  func info(_ name: String) -> TensorInfo? { delta.info(name) }
+  package func info(_ name: String) -> TensorInfo? { delta.info(name) }
 
-  func read(_ name: String, rows: Range<Int>, into out: UnsafeMutablePointer<Float>) throws {
+  package func read(_ name: String, rows: Range<Int>, into out: UnsafeMutablePointer<Float>) throws {
     try delta.read(name, rows: rows, into: out)
     guard let own = delta.info(name), let other = base.info(name) else { return }
     let shared = rows.lowerBound..<max(rows.lowerBound, min(rows.upperBound, other.rows))
@@ -59,7 +59,7 @@ final class DeltaSource: TensorSource {
     }
   }
 
-  func release(_ name: String) {
+  package func release(_ name: String) {
     delta.release(name)
     base.release(name)
   }
