@@ -51,9 +51,9 @@ package final class LlamaModel: Decoder {
   }
 
   package func prepare(_ cache: KVCache, promptLength: Int) {
-    let variant = rotary.variant(promptLength: promptLength)
-    if cache.variant != variant { cache.truncate(to: 0) }
-    cache.variant = variant
+    let ropeTable = rotary.ropeTable(promptLength: promptLength)
+    if cache.ropeTable != ropeTable { cache.truncate(to: 0) }
+    cache.ropeTable = ropeTable
   }
 
   package func embed(_ ids: UnsafeBufferPointer<Int32>, into x: Tensor, _ ctx: Context) throws(RuntimeError) {
@@ -63,7 +63,7 @@ package final class LlamaModel: Decoder {
   package func callAsFunction(
     _ x: Tensor, _ parts: [SequencePart], progress: ((Int) -> Void)?, _ ctx: Context
   ) throws(RuntimeError) -> Tensor {
-    let sequences = parts.map { LlamaSequence($0, rotary: rotary[$0.cache.variant]) }
+    let sequences = parts.map { LlamaSequence($0, rotary: rotary[$0.cache.ropeTable]) }
     do {
       for (i, block) in blocks.enumerated() {
         try ctx.check()

@@ -15,9 +15,9 @@ struct RotaryTables {
   }
 
   /// Number of the table for a prompt of this many positions.
-  func variant(promptLength: Int) -> Int { min(growth?.number(promptLength: promptLength) ?? 0, tables.count - 1) }
+  func ropeTable(promptLength: Int) -> Int { min(growth?.number(promptLength: promptLength) ?? 0, tables.count - 1) }
 
-  subscript(variant: Int) -> RotaryEmbedding { tables[min(max(variant, 0), tables.count - 1)] }
+  subscript(ropeTable: Int) -> RotaryEmbedding { tables[min(max(ropeTable, 0), tables.count - 1)] }
 }
 
 extension LlamaSettings {

@@ -21,10 +21,11 @@ struct ResidencyPlan {
   /// - Parameters:
   ///   - tensors: the streamed weights.
   ///   - rows: mapped tables of which only single rows are read.
-  ///   - room: bytes for streamed weights.
-  private init(_ mode: Residency.Mode, _ store: WeightStore, _ tensors: [PageableTensor], rows: [PageableTensor] = [], room: Int, threads: Int) {
+  ///   - pageBudget: bytes for streamed weights.
+  private init(_ mode: Residency.Mode, _ store: WeightStore, _ tensors: [PageableTensor], rows: [PageableTensor] = [], pageBudget: Int, threads: Int)
+  {
     func sum(_ list: [PageableTensor]) -> Int { list.reduce(0) { $0 + $1.byteCount } }
-    var residency = Residency(mode, tensors, of: store.file, room: room)
+    var residency = Residency(mode, tensors, of: store.file, budget: pageBudget)
     residency.rows = rows.map { $0.record }
     self.residency = residency
     let (mappedOnes, own) = (tensors.filter { $0.isMapped }, tensors.filter { !$0.isMapped })
@@ -33,7 +34,7 @@ struct ResidencyPlan {
     // A decoding thread holds the frame's stored bytes, and its planes.
     let packed = own.map { store.file.records[$0.record] }.filter { $0.isCompressed }
     let decoding = packed.isEmpty ? 0 : threads * (2 * packed.reduce(0) { max($0, store.file.largestFrame($1)) } + 256 << 10)
-    let (pagedMapped, pagedOwn) = own.isEmpty ? (min(room, sum(mappedOnes)), 0) : (0, room)
+    let (pagedMapped, pagedOwn) = own.isEmpty ? (min(pageBudget, sum(mappedOnes)), 0) : (0, pageBudget)
     mapped = store.mappedBytes - sum(mappedOnes) - sum(onlyRows) + pagedMapped + edges + min(WeightPager.rowRoom, sum(rows))
     decoded = store.residentBytes - sum(own) + pagedOwn + decoding
   }
@@ -58,12 +59,12 @@ struct ResidencyPlan {
     let halves = [WeightPart.vision, .decoder].map { part in products.reduce(0) { $1.part == part ? $0 + $1.byteCount : $0 } }
     let rows = tensors.filter { $0.isRows && $0.isMapped }
     let onDemand = ResidencyPlan(
-      .onDemand, store, products, rows: rows.filter { $0.isProduct }, room: max(halves[0], halves[1]), threads: threads)
+      .onDemand, store, products, rows: rows.filter { $0.isProduct }, pageBudget: max(halves[0], halves[1]), threads: threads)
     func streamed(_ paged: [PageableTensor]) -> ResidencyPlan {
       let passes = Set(paged.map { $0.record })
       return ResidencyPlan(
         .streamed, store, paged, rows: rows.filter { !$0.isProduct || passes.contains($0.record) },
-        room: paged.reduce(0) { max($0, $1.unit) }, threads: threads)
+        pageBudget: paged.reduce(0) { max($0, $1.unit) }, threads: threads)
     }
     let least = streamed(products)
     let smallest = min(total(all), total(onDemand), total(least))

@@ -11,7 +11,7 @@ import WeightFile
 ///     8   u32       version, 1
 ///    12   u32       type of keys and values: 0 f32, 1 f16, 2 int8
 ///    16   u64 × 2   the weight file's identity
-///    32   u32 × 6   positions, layers, kvHeads, elements of a row, variant of the decoder's position tables, 0
+///    32   u32 × 6   positions, layers, kvHeads, elements of a row, number of the decoder's RoPE table, 0
 ///    56   u64       xxh64 of all before
 ///    64   16 bytes for each position: u32 kind (0 token, 1 image, 2 region), u32 id or row, u64 identity; xxh64 of them
 ///         keys and values, layer by layer (`KVCache.forEachPiece`), each piece followed by its xxh64
@@ -46,7 +46,7 @@ extension Session {
     let identity = model.file.identity
     header.put([Self.bytesVersion, cache.type.code])
     header.put([identity.metadata, identity.table])
-    header.put([length, cache.layers, cache.kvHeads, cache.rowSize, cache.variant, 0].map { UInt32(truncatingIfNeeded: $0) })
+    header.put([length, cache.layers, cache.kvHeads, cache.rowSize, cache.ropeTable, 0].map { UInt32(truncatingIfNeeded: $0) })
     try putSealed(header, put)
     var elements: [UInt8] = []
     elements.reserveCapacity(Self.elementSize * length)
@@ -106,7 +106,7 @@ extension Session {
       try take(UnsafeMutableRawBufferPointer(start: memory, count: count))
       guard try takeNumber(take) == xxh64(memory, count) else { throw damaged("is damaged (wrong checksum)") }
     }
-    cache.hold(positions, variant: Int(u32(48)))
+    cache.hold(positions, ropeTable: Int(u32(48)))
     session.take(history)
     return session
   }

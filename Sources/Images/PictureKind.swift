@@ -6,7 +6,7 @@ package enum PictureKind {
   /// Three components, chroma subsampled by 2 at most, as cameras and programs write them.
   case colourJPEG
   /// Progressive ones, and others of several scans.
-  case scannedJPEG
+  case multiScanJPEG
 
   /// Upper bound of the bytes that reading a picture takes, without its file and its output, for plans made before there is a file.
   /// `RowSource.workingBytes` is that of one picture.
@@ -23,7 +23,7 @@ package enum PictureKind {
     // 12 groups of 2 lines of luma and of 2 of chroma, 2 lines of each upsampled.
     case .colourJPEG: return rows + (128 << 10) + 64 * (width + 64)
     // Four components at most, 2 bytes a coefficient, whole groups of blocks.
-    case .scannedJPEG: return rows + jpegBytes(width) + 8 * (width + 64) * (height + 64)
+    case .multiScanJPEG: return rows + jpegBytes(width) + 8 * (width + 64) * (height + 64)
     }
   }
 

@@ -14,7 +14,7 @@ struct CodeGrid: Sendable {
 
   /// Allocated once, never freed.
   private static let table4: UInt = {
-    let values = (0..<16).map { Float(fovea_values4()[$0]) }
+    let values = (0..<16).map { Float(fovea_codebook4()[$0]) }
     let table = UnsafeMutablePointer<Float>.allocate(capacity: 256)
     for step in 0..<256 {
       let x = Float(step - 128) / 2 + 0.25
@@ -30,7 +30,7 @@ struct CodeGrid: Sendable {
       (nearestOfHalfSteps, numbers) = (nil, [])
       return
     }
-    let values = (0..<16).map { Int(fovea_values4()[$0]) }
+    let values = (0..<16).map { Int(fovea_codebook4()[$0]) }
     nearestOfHalfSteps = UnsafePointer(bitPattern: Self.table4)
     numbers = (-64..<64).map { value in UInt8(values.lastIndex { $0 <= value } ?? 0) }
   }

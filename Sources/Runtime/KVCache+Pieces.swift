@@ -36,13 +36,13 @@ extension KVCache {
     other.forEachPiece(positions: min(first, other.length)..<other.length) { (memory, count) throws(Never) in
       memcpy(start + (memory - from), memory, count)
     }
-    hold(other.length, variant: other.variant)
+    hold(other.length, ropeTable: other.ropeTable)
   }
 
   /// The first `length` positions have been written from outside.
-  /// - Parameter variant: the RoPE table that the keys were rotated with.
-  package func hold(_ length: Int, variant: Int) {
+  /// - Parameter ropeTable: the RoPE table that the keys were rotated with.
+  package func hold(_ length: Int, ropeTable: Int) {
     setLength(min(max(length, 0), capacity))
-    self.variant = variant
+    self.ropeTable = ropeTable
   }
 }

@@ -33,7 +33,7 @@ package final class KVCache: @unchecked Sendable {
   package let layers, kvHeads, headSize, valueSize, capacity: Int
   package let type: CacheType
   /// Number of the decoder's RoPE table that the keys were rotated with; set and read by the decoder.
-  package var variant = 0
+  package var ropeTable = 0
   /// Bytes reserved, for all of `capacity`.
   package let byteCount: Int
 

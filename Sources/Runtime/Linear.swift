@@ -247,17 +247,17 @@ package struct Linear {
     }
   }
 
-  /// Calls the epilogue `finish` for each row of each tile; it writes outputs first ..< first + count to `target` in y.
+  /// Calls `epilogue` for each row of each tile; it writes outputs first ..< first + count to `target` in y.
   private func run(
     _ x: LinearInput, to y: Tensor, _ ctx: Context,
-    finish: (_ target: UnsafeMutablePointer<Float>, _ first: Int, _ count: Int, _ values: UnsafeMutablePointer<Float>) -> Void
+    epilogue: (_ target: UnsafeMutablePointer<Float>, _ first: Int, _ count: Int, _ values: UnsafeMutablePointer<Float>) -> Void
   ) throws(RuntimeError) {
     let (data, stride, rows) = (y.data, y.columns, y.rows)
     try inParts(ctx) { (part) throws(RuntimeError) in
       let tiles = LinearTiles(tokens: x.rows, layout: weight.layout, threads: ctx.pool.threads, part: part)
       try runPresent(x, tiles, ctx) { row, first, count, values, _ in
         if row &+ 4 < rows { willWrite(data + (row &+ 4) &* stride + first, count) }
-        finish(data + row &* stride + first, first, count, values)
+        epilogue(data + row &* stride + first, first, count, values)
       }
     }
   }
@@ -272,19 +272,19 @@ package struct Linear {
     }
   }
 
-  private typealias Finish = (
+  private typealias Epilogue = (
     _ row: Int, _ first: Int, _ count: Int, _ values: UnsafeMutablePointer<Float>, _ second: UnsafeMutablePointer<Float>
   ) -> Void
 
-  /// Calls the epilogue `finish` for each row of each tile, while its outputs are in the cache: `values` are outputs first ..< first + count,
+  /// Calls `epilogue` for each row of each tile, while its outputs are in the cache: `values` are outputs first ..< first + count,
   /// `second` the same of the second half where there are two.
-  private func run(_ x: LinearInput, _ tiles: LinearTiles, halves: Int = 1, _ ctx: Context, finish: Finish) throws(RuntimeError) {
-    guard let pager = ctx.pager else { return try runPresent(x, tiles, halves: halves, ctx, finish: finish) }
-    try pager.using(weight.data, ctx) { () throws(RuntimeError) in try runPresent(x, tiles, halves: halves, ctx, finish: finish) }
+  private func run(_ x: LinearInput, _ tiles: LinearTiles, halves: Int = 1, _ ctx: Context, epilogue: Epilogue) throws(RuntimeError) {
+    guard let pager = ctx.pager else { return try runPresent(x, tiles, halves: halves, ctx, epilogue: epilogue) }
+    try pager.using(weight.data, ctx) { () throws(RuntimeError) in try runPresent(x, tiles, halves: halves, ctx, epilogue: epilogue) }
   }
 
   /// `run` with the weight in memory.
-  private func runPresent(_ x: LinearInput, _ tiles: LinearTiles, halves: Int = 1, _ ctx: Context, finish: Finish) throws(RuntimeError) {
+  private func runPresent(_ x: LinearInput, _ tiles: LinearTiles, halves: Int = 1, _ ctx: Context, epilogue: Epilogue) throws(RuntimeError) {
     guard x.rows > 0 else { return }
     if let statistics = ctx.statistics, tiles.first == 0 { statistics.add(x, to: weight, ctx) }
     var whole = arguments
@@ -303,7 +303,7 @@ package struct Linear {
           kernel(a, blocks.lowerBound, blocks.upperBound, 0, 1)
           if halves == 2 { kernel(a, blocks.lowerBound &+ blocksOfHalf, blocks.upperBound &+ blocksOfHalf, 0, 1) }
           let first = blocks.lowerBound &* 16
-          finish(0, first, min(blocks.count &* 16, outputs &- first), y + first, y + outputs + first)
+          epilogue(0, first, min(blocks.count &* 16, outputs &- first), y + first, y + outputs + first)
         }
       }
       return
@@ -325,7 +325,7 @@ package struct Linear {
         }
         for row in tokens {
           let values = values + (row &- tokens.lowerBound) &* a.yStride
-          finish(row, first, width, values, values + width)
+          epilogue(row, first, width, values, values + width)
         }
       }
     }

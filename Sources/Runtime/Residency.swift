@@ -18,17 +18,17 @@ package struct Residency: Sendable {
   /// Bytes of each such tensor that are loaded and dropped together.
   private let units: [Int]
   /// Most bytes of the tensors that do not stay, in memory together.
-  package let room: Int
+  package let budget: Int
 
   /// All in memory.
-  package init() { (mode, paged, units, room) = (.resident, [], [], 0) }
+  package init() { (mode, paged, units, budget) = (.resident, [], [], 0) }
 
   /// - Parameter tensors: those that do not stay.
-  package init(_ mode: Mode, _ tensors: [PageableTensor], of file: WeightFile, room: Int) {
+  package init(_ mode: Mode, _ tensors: [PageableTensor], of file: WeightFile, budget: Int) {
     var paged: [WeightPart?] = Array(repeating: nil, count: file.records.count)
     var units = Array(repeating: 0, count: paged.count)
     for tensor in tensors { (paged[tensor.record], units[tensor.record]) = (tensor.part, tensor.unit) }
-    (self.mode, self.paged, self.units, self.room) = (mode, paged, units, room)
+    (self.mode, self.paged, self.units, self.budget) = (mode, paged, units, budget)
   }
 
   /// - Parameter data: where each tensor is.
@@ -48,7 +48,7 @@ package struct Residency: Sendable {
     for i in rows where i < data.count {
       tables.append(UnsafeRawBufferPointer(start: data[i], count: plan.file.records[i].byteCount))
     }
-    return WeightPager(plan.file, units: units, tables: tables, room: room, readsAhead: mode == .streamed)
+    return WeightPager(plan.file, units: units, tables: tables, budget: budget, readsAhead: mode == .streamed)
   }
 
   /// Mapped tables that rows are looked up in, in `streamed` mode.

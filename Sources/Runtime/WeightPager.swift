@@ -7,7 +7,7 @@ package enum WeightPart: Sendable {
   case vision, decoder
 }
 
-/// Weights that are loaded when used and dropped for others: at most `room` bytes of them are in memory.
+/// Weights that are loaded when used and dropped for others: at most `budget` bytes of them are in memory.
 ///
 /// A mapped weight is loaded by reading it and dropped by giving its pages back; any other is decoded to its place, by all threads, each time it is
 /// loaded. Addresses never change. A thread holds a weight while it uses it, and never two, so that waiting for room always ends. Weights of the
@@ -39,7 +39,7 @@ package final class WeightPager: @unchecked Sendable {
   }
 
   private let file: WeightFile
-  private let room: Int
+  private let budget: Int
   private let readsAhead: Bool
   /// Whether dropped weights leave the page cache as well: the file is larger than the memory of this process.
   private let leavesCache: Bool
@@ -57,15 +57,15 @@ package final class WeightPager: @unchecked Sendable {
   private let lock = PagerLock()
 
   /// - Parameters:
-  ///   - room: at least the largest unit's bytes.
+  ///   - budget: bytes, at least the largest unit's bytes.
   ///   - readsAhead: request read-ahead of what is used next.
-  init(_ file: WeightFile, units: [Unit], tables: [UnsafeRawBufferPointer], room: Int, readsAhead: Bool) {
+  init(_ file: WeightFile, units: [Unit], tables: [UnsafeRawBufferPointer], budget: Int, readsAhead: Bool) {
     self.file = file
     self.units = units.sorted { $0.base < $1.base }
     places = self.units.map { UnsafeRawBufferPointer(start: $0.base, count: $0.byteCount) }
     for i in self.units.indices { self.units[i].next = i + 1 < units.count ? i + 1 : 0 }
     self.tables = tables
-    self.room = room
+    self.budget = budget
     self.readsAhead = readsAhead
     leavesCache = readsAhead && ProcessMemory.limitBytes() < file.byteCount
     for table in tables {
@@ -170,7 +170,7 @@ package final class WeightPager: @unchecked Sendable {
   }
 
   private func makeRoom(for i: Int) -> Bool {
-    while present + units[i].byteCount > room {
+    while present + units[i].byteCount > budget {
       var victim: Int?
       for k in units.indices where units[k].isPresent && units[k].users == 0 {
         guard let best = victim else {

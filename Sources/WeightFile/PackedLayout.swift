@@ -107,7 +107,7 @@ package struct PackedLayout: Sendable {
     }
     let low = part(quarter, from: 4 &* half, 15)
     switch encoding {
-    case .n4x16: return Int(fovea_values4()[low])
+    case .n4x16: return Int(fovea_codebook4()[low])
     case .q5x16: return low &+ 16 &* part(4, from: 2 &* quarter &+ half, 1) &- smallGroupZero5
     default: return low &+ 16 &* part(4 &+ quarter / 2, from: 4 &* (quarter % 2) &+ 2 &* half, 3) &- smallGroupZero6
     }

@@ -70,7 +70,7 @@ import WeightFile
     let head = try #require(file.records.first { $0.name == "language.head.weight" })
     let largest = file.records.filter { $0.name != "language.head.weight" && $0.name != "language.embedding.weight" }.map { $0.byteCount }.max() ?? 0
     #expect(model.residency == .streamed && head.byteCount > largest)
-    #expect(try MemoryPlan(file, options(.streamed)).residency.room == largest)
+    #expect(try MemoryPlan(file, options(.streamed)).residency.budget == largest)
   }
 
   @Test(arguments: [Residency.Mode.onDemand, .streamed])

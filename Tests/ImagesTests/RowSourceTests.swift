@@ -148,7 +148,7 @@ private final class TurnedRows: RowSource {
       let rows = try EncodedRows(path: Fixture.path(row[0])), file = try Fixture.bytes(row[0]).count
       let isPNG = row[0].hasSuffix(".png")
       // Only those that hold more than a few rows exceed the smaller bound.
-      let (least, most): (PictureKind, PictureKind) = isPNG ? (.png, .interlacedPNG) : (.jpeg, .scannedJPEG)
+      let (least, most): (PictureKind, PictureKind) = isPNG ? (.png, .interlacedPNG) : (.jpeg, .multiScanJPEG)
       let (width, height) = (rows.storedWidth, rows.storedHeight)
       #expect(rows.workingBytes - file <= most.workingBytes(width: width, height: height), "\(row[0])")
       if !row[0].contains("interlaced"), !row[0].contains("progressive") {

@@ -139,7 +139,7 @@ final class LinearCase {
       if bits == 5 { add((code >> 4) << (2 * quarter + half), part + 256 + byte) }
       if bits == 6 { add((code >> 4) << (4 * (quarter % 2) + 2 * half), part + 256 + quarter / 2 * 64 + byte) }
       guard k < inputs else { continue }
-      let value = bits == 4 ? Int(fovea_values4()[code]) : code - (bits == 5 ? 16 : 32)
+      let value = bits == 4 ? Int(fovea_codebook4()[code]) : code - (bits == 5 ? 16 : 32)
       let magnitude = (1 + Float(scale & 15) / 16) * Float(sign: .plus, exponent: Int(scale >> 4 & 7) - 7, significand: 1)
       values[k] = Float(value) * (scale < 128 ? magnitude : -magnitude) * rowScale
     }

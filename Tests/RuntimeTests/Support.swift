@@ -184,7 +184,7 @@ private func packed(_ w: [Float], _ layout: PackedLayout) throws -> [UInt8] {
 /// One row in groups of 32 with scales of a byte, the largest weight of a group near the end of the range.
 private func packSmallGroups(_ weight: (Int) -> Float, _ layout: PackedLayout, _ row: Int, _ to: UnsafeMutableRawBufferPointer) {
   let bits = layout.encoding == .n4x16 ? 4 : layout.encoding == .q5x16 ? 5 : 6
-  let values = bits == 4 ? (0..<16).map { Float(fovea_values4()[$0]) } : (0..<1 << bits).map { Float($0 - (1 << (bits - 1))) }
+  let values = bits == 4 ? (0..<16).map { Float(fovea_codebook4()[$0]) } : (0..<1 << bits).map { Float($0 - (1 << (bits - 1))) }
   let (block, lane) = (row / 16 * layout.blockStride, row % 16)
   let rowScale = ((0..<layout.inputs).map { abs(weight($0)) }.max() ?? 0) / (values.last ?? 1)
   to.storeBytes(of: rowScale, toByteOffset: block + 4 * lane, as: Float.self)

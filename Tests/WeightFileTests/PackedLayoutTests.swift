@@ -88,8 +88,8 @@ import WeightFile
           add((code & 15) << (4 * half), part + 64 * quarter + byte)
           if bits == 5 { add((code >> 4) << (2 * quarter + half), part + 256 + byte) }
           if bits == 6 { add((code >> 4) << (4 * (quarter % 2) + 2 * half), part + 256 + 64 * (quarter / 2) + byte) }
-          let values4 = [-64, -51, -40, -32, -24, -17, -11, -5, 1, 6, 12, 18, 25, 33, 42, 55]
-          values.append(Float(bits == 4 ? values4[code] : code - (bits == 5 ? 16 : 32)) * scale)
+          let codebook4 = [-64, -51, -40, -32, -24, -17, -11, -5, 1, 6, 12, 18, 25, 33, 42, 55]
+          values.append(Float(bits == 4 ? codebook4[code] : code - (bits == 5 ? 16 : 32)) * scale)
         default:
           let weight = random.weight()
           store(le(weight.bitPattern), at: (k * 16 + lane) * 4)

@@ -28,7 +28,7 @@ protocol KernelSet: QuantizedProducts {
   static func linearF16(_: UnsafePointer<LinearArguments>, _ firstBlock: Int, _ endBlock: Int, _ firstToken: Int, _ endToken: Int)
   static func linearF32(_: UnsafePointer<LinearArguments>, _ firstBlock: Int, _ endBlock: Int, _ firstToken: Int, _ endToken: Int)
   static func quantize(
-    _ x: UnsafePointer<Float>, _ count: Int, _ padded: Int, _ group: Int, _ zero: Int32, _ q: UnsafeMutablePointer<Int8>,
+    _ x: UnsafePointer<Float>, _ count: Int, _ padded: Int, _ group: Int, _ zeroPoint: Int32, _ q: UnsafeMutablePointer<Int8>,
     _ scales: UnsafeMutablePointer<Float>, _ offsets: UnsafeMutablePointer<Int32>)
   static func layerNorm(
     _ x: UnsafePointer<Float>, _ weight: UnsafePointer<Float>, _ bias: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>,

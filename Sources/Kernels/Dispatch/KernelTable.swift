@@ -18,7 +18,7 @@ package struct KernelTable {
 
   package let quantize:
     (
-      _ x: UnsafePointer<Float>, _ count: Int, _ padded: Int, _ group: Int, _ zero: Int32, _ q: UnsafeMutablePointer<Int8>,
+      _ x: UnsafePointer<Float>, _ count: Int, _ padded: Int, _ group: Int, _ zeroPoint: Int32, _ q: UnsafeMutablePointer<Int8>,
       _ scales: UnsafeMutablePointer<Float>, _ offsets: UnsafeMutablePointer<Int32>
     ) -> Void
 

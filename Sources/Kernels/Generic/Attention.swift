@@ -38,26 +38,26 @@ extension VectorKernels {
   private static func attentionFloat(
     _ a: UnsafePointer<AttentionArguments>, _ head: Int, _ first: Int, _ end: Int, _ memory: UnsafeMutablePointer<Float>
   ) {
-    walk(AttentionFloatTiles.self, a.pointee, head, first, end, memory)
+    attendInKeyBlocks(AttentionFloatTiles.self, a.pointee, head, first, end, memory)
   }
 
   @inline(never)
   private static func attentionInt8(
     _ a: UnsafePointer<AttentionArguments>, _ head: Int, _ first: Int, _ end: Int, _ memory: UnsafeMutablePointer<Float>
   ) {
-    walk(AttentionInt8Tiles.self, a.pointee, head, first, end, memory)
+    attendInKeyBlocks(AttentionInt8Tiles.self, a.pointee, head, first, end, memory)
   }
 
   @inline(never)
   private static func attentionInt12(
     _ a: UnsafePointer<AttentionArguments>, _ head: Int, _ first: Int, _ end: Int, _ memory: UnsafeMutablePointer<Float>
   ) {
-    walk(AttentionInt12Tiles.self, a.pointee, head, first, end, memory)
+    attendInKeyBlocks(AttentionInt12Tiles.self, a.pointee, head, first, end, memory)
   }
 
   /// Goes through the visible keys in blocks of 64, once for each part of the queries that fits into the scratch memory.
   @inline(__always)
-  private static func walk<T: AttentionTiles>(
+  private static func attendInKeyBlocks<T: AttentionTiles>(
     _: T.Type, _ a: AttentionArguments, _ head: Int, _ firstQuery: Int, _ endQuery: Int, _ memory: UnsafeMutablePointer<Float>
   ) {
     guard let keys = a.key, let values = a.value else { return }

@@ -5,7 +5,7 @@ extension VectorKernels {
   /// One token's activations to int8 in groups, 16 values a step; exact to ScalarKernels. `group` is a multiple of 32.
   @export(interface)
   package static func quantize(
-    _ x: UnsafePointer<Float>, _ count: Int, _ padded: Int, _ group: Int, _ zero: Int32,
+    _ x: UnsafePointer<Float>, _ count: Int, _ padded: Int, _ group: Int, _ zeroPoint: Int32,
     _ q: UnsafeMutablePointer<Int8>, _ scales: UnsafeMutablePointer<Float>, _ offsets: UnsafeMutablePointer<Int32>
   ) {
     var start = 0
@@ -31,7 +31,7 @@ extension VectorKernels {
         sum = sum + value
         i += 16
       }
-      offsets[index] = 0 &- zero &* sum.sum
+      offsets[index] = 0 &- zeroPoint &* sum.sum
       start = end
       index += 1
     }

@@ -15,14 +15,14 @@ struct QuadPair {
 protocol SmallGroupWeights {
   static var bytesPerGroup: Int { get }
   /// Inputs 8 · quarter and the seven after it.
-  static func quads(_ group: UnsafeRawPointer, _ quarter: Int, _ values4: IntegerLanes) -> QuadPair
+  static func quads(_ group: UnsafeRawPointer, _ quarter: Int, _ codebook4: IntegerLanes) -> QuadPair
 }
 
 enum FourBits: SmallGroupWeights {
   @inline(__always) static var bytesPerGroup: Int { 256 }
-  @inline(__always) static func quads(_ group: UnsafeRawPointer, _ quarter: Int, _ values4: IntegerLanes) -> QuadPair {
+  @inline(__always) static func quads(_ group: UnsafeRawPointer, _ quarter: Int, _ codebook4: IntegerLanes) -> QuadPair {
     let codes = IntegerLanes(group + 64 * quarter)
-    return QuadPair(first: values4.lookedUp(codes.masked(15)), second: values4.lookedUp(codes.shiftedRight(4).masked(15)))
+    return QuadPair(first: codebook4.lookedUp(codes.masked(15)), second: codebook4.lookedUp(codes.shiftedRight(4).masked(15)))
   }
 }
 
@@ -80,7 +80,7 @@ protocol PackedGroupReader: GroupReader {
 struct PackedReader<W: SmallGroupWeights>: PackedGroupReader {
   private var scales: UnsafePointer<UInt8>
   private var w: UnsafeRawPointer
-  private let values4: IntegerLanes
+  private let codebook4: IntegerLanes
   private let ahead: Int
 
   @inline(__always) init(_ block: UnsafeRawPointer, _ a: LinearArguments) { self.init(block, a, ahead: VectorKernels.streamAhead) }
@@ -88,12 +88,12 @@ struct PackedReader<W: SmallGroupWeights>: PackedGroupReader {
   @inline(__always) init(_ block: UnsafeRawPointer, _ a: LinearArguments, ahead: Int) {
     scales = (block + 64).assumingMemoryBound(to: UInt8.self)
     w = block + a.payloadOffset
-    values4 = IntegerLanes(repeating16: fovea_biased_values4())
+    codebook4 = IntegerLanes(repeating16: fovea_biased_codebook4())
     self.ahead = ahead
   }
 
   @inline(__always) static func rowScales(_ block: UnsafeRawPointer, _: Int) -> Lanes { Lanes(block.assumingMemoryBound(to: Float.self)) }
-  @inline(__always) func quads(_ quarter: Int) -> QuadPair { W.quads(w, quarter, values4) }
+  @inline(__always) func quads(_ quarter: Int) -> QuadPair { W.quads(w, quarter, codebook4) }
   @inline(__always) var factors: Lanes { Lanes(smallScales: scales) }
   @inline(__always) func prefetch() { VectorKernels.prefetchWeights(w, W.bytesPerGroup, ahead: ahead) }
   @inline(__always) mutating func next() {
@@ -144,7 +144,7 @@ struct ExpandedGroups {
   @inline(__always)
   func fill<W: SmallGroupWeights>(_: W.Type, _ a: LinearArguments, _ block: Int, _ first: Int, _ end: Int) {
     guard let weights = a.weights else { return }
-    let values4 = IntegerLanes(repeating16: fovea_biased_values4())
+    let codebook4 = IntegerLanes(repeating16: fovea_biased_codebook4())
     var b = 0
     while b < ManyTokenSums.blocks {
       let base = UnsafeRawPointer(weights + (block + b) * a.blockStride)
@@ -159,7 +159,7 @@ struct ExpandedGroups {
         Lanes(smallScales: (base + 64 + 16 * g).assumingMemoryBound(to: UInt8.self)).store(factors(g - first) + 16 * b)
         var quarter = 0
         while quarter < 4 {
-          let quads = W.quads(w, quarter, values4)
+          let quads = W.quads(w, quarter, codebook4)
           let target = self.quarter(4 * (g - first) + quarter) + 128 * b
           quads.first.store(target)
           quads.second.store(target + 64)

@@ -41,7 +41,7 @@ extension ScalarKernels {
     let byte = row * 4 + k & 3
     let low = group[quarter * 64 + byte] >> UInt8(4 * half) & 15
     switch bits {
-    case 4: return fovea_biased_values4()[Int(low)]
+    case 4: return fovea_biased_codebook4()[Int(low)]
     case 5: return low | (group[256 + byte] >> UInt8(2 * quarter + half) & 1) << 4
     default: return low | (group[256 + quarter / 2 * 64 + byte] >> UInt8(4 * (quarter & 1) + 2 * half) & 3) << 4
     }

@@ -4,10 +4,10 @@ extension ScalarKernels {
   /// One token's activations to int8 in groups: scale = max|x| / 127, q = x · (127 / max|x|) rounded half to even, clamped to ±127.
   ///
   /// `count` values become `padded` (a multiple of `group`), zeros at the end; `scales`, `offsets`: [padded / group];
-  /// an offset is −zero · the sum of the group's int8 values: it corrects the product with weights stored as w + zero (the zero point).
+  /// an offset is −zeroPoint · the sum of the group's int8 values: it corrects the product with weights stored as w + zeroPoint.
   /// A group whose largest magnitude is below 1e-30 becomes zeros with scale 0. NaN and ∞ give some int8 value, never a trap.
   package static func quantize(
-    _ x: UnsafePointer<Float>, _ count: Int, _ padded: Int, _ group: Int, _ zero: Int32,
+    _ x: UnsafePointer<Float>, _ count: Int, _ padded: Int, _ group: Int, _ zeroPoint: Int32,
     _ q: UnsafeMutablePointer<Int8>, _ scales: UnsafeMutablePointer<Float>, _ offsets: UnsafeMutablePointer<Int32>
   ) {
     var start = 0
@@ -31,7 +31,7 @@ extension ScalarKernels {
         q[i] = Int8(truncatingIfNeeded: clamped)
         sum &+= clamped
       }
-      offsets[index] = 0 &- zero &* sum
+      offsets[index] = 0 &- zeroPoint &* sum
       start += group
       index += 1
     }

@@ -10,12 +10,12 @@ enum { smallGroup = 32 };
 /// Codebook of the 4-bit format: levels are closer together near zero, where most weights are, and reach further on the negative side, so that a
 /// scale's sign chooses the side of a group with the wider range. By Lloyd's algorithm on groups of 32 of normal variates and of a real decoder,
 /// each group scaled for its least squared error. Seven bits with `smallGroupZero4` added: two products of them with int8 fit in int16.
-static inline const int8_t *_Nonnull fovea_values4(void) {
+static inline const int8_t *_Nonnull fovea_codebook4(void) {
   static const int8_t values[16] = {-64, -51, -40, -32, -24, -17, -11, -5, 1, 6, 12, 18, 25, 33, 42, 55};
   return values;
 }
 /// The same with `smallGroupZero4` added, as the kernels look them up.
-static inline const uint8_t *_Nonnull fovea_biased_values4(void) {
+static inline const uint8_t *_Nonnull fovea_biased_codebook4(void) {
   static const uint8_t values[16] = {0, 13, 24, 32, 40, 47, 53, 59, 65, 70, 76, 82, 89, 97, 106, 119};
   return values;
 }
