@@ -37,16 +37,29 @@ package final class Idefics3: DescribedSystem {
 
   package func views(of image: ImageSize) throws(ImageError) -> ViewsPlan { try slicing(image) }
 
-  package func blocks(views: Int) -> Int { vision.config.layers }
+  package func blocks(views: Int) -> Int { (views + viewsAtOnce - 1) / viewsAtOnce * vision.config.layers }
+
+  /// Views that go through the tower together. The tower's weights are read once for each group of them, which costs nothing beside the
+  /// arithmetic of so many rows; all views at once would take four times the memory.
+  private var viewsAtOnce: Int { max(Self.rowsAtOnce / vision.config.tokens, 1) }
+  private static let rowsAtOnce = 4096
 
   package func encode(
     _ views: ImageViews, progress: ((Int, Int) -> Void)?, _ ctx: Context
   ) throws(RuntimeError) -> EncodedImage {
-    let c = vision.config
-    let pixels = try statistics.pixels(views.pictures, side: c.imageSize, ctx)
-    let features = try vision(pixels, views: views.pictures.count, progress: { progress?($0, c.layers) }, ctx)
-    let projected = try projector(shuffle(features, ctx), ctx)
-    let count = tokensPerView
+    let (pictures, count) = (views.pictures, tokensPerView)
+    let total = blocks(views: pictures.count)
+    let projected = try ctx.arena.tensor(pictures.count * count, projector.outputSize)
+    var done = 0
+    for start in stride(from: 0, to: pictures.count, by: viewsAtOnce) {
+      let mark = ctx.arena.mark()
+      defer { ctx.arena.release(to: mark) }
+      let group = pictures[start..<min(start + viewsAtOnce, pictures.count)]
+      let pixels = try statistics.pixels(Array(group), side: vision.config.imageSize, ctx)
+      let features = try vision(pixels, views: group.count, progress: { progress?(done + $0, total) }, ctx)
+      try projector(shuffle(features, ctx), into: projected.slice(rows: start * count..<group.endIndex * count), ctx)
+      done += vision.config.layers
+    }
     let (tokens, first) = try marks.between(projected, count: count, rows: views.rows, columns: views.columns, ctx)
     let plans = zip(first, views.areas).enumerated().map { i, view in
       let isWhole = i == views.rows * views.columns
