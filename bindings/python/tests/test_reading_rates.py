@@ -19,6 +19,7 @@ from rates import edits, errors, normal, rates  # noqa: E402
     [
         ("“I wouldn’t,” he said—twice", '"I wouldn\'t," he said-twice'),
         ("''quoted''", '"quoted"'),
+        (",,schnelle”", '"schnelle"'),
         ("ﬁve …", "five ..."),
         ("  a\tb \n\n c  ", "a b c"),
         ("• first\n▪ second", "first second"),

@@ -2,7 +2,7 @@
 """What counts as the same text, and error rates. Every reader's text and every transcript pass `normal` first.
 
 - Unicode NFKC: ligatures, full-width forms and "…" become plain characters.
-- Quotes of every form are ' or ", two ' in a row are ". Dashes and minus signs are "-".
+- Quotes of every form are ' or ", two ' or , in a row are ". Dashes and minus signs are "-".
 - Bullets and check boxes are dropped: readers disagree on what they are, and a transcript cannot tell them from icons.
 - Four or more equal rule characters (-_=.*) in a row count as three.
 - Line breaks count as blanks, blanks in a row as one: what is measured is the text and its order, not its layout. Letter case counts.
@@ -22,7 +22,7 @@ TABLE = {ord(c): "'" for c in SINGLE} | {ord(c): '"' for c in DOUBLE} | {ord(c):
 
 def normal(text):
     # Before NFKC, which takes some accents apart from their blank.
-    text = unicodedata.normalize("NFKC", text.translate(TABLE)).replace("''", '"')
+    text = unicodedata.normalize("NFKC", text.translate(TABLE)).replace("''", '"').replace(",,", '"')
     return " ".join(re.sub(r"([-_=.*])\1{3,}", r"\1\1\1", text).split())
 
 
