@@ -36,7 +36,9 @@ DEFAULT = dict(
 
 
 def attention(q, k, v, mask=None):
-    """q, k, v `[..., tokens, headSize]`; mask is added to the scores."""
+    """q, k, v `[..., tokens, headSize]`; mask is added to the scores. (On a CPU this is faster than the fused function.)"""
+    if q.is_cuda and mask is None:
+        return F.scaled_dot_product_attention(q, k, v)
     scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)
     if mask is not None:
         scores = scores + mask

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Training state -> checkpoint directory in HiRes-LLaVA's layout (float16), and back into the PyTorch model.
+
+python -m reader.export --state DIR --out CHECKPOINT --tokenizer tokenizer.model
+"""
+
+import json
+import os
+import shutil
+
+import export
+import torch
+from model import CLIPMLP
+from safetensors.torch import load_file, save_file
+
+from . import pages as P
+from .model import Reader
+
+TASKS = {"ocr": P.READ, "table": P.TABLE}
+
+
+def config(c):
+    j = export.config(c)
+    j["num_key_value_heads"] = c["kv_heads"]
+    j["hires_llava"]["sms_local"] = True
+    j["fovea"]["prompt"]["tasks"] = {name: export.TEMPLATE.replace("{question}", text) for name, text in TASKS.items()}
+    return j
+
+
+def save(model, directory, tokenizer):
+    os.makedirs(os.path.join(directory, "vision_tower"), exist_ok=True)
+    c = model.config
+    for name, value in (
+        ("config.json", config(c)),
+        ("vision_tower/config.json", export.vision_config(c)),
+        ("preprocessor_config.json", export.preprocessor(c)),
+        ("generation_config.json", {"bos_token_id": 1, "eos_token_id": 2, "do_sample": False, "max_new_tokens": 1024}),
+        ("tokenizer_config.json", export.LLAMA_TOKENIZER),
+    ):
+        export.write_json(os.path.join(directory, name), value)
+    shutil.copyfile(tokenizer, os.path.join(directory, "tokenizer.model"))
+    save_file(export.tensors(model), os.path.join(directory, "model.safetensors"), metadata={"format": "pt"})
+
+
+def load(directory):
+    """The checkpoint as a float32 PyTorch model."""
+    with open(os.path.join(directory, "config.json")) as f:
+        j = json.load(f)
+    v, h = j["vision_config"], j["hires_llava"]
+    model = Reader(
+        dict(
+            image_size=v["image_size"], patch_size=v["patch_size"], vision_hidden=v["hidden_size"], vision_intermediate=v["intermediate_size"],
+            vision_layers=v["num_hidden_layers"], vision_heads=v["num_attention_heads"], hidden_size=j["hidden_size"],
+            intermediate_size=j["intermediate_size"], layers=j["num_hidden_layers"], heads=j["num_attention_heads"], kv_heads=j["num_key_value_heads"],
+            vocab_size=j["vocab_size"], rms_eps=j["rms_norm_eps"], rope_theta=j["rope_theta"], max_positions=j["max_position_embeddings"],
+            max_slices=h["M"], sra_layers=h["sra_layers"], sra_heads=h["sra_heads"], sms_kernel=h["sms_kernel"], sms_heads=h["sms_heads"],
+        )
+    )  # fmt: skip
+    model.load_state_dict({k: w.float() for k, w in load_file(os.path.join(directory, "model.safetensors")).items()})
+    for module in model.modules():
+        if isinstance(module, CLIPMLP):
+            module.quick = True
+    return model.eval()
+
+
+def training_state(directory):
+    """A checkpoint as the start of a training: its MLPs unfolded; no heads, no optimiser."""
+    model = load(directory)
+    return {"config": model.config, "model": export.folded(model.state_dict(), 1 / export.FOLD), "heads": {}, "unfinished": None}
+
+
+def trained(state):
+    """A saved training state as a float32 model (its MLPs unfolded)."""
+    saved = torch.load(state, weights_only=False, map_location="cpu")
+    model = Reader(saved["config"])
+    model.load_state_dict(saved["model"])
+    return model.eval()
+
+
+if __name__ == "__main__":
+    p = export.options(__doc__)
+    p.add_argument("--tokenizer", required=True)
+    a = p.parse_args()
+    save(trained(os.path.join(a.state, "state.pt")), a.out, a.tokenizer)

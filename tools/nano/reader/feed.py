@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Batches from background processes. All pages of a batch have one grid of slices; each drawn page comes back a few times, through
+another camera, with another question."""
+
+import multiprocessing
+import os
+import queue
+import threading
+import time
+import traceback
+
+import numpy as np
+
+from . import layouts
+from . import pages as P
+from .tokens import Tokenizer
+
+# (rows, columns): how often. Receipts and lists are tall, screens wide.
+SMALL = {(1, 1): 2, (1, 2): 3, (2, 1): 2, (2, 2): 3, (1, 3): 3, (1, 4): 2, (2, 3): 2, (3, 2): 1}
+MIDDLE = {**SMALL, (2, 4): 2, (3, 3): 2, (4, 2): 2, (3, 4): 3, (4, 3): 2, (5, 2): 2, (2, 5): 2, (3, 5): 2, (6, 2): 1, (4, 4): 2, (1, 6): 1}
+LARGE = {**MIDDLE, (4, 5): 2, (5, 4): 2, (6, 3): 2, (4, 6): 1.5, (7, 3): 1, (5, 5): 1.5, (6, 5): 1, (7, 5): 1, (8, 6): 0.5, (10, 7): 0.5, (5, 8): 0.6}
+
+
+class Stage:
+    """What pages a stage of training sees."""
+
+    def __init__(self, name, grids, most, reading=1.0, text=True, kinds=None, largest=40.0):
+        """most: tokens of an answer; reading: share of pages that are read out; text False: dense labels only."""
+        self.name, self.grids, self.most, self.reading, self.text = name, grids, most, reading, text
+        self.kinds, self.largest = kinds or layouts.SHARES, largest
+
+
+def page_size(rng, grid):
+    return tuple(int(P.BASE * (k if rng.random() < 0.15 else rng.uniform(max(0.72 * k, k - 0.98), k))) for k in (grid[1], grid[0]))
+
+
+class Maker:
+    """Makes batches of a stage. `fixed`: the only pages there are, for tests."""
+
+    def __init__(self, stock, tokenizer, stages, views, replays, seed, fixed=None):
+        self.stock, self.tokenizer, self.stages = stock, tokenizer, stages
+        self.views, self.replays, self.fixed = views, replays, fixed
+        self.rng = np.random.default_rng(seed)
+        self.kept = {}
+
+    def page(self, stage, grid):
+        rng = self.rng
+        while True:
+            width, height = page_size(rng, grid)
+            letters = min(stage.largest, P.letter_size(rng, width, height))
+            for _ in range(4):
+                page = P.draw(rng, self.stock, P.pick_kind(rng, stage.kinds), width, height, letters)
+                if not stage.text or len(page.text) < 2.2 * stage.most:
+                    break
+                letters *= 1.3
+            if page.text and (not stage.text or len(self.tokenizer.encode(page.text)) <= stage.most):
+                return page
+
+    def pages(self, stage, grid, count):
+        kept = self.kept.setdefault(grid, [])
+        new = [self.page(stage, grid) for _ in range(-(-count // (1 + self.replays)))]
+        old = [kept[i] for i in self.rng.permutation(len(kept))[: count - len(new)]]
+        kept += new
+        # Each page is met about 1 + replays times.
+        del kept[: max(0, len(kept) - max(8, 3 * len(new)))]
+        return new + old
+
+    def batch(self, number):
+        stage, rng = self.stages[number], self.rng
+        if self.fixed:
+            grid = list(self.fixed)[rng.integers(len(self.fixed))]
+            chosen = self.fixed[grid]
+        else:
+            grids = list(stage.grids)
+            p = np.array([stage.grids[g] for g in grids], np.float64)
+            grid = grids[rng.choice(len(grids), p=p / p.sum())]
+            count = max(1, round(self.views / (1 + grid[0] * grid[1])))
+            chosen = [P.photographed(rng, page) for page in self.pages(stage, grid, count)]
+        rows, said = [], []
+        for page in chosen:
+            pixels, seen, middles, boxes = P.view(page)
+            if seen != grid:
+                continue
+            rows.append((pixels, *P.labels(page, grid, middles, boxes)))
+            if stage.text:
+                said.append(self.said(stage, page, grid, middles))
+        if not rows:
+            return self.batch(number)
+        out = {
+            "grid": grid,
+            "stage": number,
+            "pixels": np.stack([r[0] for r in rows]),
+            "patch": np.stack([r[1] for r in rows]),
+            "token": np.stack([r[2] for r in rows]),
+        }
+        return {**out, **self.packed(said)} if stage.text else out
+
+    def said(self, stage, page, grid, middles):
+        """(ids of the question, ids of the answer, their places)"""
+        while True:
+            q = P.questions(self.rng, page, stage.reading)
+            where = P.tokens_of(middles, grid)
+            places = np.where(q.origins >= 0, where[np.maximum(q.origins, 0)] if len(where) else P.NOWHERE, P.NOWHERE)
+            ids, at = self.tokenizer.answer(q.answer, places)
+            if len(ids) <= stage.most + 1 or q.task == "ocr":
+                return self.tokenizer.head(q.prompt), ids, at
+
+    def packed(self, said):
+        longest = max(len(h) + len(a) for h, a, _ in said) - 1
+        ids, target = np.full((len(said), longest), Tokenizer.EOS, np.int64), np.zeros((len(said), longest), np.int64)
+        weight, places = np.zeros((len(said), longest), np.float32), np.full((len(said), longest), P.NOWHERE, np.int64)
+        for r, (head, answer, at) in enumerate(said):
+            whole, first = head + answer, len(head) - 1
+            ids[r, : len(whole) - 1] = whole[:-1]
+            part = slice(first, first + len(answer))
+            target[r, part], weight[r, part], places[r, part] = answer, 1, at
+        return {"ids": ids, "target": target, "weight": weight, "places": places}
+
+
+def _work(maker, number, out):
+    parent = os.getppid()
+    while os.getppid() == parent:
+        try:
+            out.put(maker.batch(number.value))
+        except Exception:  # one page in a million must not end a training
+            traceback.print_exc()
+            time.sleep(1)
+
+
+class Feed:
+    """Makers in processes of their own; a few threads take their batches out of the pipes. `next()` may still give a batch or two of
+    the stage before."""
+
+    def __init__(self, make, processes, lanes=4):
+        context = multiprocessing.get_context("fork")
+        self.number = context.Value("i", 0)
+        lanes = min(lanes, processes)
+        pipes = [context.Queue(maxsize=-(-2 * processes // lanes)) for _ in range(lanes)]
+        self.processes = [context.Process(target=_work, args=(make(i), self.number, pipes[i % lanes]), daemon=True) for i in range(processes)]
+        for p in self.processes:
+            p.start()
+        self.ready = queue.Queue(maxsize=4)
+        for pipe in pipes:
+            threading.Thread(target=self._take, args=(pipe,), daemon=True).start()
+
+    def _take(self, pipe):
+        while True:
+            self.ready.put(pipe.get())
+
+    def next(self):
+        return self.ready.get()
+
+    def close(self):
+        for p in self.processes:
+            p.terminate()
+
+
+class Direct:
+    """The same in this process."""
+
+    def __init__(self, maker):
+        self.maker, self.number = maker, multiprocessing.Value("i", 0)
+
+    def next(self):
+        return self.maker.batch(self.number.value)
+
+    def close(self):
+        pass

@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The reader: a HiRes-LLaVA whose sampler looks into its own cells and whose decoder shares keys and values between heads.
+
+Tensor names are those of the converter. Slices of 144 pixels, patches of 8: letters of 9 pixels cover more than one. A vector stands for
+24 x 24 pixels, so that a page of 1000 x 1400 has 2627 of them; four key and value heads of 32 keep their cache at 8 MB (f16).
+"""
+
+import torch
+import torch.nn.functional as F
+from model import RMSNorm, SelfMiningSampler, VisionTower, merge_heads, rotary_tables, rotate, split_heads
+from torch import nn
+
+from . import pages as P
+
+DEFAULT = dict(
+    image_size=P.BASE,
+    patch_size=P.PATCH,
+    vision_hidden=192,
+    vision_intermediate=768,
+    vision_layers=7,
+    vision_heads=6,
+    hidden_size=256,
+    intermediate_size=768,
+    layers=5,
+    heads=8,
+    kv_heads=4,
+    vocab_size=0,
+    rms_eps=1e-5,
+    rope_theta=10000.0,
+    max_positions=4096,
+    max_slices=P.MOST,
+    sra_layers=[1, 2, 3, 4, 5, 6],
+    sra_heads=6,
+    sms_kernel=P.KERNEL,
+    sms_heads=6,
+    use_sra=True,
+)
+# For tests on a CPU: learns a handful of pages in minutes.
+TINY = dict(
+    vision_hidden=96, vision_intermediate=256, vision_layers=4, vision_heads=3, hidden_size=128, intermediate_size=320, layers=4, heads=4,
+    kv_heads=2, sra_layers=[1, 3], sra_heads=3, sms_heads=3,
+)  # fmt: skip
+
+
+class LocalSampler(SelfMiningSampler):
+    """Each token attends to the patches of its own cell."""
+
+    def forward(self, p):
+        n, _, d = p.shape
+        g, s = self.grid, self.kernel
+        cells = p.view(n, g // s, s, g // s, s, d).transpose(2, 3).reshape(n * (g // s) ** 2, s * s, d)
+        pooled = cells.mean(1, keepdim=True)
+        u, memory, a = self.ln_q(pooled), self.ln_kv(cells), self.attn
+        q, k, v = (split_heads(t, a.heads) for t in (a.q_proj(u), a.k_proj(memory), a.v_proj(memory)))
+        # Written out: the fused function takes no more than 65535 of these small problems at once on a GPU.
+        z = pooled + a.project(torch.softmax((q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2), -1) @ v)
+        return self.mlp(self.ln_o(z)).view(n, (g // s) ** 2, -1)
+
+
+class Layer(nn.Module):
+    """A block of LLaMA with grouped keys and values."""
+
+    def __init__(self, c):
+        super().__init__()
+        h, f = c["hidden_size"], c["intermediate_size"]
+        self.heads, self.kv_heads = c["heads"], c["kv_heads"]
+        kv = h // self.heads * self.kv_heads
+        self.input_layernorm, self.post_attention_layernorm = RMSNorm(h, c["rms_eps"]), RMSNorm(h, c["rms_eps"])
+        self.self_attn, self.mlp = nn.Module(), nn.Module()
+        for name, size in (("q_proj", h), ("k_proj", kv), ("v_proj", kv)):
+            self.self_attn.add_module(name, nn.Linear(h, size, bias=False))
+        self.self_attn.o_proj = nn.Linear(h, h, bias=False)
+        self.mlp.gate_proj, self.mlp.up_proj = nn.Linear(h, f, bias=False), nn.Linear(h, f, bias=False)
+        self.mlp.down_proj = nn.Linear(f, h, bias=False)
+
+    def forward(self, x, cos, sin, cache=None):
+        """x `[B, T, H]`; cos, sin `[T, 1, headSize / 2]`. Without a cache causal over T, else one more token after the cache's.
+        Returns the states, and queries and keys `[B, heads, T, headSize]` for those who watch."""
+        a, m = self.self_attn, self.mlp
+        u = self.input_layernorm(x)
+        q, k, v = split_heads(a.q_proj(u), self.heads), split_heads(a.k_proj(u), self.kv_heads), split_heads(a.v_proj(u), self.kv_heads)
+        cos, sin = cos.transpose(0, 1).to(q.dtype), sin.transpose(0, 1).to(q.dtype)  # [1, T, size]
+        q, k = rotate(q, cos, sin), rotate(k, cos, sin)
+        if cache is not None:
+            if cache:
+                k, v = torch.cat([cache[0], k], 2), torch.cat([cache[1], v], 2)
+            cache[:] = [k, v]
+        times = self.heads // self.kv_heads
+        wide_k, wide_v = k.repeat_interleave(times, 1), v.repeat_interleave(times, 1)
+        z = F.scaled_dot_product_attention(q, wide_k, wide_v, is_causal=q.shape[2] == k.shape[2])
+        x = x + a.o_proj(merge_heads(z))
+        u = self.post_attention_layernorm(x)
+        return x + m.down_proj(F.silu(m.gate_proj(u)) * m.up_proj(u)), q, wide_k
+
+
+class Model(nn.Module):
+    def __init__(self, c):
+        super().__init__()
+        h = c["hidden_size"]
+        self.vision_tower = VisionTower(c)
+        self.mm_projector = LocalSampler(c)
+        self.image_sep = nn.ParameterDict({k: nn.Parameter(torch.randn(h) * 0.5) for k in ("global", "slice", "row")})
+        self.embed_tokens = nn.Embedding(c["vocab_size"], h)
+        nn.init.normal_(self.embed_tokens.weight, std=0.5)
+        self.layers = nn.ModuleList(Layer(c) for _ in range(c["layers"]))
+        self.norm = RMSNorm(h, c["rms_eps"])
+
+
+class Reader(nn.Module):
+    """The whole system. `state_dict()` has the checkpoint's names."""
+
+    def __init__(self, config):
+        super().__init__()
+        c = self.config = {**DEFAULT, **config}
+        self.model = Model(c)
+        self.lm_head = nn.Linear(c["hidden_size"], c["vocab_size"], bias=False)
+        nn.init.normal_(self.lm_head.weight, std=0.02)
+        cos, sin = rotary_tables(c["hidden_size"] // c["heads"], c["rope_theta"], c["max_positions"])
+        self.register_buffer("cos", cos, persistent=False)
+        self.register_buffer("sin", sin, persistent=False)
+        for layer in self.model.layers:
+            layer.self_attn.o_proj.weight.data.mul_((2 * c["layers"]) ** -0.5)
+            layer.mlp.down_proj.weight.data.mul_((2 * c["layers"]) ** -0.5)
+
+    def see(self, pixels, rows, columns):
+        """Patch features `[images, views, patches, size]`."""
+        return self.model.vision_tower(pixels, rows, columns)
+
+    def sample(self, patches):
+        """`[images, views, tokens, hiddenSize]`."""
+        b, v = patches.shape[:2]
+        return self.model.mm_projector(patches.flatten(0, 1)).unflatten(0, (b, v))
+
+    def prefix(self, vectors, columns, before):
+        """Embeddings of the ids `before`, then the image block: every view's vectors and its separator."""
+        b, views, t, h = vectors.shape
+        sep = self.model.image_sep
+        kinds = ["global"] + ["row" if i % columns == columns - 1 else "slice" for i in range(views - 1)]
+        marks = torch.stack([sep[k] for k in kinds]).to(vectors.dtype)[None, :, None].expand(b, -1, -1, -1)
+        block = torch.cat([vectors, marks], 2).flatten(1, 2)
+        head = self.model.embed_tokens(torch.tensor(before, dtype=torch.long, device=block.device)).to(block.dtype).expand(b, -1, -1)
+        return torch.cat([head, block], 1)
+
+    def decode(self, x, watch=()):
+        """All positions at once: final states `[B, T, H]`, and (queries, keys, states after it) of the layers in `watch`."""
+        watched, cos, sin = {}, self.cos[: x.shape[1]], self.sin[: x.shape[1]]
+        for i, layer in enumerate(self.model.layers):
+            x, q, k = layer(x, cos, sin)
+            if i in watch:
+                watched[i] = (q, k, x)
+        return self.model.norm(x), watched
+
+    @torch.no_grad()
+    def generate(self, pixels, grid, before, head, end, most):
+        """Greedy answers (lists of ids) to one question, the same for all images of this grid."""
+        x = self.prefix(self.sample(self.see(pixels, *grid)), grid[1], before)
+        ids = torch.tensor(head, device=x.device).expand(x.shape[0], -1)
+        x = torch.cat([x, self.model.embed_tokens(ids).to(x.dtype)], 1)
+        caches, at, out = [[] for _ in self.model.layers], 0, []
+        done = torch.zeros(x.shape[0], dtype=torch.bool, device=x.device)
+        most = min(most, self.config["max_positions"] - x.shape[1])
+        for _ in range(most):
+            cos, sin = self.cos[at : at + x.shape[1]], self.sin[at : at + x.shape[1]]
+            at += x.shape[1]
+            for layer, cache in zip(self.model.layers, caches):
+                x, _, _ = layer(x, cos, sin, cache)
+            token = self.lm_head(self.model.norm(x[:, -1])).argmax(-1)
+            out.append(torch.where(done, end, token))
+            done |= token == end
+            if bool(done.all()):
+                break
+            x = self.model.embed_tokens(token)[:, None].to(x.dtype)
+        rows = torch.stack(out, 1).tolist()
+        return [r[: r.index(end)] if end in r else r for r in rows]
+
+
+class Heads(nn.Module):
+    """Auxiliary heads: dense labels at patches and at image vectors. Dropped afterwards."""
+
+    def __init__(self, c):
+        super().__init__()
+        from .stock import NO_CHARACTER
+
+        d, h, n = c["vision_hidden"], c["hidden_size"], NO_CHARACTER + 1
+        self.character, self.index = nn.Linear(d, n), nn.Linear(d, P.NO_INDEX + 1)
+        self.cell = nn.Linear(h, 2)
+        self.slots, self.ends = nn.Linear(h, P.SLOTS_X * P.SLOTS_Y * n), nn.Linear(h, 2)
+        self.none = NO_CHARACTER
+
+    def placed(self, states, rows, columns):
+        """The decoder's states at the image block after an early layer: where each slice's vector is on the page, in 16ths of cells from
+        the top left. Without it the decoder learns late how slices lie side by side."""
+        side, n = P.CELLS, P.CELLS**2
+        at = torch.arange(n, device=states.device)
+        within = torch.stack([at // side, at % side], -1)
+        slices = torch.arange(rows * columns, device=states.device)
+        corner = side * torch.stack([slices // columns, slices % columns], -1)
+        target = (corner[:, None] + within).float() / 16
+        states = states.unflatten(1, (1 + rows * columns, n + 1))[:, 1:, :n]
+        return F.smooth_l1_loss(self.cell(states).float(), target.expand(states.shape[0], -1, -1, -1), beta=0.05)
+
+    def forward(self, patches, vectors, patch, token):
+        """Features and labels of the slices (without the whole view); the loss and {name: share right}."""
+        patch, token = patch.long(), token.long()
+        total, seen = 0.0, {}
+        for name, x, target, none, share in (
+            ("character", patches, patch[..., 0], self.none, 1.0),
+            ("index", patches, patch[..., 1], P.NO_INDEX, 0.3),
+            ("slots", vectors, token[..., :-2], self.none, 1.0),
+        ):
+            # Empty places say little and are most of them: a part is enough.
+            full = target != none
+            if name == "slots":
+                keep = full.any(-1) | (torch.rand(full.shape[:-1], device=full.device) < 0.1)
+                logits = self.slots(x[keep]).unflatten(-1, (target.shape[-1], -1)).flatten(0, 1)
+                target, full = target[keep].flatten(), full[keep].flatten()
+            else:
+                keep = full | (torch.rand(full.shape, device=full.device) < 0.1)
+                logits, target, full = getattr(self, name)(x[keep]), target[keep], full[keep]
+            loss = F.cross_entropy(logits.float(), target, reduction="none")
+            weight = torch.where(full, 1.0, 0.3)
+            total = total + share * (loss * weight).sum() / weight.sum().clamp(min=1)
+            seen[name] = ((logits.argmax(-1) == target) & full).sum() / full.sum().clamp(min=1)
+        bits = token[..., -2:].float()
+        total = total + 0.3 * F.binary_cross_entropy_with_logits(self.ends(vectors).float(), bits, pos_weight=bits.new_tensor(4.0))
+        return total, seen

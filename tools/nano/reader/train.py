@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Stages of the reader's training on one GPU or one core, resumable at any moment. `train_all` runs them."""
+
+import argparse
+import os
+import time
+
+import torch
+import torch.nn.functional as F
+import training
+
+from . import export
+from . import feed as D
+from . import pages as P
+from .model import Heads, Reader
+
+# Heads of this layer are told at every token to look at the vector that holds what the token says.
+LOOK_LAYER, LOOKING = 2, (0, 2)
+PLACE_LAYER = 1  # after it image vectors are asked for their place on the page
+
+
+class Plan:
+    """A stage: what it sees (`D.Stage`), its share of the time and how it learns."""
+
+    def __init__(self, stage, share, muon, adam, flat, dense, look=0.0, slow=1.0):
+        """dense, look: weights of these losses; slow: factor on the learning rate of tower and sampler."""
+        self.stage, self.share, self.muon, self.adam, self.flat = stage, share, muon, adam, flat
+        self.dense, self.look, self.slow = dense, look, slow
+
+
+STAGES = [
+    # The tower and the sampler learn what stands where; the decoder waits.
+    Plan(D.Stage("dense", D.MIDDLE, 9999, text=False), 0.24, 0.02, 2e-3, 0.6, 1.0),
+    # The decoder learns that answers are read off the vectors, on a few lines.
+    Plan(D.Stage("lines", D.SMALL, 160), 0.18, 0.02, 2e-3, 0.99, 0.5, look=0.3, slow=0.3),
+    # Pages of every size.
+    Plan(D.Stage("pages", D.LARGE, 640, reading=0.9), 0.4, 0.015, 1.5e-3, 0.7, 0.3, look=0.15, slow=0.4),
+    # Questions join in; the rates fall to the end.
+    Plan(D.Stage("questions", D.LARGE, 640, reading=0.6), 0.18, 0.009, 1e-3, 0.1, 0.2, look=0.1, slow=0.4),
+]
+
+
+def look_loss(watched, places, first, last):
+    """Cross-entropy of the watched heads' attention on the image block [first, last) against the places of the tokens after `last`."""
+    q, k = watched
+    q, k = q[:, list(LOOKING), last:], k[:, list(LOOKING), first:last]
+    where = places != P.NOWHERE
+    if not where.any():
+        return q.sum() * 0, torch.zeros((), device=q.device)
+    scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)  # [B, heads, L, block]
+    scores = scores.transpose(1, 2)[where].float()  # [tokens, heads, block]
+    target = places[where][:, None].expand(-1, len(LOOKING))
+    return F.cross_entropy(scores.flatten(0, 1), target.flatten()), (scores.argmax(-1) == target).float().mean()
+
+
+def loss_of(run, batch, plan, before):
+    t = {k: torch.from_numpy(v) if not torch.is_tensor(v) else v for k, v in batch.items() if k not in ("grid", "stage")}
+    t = {k: v.to(run.device, non_blocking=True) for k, v in t.items()}
+    model = run.model
+    with run.autocast():
+        patches = model.see(t["pixels"], *batch["grid"])
+        vectors = model.sample(patches)
+        dense, seen = run.heads(patches[:, 1:], vectors[:, 1:], t["patch"], t["token"])
+        if "ids" not in t:
+            return dense, seen
+        prefix = model.prefix(vectors, batch["grid"][1], before)
+        x = torch.cat([prefix, model.model.embed_tokens(t["ids"]).to(prefix.dtype)], 1)
+        states, watched = model.decode(x, (PLACE_LAYER, LOOK_LAYER))
+        where = t["weight"] > 0
+        logits = model.lm_head(states[:, prefix.shape[1] :][where]).float()
+        target = t["target"][where]
+        said = F.cross_entropy(logits, target)
+        cells = run.heads.placed(watched[PLACE_LAYER][2][:, len(before) : prefix.shape[1]], *batch["grid"])
+        look, right = look_loss(watched[LOOK_LAYER][:2], t["places"], len(before), prefix.shape[1])
+        seen.update(said=said.detach(), cells=cells.detach(), token=(logits.argmax(-1) == target).float().mean(), look=right)
+    return said + plan.dense * dense + plan.look * (look + cells), seen
+
+
+def run_stage(a, plan, number, source, tokenizer, config, folder, init, minutes, deadline):
+    """True when the stage is over; False when the deadline came first."""
+    o = argparse.Namespace(
+        state=folder, init=init, stage=plan.stage.name, minutes=minutes, steps=None, muon_lr=plan.muon * a.rate, adam_lr=plan.adam * a.rate,
+        weight_decay=0.02, flat=plan.flat,
+    )  # fmt: skip
+    state = training.start_state(o, export.training_state)
+    if os.path.exists(os.path.join(folder, "state.pt")) and state["unfinished"] is None:
+        return True
+    torch.manual_seed(number)
+    model = Reader(config)
+    parts = ("vision_tower", "mm_projector")
+
+    def trainable(name):
+        return plan.stage.text or any(p in name for p in parts)
+
+    run = training.Run(
+        o,
+        model,
+        Heads(model.config),
+        state,
+        trainable,
+        lambda n: plan.slow if any(p in n for p in parts) else 1.0,
+        f"{number}:{plan.stage.name}:{minutes:.3f}",
+    )
+    before, shown, totals, count, pictures = tokenizer.before, time.time(), {}, 0, 0
+    waited = 0.0
+    while run.fraction() < 1:
+        if time.time() > deadline:
+            run.save()
+            return False
+        start = time.time()
+        batch = source.next()
+        waited += time.time() - start
+        loss, seen = loss_of(run, batch, plan, before)
+        loss.backward()
+        run.optimizer.step(run.rate())
+        run.step, count, pictures = run.step + 1, count + 1, pictures + len(batch["pixels"])
+        for k, v in {"loss": loss.detach(), **seen}.items():  # summed where they are: reading them would wait for the GPU
+            totals[k] = totals.get(k, 0) + v
+            totals[k + "#"] = totals.get(k + "#", 0) + 1
+        if time.time() - shown > a.show:
+            span = time.time() - shown
+            text = " ".join(f"{k} {float(v) / totals[k + '#']:.3f}" for k, v in totals.items() if not k.endswith("#"))
+            print(
+                f"{plan.stage.name} {run.elapsed():6.2f} of {minutes:.1f} min, step {run.step}, {pictures / span:.0f} pages/s, waiting {100 * waited / span:.0f} %, lr {run.rate():.2f}: {text}",
+                flush=True,
+            )
+            shown, totals, pictures, waited = time.time(), {}, 0, 0.0
+            if not torch.isfinite(loss):
+                raise RuntimeError("the loss is not finite")
+        if time.time() - run.saved > a.save:
+            run.save()
+    run.save(final=True)
+    return True
+
+
+def folders(state):
+    return [os.path.join(state, f"{i}-{plan.stage.name}") for i, plan in enumerate(STAGES)]
