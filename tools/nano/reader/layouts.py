@@ -218,7 +218,7 @@ def form(s, rng, st, size):
             if not fields:
                 break
             field, x = fields.pop(), left + column * wide
-            at = x + size * 8 if columns == 1 and rng.random() < 0.9 else x + size * 8
+            at = x + size * 8
             was = s.text(x, y, field + colon, face)
             if rng.random() < 0.88:
                 text = value(rng, st, field)
