@@ -100,13 +100,7 @@ package struct BlockPacker {
               }
             }
           }
-          var bytes: (scales: UnsafeMutablePointer<UInt8>, rowScales: SIMD16<Float>)?
-          if search.grid.codes.scale == .byteOfRow {
-            bytes = ((block + 64).assumingMemoryBound(to: UInt8.self), block.loadUnaligned(as: SIMD16<Float>.self))
-          }
-          let outputs = feedback.map {
-            $0.quantize(rows, scales: scales, bytes: bytes, group: group, grid: search.grid, into: codes, stride: padded)
-          }
+          let outputs = feedback.map { $0.quantize(rows, scales: scales, group: group, grid: search.grid, into: codes, stride: padded) }
           for r in 0..<16 {
             for g in 0..<groups {
               let first = g * group

@@ -7,15 +7,12 @@ import WeightFile
 /// The largest inputs are rounded first, while many others can compensate. Then each code is optimised again with all others fixed
 /// (coordinate descent, as in QuantEase, arXiv:2309.01885), which never increases the error. On three matrices of a real
 /// decoder's layer, simulated, the order left 4 to 14 % less of the squared error, coordinate descent another 2 to 7 %; tools/bench/QUALITY.md
-/// has the model's. Types with a byte per scale also choose the scale again, group by group, each with codes of its own for the group.
-/// Where H is known only in blocks of neighbouring inputs, errors are compensated within a block.
+/// has the model's. Where H is known only in blocks of neighbouring inputs, errors are compensated within a block.
 struct ErrorFeedback: Sendable {
   let inputs: Int
   private let block: Int
   /// Inputs of each block by descending mean square. The arrays below are in this order: position p of a block is input `order[p]`.
   private let order: [Int32]
-  /// The position of each input.
-  private let places: [Int32]
   /// `[inputs, block]`: row p holds U_ip for the i < p of its block.
   private let rows: [Float]
   /// D, `[inputs]`.
@@ -62,9 +59,6 @@ struct ErrorFeedback: Sendable {
     inputs = n
     self.block = block
     self.order = order.map { Int32($0) }
-    var places = [Int32](repeating: 0, count: n)
-    for (p, j) in order.enumerated() { places[j] = Int32(p) }
-    self.places = places
     rows = h.map { Float($0) }
     weights = d.map { Float($0) }
   }
@@ -90,14 +84,13 @@ struct ErrorFeedback: Sendable {
   /// Rounds 16 rows.
   /// - Parameters:
   ///   - x: `[16][inputs]`.
-  ///   - scales: row r of group g at index 16g + r; changed where `bytes` are.
-  ///   - bytes: the scales as bytes (`SmallScale`), relative to `rowScales`; nil: scales are kept.
+  ///   - scales: row r of group g at index 16g + r.
   ///   - grid: the allowed codes.
   ///   - codes: `[16][stride]`, of which the first `inputs` of each row are written.
   /// - Returns: Σ over the rows of E[((w − ŵ)·x)²] and E[(w·x)²], both over the mean power of an input.
   func quantize(
-    _ x: UnsafePointer<Float>, scales: UnsafeMutablePointer<Float>, bytes: (scales: UnsafeMutablePointer<UInt8>, rowScales: SIMD16<Float>)?,
-    group: Int, grid: CodeGrid, into codes: UnsafeMutablePointer<Int8>, stride: Int
+    _ x: UnsafePointer<Float>, scales: UnsafePointer<Float>, group: Int, grid: CodeGrid,
+    into codes: UnsafeMutablePointer<Int8>, stride: Int
   ) -> (squared: Double, power: Double) {
     var (squared, power) = (SIMD16<Double>(repeating: 0), SIMD16<Double>(repeating: 0))
     withUnsafeTemporaryAllocation(of: SIMD16<Float>.self, capacity: 2 * inputs) { memory in
@@ -128,13 +121,7 @@ struct ErrorFeedback: Sendable {
         }
       }
       for _ in 0..<Self.passes {
-        if let bytes, block % group == 0 || block == inputs {
-          for g in 0..<(inputs + group - 1) / group {
-            squared -= improve(g, values, errors, scales + 16 * g, bytes.scales + 16 * g, bytes.rowScales, group, grid, codes, stride)
-          }
-        } else {
-          squared -= improve(values, errors, scales: scales, group: group, grid: grid, codes: codes, stride: stride)
-        }
+        squared -= improve(values, errors, scales: scales, group: group, grid: grid, codes: codes, stride: stride)
       }
     }
     return (max(squared.sum(), 0), power.sum())
@@ -165,102 +152,6 @@ struct ErrorFeedback: Sendable {
       }
     }
     return gain
-  }
-
-  /// How far scales are changed in a pass, in bytes.
-  private static let reach: ClosedRange<Int> = -2...2
-
-  /// Optimises scale and codes of one group with all other groups fixed: for each scale nearby, two sweeps of coordinate descent over the
-  /// group's codes.
-  /// - Returns: the decrease of Σ E[((w − ŵ)·x)²].
-  private func improve(
-    _ g: Int, _ values: UnsafePointer<SIMD16<Float>>, _ errors: UnsafeMutablePointer<SIMD16<Float>>, _ scales: UnsafeMutablePointer<Float>,
-    _ bytes: UnsafeMutablePointer<UInt8>, _ rowScales: SIMD16<Float>, _ group: Int, _ grid: CodeGrid, _ codes: UnsafeMutablePointer<Int8>,
-    _ stride: Int
-  ) -> SIMD16<Double> {
-    let first = g * group
-    let count = min(group, inputs - first)
-    // Positions of the group's inputs, the largest input first.
-    var members = Array(places[first..<first + count])
-    members.sort()
-    let start = Int(members[0]) / block * block
-    let width = min(block, inputs - start)
-    return withUnsafeTemporaryAllocation(of: SIMD16<Float>.self, capacity: 5 * count) { memory in
-      withUnsafeTemporaryAllocation(of: Float.self, capacity: count * count) { products in
-        moments.withUnsafeBufferPointer { moments in
-          guard let outside = memory.baseAddress, let h = products.baseAddress, let moments = moments.baseAddress else { return .zero }
-          let (tried, triedCodes, best, bestCodes) = (outside + count, outside + 2 * count, outside + 3 * count, outside + 4 * count)
-          for m in 0..<count {
-            let row = moments + Int(members[m]) * block
-            for k in 0..<count { h[m * count + k] = row[Int(members[k]) - start] }
-            var slope = SIMD16<Float>(repeating: 0)
-            for i in 0..<width { slope += row[i] * errors[start + i] }
-            outside[m] = slope
-            best[m] = errors[Int(members[m])]
-          }
-          for m in 0..<count { outside[m] -= Self.product(h + m * count, best, count) }
-          /// Σ E[((w − ŵ)·x)²] less what the other groups have alone.
-          func energy(_ e: UnsafePointer<SIMD16<Float>>) -> SIMD16<Float> {
-            var sum = SIMD16<Float>(repeating: 0)
-            for m in 0..<count { sum += e[m] * (2 * outside[m] + Self.product(h + m * count, e, count)) }
-            return sum
-          }
-          let before = energy(best)
-          var least = before
-          var isChanged = SIMDMask<SIMD16<Int32>>(repeating: false)
-          var (bestStep, bestBytes) = (step(scales, 0), SIMD16<UInt8>(repeating: 0))
-          for r in 0..<16 { bestBytes[r] = bytes[r] }
-          let current = bestBytes
-          for offset in Self.reach {
-            var (trialBytes, step) = (current, SIMD16<Float>(repeating: 0))
-            for r in 0..<16 {
-              trialBytes[r] = current[r] & 0x80 | UInt8(min(max(Int(current[r] & 0x7F) + offset, 0), 127))
-              step[r] = SmallScale.value(trialBytes[r])
-            }
-            step *= rowScales
-            for m in 0..<count { tried[m] = errors[Int(members[m])] }
-            for _ in 0..<2 {
-              for m in 0..<count {
-                let own = h[m * count + m]
-                let slope = outside[m] + Self.product(h + m * count, tried, count) - own * tried[m]
-                let value = values[Int(members[m])]
-                triedCodes[m] = code(value + slope / own, step, grid)
-                tried[m] = value - triedCodes[m] * step
-              }
-            }
-            let found = energy(tried)
-            let isBetter = found .< least
-            guard any(isBetter) else { continue }
-            least.replace(with: found, where: isBetter)
-            bestStep.replace(with: step, where: isBetter)
-            for r in 0..<16 where isBetter[r] { bestBytes[r] = trialBytes[r] }
-            for m in 0..<count {
-              best[m].replace(with: tried[m], where: isBetter)
-              bestCodes[m].replace(with: triedCodes[m], where: isBetter)
-            }
-            isChanged .|= isBetter
-          }
-          for r in 0..<16 where isChanged[r] {
-            scales[r] = bestStep[r]
-            bytes[r] = bestBytes[r]
-            for m in 0..<count {
-              let p = Int(members[m])
-              errors[p][r] = best[m][r]
-              codes[r * stride + Int(order[p])] = Int8(bestCodes[m][r])
-            }
-          }
-          return SIMD16<Double>(before - least)
-        }
-      }
-    }
-  }
-
-  /// Σ h_k · e_k.
-  @inline(__always)
-  private static func product(_ h: UnsafePointer<Float>, _ e: UnsafePointer<SIMD16<Float>>, _ count: Int) -> SIMD16<Float> {
-    var sum = SIMD16<Float>(repeating: 0)
-    for k in 0..<count { sum += h[k] * e[k] }
-    return sum
   }
 
   @inline(__always)
