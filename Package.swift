@@ -48,7 +48,7 @@ let standAlone: [LinkerSetting] = [
     ] + useReserve)
 ]
 
-/// For what computes little itself (tests, the command line, what a converter knows of checkpoints): optimising it takes longer than it saves.
+/// For what computes little itself (tests, what a converter knows of checkpoints): optimising it takes longer than it saves.
 let unoptimised: [SwiftSetting] = [.unsafeFlags(["-Onone"])]
 
 // A target lists everything below it, not only what it imports. SwiftPM compiles a target again when one of its own dependencies
@@ -122,7 +122,7 @@ let package = Package(
       dependencies: tools + [
         "Reserve", "CArguments", "DocTags", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
-      path: "tools/fovea", exclude: ["CArguments", "DocTags"], swiftSettings: unoptimised,
+      path: "tools/fovea", exclude: ["CArguments", "DocTags"],
       linkerSettings: [.unsafeFlags(["-static-stdlib", "-l_FoundationCollections", "-l_FoundationCShims"] + useReserve)]),
 
     .target(
