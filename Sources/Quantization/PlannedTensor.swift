@@ -91,7 +91,7 @@ package struct PlannedTensor: Sendable {
     return values
   }
 
-  /// Whether its largest weight is at least `PrecisionPolicy.spike` times the root mean square.
+  /// Whether its largest weight is more than `PrecisionPolicy.spike` times the root mean square.
   package func hasOutliers(_ source: any TensorSource, _ pool: ThreadPool) throws -> Bool {
     defer { for part in sources { source.release(part.info.name) } }
     let (rows, atOnce) = (shape[0], 64)

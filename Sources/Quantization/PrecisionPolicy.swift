@@ -28,7 +28,7 @@ package struct PrecisionPolicy: Sendable {
   /// 0.0097 with groups of 64 and 128, 0.0089 of 64, 0.0052 of 32.
   package let group: Int
 
-  /// A matrix has outliers if its largest weight is at least this many times the root mean square.
+  /// A matrix has outliers if its largest weight is more than this many times the root mean square.
   static let spike = 25.0
 
   /// - Parameter vision: nil: as the decoder.
@@ -40,7 +40,7 @@ package struct PrecisionPolicy: Sendable {
 
   /// - Parameters:
   ///   - inputs: columns of the matrix.
-  ///   - hasOutliers: whether its largest weight is at least `spike` times the root mean square.
+  ///   - hasOutliers: whether its largest weight is more than `spike` times the root mean square.
   package func encoding(_ role: TensorRole, inputs: Int, hasOutliers: Bool = false) -> (encoding: TensorEncoding, group: Int) {
     if role == .table { return (.f32, 0) }
     if role == .exact { return (.f32x16, 0) }

@@ -19,7 +19,6 @@ from . import engines, rates
 HERE = os.path.dirname(os.path.abspath(__file__))
 # Letter sizes in pixels (em): up to, and not including.
 SIZES = ((0, 12), (12, 16), (16, 22), (22, 100))
-NAMES = {"edits": "characters wrong", "words": "words wrong", "found": "words found"}
 
 
 @dataclass
