@@ -3,8 +3,9 @@ import Kernels
 
 /// What every operation needs to run: kernels, threads, memory, and whether to stop.
 ///
-/// The thread pool may be shared by many contexts; the arena belongs to one computation at a time.
-package struct Context {
+/// The thread pool may be shared by many contexts; the arena belongs to one computation at a time. A class, since loops capture it: copies of a
+/// structure would count references that several threads share.
+package final class Context {
   package let kernels: KernelTable
   package let pool: StoppablePool
   package let arena: Arena

@@ -201,6 +201,7 @@ package struct Linear {
     a.inputs = Int64(layout.paddedInputs)
     a.group = Int64(layout.group)
     a.bits = Int32(layout.encoding.codes?.bits ?? 0)
+    a.prefetches = weight.comesFromMemory ? 1 : 0
     a.outputs = Int64(layout.outputs)
     a.bias = bias
     return a

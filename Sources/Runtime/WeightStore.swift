@@ -18,6 +18,8 @@ package final class WeightStore: @unchecked Sendable {
   package let mappedBytes: Int
   /// Bytes of tensors that are decoded each time they are loaded.
   package let pagedBytes: Int
+  /// Bytes of all tensors as they are used.
+  let byteCount: Int
 
   /// Loads weights that do not stay in memory; nil: all stay.
   package let pager: WeightPager?
@@ -79,6 +81,7 @@ package final class WeightStore: @unchecked Sendable {
     loadingBytes = plan.bytes
     mappedBytes = plan.mappedBytes
     pagedBytes = zip(plan.file.records, plan.tensors).reduce(0) { $1.1.isPaged ? $0 &+ $1.0.byteCount : $0 }
+    byteCount = plan.file.records.reduce(0) { $0 &+ $1.byteCount }
     let data = plan.tensors.map { $0.raw ?? UnsafeRawPointer(memory.base + $0.offset) }
     self.data = data
     uses = Array(repeating: Use(), count: data.count)

@@ -116,4 +116,17 @@ package struct PackedMatrix {
   let store: WeightStore
   package let layout: PackedLayout
   package let data: UnsafeRawPointer
+  /// Whether the store's weights are more than stay in a cache from one token to the next.
+  let comesFromMemory: Bool
+
+  init(store: WeightStore, layout: PackedLayout, data: UnsafeRawPointer) {
+    self.store = store
+    self.layout = layout
+    self.data = data
+    comesFromMemory = store.byteCount > PackedMatrix.cachedBytes
+  }
+
+  /// Weights that stay in the last-level cache of most machines. Prefetching them costs more than it gains: a small matrix ends before the place
+  /// that would be prefetched.
+  private static let cachedBytes = 16 << 20
 }

@@ -195,6 +195,7 @@ final class LinearCase {
                 (a.inputs, a.group, a.outputs) = (Int64(paddedInputs), Int64(group), Int64(outputs))
                 (a.x, a.xScales, a.xOffsets, a.xFloat) = (q.baseAddress, s.baseAddress, u.baseAddress, x.baseAddress)
                 a.bits = Int32(layout.smallBits ?? 0)
+                a.prefetches = bias == nil ? 0 : 1  // changes no result
                 a.xStride = paddedInputs
                 (a.y, a.yStride) = (y.baseAddress, yStride)
                 a.bias = bias == nil ? nil : b.baseAddress

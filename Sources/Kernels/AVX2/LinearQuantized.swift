@@ -92,7 +92,7 @@ extension VectorKernels {
       var s = IntegerLanes()
       let end = k + group
       while k < end {
-        prefetchWeights(w, 64 * (32 / F.inputsPerVector))
+        prefetchWeights(a, w, 64 * (32 / F.inputsPerVector))
         F.add32(&s, w, x0 + k)
         w += 64 * (32 / F.inputsPerVector)
         k += 32

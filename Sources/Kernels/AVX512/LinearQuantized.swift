@@ -238,7 +238,7 @@ extension VectorKernels {
       sums.begin(offsets, groups)
       var k = group
       while k > 0 {
-        prefetchWeights(w, 64 * (16 / F.inputsPerVector))
+        prefetchWeights(a, w, 64 * (16 / F.inputsPerVector))
         sums.add(F.sixteen(w), x, a.xStride)
         w += 64 * (16 / F.inputsPerVector)
         x += 16

@@ -5,7 +5,9 @@ import Shims
 ///
 /// Formulas and orders of operations are documented at the functions of `ScalarKernels`. Kernels allocate nothing, throw nothing and are safe to call
 /// from several threads on disjoint outputs; the caller has checked every size. None takes more than `largestStackMemory` of stack.
-package struct KernelTable {
+///
+/// A class: a copy of so many functions would count a reference for each.
+package final class KernelTable {
   package typealias Linear = (
     UnsafePointer<LinearArguments>, _ firstBlock: Int, _ endBlock: Int, _ firstToken: Int, _ endToken: Int
   ) -> Void
@@ -54,7 +56,7 @@ package struct KernelTable {
 
   /// The table of an instruction set's kernels.
   @inline(__always)
-  init<K: KernelSet>(_ name: StaticString, _: K.Type) { self.init(name, K.self, products: K.self) }
+  convenience init<K: KernelSet>(_ name: StaticString, _: K.Type) { self.init(name, K.self, products: K.self) }
 
   /// Those of `K`, with the products of `P`.
   @inline(__always)

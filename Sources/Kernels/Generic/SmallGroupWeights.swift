@@ -81,9 +81,12 @@ struct PackedReader<W: SmallGroupWeights>: PackedGroupReader {
   private var scales: UnsafePointer<UInt8>
   private var w: UnsafeRawPointer
   private let codebook4: IntegerLanes
+  /// Prefetch distance; 0: none.
   private let ahead: Int
 
-  @inline(__always) init(_ block: UnsafeRawPointer, _ a: LinearArguments) { self.init(block, a, ahead: VectorKernels.streamAhead) }
+  @inline(__always) init(_ block: UnsafeRawPointer, _ a: LinearArguments) {
+    self.init(block, a, ahead: a.prefetches != 0 ? VectorKernels.streamAhead : 0)
+  }
 
   @inline(__always) init(_ block: UnsafeRawPointer, _ a: LinearArguments, ahead: Int) {
     scales = (block + 64).assumingMemoryBound(to: UInt8.self)
@@ -95,7 +98,7 @@ struct PackedReader<W: SmallGroupWeights>: PackedGroupReader {
   @inline(__always) static func rowScales(_ block: UnsafeRawPointer, _: Int) -> Lanes { Lanes(block.assumingMemoryBound(to: Float.self)) }
   @inline(__always) func quads(_ quarter: Int) -> QuadPair { W.quads(w, quarter, codebook4) }
   @inline(__always) var factors: Lanes { Lanes(smallScales: scales) }
-  @inline(__always) func prefetch() { VectorKernels.prefetchWeights(w, W.bytesPerGroup, ahead: ahead) }
+  @inline(__always) func prefetch() { if ahead != 0 { VectorKernels.prefetch(w + ahead, W.bytesPerGroup) } }
   @inline(__always) mutating func next() {
     w += W.bytesPerGroup
     scales += 16
@@ -107,8 +110,9 @@ struct PackedPairReader<W: SmallGroupWeights>: PackedGroupReader {
   private var first, second: PackedReader<W>
 
   @inline(__always) init(_ block: UnsafeRawPointer, _ a: LinearArguments) {
-    first = PackedReader(block, a, ahead: 2 * a.blockStride)
-    second = PackedReader(block + a.blockStride, a, ahead: 2 * a.blockStride)
+    let ahead = a.prefetches != 0 ? 2 * a.blockStride : 0
+    first = PackedReader(block, a, ahead: ahead)
+    second = PackedReader(block + a.blockStride, a, ahead: ahead)
   }
 
   @inline(__always) static func rowScales(_ block: UnsafeRawPointer, _ stride: Int) -> (Lanes, Lanes) { TwoBlocksReader.rowScales(block, stride) }

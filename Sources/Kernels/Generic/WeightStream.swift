@@ -18,12 +18,17 @@ extension VectorKernels {
   @inline(__always) static var streamAhead: Int { 16 << 10 }
 
   /// Prefetches `bytes` of weights from `w + ahead` on. Where a core waits for memory, the hardware prefetcher alone reaches three quarters of the
-  /// bandwidth; this reaches the rest. Past the end of a mapping a prefetch does nothing.
+  /// bandwidth; this reaches the rest. Past the end of a mapping a prefetch does nothing. Does nothing either where the weights come from a cache.
   @inline(__always)
-  static func prefetchWeights(_ w: UnsafeRawPointer, _ bytes: Int, ahead: Int = streamAhead) {
+  static func prefetchWeights(_ a: LinearArguments, _ w: UnsafeRawPointer, _ bytes: Int) {
+    if a.prefetches != 0 { prefetch(w + streamAhead, bytes) }
+  }
+
+  @inline(__always)
+  static func prefetch(_ w: UnsafeRawPointer, _ bytes: Int) {
     var line = 0
     while line < bytes {  // unrolled
-      fovea_prefetch_second(w + ahead + line)
+      fovea_prefetch_second(w + line)
       line += 64
     }
   }

@@ -93,7 +93,7 @@ extension VectorKernels {
       var even = IntegerLanes(), odd = IntegerLanes()
       let end = k + group
       while k < end {
-        prefetchWeights(w, 2 * F.bytesOf8)
+        prefetchWeights(a, w, 2 * F.bytesOf8)
         let v = fovea_load_int8x16(x0 + k)
         let (p, q) = (F.weights(w), F.weights(w + F.bytesOf8))
         even.add(p.first, v, fovea_add_unsigned0_4)

@@ -102,7 +102,7 @@ extension VectorKernels {
       var even = IntegerLanes(), odd = IntegerLanes()
       let end = k + group
       while k < end {
-        prefetchWeights(w, F.bytesOf16)
+        prefetchWeights(a, w, F.bytesOf16)
         let v = fovea_load_int8x16(x0 + k)
         even.add(F.weights(w, 0), v, 0)
         odd.add(F.weights(w, 1), v, 1)

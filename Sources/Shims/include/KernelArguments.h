@@ -15,6 +15,7 @@ typedef struct {
   int64_t inputs;          ///< float layouts: inputs; quantised layouts: inputs padded to a multiple of `group`
   int64_t group;           ///< inputs that share one scale, a multiple of 32; unused by float layouts
   int32_t bits;            ///< of a weight: 4, 5 or 6 of `linearSmallGroups`, unused by the others
+  int32_t prefetches;      ///< nonzero: kernels of few tokens prefetch the weights, which come from memory and not from a cache
   int64_t outputs;         ///< real output rows; the last block may be partly padding
   const int8_t *x;         ///< quantised activations [tokens, inputs], padded with zeros
   const float *xScales;    ///< [tokens, inputs / group]

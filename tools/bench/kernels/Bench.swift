@@ -91,6 +91,7 @@ struct Bench {
     a.xScales = UnsafePointer(s.assumingMemoryBound(to: Float.self))
     a.xOffsets = UnsafePointer(s.assumingMemoryBound(to: Int32.self))
     a.bits = Int32(bits(format) ?? 0)
+    a.prefetches = 1
     a.xStride = isInteger(format) ? (inputs / 64 | 1) * 64 : inputs  // as in LinearInput
     a.y = y.assumingMemoryBound(to: Float.self)
     a.yStride = outputs
