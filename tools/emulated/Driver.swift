@@ -17,6 +17,7 @@ struct Driver {
 
   /// One line a kernel.
   mutating func kernel(_ name: String, _ body: (inout Driver) -> Void) {
+    if let wanted = getenv("FOVEA_KERNEL"), String(cString: wanted) != name { return }
     (cases, wrong) = (0, 0)
     body(&self)
     if wrong == 0 && cases > 0 { passed += 1 } else { failed += 1 }
@@ -213,8 +214,8 @@ struct Driver {
 
 @main
 struct Main {
-  /// Every table, or the one that FOVEA_ISA names. With FOVEA_NAMES set only their names are printed; with FOVEA_CALL that call of `OneCall` is made,
-  /// nothing compared.
+  /// Every table, or the one that FOVEA_ISA names; every kernel, or the one that FOVEA_KERNEL names. With FOVEA_NAMES set only the tables' names are
+  /// printed; with FOVEA_CALL that call of `OneCall` is made, nothing compared.
   static func main() {
     let tables = KernelTable.all()
     if getenv("FOVEA_NAMES") != nil {
