@@ -43,14 +43,17 @@ import WeightFile
     defer { block.deallocate() }
     var error = PackingError()
     #expect(BlockPacker(layout: layout, importance: importance).pack(rows, into: block, error: &error) == nil)
+    // A tenth of each input's squares, and 1e-5 of their mean.
+    let squares = (0..<inputs).map { k in samples.reduce(0.0) { $0 + Double($1[k] * $1[k]) } }
+    let dampings = squares.map { 0.1 * $0 + 1e-5 * squares.reduce(0, +) / Double(inputs) }
     var (squared, power, lost, own) = (0.0, 0.0, 0.0, 0.0)
     var row = [Float](repeating: 0, count: inputs)
     for r in 0..<16 {
       layout.readRow(r, from: block, into: &row)
       let weights = rows[r * inputs..<(r + 1) * inputs]
-      for (weight, read) in zip(weights, row) {
-        lost += Double((weight - read) * (weight - read))
-        own += Double(weight * weight)
+      for (damping, (weight, read)) in zip(dampings, zip(weights, row)) {
+        lost += damping * Double((weight - read) * (weight - read))
+        own += damping * Double(weight * weight)
       }
       for x in samples {
         let exact = zip(weights, x).reduce(0.0) { $0 + Double($1.0 * $1.1) }
@@ -59,9 +62,7 @@ import WeightFile
         power += exact * exact
       }
     }
-    // A hundredth of the mean square of an input, in each of them.
-    let damping = 0.01 * samples.reduce(0.0) { $1.reduce($0) { $0 + Double($1 * $1) } } / Double(inputs)
-    return ((squared / power).squareRoot(), ((squared + damping * lost) / (power + damping * own)).squareRoot(), error.weightedRelative)
+    return ((squared / power).squareRoot(), ((squared + lost) / (power + own)).squareRoot(), error.weightedRelative)
   }
 
   @Test(arguments: [TensorEncoding.q4x16, .n4x16, .q5x16, .q8x16]) func outputsLoseLess(encoding: TensorEncoding) throws {

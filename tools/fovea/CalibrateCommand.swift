@@ -8,6 +8,7 @@ import Generation
 import Glibc
 import Images
 import Quantization
+import Regions
 import Runtime
 import Shims
 import WeightFile
@@ -16,8 +17,9 @@ struct CalibrateCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "calibrate", abstract: "Measure what matters in a model, for `fovea convert --importance`.",
     discussion: """
-      The model answers every prompt about every image; meanwhile the mean square of each input of each matrix is taken down. Use a file \
-      of float or int8 weights, and images and prompts like those to come: some dozens are enough. With --moments the means of products of \
+      The model answers every prompt about every image and reads the texts; meanwhile the mean square of each input of each matrix is taken \
+      down. Use a file of float or int8 weights, and images, prompts and texts like those to come: some dozens are enough, of texts tens of \
+      thousands of tokens. With --moments the means of products of \
       neighbouring inputs are taken down, too; where they reach over all inputs of a matrix, int4 loses least. The result is a safetensors \
       file: for each matrix NAME.meanSquares [inputs], NAME.rows [1], NAME.moments [inputs, n].
       """)
@@ -25,7 +27,7 @@ struct CalibrateCommand: ParsableCommand {
   @OptionGroup var model: ModelOptions
 
   @Argument(help: "PNG and JPEG files, and folders of them.")
-  var images: [FilePath]
+  var images: [FilePath] = []
 
   @Option(name: .shortAndLong, help: "The importance file to write, - for standard output. It appears only when it is complete.")
   var output: FilePath
@@ -41,6 +43,12 @@ struct CalibrateCommand: ParsableCommand {
   )
   var task: [String] = []
 
+  @Option(parsing: .upToNextOption, help: "Files of plain text, read as they are, without an image: they calibrate the decoder alone.")
+  var texts: [FilePath] = []
+
+  @Option(help: "Most tokens of all texts together, in pieces of 512 that are spread over them evenly.")
+  var textTokens = 32768
+
   @Option(help: "Most tokens of an answer.")
   var maxTokens = 128
 
@@ -51,7 +59,8 @@ struct CalibrateCommand: ParsableCommand {
   var quiet = false
 
   func validate() throws {
-    if images.isEmpty { throw ValidationError("No image was named.") }
+    if images.isEmpty && texts.isEmpty { throw ValidationError("No image and no text was named.") }
+    if textTokens < 1 { throw ValidationError("--text-tokens must be at least 1.") }
     if maxTokens < 1 { throw ValidationError("--max-tokens must be at least 1.") }
     if !(0...65536).contains(moments) { throw ValidationError("--moments must be 0 to 65536.") }
   }
@@ -76,6 +85,15 @@ struct CalibrateCommand: ParsableCommand {
     let questions = try self.questions(loaded)
     let session = try Generation.Session(loaded)
     var tokens = 0
+    let pieces = try self.pieces(loaded)
+    guard !(pieces.isEmpty && pictures.isEmpty) else { throw CommandFailure(.data, "the texts hold nothing that can be read.") }
+    for (i, piece) in pieces.enumerated() {
+      progress.show("texts", i, pieces.count)
+      if Interruption.isWanted { throw CommandFailure(.interrupted, "the measurement was interrupted.") }
+      var options = GenerateOptions()
+      options.isRaw = true
+      try session.logits(prompt: piece, images: [], options: options) { tokens += $1 }
+    }
     for (i, picture) in pictures.enumerated() {
       progress.show("images", i, pictures.count)
       let image = try picture.withRows(DecodingOptions(heldRoom: PictureOptions.heldRoom)) { try loaded.encode($0) }
@@ -91,9 +109,29 @@ struct CalibrateCommand: ParsableCommand {
     let left = try ImportanceFile.write(
       statistics, of: loaded.matrices, model: loaded.metadata.string("general.name") ?? "", to: output.utf8() == "-" ? output.output : output.utf8())
     guard !quiet else { return }
-    var said = "\(output): \(loaded.matrices.count - left.count) matrices, \(pictures.count) images, \(tokens) tokens\n"
+    let inputs = "\(pictures.count) images, " + (texts.isEmpty ? "" : "\(pieces.count) pieces of text, ") + "\(tokens) tokens"
+    var said = "\(output): \(loaded.matrices.count - left.count) matrices, \(inputs)\n"
     if !left.isEmpty { said += "not used: \(left.prefix(4).joined(separator: ", "))" + (left.count > 4 ? ", … (\(left.count))\n" : "\n") }
     if output.output == "/dev/stdout" { writeToStandardError(visible(said)) } else { try writeToStandardOutput(visible(said)) }
+  }
+
+  /// Parts of the texts, of tokens that fill a pass or less. What spells the model's special tokens or a mark of prompts is left out: it would be read
+  /// as those.
+  private func pieces(_ model: Generation.Model) throws -> [[UInt8]] {
+    let length = min(512, model.contextLength - 1)
+    var pieces: [[UInt8]] = []
+    for path in texts {
+      let bytes = try MappedFile(path: path.utf8()).withBytes { Array($0) }
+      guard String(validating: bytes, as: UTF8.self) != nil else { throw CommandFailure(.data, "\(path): is no UTF-8 text.") }
+      let ids = try model.tokenize(bytes, parseSpecials: false)
+      for start in stride(from: 0, to: ids.count, by: length) {
+        let piece = try model.detokenize(Array(ids[start..<min(start + length, ids.count)]))
+        if piece.contains(PromptTemplate.imageMark) || piece.contains(RegionMarks.mark) { continue }
+        if try model.tokenize(piece) == model.tokenize(piece, parseSpecials: false) { pieces.append(piece) }
+      }
+    }
+    let wanted = (textTokens - 1) / length + 1
+    return pieces.count <= wanted ? pieces : (0..<wanted).map { pieces[$0 * pieces.count / wanted] }
   }
 
   private func questions(_ model: Generation.Model) throws -> [(text: String, options: GenerateOptions)] {

@@ -72,6 +72,22 @@ def test_a_target_is_kept(root, folder, checkpoint, importance):
     assert not (folder / "n.fovea").exists()
 
 
+def test_texts_are_read_without_a_picture(root, checkpoint, tmp_path):
+    text, target = tmp_path / "text.txt", tmp_path / "i.safetensors"
+    text.write_text("What is in the picture? A cat.\n" * 400)
+    said = run(root, "calibrate", "-o", target, "--texts", text, text, "--text-tokens", 900, "--moments", 192)
+    assert "0 images, 2 pieces of text" in said and "not used: vision." in said
+    tensors = report(root, tmp_path, checkpoint, "--importance", target)
+    assert tensors["language.layers.1.mlp.gateUp.weight"]["weighted_relative_error"] > 0
+    assert tensors["vision.layers.0.attn.qkv.weight"]["weighted_relative_error"] is None
+    target.unlink()
+    for content, words in ((b"", "nothing that can be read"), (b"<image>", "nothing that can be read"), (b"\xff\xfe", "no UTF-8 text")):
+        text.write_bytes(content)
+        assert words in run(root, "calibrate", "-o", target, "--texts", text, code=65)
+    assert "gone.txt" in run(root, "calibrate", "-o", target, "--texts", tmp_path / "gone.txt", code=66)
+    assert not target.exists()
+
+
 def test_faults_are_named(root, folder, checkpoint, importance, tmp_path):
     target = tmp_path / "i.safetensors"
     assert "no.png" in run(root, "calibrate", folder / "no.png", "-o", target, code=66)
