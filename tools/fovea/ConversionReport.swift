@@ -22,6 +22,23 @@ struct ConversionReport {
     }.joined(separator: "\n")
   }
 
+  /// What the file is expected to lose: the relative error of each half's matrices, root mean square over their weights; of the outputs of
+  /// those that are calibrated, if any are. nil: nothing.
+  var expectedLoss: String? {
+    let halves = [("decoder", tensors.filter { $0.name.hasPrefix("language.") }), ("vision", tensors.filter { !$0.name.hasPrefix("language.") })]
+    let losses = halves.compactMap { name, tensors -> String? in
+      let inexact = tensors.filter { $0.shape.count >= 2 && $0.error.relative > 0 }
+      let isWeighted = inexact.contains(where: \.isWeighted)
+      let matrices = isWeighted ? inexact.filter(\.isWeighted) : inexact
+      guard !matrices.isEmpty else { return nil }
+      let weights = matrices.map { Double($0.shape.reduce(1, *)) }
+      let errors = matrices.map { isWeighted ? $0.error.weightedRelative : $0.error.relative }
+      let mean = zip(weights, errors).reduce(0) { $0 + $1.0 * $1.1 * $1.1 } / weights.reduce(0, +)
+      return "\(name) \(decimal(100 * mean.squareRoot(), 2)) %" + (isWeighted ? " (of outputs)" : "")
+    }
+    return losses.isEmpty ? nil : "error: " + losses.joined(separator: ", ")
+  }
+
   func write(to path: FilePath) throws {
     let output = try OutputFile(path: path.output)
     try output.write(Array((path.text.hasSuffix(".json") ? json.text() + "\n" : tabbed).utf8), at: 0)

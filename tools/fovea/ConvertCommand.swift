@@ -141,8 +141,9 @@ struct ConvertCommand: ParsableCommand {
       var status = stat()
       let size = stat(output.output, &status) == 0 && status.st_mode & mode_t(S_IFMT) == mode_t(S_IFREG) ? ", " + amount(status.st_size) : ""
       let seconds = decimal(Double(monotonic_nanoseconds() - start) / 1e9, 1)
+      let loss = listed.expectedLoss.map { "; " + $0 } ?? ""
       try say(
-        visible("\(output): \(converter.system.system) as \(type.rawValue), \(tensors.count) tensors\(size), \(seconds) s") + "\n")
+        visible("\(output): \(converter.system.system) as \(type.rawValue), \(tensors.count) tensors\(size), \(seconds) s\(loss)") + "\n")
     }
   }
 }

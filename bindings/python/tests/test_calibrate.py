@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from pathlib import Path
 
@@ -56,6 +57,10 @@ def test_errors_are_weighed_and_reported(root, folder, checkpoint, importance):
     assert weighted["relative_error"] >= plain["relative_error"] > 0
     assert made_up_for["weighted_relative_error"] < weighted["weighted_relative_error"] < 0.2
     lines = run(root, "convert", checkpoint, "-o", folder / "m.fovea", "--report", "--report-file", folder / "r.tsv").splitlines()
+    assert re.search(r"; error: decoder 0\.\d\d %, vision 0\.\d\d %$", lines[-1])
+    rough = run(root, "convert", checkpoint, "-o", folder / "m.fovea", "--type", "int4", "--importance", importance)
+    assert re.search(r"; error: decoder \d\.\d\d % \(of outputs\), vision 0\.\d\d % \(of outputs\)$", rough.strip())
+    assert "error" not in run(root, "convert", checkpoint, "-o", folder / "m.fovea", "--type", "f32")
     table = [line.split("\t") for line in (folder / "r.tsv").read_text().splitlines()]
     assert len(table) == len(lines) and {len(row) for row in table} == {9} and table[0][0] == "tensor"
 
