@@ -29,6 +29,8 @@ static int quantize(const char *in, const char *out, const char *type, int threa
   p.nthread = threads;
   if (!strcmp(type, "q4_0"))
     p.ftype = LLAMA_FTYPE_MOSTLY_Q4_0;
+  else if (!strcmp(type, "iq4_nl"))
+    p.ftype = LLAMA_FTYPE_MOSTLY_IQ4_NL;
   else if (!strcmp(type, "q4_k"))
     p.ftype = LLAMA_FTYPE_MOSTLY_Q4_K_M;
   else if (!strcmp(type, "q8_0"))

@@ -29,7 +29,7 @@ class Measure:
 
 
 MEASURES = {
-    "decode-4bit": Measure("decode", "llava-int4", ("llama.cpp Q4_0", "llama.cpp Q4_K", "OpenVINO int4"), 64),
+    "decode-4bit": Measure("decode", "llava-int4", ("llama.cpp Q4_0", "llama.cpp IQ4_NL", "llama.cpp Q4_K", "OpenVINO int4"), 64),
     "decode-8bit": Measure("decode", "llava-int8", ("llama.cpp Q8_0",), 64),
     "prefill-256": Measure("prefill", "llava-int4", ("OpenVINO int4", "llama.cpp Q4_0"), 256),
     "prefill-1300": Measure("prefill", "llava-int4", ("OpenVINO int4", "llama.cpp Q4_0"), 1300),

@@ -9,7 +9,7 @@ import subprocess
 
 from comparison.workplace import BENCH, HERE
 
-GGUF = ("q4_0", "q4_k", "q8_0")
+GGUF = ("q4_0", "iq4_nl", "q4_k", "q8_0")
 
 
 @dataclasses.dataclass(frozen=True)
