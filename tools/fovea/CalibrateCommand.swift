@@ -118,7 +118,7 @@ struct CalibrateCommand: ParsableCommand {
   /// Parts of the texts, of tokens that fill a pass or less. What spells the model's special tokens or a mark of prompts is left out: it would be read
   /// as those.
   private func pieces(_ model: Generation.Model) throws -> [[UInt8]] {
-    let length = min(512, model.contextLength - 1)
+    let length = min(512, max(model.contextLength - 1, 1))
     var pieces: [[UInt8]] = []
     for path in texts {
       let bytes = try MappedFile(path: path.utf8()).withBytes { Array($0) }

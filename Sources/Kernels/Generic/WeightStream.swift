@@ -17,13 +17,14 @@ extension VectorKernels {
   /// Prefetch distance in bytes: about a microsecond of reading.
   @inline(__always) static var streamAhead: Int { 16 << 10 }
 
-  /// Prefetches `bytes` of weights from `w + ahead` on. Where a core waits for memory, the hardware prefetcher alone reaches three quarters of the
-  /// bandwidth; this reaches the rest. Past the end of a mapping a prefetch does nothing. Does nothing either where the weights come from a cache.
+  /// Prefetches `bytes` of weights from `w + streamAhead` on. Where a core waits for memory, the hardware prefetcher alone reaches three quarters of the
+  /// bandwidth; this reaches the rest. Nothing is prefetched where the weights come from a cache.
   @inline(__always)
   static func prefetchWeights(_ a: LinearArguments, _ w: UnsafeRawPointer, _ bytes: Int) {
     if a.prefetches != 0 { prefetch(w + streamAhead, bytes) }
   }
 
+  /// Prefetches `bytes` from `w` on. Past the end of a mapping a prefetch does nothing.
   @inline(__always)
   static func prefetch(_ w: UnsafeRawPointer, _ bytes: Int) {
     var line = 0

@@ -86,6 +86,7 @@ def test_texts_are_read_without_a_picture(root, checkpoint, tmp_path):
     assert tensors["language.layers.1.mlp.gateUp.weight"]["weighted_relative_error"] > 0
     assert tensors["vision.layers.0.attn.qkv.weight"]["weighted_relative_error"] is None
     target.unlink()
+    assert "exceed a context of 1" in run(root, "calibrate", "-o", target, "--texts", text, "--context-length", 1, code=64)
     for content, words in ((b"", "nothing that can be read"), (b"<image>", "nothing that can be read"), (b"\xff\xfe", "no UTF-8 text")):
         text.write_bytes(content)
         assert words in run(root, "calibrate", "-o", target, "--texts", text, code=65)
