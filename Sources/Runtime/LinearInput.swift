@@ -76,9 +76,10 @@ package struct LinearInput {
     let padded = first &+ count == layout.inputs ? layout.paddedInputs &- first : count
     assert(first % group == 0 && padded % group == 0)
     let zero = Int32(layout.encoding.codes?.zero ?? 0)
-    kernels.quantize(
-      values, count, padded, group, zero, codes + row &* stride + first, scales + row &* groups + first / group,
-      offsets + row &* groups + first / group)
+    let offset = offsets + row &* groups + first / group
+    kernels.quantize(values, count, padded, group, zero, codes + row &* stride + first, scales + row &* groups + first / group, offset)
+    guard layout.encoding.codes?.scale == .byteOfRow else { return }
+    for i in 0..<padded / group { offset[i] &+= Int32(smallGroupSumBits) }
   }
 
   /// A row as floats, dequantised and without smoothing factors.

@@ -102,7 +102,7 @@ final class LinearCase {
     }
     (quantized, xScales, xOffsets) =
       isQuantized
-      ? Self.quantize(self.x, tokens: tokens, inputs: inputs, padded: paddedInputs, group: group, zero: Self.zero(layout)) : ([], [], [])
+      ? Self.quantize(self.x, tokens: tokens, inputs: inputs, padded: paddedInputs, group: group, layout) : ([], [], [])
   }
 
   private static func zero(_ layout: WeightLayout) -> Int32 {
@@ -147,8 +147,10 @@ final class LinearCase {
   }
 
   /// The scalar kernel's activations, token by token.
-  private static func quantize(_ x: [Float], tokens: Int, inputs: Int, padded: Int, group: Int, zero: Int32) -> ([Int8], [Float], [Int32]) {
-    let groups = padded / group
+  private static func quantize(
+    _ x: [Float], tokens: Int, inputs: Int, padded: Int, group: Int, _ layout: WeightLayout
+  ) -> ([Int8], [Float], [Int32]) {
+    let (groups, zero) = (padded / group, zero(layout))
     var q = [Int8](repeating: 0, count: tokens * padded)
     var scales = [Float](repeating: 0, count: tokens * groups)
     var sums = [Int32](repeating: 0, count: tokens * groups)
@@ -165,7 +167,7 @@ final class LinearCase {
         }
       }
     }
-    return (q, scales, sums)
+    return (q, scales, layout.smallBits == nil ? sums : sums.map { $0 + Int32(smallGroupSumBits) })
   }
 
   func kernel(_ table: KernelTable) -> KernelTable.Linear {

@@ -42,7 +42,9 @@ import WeightFile
             let (scale, rowScale) = scales(m, row: r, group: g / group)
             var sum: Int32 = 0
             for (k, level) in zip(range, levels) where scale * rowScale != 0 { sum += Int32((rows[r][k] / (scale * rowScale)).rounded()) * level }
-            f = f.addingProduct(Float(sum), scale * (most / 127))
+            f =
+              m.layout.encoding.codes?.scale == .byteOfRow
+              ? f.addingProduct(Float(sum) * scale, most / 127) : f.addingProduct(Float(sum), scale * (most / 127))
           }
           f *= scales(m, row: r, group: 0).row
         } else {

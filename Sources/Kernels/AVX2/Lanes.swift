@@ -32,6 +32,9 @@ struct Lanes {
     self.init(_mm256_cvtph_ps(both.a), _mm256_cvtph_ps(both.b))
   }
   @inline(__always) init(int8 p: UnsafePointer<Int8>) { self.init(fovea_load_int8_8(p), fovea_load_int8_8(p + 8)) }
+  /// Whether `addingProduct` is one instruction.
+  @inline(__always) static var fusesProducts: Bool { true }
+  @inline(__always) init(bits i: IntegerLanes) { self.init(_mm256_castsi256_ps(i.a), _mm256_castsi256_ps(i.b)) }
   /// 16 scales of one byte each, see `fovea_small_scale_bits`.
   @inline(__always) init(smallScales p: UnsafePointer<UInt8>) { self.init(fovea_load_small_scales_8(p), fovea_load_small_scales_8(p + 8)) }
 

@@ -24,6 +24,9 @@ struct Lanes {
   }
 
   @inline(__always) init(int8 p: UnsafePointer<Int8>) { v = fovea_load_int8_16(p) }
+  /// Whether `addingProduct` is one instruction.
+  @inline(__always) static var fusesProducts: Bool { true }
+  @inline(__always) init(bits i: IntegerLanes) { v = _mm512_castsi512_ps(i.v) }
   /// 16 scales of one byte each, see `fovea_small_scale_bits`.
   @inline(__always) init(smallScales p: UnsafePointer<UInt8>) { v = fovea_load_small_scales_16(p) }
 

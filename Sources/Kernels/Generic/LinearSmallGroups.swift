@@ -88,7 +88,7 @@ extension VectorKernels {
   @inline(__always)
   private static func tile<T: GroupSums>(
     _: T.Type, _ a: LinearArguments, _ block: Int, _ token: Int, _ expanded: ExpandedGroups, _ first: Int, _ end: Int
-  ) where T.Quads == OneTokenSum.Quads, T.Factors == OneTokenSum.Factors {
+  ) where T.Quads == OneTokenSum.Quads, T.Scales == OneTokenSum.Scales, T.RowScales == OneTokenSum.RowScales {
     guard let weights = a.weights, let y = a.y else { return }
     let groups = Int(a.inputs) / smallGroup
     let target = y + token * a.yStride
@@ -123,7 +123,7 @@ extension VectorKernels {
 
   @inline(__always)
   private static func packedTile<T: GroupSums, R: PackedGroupReader>(_: T.Type, _: R.Type, _ a: LinearArguments, _ block: Int, _ token: Int)
-  where T.Quads == R.Quads, T.Factors == R.Factors {
+  where T.Quads == R.Quads, T.Scales == R.Scales, T.RowScales == R.RowScales {
     guard let weights = a.weights, let y = a.y else { return }
     let base = UnsafeRawPointer(weights + block * a.blockStride)
     var sums = T()
@@ -134,7 +134,7 @@ extension VectorKernels {
   /// Adds the groups `first ..< end`, which `weights` reads.
   @inline(__always)
   private static func add<R: GroupReader, T: GroupSums>(_ sums: inout T, _ weights: R, _ a: LinearArguments, _ token: Int, _ first: Int, _ end: Int)
-  where T.Quads == R.Quads, T.Factors == R.Factors {
+  where T.Quads == R.Quads, T.Scales == R.Scales, T.RowScales == R.RowScales {
     guard let values = a.x, let xScales = a.xScales, let xOffsets = a.xOffsets else { return }
     let (groups, stride) = (Int(a.inputs) / smallGroup, a.xStride)
     var weights = weights
@@ -149,7 +149,7 @@ extension VectorKernels {
       sums.add(weights.quads(1), x + 8, stride)
       sums.add(weights.quads(2), x + 16, stride)
       sums.add(weights.quads(3), x + 24, stride)
-      sums.end(weights.factors, scales, groups)
+      sums.end(weights.scales, scales, groups)
       weights.next()
       x += smallGroup
       scales += 1

@@ -6,8 +6,10 @@ import Shims
 protocol GroupSums {
   /// Weights of eight inputs: `QuadPair`, or one for each block.
   associatedtype Quads
+  /// `GroupScales`, or those of each block.
+  associatedtype Scales
   /// `Lanes`, or one for each block.
-  associatedtype Factors
+  associatedtype RowScales
   /// How many tokens.
   static var count: Int { get }
   static var blocks: Int { get }
@@ -19,14 +21,14 @@ protocol GroupSums {
   /// Adds the products of 8 inputs; token i's at `x + i·stride`.
   mutating func add(_ w: Quads, _ x: UnsafeRawPointer, _ stride: Int)
   /// Ends a group; token i's scale at `scales + i·groups`.
-  mutating func end(_ factors: Factors, _ scales: UnsafePointer<Float>, _ groups: Int)
+  mutating func end(_ weights: Scales, _ scales: UnsafePointer<Float>, _ groups: Int)
   /// Writes the partial sums; the blocks have no padding rows.
   func store(_ y: UnsafeMutablePointer<Float>, _ stride: Int)
   /// Epilogue: y ← sums · rowScales + bias.
   /// - Parameters:
   ///   - block: the (first) block's number.
   ///   - y: output 0 of the first token.
-  func finish(_ a: LinearArguments, _ block: Int, _ rowScales: Factors, _ y: UnsafeMutablePointer<Float>)
+  func finish(_ a: LinearArguments, _ block: Int, _ rowScales: RowScales, _ y: UnsafeMutablePointer<Float>)
 }
 
 /// One token, one block.
@@ -42,8 +44,8 @@ struct GroupSum: GroupSums {
   @inline(__always) mutating func add(_ w: QuadPair, _ x: UnsafeRawPointer, _: Int) {
     s = s.addingBytes(w.first, x).addingBytes(w.second, x + 4)
   }
-  @inline(__always) mutating func end(_ factors: Lanes, _ scales: UnsafePointer<Float>, _: Int) {
-    f = f.addingProduct(s.floats, factors * Lanes(repeating: scales.pointee))
+  @inline(__always) mutating func end(_ weights: GroupScales, _ scales: UnsafePointer<Float>, _: Int) {
+    f = f.addingProduct(weights.scaled(s), Lanes(repeating: scales.pointee))
   }
   @inline(__always) func store(_ y: UnsafeMutablePointer<Float>, _: Int) { f.store(y) }
   @inline(__always) func finish(_ a: LinearArguments, _ block: Int, _ rowScales: Lanes, _ y: UnsafeMutablePointer<Float>) {
@@ -68,8 +70,8 @@ struct GroupTwoSums: GroupSums {
     s = s.addingBytes(w.first, x)
     t = t.addingBytes(w.second, x + 4)
   }
-  @inline(__always) mutating func end(_ factors: Lanes, _ scales: UnsafePointer<Float>, _: Int) {
-    f = f.addingProduct((s + t).floats, factors * Lanes(repeating: scales.pointee))
+  @inline(__always) mutating func end(_ weights: GroupScales, _ scales: UnsafePointer<Float>, _: Int) {
+    f = f.addingProduct(weights.scaled(s + t), Lanes(repeating: scales.pointee))
   }
   @inline(__always) func store(_ y: UnsafeMutablePointer<Float>, _: Int) { f.store(y) }
   @inline(__always) func finish(_ a: LinearArguments, _ block: Int, _ rowScales: Lanes, _ y: UnsafeMutablePointer<Float>) {
@@ -96,10 +98,10 @@ struct TwoBlocksSum: GroupSums {
     s = s.addingBytes(w.0.second, x + 4)
     t = t.addingBytes(w.1.second, x + 4)
   }
-  @inline(__always) mutating func end(_ factors: (Lanes, Lanes), _ scales: UnsafePointer<Float>, _: Int) {
+  @inline(__always) mutating func end(_ weights: (GroupScales, GroupScales), _ scales: UnsafePointer<Float>, _: Int) {
     let x = Lanes(repeating: scales.pointee)
-    f = f.addingProduct(s.floats, factors.0 * x)
-    g = g.addingProduct(t.floats, factors.1 * x)
+    f = f.addingProduct(weights.0.scaled(s), x)
+    g = g.addingProduct(weights.1.scaled(t), x)
   }
   @inline(__always) func store(_ y: UnsafeMutablePointer<Float>, _: Int) {
     f.store(y)
@@ -112,7 +114,7 @@ struct TwoBlocksSum: GroupSums {
 }
 
 /// The tokens of A, then those of B.
-struct SumsPair<A: GroupSums, B: GroupSums>: GroupSums where A.Quads == B.Quads, A.Factors == B.Factors {
+struct SumsPair<A: GroupSums, B: GroupSums>: GroupSums where A.Quads == B.Quads, A.Scales == B.Scales, A.RowScales == B.RowScales {
   private var a: A
   private var b: B
 
@@ -131,15 +133,15 @@ struct SumsPair<A: GroupSums, B: GroupSums>: GroupSums where A.Quads == B.Quads,
     a.add(w, x, stride)
     b.add(w, x + A.count * stride, stride)
   }
-  @inline(__always) mutating func end(_ factors: A.Factors, _ scales: UnsafePointer<Float>, _ groups: Int) {
-    a.end(factors, scales, groups)
-    b.end(factors, scales + A.count * groups, groups)
+  @inline(__always) mutating func end(_ weights: A.Scales, _ scales: UnsafePointer<Float>, _ groups: Int) {
+    a.end(weights, scales, groups)
+    b.end(weights, scales + A.count * groups, groups)
   }
   @inline(__always) func store(_ y: UnsafeMutablePointer<Float>, _ stride: Int) {
     a.store(y, stride)
     b.store(y + A.count * stride, stride)
   }
-  @inline(__always) func finish(_ arguments: LinearArguments, _ block: Int, _ rowScales: A.Factors, _ y: UnsafeMutablePointer<Float>) {
+  @inline(__always) func finish(_ arguments: LinearArguments, _ block: Int, _ rowScales: A.RowScales, _ y: UnsafeMutablePointer<Float>) {
     a.finish(arguments, block, rowScales, y)
     b.finish(arguments, block, rowScales, y + A.count * arguments.yStride)
   }

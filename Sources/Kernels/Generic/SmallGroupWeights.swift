@@ -50,16 +50,38 @@ enum SixBits: SmallGroupWeights {
   }
 }
 
+/// What 16 rows' sums of a group are multiplied by.
+struct GroupScales {
+  private let factors: Lanes
+  /// −1.5 · 2²³ · factors.
+  private let shifts: Lanes
+
+  @inline(__always) init(_ factors: Lanes) { (self.factors, shifts) = (factors, factors * (Lanes() - roundingShift)) }
+  /// As `store` wrote them.
+  @inline(__always) init(_ p: UnsafePointer<Float>) { (factors, shifts) = (Lanes(p), Lanes(p + 16)) }
+  @inline(__always) func store(_ p: UnsafeMutablePointer<Float>) {
+    factors.store(p)
+    shifts.store(p + 16)
+  }
+
+  /// Sums with `smallGroupSumBits` added, times the factors, exactly.
+  @inline(__always) func scaled(_ sums: IntegerLanes) -> Lanes {
+    Lanes.fusesProducts ? shifts.addingProduct(Lanes(bits: sums), factors) : (Lanes(bits: sums) - roundingShift) * factors
+  }
+}
+
 /// Reads the groups of one block, or of two blocks at once, in order.
 protocol GroupReader {
   /// `QuadPair`, or one for each block.
   associatedtype Quads
+  /// `GroupScales`, or those of each block.
+  associatedtype Scales
   /// `Lanes`, or one for each block.
-  associatedtype Factors
+  associatedtype RowScales
   /// Inputs 8 · quarter and the seven after it, of the current group.
   func quads(_ quarter: Int) -> Quads
   /// The current group's scales.
-  var factors: Factors { get }
+  var scales: Scales { get }
   /// Called once a group.
   func prefetch()
   mutating func next()
@@ -67,7 +89,7 @@ protocol GroupReader {
   /// - Parameters:
   ///   - block: begins with the scales of its rows.
   ///   - stride: from one block to the next.
-  static func rowScales(_ block: UnsafeRawPointer, _ stride: Int) -> Factors
+  static func rowScales(_ block: UnsafeRawPointer, _ stride: Int) -> RowScales
 }
 
 /// Reads groups as packed in the file.
@@ -78,7 +100,7 @@ protocol PackedGroupReader: GroupReader {
 
 /// The groups of one block.
 struct PackedReader<W: SmallGroupWeights>: PackedGroupReader {
-  private var scales: UnsafePointer<UInt8>
+  private var scaleBytes: UnsafePointer<UInt8>
   private var w: UnsafeRawPointer
   private let codebook4: IntegerLanes
   /// Prefetch distance; 0: none.
@@ -89,7 +111,7 @@ struct PackedReader<W: SmallGroupWeights>: PackedGroupReader {
   }
 
   @inline(__always) init(_ block: UnsafeRawPointer, _ a: LinearArguments, ahead: Int) {
-    scales = (block + 64).assumingMemoryBound(to: UInt8.self)
+    scaleBytes = (block + 64).assumingMemoryBound(to: UInt8.self)
     w = block + a.payloadOffset
     codebook4 = IntegerLanes(repeating16: fovea_biased_codebook4())
     self.ahead = ahead
@@ -97,11 +119,11 @@ struct PackedReader<W: SmallGroupWeights>: PackedGroupReader {
 
   @inline(__always) static func rowScales(_ block: UnsafeRawPointer, _: Int) -> Lanes { Lanes(block.assumingMemoryBound(to: Float.self)) }
   @inline(__always) func quads(_ quarter: Int) -> QuadPair { W.quads(w, quarter, codebook4) }
-  @inline(__always) var factors: Lanes { Lanes(smallScales: scales) }
+  @inline(__always) var scales: GroupScales { GroupScales(Lanes(smallScales: scaleBytes)) }
   @inline(__always) func prefetch() { if ahead != 0 { VectorKernels.prefetch(w + ahead, W.bytesPerGroup) } }
   @inline(__always) mutating func next() {
     w += W.bytesPerGroup
-    scales += 16
+    scaleBytes += 16
   }
 }
 
@@ -117,7 +139,7 @@ struct PackedPairReader<W: SmallGroupWeights>: PackedGroupReader {
 
   @inline(__always) static func rowScales(_ block: UnsafeRawPointer, _ stride: Int) -> (Lanes, Lanes) { TwoBlocksReader.rowScales(block, stride) }
   @inline(__always) func quads(_ quarter: Int) -> (QuadPair, QuadPair) { (first.quads(quarter), second.quads(quarter)) }
-  @inline(__always) var factors: (Lanes, Lanes) { (first.factors, second.factors) }
+  @inline(__always) var scales: (GroupScales, GroupScales) { (first.scales, second.scales) }
   @inline(__always) func prefetch() {
     first.prefetch()
     second.prefetch()
@@ -128,11 +150,11 @@ struct PackedPairReader<W: SmallGroupWeights>: PackedGroupReader {
   }
 }
 
-/// Scratch memory for up to `most` unpacked groups of `ManyTokenSums.blocks` blocks: weights as bytes, scales as floats.
+/// Scratch memory for up to `most` unpacked groups of `ManyTokenSums.blocks` blocks: weights as bytes, `GroupScales`.
 struct ExpandedGroups {
-  /// Groups that it holds: 18 KiB with two blocks, which leaves room in the L1 cache for activations.
+  /// Groups that it holds: 20 KiB with two blocks, which leaves room in the L1 cache for activations.
   @inline(__always) static var most: Int { 16 }
-  @inline(__always) static var bytes: Int { most * ManyTokenSums.blocks * (512 + 64) }
+  @inline(__always) static var bytes: Int { most * ManyTokenSums.blocks * (512 + 128) }
 
   let memory: UnsafeMutableRawPointer
 
@@ -140,8 +162,8 @@ struct ExpandedGroups {
 
   /// The vectors of a quarter of a group: those of the first block, then those of the second.
   @inline(__always) func quarter(_ i: Int) -> UnsafeMutableRawPointer { memory + i * ManyTokenSums.blocks * 128 }
-  @inline(__always) func factors(_ group: Int) -> UnsafeMutablePointer<Float> {
-    (memory + ExpandedGroups.most * ManyTokenSums.blocks * 512).assumingMemoryBound(to: Float.self) + group * ManyTokenSums.blocks * 16
+  @inline(__always) func scales(_ group: Int) -> UnsafeMutablePointer<Float> {
+    (memory + ExpandedGroups.most * ManyTokenSums.blocks * 512).assumingMemoryBound(to: Float.self) + group * ManyTokenSums.blocks * 32
   }
 
   /// Unpacks groups `first ..< end` of the blocks from `block` on.
@@ -160,7 +182,7 @@ struct ExpandedGroups {
           fovea_prefetch_second(w + ExpandedGroups.most * W.bytesPerGroup + line)
           line += 64
         }
-        Lanes(smallScales: (base + 64 + 16 * g).assumingMemoryBound(to: UInt8.self)).store(factors(g - first) + 16 * b)
+        GroupScales(Lanes(smallScales: (base + 64 + 16 * g).assumingMemoryBound(to: UInt8.self))).store(scales(g - first) + 32 * b)
         var quarter = 0
         while quarter < 4 {
           let quads = W.quads(w, quarter, codebook4)
@@ -180,26 +202,26 @@ struct ExpandedGroups {
 /// Reads one block's expanded groups.
 struct OneBlockReader: GroupReader {
   private var w: UnsafeMutableRawPointer
-  private var scales: UnsafeMutablePointer<Float>
+  private var stored: UnsafeMutablePointer<Float>
 
-  @inline(__always) init(_ groups: ExpandedGroups) { (w, scales) = (groups.quarter(0), groups.factors(0)) }
+  @inline(__always) init(_ groups: ExpandedGroups) { (w, stored) = (groups.quarter(0), groups.scales(0)) }
 
   @inline(__always) static func rowScales(_ block: UnsafeRawPointer, _: Int) -> Lanes { Lanes(block.assumingMemoryBound(to: Float.self)) }
   @inline(__always) func quads(_ quarter: Int) -> QuadPair { QuadPair(bytes: w + 128 * quarter) }
-  @inline(__always) var factors: Lanes { Lanes(scales) }
+  @inline(__always) var scales: GroupScales { GroupScales(stored) }
   @inline(__always) func prefetch() {}
   @inline(__always) mutating func next() {
     w += 512
-    scales += 16
+    stored += 32
   }
 }
 
 /// Reads the expanded groups of two neighbouring blocks.
 struct TwoBlocksReader: GroupReader {
   private var w: UnsafeMutableRawPointer
-  private var scales: UnsafeMutablePointer<Float>
+  private var stored: UnsafeMutablePointer<Float>
 
-  @inline(__always) init(_ groups: ExpandedGroups) { (w, scales) = (groups.quarter(0), groups.factors(0)) }
+  @inline(__always) init(_ groups: ExpandedGroups) { (w, stored) = (groups.quarter(0), groups.scales(0)) }
 
   @inline(__always) static func rowScales(_ block: UnsafeRawPointer, _ stride: Int) -> (Lanes, Lanes) {
     (Lanes(block.assumingMemoryBound(to: Float.self)), Lanes((block + stride).assumingMemoryBound(to: Float.self)))
@@ -207,11 +229,11 @@ struct TwoBlocksReader: GroupReader {
   @inline(__always) func quads(_ quarter: Int) -> (QuadPair, QuadPair) {
     (QuadPair(bytes: w + 256 * quarter), QuadPair(bytes: w + 256 * quarter + 128))
   }
-  @inline(__always) var factors: (Lanes, Lanes) { (Lanes(scales), Lanes(scales + 16)) }
+  @inline(__always) var scales: (GroupScales, GroupScales) { (GroupScales(stored), GroupScales(stored + 32)) }
   @inline(__always) func prefetch() {}
   @inline(__always) mutating func next() {
     w += 1024
-    scales += 32
+    stored += 64
   }
 }
 #endif

@@ -49,9 +49,9 @@ struct TokenPairSums: GroupSums {
     self.offsets = (offsets[0], offsets[groups])
   }
   @inline(__always) mutating func add(_ w: QuadPair, _ x: UnsafeRawPointer, _ stride: Int) { s.add(w, x, x + stride) }
-  @inline(__always) mutating func end(_ factors: Lanes, _ scales: UnsafePointer<Float>, _ groups: Int) {
-    f = f.addingProduct((s.first + IntegerLanes(repeating: offsets.0)).floats, factors * Lanes(repeating: scales[0]))
-    g = g.addingProduct((s.second + IntegerLanes(repeating: offsets.1)).floats, factors * Lanes(repeating: scales[groups]))
+  @inline(__always) mutating func end(_ weights: GroupScales, _ scales: UnsafePointer<Float>, _ groups: Int) {
+    f = f.addingProduct(weights.scaled(s.first + IntegerLanes(repeating: offsets.0)), Lanes(repeating: scales[0]))
+    g = g.addingProduct(weights.scaled(s.second + IntegerLanes(repeating: offsets.1)), Lanes(repeating: scales[groups]))
   }
   @inline(__always) func store(_ y: UnsafeMutablePointer<Float>, _ stride: Int) {
     f.store(y)

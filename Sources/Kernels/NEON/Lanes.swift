@@ -39,6 +39,11 @@ struct Lanes {
       fovea_load_half_part_4(p + 12, count - 12))
   }
   @inline(__always) init(int8 p: UnsafePointer<Int8>) { self.init(fovea_load_int8_16(p)) }
+  /// Whether `addingProduct` is one instruction.
+  @inline(__always) static var fusesProducts: Bool { true }
+  @inline(__always) init(bits i: IntegerLanes) {
+    self.init(vreinterpretq_f32_s32(i.a), vreinterpretq_f32_s32(i.b), vreinterpretq_f32_s32(i.c), vreinterpretq_f32_s32(i.d))
+  }
   /// 16 scales of one byte each, see `fovea_small_scale_bits`.
   @inline(__always) init(smallScales p: UnsafePointer<UInt8>) { self.init(fovea_load_small_scales_16(p)) }
 

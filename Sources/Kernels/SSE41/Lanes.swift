@@ -38,6 +38,11 @@ struct Lanes {
   @inline(__always) init(int8 p: UnsafePointer<Int8>) {
     self.init(fovea_load_int8_4(p), fovea_load_int8_4(p + 4), fovea_load_int8_4(p + 8), fovea_load_int8_4(p + 12))
   }
+  /// Whether `addingProduct` is one instruction: here it is computed in double precision.
+  @inline(__always) static var fusesProducts: Bool { false }
+  @inline(__always) init(bits i: IntegerLanes) {
+    self.init(_mm_castsi128_ps(i.a), _mm_castsi128_ps(i.b), _mm_castsi128_ps(i.c), _mm_castsi128_ps(i.d))
+  }
   /// 16 scales of one byte each, see `fovea_small_scale_bits`.
   @inline(__always) init(smallScales p: UnsafePointer<UInt8>) {
     self.init(

@@ -2,8 +2,8 @@
 import Shims
 
 extension ScalarKernels {
-  /// y = x·Wᵀ + bias, W in n4x16, q5x16 or q6x16 by `bits`: for groups ascending, f ← fma(Σ (w + zero point)·q + xOffset, scale · xScale, f) with the
-  /// scale decoded by `fovea_small_scale_bits`; y = f · rowScale + bias.
+  /// y = x·Wᵀ + bias, W in n4x16, q5x16 or q6x16 by `bits`: for groups ascending, f ← fma((Σ (w + zero point)·q + xOffset) · scale, xScale, f) with the
+  /// scale decoded by `fovea_small_scale_bits`, a product that is exact; y = f · rowScale + bias.
   package static func linearSmallGroups(
     _ arguments: UnsafePointer<LinearArguments>, _ firstBlock: Int, _ endBlock: Int, _ firstToken: Int, _ endToken: Int
   ) {
@@ -24,7 +24,7 @@ extension ScalarKernels {
             var sum: Int32 = 0
             for k in 0..<smallGroup { sum &+= Int32(biased(payload, bits, row, k)) &* Int32(q[k]) }
             let scale = Float(bitPattern: fovea_small_scale_bits(scales[g * 16 + row]))
-            f = f.addingProduct(Float(sum &+ xOffsets[token * groups + g]), scale * xScales[token * groups + g])
+            f = f.addingProduct(Float(sum &+ xOffsets[token * groups + g] &- Int32(smallGroupSumBits)) * scale, xScales[token * groups + g])
           }
           let output = block * 16 + row
           let value = f * rowScales[row]

@@ -8,6 +8,7 @@
 
 /// y = x·Wᵀ (+ bias), W in a packed layout of 16 output rows a block (see Sources/WeightFile/FORMAT.md).
 /// A call computes blocks × tokens of it; the caller splits the rest over threads.
+/// The offsets of `linearSmallGroups` include `smallGroupSumBits`.
 typedef struct {
   const uint8_t *weights;  ///< block 0, 64-byte aligned
   size_t blockStride;      ///< bytes from one 16-row block to the next, a multiple of 64

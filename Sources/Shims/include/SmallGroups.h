@@ -23,6 +23,10 @@ static inline const uint8_t *_Nonnull fovea_biased_codebook4(void) {
 /// Zero points of the formats with 4, 5 and 6 bits, added to weights before the product.
 enum { smallGroupZero4 = 64, smallGroupZero5 = 16, smallGroupZero6 = 32 };
 
+/// Bits of 1.5 · 2²³, which `xOffsets` include: the bits of a group's sum, whose magnitude is below 2¹⁹, are then the f32 1.5 · 2²³ + sum, and one
+/// fused multiply-add by a scale of five significant bits makes sum · scale of it, exactly.
+enum { smallGroupSumBits = 0x4B400000 };
+
 /// Bits of the f32 that a scale's byte encodes: a sign, 3 bits of exponent, 4 bits of fraction; magnitudes 2⁻⁷ … 31/16.
 static inline uint32_t fovea_small_scale_bits(uint8_t byte) { return (uint32_t)(byte & 0x80) << 24 | ((uint32_t)(byte & 0x7F) << 19) + (120u << 23); }
 
