@@ -122,7 +122,7 @@ let package = Package(
       dependencies: tools + [
         "Reserve", "CArguments", "DocTags", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
-      path: "tools/fovea", exclude: ["CArguments", "DocTags"],
+      path: "tools/fovea", exclude: ["CArguments", "DocTags", "calibration.txt"],
       linkerSettings: [.unsafeFlags(["-static-stdlib", "-l_FoundationCollections", "-l_FoundationCShims"] + useReserve)]),
 
     .target(

@@ -19,7 +19,8 @@ struct CalibrateCommand: ParsableCommand {
     discussion: """
       The model answers every prompt about every image and reads the texts; meanwhile the mean square of each input of each matrix is taken \
       down. Use a file of float or int8 weights, and images, prompts and texts like those to come: some dozens are enough, of texts tens of \
-      thousands of tokens. With --moments the means of products of \
+      thousands of tokens. Without images and texts, texts that come with Fovea are read: prose, code, tables and transcripts in many languages. \
+      With --moments the means of products of \
       neighbouring inputs are taken down, too; where they reach over all inputs of a matrix, int4 loses least. The result is a safetensors \
       file: for each matrix NAME.meanSquares [inputs], NAME.rows [1], NAME.moments [inputs, n].
       """)
@@ -59,7 +60,6 @@ struct CalibrateCommand: ParsableCommand {
   var quiet = false
 
   func validate() throws {
-    if images.isEmpty && texts.isEmpty { throw ValidationError("No image and no text was named.") }
     if textTokens < 1 { throw ValidationError("--text-tokens must be at least 1.") }
     if maxTokens < 1 { throw ValidationError("--max-tokens must be at least 1.") }
     if !(0...65536).contains(moments) { throw ValidationError("--moments must be 0 to 65536.") }
@@ -85,7 +85,8 @@ struct CalibrateCommand: ParsableCommand {
     let questions = try self.questions(loaded)
     let session = try Generation.Session(loaded)
     var tokens = 0
-    let pieces = try self.pieces(loaded)
+    let texts = try self.texts.isEmpty && images.isEmpty ? [ownTexts()] : self.texts
+    let pieces = try self.pieces(texts, loaded)
     guard !(pieces.isEmpty && pictures.isEmpty) else { throw CommandFailure(.data, "the texts hold nothing that can be read.") }
     for (i, piece) in pieces.enumerated() {
       progress.show("texts", i, pieces.count)
@@ -117,7 +118,7 @@ struct CalibrateCommand: ParsableCommand {
 
   /// Parts of the texts, of tokens that fill a pass or less. What spells the model's special tokens or a mark of prompts is left out: it would be read
   /// as those.
-  private func pieces(_ model: Generation.Model) throws -> [[UInt8]] {
+  private func pieces(_ texts: [FilePath], _ model: Generation.Model) throws -> [[UInt8]] {
     let length = min(512, max(model.contextLength - 1, 1))
     var pieces: [[UInt8]] = []
     for path in texts {
@@ -132,6 +133,14 @@ struct CalibrateCommand: ParsableCommand {
     }
     let wanted = (textTokens - 1) / length + 1
     return pieces.count <= wanted ? pieces : (0..<wanted).map { pieces[$0 * pieces.count / wanted] }
+  }
+
+  /// The texts that come with this program.
+  private func ownTexts() throws(CommandFailure) -> FilePath {
+    guard let path = companionFile("share/fovea/calibration.txt", "tools/fovea/calibration.txt") else {
+      throw CommandFailure(.noInput, "no image and no text was named, and the texts of Fovea's own are not installed")
+    }
+    return path
   }
 
   private func questions(_ model: Generation.Model) throws -> [(text: String, options: GenerateOptions)] {

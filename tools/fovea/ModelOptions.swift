@@ -32,7 +32,7 @@ struct ModelOptions: ParsableArguments {
   }
 
   /// The weight file to use; nil: the library's default.
-  func path() -> FilePath? { model ?? (Model.builtinPath() == nil ? checkoutModelPath() : nil) }
+  func path() -> FilePath? { model ?? (Model.builtinPath() == nil ? companionFile(modelInCheckout) : nil) }
 
   /// The library's load options.
   var loadOptions: fovea_load_options {
@@ -105,16 +105,17 @@ struct ByteCount: ExpressibleByArgument {
   }
 }
 
-/// The built-in model of this program's source checkout, for running it from the build folder. The library itself searches only where it
-/// is installed.
-private func checkoutModelPath() -> FilePath? {
+/// The built-in model in a source checkout, for running this program from the build folder. The library itself searches only where it is installed.
+private let modelInCheckout = "tools/nano/models/hires-llava-nano/hires-llava-nano-int8.fovea"
+
+/// A file that comes with this program, at the first of these places below a folder above it, the nearest first; nil: there is none.
+func companionFile(_ places: String...) -> FilePath? {
   var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
   guard library_path(&buffer, buffer.count) else { return nil }
   var folder = String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)[...]
   while let slash = folder.lastIndex(of: "/") {
     folder = folder[..<slash]
-    let path = folder + "/tools/nano/models/hires-llava-nano/hires-llava-nano-int8.fovea"
-    if access(String(path), R_OK) == 0 { return FilePath(argument: String(path)) }
+    for place in places where access(folder + "/" + place, R_OK) == 0 { return FilePath(argument: folder + "/" + place) }
   }
   return nil
 }

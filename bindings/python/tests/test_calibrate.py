@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -94,6 +95,18 @@ def test_texts_are_read_without_a_picture(root, checkpoint, tmp_path):
     assert not target.exists()
 
 
+def test_without_anything_named_texts_that_come_along_are_read(root, checkpoint, tmp_path):
+    target = tmp_path / "i.safetensors"
+    said = run(root, "calibrate", "-o", target, "--text-tokens", 900, "--moments", 192)
+    assert "0 images, 2 pieces of text" in said and target.exists()
+    # A program without its texts.
+    target.unlink()
+    model = root / "build" / "share" / "fovea" / "builtin.fovea"
+    alone = shutil.copy(root / "build" / "bin" / "fovea", tmp_path / "fovea")
+    done = subprocess.run([alone, "calibrate", "-m", model, "-o", target], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    assert done.returncode == 66 and "no image and no text was named" in done.stderr and not target.exists()
+
+
 def test_faults_are_named(root, folder, checkpoint, importance, tmp_path):
     target = tmp_path / "i.safetensors"
     assert "no.png" in run(root, "calibrate", folder / "no.png", "-o", target, code=66)
@@ -101,7 +114,6 @@ def test_faults_are_named(root, folder, checkpoint, importance, tmp_path):
     empty = tmp_path / "empty"
     empty.mkdir()
     assert "holds no" in run(root, "calibrate", empty, "-o", target, code=66)
-    run(root, "calibrate", "-o", target, code=64)
     assert not target.exists()
     # Cut, of other tensors, and of another model.
     data = importance.read_bytes()
