@@ -13,10 +13,14 @@ let asAVX512 = Context.environment["FOVEA_AVXVNNI_AS_AVX512"] != nil
 /// What is built for: this machine, or the architecture that FOVEA_ARCH names (x86_64, arm64). A manifest is compiled for the machine it
 /// runs on, and is not told of `--triple` or `--swift-sdk`.
 #if arch(arm64)
-let architecture = Context.environment["FOVEA_ARCH"] ?? "arm64"
+let host = "arm64"
 #else
-let architecture = Context.environment["FOVEA_ARCH"] ?? "x86_64"
+let host = "x86_64"
 #endif
+let architecture = Context.environment["FOVEA_ARCH"] ?? host
+/// Another architecture's libraries are in its SDK, where the linker finds them by name; pkg-config would find this machine's.
+let codecs = architecture == host ? [] : ["-lpng", "-ljpeg", "-lzstd"]
+func pkgConfig(_ name: String) -> String? { architecture == host ? name : nil }
 
 func x86(_ flags: [String], cpu: String) -> [SwiftSetting] { architecture == "x86_64" ? instructionSet(flags, cpu: cpu) : [] }
 func arm(cpu: String) -> [SwiftSetting] { architecture == "arm64" ? instructionSet([], cpu: cpu) : [] }
@@ -45,7 +49,7 @@ let standAlone: [LinkerSetting] = [
       "-Xlinker", "-soname=libfovea.so.1",
       "-Xlinker", "--gc-sections", "-Xlinker", "--as-needed",
       "-Xlinker", "-z", "-Xlinker", "defs", "-Xlinker", "-z", "-Xlinker", "now", "-Xlinker", "-z", "-Xlinker", "relro",
-    ] + useReserve)
+    ] + codecs + useReserve)
 ]
 
 /// For what computes little itself (tests, what a converter knows of checkpoints): optimising it takes longer than it saves.
@@ -80,9 +84,9 @@ let package = Package(
   targets: [
     // The library, bottom up: a target imports only what stands above it.
     .target(name: "Shims", linkerSettings: [.linkedLibrary("m")]),
-    .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
-    .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
-    .systemLibrary(name: "CJPEG", pkgConfig: "libjpeg", providers: [.apt(["libjpeg-dev"])]),
+    .systemLibrary(name: "CZstd", pkgConfig: pkgConfig("libzstd"), providers: [.apt(["libzstd-dev"])]),
+    .systemLibrary(name: "CPNG", pkgConfig: pkgConfig("libpng"), providers: [.apt(["libpng-dev"])]),
+    .systemLibrary(name: "CJPEG", pkgConfig: pkgConfig("libjpeg"), providers: [.apt(["libjpeg-dev"])]),
     .target(name: "KernelsScalar", dependencies: ["Shims"], path: "Sources/Kernels/Scalar"),
     .target(name: "KernelsSSE41", dependencies: ["Shims"], path: "Sources/Kernels/SSE41", swiftSettings: sse41),
     .target(name: "KernelsAVX2", dependencies: ["Shims"], path: "Sources/Kernels/AVX2", swiftSettings: avx2),
