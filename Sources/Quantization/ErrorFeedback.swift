@@ -22,15 +22,16 @@ struct ErrorFeedback: Sendable {
 
   /// Added to each mean square, relative to their mean: inputs that are always zero, too, get a definite weight.
   private static let leastMeanSquare = 1e-5
+  /// Added to each mean square, relative to it: bounds the influence of linearly dependent inputs. Relative to the mean of all, a few massive inputs
+  /// would drown what is known of the others.
+  private static let damping = 0.1
   /// Passes of coordinate descent.
   private static let passes = 2
 
   /// - Parameters:
   ///   - moments: means of x_i·x_j, `[inputs, block]` as in `ImportanceFile`, finite.
-  ///   - damping: added to each mean square, relative to it; it bounds the influence of linearly dependent inputs. Relative to the mean of all, a few
-  ///     massive inputs would drown what is known of the others.
   /// - Returns: nil where the moments are not positive definite even with damping, so that no inputs can have produced them.
-  init?(moments: [Float], inputs n: Int, damping: Double = 0.1) {
+  init?(moments: [Float], inputs n: Int) {
     guard n > 0, !moments.isEmpty, moments.count % n == 0, moments.count / n <= n else { return nil }
     let block = moments.count / n
     let mean = (0..<n).reduce(0.0) { $0 + Double(moments[$1 * block + $1 % block]) } / Double(n)
@@ -46,7 +47,7 @@ struct ErrorFeedback: Sendable {
     for p in 0..<n {
       let start = p / block * block
       for q in start..<min(start + block, n) { h[p * block + q - start] = Double(moments[order[p] * block + order[q] % block]) / mean }
-      h[p * block + p % block] = h[p * block + p % block] * (1 + damping) + Self.leastMeanSquare
+      h[p * block + p % block] = h[p * block + p % block] * (1 + Self.damping) + Self.leastMeanSquare
     }
     self.moments = h.map { Float($0) }
     var d = [Double](repeating: 0, count: n)

@@ -13,12 +13,11 @@ package struct InputImportance: Sendable {
   /// - Parameters:
   ///   - meanSquares: one per input, finite, not negative.
   ///   - moments: the mean of xᵀx; nil: not measured.
-  ///   - damping: see `ErrorFeedback`.
-  package init(meanSquares: [Float], moments: [Float]? = nil, damping: Double = 0.1) {
+  package init(meanSquares: [Float], moments: [Float]? = nil) {
     let mean = meanSquares.reduce(0) { $0 + Double($1) } / Double(max(meanSquares.count, 1))
     // If all inputs were zero, weights are uniform.
     weights = meanSquares.map { mean > 1e-30 ? max(Float(Double($0) / mean), Self.floor) : 1 }
-    feedback = moments.flatMap { ErrorFeedback(moments: $0, inputs: meanSquares.count, damping: damping) }
+    feedback = moments.flatMap { ErrorFeedback(moments: $0, inputs: meanSquares.count) }
   }
 
   /// nil where the file has nothing for the matrix.

@@ -177,11 +177,7 @@ struct ExpandedGroups {
       var w = base + a.payloadOffset + first * W.bytesPerGroup
       var g = first
       while g < end {
-        var line = 0
-        while line < W.bytesPerGroup {  // prefetch what the next call reads
-          fovea_prefetch_second(w + ExpandedGroups.most * W.bytesPerGroup + line)
-          line += 64
-        }
+        VectorKernels.prefetch(w + ExpandedGroups.most * W.bytesPerGroup, W.bytesPerGroup)  // what the next call reads
         GroupScales(Lanes(smallScales: (base + 64 + 16 * g).assumingMemoryBound(to: UInt8.self))).store(scales(g - first) + 32 * b)
         var quarter = 0
         while quarter < 4 {
