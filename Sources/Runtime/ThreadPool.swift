@@ -68,6 +68,11 @@ package final class ThreadPool: @unchecked Sendable {
   }
 
   /// Calls `body` once with each of `0..<count`, on any of the threads, and returns when all calls have returned.
+  ///
+  /// In Embedded Swift, where all is one module, the compiler would make a copy of this and of `split` for each body, 0.2 MB of them.
+  #if hasFeature(Embedded)
+  @_optimize(none)
+  #endif
   package func run(_ count: Int, _ body: (Int) -> Void) {
     if isIdle { return }
     // The job of a child may be held by a thread that it does not have.
@@ -89,6 +94,9 @@ package final class ThreadPool: @unchecked Sendable {
 
   /// Calls `body` with ranges that cover `0..<count` without overlap, each of at least `grain` indices but the last.
   /// The ranges depend on the number of threads: only for bodies whose indices are independent.
+  #if hasFeature(Embedded)
+  @_optimize(none)
+  #endif
   package func split(_ count: Int, grain: Int, _ body: (Range<Int>) -> Void) {
     guard count > 0, !isIdle else { return }
     // A few ranges a thread, so that one that comes late leaves its share to others.
