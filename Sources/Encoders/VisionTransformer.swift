@@ -32,7 +32,7 @@ package struct VisionTransformer {
     self.blocks = blocks
   }
 
-  /// Encodes all views of an image together, layer by layer, so that each layer's weights are read once per image.
+  /// Encodes all views of an image together, layer by layer.
   /// - Parameters:
   ///   - pixels: `[views, 3, imageSize, imageSize]`, normalised.
   ///   - hook: called before or beside the blocks.
@@ -41,18 +41,28 @@ package struct VisionTransformer {
   package func callAsFunction(
     _ pixels: UnsafePointer<Float>, views: Int, hook: (any BlockHook)? = nil, progress: ((Int) -> Void)? = nil, _ ctx: Context
   ) throws(RuntimeError) -> Tensor {
-    let features = try ctx.arena.tensor(views * config.tokensPerView, config.hiddenSize)
+    let values = 3 * config.imageSize * config.imageSize
+    return try self(views: views, hook: hook, progress: progress, ctx) { pixels + $0.lowerBound * values }
+  }
+
+  /// The same for pixels that are made when they are needed.
+  /// - Parameter pixels: those of some of the views; may lie in the arena.
+  package func callAsFunction(
+    views: Int, hook: (any BlockHook)? = nil, progress: ((Int) -> Void)? = nil, _ ctx: Context,
+    pixels: (Range<Int>) throws(RuntimeError) -> UnsafePointer<Float>
+  ) throws(RuntimeError) -> Tensor {
+    let x = try ctx.arena.tensor(views * config.tokens, config.hiddenSize)
     let mark = ctx.arena.mark()
     defer { ctx.arena.release(to: mark) }
-    // Without a class token to drop, the features are the residual stream itself.
-    let isStream = config.classToken != .dropped
-    let x = isStream ? features : try ctx.arena.tensor(views * config.tokens, config.hiddenSize)
-    try embed(pixels, views: views, into: x, ctx)
+    try embed(views, into: x, ctx, pixels)
     try run(x, views: views, hook: hook, progress: progress, ctx)
-    guard !isStream else { return features }
+    guard config.classToken == .dropped else { return x }
+    // In place: every row moves up. On the pool, which runs nothing in a dry run.
     let (patches, tokens) = (config.patches, config.tokens)
-    copyRows(x, to: features, ctx) { $0 / patches * tokens + 1 + $0 % patches }
-    return features
+    ctx.pool.run(1) { _ in
+      for view in 0..<views { x[view * patches].update(from: x[view * tokens + 1], count: patches * x.columns) }
+    }
+    return x.slice(rows: 0..<views * patches)
   }
 
   /// The blocks and the norms around them.
@@ -69,16 +79,22 @@ package struct VisionTransformer {
 
   /// Class token and patch embeddings of each view, with position embeddings added.
   /// - Parameter x: `[views · tokens, hiddenSize]`.
-  private func embed(_ pixels: UnsafePointer<Float>, views: Int, into x: Tensor, _ ctx: Context) throws(RuntimeError) {
+  private func embed(
+    _ views: Int, into x: Tensor, _ ctx: Context, _ pixels: (Range<Int>) throws(RuntimeError) -> UnsafePointer<Float>
+  ) throws(RuntimeError) {
     guard let patch else { throw .shape(operation: "pixels of a tower that reads features", expected: 0, found: views) }
     let mark = ctx.arena.mark()
     defer { ctx.arena.release(to: mark) }
     let (patches, tokens, first) = (config.patches, config.tokens, config.classRows)
     let places = try positions(grid: config.grid, ctx)
-    let seen = try patch(pixels, batch: views, height: config.imageSize, width: config.imageSize, ctx)
-    copyRows(seen, to: x, ctx) { row in
-      let token = row % tokens
-      return token < first ? nil : row / tokens * patches + token - first
+    for part in viewParts(views, tokens: tokens) {
+      let mark = ctx.arena.mark()
+      defer { ctx.arena.release(to: mark) }
+      let seen = try patch(pixels(part.views), batch: part.views.count, height: config.imageSize, width: config.imageSize, ctx)
+      copyRows(seen, to: x.slice(rows: part.rows), ctx) { row in
+        let token = row % tokens
+        return token < first ? nil : row / tokens * patches + token - first
+      }
     }
     addRows(places, to: x, ctx) { row in
       let token = row % tokens

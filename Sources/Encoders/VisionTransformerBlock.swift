@@ -33,47 +33,78 @@ struct VisionTransformerBlock {
     defer { ctx.arena.release(to: mark) }
     let places = hook?.places(in: layer) ?? []
     if places.contains(.before) { try hook?.before(x, layer: layer, ctx) }
-
-    if places.isDisjoint(with: [.products, .attention]) {
-      let a = try attention(qkv: qkv.heads(norm1(x, for: qkv, ctx), headSize: headSize, ctx), batch: views, ctx)
-      try accumulate(output, output.input(a, ctx), times: scale1, to: x, ctx)
-    } else {
-      try attend(x, views: views, hook: hook, places, layer: layer, ctx)
+    let beside = places.contains(.products) ? hook : nil
+    let parts = viewParts(views, tokens: x.rows / views)
+    guard let hook, let reading = hook.reading(in: layer) else {
+      for part in parts {
+        let rows = x.slice(rows: part.rows)
+        try attend(rows, views: part.views, hook: beside, layer: layer, keeping: nil, ctx)
+        try transform(rows, views: part.views, hook: beside, layer: layer, ctx)
+      }
+      return
     }
+    let read = try ctx.arena.tensor(x.rows, x.columns)
+    for part in parts {
+      let kept = (reading, read.slice(rows: part.rows))
+      try attend(x.slice(rows: part.rows), views: part.views, hook: beside, layer: layer, keeping: kept, ctx)
+    }
+    try hook.afterAttention(read, addingTo: x, layer: layer, ctx)
     ctx.arena.release(to: mark)
-
-    let h = try expand(norm2(x, for: expand, ctx), activation, for: contract, ctx)
-    guard places.contains(.products) else { return try accumulate(contract, h, times: scale2, to: x, ctx) }
-    let y = try contract(h, ctx)
-    try hook?.besideMLP(x, addingTo: y, layer: layer, ctx)
-    if let scale2 { scaleColumns(y, by: scale2, ctx) }
-    add(y, to: x, ctx)
+    for part in parts {
+      try transform(x.slice(rows: part.rows), views: part.views, hook: beside, layer: layer, ctx)
+    }
   }
 
-  /// The attention branch, unfused where the hook needs its parts.
+  /// The attention branch.
+  /// - Parameters:
+  ///   - x: the rows of `views`, increased.
+  ///   - hook: works beside the products, which are then not fused.
+  ///   - keeping: what to keep for `afterAttention`, and where.
   private func attend(
-    _ x: Tensor, views: Int, hook: (any BlockHook)?, _ places: BlockPlaces, layer: Int, _ ctx: Context
+    _ x: Tensor, views: Range<Int>, hook: (any BlockHook)?, layer: Int, keeping: (AttentionReading, Tensor)?, _ ctx: Context
   ) throws(RuntimeError) {
-    let n = try norm1(x, ctx)
-    let a = try ctx.arena.tensor(x.rows, output.outputSize)
     let mark = ctx.arena.mark()
-    if places.contains(.products) {
+    defer { ctx.arena.release(to: mark) }
+    if hook == nil, keeping == nil {
+      let a = try attention(qkv: qkv.heads(norm1(x, for: qkv, ctx), headSize: headSize, ctx), batch: views.count, ctx)
+      return try accumulate(output, output.input(a, ctx), times: scale1, to: x, ctx)
+    }
+    if let keeping, keeping.0 == .residual { copy(x, to: keeping.1, ctx) }
+    let n = try place(.normed, keeping, like: x, ctx)
+    try norm1(x, into: n, ctx)
+    let a = try place(.attended, keeping, like: x, ctx)
+    if let hook {
       let h = try qkv(n, ctx)
-      try hook?.besideQueryKeyValue(n, addingTo: h, layer: layer, ctx)
-      let context = try attention(qkv: h, batch: views, heads: heads, headSize: headSize, ctx)
+      try hook.besideQueryKeyValue(n, addingTo: h, views: views, layer: layer, ctx)
+      let context = try attention(qkv: h, batch: views.count, heads: heads, headSize: headSize, ctx)
       try output(context, into: a, ctx)
-      try hook?.besideOutput(context, addingTo: a, layer: layer, ctx)
+      try hook.besideOutput(context, addingTo: a, views: views, layer: layer, ctx)
     } else {
-      let context = try attention(qkv: qkv.heads(qkv.input(n, ctx), headSize: headSize, ctx), batch: views, ctx)
+      let context = try attention(qkv: qkv.heads(qkv.input(n, ctx), headSize: headSize, ctx), batch: views.count, ctx)
       try output(context, into: a, ctx)
     }
-    ctx.arena.release(to: mark)
     if let scale1 { scaleColumns(a, by: scale1, ctx) }
-    if places.contains(.attention) {
-      try hook?.join(a, normed: n, to: x, layer: layer, ctx)
-    } else {
-      add(a, to: x, ctx)
-    }
+    add(a, to: x, ctx)
+  }
+
+  private func place(
+    _ reading: AttentionReading, _ keeping: (AttentionReading, Tensor)?, like x: Tensor, _ ctx: Context
+  ) throws(RuntimeError) -> Tensor {
+    if let keeping, keeping.0 == reading { return keeping.1 }
+    return try ctx.arena.tensor(x.rows, x.columns)
+  }
+
+  /// The MLP branch.
+  /// - Parameter x: the rows of `views`, increased.
+  private func transform(_ x: Tensor, views: Range<Int>, hook: (any BlockHook)?, layer: Int, _ ctx: Context) throws(RuntimeError) {
+    let mark = ctx.arena.mark()
+    defer { ctx.arena.release(to: mark) }
+    let h = try expand(norm2(x, for: expand, ctx), activation, for: contract, ctx)
+    guard let hook else { return try accumulate(contract, h, times: scale2, to: x, ctx) }
+    let y = try contract(h, ctx)
+    try hook.besideMLP(x, addingTo: y, views: views, layer: layer, ctx)
+    if let scale2 { scaleColumns(y, by: scale2, ctx) }
+    add(y, to: x, ctx)
   }
 
   /// x += linear(input) · scale.

@@ -16,14 +16,22 @@ package struct DepthwiseConvolution3x3 {
     self.channels = channels
   }
 
-  /// - Parameter x: `[height·width, channels]`, a map row by row.
-  /// - Returns: the same shape.
-  package func callAsFunction(_ x: Tensor, height: Int, width: Int, _ ctx: Context) throws(RuntimeError) -> Tensor {
+  /// - Parameters:
+  ///   - x: `[height·width, channels]`, a map row by row; zeros stand around it.
+  ///   - rows: the map's rows that are wanted.
+  /// - Returns: `[rows·width, channels]`.
+  package func callAsFunction(_ x: Tensor, height: Int, width: Int, rows: Range<Int>, _ ctx: Context) throws(RuntimeError) -> Tensor {
     guard x.columns == channels else { throw .shape(operation: "convolution channels", expected: channels, found: x.columns) }
     try checkMap(x, height: height, width: width)
-    let y = try ctx.arena.tensor(x.rows, channels)
-    ctx.split(rows: height, cost: 9 &* width &* channels) { rows in
-      ctx.kernels.depthwise3x3(x.data, weight, bias, y.data, height, width, channels, rows.lowerBound, rows.upperBound)
+    guard rows.lowerBound >= 0, rows.upperBound <= height else {
+      throw .shape(operation: "rows of a convolution", expected: height, found: rows.upperBound)
+    }
+    let y = try ctx.arena.tensor(rows.count &* width, channels)
+    // The kernel counts rows of the map, in what it writes as well.
+    let top = y.data - rows.lowerBound &* width &* channels
+    ctx.split(rows: rows.count, cost: 9 &* width &* channels) { part in
+      let (first, end) = (rows.lowerBound &+ part.lowerBound, rows.lowerBound &+ part.upperBound)
+      ctx.kernels.depthwise3x3(x.data, weight, bias, top, height, width, channels, first, end)
     }
     return y
   }

@@ -10,24 +10,30 @@ package enum Interpolation {
   /// The pixel at ⌊target · source size / target size⌋.
   case nearest
 
-  /// - Returns: `[toHeight·toWidth, channels]`.
+  /// - Parameter wanted: rows of the result; nil: all.
+  /// - Returns: `[toHeight·toWidth, channels]`, or only the wanted rows.
   package func callAsFunction(
-    _ x: TensorView, height: Int, width: Int, toHeight: Int, toWidth: Int, _ ctx: Context
+    _ x: TensorView, height: Int, width: Int, toHeight: Int, toWidth: Int, rows wanted: Range<Int>? = nil, _ ctx: Context
   ) throws(RuntimeError) -> Tensor {
     try checkMap(x, height: height, width: width)
-    let (pixels, overflow) = toHeight.multipliedReportingOverflow(by: toWidth)
+    let (_, overflow) = toHeight.multipliedReportingOverflow(by: toWidth)
     guard toHeight > 0, toWidth > 0, !overflow else { throw .shape(operation: "interpolation target", expected: 1, found: min(toHeight, toWidth)) }
-    let y = try ctx.arena.tensor(pixels, x.columns)
+    let wanted = wanted ?? 0..<toHeight
+    guard wanted.lowerBound >= 0, wanted.upperBound <= toHeight else {
+      throw .shape(operation: "rows of an interpolation", expected: toHeight, found: wanted.upperBound)
+    }
+    let y = try ctx.arena.tensor(wanted.count &* toWidth, x.columns)
     let mark = ctx.arena.mark()
     defer { ctx.arena.release(to: mark) }
     let rows = try taps(from: height, to: toHeight, ctx)
     let columns = try taps(from: width, to: toWidth, ctx)
     let count = taps
-    ctx.split(rows: toHeight, cost: toWidth &* x.columns &* count &* count) { range in
+    ctx.split(rows: wanted.count, cost: toWidth &* x.columns &* count &* count) { range in
       for row in range {
         for column in 0..<toWidth {
           Interpolation.mix(
-            x, width: width, rows: rows + row &* count, columns: columns + column &* count, taps: count, into: y[row &* toWidth &+ column])
+            x, width: width, rows: rows + (wanted.lowerBound &+ row) &* count, columns: columns + column &* count, taps: count,
+            into: y[row &* toWidth &+ column])
         }
       }
     }
@@ -35,9 +41,9 @@ package enum Interpolation {
   }
 
   package func callAsFunction(
-    _ x: Tensor, height: Int, width: Int, toHeight: Int, toWidth: Int, _ ctx: Context
+    _ x: Tensor, height: Int, width: Int, toHeight: Int, toWidth: Int, rows: Range<Int>? = nil, _ ctx: Context
   ) throws(RuntimeError) -> Tensor {
-    try self(x.view, height: height, width: width, toHeight: toHeight, toWidth: toWidth, ctx)
+    try self(x.view, height: height, width: width, toHeight: toHeight, toWidth: toWidth, rows: rows, ctx)
   }
 
   /// A source index along one axis, and its weight.

@@ -97,8 +97,13 @@ import WeightFile
     let w = try weights([TestTensor("c.weight", [9, channels], weight), TestTensor("c.bias", [channels], bias)])
     let convolution = try DepthwiseConvolution3x3(w["c"], channels: channels)
     let y = try onAnyThreads { ctx in
-      try convolution(try ctx.tensor(x, rows: height * width), height: height, width: width, ctx)
+      try convolution(try ctx.tensor(x, rows: height * width), height: height, width: width, rows: 0..<height, ctx)
     }
+    let some = height / 3..<(2 * height + 2) / 3
+    let part = try onAnyThreads { ctx in
+      try convolution(try ctx.tensor(x, rows: height * width), height: height, width: width, rows: some, ctx)
+    }
+    #expect(part == Array(y[some.lowerBound * width * channels..<some.upperBound * width * channels]))
     var expected: [Double] = []
     for row in 0..<height {
       for column in 0..<width {

@@ -80,6 +80,17 @@ import Testing
     #expect(try mode(try ctx.tensor(x, rows: 24 * 24), height: 24, width: 24, toHeight: 24, toWidth: 24, ctx).values == x)
   }
 
+  @Test(arguments: [Interpolation.bicubic, .bilinear, .nearest]) func someRowsAreThoseOfTheWhole(mode: Interpolation) throws {
+    var random = SeededGenerator(44)
+    let x = random.floats(6 * 5 * 3)
+    let ctx = context()
+    let map = try ctx.tensor(x, rows: 6 * 5)
+    let whole = try mode(map, height: 6, width: 5, toHeight: 17, toWidth: 8, ctx).values
+    let part = try mode(map, height: 6, width: 5, toHeight: 17, toWidth: 8, rows: 4..<13, ctx).values
+    #expect(part == Array(whole[4 * 8 * 3..<13 * 8 * 3]))
+    #expect(throws: RuntimeError.self) { try mode(map, height: 6, width: 5, toHeight: 17, toWidth: 8, rows: 4..<18, ctx) }
+  }
+
   @Test(arguments: TorchFixtures.adaptivePools) func adaptivePoolingAsPyTorch(r: TorchFixtures.Resize) throws {
     let y = try onAnyThreads { ctx in
       let x = try ctx.tensor(sample(r.height * r.width * 2), rows: r.height * r.width)

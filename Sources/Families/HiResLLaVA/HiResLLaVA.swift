@@ -65,20 +65,27 @@ package final class HiResLLaVA: DescribedSystem {
     _ views: ImageViews, progress: ((Int, Int) -> Void)?, _ ctx: Context
   ) throws(RuntimeError) -> EncodedImage {
     let c = vision.config
-    let pixels = try statistics.pixels(views.pictures, side: c.imageSize, ctx)
     let slices = SliceGrid(rows: views.rows, columns: views.columns, first: 1, side: c.grid)
     let whole = SliceGrid(rows: 1, columns: 1, first: 0, side: c.grid)
     let features = try vision(
-      pixels, views: views.pictures.count, hook: restore?.hook(restoresWhole ? [whole, slices] : [slices]),
-      progress: { progress?($0, c.layers) }, ctx)
-    let sampled = try sampler(features, views: views.pictures.count, side: c.grid, ctx)
+      views: views.pictures.count, hook: restore?.hook(restoresWhole ? [whole, slices] : [slices]), progress: { progress?($0, c.layers) }, ctx
+    ) { part throws(RuntimeError) in try statistics.pixels(Array(views.pictures[part]), side: c.imageSize, ctx) }
 
     let perView = tokensPerView
-    let tokens = try ctx.arena.tensor(views.pictures.count * (perView + 1), sampled.columns)
+    let tokens = try ctx.arena.tensor(views.pictures.count * (perView + 1), afterRow.columns)
+    for part in viewParts(views.pictures.count, tokens: c.patches) {
+      let mark = ctx.arena.mark()
+      defer { ctx.arena.release(to: mark) }
+      let sampled = try sampler(features.slice(rows: part.rows), views: part.views.count, side: c.grid, ctx)
+      let to = tokens.slice(rows: part.views.lowerBound * (perView + 1)..<part.views.upperBound * (perView + 1))
+      copyRows(sampled, to: to, ctx) { row in
+        let (view, token) = row.quotientAndRemainder(dividingBy: perView + 1)
+        return token < perView ? view * perView + token : nil
+      }
+    }
     var plans: [ViewPlan] = []
     for view in 0..<views.pictures.count {
       let first = view * (perView + 1)
-      copy(sampled.slice(rows: view * perView..<(view + 1) * perView), to: tokens.slice(rows: first..<first + perView), ctx)
       let (row, column) = view == 0 ? (-1, -1) : ((view - 1) / views.columns, (view - 1) % views.columns)
       let separator = view == 0 ? afterWhole : column == views.columns - 1 ? afterRow : betweenSlices
       copy(separator, to: tokens.slice(rows: first + perView..<first + perView + 1), ctx)

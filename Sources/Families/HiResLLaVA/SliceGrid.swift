@@ -22,6 +22,12 @@ struct SliceGrid {
     return view * (1 + side * side) + 1 + y % side * side + x % side
   }
 
+  /// Rows in the views' sequence of a row of slices.
+  func sequence(ofRow row: Int) -> Range<Int> {
+    let (view, rows) = (first + row * columns, 1 + side * side)
+    return view * rows..<(view + columns) * rows
+  }
+
   /// Row in the merged map of a row of the views' sequence; nil for class tokens and other views.
   func merged(ofSequence row: Int) -> Int? {
     let (view, token) = row.quotientAndRemainder(dividingBy: 1 + side * side)

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Encoders
 import Runtime
 import Schema
 import WeightFile
@@ -10,11 +11,9 @@ struct SliceRestore {
   let local: DepthwiseConvolution3x3
   let qkv, output: Linear  // hiddenSize → 3·hiddenSize (q | k | v); hiddenSize → hiddenSize
   let heads, headSize: Int
-  let input: Input
+  let input: AttentionReading
   let down: Down
 
-  /// What the adapter reads: the block's normed input, its raw input, or its attention's output.
-  enum Input { case normed, residual, attended }
   /// Size of the map that global attention sees.
   enum Down { case grid(rows: Int, columns: Int), ratio(Int) }
 
@@ -35,20 +34,32 @@ struct SliceRestore {
     let mark = ctx.arena.mark()
     defer { ctx.arena.release(to: mark) }
     let (height, width) = (grid.height, grid.width)
-    let merged = try ctx.arena.tensor(height * width, u.columns)
-    copyRows(u, to: merged, ctx) { grid.sequence(ofMerged: $0) }
-
-    let near = try local(merged, height: height, width: width, ctx)
     let pooledHeight: Int, pooledWidth: Int
     switch down {
     case .grid(let rows, let columns): (pooledHeight, pooledWidth) = (rows, columns)
     case .ratio(let r): (pooledHeight, pooledWidth) = ((height + r - 1) / r, (width + r - 1) / r)
     }
-    let pooled = try adaptiveAveragePool(merged, height: height, width: width, toHeight: pooledHeight, toWidth: pooledWidth, ctx)
+    let pooled = try adaptiveAveragePool(u, height: height, width: width, toHeight: pooledHeight, toWidth: pooledWidth, ctx) {
+      grid.sequence(ofMerged: $0)
+    }
     let seen = try output(attention(qkv: qkv(pooled, ctx), batch: 1, heads: heads, headSize: headSize, ctx), ctx)
-    let far = try Interpolation.bilinear(seen, height: pooledHeight, width: pooledWidth, toHeight: height, toWidth: width, ctx)
 
-    add(far, to: near, ctx)
-    addRows(near, to: x, ctx) { grid.merged(ofSequence: $0) }
+    // A row of slices at a time: the whole map is as large as the residual stream.
+    for band in 0..<grid.rows {
+      let mark = ctx.arena.mark()
+      defer { ctx.arena.release(to: mark) }
+      let rows = band * grid.side..<(band + 1) * grid.side
+      let (first, end) = (max(rows.lowerBound - 1, 0), min(rows.upperBound + 1, height))  // with the neighbours that the convolution sees
+      let merged = try ctx.arena.tensor((end - first) * width, u.columns)
+      copyRows(u, to: merged, ctx) { grid.sequence(ofMerged: first * width + $0) }
+      let near = try local(merged, height: end - first, width: width, rows: rows.lowerBound - first..<rows.upperBound - first, ctx)
+      let far = try Interpolation.bilinear(
+        seen, height: pooledHeight, width: pooledWidth, toHeight: height, toWidth: width, rows: rows, ctx)
+      add(far, to: near, ctx)
+      let sequence = grid.sequence(ofRow: band)
+      addRows(near, to: x.slice(rows: sequence), ctx) { row in
+        grid.merged(ofSequence: sequence.lowerBound + row).map { $0 - rows.lowerBound * width }
+      }
+    }
   }
 }

@@ -35,17 +35,10 @@ final class SliceRestoreHook: BlockHook {
     self.grids = grids
   }
 
-  func places(in layer: Int) -> BlockPlaces { layers[layer] == nil || grids.isEmpty ? [] : .attention }
+  func reading(in layer: Int) -> AttentionReading? { grids.isEmpty ? nil : layers[layer]?.input }
 
-  func join(_ attended: Tensor, normed: Tensor, to x: Tensor, layer: Int, _ ctx: Context) throws(RuntimeError) {
-    guard let restore = layers[layer] else { return add(attended, to: x, ctx) }
-    let input: Tensor
-    switch restore.input {
-    case .normed: input = normed
-    case .residual: input = try ctx.copy(x)
-    case .attended: input = attended
-    }
-    add(attended, to: x, ctx)
-    for grid in grids { try restore(input, addingTo: x, grid, ctx) }
+  func afterAttention(_ read: Tensor, addingTo x: Tensor, layer: Int, _ ctx: Context) throws(RuntimeError) {
+    guard let restore = layers[layer] else { return }
+    for grid in grids { try restore(read, addingTo: x, grid, ctx) }
   }
 }

@@ -32,25 +32,25 @@ final class TileHook: BlockHook {
 
   func before(_ x: Tensor, layer: Int, _ ctx: Context) throws(RuntimeError) { try windows?(x, before: layer, ctx) }
 
-  func besideQueryKeyValue(_ n: Tensor, addingTo qkv: Tensor, layer: Int, _ ctx: Context) throws(RuntimeError) {
-    try adapt(n, qkv, layer, ctx) { $0.qkv }
+  func besideQueryKeyValue(_ n: Tensor, addingTo qkv: Tensor, views: Range<Int>, layer: Int, _ ctx: Context) throws(RuntimeError) {
+    try adapt(n, qkv, views, layer, ctx) { $0.qkv }
   }
 
-  func besideOutput(_ context: Tensor, addingTo attended: Tensor, layer: Int, _ ctx: Context) throws(RuntimeError) {
-    try adapt(context, attended, layer, ctx) { $0.output }
+  func besideOutput(_ context: Tensor, addingTo attended: Tensor, views: Range<Int>, layer: Int, _ ctx: Context) throws(RuntimeError) {
+    try adapt(context, attended, views, layer, ctx) { $0.output }
   }
 
-  func besideMLP(_ x: Tensor, addingTo y: Tensor, layer: Int, _ ctx: Context) throws(RuntimeError) {
-    try adapt(x, y, layer, ctx) { $0.mlp }
+  func besideMLP(_ x: Tensor, addingTo y: Tensor, views: Range<Int>, layer: Int, _ ctx: Context) throws(RuntimeError) {
+    try adapt(x, y, views, layer, ctx) { $0.mlp }
   }
 
   private func adapt(
-    _ x: Tensor, _ y: Tensor, _ layer: Int, _ ctx: Context, _ adapter: (TileAdapters) -> LowRankAdapter
+    _ x: Tensor, _ y: Tensor, _ views: Range<Int>, _ layer: Int, _ ctx: Context, _ adapter: (TileAdapters) -> LowRankAdapter
   ) throws(RuntimeError) {
     let patches = layout.patches
-    for tile in 0..<layout.tiles {
+    for (i, tile) in views.enumerated() {
       guard let set = layout.adapterSet(ofView: tile) else { continue }
-      let rows = tile * patches..<(tile + 1) * patches
+      let rows = i * patches..<(i + 1) * patches
       try adapter(adapters[layer][set])(x.slice(rows: rows), addingTo: y.slice(rows: rows), ctx)
     }
   }
