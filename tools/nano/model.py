@@ -36,8 +36,8 @@ DEFAULT = dict(
 
 
 def attention(q, k, v, mask=None):
-    """q, k, v `[..., tokens, headSize]`; mask is added to the scores. (On a CPU this is faster than the fused function.)"""
-    if q.is_cuda and mask is None:
+    """q, k, v `[..., tokens, headSize]`; mask is added to the scores. (In bfloat16 on a CPU this is faster than the fused function.)"""
+    if mask is None and (q.is_cuda or q.dtype == torch.float32):
         return F.scaled_dot_product_attention(q, k, v)
     scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)
     if mask is not None:
@@ -183,8 +183,10 @@ class VisionTower(nn.Module):
         self.register_buffer("std", 255 * torch.tensor(CLIP_STD).view(3, 1, 1), persistent=False)
 
     def forward(self, pixels, rows, cols):
-        """pixels uint8 `[images, 1 + rows * cols, side, side, 3]` -> `[images, 1 + rows * cols, patches, size]`."""
+        """pixels uint8 `[images, 1 + rows * cols, side, side, 3]` -> `[images, 1 + rows * cols, patches, size]`; or both without the
+        low-resolution view."""
         b, views = pixels.shape[:2]
+        low = views - rows * cols
         x = pixels.flatten(0, 1).permute(0, 3, 1, 2).float().sub(self.mean).div(self.std)
         clip = self.vision_tower.vision_model
         x = clip.pre_layrnorm(clip.embeddings(x))
@@ -193,7 +195,7 @@ class VisionTower(nn.Module):
 
             def restore(u):  # the class token and the low-resolution view pass unchanged
                 u = u.unflatten(0, (b, views))
-                return F.pad(adapter(u[:, 1:, 1:], rows, cols), (0, 0, 1, 0, 1, 0)).flatten(0, 1)
+                return F.pad(adapter(u[:, low:, 1:], rows, cols), (0, 0, 1, 0, low, 0)).flatten(0, 1)
 
             x = layer(x, restore if adapter is not None else None)
         return x[:, 1:].unflatten(0, (b, views))

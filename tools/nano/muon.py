@@ -6,7 +6,7 @@ import torch
 
 def orthogonalise(g):
     """g `[count, rows, cols]`, rows <= cols: nearest semi-orthogonal matrices, roughly (singular values in 0.7..1.2)."""
-    x = g.bfloat16()
+    x = g.bfloat16() if g.is_cuda else g
     x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
     for _ in range(5):
         a = x @ x.transpose(1, 2)

@@ -13,6 +13,9 @@ import time
 import torch
 from muon import Optimizer
 
+# Processors without matrix units multiply float32 faster than bfloat16.
+HALF = torch.cuda.is_available() or torch.cpu._is_amx_tile_supported()
+
 
 def start_state(a, load_checkpoint=None):
     """The state to go on from: DIR/state.pt, else --init (a state file or, given a loader, a checkpoint directory), else None."""
@@ -60,7 +63,7 @@ class Run:
         return torch.from_numpy(array).to(self.device)
 
     def autocast(self):
-        return torch.autocast(self.device.type, torch.bfloat16)
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=HALF)
 
     def elapsed(self):
         return self.done + (time.time() - self.started) / 60
@@ -74,6 +77,9 @@ class Run:
         if f < 0.01:
             return max(0.05, f / 0.01)
         return 1.0 if f < flat else 0.04 + 0.96 * 0.5 * (1 + math.cos(math.pi * min(1, (f - flat) / max(1e-9, 1 - flat))))
+
+    def over(self):
+        return self.fraction() >= 1 or time.time() > getattr(self.a, "until", math.inf)
 
     def save(self, final=False):
         minutes = dict(self.minutes_before)
@@ -100,21 +106,26 @@ class Exchange:
     def __init__(self, ranks, size):
         self.ranks = ranks
         self.buffer = torch.zeros(ranks, size).share_memory_()
-        self.arrived = torch.zeros(ranks, 2, dtype=torch.int64).share_memory_()  # steps written, steps read
+        self.arrived = torch.zeros(ranks, 3, dtype=torch.int64).share_memory_()  # steps written, steps read, meetings
         self.rate = torch.zeros(2).share_memory_()  # learning-rate factor, 1 when the stage is over
+        self.rank = 0
 
-    def wait(self, column, count):
+    def meet(self, column=2):
+        """Waits until every rank has come here as often."""
+        count = int(self.arrived[self.rank, column]) + 1
         self.arrived[self.rank, column] = count
         while int(self.arrived[:, column].min()) < count:
+            if self.rank and os.getppid() == 1:
+                os._exit(1)
             time.sleep(0.0005)
 
-    def average(self, parameters, count, run):
-        """Called by every rank with the same count. Returns the learning-rate factor and whether to stop."""
+    def average(self, parameters, run):
+        """Called by every rank after each step. Returns the learning-rate factor and whether to stop."""
         if self.ranks == 1:
             for p in parameters:
                 if p.grad is None:
                     p.grad = torch.zeros_like(p)
-            return run.rate(), run.fraction() >= 1
+            return run.rate(), run.over()
         mine, at = self.buffer[self.rank], 0
         for p in parameters:
             if p.grad is None:
@@ -122,14 +133,14 @@ class Exchange:
             mine[at : at + p.numel()].copy_(p.grad.view(-1))
             at += p.numel()
         if self.rank == 0:
-            self.rate[0], self.rate[1] = run.rate(), float(run.fraction() >= 1)
-        self.wait(0, count)
+            self.rate[0], self.rate[1] = run.rate(), float(run.over())
+        self.meet(0)
         mean, at = self.buffer[:, :at].mean(0), 0
         for p in parameters:
             p.grad.copy_(mean[at : at + p.numel()].view_as(p))
             at += p.numel()
         rate, over = self.rate.tolist()
-        self.wait(1, count)
+        self.meet(1)
         return rate, bool(over)
 
 
@@ -139,13 +150,12 @@ def train(a, exchange, rank, prepare):
     run, source, loss_of = prepare(a, (int(time.time()), rank))
     if rank == 0:
         print(sum(p.numel() for p in run.model.parameters()), "parameters", flush=True)
-    images, shown, totals, count = 0, time.time(), {}, 0
+    images, shown, totals = 0, time.time(), {}
     while True:
         batch = source.next()
         loss, seen = loss_of(run, batch)
         loss.backward()
-        count += 1
-        rate, over = exchange.average(run.optimizer.parameters, count, run)
+        rate, over = exchange.average(run.optimizer.parameters, run)
         run.optimizer.step(rate)
         run.step, images = run.step + 1, images + len(batch["pixels"]) * a.ranks
         if over:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 # What the nano models are asked; a file with a task `ocr` is given that.
 QUESTIONS = {"hires_llava": "Read the text in the picture.", "monkey": "Read all the text in the image."}
-MOST_TOKENS = 900
+MOST_TOKENS = 3000
 # Tesseract's page modes: automatic, one column, one block, one line, scattered text.
 MODES = (3, 4, 6, 7, 11)
 

@@ -34,7 +34,7 @@ def save(model, directory, tokenizer):
         ("config.json", config(c)),
         ("vision_tower/config.json", export.vision_config(c)),
         ("preprocessor_config.json", export.preprocessor(c)),
-        ("generation_config.json", {"bos_token_id": 1, "eos_token_id": 2, "do_sample": False, "max_new_tokens": 1024}),
+        ("generation_config.json", {"bos_token_id": 1, "eos_token_id": 2, "do_sample": False, "max_new_tokens": 4096}),
         ("tokenizer_config.json", export.LLAMA_TOKENIZER),
     ):
         export.write_json(os.path.join(directory, name), value)

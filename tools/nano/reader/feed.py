@@ -17,6 +17,7 @@ from .tokens import Tokenizer
 
 # (rows, columns): how often. Receipts and lists are tall, screens wide.
 SMALL = {(1, 1): 2, (1, 2): 3, (2, 1): 2, (2, 2): 3, (1, 3): 3, (1, 4): 2, (2, 3): 2, (3, 2): 1}
+FEW = {(1, 3): 1, (1, 4): 1, (2, 2): 2, (2, 3): 3, (3, 2): 2, (3, 3): 2, (2, 4): 2, (4, 2): 1, (3, 4): 1}
 MIDDLE = {**SMALL, (2, 4): 2, (3, 3): 2, (4, 2): 2, (3, 4): 3, (4, 3): 2, (5, 2): 2, (2, 5): 2, (3, 5): 2, (6, 2): 1, (4, 4): 2, (1, 6): 1}
 LARGE = {**MIDDLE, (4, 5): 2, (5, 4): 2, (6, 3): 2, (4, 6): 1.5, (7, 3): 1, (5, 5): 1.5, (6, 5): 1, (7, 5): 1, (8, 6): 0.5, (10, 7): 0.5, (5, 8): 0.6}
 
@@ -24,10 +25,11 @@ LARGE = {**MIDDLE, (4, 5): 2, (5, 4): 2, (6, 3): 2, (4, 6): 1.5, (7, 3): 1, (5, 
 class Stage:
     """What pages a stage of training sees."""
 
-    def __init__(self, name, grids, most, reading=1.0, text=True, kinds=None, largest=40.0):
-        """most: tokens of an answer; reading: share of pages that are read out; text False: dense labels only."""
+    def __init__(self, name, grids, most, reading=1.0, text=True, kinds=None, largest=40.0, batch=1.0):
+        """most: tokens of an answer; reading: share of pages that are read out; text False: dense labels only; batch: factor on the slices
+        of a batch."""
         self.name, self.grids, self.most, self.reading, self.text = name, grids, most, reading, text
-        self.kinds, self.largest = kinds or layouts.SHARES, largest
+        self.kinds, self.largest, self.batch = kinds or layouts.SHARES, largest, batch
 
 
 def page_size(rng, grid):
@@ -50,10 +52,10 @@ class Maker:
             letters = min(stage.largest, P.letter_size(rng, width, height))
             for _ in range(4):
                 page = P.draw(rng, self.stock, P.pick_kind(rng, stage.kinds), width, height, letters)
-                if not stage.text or len(page.text) < 2.2 * stage.most:
+                if not stage.text or len(page.text) < 0.8 * stage.most:
                     break
                 letters *= 1.3
-            if page.text and (not stage.text or len(self.tokenizer.encode(page.text)) <= stage.most):
+            if page.text and (not stage.text or len(page.text) <= 0.8 * stage.most):
                 return page
 
     def pages(self, stage, grid, count):
@@ -74,7 +76,7 @@ class Maker:
             grids = list(stage.grids)
             p = np.array([stage.grids[g] for g in grids], np.float64)
             grid = grids[rng.choice(len(grids), p=p / p.sum())]
-            count = max(1, round(self.views / (1 + grid[0] * grid[1])))
+            count = max(1, round(self.views * stage.batch / (1 + grid[0] * grid[1])))
             chosen = [P.photographed(rng, page) for page in self.pages(stage, grid, count)]
         rows, said = [], []
         for page in chosen:
@@ -96,35 +98,42 @@ class Maker:
         return {**out, **self.packed(said)} if stage.text else out
 
     def said(self, stage, page, grid, middles):
-        """(ids of the question, ids of the answer, their places)"""
+        """(ids of the question, ids of the answer, their places and slots)"""
+        slots, vectors = P.slots_of(middles), P.tokens_of(middles, grid)
         while True:
             q = P.questions(self.rng, page, stage.reading)
-            where = P.tokens_of(middles, grid)
-            places = np.where(q.origins >= 0, where[np.maximum(q.origins, 0)] if len(where) else P.NOWHERE, P.NOWHERE)
-            ids, at = self.tokenizer.answer(q.answer, places)
+            ids, places, within = self.tokenizer.answer(q.answer, q.origins, slots, vectors)
             if len(ids) <= stage.most + 1 or q.task == "ocr":
-                return self.tokenizer.head(q.prompt), ids, at
+                return self.tokenizer.head(q.prompt), ids, places, within
 
     def packed(self, said):
-        longest = max(len(h) + len(a) for h, a, _ in said) - 1
+        longest = max(len(h) + len(a) for h, a, *_ in said) - 1
         ids, target = np.full((len(said), longest), Tokenizer.EOS, np.int64), np.zeros((len(said), longest), np.int64)
         weight, places = np.zeros((len(said), longest), np.float32), np.full((len(said), longest), P.NOWHERE, np.int64)
-        for r, (head, answer, at) in enumerate(said):
-            whole, first = head + answer, len(head) - 1
-            ids[r, : len(whole) - 1] = whole[:-1]
+        within = np.full((len(said), longest), -1, np.int64)
+        for r, (head, answer, at, slots) in enumerate(said):
+            first = len(head) - 1
+            ids[r, : first + 1] = head
+            ids[r, first + 1 : first + len(answer)] = self.tokenizer.blurred(self.rng, answer[:-1])
             part = slice(first, first + len(answer))
-            target[r, part], weight[r, part], places[r, part] = answer, 1, at
-        return {"ids": ids, "target": target, "weight": weight, "places": places}
+            target[r, part], weight[r, part], places[r, part], within[r, part] = answer, 1, at, slots
+        return {"ids": ids, "target": target, "weight": weight, "places": places, "within": within}
+
+
+def made(maker, number):
+    """A batch; a page in a million that cannot be drawn does not end a training."""
+    while True:
+        try:
+            return maker.batch(number)
+        except Exception:
+            traceback.print_exc()
+            time.sleep(0.1)
 
 
 def _work(maker, number, out):
     parent = os.getppid()
     while os.getppid() == parent:
-        try:
-            out.put(maker.batch(number.value))
-        except Exception:  # one page in a million must not end a training
-            traceback.print_exc()
-            time.sleep(1)
+        out.put(made(maker, number.value))
 
 
 class Feed:
@@ -162,7 +171,7 @@ class Direct:
         self.maker, self.number = maker, multiprocessing.Value("i", 0)
 
     def next(self):
-        return self.maker.batch(self.number.value)
+        return made(self.maker, self.number.value)
 
     def close(self):
         pass

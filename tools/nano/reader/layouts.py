@@ -223,7 +223,9 @@ def form(s, rng, st, size):
             if rng.random() < 0.88:
                 text = value(rng, st, field)
                 if boxed:
-                    s.draw.rectangle((at - size * 0.4, y - size * 1.05, min(at + wide - size * 9, s.width - 3), y + size * 0.45), outline=s.ink)
+                    s.draw.rectangle(
+                        (at - size * 0.4, y - size * 1.05, max(at, min(at + wide - size * 9, s.width - 3)), y + size * 0.45), outline=s.ink
+                    )
                 said = s.text(at, y, text, written)
                 if was and said:
                     s.facts[f"What is the {field.lower()}?"] = [said]

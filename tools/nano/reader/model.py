@@ -2,7 +2,7 @@
 """The reader: a HiRes-LLaVA whose sampler looks into its own cells and whose decoder shares keys and values between heads.
 
 Tensor names are those of the converter. Slices of 144 pixels, patches of 8: letters of 9 pixels cover more than one. A vector stands for
-24 x 24 pixels, so that a page of 1000 x 1400 has 2627 of them; four key and value heads of 32 keep their cache at 8 MB (f16).
+16 x 16 pixels: a few letters. A page of 1000 x 1400 has 5822 of them; few key and value heads of 32 keep their cache small.
 """
 
 import torch
@@ -27,7 +27,7 @@ DEFAULT = dict(
     vocab_size=0,
     rms_eps=1e-5,
     rope_theta=10000.0,
-    max_positions=4096,
+    max_positions=8192,
     max_slices=P.MOST,
     sra_layers=[1, 2, 3, 4, 5, 6],
     sra_heads=6,
@@ -35,6 +35,11 @@ DEFAULT = dict(
     sms_heads=6,
     use_sra=True,
 )
+# What two cores of a CPU can train.
+SMALL = dict(
+    vision_hidden=160, vision_intermediate=480, vision_layers=5, vision_heads=5, hidden_size=192, intermediate_size=512, layers=4, heads=6,
+    kv_heads=3, sra_layers=[1, 2, 3, 4], sra_heads=5, sms_heads=5,
+)  # fmt: skip
 # For tests on a CPU: learns a handful of pages in minutes.
 TINY = dict(
     vision_hidden=96, vision_intermediate=256, vision_layers=4, vision_heads=3, hidden_size=128, intermediate_size=320, layers=4, heads=4,
@@ -183,7 +188,7 @@ class Heads(nn.Module):
 
         d, h, n = c["vision_hidden"], c["hidden_size"], NO_CHARACTER + 1
         self.character, self.index = nn.Linear(d, n), nn.Linear(d, P.NO_INDEX + 1)
-        self.cell = nn.Linear(h, 2)
+        self.cell, self.within = nn.Linear(h, 2), nn.Linear(h, P.SLOTS_X * P.SLOTS_Y)
         self.slots, self.ends = nn.Linear(h, P.SLOTS_X * P.SLOTS_Y * n), nn.Linear(h, 2)
         self.none = NO_CHARACTER
 

@@ -10,10 +10,10 @@ from PIL import Image
 from . import layouts, sheet
 from . import stock as K
 
-BASE, PATCH, KERNEL, MOST = 144, 8, 3, 72
+BASE, PATCH, KERNEL, MOST = 144, 8, 2, 72
 SIDE, CELLS = BASE // PATCH, BASE // PATCH // KERNEL  # patches and tokens on a side of a slice
-# A token's cell of 24 x 24 pixels has slots of 6 x 8: each may hold the middle of a character.
-SLOTS_X, SLOTS_Y = 4, 3
+# A token's cell of 16 x 16 pixels has slots of 5.3 x 8: each may hold the middle of a character.
+SLOTS_X, SLOTS_Y = 3, 2
 NO_INDEX, IGNORE = 8, 255
 READ, TABLE, WHERE = "Read the text.", "Write the table as Markdown.", "Where is {}?"
 NOWHERE = -1
@@ -112,7 +112,8 @@ def photographed(rng, page):
 
 def letter_size(rng, width, height):
     """9 to 40 pixels, small ones more often; a small picture has no large ones."""
-    return float(np.exp(rng.uniform(np.log(9), np.log(min(40, max(14, min(width / 9, height / 3)))))))
+    most = min(40, max(14, min(width / 9, height / 3)))
+    return float(9 * (most / 9) ** (rng.random() ** 1.6))
 
 
 def pick_kind(rng, kinds=layouts.SHARES):
@@ -176,7 +177,7 @@ def place(rng, page):
     low, high = np.maximum(b[:, :2].min(0), 0), b[:, 2:].max(0)
     numbers = [min(999, max(0, int(1000 * v / side))) for v, side in zip((*low, *high), page.image.size * 2)]
     text = "[" + ", ".join(map(str, numbers)) + "]"
-    return Question("locate", WHERE.format(f'"{word}"'), text, np.full(len(text), first, np.int32))
+    return Question("locate", WHERE.format(f'"{word}"'), text, np.array([first] + [-1] * (len(text) - 1), np.int32))
 
 
 def view(page):
@@ -245,6 +246,11 @@ def labels(page, grid, middles, boxes):
 
     by_cell = slots.reshape(rows * CELLS, SLOTS_Y, columns * CELLS, SLOTS_X).transpose(0, 2, 1, 3).reshape(rows * CELLS, columns * CELLS, -1)
     return cut(patch, SIDE), cut(np.concatenate([by_cell, ends], -1), CELLS)
+
+
+def slots_of(middles):
+    """Column and row `[n, 2]` of the slot that each drawn character's middle lies in."""
+    return np.floor(middles / (BASE / CELLS / SLOTS_X, BASE / CELLS / SLOTS_Y)).astype(int)
 
 
 def tokens_of(middles, grid):

@@ -1,76 +1,39 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Makes the reader's `tokenizer.model` (LLaMA's kind: SentencePiece BPE, byte fallback, dummy prefix) from the stock's texts, and
-says which characters of a text each token stands for.
+"""The reader's `tokenizer.model` (LLaMA's kind: SentencePiece, byte fallback, dummy prefix): one piece a character, and location tokens.
 
-Digits are never merged, so numbers are one token a digit; line breaks are a token; every character that pages are drawn with is in it.
+An answer says where it reads: before each word and after every third of its letters stands the column that the next one is in, before each line
+its row as well, as in Kosmos-2.5 (arXiv:2309.11419). They are control pieces, which a tokenizer does not write out. Without them the decoder would have to find
+out after each character where it is, from nothing but the characters it wrote.
 """
-
-import io
 
 import numpy as np
 import sentencepiece
+import torch
 from sentencepiece import sentencepiece_model_pb2 as proto
 
-from . import layouts, pages
+from . import pages
 from . import stock as K
 
-SIZE = 4096
 SPACE = "\u2581"
+# A column or a row is as large as a slot of the dense labels; what lies farther right or below has the last.
+COLUMNS = ROWS = 256
+LETTERS = 3  # after a column, at most
+NORMAL, UNKNOWN, CONTROL, UNUSED, BYTE = 1, 2, 3, 5, 6
 
 
-def corpus(stock, seed=1, most=1_500_000):
-    """Texts like those of pages: prose as it is and in capitals, code, the words of layouts."""
-    rng, out, size = np.random.default_rng(seed), [], 0
-    lists = layouts.GOODS + layouts.FIELDS + layouts.BUTTONS + layouts.MENUS + layouts.SHOPS + layouts.CITIES + layouts.STREETS
-    lists += layouts.SIGNS + ["TOTAL", "Total due", "Invoice no.", "Amount", "Thank you!"]
-    while size < most:
-        kind = rng.random()
-        if kind < 0.6:
-            text = stock.paragraph(rng)
-        elif kind < 0.7:
-            text = stock.paragraph(rng).upper()
-        elif kind < 0.85:
-            text = " ".join(stock.code[rng.integers(len(stock.code))].split())
-        else:
-            text = " ".join(lists[i] for i in rng.integers(len(lists), size=8))
-        out.append(text[:1500])
-        size += len(out[-1])
-    return out
-
-
-def build(path, texts, size=SIZE):
-    out = io.BytesIO()
-    fixed = [SPACE, "\n"] + K.CHARACTERS
-    questions = [pages.READ, pages.TABLE, pages.WHERE, "What is the total? What is the date? What is the number?", "USER: ASSISTANT:"]
-    sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(texts + questions * 200),
-        model_writer=out,
-        model_type="bpe",
-        vocab_size=size - len(fixed) - 64,
-        character_coverage=1.0,
-        byte_fallback=True,
-        split_digits=True,
-        max_sentencepiece_length=12,
-        normalization_rule_name="identity",
-        add_dummy_prefix=True,
-        remove_extra_whitespaces=False,
-        unk_id=0,
-        bos_id=1,
-        eos_id=2,
-        pad_id=-1,
-        hard_vocab_limit=False,
-        num_threads=1,
-        minloglevel=2,
-    )
+def build(path):
     model = proto.ModelProto()
-    model.ParseFromString(out.getvalue())
-    merges = [p.piece for p in model.pieces[259:] if len(p.piece) > 1][: size - 259 - len(fixed)]
-    del model.pieces[259:]
-    for piece in merges + fixed:  # a better score merges first
-        model.pieces.add(piece=piece, score=-float(len(model.pieces) - 259), type=1)
-    while len(model.pieces) % 16:
-        model.pieces.add(piece=f"<unused{len(model.pieces)}>", score=0, type=5)
-    model.trainer_spec.vocab_size = len(model.pieces)
+    pieces = [("<unk>", UNKNOWN), ("<s>", CONTROL), ("</s>", CONTROL)] + [(f"<0x{b:02X}>", BYTE) for b in range(256)]
+    pieces += [(c, NORMAL) for c in [SPACE, "\n", *K.CHARACTERS]]
+    pieces += [(f"<x{i}>", CONTROL) for i in range(COLUMNS)] + [(f"<y{i}>", CONTROL) for i in range(ROWS)]
+    while len(pieces) % 16:
+        pieces.append((f"<unused{len(pieces)}>", UNUSED))
+    for piece, kind in pieces:
+        model.pieces.add(piece=piece, score=-float(len(model.pieces)) if kind == NORMAL else 0.0, type=kind)
+    t, n = model.trainer_spec, model.normalizer_spec
+    t.model_type, t.vocab_size, t.byte_fallback = proto.TrainerSpec.BPE, len(pieces), True
+    t.unk_id, t.bos_id, t.eos_id, t.pad_id = 0, 1, 2, -1
+    n.name, n.add_dummy_prefix, n.remove_extra_whitespaces, n.escape_whitespaces = "identity", True, False, True
     with open(path, "wb") as f:
         f.write(model.SerializeToString())
 
@@ -80,32 +43,71 @@ class Tokenizer:
 
     def __init__(self, path):
         self.sp = sentencepiece.SentencePieceProcessor(model_file=path)
-        self.surface = [self.sp.id_to_piece(i).replace(SPACE, " ") for i in range(len(self))]
-        self.before = [self.BOS] + self.encode("USER: ")
-        self.after = self.encode("\n")
+        self.first_column, self.first_row = (self.sp.piece_to_id(p) for p in ("<x0>", "<y0>"))
+        self.ids = {c: self.sp.piece_to_id(SPACE if c == " " else c) for c in [" ", "\n", *K.CHARACTERS]}
+        self.before = [self.BOS] + self.sp.encode("USER: ")
 
     def __len__(self):
         return self.sp.get_piece_size()
-
-    def encode(self, text):
-        return self.sp.encode(text)
 
     def decode(self, ids):
         return self.sp.decode([int(i) for i in ids])
 
     def head(self, prompt):
         """What stands between the image block and the answer."""
-        return self.encode("\n" + prompt + " ASSISTANT:")
+        return self.sp.encode("\n" + prompt + " ASSISTANT:")
 
-    def answer(self, text, places):
-        """(ids, places): each token's place is that of its first character that has one (those of blanks: of what follows them)."""
-        places = list(places)
-        for i in reversed(range(len(places) - 1)):
-            if places[i] == pages.NOWHERE:
-                places[i] = places[i + 1]
-        ids = self.encode(text)
-        at, out = -1, []  # a blank precedes the text
-        for i in ids:
-            out.append(places[max(at, 0)] if max(at, 0) < len(places) else pages.NOWHERE)
-            at += 1 if self.sp.is_byte(i) else len(self.surface[i])
-        return ids + [self.EOS], out + [pages.NOWHERE]
+    def character(self, c):
+        return [self.ids[c]] if c in self.ids else [3 + b for b in c.encode()]
+
+    def answer(self, text, origins, slots, vectors):
+        """(ids, places, slots) of an answer. origins: for each of its characters the drawn one it is, or -1; slots `[drawn, 2]`: column and
+        row of each drawn character; vectors: its image vector, or NOWHERE. The place of a location is that of what follows it."""
+        ids, places, within = [], [], []
+        row, last, letters = None, pages.NOWHERE, 0
+
+        def add(these, place, slot):
+            for i in these:
+                ids.append(i)
+                places.append(place)
+                within.append(slot)
+
+        for i, c in enumerate(text):
+            o = origins[i]
+            if c in " \n" or o < 0 or vectors[o] == pages.NOWHERE:
+                add(self.character(c), pages.NOWHERE, -1)
+                row = None if c == "\n" else row
+            else:
+                x, y = slots[o]
+                if i == 0 or text[i - 1] in " \n" or last != o - 1 or letters == LETTERS:
+                    letters = 0
+                    if row is None or abs(y - row) > 1:
+                        row = y
+                        add([self.first_row + min(int(y), ROWS - 1)], vectors[o], -1)
+                    add([self.first_column + min(int(x), COLUMNS - 1)], vectors[o], -1)
+                letters += 1
+                add(self.character(c), vectors[o], pages.SLOTS_X * (y % pages.SLOTS_Y) + x % pages.SLOTS_X)
+            last = o
+        return ids + [self.EOS], places + [pages.NOWHERE], within + [-1]
+
+    def blurred(self, rng, ids):
+        """What a decoder is given of an answer while it trains: some locations a slot off, some characters wrong, as in its own answers."""
+        ids = np.array(ids, np.int64)
+        chance = rng.random(len(ids))
+        for first, count in ((self.first_column, COLUMNS), (self.first_row, ROWS)):
+            at = (ids >= first) & (ids < first + count) & (chance < 0.12)
+            ids[at] = np.clip(ids[at] + rng.choice([-1, 1], at.sum()), first, first + count - 1)
+        letters = self.ids["!"]
+        at = (ids >= letters) & (ids < letters + len(K.CHARACTERS)) & (chance < 0.02)
+        ids[at] = letters + rng.integers(94, size=at.sum())
+        return ids
+
+    @torch.no_grad()
+    def arrange(self, model):
+        """Gives locations near each other like embeddings to begin with: waves of the coordinate, mixed at random."""
+        n = COLUMNS
+        at = torch.arange(n).float()[:, None] / torch.logspace(0.3, 2.5, 24)
+        waves = torch.cat([at.sin(), at.cos()], 1) / 24**0.5
+        for first in (self.first_column, self.first_row):
+            for weight, size in ((model.model.embed_tokens.weight, 0.5), (model.lm_head.weight, 0.02)):
+                weight[first : first + n] = size * waves @ torch.randn(waves.shape[1], weight.shape[1])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Stages of the reader's training on one GPU or one core, resumable at any moment. `train_all` runs them."""
+"""Stages of the reader's training on one GPU or on the cores of a CPU, resumable at any moment. `train_all` runs them."""
 
 import argparse
 import os
@@ -14,43 +14,70 @@ from . import feed as D
 from . import pages as P
 from .model import Heads, Reader
 
-# Heads of this layer are told at every token to look at the vector that holds what the token says.
-LOOK_LAYER, LOOKING = 2, (0, 2)
+# One head of each group of this layer is told at every token to look at the vector that holds what the token says.
+LOOK_LAYER = 2
 PLACE_LAYER = 1  # after it image vectors are asked for their place on the page
 
 
 class Plan:
     """A stage: what it sees (`D.Stage`), its share of the time and how it learns."""
 
-    def __init__(self, stage, share, muon, adam, flat, dense, look=0.0, slow=1.0):
-        """dense, look: weights of these losses; slow: factor on the learning rate of tower and sampler."""
+    def __init__(self, stage, share, muon, adam, flat, dense, look=0.0, slow=1.0, repeats=0):
+        """dense, look: weights of these losses; slow: factor on the learning rate of tower and sampler; repeats: the tower rests, and what
+        it saw comes so often."""
         self.stage, self.share, self.muon, self.adam, self.flat = stage, share, muon, adam, flat
-        self.dense, self.look, self.slow = dense, look, slow
+        self.dense, self.look, self.slow, self.repeats = dense, look, slow, repeats
 
 
 STAGES = [
     # The tower and the sampler learn what stands where; the decoder waits.
     Plan(D.Stage("dense", D.MIDDLE, 9999, text=False), 0.24, 0.02, 2e-3, 0.6, 1.0),
     # The decoder learns that answers are read off the vectors, on a few lines.
-    Plan(D.Stage("lines", D.SMALL, 160), 0.18, 0.02, 2e-3, 0.99, 0.5, look=0.3, slow=0.3),
+    Plan(D.Stage("lines", D.SMALL, 360), 0.18, 0.02, 2e-3, 0.99, 0.5, look=0.5, slow=0.3),
     # Pages of every size.
-    Plan(D.Stage("pages", D.LARGE, 640, reading=0.9), 0.4, 0.015, 1.5e-3, 0.7, 0.3, look=0.15, slow=0.4),
+    Plan(D.Stage("pages", D.LARGE, 2000, reading=0.9), 0.4, 0.015, 1.5e-3, 0.7, 0.5, look=0.4, slow=0.4),
     # Questions join in; the rates fall to the end.
-    Plan(D.Stage("questions", D.LARGE, 640, reading=0.6), 0.18, 0.009, 1e-3, 0.1, 0.2, look=0.1, slow=0.4),
+    Plan(D.Stage("questions", D.LARGE, 2000, reading=0.6), 0.18, 0.009, 1e-3, 0.1, 0.4, look=0.3, slow=0.4),
+]
+# On a CPU: smaller pictures, and the decoder learns to read while the tower rests.
+SMALL = [
+    Plan(D.Stage("dense", D.FEW, 9999, text=False, largest=30), 0.4, 0.014, 2e-3, 0.6, 1.0),
+    Plan(D.Stage("lines", D.SMALL, 360, largest=30, batch=3.0), 0.2, 0.02, 2e-3, 0.8, 0.5, look=0.5, repeats=4),
+    Plan(D.Stage("pages", D.MIDDLE, 800, reading=0.9, largest=30), 0.3, 0.014, 1.5e-3, 0.6, 0.7, look=0.4, slow=0.7),
+    Plan(D.Stage("questions", D.MIDDLE, 800, reading=0.75), 0.1, 0.006, 6e-4, 0.0, 0.5, look=0.3, slow=0.7),
 ]
 
 
-def look_loss(watched, places, first, last):
-    """Cross-entropy of the watched heads' attention on the image block [first, last) against the places of the tokens after `last`."""
+def look_loss(watched, group, places, first, last):
+    """Cross-entropy of the attention of one head in each `group` on the image block [first, last) against the places of the tokens after
+    `last`."""
     q, k = watched
-    q, k = q[:, list(LOOKING), last:], k[:, list(LOOKING), first:last]
+    q, k = q[:, ::group, last:], k[:, ::group, first:last]
     where = places != P.NOWHERE
     if not where.any():
         return q.sum() * 0, torch.zeros((), device=q.device)
     scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)  # [B, heads, L, block]
     scores = scores.transpose(1, 2)[where].float()  # [tokens, heads, block]
-    target = places[where][:, None].expand(-1, len(LOOKING))
+    target = places[where][:, None].expand(-1, scores.shape[1])
     return F.cross_entropy(scores.flatten(0, 1), target.flatten()), (scores.argmax(-1) == target).float().mean()
+
+
+class Pool:
+    """Batches with what the resting tower sees in them, each given about `repeats` times."""
+
+    def __init__(self, run, source, repeats, size=40):
+        self.run, self.source, self.repeats, self.size, self.kept = run, source, repeats, size, []
+
+    def next(self):
+        rng = self.source.maker.rng
+        if len(self.kept) < self.size // 4 or rng.random() < 1 / self.repeats:
+            batch = self.source.next()
+            with torch.no_grad(), self.run.autocast():
+                pixels = torch.from_numpy(batch["pixels"]).to(self.run.device)
+                batch["seen"] = self.run.model.see(pixels, *batch["grid"]).half()
+            self.kept = [*self.kept[-self.size + 1 :], batch]
+            return batch
+        return self.kept[rng.integers(len(self.kept))]
 
 
 def loss_of(run, batch, plan, before):
@@ -58,11 +85,12 @@ def loss_of(run, batch, plan, before):
     t = {k: v.to(run.device, non_blocking=True) for k, v in t.items()}
     model = run.model
     with run.autocast():
-        patches = model.see(t["pixels"], *batch["grid"])
+        if "ids" not in t:
+            patches = model.see(t["pixels"][:, 1:], *batch["grid"])
+            return run.heads(patches, model.sample(patches), t["patch"], t["token"])
+        patches = t["seen"].float() if "seen" in t else model.see(t["pixels"], *batch["grid"])
         vectors = model.sample(patches)
         dense, seen = run.heads(patches[:, 1:], vectors[:, 1:], t["patch"], t["token"])
-        if "ids" not in t:
-            return dense, seen
         prefix = model.prefix(vectors, batch["grid"][1], before)
         x = torch.cat([prefix, model.model.embed_tokens(t["ids"]).to(prefix.dtype)], 1)
         states, watched = model.decode(x, (PLACE_LAYER, LOOK_LAYER))
@@ -71,26 +99,32 @@ def loss_of(run, batch, plan, before):
         target = t["target"][where]
         said = F.cross_entropy(logits, target)
         cells = run.heads.placed(watched[PLACE_LAYER][2][:, len(before) : prefix.shape[1]], *batch["grid"])
-        look, right = look_loss(watched[LOOK_LAYER][:2], t["places"], len(before), prefix.shape[1])
-        seen.update(said=said.detach(), cells=cells.detach(), token=(logits.argmax(-1) == target).float().mean(), look=right)
-    return said + plan.dense * dense + plan.look * (look + cells), seen
+        group = model.config["heads"] // model.config["kv_heads"]
+        look, right = look_loss(watched[LOOK_LAYER][:2], group, t["places"], len(before), prefix.shape[1])
+        at = t["within"] >= 0
+        slot = F.cross_entropy(run.heads.within(watched[LOOK_LAYER][2][:, prefix.shape[1] :][at]).float(), t["within"][at])
+        hit, letter = logits.argmax(-1) == target, t["within"][where] >= 0
+        seen.update(said=said.detach(), cells=cells.detach(), slot=slot.detach(), look=right, letter=hit[letter].float().mean())
+        seen.update(other=hit[~letter].float().mean())
+    return said + plan.dense * dense + plan.look * (look + cells + 0.5 * slot), seen
 
 
-def run_stage(a, plan, number, source, tokenizer, config, folder, init, minutes, deadline):
+def run_stage(a, plan, number, source, tokenizer, config, folder, init, minutes, deadline, exchange):
     """True when the stage is over; False when the deadline came first."""
     o = argparse.Namespace(
         state=folder, init=init, stage=plan.stage.name, minutes=minutes, steps=None, muon_lr=plan.muon * a.rate, adam_lr=plan.adam * a.rate,
-        weight_decay=0.02, flat=plan.flat,
+        weight_decay=0.02, flat=plan.flat, until=deadline,
     )  # fmt: skip
     state = training.start_state(o, export.training_state)
     if os.path.exists(os.path.join(folder, "state.pt")) and state["unfinished"] is None:
         return True
     torch.manual_seed(number)
     model = Reader(config)
+    tokenizer.arrange(model)
     parts = ("vision_tower", "mm_projector")
 
     def trainable(name):
-        return plan.stage.text or any(p in name for p in parts)
+        return any(p in name for p in parts) if not plan.stage.text else not plan.repeats or "vision_tower" not in name
 
     run = training.Run(
         o,
@@ -101,19 +135,20 @@ def run_stage(a, plan, number, source, tokenizer, config, folder, init, minutes,
         lambda n: plan.slow if any(p in n for p in parts) else 1.0,
         f"{number}:{plan.stage.name}:{minutes:.3f}",
     )
-    before, shown, totals, count, pictures = tokenizer.before, time.time(), {}, 0, 0
-    waited = 0.0
-    while run.fraction() < 1:
-        if time.time() > deadline:
-            run.save()
-            return False
+    before, shown, totals, pictures = tokenizer.before, time.time(), {}, 0
+    waited, over = 0.0, False
+    pool = Pool(run, source, plan.repeats) if plan.repeats else source
+    while not over:
         start = time.time()
-        batch = source.next()
+        batch = pool.next()
         waited += time.time() - start
         loss, seen = loss_of(run, batch, plan, before)
         loss.backward()
-        run.optimizer.step(run.rate())
-        run.step, count, pictures = run.step + 1, count + 1, pictures + len(batch["pixels"])
+        rate, over = exchange.average(run.optimizer.parameters, run)
+        run.optimizer.step(rate)
+        run.step, pictures = run.step + 1, pictures + exchange.ranks * len(batch["pixels"])
+        if exchange.rank:
+            continue
         for k, v in {"loss": loss.detach(), **seen}.items():  # summed where they are: reading them would wait for the GPU
             totals[k] = totals.get(k, 0) + v
             totals[k + "#"] = totals.get(k + "#", 0) + 1
@@ -129,9 +164,13 @@ def run_stage(a, plan, number, source, tokenizer, config, folder, init, minutes,
                 raise RuntimeError("the loss is not finite")
         if time.time() - run.saved > a.save:
             run.save()
-    run.save(final=True)
-    return True
+    over = run.fraction() >= 1
+    if not exchange.rank:
+        run.save(final=over)
+    exchange.meet()
+    # Where the clocks of two processes differ, what was saved says it.
+    return torch.load(run.path, weights_only=False, map_location="cpu")["unfinished"] is None
 
 
-def folders(state):
-    return [os.path.join(state, f"{i}-{plan.stage.name}") for i, plan in enumerate(STAGES)]
+def folders(state, plans):
+    return [os.path.join(state, f"{i}-{plan.stage.name}") for i, plan in enumerate(plans)]
