@@ -5,6 +5,8 @@ import Schema
 /// Preprocessing of an image for the vision tower, from the image processor's settings and the model's config.
 package struct ImagePreprocessing {
   let statistics: NormalisationSettings
+  /// Whether images are resized to the tower's height and width, their aspect ratio aside; false: by their shorter edge.
+  let isStretched: Bool
 
   static let clip = NormalisationSettings(mean: [0.48145466, 0.4578275, 0.40821073], std: [0.26862954, 0.26130258, 0.27577711])
   static let imageNet = NormalisationSettings(mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225])
@@ -19,6 +21,7 @@ package struct ImagePreprocessing {
   init(_ config: ConfigReader?, imageSize: Int) throws {
     statistics = NormalisationSettings(
       mean: try config?.doubles("image_mean", count: 3) ?? Self.clip.mean, std: try config?.doubles("image_std", count: 3) ?? Self.clip.std)
+    isStretched = config?.value["size"]?["height"] != nil
     guard let config else { return }
     guard !statistics.std.contains(where: { $0 <= 0 }), !statistics.mean.contains(where: { !(-1000...1000).contains($0) }) else {
       throw config.fail("image_std", "should be above zero")
@@ -27,15 +30,25 @@ package struct ImagePreprocessing {
     for step in ["do_resize", "do_rescale", "do_normalize"] {
       guard try config.bool(step, default: true) else { throw config.fail(step, "images that skip this step are not supported") }
     }
+    try Self.checkRescaling(config)
     for key in ["crop_size", "size"] where config.has(key) {
       let side: Int
       if config.value[key]?.members != nil {
         let size = try config.object(key)
         side = try size.size("shortest_edge", default: try size.size("height", default: imageSize))
+        let width = try size.size("width", default: side)
+        guard width == side else { throw size.fail("width", "\(width) is not the vision tower's image size \(imageSize)") }
       } else {
         side = try config.size(key)
       }
       guard side == imageSize else { throw config.fail(key, "\(side) is not the vision tower's image size \(imageSize)") }
+    }
+  }
+
+  /// - Throws: for a `rescale_factor` other than 1/255.
+  static func checkRescaling(_ config: ConfigReader) throws {
+    guard (try config.double("rescale_factor", default: 1 / 255) * 255 - 1).magnitude < 1e-9 else {
+      throw config.fail("rescale_factor", "only 1/255 is supported")
     }
   }
 

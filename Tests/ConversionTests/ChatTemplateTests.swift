@@ -78,6 +78,48 @@ import Testing
     }
   }
 
+  /// What a template's start renders in front of the conversation, as jinja2 3.1.6 has it.
+  @Test(arguments: [
+    ("{% set s = '' %}{{ s | default('SYS', true) }}", "SYS"), ("{% set s = none %}{{ s | d('SYS', boolean=true) }}", "SYS"),
+    ("{% set s = '' %}{{ s | default('SYS') }}.", "."), ("{{ absent | default(default_value='SYS') }}", "SYS"),
+    ("{{ 'a,b,c'.split(',', 1)[1] }}", "b,c"), ("{{ 'a,b,c'.split(',', -1)[1] }}", "b"), ("{{ 'a,b,c'.split(',', 0)[0] }}", "a,b,c"),
+    ("{{ ['a', 'b'] | join(d='-') }}", "a-b"), ("{{ ['a', 'b'] | join('-') }}", "a-b"),
+    ("{% for i in ['a', 'b'] %}{{ i ~ loop.revindex ~ loop.revindex0 }}{% endfor %}", "a21b10"),
+    (#"{{ 'a\r\nb'.replace('\n', 'N') }}{{ 'a\r\nb'.split('\n') | length }}{{ '\n' in 'a\r\nb' }}"#, "a\rNb2True"),
+    ("a\r\n{% if true %}\r\n  b\rc\r\n{% endif %}\r\n{{ 'd\r\n' }}", "a\n  b\nc\nd\n"),
+  ])
+  func startsAreThoseOfJinja(_ start: String, _ rendered: String) throws {
+    let turns = "{% for m in messages %}[{{ m['role'] }}] {{ m['content'] }}</s>{% endfor %}"
+    let found = try prompt("llava_hf", [("chat_template.jinja", start + turns)]).template
+    #expect(found.utf8.elementsEqual((rendered + "[user] <image>\n{question}</s>").utf8), "\(found)")
+  }
+
+  /// Arguments that are not known would otherwise change nothing.
+  @Test(arguments: [
+    "'a' | default('b', true, 1)", "'a' | default('b', truth=true)", "'a' | default('b', default_value='c')", "['a'] | join('-', 'x')",
+    "['a'] | join(attribute='x')", "['a'] | join([])", "'a' | upper(1)", "['a'] | first(1)", "'a' | trim(chars='a')",
+    "messages | selectattr('role', 'equalto', 'user', 'x') | list | length", "'a'.startswith('a', 1)", "'a,b'.split(',', none)[0]",
+    "messages[0].get('x', 'y', 'z')",
+  ])
+  func unknownArgumentsAreRefused(_ value: String) {
+    let turns = "{% for m in messages %}{{ m['content'] }}{% endfor %}"
+    expectFailure("chat template") { _ = try prompt("llava_hf", [("chat_template.jinja", "{{ \(value) }}" + turns)]) }
+  }
+
+  @Test func unknownMembersOfLoopAreRefused() {
+    let turns = "{% for m in messages %}{{ loop.depth }}{{ m['content'] }}{% endfor %}"
+    expectFailure("loop.depth") { _ = try prompt("llava_hf", [("chat_template.jinja", turns)]) }
+  }
+
+  @Test func aTemplateThatWasNotFetchedIsNamed() throws {
+    let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:\(String(repeating: "a", count: 64))\nsize 1234\n"
+    expectFailure("cannot read", "chat_template.jinja", "Git LFS") { _ = try prompt("llava_hf", [("chat_template.jinja", pointer)]) }
+    let folder = try TemporaryFolder()
+    let path = try folder.write("mine.jinja", pointer)
+    expectFailure("vicuna, ", "Git LFS") { _ = try ChatTemplate(path: path) }
+    expectFailure("vicuna, ", "no such file") { _ = try ChatTemplate(path: folder.path + "/qwem") }
+  }
+
   @Test func whatIsAskedForComesFirst() throws {
     let found = try prompt("llava_hf", [("chat_template.jinja", "no place")], choice: .format(.chatML))
     #expect(found.template == PromptFormat.chatML.template && found.stop == ["<|im_end|>"])

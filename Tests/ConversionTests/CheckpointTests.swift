@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import CheckpointFiles
 import Conversion
+import Families
 import Foundation
 import Generation
+import Schema
 import Testing
 import WeightFile
 
@@ -123,6 +125,45 @@ import WeightFile
     #expect(tower.hiddenSize == 1024 && tower.layers == 24 && tower.imageSize == 336 && tower.patchSize == 14)
     #expect(try tower.layersUsed(select: -2) == 23)
     #expect(try VisionConfig.known("openai/clip-vit-large-patch14-336")?.imageSize == 336)
+  }
+
+  /// Within the window attention is full, so a Qwen2 with one is exact up to its length.
+  @Test(arguments: [
+    ("", 4096), (#", "use_sliding_window": false, "max_window_layers": 0"#, 4096), (#", "use_sliding_window": true"#, 4096),
+    (#", "use_sliding_window": true, "max_window_layers": 0"#, 16), (#", "use_sliding_window": true, "max_window_layers": 1"#, 16),
+    (#", "use_sliding_window": true, "max_window_layers": 2"#, 4096),
+    (#", "use_sliding_window": true, "layer_types": ["full_attention", "sliding_attention"]"#, 16),
+    (#", "use_sliding_window": true, "max_window_layers": 0, "layer_types": ["full_attention", "full_attention"]"#, 4096),
+  ])
+  func slidingWindowsLimitQwen2(_ keys: String, _ length: Int) throws {
+    let json = #"{"model_type": "qwen2", "num_hidden_layers": 2, "max_position_embeddings": 4096, "sliding_window": 16\#(keys)}"#
+    #expect(try TextConfig(ConfigReader(file: "c", value: .parse(json, file: "c"))).contextLength == length)
+  }
+
+  @Test(arguments: [
+    ("\"rescale_factor\": 0.00392156862745098", "\"rescale_factor\": 0.00784313725490196", "rescale_factor"),
+    ("\"width\": 56", "\"width\": 48", "crop_size.width"),
+    ("\"shortest_edge\": 56", "\"height\": 56, \"width\": 48", "size.width"),
+    ("\"height\": 56", "\"height\": 48", "crop_size"),
+  ])
+  func otherPreprocessingIsRefused(_ old: String, _ new: String, _ word: String) throws {
+    for name in ["llava_hf", "llava_next_hf_bin", "hires"] {
+      let folder = try TemporaryFolder(copyOf: Fixture.checkpoint(name))
+      try change(folder, "preprocessor_config.json", old, new)
+      expectFailure(word) { _ = try describe(folder) }
+    }
+  }
+
+  /// CLIPImageProcessor resizes to a height and width as they are, and crops afterwards.
+  @Test(arguments: [
+    ("\"shortest_edge\": 56", true, "square_crop"), ("\"height\": 56, \"width\": 56", true, "stretch"),
+    ("\"height\": 56, \"width\": 56", false, "stretch"),
+  ])
+  func sizesWithAHeightStretch(_ size: String, _ crops: Bool, _ fit: String) throws {
+    let folder = try TemporaryFolder(copyOf: Fixture.checkpoint("llava_hf"))
+    try change(folder, "preprocessor_config.json", "\"shortest_edge\": 56", size)
+    try change(folder, "preprocessor_config.json", "\"do_center_crop\": true", "\"do_center_crop\": \(crops)")
+    #expect((try describe(folder).vision as? LLaVASettings)?.fit.fit.spelling.description == fit)
   }
 
   @Test func pinpointsAreWidthFirst() throws {

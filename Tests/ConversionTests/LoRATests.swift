@@ -10,8 +10,9 @@ import Testing
     return folder
   }
 
-  @Test func mergesAsNumPyDoes() throws {
-    let folder = try folder()
+  /// The second time a pattern follows that would suit the same module: as in PEFT the first counts.
+  @Test(arguments: ["6", #"6, "q_proj": 16"#]) func mergesAsNumPyDoes(alpha: String) throws {
+    let folder = try folder { $0.replacing("q_proj\": 6", with: "q_proj\": \(alpha)") }
     let source = try LoRADirectory(path: folder.path).merged(into: SafetensorsFile(path: folder.path + "/base.safetensors"))
     let merged = try SafetensorsFile(path: folder.path + "/merged.safetensors")
     #expect(Set(source.tensors.map(\.name)) == Set(merged.tensors.map(\.name)))

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import CheckpointFiles
 import Conversion
+import Foundation
+import Schema
 import Testing
 
 @Suite struct TokenizerConversionTests {
@@ -43,6 +45,51 @@ import Testing
     #expect(try rule("null", metaspace("never")) == nil)
     expectFailure("byte-level") { _ = try rule("null", #"{"type": "ByteLevel"}"#) }
     expectFailure("NFC") { _ = try rule(#"{"type": "NFC"}"#, "null") }
+  }
+
+  /// The tokenizer of the checkpoint with files changed; nil: the file is taken away.
+  private func settings(_ changes: [String: (String) -> String?]) throws -> TokenizerSettings {
+    let copy = try TemporaryFolder(copyOf: folder)
+    defer { withExtendedLifetime(copy) {} }
+    for (name, change) in changes {
+      if let text = change(String(decoding: try copy.read(name), as: UTF8.self)) {
+        try copy.write(name, text)
+      } else {
+        try FileManager.default.removeItem(atPath: copy.path + "/" + name)
+      }
+    }
+    let checkpoint = try OpenCheckpoint(path: copy.path)
+    let system = try SystemDescription(checkpoint)
+    return try TokenizerMetadata(checkpoint, system.tokenizer).settings(vocabSize: system.decoder.vocabSize)
+  }
+
+  @Test func noBlankStandsBeforeTextsWhereEitherFileSaysSo() throws {
+    func unprefixed(_ text: String) -> String {
+      text.replacing(#/\{\s*"type": "Prepend",\s*"prepend": "▁"\s*\},/#, with: "")
+    }
+    #expect(try settings([:]).sentencePiece.addDummyPrefix)
+    #expect(try !settings(["tokenizer.json": unprefixed]).sentencePiece.addDummyPrefix)
+    #expect(try !settings(["tokenizer.json": unprefixed, "tokenizer.model": { _ in nil }]).sentencePiece.addDummyPrefix)
+    for said in [true, false] {
+      let found = try settings([
+        "tokenizer.json": { _ in nil }, "tokenizer_config.json": { $0.replacing("{", with: "{\"add_prefix_space\": \(said),", maxReplacements: 1) },
+      ])
+      #expect(found.sentencePiece.addDummyPrefix == said)
+    }
+  }
+
+  @Test func theTokenizersOwnBeginTokenCounts() throws {
+    func second(_ text: String) -> String { text.replacing("\"bos_token_id\": 1", with: "\"bos_token_id\": 2") }
+    #expect(try settings(["config.json": second, "generation_config.json": second]).bos == 1)
+    // A class for any tokenizer.json adds what stands in it, LLaMA's own class its begin token.
+    func plain(_ text: String) -> String { text.replacing("\"TemplateProcessing\"", with: "\"None\"") }
+    for (name, adds) in [("PreTrainedTokenizerFast", false), ("LlamaTokenizer", true)] {
+      let found = try settings([
+        "tokenizer.model": { _ in nil }, "tokenizer.json": plain,
+        "tokenizer_config.json": { $0.replacing("\"add_bos_token\": true,", with: "").replacing("LlamaTokenizer", with: name) },
+      ])
+      #expect(found.addBos == adds, "\(name)")
+    }
   }
 
   @Test func keepsMergesThatScoresCannotExpress() throws {

@@ -95,14 +95,17 @@ package struct LoRADirectory {
     }
   }
 
-  /// alpha / r, or alpha / √r for rank-stabilised adapters; `alpha_pattern` may set another alpha for single modules.
+  /// alpha / r, or alpha / √r for rank-stabilised adapters; `alpha_pattern` may set another alpha for single modules, by the first key that
+  /// a module's name ends with.
   private static func scale(_ config: ConfigReader, module: String, rank: Int) throws -> Float {
     var alpha = try config.double("lora_alpha", default: 8)
     let patterns = try config.object("alpha_pattern")
+    var isFound = false
     for (key, value) in patterns.value.members ?? [] {
       guard key.allSatisfy({ $0 == "_" || $0 == "." || $0.isASCII && ($0.isLetter || $0.isNumber) }), let number = value.double
       else { throw patterns.fail(key, "only plain module names are supported") }
-      if module == key || module.hasSuffix("." + key) { alpha = number }
+      guard !isFound, module == key || module.hasSuffix("." + key) else { continue }
+      (alpha, isFound) = (number, true)
     }
     let divisor = try config.bool("use_rslora", default: false) ? Double(rank).squareRoot() : Double(rank)
     return Float(alpha / divisor)

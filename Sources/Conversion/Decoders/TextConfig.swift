@@ -5,7 +5,7 @@ import Schema
 /// Sizes of a LLaMA-type decoder, with the defaults that transformers leaves out of config.json.
 package struct TextConfig: Equatable {
   package let hiddenSize, intermediateSize, layers, heads, kvHeads, headSize, vocabSize: Int
-  /// Longest exact sequence: a sliding window (Mistral) limits it, since attention is full within the window.
+  /// Longest exact sequence: a sliding window (Mistral, Qwen2) limits it, since attention is full within the window.
   package let contextLength: Int
   package let normEpsilon, ropeTheta: Double
   package var tiedHead: Bool
@@ -71,9 +71,10 @@ package struct TextConfig: Equatable {
     guard headSize % 2 == 0 else { throw config.fail("head_dim", "\(headSize) is odd") }
 
     let positions = try config.size("max_position_embeddings", default: isMistral ? 131_072 : 2048)
-    // Absent means 4096 for Mistral, null means no window.
+    // Absent means 4096, null means no window.
     var window = positions
-    if isMistral { window = Self.isNull(config, "sliding_window") ? positions : try config.size("sliding_window", default: 4096) }
+    let hasWindow = try isMistral || type == "qwen2" && Self.hasQwenWindow(config, layers: layers)
+    if hasWindow, !Self.isNull(config, "sliding_window") { window = try config.size("sliding_window", default: 4096) }
     contextLength = min(positions, window)
     normEpsilon = try config.double("rms_norm_eps", default: 1e-6)
     tiedHead = try config.bool("tie_word_embeddings", default: false)
@@ -93,6 +94,13 @@ package struct TextConfig: Equatable {
       ropeScaling = RopeScaling(type: scalingType, factor: try scaling.double("factor"), bands: bands)
     default: throw scaling.fail("rope_type", "\(scalingType) is not supported")
     }
+  }
+
+  /// Whether a layer of a Qwen2 has the window: one of `layer_types`, else those from `max_window_layers` on.
+  private static func hasQwenWindow(_ config: ConfigReader, layers: Int) throws -> Bool {
+    guard try config.bool("use_sliding_window", default: false) else { return false }
+    if let types = config.value["layer_types"]?.array { return types.contains { $0.string == "sliding_attention" } }
+    return try config.int("max_window_layers", default: 28) < layers
   }
 
   private static func isNull(_ config: ConfigReader, _ key: String) -> Bool {

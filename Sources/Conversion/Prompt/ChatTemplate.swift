@@ -12,20 +12,26 @@ package struct ChatTemplate: Sendable {
     self.file = file
   }
 
-  /// A file's text.
+  /// The file that `--chat-template` names.
   package init(path: String) throws {
-    guard (try? MappedFile(path: path)) != nil else {
-      throw ConversionError.badOption("\(path) is no file and none of the formats \(PromptFormat.named.map(\.name).joined(separator: ", "))")
+    let file: MappedFile
+    do { file = try MappedFile(path: path) } catch ConversionError.cannotRead(_, let reason) {
+      let formats = PromptFormat.named.map(\.name).joined(separator: ", ")
+      throw ConversionError.badOption("\(path) is none of the formats \(formats), and as a file: \(reason)")
     }
-    guard let text = try MappedFile(path: path).withBytes({ String(validating: $0, as: UTF8.self) }) else {
-      throw ConversionError.malformed(file: path, detail: "not UTF-8")
+    try self.init(file)
+  }
+
+  private init(_ file: MappedFile) throws {
+    guard let text = file.withBytes({ String(validating: $0, as: UTF8.self) }) else {
+      throw ConversionError.malformed(file: file.path, detail: "not UTF-8")
     }
-    self.init(source: text, file: path)
+    self.init(source: text, file: file.path)
   }
 
   /// The checkpoint's template: the processor's before the tokenizer's, as in transformers.
   static func find(_ checkpoint: OpenCheckpoint) throws -> ChatTemplate? {
-    if let path = checkpoint.file("chat_template.jinja") { return try ChatTemplate(path: path) }
+    if let path = checkpoint.file("chat_template.jinja") { return try ChatTemplate(MappedFile(path: path)) }
     for name in ["chat_template.json", "processor_config.json", "tokenizer_config.json"] {
       guard let value = try checkpoint.json(name)?.value["chat_template"] else { continue }
       if let text = value.string { return ChatTemplate(source: text, file: name) }

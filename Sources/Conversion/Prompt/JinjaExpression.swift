@@ -8,7 +8,7 @@ indirect enum JinjaExpression {
   case member(JinjaExpression, JinjaExpression)
   case slice(JinjaExpression, JinjaExpression?, JinjaExpression?)
   case call(JinjaExpression, [JinjaExpression], [(String, JinjaExpression)])
-  case filter(JinjaExpression, String, [JinjaExpression])
+  case filter(JinjaExpression, String, [JinjaExpression], [(String, JinjaExpression)])
   case test(JinjaExpression, String)
   case not(JinjaExpression)
   case binary(String, JinjaExpression, JinjaExpression)
@@ -127,7 +127,8 @@ struct JinjaParser {
         value = .call(value, plain, named)
       } else if take(.sign("|")) {
         let filter = try name()
-        value = .filter(value, filter, take(.sign("(")) ? try arguments().plain : [])
+        let (plain, named) = take(.sign("(")) ? try arguments() : ([], [])
+        value = .filter(value, filter, plain, named)
       } else if take(.name("is")) {
         let flips = take(.name("not"))
         let test = JinjaExpression.test(value, try name())

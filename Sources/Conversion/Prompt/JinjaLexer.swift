@@ -16,7 +16,7 @@ enum JinjaToken: Equatable {
 
 enum JinjaLexer {
   static func parts(_ source: String) throws(JinjaError) -> [JinjaPart] {
-    let s = Array(source.unicodeScalars)
+    let s = unixLines(source)
     var parts: [JinjaPart] = []
     var text: [Unicode.Scalar] = []
     var i = 0
@@ -82,6 +82,17 @@ enum JinjaLexer {
     if text.last == "\n" { text.removeLast() }
     if !text.isEmpty { parts.append(.text(string(text))) }
     return parts
+  }
+
+  /// With "\r\n" and "\r" as "\n", as Jinja reads a template.
+  private static func unixLines(_ source: String) -> [Unicode.Scalar] {
+    var s: [Unicode.Scalar] = []
+    var last: Unicode.Scalar?
+    for c in source.unicodeScalars {
+      if c != "\n" || last != "\r" { s.append(c == "\r" ? "\n" : c) }
+      last = c
+    }
+    return s
   }
 
   private static func tokens(_ s: [Unicode.Scalar]) throws(JinjaError) -> [JinjaToken] {

@@ -30,6 +30,7 @@ struct JinjaScope {
     case .list(let items): for item in items where sum <= Self.mostBytes { sum += try 8 + size(item, depth: depth + 1) }
     case .object(let members): for member in members where sum <= Self.mostBytes { sum += try 8 + size(member.value, depth: depth + 1) }
     case .space(let space): for member in space.values where sum <= Self.mostBytes { sum += try 8 + size(member.value, depth: depth + 1) }
+    case .loop(let members): for member in members where sum <= Self.mostBytes { sum += try 8 + size(member.value, depth: depth + 1) }
     case .undefined, .none, .bool, .int: break
     }
     guard sum <= Self.mostBytes else { throw JinjaError("more than a mebibyte in a value") }
@@ -54,7 +55,7 @@ struct JinjaScope {
       return try slice(list, start, end)
     case .binary(let sign, let a, let b): return try binary(sign, a, b)
     case .test(let e, let name): return .bool(try test(try value(e), name))
-    case .filter(let e, let name, let arguments): return try filter(try value(e), name, try values(arguments))
+    case .filter(let e, let name, let plain, let named): return try filter(try value(e), name, try arguments(of: name, plain, named))
     case .call(.name(let function), let plain, let named): return try call(function, plain, named)
     case .call(.member(let e, .value(.string(let name))), let plain, let named):
       guard named.isEmpty else { throw JinjaError("named arguments of \(name)") }
@@ -69,9 +70,33 @@ struct JinjaScope {
     return values
   }
 
+  /// Names of the filters' parameters, in order. A filter that is not here has none.
+  private static let parameters = ["default": ["default_value", "boolean"], "d": ["default_value", "boolean"], "join": ["d"]]
+
+  /// One for each of a filter's parameters, nil where none is given; those of `selectattr` and `rejectattr` as they are.
+  private mutating func arguments(
+    of filter: String, _ plain: [JinjaExpression], _ named: [(String, JinjaExpression)]
+  ) throws(JinjaError) -> [JinjaValue?] {
+    var arguments: [JinjaValue?] = try values(plain)
+    if filter == "selectattr" || filter == "rejectattr", named.isEmpty { return arguments }
+    let parameters = Self.parameters[filter] ?? []
+    guard arguments.count <= parameters.count else { throw JinjaError("such arguments of the filter \(filter)") }
+    while arguments.count < parameters.count { arguments.append(nil) }
+    for (name, e) in named {
+      guard let place = parameters.firstIndex(of: name), arguments[place] == nil else {
+        throw JinjaError("such an argument \(name) of the filter \(filter)")
+      }
+      arguments[place] = try value(e)
+    }
+    return arguments
+  }
+
   private func member(_ value: JinjaValue, _ key: JinjaValue) throws(JinjaError) -> JinjaValue {
     switch (value, key) {
     case (.object, .string(let name)), (.space, .string(let name)): return value.member(name)
+    case (.loop(let members), .string(let name)):
+      guard let found = members[name] else { throw JinjaError("loop.\(name)") }
+      return found
     case (.list(let items), .int(let i)):
       let place = i < 0 ? items.count + i : i
       return items.indices.contains(place) ? items[place] : .undefined
@@ -108,7 +133,7 @@ struct JinjaScope {
       return .string(x + y)
     case ("+", .string(let x), .string(let y)): return .string(x + y)
     case ("+", .list(let x), .list(let y)): return .list(x + y)
-    case ("in", .string(let x), .string(let y)): return .bool(x.isEmpty || y.contains(x))
+    case ("in", .string(let x), .string(let y)): return .bool(x.isEmpty || y.utf8.contains(x.utf8))
     case ("in", _, .list(let items)): return .bool(items.contains { $0 == left })
     case ("in", .string(let x), .object(let members)): return .bool(members.contains { $0.key == x })
     case (_, .int(let x), .int(let y)):
@@ -141,8 +166,8 @@ struct JinjaScope {
     case ("undefined", .undefined): return true
     case ("undefined", _): return false
     case ("none", .none): return true
-    case ("string", .string), ("mapping", .object), ("iterable", .string), ("iterable", .list), ("iterable", .object), ("sequence", .string),
-      ("sequence", .list), ("sequence", .object), ("number", .int), ("boolean", .bool):
+    case ("string", .string), ("mapping", .object), ("iterable", .string), ("iterable", .list), ("iterable", .object), ("iterable", .loop),
+      ("sequence", .string), ("sequence", .list), ("sequence", .object), ("number", .int), ("boolean", .bool):
       return true
     case ("true", _): return value == .bool(true)
     case ("false", _): return value == .bool(false)
@@ -151,9 +176,9 @@ struct JinjaScope {
     }
   }
 
-  private func filter(_ value: JinjaValue, _ name: String, _ arguments: [JinjaValue]) throws(JinjaError) -> JinjaValue {
+  private func filter(_ value: JinjaValue, _ name: String, _ arguments: [JinjaValue?]) throws(JinjaError) -> JinjaValue {
     switch (name, value) {
-    case ("trim", .string(let text)) where arguments.isEmpty: return .string(Self.stripped(text))
+    case ("trim", .string(let text)): return .string(Self.stripped(text))
     case ("upper", .string), ("lower", .string), ("capitalize", .string): return try method(value, name, [])
     case ("string", _), ("safe", .string):
       guard let text = value.text else { throw JinjaError("a list or an object as text") }
@@ -163,15 +188,19 @@ struct JinjaScope {
     case ("list", .list): return value
     case ("first", .list(let items)): return items.first ?? .undefined
     case ("last", .list(let items)): return items.last ?? .undefined
-    case ("default", .undefined), ("d", .undefined): return arguments.first ?? .string("")
-    case ("default", _), ("d", _): return value
+    case ("default", .undefined), ("d", .undefined): return arguments[0] ?? .string("")
+    case ("default", _), ("d", _):
+      // With `boolean`, for what is false as well.
+      guard let boolean = arguments[1], boolean.isTrue, !value.isTrue else { return value }
+      return arguments[0] ?? .string("")
     case ("join", .list(let items)):
       let texts = items.compactMap(\.text)
       guard texts.count == items.count else { throw JinjaError("a list of what is no text, joined") }
-      let separator = arguments.first?.text ?? ""
+      guard let separator = (arguments[0] ?? .string("")).text else { throw JinjaError("a list or an object as text") }
       guard texts.count * separator.utf8.count <= Self.mostBytes else { throw JinjaError("more than a mebibyte in a value") }
       return .string(texts.joined(separator: separator))
     case ("selectattr", .list(let items)), ("rejectattr", .list(let items)):
+      let arguments = arguments.compactMap { $0 }
       guard case .string(let attribute)? = arguments.first else { throw JinjaError("\(name) without a name") }
       var kept: [JinjaValue] = []
       for item in items {
@@ -179,7 +208,9 @@ struct JinjaScope {
         let holds: Bool
         switch arguments.dropFirst().first {
         case nil: holds = found.isTrue
-        case .string("equalto")?, .string("==")?, .string("eq")?: holds = arguments.count == 3 && found == arguments[2]
+        case .string("equalto")?, .string("==")?, .string("eq")?:
+          guard arguments.count == 3 else { throw JinjaError("such arguments of the filter \(name)") }
+          holds = found == arguments[2]
         case .string(let test)? where arguments.count == 2: holds = try self.test(found, test)
         default: throw JinjaError("\(name) with such a test")
         }
@@ -202,15 +233,21 @@ struct JinjaScope {
       return .string(
         text.split(separator: " ", omittingEmptySubsequences: false).map { $0.prefix(1).uppercased() + $0.dropFirst().lowercased() }.joined(
           separator: " "))
-    case ("startswith", .string(let text), .string(let x)?): return .bool(text.utf8.starts(with: x.utf8))
-    case ("endswith", .string(let text), .string(let x)?): return .bool(text.utf8.reversed().starts(with: x.utf8.reversed()))
+    case ("startswith", .string(let text), .string(let x)?) where arguments.count == 1: return .bool(text.utf8.starts(with: x.utf8))
+    case ("endswith", .string(let text), .string(let x)?) where arguments.count == 1:
+      return .bool(text.utf8.reversed().starts(with: x.utf8.reversed()))
     case ("replace", .string(let text), .string(let x)?):
       guard arguments.count == 2, case .string(let y) = arguments[1], !x.isEmpty else { throw JinjaError("such a replace") }
       guard text.utf8.count / x.utf8.count * y.utf8.count <= Self.mostBytes else { throw JinjaError("more than a mebibyte in a value") }
-      return .string(text.replacing(x, with: y))
+      return .string(Self.pieces(of: text, by: x).joined(separator: y))
     case ("split", .string(let text), .string(let x)?) where !x.isEmpty:
-      return .list(text.split(separator: x, omittingEmptySubsequences: false).map { .string(String($0)) })
-    case ("get", .object, .string(let key)?):
+      var splits = Int.max
+      if arguments.count > 1 {
+        guard arguments.count == 2, case .int(let most) = arguments[1] else { throw JinjaError("such a split") }
+        if most >= 0 { splits = most }
+      }
+      return .list(Self.pieces(of: text, by: x, splits: splits).map { .string($0) })
+    case ("get", .object, .string(let key)?) where arguments.count <= 2:
       let found = value.member(key)
       if case .undefined = found { return arguments.count > 1 ? arguments[1] : .none }
       return found
@@ -226,10 +263,18 @@ struct JinjaScope {
       guard let reason = plain.first else { throw JinjaError("it refuses the conversation") }
       throw JinjaError(try value(reason).text ?? "it refuses the conversation")
     case "namespace":
+      guard plain.isEmpty else { throw JinjaError("such a namespace") }
       var space: [String: JinjaValue] = [:]
       for (key, e) in named { space[key] = try value(e) }
       return .space(JinjaSpace(space))
     default: throw JinjaError("the function \(name)")
+    }
+  }
+
+  /// Python's `split`. Of bytes: Swift's characters do not part "\r\n".
+  private static func pieces(of text: String, by mark: String, splits: Int = .max) -> [String] {
+    Array(text.utf8).split(separator: Array(mark.utf8), maxSplits: splits, omittingEmptySubsequences: false).map {
+      String(decoding: $0, as: UTF8.self)
     }
   }
 

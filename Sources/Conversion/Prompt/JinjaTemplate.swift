@@ -125,10 +125,10 @@ struct JinjaTemplate {
           try scope.step()
           scope.names = outer
           try bind(item, &scope)
-          scope.names["loop"] = .object([
-            ("first", .bool(i == 0)), ("last", .bool(i == items.count - 1)), ("index0", .int(i)), ("index", .int(i + 1)),
-            ("length", .int(items.count)), ("previtem", i > 0 ? items[i - 1] : .undefined),
-            ("nextitem", i + 1 < items.count ? items[i + 1] : .undefined),
+          scope.names["loop"] = .loop([
+            "first": .bool(i == 0), "last": .bool(i == items.count - 1), "index0": .int(i), "index": .int(i + 1),
+            "revindex0": .int(items.count - 1 - i), "revindex": .int(items.count - i), "length": .int(items.count),
+            "previtem": i > 0 ? items[i - 1] : .undefined, "nextitem": i + 1 < items.count ? items[i + 1] : .undefined,
           ])
           try run(body, &scope, &output)
         }

@@ -10,6 +10,8 @@ indirect enum JinjaValue {
   case object([(key: String, value: JinjaValue)])
   /// `namespace(…)`: assignable inside loops.
   case space(JinjaSpace)
+  /// The members of `loop`.
+  case loop([String: JinjaValue])
 
   var isTrue: Bool {
     switch self {
@@ -19,7 +21,7 @@ indirect enum JinjaValue {
     case .string(let x): !x.isEmpty
     case .list(let x): !x.isEmpty
     case .object(let x): !x.isEmpty
-    case .space: true
+    case .space, .loop: true
     }
   }
 
@@ -31,7 +33,7 @@ indirect enum JinjaValue {
     case .bool(let x): x ? "True" : "False"
     case .int(let x): String(x)
     case .string(let x): x
-    case .list, .object, .space: nil
+    case .list, .object, .space, .loop: nil
     }
   }
 
@@ -39,6 +41,7 @@ indirect enum JinjaValue {
     switch self {
     case .object(let members): members.last { $0.key == name }?.value ?? .undefined
     case .space(let space): space.values[name] ?? .undefined
+    case .loop(let members): members[name] ?? .undefined
     default: .undefined
     }
   }

@@ -54,7 +54,9 @@ package struct TokenizerMetadata {
       for id in [m.unknown, m.bos, m.eos] where id >= 0 && !added.contains(where: { $0.id == id }) {
         added.append(TokenizerJSON.AddedToken(id: id, text: m.pieces[id], isSpecial: true))
       }
-      hasOwnBegin = true
+      // What a class for any tokenizer.json puts before a text stands in that file; LLaMA's own adds the begin token.
+      let isGeneric = settings?.value["tokenizer_class"]?.string == "PreTrainedTokenizerFast" && checkpoint.file("tokenizer.model") == nil
+      hasOwnBegin = !isGeneric || json?.beginToken != nil
     case .byteLevel(let m):
       added = try files.tokens(plainStrip: json == nil && m.merges != nil)
       if m.merges == nil {
@@ -103,7 +105,7 @@ package struct TokenizerMetadata {
       eosFile = config.file
       eosIds = ids.array?.compactMap(\.int) ?? [ids.int].compactMap { $0 }
     }
-    if let id = configs.compactMap({ $0.value["bos_token_id"]?.int }).first, id >= 0 { bos = id }
+    if bos < 0, let id = configs.compactMap({ $0.value["bos_token_id"]?.int }).first, id >= 0 { bos = id }
     if let id = eosIds.first { eos = id }
     for text in needs.endTokens {
       guard let id = id(of: text) else { throw ConversionError.malformed(file: "tokenizer", detail: "there is no token \(text)") }
@@ -118,9 +120,15 @@ package struct TokenizerMetadata {
   private static func model(_ checkpoint: OpenCheckpoint, _ settings: ConfigReader?, _ json: TokenizerJSON?) throws -> Model {
     if let gguf = checkpoint.folders.lazy.compactMap(\.gguf).first { return gguf.tokenizer.model }
     if let path = checkpoint.file("tokenizer.model") {
+      var model = try SentencePieceModel(path: path)
+      if let json {
+        let rule = try json.prefixRule()
+        model.addDummyPrefix = rule != nil
+        return .sentencePiece(model, rule ?? .every)
+      }
+      if settings?.value["add_prefix_space"]?.bool == false { model.addDummyPrefix = false }
       let isLegacy = try settings?.bool("legacy", default: true) ?? true
-      return .sentencePiece(
-        try SentencePieceModel(path: path), try json?.prefixRule() ?? (isLegacy ? .every : .firstUnlessSpace))
+      return .sentencePiece(model, isLegacy ? .every : .firstUnlessSpace)
     }
     if let json {
       if json.isByteLevel { return .byteLevel(try json.byteLevelModel()) }

@@ -93,6 +93,7 @@ enum DeepSeekOCR2Checkpoint {
     s.sam.statistics = NormalisationSettings(
       mean: try processor?.doubles("image_mean", count: 3) ?? half, std: try processor?.doubles("image_std", count: 3) ?? half)
     guard let processor else { return }
+    try ImagePreprocessing.checkRescaling(processor)
     guard !s.sam.statistics.std.contains(where: { $0 <= 0 }) else { throw processor.fail("image_std", "should be above zero") }
     for (key, wanted) in [("resample", 3), ("tile_size", DeepSeekOCR2Settings.tileSide)] {
       guard try processor.int(key, default: wanted) == wanted else { throw processor.fail(key, "only \(wanted) is supported") }
@@ -108,10 +109,13 @@ enum DeepSeekOCR2Checkpoint {
     guard s.mostTiles <= 64, s.leastTiles <= s.mostTiles else {
       throw processor.fail("max_patches", "\(s.mostTiles) is not between min_patches, \(s.leastTiles), and 64")
     }
-    if processor.has("size") { s.side = try processor.object("size").size("height", default: DeepSeekOCR2Settings.pageSide) }
+    let size = processor.has("size") ? try processor.object("size") : nil
+    if let size { s.side = try size.size("height", default: DeepSeekOCR2Settings.pageSide) }
+    let height = s.side
     if try !processor.bool("crop_to_patches", default: true) { (s.side, s.mostTiles) = (DeepSeekOCR2Settings.tileSide, 0) }
     guard [DeepSeekOCR2Settings.tileSide, DeepSeekOCR2Settings.pageSide].contains(s.side) else {
       throw processor.fail("size", "\(s.side) is not 768 or 1024, for which there are queries")
     }
+    if let size, try size.size("width", default: height) != height { throw size.fail("width", "only squares are supported") }
   }
 }

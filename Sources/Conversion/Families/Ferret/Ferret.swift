@@ -165,6 +165,7 @@ enum Ferret {
       plan, config, "localProjector", module: "model.mm_projector_local", from: sizes.hiddenSize, to: text.hiddenSize)
 
     let processor = try folder?.imageProcessor()
+    if let processor { try ImagePreprocessing.checkRescaling(processor) }
     let statistics = NormalisationSettings(
       mean: try processor?.doubles("image_mean", count: 3) ?? ImagePreprocessing.imageNet.mean,
       std: try processor?.doubles("image_std", count: 3) ?? ImagePreprocessing.imageNet.std)

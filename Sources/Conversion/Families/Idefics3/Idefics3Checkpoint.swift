@@ -78,9 +78,7 @@ enum Idefics3Checkpoint {
     for step in ["do_resize", "do_rescale", "do_normalize"] {
       guard try processor.bool(step, default: true) else { throw processor.fail(step, "images that skip this step are not supported") }
     }
-    guard (try processor.double("rescale_factor", default: 1 / 255) * 255 - 1).magnitude < 1e-9 else {
-      throw processor.fail("rescale_factor", "only 1/255 is supported")
-    }
+    try ImagePreprocessing.checkRescaling(processor)
     return s
   }
 

@@ -27,7 +27,7 @@ enum OriginalLlava {
     let aspect = try config.string("image_aspect_ratio", default: "square")
     switch aspect {
     case "pad": fit = SquareFitSettings(.pad, padding: image.meanColour)
-    case "square": break
+    case "square": if image.isStretched { fit = SquareFitSettings(.stretch) }
     case "anyres":
       let merge = try config.string("mm_patch_merge_type", default: "flat")
       guard merge == "spatial_unpad" else {

@@ -57,11 +57,10 @@ enum TransformersLlava {
       fit = SquareFitSettings(.pad, padding: image.meanColour)
     } else {
       let crops = try preprocessor?.bool("do_center_crop", default: true) ?? true
-      let isStretched = try !crops && (preprocessor?.object("size").has("height") ?? false)
-      guard crops || isStretched else {
+      guard crops || image.isStretched else {
         throw ConversionError.unsupported("\(preprocessor?.file ?? ""): do_center_crop false with a shortest_edge size")
       }
-      fit = SquareFitSettings(crops ? .squareCrop : .stretch)
+      fit = SquareFitSettings(image.isStretched ? .stretch : .squareCrop)
     }
 
     let decoder = try LlamaNames(plan, layouts: language, &text)
