@@ -510,8 +510,8 @@ typedef struct fovea_region {
 enum {
   FOVEA_CONSTRAINT_NONE = 0,
   /** JSON that is valid under a JSON Schema (2020-12). Members come in the schema's order, each once. Members that `properties` does not name
-   *  are generated only where `additionalProperties` or `patternProperties` mentions them, or where the schema names no member. A missing `type`
-   *  follows from the other keywords. Numbers have up to 15 digits before and some after the point. White space between tokens is nothing, a
+   *  are generated only where `additionalProperties` or `patternProperties` mentions them, or where the schema names no member; their keys may
+   *  repeat, so that all of them together count as one towards `minProperties`. A missing `type` follows from the other keywords. Numbers have up to 15 digits before and some after the point. White space between tokens is nothing, a
    *  space, or a line end with up to 20 spaces. `oneOf` is supported where its branches provably exclude each other. An unsupported keyword
    *  that would change what is valid is FOVEA_ERROR_ARGUMENT, with its JSON pointer. `format` is enforced for the standard's names. */
   FOVEA_CONSTRAINT_JSON_SCHEMA = 1,

@@ -172,8 +172,10 @@ extension JSONSchema {
       }
     }
     least = max(least, contained.count)
-    // Without `items`, elements beyond the named ones are generated only as far as required.
-    if isOpen || (named > 0 && !hasItems) { most = min(most ?? .max, max(named, isOpen ? 0 : least)) }
+    // Without `items`, elements beyond the named ones are generated only as far as required; where unevaluated ones are restricted, only those
+    // that `contains` asks for.
+    if !hasItems, isOpen || named > 0 { most = min(most ?? .max, max(named, isOpen ? contained.count : least)) }
+    if let most, least > most { return try e.never() }
     if isUnique, most ?? .max > 1 { return try uniqueArray(conjunction, least, most) }
     if most == 0, least == 0 { return try e.literal("[]") }
     var items: [Item] = []
@@ -264,6 +266,8 @@ extension JSONSchema {
       let room = most.map { max(0, $0 - count) }
       if let most, count > most {
         tails.append(nil)
+      } else if rest != nil, needed > 1 {
+        tails.append(nil)  // the keys of several free members may be one: they stand for a single member
       } else if let rest {
         let more = try e.repeated(
           try e.sequence([comma, rest]), count == 0 ? max(0, needed - 1) : needed, count == 0 ? room.map { max(0, $0 - 1) } : room)
@@ -297,7 +301,14 @@ extension JSONSchema {
       }
       tails = next
     }
-    guard let whole = tails.first ?? nil else { return try e.never() }
+    guard let whole = tails.first ?? nil else {
+      if rest != nil, least > 1, most ?? .max >= least,
+        let culprit = conjunction.schemas.first(where: { document.member($0, "minProperties") != nil })
+      {
+        throw error(culprit, "minProperties", "is supported up to the number of named properties and one more: free keys may repeat")
+      }
+      return try e.never()
+    }
     return try e.sequence([try e.literal(open)] + whole)
   }
 }

@@ -43,6 +43,7 @@ extension KVCache {
   /// - Parameter ropeTable: the RoPE table that the keys were rotated with.
   package func hold(_ length: Int, ropeTable: Int) {
     setLength(min(max(length, 0), capacity))
+    if length > reached { reach(min(length, capacity)) }
     self.ropeTable = ropeTable
   }
 }

@@ -44,7 +44,7 @@ package final class KVCache: @unchecked Sendable {
   private var fill: [Int]
   /// Counts the bytes of positions that were written since the cache was last emptied; set by the owner.
   package var counter: MemoryCounter?
-  private var reached = 0
+  private(set) var reached = 0
 
   /// - Parameters:
   ///   - valueSize: of a value; nil: as a key.
@@ -128,7 +128,7 @@ package final class KVCache: @unchecked Sendable {
     if start + tokens > reached { reach(start + tokens) }
   }
 
-  private func reach(_ positions: Int) {
+  func reach(_ positions: Int) {
     counter?.add(byteCount / capacity &* (positions - reached))
     reached = positions
   }

@@ -27,6 +27,17 @@ import Testing
     ),
     (#"{"type":"array","items":{"enum":["a","b"]},"uniqueItems":true}"#, ["[]", #"["a","b"]"#, #"["b"]"#], [#"["a","a"]"#]),
     (#"{"type":"array","contains":{"const":5},"items":{"type":"integer"},"maxItems":2}"#, ["[5]", "[5,1]"], ["[]", "[1]", "[5,1,1]"]),
+    // What `items` says of all elements leaves none unevaluated.
+    (#"{"type":"array","minItems":1,"items":{"type":"integer"},"unevaluatedItems":false}"#, ["[1]", "[1,2,3]"], ["[]", "[true]"]),
+    (#"{"type":"array","contains":{"type":"null"},"unevaluatedItems":false}"#, ["[null]"], ["[]", "[null,1]", "[null,null]"]),
+    (
+      #"{"anyOf":[{"type":"array","prefixItems":[{"type":"boolean"}],"items":false,"minItems":2},{"const":1}]}"#, ["1"], ["[]", "[true]"]
+    ),
+    (
+      #"{"properties":{"a":{}},"additionalProperties":{"type":"null"},"minProperties":2}"#, [#"{"a":1,"b":null}"#],
+      [#"{"a":1}"#, #"{"b":null,"c":null}"#]
+    ),
+    (#"{"additionalProperties":{"type":"null"},"minProperties":1}"#, [#"{"b":null}"#], ["{}"]),
     (#"{"type":["null","boolean"]}"#, ["null", "true", "false"], ["0", "\"\""]),
     (
       #"{"minProperties":1,"maxProperties":2,"properties":{"a":{},"b":{},"c":{}}}"#, [#"{"a":1}"#, #"{"b":[],"c":{"x":null}}"#],
@@ -80,7 +91,11 @@ import Testing
       (#"{"type":"array","uniqueItems":true}"#, "/uniqueItems"), (#"{"items":[{}]}"#, "prefixItems"), (#"{"type":"text"}"#, "/type"),
       (#"{"pattern":"(?=a)"}"#, "/pattern: column 1"), (##"{"$ref":"#"}"##, "without end"), (##"{"anyOf":[{"$ref":"#"}]}"##, "without end"),
       ("{\"type\":\n \"string\",}", "line 2, column 11"), ("[]", "a schema is an object"), ("false", "no answer"),
-      (#"{"minLength":-1}"#, "minLength"),
+      (#"{"minLength":-1}"#, "minLength"), (#"{"type":"array","contains":{"type":"integer"},"maxItems":0}"#, "no answer"),
+      (#"{"type":"array","prefixItems":[{"type":"boolean"}],"items":false,"minItems":2}"#, "no answer"),
+      // Two free members may have one key.
+      (#"{"type":"object","patternProperties":{"^[ab]$":{"type":"boolean"}},"additionalProperties":false,"minProperties":2}"#, "/minProperties"),
+      (#"{"type":"object","properties":{"a":{}},"additionalProperties":true,"minProperties":3}"#, "/minProperties"),
       (#"{"type":"integer","minimum":5,"maximum":4}"#, "no answer"), (#"{"enum":[1],"type":"string"}"#, "no answer"),
       (##"{"$ref":"#/$defs/n","$defs":{"n":{"properties":{"n":{"$ref":"#/$defs/n"}},"required":["n"]}}}"##, "no answer"),
       (#"{"unevaluatedProperties":false,"properties":{"a":{}},"type":"object"}"#, ""),
