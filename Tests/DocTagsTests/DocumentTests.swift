@@ -20,6 +20,18 @@ import Testing
     #expect(text.elements[1].box == .init(left: 50, top: 100, right: 300, bottom: 105))
   }
 
+  @Test func entitiesOfPopplerAreSigns() {
+    let text = TextLayer(layer([("&lt;a&gt; &quot;b&quot; &apos;c&apos; d&amp;e &amp;apos;", 100, 10)]))
+    #expect(text.elements.map(\.text) == ["<a> \"b\" 'c' d&e &apos;"])
+  }
+
+  /// Boxes are those of the turned page, the size is not.
+  @Test func aTurnedPageHasPlacesAsItIsShown() {
+    let text = TextLayer(layer([("Some words", 200, 50)]), isTurned: true)
+    #expect(text.width == 1000 && text.height == 500)
+    #expect(text.elements[0].box == .init(left: 25, top: 200, right: 150, bottom: 250))
+  }
+
   @Test(arguments: [
     "", "<page", "<page width=\"nan\" height=\"-1\"><block ><line><word>", "<word>a</word><line ><block xMin=\"1e999\">", "<<<>>>\"\"",
   ])
@@ -55,6 +67,34 @@ import Testing
     #expect(pages[0].map(\.kind) == ["page_header", "text", "page_footer"])
     #expect(pages[0][1].text == "Body of 1 and\nmore")
     #expect(pages[3] == [DocTagsElement(kind: "text", text: "Another\nbeginning")])
+  }
+
+  @Test func theOnlyLineOfAPageIsItsText() {
+    var pages = Array(repeating: [DocTagsElement(kind: "text", text: "The same answer")], count: 3)
+    RepeatedLines.mark(&pages)
+    #expect(pages.allSatisfy { $0.map(\.kind) == ["text"] })
+  }
+
+  @Test(arguments: ["| @ | 21.50 | 9 |", "@ 21.50 9", "21.@", "@ %", "$ @", "200 000 @", "123456@", "| Name | @ |"])
+  func rowsOfTablesStay(row: String) {
+    let rows = (1...4).map { row.replacing("@", with: "\($0)") }
+    var pages = rows.map { [DocTagsElement(kind: "text", text: "\($0)\nwords between\n\($0)")] }
+    let before = pages
+    RepeatedLines.mark(&pages)
+    #expect(pages == before)
+    let box = DocTagsElement.Box(left: 50, top: 20, right: 450, bottom: 30)
+    var placed = rows.map { [DocTagsElement(kind: "text", box: box, text: $0)] }
+    RepeatedLines.mark(&placed)
+    #expect(placed.allSatisfy { $0[0].kind == "text" })
+  }
+
+  @Test(arguments: ["@", "- @ -", "[@]", "**@**", "@ / 12", "@/12"])
+  func numbersOfPagesAreFound(footer: String) {
+    var pages = (1...4).map { n in
+      [DocTagsElement(kind: "text", text: "Body of \("abcd".prefix(n))\n" + footer.replacing("@", with: "\(n)"))]
+    }
+    RepeatedLines.mark(&pages)
+    #expect(pages.allSatisfy { $0.map(\.kind) == ["text", "page_footer"] })
   }
 
   @Test func pageNumbersWithWordsAreFound() {

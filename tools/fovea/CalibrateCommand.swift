@@ -76,7 +76,8 @@ struct CalibrateCommand: ParsableCommand {
     Interruption.install()
     var options = LoadOptions(
       threads: model.threads.map { Int($0) }, memoryBudget: model.memoryBudget.map { Int(clamping: $0.bytes) },
-      contextLength: model.contextLength.map { Int($0) }, cacheType: model.cacheType.map(\.kind), verify: model.verify, statistics: statistics)
+      contextLength: model.contextLength.map { Int($0) }, cacheType: model.cacheType.map(\.kind), maps: !model.noMapping,
+      verify: model.verify, statistics: statistics)
     options.progress = { done, total in
       progress.show("loading", done, total)
       return !Interruption.isWanted

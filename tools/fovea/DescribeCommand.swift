@@ -74,10 +74,11 @@ struct DescribeCommand: ParsableCommand {
     try list.requireDistinctNames()
     let given = try boxes.map { try BoxFile(path: $0.utf8()) }
     let progress = ProgressLine()
+    defer { progress.clear() }
     // Checked before the model is loaded, which may take long.
     let records = try output.map { try RecordFile(path: $0) }
     let model = try model.load(progress)
-    let common = self.settings(model)
+    let common = try self.settings(model)
     func settings(of picture: Picture) -> JSON {
       guard let boxes = given?[picture.name] else { return common }
       let numbers = boxes.map { JSON.array([$0.x1, $0.y1, $0.x2, $0.y2].map { .double($0) }) }
@@ -88,6 +89,7 @@ struct DescribeCommand: ParsableCommand {
     var describer = describer(model, session)
     var failed = 0
     for (number, picture) in waiting.enumerated() {
+      try Interruption.check("describing")
       let place = list.pictures.count - waiting.count + number
       describer.progress = { step, steps in progress.show("\(place + 1) of \(list.pictures.count) images, step", step, steps) }
       do {
@@ -101,6 +103,7 @@ struct DescribeCommand: ParsableCommand {
       } catch let error as LibraryError where error.concernsOnePicture {
         // One bad image does not end the work on a folder.
         progress.clear()
+        try Interruption.check("describing")
         writeToStandardError("fovea: \(visible(error.description))\n")
         failed += 1
       }
@@ -121,14 +124,17 @@ struct DescribeCommand: ParsableCommand {
   }
 
   /// What a record depends on besides its image.
-  private func settings(_ model: Model) -> JSON {
+  private func settings(_ model: Model) throws -> JSON {
+    let identity = try self.model.identity()
     var members: [(String, JSON)] = [
-      ("model", .string(String(cString: model.info.name))), ("weight_type", .string(String(cString: model.info.weight_type))),
-      ("weight_bytes", .int(model.info.weight_bytes)), ("grid", .string("\(grid.rows)x\(grid.columns)")),
+      ("model", .string(String(cString: model.info.name))), ("identity", .string(identity)),
+      ("weight_type", .string(String(cString: model.info.weight_type))), ("grid", .string("\(grid.rows)x\(grid.columns)")),
       ("ground", .bool(ground || groundPrompt != nil)),
       ("thresholds", .array([cellThreshold, boxThreshold, textThreshold].map { .double($0) })), ("max_tokens", .int(maxTokens)),
       ("texts", .bool(texts)), ("summary", .bool(summary)), ("pictures", .string(pictures.description)),
     ]
+    if let length = self.model.contextLength { members.append(("context_length", .int(length))) }
+    if let type = self.model.cacheType { members.append(("cache_type", .string(type.rawValue))) }
     for (name, prompt) in [
       ("caption_prompt", captionPrompt), ("region_prompt", regionPrompt), ("text_prompt", textPrompt), ("ground_prompt", groundPrompt),
       ("match_prompt", matchPrompt),

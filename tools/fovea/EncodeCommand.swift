@@ -31,14 +31,17 @@ struct EncodeCommand: ParsableCommand {
     try list.requireDistinctNames()
     try makeFolder(output)
     let progress = ProgressLine()
+    defer { progress.clear() }
     let model = try model.load(progress)
     var failed = 0
     for (number, picture) in list.pictures.enumerated() {
+      try Interruption.check("encoding")
       do {
         try encode(picture, model) { done, total in progress.show("encoding image \(number + 1) of \(list.pictures.count)", done, total) }
         progress.clear()
       } catch let error as LibraryError where error.concernsOnePicture {
         progress.clear()
+        try Interruption.check("encoding")
         writeToStandardError("fovea: \(visible(error.description))\n")
         failed += 1
       }

@@ -96,6 +96,7 @@ extension LibraryError {
       case .cannotRead, .notAFile: FOVEA_ERROR_IO
       case .outOfMemory: FOVEA_ERROR_MEMORY
       case .badArgument: FOVEA_ERROR_ARGUMENT
+      case .stopped: FOVEA_ERROR_CANCELLED
       default: FOVEA_ERROR_IMAGE
       }
     self.init(status: fovea_status(status), description: error.description)

@@ -6,6 +6,11 @@ import Shims
 enum Interruption {
   static var isWanted: Bool { received != 0 }
 
+  /// - Parameter work: what ends here, for the message.
+  static func check(_ work: String) throws(CommandFailure) {
+    if isWanted { throw CommandFailure(.interrupted, "\(work) was interrupted.") }
+  }
+
   static func install(_ signals: [Int32] = [SIGINT]) {
     for number in signals {
       signal(number) {

@@ -9,16 +9,19 @@ final class PDFDocument {
   private let name: String
   /// Of each page, in points of 1/72 inch; as far as pdfinfo tells them.
   private let sizes: [Int: (width: Double, height: Double)]
+  /// Pages that are shown turned by 90° or 270°.
+  let turned: Set<Int>
   /// What a page is drawn to at most; beyond it with fewer dots per inch.
   private static let longestSide = 16384.0, mostPixels = 100e6
   /// What a page, and reading a file's table of pages, may take.
   private static let seconds = 300
   private let file: Int32
 
-  /// Whether the signature is in the first 1024 bytes, where readers search for it.
+  /// Whether the signature is in the first 1024 bytes, where readers search for it. A picture may hold it too, as in a comment.
   static func isOne(_ bytes: some Collection<UInt8>) -> Bool {
     let mark = Array("%PDF-".utf8)
     let bytes = Array(bytes)
+    if Picture.isOne(bytes) { return false }
     return bytes.indices.dropLast(mark.count - 1).contains { bytes[$0...].starts(with: mark) }
   }
 
@@ -50,18 +53,23 @@ final class PDFDocument {
       let text = String(decoding: try Self.output(of: ["pdfinfo", "-l", "\(Int32.max)", "-"], input: file, about: name), as: UTF8.self)
       let lines = text.split(separator: "\n")
       var sizes: [Int: (width: Double, height: Double)] = [:]
-      let line = lines.first { $0.hasPrefix("Pages:") }
+      var turned: Set<Int> = []
+      // Titles come before, with their line breaks.
+      let line = lines.last { $0.hasPrefix("Pages:") }
       for line in lines where line.hasPrefix("Page ") {
-        // "Page    1 size:  612 x 792 pts (letter)"
+        // "Page    1 size:  612 x 792 pts (letter)", "Page    1 rot:   90"
         let words = line.split(separator: " ")
-        guard words.count >= 6, words[2] == "size:", let page = Int(words[1]), let width = Double(words[3]), let height = Double(words[5])
-        else { continue }
-        sizes[page] = (width, height)
+        guard words.count >= 4, let page = Int(words[1]) else { continue }
+        if words[2] == "rot:", let degrees = Int(words[3]) {
+          if degrees % 180 == 0 { turned.remove(page) } else { turned.insert(page) }
+        } else if words[2] == "size:", words.count >= 6, let width = Double(words[3]), let height = Double(words[5]) {
+          sizes[page] = (width, height)
+        }
       }
       guard let count = line.flatMap({ Int($0.dropFirst(6).filter { $0 != " " }) }), count > 0 else {
         throw LibraryError(status: fovea_status(FOVEA_ERROR_IMAGE), description: "\(name): pdfinfo tells no number of pages.")
       }
-      (pages, self.sizes) = (count, sizes)
+      (pages, self.sizes, self.turned) = (count, sizes, turned)
     } catch {
       close(file)
       throw error
@@ -70,7 +78,7 @@ final class PDFDocument {
 
   deinit { close(file) }
 
-  /// The bytes of a PNG file.
+  /// The bytes of a PNG file. It shows the crop box, whose size pdfinfo tells.
   /// - Parameter number: from 1 on.
   func page(_ number: Int, dotsPerInch: Int) throws(LibraryError) -> [UInt8] {
     var dots = Double(dotsPerInch)
@@ -80,7 +88,7 @@ final class PDFDocument {
     }
     let rounded = dots == Double(dotsPerInch) ? "\(dotsPerInch)" : "\(max((dots * 1000).rounded(.down), 1) / 1000)"
     let picture = try Self.output(
-      of: ["pdftoppm", "-png", "-r", rounded, "-f", "\(number)", "-l", "\(number)", "-singlefile", "-"], input: file,
+      of: ["pdftoppm", "-png", "-cropbox", "-r", rounded, "-f", "\(number)", "-l", "\(number)", "-singlefile", "-"], input: file,
       about: "\(name), page \(number)")
     // Where it finds no memory it gives one pixel, and no error.
     let expected = max(width, height) * dots / 72
@@ -97,10 +105,11 @@ final class PDFDocument {
     return max(number(16), number(20))
   }
 
-  /// The text layer of a page, with boxes.
+  /// The text layer of a page, with boxes in its crop box.
   func textLayer(_ number: Int) throws(LibraryError) -> String {
     let xml = try Self.output(
-      of: ["pdftotext", "-bbox-layout", "-f", "\(number)", "-l", "\(number)", "-", "-"], input: file, about: "\(name), page \(number)")
+      of: ["pdftotext", "-bbox-layout", "-cropbox", "-f", "\(number)", "-l", "\(number)", "-", "-"], input: file,
+      about: "\(name), page \(number)")
     return String(decoding: xml, as: UTF8.self)
   }
 
@@ -140,7 +149,7 @@ final class PDFDocument {
       var readable = pollfd(fd: ends[0], events: Int16(POLLIN), revents: 0)
       while true {
         let found = poll(&readable, 1, Int32(clamping: max(end - now(), 0)))
-        if found < 0, errno == EINTR { continue }
+        if found < 0, errno == EINTR, !Interruption.isWanted { continue }
         if found == 0 { errno = ETIMEDOUT }
         return found > 0
       }
@@ -150,6 +159,10 @@ final class PDFDocument {
     if bytes == nil { kill(child, SIGKILL) }
     var result: Int32 = 0
     while waitpid(child, &result, 0) < 0, errno == EINTR {}
+    // Ctrl-C on a terminal ends the program too, perhaps before it is seen here: not a fault of the file.
+    let endSignal = result & 0x7F
+    let isStopped = bytes == nil ? code == EINTR : endSignal == SIGINT || (result != 0 && Interruption.isWanted)
+    if isStopped { throw failure("\(command[0]) was interrupted.", FOVEA_ERROR_CANCELLED) }
     guard let bytes else {
       throw code == ETIMEDOUT
         ? failure("\(command[0]) took more than \(seconds) seconds.", FOVEA_ERROR_DEADLINE)

@@ -2,19 +2,25 @@
 import CFovea
 import Glibc
 import Images
-import WeightFile
 
 /// The pictures given to a command: files, pipes, `-` for standard input, folders, and the pages of PDF files. Folders are searched
-/// recursively for files that are pictures by content or name, sorted by name; unreadable kinds are included, so that they are reported
-/// and not silently skipped.
+/// recursively for files that are pictures by content or name, sorted by name; unreadable kinds are included, and links by a picture's name
+/// to nothing, so that they are reported and not silently skipped.
 struct PictureList {
   private(set) var pictures: [Picture] = []
   private let dotsPerInch: Int
+  /// Folders that are not searched.
+  private let leftOut: [(device: dev_t, inode: ino_t)]
   /// Whether pages of a PDF file are among them, even of one that cannot be opened.
   private(set) var hasPages = false
 
-  init(_ inputs: [FilePath], dotsPerInch: Int = 200) throws {
+  /// - Parameter leavingOut: folders that are not searched when they are within those given, under whatever name; they need not exist.
+  init(_ inputs: [FilePath], dotsPerInch: Int = 200, leavingOut: [String] = []) throws {
     self.dotsPerInch = dotsPerInch
+    leftOut = leavingOut.compactMap { path -> (device: dev_t, inode: ino_t)? in
+      var status = stat()
+      return stat(path, &status) == 0 ? (device: status.st_dev, inode: status.st_ino) : nil
+    }
     for input in inputs {
       if input.isStandardInput {
         try add(bytes: readStandardInput(), name: "standard input")
@@ -86,8 +92,16 @@ struct PictureList {
       let path = folder.appending(name)
       let shown = prefix + FilePath(bytes: name).description
       var status = stat()
-      guard stat(path.cString, &status) == 0 else { continue }
+      guard stat(path.cString, &status) == 0 else {
+        let cause = String(cString: strerror(errno))
+        guard isPictureName(path.name) else { continue }
+        if path.name.lowercased().hasSuffix(".pdf") { hasPages = true }
+        let error = LibraryError(status: fovea_status(FOVEA_ERROR_IO), description: "\(path): cannot be read: \(cause).")
+        pictures.append(Picture(source: .unreadable(error), name: shown, path: path.description))
+        continue
+      }
       switch status.st_mode & mode_t(S_IFMT) {
+      case mode_t(S_IFDIR) where leftOut.contains(where: { $0.device == status.st_dev && $0.inode == status.st_ino }): break
       case mode_t(S_IFDIR): try collect(path, below: shown + "/", depth: depth + 1)
       case mode_t(S_IFREG) where isPicture(path): add(file: path, name: shown)
       default: break
@@ -95,14 +109,17 @@ struct PictureList {
     }
   }
 
-  private func isPicture(_ path: FilePath) -> Bool {
+  private func isPictureName(_ name: String) -> Bool {
     let endings = [".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".avif", ".jxl", ".jp2", ".pdf"]
-    let name = path.name.lowercased()
-    if endings.contains(where: { name.hasSuffix($0) }) { return true }
-    if name.hasSuffix(Capsule.ending) { return true }
+    let name = name.lowercased()
+    return endings.contains { name.hasSuffix($0) } || name.hasSuffix(Capsule.ending)
+  }
+
+  private func isPicture(_ path: FilePath) -> Bool {
+    if isPictureName(path.name) { return true }
     // A file that cannot be opened, without a picture's extension, is not taken for one.
     guard let first = firstBytes(path) else { return false }
-    if first.starts(with: [0x89, 0x50, 0x4E, 0x47]) || first.starts(with: [0xFF, 0xD8, 0xFF]) { return true }
+    if Picture.isOne(first) { return true }
     switch first.withUnsafeBytes({ ForeignPicture($0) }) {
     case nil, .empty, .html, .svg, .gitLFSPointer: return false
     default: return true
@@ -119,7 +136,7 @@ struct PictureList {
   }
 
   /// All bytes of a pipe or a device.
-  static func contents(of path: FilePath) throws(CommandFailure) -> [UInt8] {
+  private static func contents(of path: FilePath) throws(CommandFailure) -> [UInt8] {
     let file = open(path.cString, O_RDONLY | O_CLOEXEC)
     defer { if file >= 0 { close(file) } }
     guard file >= 0, let bytes = readAll(file) else {
@@ -139,6 +156,11 @@ struct Picture {
     /// An image encoded earlier.
     case capsule(FilePath)
     case unreadable(LibraryError)
+  }
+
+  /// Whether a file begins as PNG and JPEG files do.
+  static func isOne(_ first: some Collection<UInt8>) -> Bool {
+    first.starts(with: [0x89, 0x50, 0x4E, 0x47]) || first.starts(with: [0xFF, 0xD8, 0xFF])
   }
 
   let source: Source
@@ -187,22 +209,18 @@ struct Picture {
     }
   }
 
-  /// The text layer of a PDF page; nil: not a PDF page.
-  func textLayer() throws(LibraryError) -> String? {
+  /// The text layer of a PDF page, and whether the page is turned by a quarter; nil: not a PDF page.
+  func textLayer() throws(LibraryError) -> (xml: String, isTurned: Bool)? {
     guard case .page(let document, let number, _) = source else { return nil }
-    return try document.textLayer(number)
+    return (try document.textLayer(number), document.turned.contains(number))
   }
 
   /// Identifies the picture's content: a checksum of the bytes, or of the rendered page.
-  func checksum() throws -> String {
-    var bytes: [UInt8]
+  func checksum() throws(LibraryError) -> String {
     switch source {
-    case .file(let path), .capsule(let path): bytes = try PictureList.contents(of: path)
-    default: bytes = try encodedBytes()
+    case .file(let path), .capsule(let path): return try Checksum.of(path)
+    default: return Checksum.of(try encodedBytes())
     }
-    let sum = bytes.withUnsafeBytes { buffer in buffer.baseAddress.map { xxh64($0, buffer.count) } ?? 0 }
-    let digits = String(sum, radix: 16)
-    return String(repeating: "0", count: 16 - digits.count) + digits
   }
 
   /// The bytes of an image file; a page is rendered again at each call.

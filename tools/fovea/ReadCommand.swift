@@ -81,21 +81,26 @@ struct ReadCommand: ParsableCommand {
     guard stat(output.cString, &status) != 0 || status.st_mode & mode_t(S_IFMT) == mode_t(S_IFREG) else {
       throw CommandFailure(.usage, "\(output): not a regular file: figures and records are kept beside it.")
     }
-    let list = try PictureList(inputs, dotsPerInch: dotsPerInch)
+    let list = try PictureList(inputs, dotsPerInch: dotsPerInch, leavingOut: [path + ".figures", path + ".pages"])
     Interruption.install()
     var reader = PageReader(command: self, store: try PageStore(folder: path + ".pages"), figures: path + ".figures")
+    let progress = reader.progress
+    defer { progress.clear() }
     var pages: [ReadDocument.Page] = []
     for (i, picture) in list.pictures.enumerated() {
+      try Interruption.check("reading")
       var page = ReadDocument.Page(number: i + 1, source: picture.path)
       do {
         page.record = try reader.read(picture, i + 1, of: list.pictures.count)
       } catch let error as LibraryError where error.concernsOnePicture {
-        reader.progress.clear()
+        progress.clear()
+        try Interruption.check("reading")
         let text = error.description.hasPrefix(picture.path) ? error.description : "\(picture.path): \(error.description)"
         writeToStandardError("fovea: \(visible(text))\n")
       }
       pages.append(page)
     }
+    try Interruption.check("reading")
     let name = inputs.map(\.name).joined(separator: ", ")
     let folder = output.name + ".figures"
     let document = ReadDocument(

@@ -6,6 +6,7 @@ extension RunCommand {
   /// Answers page by page; only the text of a page is kept, for JSON. An unreadable page is reported and its place left empty.
   func answerPages(_ question: String, _ pages: [Picture]) throws {
     let progress = ProgressLine()
+    defer { progress.clear() }
     let model = try model.load(progress)
     let session = try Session(model)
     let converts = try isConverted(model)
@@ -14,6 +15,7 @@ extension RunCommand {
     var failed = 0
     if !json { try writeToStandardOutput(format.beginning) }
     for (i, page) in pages.enumerated() {
+      try Interruption.check("the answer")
       let number: JSON = ["page": .int(i + 1), "source": .string(page.path)]
       if !json, i > 0 { try writeToStandardOutput(format.between) }
       do {
@@ -21,6 +23,7 @@ extension RunCommand {
         if json { reports.append(number.appending(report)) }
       } catch let error as LibraryError where error.concernsOnePicture {
         progress.clear()
+        try Interruption.check("the answer")
         failed += 1
         let text = error.description.hasPrefix(page.path) ? error.description : "\(page.path): \(error.description)"
         writeToStandardError("fovea: \(visible(text))\n")

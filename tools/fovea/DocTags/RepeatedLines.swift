@@ -4,13 +4,18 @@
 /// omit.
 ///
 /// A line counts as repeated if it is at the same edge of three pages among six consecutive ones: that covers headers that alternate
-/// between left and right pages or change with the chapter. Numbers compare equal, so that page numbers are found too.
+/// between left and right pages or change with the chapter. Numbers compare equal, so that page numbers are found too; of lines without
+/// letters only those that look like page numbers count, and rows of Markdown tables never do.
 public enum RepeatedLines {
   /// Elements this close to an edge, in 500ths of the page, may be a header or footer; elements without a box only as first or last line.
   static let margin = 60
   static let (window, occurrences) = (6, 3)
   /// Longer texts are not headers.
   static let longest = 160
+  /// Digits of a page number.
+  static let mostDigits = 5
+  /// Signs that page numbers are set between: `- 3 -`, `[3]`, `**3**`, `3 / 12`.
+  private static let ornaments: Set<Character> = ["-", "–", "—", "−", "•", "·", "*", "_", "~", "(", ")", "[", "]", "<", ">", "/"]
 
   private enum Edge: Hashable { case top, bottom }
   private struct Key: Hashable {
@@ -46,16 +51,28 @@ public enum RepeatedLines {
     guard ["text", "paragraph", "title", "section_header"].contains(e.kind), e.parts.isEmpty, !e.text.isEmpty, e.text.utf8.count <= longest
     else { return [] }
     let text = known(e.text)
-    guard !text.isEmpty else { return [] }
+    guard !text.isEmpty, text != "#" || isPageNumber(e.text), e.text.first(where: { !$0.isWhitespace }) != "|" else { return [] }
     var edges: [Edge] = []
     if let box = e.box {
       if box.bottom <= margin { edges.append(.top) }
       if box.top >= 500 - margin { edges.append(.bottom) }
-    } else {
+    } else if page.count > 1 {
+      // The only element is the page's text, which may be the same as another page's.
       if i == 0 { edges.append(.top) }
-      if i == page.count - 1, page.count > 1 { edges.append(.bottom) }
+      if i == page.count - 1 { edges.append(.bottom) }
     }
     return edges.map { Key(edge: $0, text: text) }
+  }
+
+  /// Whether a line without letters holds a page number, `3` or `3 / 12`, and not an amount, a fraction or several numbers.
+  private static func isPageNumber(_ line: String) -> Bool {
+    let numbers = line.split(whereSeparator: { !$0.isWholeNumber })
+    guard numbers.count == 1 || numbers.count == 2, numbers.allSatisfy({ $0.count <= mostDigits }) else { return false }
+    if numbers.count == 2 {
+      let between = line[numbers[0].endIndex..<numbers[1].startIndex]
+      guard between.filter({ !$0.isWhitespace }) == "/" else { return false }
+    }
+    return line.allSatisfy { $0.isWholeNumber || $0.isWhitespace || ornaments.contains($0) }
   }
 
   /// Lower case letters, with each run of digits as `#`; all else is dropped.

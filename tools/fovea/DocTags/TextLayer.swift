@@ -11,13 +11,18 @@ public struct TextLayer {
 
   /// Page size in points.
   public private(set) var width = 0.0, height = 0.0
+  /// Whether the page is turned by a quarter; `width` and `height` are those of the turned page.
+  public let isTurned: Bool
   var blocks: [(box: [Double], lines: [Line])] = []
 
-  /// - Parameter xml: of one page.
-  public init(_ xml: String) {
+  /// - Parameters:
+  ///   - xml: of one page.
+  ///   - isTurned: whether the page is turned by 90° or 270°: then the boxes in `xml` are those of the turned page, but its size is not.
+  public init(_ xml: String, isTurned: Bool = false) {
+    self.isTurned = isTurned
     for tag in xml.split(separator: "<") {
       if tag.hasPrefix("page ") {
-        (width, height) = (Self.number("width", tag) ?? 0, Self.number("height", tag) ?? 0)
+        (width, height) = (Self.number(isTurned ? "height" : "width", tag) ?? 0, Self.number(isTurned ? "width" : "height", tag) ?? 0)
       } else if tag.hasPrefix("block ") {
         blocks.append((Self.box(tag), []))
       } else if tag.hasPrefix("line "), !blocks.isEmpty {
@@ -91,7 +96,9 @@ public struct TextLayer {
 
   private static func unescaped(_ text: Substring) -> String {
     var text = String(text)
-    for (entity, sign) in [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#39;", "'"), ("&amp;", "&")] { text.replace(entity, with: sign) }
+    for (entity, sign) in [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&apos;", "'"), ("&#39;", "'"), ("&amp;", "&")] {
+      text.replace(entity, with: sign)
+    }
     return text
   }
 }

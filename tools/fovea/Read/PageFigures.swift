@@ -35,10 +35,10 @@ struct PageFigures {
   }
 
   /// Figures of a page with known text boxes, and its size in pixels.
-  func find(texts: [DocTagsElement.Box]) throws -> [DocTagsElement.Box] {
+  func find(texts: [DocTagsElement.Box]) throws -> (figures: [DocTagsElement.Box], width: Int, height: Int) {
     try page.withRows(decoding) { source in
-      guard source.orientation.isUpright else { return [] }
       let (width, height) = (source.storedWidth, source.storedHeight)
+      guard source.orientation.isUpright else { return ([], width, height) }
       let cell = max(max(width, height) / 100, 1)
       let (columns, rows) = ((width + cell - 1) / cell, (height + cell - 1) / cell)
       var ink = [Bool](repeating: false, count: columns * rows)
@@ -47,7 +47,7 @@ struct PageFigures {
         let row = try source.next()
         for x in 0..<width where min(row[3 * x], row[3 * x + 1], row[3 * x + 2]) < 225 { ink[y / cell * columns + x / cell] = true }
       }
-      return FigureAreas.find(columns: columns, rows: rows, texts: texts) { ink[$1 * columns + $0] }
+      return (FigureAreas.find(columns: columns, rows: rows, texts: texts) { ink[$1 * columns + $0] }, width, height)
     }
   }
 }

@@ -12,7 +12,7 @@ struct PageReader {
   /// Folder of the figures cut out of pages.
   let figures: String
   let progress = ProgressLine()
-  private var loaded: (model: Model, session: Session)?
+  private var loaded: (model: Model, session: Session, identity: String)?
 
   init(command: ReadCommand, store: PageStore, figures: String) { (self.command, self.store, self.figures) = (command, store, figures) }
 
@@ -34,14 +34,14 @@ struct PageReader {
   mutating func read(_ picture: Picture, _ number: Int, of count: Int) throws -> JSONValue {
     let which = "page \(number) of \(count)"
     progress.show("preparing", number, count)
-    if command.textLayer != .never, let xml = try picture.textLayer() {
-      let layer = TextLayer(xml)
+    if command.textLayer != .never, let (xml, isTurned) = try picture.textLayer() {
+      let layer = TextLayer(xml, isTurned: isTurned)
       if command.textLayer == .always || layer.isUsable { return try take(layer, xml, picture, number) }
     }
     let page = try picture.kept()
-    let (model, session) = try load()
+    let (model, session, identity) = try load()
     let (question, task) = request(model)
-    let key = try settings(model, question, task, page)
+    let key = try settings(model, identity, question, task, page)
     if let record = store.record(number, key: key) { return record }
 
     let image = try page.encoded(
@@ -80,11 +80,14 @@ struct PageReader {
   /// A page whose text layer is used.
   private func take(_ layer: TextLayer, _ xml: String, _ picture: Picture, _ number: Int) throws -> JSONValue {
     let page = try picture.kept()
-    let key: JSON = ["page": .string(try page.checksum()), "text_layer": true]
+    let key: JSON = ["page": .string(try page.checksum()), "text_layer": .string(Checksum.of(Array(xml.utf8)))]
     if let record = store.record(number, key: key) { return record }
     let found = try PageFigures(page: page, decoding: command.pictures.decoding).find(texts: layer.elements.compactMap(\.box))
-    let boxes = found.map { JSON.array([$0.left, $0.top, $0.right, $0.bottom].map { .int($0) }) }
-    return try keep(["layer": .string(xml), "figures": .array(boxes)], page, number, key)
+    let boxes = found.figures.map { JSON.array([$0.left, $0.top, $0.right, $0.bottom].map { .int($0) }) }
+    let record: JSON = [
+      "layer": .string(xml), "turned": .bool(layer.isTurned), "width": .int(found.width), "height": .int(found.height), "figures": .array(boxes),
+    ]
+    return try keep(record, page, number, key)
   }
 
   /// Writes figures first, so that everything that a record refers to exists.
@@ -105,10 +108,10 @@ struct PageReader {
     return value
   }
 
-  private mutating func load() throws -> (model: Model, session: Session) {
+  private mutating func load() throws -> (model: Model, session: Session, identity: String) {
     if let loaded { return loaded }
     let model = try command.model.load(progress)
-    let made = (model, try Session(model))
+    let made = (model, try Session(model), try command.model.identity())
     loaded = made
     return made
   }
@@ -120,11 +123,13 @@ struct PageReader {
   }
 
   /// Everything that a page's record depends on.
-  private func settings(_ model: Model, _ question: String, _ task: String?, _ page: Picture) throws -> JSON {
-    [
+  private func settings(_ model: Model, _ identity: String, _ question: String, _ task: String?, _ page: Picture) throws -> JSON {
+    let cacheType = command.model.cacheType?.rawValue ?? ""
+    return [
       "page": .string(try page.checksum()), "model": .string(String(cString: model.info.name)),
       "system": .string(String(cString: model.info.system)), "weight_type": .string(String(cString: model.info.weight_type)),
-      "weight_bytes": .int(model.info.weight_bytes), "prompt": .string(question), "task": task.map { .string($0) } ?? .null,
+      "identity": .string(identity), "context_length": .int(command.model.contextLength ?? 0),
+      "cache_type": .string(cacheType), "prompt": .string(question), "task": task.map { .string($0) } ?? .null,
       "tiles": .int(command.views.tiles), "mode": command.views.mode.map { .string($0) } ?? .null, "max_tokens": .int(command.maxTokens ?? 0),
       "pictures": .string(command.pictures.description),
     ]

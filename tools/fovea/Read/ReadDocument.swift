@@ -34,7 +34,7 @@ struct ReadDocument {
     guard let record = page.record else { return [] }
     var elements: [DocTagsElement] = []
     if let layer = record["layer"]?.string {
-      elements = TextLayer(layer).elements
+      elements = TextLayer(layer, isTurned: record["turned"]?.bool == true).elements
       let figures = (record["figures"]?.array ?? []).compactMap { $0.array?.compactMap(\.int) }.filter { $0.count == 4 }
       FigureAreas.insert(figures.map { .init(left: $0[0], top: $0[1], right: $0[2], bottom: $0[3]) }, into: &elements)
     } else if let text = record["text"]?.string {

@@ -101,6 +101,13 @@ def test_wrong_bodies(strict, body):
     error_of(response)
 
 
+def test_half_a_surrogate_pair_takes_nothing_along(strict):
+    body = rb'{"model": "a\ud83d\nb\ud83d\u0416\ud83dc\udc00\ud83d\" d", "messages": [{"role": "user", "content": "x"}]}'
+    response = strict.http.post("/v1/chat/completions", content=body, headers={"content-type": "application/json"})
+    assert response.status_code == 404
+    assert 'a\ufffd\nb\ufffd\u0416\ufffdc\ufffd\ufffd" d' in response.json()["error"]["message"]
+
+
 @pytest.mark.parametrize("kind", ["text/plain", "", "application/x-www-form-urlencoded"])
 def test_wrong_content_types(strict, kind):
     response = strict.http.post("/v1/chat/completions", content=b"{}", headers={"content-type": kind})

@@ -155,9 +155,11 @@ struct JSONReader {
     case UInt8(ascii: "u"):
       let first = try unit()
       guard (0xD800..<0xDC00).contains(first) else { return Unicode.Scalar(first) ?? "\u{FFFD}" }
-      guard take(UInt8(ascii: "\\")), take(UInt8(ascii: "u")) else { return "\u{FFFD}" }
-      let second = try unit()
-      guard (0xDC00..<0xE000).contains(second) else { return "\u{FFFD}" }
+      let end = place
+      guard take(UInt8(ascii: "\\")), take(UInt8(ascii: "u")), case let second = try unit(), (0xDC00..<0xE000).contains(second) else {
+        place = end  // half a pair; what follows it stands for itself
+        return "\u{FFFD}"
+      }
       return Unicode.Scalar(0x10000 + (first - 0xD800) << 10 + (second - 0xDC00)) ?? "\u{FFFD}"
     default: throw failure("an unknown escape")
     }

@@ -23,7 +23,8 @@ struct PDFFile {
       throw APIError(.serviceUnavailable, "no_temporary_file", "There is no room for a temporary file.", retryAfter: 10)
     }
     let text = String(decoding: try Self.run(["pdfinfo", "-"], input, most: 1 << 16, seconds: self.seconds), as: UTF8.self)
-    let line = text.split(separator: "\n").first { $0.hasPrefix("Pages:") }
+    // Titles come before, with their line breaks.
+    let line = text.split(separator: "\n").last { $0.hasPrefix("Pages:") }
     guard let count = line.flatMap({ Int($0.dropFirst(6).filter { $0 != " " }) }), count > 0 else { throw Self.damaged }
     pages = count
   }
@@ -39,7 +40,7 @@ struct PDFFile {
     let longer = max(size.width, size.height) * Double(dotsPerInch) / 72
     let scale = longer > Double(side) ? ["-scale-to", "\(side)"] : ["-r", "\(dotsPerInch)"]
     return try Self.run(
-      ["pdftoppm", "-png"] + scale + ["-f", "\(number)", "-l", "\(number)", "-singlefile", "-"], input, most: 256 << 20, seconds: seconds)
+      ["pdftoppm", "-png", "-cropbox"] + scale + ["-f", "\(number)", "-l", "\(number)", "-singlefile", "-"], input, most: 256 << 20, seconds: seconds)
   }
 
   /// Page size in points.

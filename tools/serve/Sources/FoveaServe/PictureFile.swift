@@ -9,7 +9,9 @@ enum PictureFile {
     return nil
   }
 
+  /// A picture may hold a PDF file's signature too, as in a comment.
   static func isPDF(_ bytes: [UInt8]) -> Bool {
+    if bytes.starts(with: [0x89, 0x50, 0x4E, 0x47]) || bytes.starts(with: [0xFF, 0xD8, 0xFF]) { return false }
     let mark = Array("%PDF-".utf8)
     return bytes.prefix(1024).indices.contains { bytes[$0...].starts(with: mark) }
   }
