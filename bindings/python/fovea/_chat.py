@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence, 
 
 from . import _library as c
 from ._errors import ArgumentError
+from ._handles import Handle
 from ._images import ImageEmbedding, embeddings, remaining
 from ._numbers import filled, listed, value_or
 from ._options import text_bytes
@@ -48,19 +49,19 @@ class Message(_Sender, total=False):
 class Structure:
     """Messages as C structures, with the memory they point to. Images are encoded, all within `deadline` seconds."""
 
-    def __init__(self, messages: Sequence[Mapping[str, Any]], model: "Model", work: Work, deadline: Optional[float]) -> None:
+    def __init__(self, messages: Sequence[Mapping[str, Any]], model: "Model", handle: Handle, work: Work, deadline: Optional[float]) -> None:
         if isinstance(messages, Mapping):
             raise ArgumentError("messages: a list of messages is needed.")
         messages = listed(messages, "messages", "messages")
         started = time.monotonic()
         self._kept: List[Any] = []
         self._images: List[ImageEmbedding] = []
-        found = [self._structure(message, f"messages[{i}]", model, work, deadline, started) for i, message in enumerate(messages)]
+        found = [self._structure(message, f"messages[{i}]", model, handle, work, deadline, started) for i, message in enumerate(messages)]
         self.count = len(found)
         self.array = (c.fovea_message * self.count)(*found)
 
     def _structure(
-        self, message: Mapping[str, Any], name: str, model: "Model", work: Work, deadline: Optional[float], started: float
+        self, message: Mapping[str, Any], name: str, model: "Model", handle: Handle, work: Work, deadline: Optional[float], started: float
     ) -> c.fovea_message:
         if not isinstance(message, Mapping):
             raise TypeError(f"{name}: a dict with role and content is needed, not {type(message).__name__}")
@@ -70,12 +71,12 @@ class Structure:
         role = message.get("role")
         if role not in ROLES:
             raise ArgumentError(f"{name}: role is {role!r}, must be one of {', '.join(ROLES)}.")
-        text, images = _content(message.get("content", ""), name, model)
+        text, images = _content(message.get("content", ""), name, model, handle)
         if message.get("images") is not None:
             if images:
                 raise ArgumentError(f"{name}: has images beside those of its content.")
             images = message["images"]
-        encoded = embeddings(model, work, images, None if deadline is None else remaining(deadline, started))
+        encoded = embeddings(model, handle, work, images, None if deadline is None else remaining(deadline, started))
         self._images += encoded
         held = [image._handle for image in encoded]
         handles = (ctypes.c_void_p * len(held))(*(handle.pointer for handle in held))
@@ -92,7 +93,7 @@ class Structure:
         )
 
 
-def _content(content: Any, name: str, model: "Model") -> Tuple[str, Any]:
+def _content(content: Any, name: str, model: "Model", handle: Handle) -> Tuple[str, Any]:
     """The text and the images of a message's content."""
     if isinstance(content, str):
         return content, ()
@@ -101,7 +102,7 @@ def _content(content: Any, name: str, model: "Model") -> Tuple[str, Any]:
     parts: List[Tuple[bool, Any]] = [_part(part, f"{name}.content[{i}]") for i, part in enumerate(content)]
     images = [value for is_image, value in parts if is_image]
     texts = [value for is_image, value in parts if not is_image]
-    form = model._turns()
+    form = model._turns(handle)
     # Images that come first stand where the template puts them.
     if form["imagesFirst"] or all(is_image for is_image, _ in parts[: len(images)]):
         return form["between"].join(texts), images

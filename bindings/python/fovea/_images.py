@@ -118,6 +118,7 @@ def _unpickled(model: "Model", data: bytes) -> ImageEmbedding:
 
 def encode(
     model: "Model",
+    handle: Handle,
     work: Work,
     image: "Image",
     *,
@@ -129,8 +130,10 @@ def encode(
     deadline: Optional[float] = None,
     progress: Optional[Progress] = None,
 ) -> ImageEmbedding:
-    """Calls the entry point that fits the kind of `image`."""
-    handle = model._handle
+    """Calls the entry point that fits the kind of `image`.
+
+    handle: the model's, which a session has also after `Model.close`.
+    """
     options = filled(
         c.fovea_encode_options,
         orientation=0 if apply_orientation else ORIENTATION_STORED,
@@ -160,7 +163,7 @@ def encode(
     return work.run(body)
 
 
-def embeddings(model: "Model", work: Work, images: "Images", deadline: Optional[float]) -> List[ImageEmbedding]:
+def embeddings(model: "Model", handle: Handle, work: Work, images: "Images", deadline: Optional[float]) -> List[ImageEmbedding]:
     """The images of a call: an embedding or what `Model.encode_image` takes, or a list of these; encoded within `deadline` seconds.
     None: no images."""
     if images is None:
@@ -171,7 +174,7 @@ def embeddings(model: "Model", work: Work, images: "Images", deadline: Optional[
     found = []
     for item in items:
         if not isinstance(item, ImageEmbedding):
-            item = encode(model, work, item, deadline=remaining(deadline, started))
+            item = encode(model, handle, work, item, deadline=remaining(deadline, started))
         found.append(item)
     return found
 

@@ -214,6 +214,12 @@ def _reopened(*source: Any) -> "Model":
     return model
 
 
+def _info(handle: Handle) -> c.fovea_model_info:
+    info = c.fovea_model_info()
+    check(c.library().fovea_model_get_info(handle, info))
+    return info
+
+
 class Model(Owner):
     """A loaded weight file. Made by `load`. Immutable; any thread may use it, and a copy is the model itself.
 
@@ -234,9 +240,8 @@ class Model(Owner):
         """Properties of the model: `system`, `name`, `weight_type`, `instruction_set` (texts); `weight_bytes`, `resident_bytes`,
         `bytes_per_token`, `context_length`, `image_tokens`, `hidden_size`, `vocab_size`, `threads` (numbers), and `residency`, which weights are
         in memory: "all", "on demand" (the encoder's or the decoder's, whichever runs) or "streamed" (some; the others are read at each use)."""
-        info = c.fovea_model_info()
         handle = self._handle  # the texts belong to the model
-        check(c.library().fovea_model_get_info(handle, info))
+        info = _info(handle)
         facts: Dict[str, Any] = {}
         for field in info._fields_:
             name = field[0]
@@ -301,6 +306,7 @@ class Model(Owner):
         """
         return encode(
             self,
+            self._handle,
             Work(),
             image,
             apply_orientation=apply_orientation,
@@ -315,7 +321,7 @@ class Model(Owner):
     def aencode_image(self, image: "Image", **options: Any) -> Awaitable[ImageEmbedding]:
         """`encode_image` for asyncio, on another thread; cancelling the task stops the work."""
         work = Work()
-        return in_background(work, lambda: encode(self, work, image, **options))
+        return in_background(work, lambda: encode(self, self._handle, work, image, **options))
 
     def embedding_from_bytes(self, data: bytes) -> ImageEmbedding:
         """The embedding that `ImageEmbedding.to_bytes` wrote, for this weight file; `FormatError` where the bytes are damaged."""
@@ -334,8 +340,7 @@ class Model(Owner):
         options = filled(c.fovea_session_options, context_length=at_least(1, context_length, "context_length"))
         out, handle = ctypes.c_void_p(), self._handle
         check(c.library().fovea_session_create(handle, options, out))
-        length = context_length or self.info["context_length"]
-        return Session(Handle(out.value, c.library().fovea_session_free, handle), self, length)
+        return self._session(out, handle, context_length)
 
     def load_session(self, source: "Union[Path, bytes, bytearray, memoryview]", *, context_length: Optional[int] = None) -> Session:
         """The session that `Session.save` or `Session.to_bytes` wrote, for this weight file. An image of its history is reused if it is
@@ -351,10 +356,14 @@ class Model(Owner):
                 check(lib.fovea_session_load(handle, data, len(data), options, out))
             else:
                 check(lib.fovea_session_load_file(handle, data, options, out))
-            length = context_length or self.info["context_length"]
-            return Session(Handle(out.value, lib.fovea_session_free, handle), self, length)
+            return self._session(out, handle, context_length)
 
         return Work().run(body)
+
+    def _session(self, made: ctypes.c_void_p, handle: Handle, context_length: Optional[int]) -> Session:
+        """What the library made, owned before anything else can fail; the model may have been closed meanwhile."""
+        owned = Handle(made.value, c.library().fovea_session_free, handle)
+        return Session(owned, self, context_length or _info(handle).context_length)
 
     @overload
     def chat(self, messages: "Sequence[Message]", *, n: int, stream: "Literal[False]" = False, **options: "Unpack[Options]") -> List[str]: ...  # type: ignore[misc]
@@ -385,11 +394,10 @@ class Model(Owner):
         """`chat` for asyncio, on another thread; cancelling the task stops the work."""
         return self.session().achat(messages, stream=stream, **options)
 
-    def _turns(self) -> Dict[str, Any]:
+    def _turns(self, handle: Handle) -> Dict[str, Any]:
         """How the model's conversation format combines images and text of a message."""
         if self._form is None:
             form: Dict[str, Any] = {"imagesFirst": True, "between": ""}
-            handle = self._handle
             for name in form:
                 try:
                     form[name] = self._metadata_value(handle, f"prompt.turns.{name}".encode())

@@ -54,6 +54,7 @@ class Options(TypedDict, total=False):
     grammar: the answer is a text of this grammar in GBNF (llama.cpp's notation), with start rule `root`.
     choices: the answer is one of these texts: the likeliest as a whole answer, or with `temperature` one drawn with `seed`.
         `Session.probabilities` then has the probability of each, given that the answer is one of them; `Session.choose` returns both.
+        Not with `n`, nor in conversations, `generate_ids`, `find` and `detect`: these raise `ArgumentError`.
         At most one of these four. The first three hold for answers whose stop reason is "end"; see `constraint` in fovea.h.
     deadline: seconds until `DeadlineExceeded`; None: no limit.
     progress: called during prefill with tokens done and in all; a true result stops the work with `Cancelled`.
@@ -179,6 +180,8 @@ def choices(options: Dict[str, Any]) -> "Optional[Sequence[bytes]]":
     given = options.get("choices")
     if given is None:
         return None
+    if options.get("n") is not None:
+        raise ArgumentError("choices: excludes n.")
     return [text_bytes(text, "choices") for text in listed(given, "choices", "texts")]
 
 

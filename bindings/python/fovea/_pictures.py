@@ -223,7 +223,7 @@ def _bytes(a: Any, numpy: Any) -> Any:
         return a
     if a.dtype.kind == "b":
         return a.astype(numpy.uint8) * numpy.uint8(255)
-    if a.dtype == numpy.uint16:
+    if a.dtype.kind == "u" and a.dtype.itemsize == 2:  # uint16 of either byte order
         return (a >> 8).astype(numpy.uint8)
     if a.dtype.kind not in "iuf":
         raise ArgumentError(f"image: an array of {a.dtype} is no picture.")

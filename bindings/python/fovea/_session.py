@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import threading
 import time
 import weakref
@@ -24,7 +25,6 @@ from ._stream import AsyncStream, Stream, in_background
 from ._work import Outcome, Work
 
 if TYPE_CHECKING:
-    import os
     from typing import Literal
 
     import numpy
@@ -72,6 +72,8 @@ class Session(Owner):
         #: Counts and times of the last answer; None before the first.
         self.last: Optional[GenerateResult] = None
         self._lock = threading.Lock()
+        #: The process that took the lock last, or made it.
+        self._process = os.getpid()
         #: The last stream while it is referred to, and its outcome.
         self._stream: "Callable[[], Any]" = lambda: None
         self._stream_outcome: "Optional[Outcome[Any]]" = None
@@ -142,7 +144,7 @@ class Session(Owner):
 
             session.chat([{"role": "user", "content": "What is this?", "images": image}])
 
-        options: see `fovea.Options`; `raw`, `task` and `regions` do not apply.
+        options: see `fovea.Options`; `raw`, `task` and `regions` do not apply, and `choices` raises `ArgumentError`.
         stream: as `generate`'s.
         """
         work = Work(self.cancel)
@@ -207,11 +209,10 @@ class Session(Owner):
 
     def fork(self) -> "Session":
         """A second session with a copy of this one's KV cache."""
-        out = ctypes.c_void_p()
+        out, handle = ctypes.c_void_p(), self._handle
         with self._alone():
-            check(c.library().fovea_session_fork(self._handle, out))
-        model = self._model._handle
-        return Session(Handle(out.value, c.library().fovea_session_free, model), self._model, self.context_length)
+            check(c.library().fovea_session_fork(handle, out))
+        return Session(Handle(out.value, c.library().fovea_session_free, handle._keeps), self._model, self.context_length)
 
     def rewind(self, tokens: int) -> None:
         """Keeps the first `tokens` of the KV cache. Never changes an answer, only the time until it."""
@@ -272,6 +273,8 @@ class Session(Owner):
             check(c.library().fovea_session_reset(self._handle))
 
     def _places_of(self, prompt: str, images: "Images", options: Any) -> List[Place]:
+        if options.get("choices") is not None:
+            raise ArgumentError("choices: not with find and detect, whose answers are places.")
         work = Work(self.cancel)
         return work.run(self._prepared(work, prompt, images, options).places)
 
@@ -279,7 +282,7 @@ class Session(Owner):
         """A call with its arguments checked and its images encoded."""
         handle, prompt_bytes = self._handle, text_bytes(prompt, "prompt")
         started = time.monotonic()
-        found = embeddings(self._model, work, images, options.get("deadline"))
+        found = embeddings(self._model, handle._keeps, work, images, options.get("deadline"))
         if options.get("deadline") is not None:
             options = {**options, "deadline": remaining(options["deadline"], started)}
         return _Call(self, handle, work, prompt_bytes, found, options)
@@ -287,7 +290,9 @@ class Session(Owner):
     def _conversation(self, work: Work, messages: "Sequence[Message]", options: Any) -> "_Call":
         """The same for a conversation."""
         handle, started = self._handle, time.monotonic()
-        found = Messages(messages, self._model, work, options.get("deadline"))
+        if options.get("choices") is not None:
+            raise ArgumentError("choices: not in a conversation; generate takes them, for a prompt.")
+        found = Messages(messages, self._model, handle._keeps, work, options.get("deadline"))
         if options.get("deadline") is not None:
             options = {**options, "deadline": remaining(options["deadline"], started)}
         return _ChatCall(self, handle, work, found, options)
@@ -299,22 +304,29 @@ class Session(Owner):
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """Holds the session for one call and the copying of its results; the library releases it between the two."""
-        if not self._lock.acquire(blocking=False) and not self._acquired_after_stream():
-            is_open = self._stream() is not None
-            raise BusyError("session: in use by another call" + ("; a stream of it is open, close it first." if is_open else "."))
+        lock = self._lock
+        if not lock.acquire(blocking=False):
+            if self._process != os.getpid():  # held at a fork, by a thread that is not here: whether a call was running the library knows
+                lock = self._lock = threading.Lock()
+                lock.acquire()
+            elif not self._acquired_after_stream(lock):
+                is_open = self._stream() is not None
+                raise BusyError("session: in use by another call" + ("; a stream of it is open, close it first." if is_open else "."))
+        self._process = os.getpid()
         try:
             yield
         finally:
-            self._lock.release()
+            lock.release()
 
-    def _acquired_after_stream(self) -> bool:
+    def _acquired_after_stream(self, lock: threading.Lock) -> bool:
         """Waits for a stream that nothing refers to any more but that has not ended: the garbage collector does not wait for it where it
         runs on the stream's own thread. Returns whether the session is held now."""
         outcome = self._stream_outcome
         if outcome is None or self._stream() is not None or outcome.thread is threading.current_thread():
             return False
-        outcome.ended.wait()
-        return self._lock.acquire(blocking=False)
+        if not outcome.has_ended:
+            outcome.ended.wait()
+        return lock.acquire(blocking=False)
 
     def __reduce__(self) -> Any:
         raise TypeError("a fovea.Session cannot be copied or pickled: it is the memory of one line of work; make one where it is needed")

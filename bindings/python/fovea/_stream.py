@@ -74,7 +74,7 @@ class Stream(_StopsWhenDropped, Iterator[str]):
         if not self._is_open:
             raise StopIteration
         try:
-            piece = self._pieces.get()
+            piece = self._next_piece()
             if piece is not None:
                 return piece  # type: ignore[no-any-return]
             self._is_open = False
@@ -83,6 +83,14 @@ class Stream(_StopsWhenDropped, Iterator[str]):
             self.close()
             raise
         raise StopIteration
+
+    def _next_piece(self) -> Any:
+        if not self._outcome.is_elsewhere:
+            return self._pieces.get()
+        try:
+            return self._pieces.get(block=False)
+        except queue.Empty:  # no more will come
+            return None
 
     def close(self) -> None:
         """Ends the answer early and waits until the session is free again."""
@@ -130,7 +138,7 @@ class AsyncStream(_StopsWhenDropped, AsyncIterator[str]):
         if not self._is_open:
             raise StopAsyncIteration
         try:
-            piece = await self._pieces.get()
+            piece = await self._next_piece()
         except BaseException:
             await self.aclose()
             raise
@@ -139,6 +147,14 @@ class AsyncStream(_StopsWhenDropped, AsyncIterator[str]):
         self._is_open = False
         self._outcome.result()
         raise StopAsyncIteration
+
+    async def _next_piece(self) -> Any:
+        if not self._outcome.is_elsewhere:
+            return await self._pieces.get()
+        try:
+            return self._pieces.get_nowait()
+        except asyncio.QueueEmpty:  # no more will come
+            return None
 
     async def aclose(self) -> None:
         """Ends the answer early and waits until the session is free again."""
@@ -194,6 +210,6 @@ async def in_background(work: Work, body: Callable[[], T]) -> T:
 
 async def _stopped(work: Work, outcome: "Outcome[Any]") -> None:
     outcome.give_up()
-    while not outcome.ended.is_set():
+    while not outcome.has_ended:
         work.cancel()
         await asyncio.sleep(INTERVAL)

@@ -9,12 +9,14 @@ work, is kept until the work has ended, and is then raised by the call.
 
 from __future__ import annotations
 
+import os
 import queue
 import sys
 import threading
 from typing import Any, Callable, Generic, Optional, TypeVar
 
 from . import _library as c
+from ._errors import UnsupportedError
 
 T = TypeVar("T")
 Progress = Callable[[int, int], Any]
@@ -86,7 +88,10 @@ class Work:
                 self._questions = None
                 return self._direct(body)
             for question in iter(questions.get, None):
-                question.answer.put(1 if question.function(*question.arguments) else 0)
+                answer = 1 if question.function(*question.arguments) else 0
+                if outcome.is_elsewhere:  # the function forked, and this is the child
+                    break
+                question.answer.put(answer)
         except BaseException:
             self.stop(outcome)
             raise
@@ -97,7 +102,7 @@ class Work:
     def stop(self, outcome: "Outcome[Any]") -> bool:
         """Stops the work of another thread and waits until it has ended; an interrupt meanwhile does not end the wait.
 
-        Returns whether there was one.
+        Returns whether there was one. Work of another process counts as ended.
         """
         interrupted = False
         while True:
@@ -105,7 +110,7 @@ class Work:
                 self.is_stopping = True
                 outcome.give_up()
                 # During interpreter shutdown other Python threads no longer run.
-                while not outcome.ended.is_set() and not sys.is_finalizing():
+                while not outcome.has_ended and not sys.is_finalizing():
                     self.cancel()
                     outcome.ended.wait(INTERVAL)
                 return interrupted
@@ -136,9 +141,13 @@ class Work:
 
 
 class Outcome(Generic[T]):
-    """The result or exception of a thread's work. An unfetched result is freed with this."""
+    """The result or exception of a thread's work. An unfetched result is freed with this.
+
+    After `os.fork` a child has a copy, but not the thread: work that had not ended never will there.
+    """
 
     def __init__(self) -> None:
+        self._process = os.getpid()
         self.ended = threading.Event()
         #: Whose work this is; None before it begins.
         self.thread: Optional[threading.Thread] = None
@@ -161,8 +170,20 @@ class Outcome(Generic[T]):
         finally:
             self.ended.set()
 
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether this is a child's copy of another process's outcome."""
+        return self._process != os.getpid()
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether no thread of this process does the work any more."""
+        return self.ended.is_set() or self.is_elsewhere
+
     def give_up(self) -> None:
         """Work that has not begun never will, and counts as ended, since its thread may never have started."""
+        if self.is_elsewhere:  # a thread that is not here may hold the event's lock
+            return
         try:
             self._claim.pop()
         except IndexError:
@@ -170,6 +191,8 @@ class Outcome(Generic[T]):
         self.ended.set()
 
     def result(self) -> T:
+        if self.is_elsewhere and not self.ended.is_set():
+            raise UnsupportedError("call: the process was forked during it, and only the parent goes on with it.")
         try:
             if self._error is not None:
                 raise self._error

@@ -153,6 +153,31 @@ def test_choices_are_weighed_as_whole_answers(session):
         session.generate("Is it?", choices="yes")
 
 
+def test_choices_are_refused_where_they_do_not_apply(model, session, image):
+    texts, talk = ["yes", "no"], [{"role": "user", "content": "Is it?"}]
+    for call in (
+        lambda: session.generate("Is it?", choices=texts, n=2),
+        lambda: session.generate("Is it?", choices=texts, n=1),
+        lambda: list(session.generate("Is it?", choices=texts, n=2, stream=True)),
+        lambda: asyncio.run(session.agenerate("Is it?", choices=texts, n=2)),
+        lambda: session.choose("Is it?", texts, n=2),
+        lambda: session.chat(talk, choices=texts),
+        lambda: session.chat(talk, choices=texts, n=2),
+        lambda: list(session.chat(talk, choices=texts, stream=True)),
+        lambda: asyncio.run(session.achat(talk, choices=texts)),
+        lambda: model.chat(talk, choices=texts),
+        lambda: asyncio.run(model.achat(talk, choices=texts)),
+        lambda: model.generate_many(["Is it?", talk], choices=texts),
+        lambda: session.find("a car", image, choices=texts),
+        lambda: session.detect(image, choices=texts),
+    ):
+        with pytest.raises(fovea.ArgumentError, match="^choices: "):
+            call()
+    first, second = model.generate_many(["Is it?", talk], choices=texts, return_exceptions=True)
+    assert first in texts and isinstance(second, fovea.ArgumentError)
+    assert session.chat(talk, choices=None, max_tokens=2) == session.generate("Is it?", max_tokens=2)
+
+
 def test_choices_are_what_the_next_tokens_say(model):
     """p(text, then the end) from the logits of all positions."""
     numpy = pytest.importorskip("numpy")

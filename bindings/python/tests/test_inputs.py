@@ -70,6 +70,9 @@ def test_arrays_of_other_types_and_shapes(model, picture, grey):
     assert same(model, picture.astype(numpy.float64), picture)
     assert same(model, picture.astype(numpy.int64), picture)
     assert same(model, picture.astype(numpy.uint16) * 257, picture)
+    for factor in (1, 257):  # values up to 255 are of 16 bits too
+        wide = picture.astype(numpy.uint16) * factor
+        assert same(model, wide.astype(">u2"), wide)
     assert same(model, grey, three(grey)) and same(model, grey[:, :, None], three(grey))
     assert same(model, grey > 100, three((grey > 100).astype(numpy.uint8) * 255))
     assert same(model, memoryview(picture), picture)

@@ -69,6 +69,22 @@ def test_failures_leave_nothing_behind(model, image, tmp_path):
     assert growth(work, first=10, then=60) < LIMIT
 
 
+def test_a_failure_after_a_session_was_made_frees_it(monkeypatch):
+    model = fovea.load(threads=1)
+    session = model.session()
+    session.generate("abc", max_tokens=2)
+    data, lib, freed = session.to_bytes(), fovea._library.library(), []
+    free = lib.fovea_session_free
+    monkeypatch.setattr(lib, "fovea_session_free", lambda made: freed.append(free(made)))
+    monkeypatch.setattr(lib, "fovea_model_get_info", lambda *_: fovea.InternalError.status)
+    for make in (lambda: model.load_session(data), lambda: model.session()):
+        with pytest.raises(fovea.InternalError):
+            make()
+        gc.collect()
+        assert len(freed) == 1
+        freed.clear()
+
+
 @pytest.mark.parametrize("size, cache", [((500, 300), "default"), ((3000, 100), "int8")])
 def test_the_plan_holds_and_is_near(root, tmp_path, hostile, size, cache):
     # tools/check-memory asks for 1.00 … 1.15 of all models; here small models on any machine.

@@ -52,6 +52,14 @@ def test_what_is_held_is_told(picture):
     session = model.session()
     session.generate_ids("What is it?", [image], max_tokens=4)
     assert model.memory["session_bytes"] > 0
+    one = model.memory["session_bytes"]
+    forks = [session.fork() for _ in range(3)]
+    assert model.memory["session_bytes"] > 3 * one
+    for fork in forks:
+        fork.reset()
+    assert model.memory["session_bytes"] == one
+    for fork in forks:
+        fork.close()
     assert model.memory["total_bytes"] > empty["total_bytes"]
     image.close()
     session.close()

@@ -200,6 +200,13 @@ def test_closed_objects_say_so(picture):
             model.close()
             model.close()
             assert session.generate("abc", image, max_tokens=2) == expected
+            # What was made from a closed model stays usable.
+            assert session.generate("abc", picture, max_tokens=2) == expected
+            parts = [{"type": "text", "text": "abc"}, {"type": "image", "image": picture}]
+            session.chat([{"role": "user", "content": parts}], max_tokens=2)
+            with session.fork() as fork:
+                assert fork.context_length == session.context_length
+                assert fork.generate("abc", max_tokens=2) == session.generate("abc", max_tokens=2)
         for call in (
             lambda: session.generate("abc"),
             lambda: image.numpy(),
