@@ -21,7 +21,8 @@ package final class Sampler {
 
   /// - Parameter scratch: `[vocabSize]`, the caller's, for the sampler's lifetime; empty at temperature 0.
   package init(_ options: GenerateOptions, _ kernels: KernelTable, scratch: UnsafeMutableBufferPointer<Float>) {
-    temperature = options.temperature
+    // The inverse of a smaller one is no number.
+    temperature = options.temperature > 0 ? max(options.temperature, .leastNormalMagnitude) : 0
     topP = options.topP
     minP = options.minP
     typicalP = options.typicalP

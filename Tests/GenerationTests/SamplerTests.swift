@@ -52,6 +52,18 @@ import Testing
     #expect(abs(Double(counts[1]) / 20000 - 0.25) < 0.014)
   }
 
+  @Test(arguments: [Float.leastNonzeroMagnitude, 1e-40, .leastNormalMagnitude, 1e-30]) func theColdestTakeTheLikeliest(temperature: Float) {
+    for change in [{ _ in }, { $0.topK = 20 }, { $0.topP = 0.5 }, { $0.minP = 0.1 }] as [(inout GenerateOptions) -> Void] {
+      let s = Owned(vocabulary: 100) {
+        $0.temperature = temperature
+        change(&$0)
+      }
+      var logits = (0..<100).map { Float($0 * 37 % 97) / 10 }
+      logits[41] = 30
+      for _ in 0..<5 { #expect(s.next(logits) == 41) }
+    }
+  }
+
   @Test func topPLeavesTheTailOut() {
     let s = Owned(vocabulary: 3) { ($0.temperature, $0.topP) = (1, 0.6) }
     for _ in 0..<200 { #expect(s.next([0, log(2), log(5)]) == 2) }
