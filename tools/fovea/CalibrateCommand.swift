@@ -91,7 +91,7 @@ struct CalibrateCommand: ParsableCommand {
     guard !(pieces.isEmpty && pictures.isEmpty) else { throw CommandFailure(.data, "the texts hold nothing that can be read.") }
     for (i, piece) in pieces.enumerated() {
       progress.show("texts", i, pieces.count)
-      if Interruption.isWanted { throw CommandFailure(.interrupted, "the measurement was interrupted.") }
+      try Interruption.check("the measurement")
       var options = GenerateOptions()
       options.isRaw = true
       try session.logits(prompt: piece, images: [], options: options) { tokens += $1 }
@@ -102,7 +102,7 @@ struct CalibrateCommand: ParsableCommand {
       for question in questions {
         // Reused positions would not be counted.
         try session.reset()
-        if Interruption.isWanted { throw CommandFailure(.interrupted, "the measurement was interrupted.") }
+        try Interruption.check("the measurement")
         let result = try session.generate(prompt: Array(question.text.utf8), images: [image], options: question.options)
         tokens += result.promptTokens + result.ids.count
       }

@@ -129,7 +129,7 @@ struct ConvertCommand: ParsableCommand {
     let start = monotonic_nanoseconds()
     let tensors = try converter.write(to: try output.utf8() == "-" ? "/dev/stdout" : output.utf8()) { done, tensor in
       bar.show(done, tensor)
-      if Interruption.isWanted { throw CommandFailure(.interrupted, "the conversion was interrupted.") }
+      try Interruption.check("the conversion")
     }
     bar.clear()
     let listed = ConversionReport(tensors)

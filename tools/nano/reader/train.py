@@ -5,6 +5,7 @@ import argparse
 import os
 import time
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 import training
@@ -67,17 +68,17 @@ class Pool:
 
     def __init__(self, run, source, repeats, size=40):
         self.run, self.source, self.repeats, self.size, self.kept = run, source, repeats, size, []
+        self.rng = np.random.default_rng()
 
     def next(self):
-        rng = self.source.maker.rng
-        if len(self.kept) < self.size // 4 or rng.random() < 1 / self.repeats:
+        if len(self.kept) < self.size // 4 or self.rng.random() < 1 / self.repeats:
             batch = self.source.next()
             with torch.no_grad(), self.run.autocast():
                 pixels = torch.from_numpy(batch["pixels"]).to(self.run.device)
                 batch["seen"] = self.run.model.see(pixels, *batch["grid"]).half()
             self.kept = [*self.kept[-self.size + 1 :], batch]
             return batch
-        return self.kept[rng.integers(len(self.kept))]
+        return self.kept[self.rng.integers(len(self.kept))]
 
 
 def loss_of(run, batch, plan, before):
