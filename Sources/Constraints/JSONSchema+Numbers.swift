@@ -6,8 +6,60 @@ struct NumberRange {
   var high: Decimal?
   var excludesLow = false
   var excludesHigh = false
-  /// Smallest integer that all must be multiples of; nil: none.
-  var multiple: Int?
+  /// What all must be multiples of; nil: nothing.
+  var multiple: Multiple?
+
+  /// value · 10^−places.
+  struct Multiple: Equatable {
+    var value: Int
+    var places = 0
+
+    /// - Returns: nil: it has more digits than are supported.
+    init?(_ x: Decimal) {
+      guard x.digits.count <= 18 else { return nil }
+      value = x.digits.reduce(0) { $0 * 10 + Int($1) }
+      places = max(x.digits.count - x.exponent, 0)
+      guard places <= 9, scale(by: x.exponent - x.digits.count) else { return nil }
+    }
+
+    /// Times 10^power, if that is above 1. False: it is too large.
+    private mutating func scale(by power: Int) -> Bool {
+      guard power < 19 else { return false }
+      for _ in 0..<max(power, 0) {
+        let (product, overflows) = value.multipliedReportingOverflow(by: 10)
+        if overflows { return false }
+        value = product
+      }
+      return true
+    }
+
+    /// Makes it the smallest number that is a multiple of both. False: it is too large.
+    mutating func join(_ other: Multiple) -> Bool {
+      var other = other
+      guard scale(by: other.places - places), other.scale(by: places - other.places) else { return false }
+      let (product, overflows) = value.multipliedReportingOverflow(by: other.value / JSONSchema.commonDivisor(value, other.value))
+      (value, places) = (product, max(places, other.places))
+      return !overflows
+    }
+
+    /// Whether x is a multiple of it; nil: too large to say.
+    func divides(_ x: Decimal) -> Bool? {
+      guard x.digits.count - x.exponent <= places else { return false }
+      guard value <= Int.max / 16, x.exponent <= 400 else { return nil }
+      let digits = (0..<x.exponent + places).map { $0 < x.digits.count ? Int(x.digits[$0]) : 0 }
+      return digits.reduce(0) { ($0 * 10 + $1) % value } == 0
+    }
+
+    /// The smallest whole number that is a multiple of it.
+    var whole: Int {
+      var whole = value
+      for factor in [2, 5] {
+        var absent = places
+        while absent > 0, whole % factor == 0 { (whole, absent) = (whole / factor, absent - 1) }
+      }
+      return whole
+    }
+  }
 
   mutating func raise(_ bound: Decimal, excludes: Bool) {
     if let low, bound < low { return }
@@ -69,11 +121,10 @@ extension JSONSchema {
       if let x = try decimal(schema, "exclusiveMaximum") { range.lower(x, excludes: true) }
       if let x = try decimal(schema, "multipleOf") {
         guard !x.isNegative, !x.isZero else { throw error(schema, "multipleOf", "is not above 0") }
-        guard let own = Self.wholeMultiple(x) else { throw error(schema, "multipleOf", "has more digits than are supported") }
-        let known = range.multiple ?? 1
-        let (product, overflows) = known.multipliedReportingOverflow(by: own / Self.commonDivisor(known, own))
-        guard !overflows else { throw error(schema, "multipleOf", "has more digits than are supported") }
-        range.multiple = product
+        guard let own = NumberRange.Multiple(x), range.multiple?.join(own) ?? true else {
+          throw error(schema, "multipleOf", "has more digits than are supported")
+        }
+        if range.multiple == nil { range.multiple = own }
       }
     }
     return range
@@ -91,24 +142,6 @@ extension JSONSchema {
     return a
   }
 
-  /// The smallest integer that is a multiple of x.
-  private static func wholeMultiple(_ x: Decimal) -> Int? {
-    guard x.digits.count <= 18 else { return nil }
-    let value = x.digits.reduce(0) { $0 * 10 + Int($1) }
-    var power = x.exponent - x.digits.count
-    var found = value
-    while power > 0 {
-      let (product, overflows) = found.multipliedReportingOverflow(by: 10)
-      if overflows { return nil }
-      (found, power) = (product, power - 1)
-    }
-    // Each decimal place cancels a factor 10, of which 2 or 5 may be absent.
-    var (twos, fives) = (min(-power, 64), min(-power, 64))
-    while twos > 0, found % 2 == 0 { (found, twos) = (found / 2, twos - 1) }
-    while fives > 0, found % 5 == 0 { (found, fives) = (found / 5, fives - 1) }
-    return found
-  }
-
   mutating func anyNumber() throws(ConstraintError) -> Int32 {
     try common(.number) { (s) throws(ConstraintError) in try s.e.named(try s.pattern("-?(0|[1-9][0-9]{0,14})(\\.[0-9]{1,12})?([eE][+-]?[0-9]{1,2})?"))
     }
@@ -124,14 +157,14 @@ extension JSONSchema {
       guard isInteger else { return try anyNumber() }
       return try common(.integer) { (s) throws(ConstraintError) in try s.e.named(try s.pattern("-?(0|[1-9][0-9]{0,14})")) }
     }
-    let multiple = range.multiple ?? 1
+    let multiple = range.multiple.map { isInteger ? $0.whole : $0.value } ?? 1
     guard multiple <= Self.multipleLimit else {
       throw error(
         conjunction.schemas.first ?? 0, "multipleOf", "multiples of \(multiple) are not supported, only of numbers up to \(Self.multipleLimit)")
     }
     // Digits before the point that the bounds require, and the remaining significant digits.
     let size = max(range.low?.exponent ?? 0, range.high?.exponent ?? 0, 1)
-    let places = isInteger || range.multiple != nil ? 0 : max(0, min(6, Self.digits - max(size, 9)))
+    let places = isInteger ? 0 : range.multiple?.places ?? max(0, min(6, Self.digits - max(size, 9)))
     let (low, high) = range.inclusive(places: places)
     // For a missing or distant bound: the usual digits, or one more than the other bound has.
     func far(_ bound: Decimal?) throws(ConstraintError) -> Decimal {
@@ -179,8 +212,8 @@ extension JSONSchema {
   }
 }
 
-/// Automaton of the decimal numbers between two bounds. A state holds the digits still to come before the point, whether all so far equal a
-/// bound's, and the remainder of the number so far.
+/// Automaton of the decimal numbers between two bounds that are multiples of `multiple` · 10^−places. A state holds the digits still to come before the
+/// point, whether all so far equal a bound's, and the remainder of the digits so far, read as one whole number.
 private struct DigitAutomaton {
   private enum Phase: UInt64 { case start, whole, point, fraction }
 
@@ -234,6 +267,11 @@ private struct DigitAutomaton {
     list.append(.init(set: ScalarSet(0x30 + UInt32(digit)), target: number(next)))
   }
 
+  /// Whether a number with this remainder and as many places still to come, which are zeros, is a multiple.
+  private func isMultiple(_ rest: Int, missing: Int) -> Bool {
+    (0..<missing).reduce(rest) { rest, _ in rest * 10 % multiple } == 0
+  }
+
   mutating func build(_ bounds: ConstraintBounds) throws(ConstraintError) -> ScalarAutomaton {
     var made = ScalarAutomaton(steps: [first], isAccepting: [false])
     var next = 1
@@ -253,14 +291,16 @@ private struct DigitAutomaton {
           for digit in low...high { add(digit, state, at: state.isLow ? lowPlace : highPlace, to: &list) }
         }
       case .point:
-        accepts = state.rest == 0 && (!state.isLow || a.suffix(places).allSatisfy { $0 == 0 })
+        accepts = isMultiple(state.rest, missing: places) && (!state.isLow || a.suffix(places).allSatisfy { $0 == 0 })
         if places > 0 {
           var after = state
           (after.phase, after.count) = (.fraction, 0)
           list.append(.init(set: ScalarSet(0x2E), target: number(after)))
         }
       case .fraction:
-        accepts = state.count > 0 && (!state.isLow || a.suffix(places - state.count).allSatisfy { $0 == 0 })
+        accepts =
+          state.count > 0 && isMultiple(state.rest, missing: places - state.count)
+          && (!state.isLow || a.suffix(places - state.count).allSatisfy { $0 == 0 })
         if state.count < places {
           let (x, y) = (a[a.count - places + state.count], b[b.count - places + state.count])
           let (low, high) = (state.isLow ? x : 0, state.isHigh ? y : 9)
@@ -270,6 +310,7 @@ private struct DigitAutomaton {
               after.count += 1
               after.isLow = state.isLow && digit == x
               after.isHigh = state.isHigh && digit == y
+              after.rest = (state.rest * 10 + Int(digit)) % multiple
               list.append(.init(set: ScalarSet(0x30 + UInt32(digit)), target: number(after)))
             }
           }

@@ -95,13 +95,15 @@ extension JSONSchema {
     var keyPatterns: [ScalarAutomaton] = []
     var isOpen = names.isEmpty
     for schema in conjunction.schemas {
+      let patterns = try patternMembers(schema)
+      var any: [ScalarAutomaton] = []
+      for pattern in patterns { any.append(try automaton(pattern.pattern, isWhole: false, schema, "patternProperties")) }
       if document.member(schema, "unevaluatedProperties") != nil { return nil }
       var takesOthers = true
       if let other = document.member(schema, "additionalProperties") {
         if case .bool(false) = document[other] { takesOthers = false } else { isOpen = true }
         values.append(other)
       }
-      let patterns = try patternMembers(schema)
       if patterns.isEmpty {
         if !takesOthers { return nil }
         continue
@@ -111,8 +113,6 @@ extension JSONSchema {
       values += patterns.map { $0.schema }
       guard !takesOthers else { continue }
       values.removeAll { if case .bool(false) = document[$0] { document.member(schema, "additionalProperties") == $0 } else { false } }
-      var any: [ScalarAutomaton] = []
-      for pattern in patterns { any.append(try automaton(pattern.pattern, isWhole: false, schema, "patternProperties")) }
       keyPatterns.append(Self.union(any))
     }
     guard isOpen else { return nil }

@@ -90,8 +90,8 @@ extension JSONSchema {
       if let high = own.high, own.excludesHigh ? high <= x : high < x { return false }
     }
     if equal(keyword, "multipleOf"), !x.isZero {
-      guard let multiple = try range(Conjunction(schemas: [schema])).multiple, let whole = x.integer else { throw refusal(schema, "multipleOf") }
-      return whole % multiple == 0
+      guard let divides = try range(Conjunction(schemas: [schema])).multiple?.divides(x) else { throw refusal(schema, "multipleOf") }
+      return divides
     }
     return true
   }

@@ -101,13 +101,14 @@ struct RegularExpression {
     var most = least
     let hasComma = reader.take(",")
     if hasComma { most = reader.number() }
-    guard reader.take("}"), least != nil || most != nil else {
+    guard reader.take("}"), least != nil || hasComma else {
       // A brace that is not a quantifier is a literal.
       reader.position = start
       return nil
     }
-    if let least, let most, most < least { throw reader.error("{\(least),\(most)}: the bounds are in the wrong order", at: start) }
-    return (least ?? 0, most)
+    guard let least else { throw reader.error("{,…}: some engines read it as {0,…}, others as these characters; write what is meant", at: start) }
+    if let most, most < least { throw reader.error("{\(least),\(most)}: the bounds are in the wrong order", at: start) }
+    return (least, most)
   }
 
   private mutating func atom(depth: Int) throws(ConstraintError) -> Int32? {

@@ -13,6 +13,15 @@ import Testing
     (#"{"const":"q\"\\\n"}"#, [#""q\"\\\n""#], [#""q""#]),
     (#"{"type":"integer","minimum":-12,"exclusiveMaximum":130}"#, ["-12", "-1", "0", "9", "129"], ["-13", "130", "1000", "-0", "00", "1.0"]),
     (#"{"type":"integer","minimum":100,"maximum":1e400,"multipleOf":7}"#, ["105", "700", "7000000000"], ["98", "100", "106"]),
+    (
+      #"{"type":"number","multipleOf":0.01,"minimum":0,"maximum":20}"#, ["19.99", "0.1", "0.10", "7", "20", "20.00"],
+      ["0.001", "19.999", "20.01", "-0.01"]
+    ),
+    (#"{"type":"number","multipleOf":0.01,"exclusiveMinimum":0,"exclusiveMaximum":1}"#, ["0.01", "0.99"], ["0", "1", "0.00"]),
+    (#"{"type":"number","multipleOf":2.5,"minimum":-4,"maximum":6}"#, ["-2.5", "0", "2.5", "5.0", "5"], ["1", "2", "-5", "7.5", "2.0"]),
+    (#"{"allOf":[{"multipleOf":0.2},{"multipleOf":0.03}],"type":"number","exclusiveMinimum":0}"#, ["0.6", "1.20", "6"], ["0.2", "0.03", "1"]),
+    (#"{"type":"integer","multipleOf":0.75}"#, ["3", "-6", "0"], ["1", "2", "1.5"]),
+    (#"{"enum":[1.5,0.07,2],"multipleOf":0.5}"#, ["1.5", "2"], ["0.07"]),
     (#"{"type":"number","minimum":0.5,"exclusiveMaximum":1.25}"#, ["0.5", "0.50", "1", "1.24", "1.249999"], ["0.49", "1.25", "0", "2", "-1"]),
     (#"{"type":"number","exclusiveMinimum":-3.2,"maximum":-0.1}"#, ["-3.1", "-0.1", "-3", "-3.199999"], ["-3.2", "-0.0", "0", "-0.09"]),
     (#"{"type":"integer","minimum":1e20,"maximum":100000000000000000005}"#, ["100000000000000000003"], ["100000000000000000006", "9"]),
@@ -106,6 +115,7 @@ import Testing
         "unevaluatedProperties"
       ),
       (#"{"type":"integer","minimum":1e400}"#, "digits"), (#"{"type":"integer","multipleOf":123456789}"#, "multiples of 123456789"),
+      (#"{"type":"number","multipleOf":1e-12}"#, "more digits"), (#"{"type":"object","patternProperties":{"(":{"type":"null"}}}"#, "patternProperties"),
     ]
     for (schema, message) in cases {
       let found = try refusal(.jsonSchema, schema)

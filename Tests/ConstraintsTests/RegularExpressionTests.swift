@@ -21,7 +21,7 @@ import Testing
     ("\\p{Lu}\\p{Ll}*\\P{L}", ["Éa1", "A!"], ["ab1", "Abc"]),
     ("\\pN", ["5", "Ⅷ", "½"], ["a"]),
     ("[\\]\\-x-z\\\\]+", ["]-y\\"], ["w"]),
-    ("a{,2}b{0}c{x}", ["aac{x}", "c{x}"], ["aaac{x}"]),
+    ("a{0,2}b{0}c{x}", ["aac{x}", "c{x}"], ["aaac{x}"]),
     ("(?P<y>\\d{4})-(?<m>0[1-9]|1[0-2])", ["2026-11"], ["2026-13"]),
     ("(a|aa){2,1000000}", ["aa", "aaaaaaaa"], ["a", "b"]),
     ("[a-z]{3}\\.?x*?", ["abcxx", "abc."], ["ab"]),
@@ -53,7 +53,7 @@ import Testing
       ("*a", "column 1: nothing before"), ("[b-a]", "column 3: a range in the wrong order"), ("[ab", "column 1: a class that does not end"),
       ("a$b", "anchor"), ("\\p{Greek}", "general categories"), ("a{3,2}", "wrong order"), ("\\q", "unknown escape"), ("a{9999999}b", "repetitions"),
       ("a\n(?<=b)", "line 2, column 1"), ("(?(1)a)", "a condition"), ("a++", "possessive"), ("\\", "a backslash at the end"),
-      ("\\uD800", "no character"),
+      ("\\uD800", "no character"), ("a{,2}", "column 2: {,…}"), ("a{,}", "column 2: {,…}"), ("{,3}", "column 1: {,…}"),
     ]
     for (pattern, message) in cases {
       let found = try refusal(.regularExpression, pattern)
