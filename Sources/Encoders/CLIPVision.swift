@@ -9,5 +9,6 @@ extension VisionTransformerConfiguration {
       hiddenSize: s.hiddenSize, intermediateSize: s.intermediateSize, heads: s.heads, layers: s.layers, imageSize: s.imageSize,
       patchSize: s.patchSize, positionSide: s.grid, normEpsilon: Float(s.normEpsilon), activation: Activation(s.activation),
       classToken: s.dropClass ? .dropped : .kept, normsInput: true, normsOutput: false, hasLayerScale: false)
+    stem = s.stem
   }
 }

@@ -5,17 +5,20 @@ import WeightFile
 /// A pre-norm vision transformer (arXiv:2010.11929): CLIP, DINOv2, SigLIP and similar ones, which differ only in the configuration.
 package struct VisionTransformer {
   package let config: VisionTransformerConfiguration
-  let patch: PatchEmbedding?  // nil: features come in place of pixels
+  let patch: PatchEmbedding?  // nil: there is a stem, or features come in place of pixels
+  let stem: ConvolutionStem?
   let classEmbedding: TensorView?  // [1, hiddenSize]
   let classPosition: TensorView?  // [1, hiddenSize]
   let positions: PositionTable
   let preNorm, norm: LayerNorm?
   let blocks: [VisionTransformerBlock]
 
-  /// - Parameter w: scope with `patch`, `class`, `position`, `preNorm`, `norm` and `layers.0`, `layers.1`, …; the configuration says which of them.
+  /// - Parameter w: scope with `patch` (and `stem`), `class`, `position`, `preNorm`, `norm` and `layers.0`, `layers.1`, …; the configuration says which of them.
   package init(_ w: Weights, _ c: VisionTransformerConfiguration) throws(WeightFileError) {
     config = c
-    patch = c.readsFeatures ? nil : try PatchEmbedding(w["patch"], channels: 3, patchSize: c.patchSize, size: c.hiddenSize)
+    let hasStem = !c.stem.widths.isEmpty
+    patch = c.readsFeatures || hasStem ? nil : try PatchEmbedding(w["patch"], channels: 3, patchSize: c.patchSize, size: c.hiddenSize)
+    stem = hasStem ? try ConvolutionStem(w, c.stem, size: c.hiddenSize) : nil
     let places = c.positionSide * c.positionSide
     let table = try w.view("position", rows: c.classRows + places, columns: c.hiddenSize)
     positions = PositionTable(table.slice(rows: c.classRows..<table.rows), side: c.positionSide, resizing: c.positions)
@@ -77,12 +80,19 @@ package struct VisionTransformer {
     if let norm { try norm(x, into: x, ctx) }
   }
 
+  /// `[views · patches, hiddenSize]` of as many views.
+  private func embedded(_ pixels: UnsafePointer<Float>, views: Int, _ ctx: Context) throws(RuntimeError) -> Tensor {
+    let side = config.imageSize
+    if let stem { return try stem(pixels, batch: views, height: side, width: side, ctx) }
+    guard let patch else { throw .shape(operation: "pixels of a tower that reads features", expected: 0, found: views) }
+    return try patch(pixels, batch: views, height: side, width: side, ctx)
+  }
+
   /// Class token and patch embeddings of each view, with position embeddings added.
   /// - Parameter x: `[views · tokens, hiddenSize]`.
   private func embed(
     _ views: Int, into x: Tensor, _ ctx: Context, _ pixels: (Range<Int>) throws(RuntimeError) -> UnsafePointer<Float>
   ) throws(RuntimeError) {
-    guard let patch else { throw .shape(operation: "pixels of a tower that reads features", expected: 0, found: views) }
     let mark = ctx.arena.mark()
     defer { ctx.arena.release(to: mark) }
     let (patches, tokens, first) = (config.patches, config.tokens, config.classRows)
@@ -90,7 +100,7 @@ package struct VisionTransformer {
     for part in viewParts(views, tokens: tokens) {
       let mark = ctx.arena.mark()
       defer { ctx.arena.release(to: mark) }
-      let seen = try patch(pixels(part.views), batch: part.views.count, height: config.imageSize, width: config.imageSize, ctx)
+      let seen = try embedded(pixels(part.views), views: part.views.count, ctx)
       copyRows(seen, to: x.slice(rows: part.rows), ctx) { row in
         let token = row % tokens
         return token < first ? nil : row / tokens * patches + token - first

@@ -32,6 +32,8 @@ package struct VisionTransformerConfiguration {
   package var normsOutput: Bool
   /// LayerScale: both branches of a block are multiplied channel by channel (arXiv:2103.17239 §2.2).
   package var hasLayerScale: Bool
+  /// Convolutions in place of the patch embedding; none where it lists no widths.
+  package var stem = ConvolutionStemSettings()
   /// Features of another network take the place of patch embeddings.
   package var readsFeatures = false
 

@@ -52,7 +52,7 @@ import WeightFile
   }
 
   @Test(arguments: [
-    "hires", "llava", "llava_hf", "llava_next_hf_bin", "monkey", "text_monkey", "got", "got_hf", "got_mlx", "vary_tiny", "vary_toy", "smolvlm",
+    "hires", "hires_stem", "llava", "llava_hf", "llava_next_hf_bin", "monkey", "text_monkey", "got", "got_hf", "got_mlx", "vary_tiny", "vary_toy", "smolvlm",
     "idefics3", "granite_docling",
   ])
   func floatsGivePyTorchsAnswer(_ name: String) throws {
@@ -62,7 +62,7 @@ import WeightFile
   }
 
   @Test(
-    arguments: ["hires", "llava_next_hf_bin", "monkey", "text_monkey", "got", "vary_tiny", "vary_toy", "smolvlm"],
+    arguments: ["hires", "hires_stem", "llava_next_hf_bin", "monkey", "text_monkey", "got", "vary_tiny", "vary_toy", "smolvlm"],
     [(ModelType.f16, Float(1e-3)), (.int8, 0.06), (.int4, 0.3)])
   func smallerTypesStayClose(_ name: String, _ type: (ModelType, Float)) throws {
     let found = try compare(name, type.0)

@@ -39,7 +39,19 @@ struct Tower {
       t.plain["\(name).weight"] = (random.next(size).map { 1 + $0 / 2 }, [size])
       t.plain["\(name).bias"] = (random.next(size), [size])
     }
-    linear("patch", 3 * c.patchSize * c.patchSize, size, &self)
+    if let last = c.stem.widths.last {
+      var channels = 3
+      for (i, width) in c.stem.widths.enumerated() {
+        linear("stem.\(i).halve", 9 * channels, width, &self)
+        for j in 0..<c.stem.depths[i] {
+          for part in ["first", "second"] { linear("stem.\(i).pairs.\(j).\(part)", 9 * width, width, &self) }
+        }
+        channels = width
+      }
+      linear("patch", last, size, &self)
+    } else {
+      linear("patch", 3 * c.patchSize * c.patchSize, size, &self)
+    }
     let places = c.positionSide * c.positionSide + c.classRows
     plain["position"] = (random.next(places * size), [places, size])
     if c.classToken != .none { plain["class"] = (random.next(size), [size]) }
@@ -93,7 +105,8 @@ struct Tower {
     let p = c.patchSize
     var rows: [[Double]] = []
     if let token = plain["class"] { rows.append(token.values.map(Double.init)) }
-    for i in 0..<c.patches {
+    if !c.stem.widths.isEmpty { rows += stem(pixels).map { product($0, "patch") } }
+    for i in 0..<(c.stem.widths.isEmpty ? c.patches : 0) {
       var patch: [Double] = []
       for channel in 0..<3 {
         for y in 0..<p {
@@ -113,6 +126,36 @@ struct Tower {
     for i in 0..<c.layers { rows = block(rows, "layers.\(i)") }
     if c.normsOutput { rows = rows.map { normed($0, "norm") } }
     return c.classToken == .dropped ? Array(rows.dropFirst()) : rows
+  }
+
+  /// The map behind the stem's convolutions, row by row.
+  private func stem(_ pixels: [Float]) -> [[Double]] {
+    var side = config.imageSize
+    var map = (0..<side * side).map { place in (0..<3).map { Double(pixels[$0 * side * side + place]) } }
+    func convolved(_ map: [[Double]], stride: Int, _ name: String) -> [[Double]] {
+      let (zero, across) = (map[0].map { _ in 0.0 }, side / stride)
+      return (0..<across * across).map { place in
+        var seen: [Double] = []
+        for dy in -1...1 {
+          for dx in -1...1 {
+            let (y, x) = (place / across * stride + dy, place % across * stride + dx)
+            seen += (0..<side).contains(y) && (0..<side).contains(x) ? map[y * side + x] : zero
+          }
+        }
+        return product(seen, name)
+      }
+    }
+    func rectified(_ map: [[Double]]) -> [[Double]] { map.map { $0.map { max($0, 0) } } }
+    for i in config.stem.widths.indices {
+      map = rectified(convolved(map, stride: 2, "stem.\(i).halve"))
+      side /= 2
+      for j in 0..<config.stem.depths[i] {
+        let inner = rectified(convolved(map, stride: 1, "stem.\(i).pairs.\(j).first"))
+        let more = convolved(inner, stride: 1, "stem.\(i).pairs.\(j).second")
+        map = rectified(zip(map, more).map { zip($0, $1).map(+) })
+      }
+    }
+    return map
   }
 
   private func block(_ rows: [[Double]], _ name: String) -> [[Double]] {

@@ -17,6 +17,13 @@ import WeightFile
     c.classToken = .kept
     return c
   }
+  /// Convolutions in place of the patch embedding (arXiv:2106.14881), behind one of its stages no residual pairs.
+  private static var clipWithStem: VisionTransformerConfiguration {
+    var c = clip
+    (c.imageSize, c.patchSize, c.positionSide) = (24, 8, 3)
+    (c.stem.widths, c.stem.depths) = ([5, 20, 7], [1, 0, 2])
+    return c
+  }
   private static let dinov2 = VisionTransformerConfiguration(
     hiddenSize: 16, intermediateSize: 64, heads: 4, layers: 2, imageSize: 9, patchSize: 3, positionSide: 3, normEpsilon: 1e-6,
     activation: .gelu, classToken: .dropped, normsInput: false, normsOutput: true, hasLayerScale: true)
@@ -38,7 +45,7 @@ import WeightFile
     (0..<views).flatMap { tower.reference(Array(x[$0 * x.count / views..<($0 + 1) * x.count / views])) }
   }
 
-  @Test(arguments: [sigLIP, clip, clipWithClass, dinov2]) func givesWhatTheFormulasGive(c: VisionTransformerConfiguration) throws {
+  @Test(arguments: [sigLIP, clip, clipWithClass, clipWithStem, dinov2]) func givesWhatTheFormulasGive(c: VisionTransformerConfiguration) throws {
     let tower = Tower(c, seed: 3)
     let model = try VisionTransformer(weights(["eye": tower])["eye"], c)
     let x = pixels(c, views: 2)

@@ -38,6 +38,34 @@ class SliceRestore(nn.Module):
         return merged.permute(1, 3, 2, 4, 0).reshape(slices, count, size)
 
 
+class Stem(nn.Module):
+    """Convolutions in place of the patch embedding (arXiv:2106.14881): a stage halves the map and adds pairs of convolutions to it."""
+
+    def __init__(self, size, widths, depths):
+        super().__init__()
+        self.stages, before = nn.ModuleList(), 3
+        for width, depth in zip(widths, depths):
+            stage = nn.Module()
+            stage.halve = nn.Conv2d(before, width, 3, stride=2, padding=1)
+            stage.pairs = nn.ModuleList(
+                nn.ModuleDict({part: nn.Conv2d(width, width, 3, padding=1) for part in ("first", "second")}) for _ in range(depth)
+            )
+            self.stages.append(stage)
+            before = width
+        self.output = nn.Conv2d(before, size, 1)
+
+    @property
+    def weight(self):  # CLIPVisionEmbeddings asks for its type
+        return self.output.weight
+
+    def forward(self, x):
+        for stage in self.stages:
+            x = F.relu(stage.halve(x))
+            for pair in stage.pairs:
+                x = F.relu(x + pair["second"](F.relu(pair["first"](x))))
+        return self.output(x)
+
+
 class RestoringAttention(nn.Module):
     """A CLIP self-attention with an adapter beside or behind it. `grid` None: the adapter stands aside.
 
@@ -86,10 +114,13 @@ class Sampler(nn.Module):
 
 
 class HiResLlava(nn.Module):
-    def __init__(self, vision, text, record, select=-2):
+    def __init__(self, vision, text, record, select=-2, stem=None):
         super().__init__()
         self.record, self.select = record, select
         self.tower = CLIPVisionModel._from_config(vision, attn_implementation="eager")
+        if stem:
+            inner = getattr(self.tower, "vision_model", self.tower)
+            inner.embeddings.patch_embedding = Stem(vision.hidden_size, **stem)
         self.llm = LlamaForCausalLM._from_config(text, attn_implementation="eager")
         size, width = vision.hidden_size, text.hidden_size
         self.restoring = []
@@ -134,6 +165,9 @@ def checkpoint_tensors(model):
     prefix = "model.vision_tower.vision_tower.vision_model."
     for name, value in model.tower.state_dict().items():
         name = name.removeprefix("vision_model.").replace("self_attn.attention.", "self_attn.")
+        name = name.replace("patch_embedding.stages.", "stem.").replace("patch_embedding.output.", "patch_embedding.")
+        if name == "embeddings.patch_embedding.weight" and value.shape[-1] == 1:
+            value = value[:, :, 0, 0]
         if ".adapter." not in name:
             out[prefix + name] = value
     for i, module in zip(model.record["sra_layers"], model.restoring):

@@ -4,7 +4,7 @@
     make_checkpoints.py [--small] DIRECTORY [NAME ...]
 
 `--small` makes the ones that the everyday tests read: Tests/ConversionTests/Fixtures/checkpoints holds
-`--small … hires llava llava_hf llava_next_hf_bin`.
+`--small … hires hires_stem llava llava_hf llava_next_hf_bin`.
 
 Every DIRECTORY/NAME holds `checkpoint/` (what `fovea convert` reads), `image.png`, `prompt.txt` and `reference.safetensors`:
 `ids` (the text tokens of the raw prompt, −200 for the image), `embeddings` (the vectors that stand for the image), `logits` of all
@@ -432,11 +432,12 @@ RECORD = {
 }
 
 
-def hires(root, name, seed, kind="safetensors", size=(150, 90), lora=False, **changes):
+def hires(root, name, seed, kind="safetensors", size=(150, 90), lora=False, stem=None, **changes):
     case = Case(root, name, seed)
     record = {**RECORD, **changes}
     text = text_sizes(case.vocab)
-    model = randomise(hires_llava.HiResLlava(vision_config(), LlamaConfig(**text), record), seed)
+    vision = vision_config(**({"patch_size": 2 ** len(stem["widths"])} if stem else {}))
+    model = randomise(hires_llava.HiResLlava(vision, LlamaConfig(**text), record, stem=stem), seed)
     value = original_config(
         case, text, architectures=["HiResLlavaLlamaForCausalLM"], model_type="hires_llava", hires_llava=record, mm_vision_tower="clip-tiny"
     )
@@ -444,7 +445,7 @@ def hires(root, name, seed, kind="safetensors", size=(150, 90), lora=False, **ch
     case.json("preprocessor_config.json", preprocessor())
     folder = os.path.join(case.folder, "clip-tiny")
     os.makedirs(folder)
-    write_json(folder, "config.json", vision_config().to_dict() | {"model_type": "clip_vision_model"})
+    write_json(folder, "config.json", vision.to_dict() | {"model_type": "clip_vision_model"} | ({"conv_stem": stem} if stem else {}))
     tensors = hires_llava.checkpoint_tensors(model)
     if lora:
         split_lora(case, tensors, model, seed)
@@ -515,6 +516,7 @@ CASES = {
     "hires_local": lambda root, name: hires(root, name, 14, size=(90, 60), sms_local=True, sra_input="x"),
     "hires_sequential": lambda root, name: hires(root, name, 15, size=(50, 40), sra_where="sequential", quadruple=True, sra_on_lowres=True),
     "hires_stretch": lambda root, name: hires(root, name, 16, size=(130, 70), grid_fit="stretch", sms_kernel=1, sra_down=[3, 5]),
+    "hires_stem": lambda root, name: hires(root, name, 17, size=(130, 70), stem={"widths": [4, 6, 8], "depths": [0, 1, 2]}, sms_kernel=7),
     "hires_lora": lambda root, name: hires(root, name, 13, size=(300, 500), lora=True),
 }
 

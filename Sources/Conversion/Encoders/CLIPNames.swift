@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Quantization
 
 /// Tensor names of a CLIP vision transformer: transformers' to ours.
 struct CLIPNames {
@@ -17,9 +18,13 @@ struct CLIPNames {
   /// - Parameter afterNorm1: called inside each layer where a system's adapter is first used.
   func plan(_ plan: CheckpointPlan, _ c: VisionConfig, used: Int, adapter: (_ layer: Int) -> Void = { _ in }) {
     let h = c.hiddenSize
-    plan.matrix(
-      scope + ".patch.weight", .patch, [h, 3 * c.patchSize * c.patchSize], from: prefix + "embeddings.patch_embedding.weight",
-      sourceShape: [h, 3, c.patchSize, c.patchSize])
+    if let stem = c.stem {
+      planStem(plan, stem, size: h)
+    } else {
+      plan.matrix(
+        scope + ".patch.weight", .patch, [h, 3 * c.patchSize * c.patchSize], from: prefix + "embeddings.patch_embedding.weight",
+        sourceShape: [h, 3, c.patchSize, c.patchSize])
+    }
     plan.table(scope + ".class", [h], from: prefix + "embeddings.class_embedding")
     plan.table(scope + ".position", [1 + c.patches, h], from: prefix + "embeddings.position_embedding.weight")
     plan.norm(scope + ".preNorm", h, from: prefix + "pre_layrnorm", hasBias: true)
@@ -27,6 +32,27 @@ struct CLIPNames {
       Self.planLayer(
         plan, "\(scope).layers.\(i).", from: "\(prefix)encoder.layers.\(i).", width: h, inner: c.intermediateSize, adapter: { adapter(i) })
     }
+  }
+
+  /// Convolutions (with their norms folded into them) and a product in place of the patch embedding: names of this project.
+  private func planStem(_ plan: CheckpointPlan, _ stem: VisionConfig.Stem, size: Int) {
+    func convolution(_ name: String, _ role: TensorRole, _ outputs: Int, _ channels: Int, from module: String) {
+      plan.kernel(
+        name + ".weight", role, outputs: outputs, channels: channels, side: 3, from: module + ".weight", channelsLast: (written: true, source: false))
+      plan.table(name + ".bias", [outputs], from: module + ".bias")
+    }
+    var channels = 3
+    for (i, width) in stem.widths.enumerated() {
+      let (name, source) = ("\(scope).stem.\(i).", "\(prefix)embeddings.stem.\(i).")
+      convolution(name + "halve", i == 0 ? .patch : .vision, width, channels, from: source + "halve")
+      for j in 0..<stem.depths[i] {
+        for part in ["first", "second"] {
+          convolution("\(name)pairs.\(j).\(part)", .vision, width, width, from: "\(source)pairs.\(j).\(part)")
+        }
+      }
+      channels = width
+    }
+    plan.linear(scope + ".patch", .vision, inputs: channels, parts: [(prefix + "embeddings.patch_embedding", size)], bias: .required)
   }
 
   /// One layer; SigLIP's have the same names.

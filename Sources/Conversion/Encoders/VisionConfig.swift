@@ -10,6 +10,12 @@ package struct VisionConfig: Equatable {
   package let normEpsilon: Double
   /// "quick_gelu" or "gelu".
   package let activation: String
+  /// Channels and residual pairs of each stage of a convolution stem; nil: patches are embedded by one product.
+  package let stem: Stem?
+
+  package struct Stem: Equatable {
+    package let widths, depths: [Int]
+  }
 
   package var patches: Int { (imageSize / patchSize) * (imageSize / patchSize) }
 
@@ -39,6 +45,7 @@ package struct VisionConfig: Equatable {
     guard imageSize % patchSize == 0 else {
       throw config.fail("patch_size", "\(patchSize) does not divide image size \(imageSize)")
     }
+    stem = try config.has("conv_stem") ? Stem(config.object("conv_stem"), patchSize: patchSize) : nil
     guard imageSize <= 1 << 14 else { throw config.fail("image_size", "\(imageSize) is too large") }
   }
 
@@ -63,6 +70,20 @@ package struct VisionConfig: Equatable {
   }
 }
 
+extension VisionConfig.Stem {
+  /// - Parameter config: `{"widths": [32, 64, 128], "depths": [0, 2, 3]}`, this project's key.
+  init(_ config: ConfigReader, patchSize: Int) throws {
+    widths = try config.ints("widths") ?? []
+    depths = try config.ints("depths") ?? widths.map { _ in 0 }
+    guard (1...8).contains(widths.count), widths.allSatisfy({ (1...4096).contains($0) }), patchSize == 1 << widths.count else {
+      throw config.fail("widths", "\(widths) are not the channels of stages that halve a patch of \(patchSize) to a place")
+    }
+    guard depths.count == widths.count, depths.allSatisfy({ (0...64).contains($0) }) else {
+      throw config.fail("depths", "\(depths) are not a number of residual pairs for each of \(widths.count) stages")
+    }
+  }
+}
+
 extension VisionConfig {
   /// - Parameter used: blocks in the weight file.
   func settings(used: Int, dropClass: Bool) -> CLIPSettings {
@@ -70,6 +91,7 @@ extension VisionConfig {
     (s.hiddenSize, s.intermediateSize, s.layers, s.heads) = (hiddenSize, intermediateSize, used, heads)
     (s.imageSize, s.patchSize, s.normEpsilon, s.dropClass) = (imageSize, patchSize, normEpsilon, dropClass)
     s.activation = ActivationName(spelling: activation) ?? .quickGELU
+    if let stem { (s.stem.widths, s.stem.depths) = (stem.widths, stem.depths) }
     return s
   }
 }

@@ -15,6 +15,7 @@ package struct CLIPSettings: Settings {
   package var activation = ActivationName.quickGELU
   /// True: the class token is left out of the features (`mm_vision_select_feature: "patch"`).
   package var dropClass = true
+  package var stem = ConvolutionStemSettings()
 
   package init() {}
 
@@ -28,6 +29,10 @@ package struct CLIPSettings: Settings {
     try f.double("normEpsilon", &normEpsilon, in: 0...1, "Added to the variance in LayerNorm.")
     try f.choice("activation", &activation, "Between the two products of the MLP.")
     try f.bool("dropClass", &dropClass, default: true, "Whether the class token is left out of the features.")
+    try f.part(&stem)
+    let (patch, stages) = (patchSize, stem.widths.count)
+    try f.check(
+      stages == 0 || patch == 1 << stages, "stem.widths", found: "\(stages) stages", expected: "as many as halve a patch of \(patch) to a place")
   }
 
   /// Patches per side of the input.
