@@ -593,7 +593,7 @@ typedef struct fovea_generate_options {
                                   8 MiB and as much as it has left, and respect the deadline */
   int32_t beams;        /**< above 1: beam search as in transformers with so many beams, at most 64, each with its own KV cache; at temperature 0.
                              The call returns the best answer, `on_token` gets it as a whole, and fovea_session_get_answer has the next
-                             best ones; `logprobs`, `loop_tokens` and drafting are off */
+                             best ones; `logprobs`, `loop_tokens` and drafting are off. Not with a constraint or `answers` above 1 */
   float length_penalty; /**< a beam's log-probability is divided by its length to this power; 0: 1 */
 } fovea_generate_options;
 
@@ -706,12 +706,15 @@ typedef struct fovea_request {
  *
  *  Decoder passes of sessions of one model are batched (continuous batching), also those of calls from your own threads: the weights,
  *  which are most of a token's cost, are read once for all of them. A request joins and leaves at any token. While others answer, a prompt
- *  is prefilled in chunks of 96 tokens, so no request waits for more than one chunk. A session that is stopped leaves after the chunk that is
+ *  is prefilled in chunks of 96 tokens, so no request waits for more than one chunk of another's prompt. A session that is stopped leaves after the chunk that is
  *  being computed.
  *
  *  `requests` are all of one `struct_size`. Each session takes a thread while this runs, one of them the caller's; callbacks come from these threads,
- *  one at a time. fovea_session_cancel stops a request; the next ones of its session still run.
- *  Returns FOVEA_OK when all are answered, FOVEA_ERROR_ARGUMENT or _MEMORY when nothing was started, else the status of the first that failed. */
+ *  one at a time, so one that takes long holds up those of the other requests; calls from threads of your own do not wait for each other. A request's
+ *  deadline counts from its own beginning, when the ones before it in its session are answered. fovea_session_cancel stops a request; the next ones of
+ *  its session still run.
+ *  Returns FOVEA_OK when all are answered, FOVEA_ERROR_ARGUMENT or _MEMORY when nothing was started (which then is every request's status), else the
+ *  status of the first that failed. */
 fovea_status fovea_batch(fovea_request *requests, size_t count);
 
 /** The logits of the next token at every position of a prompt: `*logits` is float32 [`*positions`, `*vocab_size`],
@@ -747,7 +750,7 @@ typedef struct fovea_place {
   int32_t reserved;
   double log_probability; /**< sum of those tokens' log-probabilities */
   const char *phrase;     /**< the words it belongs to, empty where there are none; the session's, valid until its next
-                               fovea_generate or fovea_generate_ids, or its release */
+                               fovea_generate, fovea_generate_ids or fovea_chat, or its release */
 } fovea_place;
 
 /** Number of places that the session's last answer names; 0 for models that name none, for an answer without an image, for NULL, and while

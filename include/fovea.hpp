@@ -50,6 +50,9 @@ public:
   constexpr span(T *data, std::size_t size) noexcept : data_(data), size_(size) {}
   template <class Container, class = std::enable_if_t<std::is_convertible<decltype(std::declval<Container &>().data()), T *>::value>>
   constexpr span(Container &values) noexcept : data_(values.data()), size_(values.size()) {}
+  /** Of values that live until the end of the full expression. */
+  template <class Container, class = std::enable_if_t<std::is_convertible<decltype(std::declval<const Container &>().data()), T *>::value>>
+  constexpr span(const Container &values) noexcept : data_(values.data()), size_(values.size()) {}
   constexpr T *data() const noexcept { return data_; }
   constexpr std::size_t size() const noexcept { return size_; }
   constexpr bool empty() const noexcept { return size_ == 0; }
@@ -113,6 +116,10 @@ struct done {};
 namespace detail {
 
 inline failure last_failure(fovea_status status) { return {status, fovea_last_error(nullptr)}; }
+
+/** C would read a text with a NUL byte up to it only. */
+inline bool is_cut(const std::string &text) { return text.find('\0') != std::string::npos; }
+inline failure cut(const char *name) { return {FOVEA_ERROR_ARGUMENT, std::string(name) + ": has a NUL byte."}; }
 
 /** Frees an object of the library. */
 template <class Object, void (*Free)(Object *)> struct releaser {
@@ -280,6 +287,7 @@ public:
   fovea_session *get() const noexcept { return held_.get(); }
 
   result<answer> try_generate(const std::string &prompt, const std::vector<image> &images = {}, const options &o = {}) {
+    if (detail::is_cut(prompt)) return detail::cut("prompt");
     const auto handles = pointers(images);
     return ask(o, [&](const fovea_generate_options *c, fovea_generate_result *figures, char **text) {
       return fovea_generate(get(), prompt.c_str(), handles.data(), handles.size(), c, figures, text);
@@ -288,6 +296,8 @@ public:
   result<answer> try_chat(const std::vector<message> &messages, const options &o = {}) {
     std::vector<std::vector<fovea_image_embedding *>> handles;
     std::vector<fovea_message> said;
+    for (const message &m : messages)
+      if (detail::is_cut(m.text)) return detail::cut("messages");
     for (const message &m : messages) handles.push_back(pointers(m.images));
     for (std::size_t i = 0; i < messages.size(); i++) {
       fovea_message c{};
@@ -308,9 +318,14 @@ public:
                                         const std::vector<image> &images = {}, const options &o = {}) {
     const auto handles = pointers(images);
     std::vector<const char *> texts;
-    for (const std::string &text : continuations) texts.push_back(text.c_str());
+    if (detail::is_cut(prompt)) return detail::cut("prompt");
+    for (const std::string &text : continuations) {
+      if (detail::is_cut(text)) return detail::cut("continuations");
+      texts.push_back(text.c_str());
+    }
     std::vector<double> scores(texts.size());
     prepared p(o);
+    if (p.cut) return detail::cut(p.cut);
     const fovea_status status = fovea_score(get(), prompt.c_str(), handles.data(), handles.size(), &p.c, texts.data(), texts.size(), scores.data());
     p.calls.rethrow();
     if (status != FOVEA_OK) return detail::last_failure(status);
@@ -355,7 +370,10 @@ public:
   }
   result<done> try_rewind(std::size_t tokens) { return check(fovea_session_rewind(get(), tokens)); }
   result<done> try_reset() { return check(fovea_session_reset(get())); }
-  result<done> try_save(const std::string &path) { return check(fovea_session_save_file(get(), path.c_str())); }
+  result<done> try_save(const std::string &path) {
+    if (detail::is_cut(path)) return detail::cut("path");
+    return check(fovea_session_save_file(get(), path.c_str()));
+  }
   result<std::vector<std::uint8_t>> try_bytes() {
     std::size_t size = 0;
     fovea_status status = fovea_session_save(get(), nullptr, 0, &size);
@@ -392,9 +410,14 @@ private:
     fovea_generate_options c;
     detail::callbacks calls;
     std::vector<const char *> stops;
+    const char *cut = nullptr; /* the name of a text with a NUL byte */
 
     explicit prepared(const options &o) : c(o.c) {
-      for (const std::string &text : o.stop_texts) stops.push_back(text.c_str());
+      for (const std::string &text : o.stop_texts) {
+        if (detail::is_cut(text)) cut = "options.stop_texts";
+        stops.push_back(text.c_str());
+      }
+      if (o.task && detail::is_cut(*o.task)) cut = "options.task";
       put(c.stop_texts, c.stop_text_count, stops);
       put(c.regions, c.region_count, o.regions);
       put(c.logit_biases, c.logit_bias_count, o.logit_biases);
@@ -434,6 +457,7 @@ private:
   }
   template <class Call> result<answer> ask(const options &o, Call &&call) {
     prepared p(o);
+    if (p.cut) return detail::cut(p.cut);
     answer found;
     found.figures.struct_size = sizeof found.figures;
     char *text = nullptr;
@@ -463,6 +487,7 @@ public:
 
   /** Without a path: the built-in model. */
   static result<model> try_load(const std::optional<std::string> &path = std::nullopt, const fovea_load_options *o = nullptr) {
+    if (path && detail::is_cut(*path)) return detail::cut("path");
     fovea_model *out = nullptr;
     const fovea_status status = fovea_load(path ? path->c_str() : nullptr, o, &out);
     if (status != FOVEA_OK) return detail::last_failure(status);
@@ -482,6 +507,7 @@ public:
     return info;
   }
   result<image> try_encode(const std::string &path, const fovea_encode_options *o = nullptr) const {
+    if (detail::is_cut(path)) return detail::cut("path");
     return encoded([&](fovea_image_embedding **out) { return fovea_encode_image(get(), path.c_str(), o, out); });
   }
   result<image> try_encode(span<const std::uint8_t> file, const fovea_encode_options *o = nullptr) const {
@@ -501,6 +527,7 @@ public:
   }
   /** From a file that session::save wrote. */
   result<session> try_load_session(const std::string &path, std::int32_t context_length = 0) const {
+    if (detail::is_cut(path)) return detail::cut("path");
     return opened(context_length,
                   [&](const fovea_session_options *o, fovea_session **out) { return fovea_session_load_file(get(), path.c_str(), o, out); });
   }

@@ -53,12 +53,12 @@ public func fovea_session_get_answer(
 ) -> fovea_status {
   status { () throws(FoveaError) in
     let handle: SessionHandle = try object(session, "session")
-    let out = try required(answer, "answer")
-    let kept = try handle.exclusively(.look) { () throws(FoveaError) in
+    let (out, kept) = try handle.exclusively(.look) { () throws(FoveaError) in
+      let out = try required(answer, "answer")
       guard handle.answers.indices.contains(index) else {
         throw .argument("index", "is \(UInt(bitPattern: index)), the session's last call made \(handle.answers.count) answers.")
       }
-      return handle.answers[index]
+      return (out, handle.answers[index])
     }
     var c = fovea_answer()
     (c.text, c.text_length) = (UnsafePointer(kept.text), kept.textLength)

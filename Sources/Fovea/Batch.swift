@@ -8,7 +8,11 @@ import Shims
 public func fovea_batch(_ requests: UnsafeMutablePointer<fovea_request>?, _ count: Int) -> fovea_status {
   var failed: BatchRequest?
   let checked = status { () throws(FoveaError) in
-    let all = try batchRequests(requests, count)
+    let all: [BatchRequest]
+    do throws(FoveaError) { all = try batchRequests(requests, count) } catch {
+      setStatus(error.status.rawValue, of: requests, count)
+      throw error
+    }
     BatchLane.run(all)
     failed = all.first { $0.status != FOVEA_OK }
     try requireMemoryOfCall()
@@ -37,6 +41,19 @@ private func batchRequests(_ given: UnsafeMutablePointer<fovea_request>?, _ coun
   return found
 }
 
+/// The outcome of requests of which none was started.
+private func setStatus(_ status: fovea_status, of requests: UnsafeMutablePointer<fovea_request>?, _ count: Int) {
+  guard let first = requests, count > 0, count <= Int.max / MemoryLayout<fovea_request>.stride,
+    let size = try? structSize(UnsafeRawPointer(first), first: FirstSize.request, "requests[0]")
+  else { return }
+  for i in 0..<count {
+    let place = UnsafeMutableRawPointer(first) + i * size
+    guard place.load(as: Int.self) == size else { return }
+    place.assumingMemoryBound(to: fovea_request.self).pointee.status = status
+    place.assumingMemoryBound(to: fovea_request.self).pointee.text = nil
+  }
+}
+
 /// A copy of one request of a batch, and where its results go.
 private final class BatchRequest {
   private let place: UnsafeMutablePointer<fovea_request>
@@ -57,8 +74,13 @@ private final class BatchRequest {
     guard let session = c.session else { throw .argument("\(name).session", "NULL was given.") }
     self.session = session
     guard c.prompt == nil || c.messages == nil else { throw .argument("\(name)", "has a prompt and messages.") }
-    try requireZero(c.reserved, "reserved")
-    try read(c.options, into: &options, first: FirstSize.generateOptions, "options")
+    do throws(FoveaError) {
+      try requireZero(c.reserved, "reserved")
+      try read(c.options, into: &options, first: FirstSize.generateOptions, "options")
+    } catch {
+      guard case .argument(let field, let problem) = error else { throw error }
+      throw .argument("\(name).\(field)", problem)
+    }
     options.struct_size = MemoryLayout<fovea_generate_options>.size
     if options.on_token != nil { options.on_token = BatchRequest.onToken }
     if options.progress != nil { options.progress = BatchRequest.onProgress }

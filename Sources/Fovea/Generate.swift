@@ -15,8 +15,8 @@ public func fovea_generate(
   _ text: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?
 ) -> fovea_status {
   text?.pointee = nil
-  return withSession(session) { (handle) throws(FoveaError) in
-    let arguments = Arguments(prompt: prompt, images: images, imageCount: imageCount, options: options, result: result)
+  return answering(session, result) { (handle) throws(FoveaError) in
+    let arguments = Arguments(prompt: prompt, images: images, imageCount: imageCount, options: options)
     let answer = try run(arguments, on: handle, most: Int.max)
     try handle.keep(answer)
     if let text { text.pointee = try allocateText(answer.text) }
@@ -31,10 +31,10 @@ public func fovea_generate_ids(
   _ ids: UnsafeMutablePointer<Int32>?, _ capacity: Int, _ count: UnsafeMutablePointer<Int>?
 ) -> fovea_status {
   count?.pointee = 0
-  return withSession(session) { (handle) throws(FoveaError) in
+  return answering(session, result) { (handle) throws(FoveaError) in
     let count = try required(count, "count")
     guard ids != nil || capacity == 0 else { throw .argument("ids", "NULL was given with a capacity of \(capacity).") }
-    let arguments = Arguments(prompt: prompt, images: images, imageCount: imageCount, options: options, result: result)
+    let arguments = Arguments(prompt: prompt, images: images, imageCount: imageCount, options: options)
     // A capacity above Int.max arrives as a negative number: unlimited.
     let answer = try run(arguments, on: handle, most: capacity < 0 ? Int.max : capacity)
     try handle.keep(answer)
@@ -57,7 +57,7 @@ public func fovea_logits(
     let logits = try required(logits, "logits")
     let positions = try required(positions, "positions")
     let vocabSize = try required(vocabSize, "vocab_size")
-    let arguments = Arguments(prompt: prompt, images: images, imageCount: imageCount, options: options, result: nil)
+    let arguments = Arguments(prompt: prompt, images: images, imageCount: imageCount, options: options)
     positions.pointee = try computeLogits(arguments, on: handle)
     vocabSize.pointee = handle.model.system.decoder.vocabSize
     logits.pointee = UnsafePointer(handle.logits)
@@ -70,8 +70,9 @@ public func fovea_score(
   _ options: UnsafePointer<fovea_generate_options>?, _ continuations: UnsafePointer<UnsafePointer<CChar>?>?, _ count: Int,
   _ scores: UnsafeMutablePointer<Double>?
 ) -> fovea_status {
-  withSession(session) { (handle) throws(FoveaError) in
-    let arguments = Arguments(prompt: prompt, images: images, imageCount: imageCount, options: options, result: nil)
+  clear(scores, count)
+  return withSession(session) { (handle) throws(FoveaError) in
+    let arguments = Arguments(prompt: prompt, images: images, imageCount: imageCount, options: options)
     let found = try score(arguments, try buffer(continuations, count: count, "continuations"), on: handle)
     guard found.isEmpty || scores != nil else { throw .argument("scores", "NULL was given.") }
     for (i, value) in found.enumerated() { scores?[i] = value }
@@ -85,9 +86,10 @@ public func fovea_choose(
   _ probabilities: UnsafeMutablePointer<Double>?, _ choice: UnsafeMutablePointer<Int>?
 ) -> fovea_status {
   choice?.pointee = 0
+  clear(probabilities, count)
   return withSession(session) { (handle) throws(FoveaError) in
     let choice = try required(choice, "choice")
-    let arguments = Arguments(prompt: prompt, images: images, imageCount: imageCount, options: options, result: nil)
+    let arguments = Arguments(prompt: prompt, images: images, imageCount: imageCount, options: options)
     let found = try choose(arguments, try buffer(choices, count: count, "choices"), on: handle)
     for (i, value) in found.probabilities.enumerated() { probabilities?[i] = value }
     choice.pointee = found.index
@@ -100,8 +102,8 @@ public func fovea_chat(
   _ result: UnsafeMutablePointer<fovea_generate_result>?, _ text: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?
 ) -> fovea_status {
   text?.pointee = nil
-  return withSession(session) { (handle) throws(FoveaError) in
-    let arguments = Arguments(messages: messages, messageCount: count, options: options, result: result)
+  return answering(session, result) { (handle) throws(FoveaError) in
+    let arguments = Arguments(messages: messages, messageCount: count, options: options)
     let answer = try run(arguments, on: handle, most: Int.max)
     try handle.keep(answer)
     if let text { text.pointee = try allocateText(answer.text) }
@@ -118,7 +120,6 @@ private struct Arguments {
   /// nil: a prompt.
   var messageCount: Int?
   let options: UnsafePointer<fovea_generate_options>?
-  let result: UnsafeMutablePointer<fovea_generate_result>?
 }
 
 @inline(never)
@@ -131,10 +132,28 @@ private func withSession(
   }
 }
 
+/// `withSession` for a call that answers: nothing is left of the answer before it.
+private func answering(
+  _ session: OpaquePointer?, _ result: UnsafeMutablePointer<fovea_generate_result>?, _ body: (SessionHandle) throws(FoveaError) -> Void
+) -> fovea_status {
+  // A wrong size is an error below, of the session, too.
+  if let result { try? write(fovea_generate_result(), to: result, first: FirstSize.generateResult, "result") }
+  return withSession(session) { (handle) throws(FoveaError) in
+    handle.forgetAnswers()
+    if let result { _ = try structSize(UnsafeRawPointer(result), first: FirstSize.generateResult, "result") }
+    try body(handle)
+  }
+}
+
+/// A caller's list of results is 0 until there are some.
+private func clear(_ values: UnsafeMutablePointer<Double>?, _ count: Int) {
+  // What makes no sense is refused below.
+  guard count >= 0, count <= Int.max / MemoryLayout<Double>.stride else { return }
+  values?.update(repeating: 0, count: count)
+}
+
 @inline(never)
 private func run(_ arguments: Arguments, on handle: SessionHandle, most: Int) throws(FoveaError) -> GenerateResult {
-  if let result = arguments.result { _ = try structSize(UnsafeRawPointer(result), first: FirstSize.generateResult, "result") }
-  handle.forgetAnswers()
   let question = try Question(arguments, handle, most: most)
   var onToken: (Int32, [UInt8]) -> Bool = { _, _ in true }
   if let callback = question.callback {
@@ -194,17 +213,20 @@ private struct Question {
   let user: UnsafeMutableRawPointer?
   private var options: GenerateOptions
   private let end: UInt64?
+  /// The session's, so that a cancellation or the deadline ends copying, too.
+  private let stop: StopSignal
 
   init(_ arguments: Arguments, _ handle: SessionHandle, most: Int) throws(FoveaError) {
     let c = try generateOptions(arguments.options)
     // The deadline counts from the start of the call: copying masks may take a while.
-    let stop = StopSignal()
+    stop = handle.session.stop
     if let seconds = try deadline(c.deadline_seconds) { stop.stop(after: seconds) }
     end = stop.deadline
-    let regions = try Fovea.regions(c.regions, count: c.region_count, "options.regions", stop)
+    let room = MaskRoom(handle.model)
+    let regions = try Fovea.regions(c.regions, count: c.region_count, "options.regions", room, stop)
     if let count = arguments.messageCount {
       guard regions.isEmpty else { throw .argument("options.regions", "those of a conversation stand with its messages.") }
-      request = .conversation(try messages(arguments.messages, count: count, handle.model, stop))
+      request = .conversation(try messages(arguments.messages, count: count, handle.model, room, stop))
     } else {
       let prompt = try copied(text(arguments.prompt, "prompt"))
       let images = try embeddings(arguments.images, count: arguments.imageCount, handle.model, "images")
@@ -216,9 +238,7 @@ private struct Question {
 
   /// Copies a caller's texts; throws at the deadline.
   func texts(_ given: UnsafeBufferPointer<UnsafePointer<CChar>?>, _ name: StaticString) throws(FoveaError) -> [[UInt8]] {
-    let stop = StopSignal()
-    stop.deadline = end
-    return try Fovea.texts(given, name, stop)
+    try Fovea.texts(given, name, stop)
   }
 
   /// The options, with the time that is left as the deadline.

@@ -62,8 +62,8 @@ final class SessionHandle {
     block_free(logits)
   }
 
-  /// Called before a call that replaces them.
-  func forgetAnswers() { answers = [] }
+  /// Called before a call that replaces them, with what is known of them.
+  func forgetAnswers() { (answers, places, logProbabilities) = ([], [], []) }
 
   func keep(_ answer: GenerateResult) throws(FoveaError) {
     var kept = [try KeptAnswer(answer)]

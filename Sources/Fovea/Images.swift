@@ -39,6 +39,9 @@ public func fovea_encode_image_pixels(
   encode(model, options, out) { (_, stop) throws(FoveaError) in
     let rgb = try required(rgb, "rgb")
     guard width > 0, height > 0 else { throw .argument("width, height", "\(width) × \(height) is no image size.") }
+    guard max(width, height) <= EncodedRows.longestSide else {
+      throw .argument("width, height", "\(width) × \(height), a side must have at most \(EncodedRows.longestSide) pixels.")
+    }
     let row = 3 * Int(width)
     guard stride == 0 || stride >= row else {
       throw .argument("stride", "\(stride) bytes are less than a row's \(row).")

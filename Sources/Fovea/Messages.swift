@@ -10,12 +10,14 @@ import Schema
 private let mostMessages = 1 << 14
 
 /// The messages of a conversation, checked and copied. Their images and regions are checked with the prompt.
-/// - Parameter stop: checked before each message, and while masks are copied.
+/// - Parameters:
+///   - room: what all masks of the call share.
+///   - stop: checked before each message, and while masks are copied.
 func messages(
-  _ given: UnsafePointer<fovea_message>?, count: Int, _ model: Model, _ stop: StopSignal
+  _ given: UnsafePointer<fovea_message>?, count: Int, _ model: Model, _ room: MaskRoom, _ stop: StopSignal
 ) throws(FoveaError) -> [Message] {
   var found: [Message] = []
-  guard let first = given, try buffer(given, count: count, "messages").count > 0 else { return found }
+  guard try buffer(given, count: count, "messages").count > 0, let first = given else { return found }
   let size = try structSize(UnsafeRawPointer(first), first: FirstSize.message, "messages[0]")
   guard count <= mostMessages else { throw .argument("messages", "are \(count), must be at most \(mostMessages).") }
   found = try list(of: Message.self, count: count)
@@ -29,7 +31,7 @@ func messages(
     }
     var c = fovea_message()
     try read(at, into: &c, first: FirstSize.message, "messages")
-    do throws(FoveaError) { found.append(try Message(c, model, stop)) } catch {
+    do throws(FoveaError) { found.append(try Message(c, model, room, stop)) } catch {
       guard case .argument(let name, let problem) = error else { throw error }
       throw .argument("messages[\(i)].\(name)", problem)
     }
@@ -40,7 +42,7 @@ func messages(
 }
 
 extension Message {
-  fileprivate init(_ c: fovea_message, _ model: Model, _ stop: StopSignal) throws(FoveaError) {
+  fileprivate init(_ c: fovea_message, _ model: Model, _ room: MaskRoom, _ stop: StopSignal) throws(FoveaError) {
     let role: TurnSettings.Role
     switch Int(c.role) {
     case FOVEA_ROLE_USER: role = .user
@@ -51,7 +53,7 @@ extension Message {
     try requireZero(c.reserved, "reserved")
     let text = try copied(Fovea.text(c.text, "text"))
     let images = try embeddings(c.images, count: c.image_count, model, "images")
-    self.init(role, text, images: images, regions: try Fovea.regions(c.regions, count: c.region_count, "regions", stop))
+    self.init(role, text, images: images, regions: try Fovea.regions(c.regions, count: c.region_count, "regions", room, stop))
   }
 }
 

@@ -17,12 +17,12 @@ public func fovea_session_get_place(
 ) -> fovea_status {
   status { () throws(FoveaError) in
     let handle: SessionHandle = try object(session, "session")
-    let out = try required(place, "place")
-    let (place, phrase) = try handle.exclusively(.look) { () throws(FoveaError) in
+    let (out, (place, phrase)) = try handle.exclusively(.look) { () throws(FoveaError) in
+      let out = try required(place, "place")
       guard handle.places.indices.contains(index) else {
         throw .argument("index", "is \(index), the answer names \(handle.places.count) places.")
       }
-      return handle.places[index]
+      return (out, handle.places[index])
     }
     var c = fovea_place()
     (c.x1, c.y1, c.x2, c.y2) = (place.x1, place.y1, place.x2, place.y2)
@@ -42,11 +42,12 @@ public func fovea_session_log_probabilities(
   count?.pointee = 0
   return status { () throws(FoveaError) in
     let handle: SessionHandle = try object(session, "session")
-    let count = try required(count, "count")
-    let found = try handle.exclusively(.look) { () throws(FoveaError) in handle.logProbabilities }
-    count.pointee = found.count
-    guard let values else { return }
-    guard capacity < 0 || capacity >= found.count else { throw .buffer("values", capacity: capacity, needed: found.count, unit: "") }
-    for (i, value) in found.enumerated() { values[i] = value }
+    try handle.exclusively(.look) { () throws(FoveaError) in
+      let (count, found) = (try required(count, "count"), handle.logProbabilities)
+      count.pointee = found.count
+      guard let values else { return }
+      guard capacity < 0 || capacity >= found.count else { throw .buffer("values", capacity: capacity, needed: found.count, unit: "") }
+      for (i, value) in found.enumerated() { values[i] = value }
+    }
   }
 }

@@ -1,16 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
 import CFovea
 import Families
+import Generation
 import Regions
 import Runtime
 
+/// Memory for copies of a call's masks: its model's budget, or without one as many bytes as regions may take.
+final class MaskRoom {
+  private let model: Model
+  private var bytes = 0
+
+  init(_ model: Model) { self.model = model }
+
+  /// Throws where there is no room for one more; it is held as long as the result.
+  func hold(width: Int, height: Int) throws(FoveaError) -> AnyObject? {
+    let (size, overflows) = width.multipliedReportingOverflow(by: height)
+    let (sum, more) = bytes.addingReportingOverflow(size)
+    bytes = overflows || more ? .max : sum
+    return try model.holdMaps(overflows ? .max : size, ofCall: bytes)
+  }
+}
+
 /// The regions of a call. Their position in the images is checked with the images.
-/// - Parameter stop: checked before each region, and while masks are copied.
+/// - Parameters:
+///   - room: what all masks of the call share.
+///   - stop: checked before each region, and while masks are copied.
 func regions(
-  _ given: UnsafePointer<fovea_region>?, count: Int, _ name: StaticString, _ stop: StopSignal
+  _ given: UnsafePointer<fovea_region>?, count: Int, _ name: StaticString, _ room: MaskRoom, _ stop: StopSignal
 ) throws(FoveaError) -> [Region] {
   var found: [Region] = []
-  guard let first = given, try buffer(given, count: count, name).count > 0 else { return found }
+  guard try buffer(given, count: count, name).count > 0, let first = given else { return found }
   let size = try structSize(UnsafeRawPointer(first), first: FirstSize.region, name)
   found = try list(of: Region.self, count: count)
   for i in 0..<count {
@@ -22,7 +41,7 @@ func regions(
     }
     var c = fovea_region()
     try read(at, into: &c, first: FirstSize.region, name)
-    do throws(FoveaError) { found.append(try Region(c, stop)) } catch {
+    do throws(FoveaError) { found.append(try Region(c, room, stop)) } catch {
       guard case .argument(let field, let problem) = error else { throw error }
       throw .argument("\(name)[\(i)].\(field)", problem)
     }
@@ -31,14 +50,14 @@ func regions(
 }
 
 extension Region {
-  fileprivate init(_ c: fovea_region, _ stop: StopSignal) throws(FoveaError) {
+  fileprivate init(_ c: fovea_region, _ room: MaskRoom, _ stop: StopSignal) throws(FoveaError) {
     guard c.image >= 0 else { throw .argument("image", "is \(c.image), must not be negative.") }
-    self.init(try Shape(c, stop), image: Int(c.image), seed: c.seed, start: try Start(c))
+    self.init(try Shape(c, room, stop), image: Int(c.image), seed: c.seed, start: try Start(c))
   }
 }
 
 extension Region.Shape {
-  fileprivate init(_ c: fovea_region, _ stop: StopSignal) throws(FoveaError) {
+  fileprivate init(_ c: fovea_region, _ room: MaskRoom, _ stop: StopSignal) throws(FoveaError) {
     switch Int(c.kind) {
     case FOVEA_REGION_POINT: self = .point(.init(x: c.x1, y: c.y1))
     case FOVEA_REGION_BOX: self = .box(.init(x: c.x1, y: c.y1), .init(x: c.x2, y: c.y2))
@@ -51,8 +70,11 @@ extension Region.Shape {
       let stride = c.mask_stride == 0 ? width : c.mask_stride
       let (_, overflow) = stride.multipliedReportingOverflow(by: height)
       guard stride >= width, !overflow else { throw .argument("mask_stride", "\(c.mask_stride) does not suit rows of \(width) bytes.") }
+      let holding = try room.hold(width: width, height: height)
       do throws(RegionError) {
-        self = .mask(try Bitmap(rows: mask, width: width, height: height, stride: stride, stop: stop))
+        let map = try Bitmap(rows: mask, width: width, height: height, stride: stride, stop: stop)
+        map.holding = holding
+        self = .mask(map)
       } catch { throw FoveaError(error) }
     default: throw .argument("kind", "is \(c.kind), should be one of FOVEA_REGION_….")
     }

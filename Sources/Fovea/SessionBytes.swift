@@ -10,9 +10,10 @@ public func fovea_session_fork(_ session: OpaquePointer?, _ out: UnsafeMutablePo
   out?.pointee = nil
   return status { () throws(FoveaError) in
     let source: SessionHandle = try object(session, "session")
-    let out = try required(out, "out")
-    let fork = try source.exclusively { () throws(FoveaError) in try source.session.forked() }
-    out.pointee = try handle(owning: SessionHandle(source.model, fork))
+    try source.exclusively { () throws(FoveaError) in
+      let out = try required(out, "out")
+      out.pointee = try handle(owning: SessionHandle(source.model, source.session.forked()))
+    }
   }
 }
 
@@ -41,8 +42,8 @@ public func fovea_session_save(
   size?.pointee = 0
   return status { () throws(FoveaError) in
     let handle: SessionHandle = try object(session, "session")
-    let size = try required(size, "size")
     try handle.exclusively { () throws(FoveaError) in
+      let size = try required(size, "size")
       let needed = handle.session.savedBytes
       size.pointee = needed
       guard let buffer else { return }
@@ -64,8 +65,9 @@ public func fovea_session_save(
 public func fovea_session_save_file(_ session: OpaquePointer?, _ path: UnsafePointer<CChar>?) -> fovea_status {
   status { () throws(FoveaError) in
     let handle: SessionHandle = try object(session, "session")
-    let name = String(decoding: try text(try requiredPath(path, "path"), "path"), as: UTF8.self)
-    try handle.exclusively { () throws(FoveaError) in try save(handle.session, to: name) }
+    try handle.exclusively { () throws(FoveaError) in
+      try save(handle.session, to: String(decoding: try text(try requiredPath(path, "path"), "path"), as: UTF8.self))
+    }
   }
 }
 

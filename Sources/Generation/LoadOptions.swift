@@ -52,6 +52,14 @@ package struct LoadOptions {
 }
 
 extension LoadOptions {
+  /// What can be said without the file.
+  func check() throws(FoveaError) {
+    if let threads, !(1...1024).contains(threads) { throw .argument("threads", "\(threads), must be 1…1024") }
+    if let imageSize, max(imageSize.width, imageSize.height) > EncodedRows.longestSide {
+      throw .argument("image_width, image_height", "\(imageSize.width) × \(imageSize.height), sides have at most \(EncodedRows.longestSide) pixels")
+    }
+  }
+
   /// Positions that a session of the file's model holds; more than the checkpoint's are an error.
   func contextLength(of file: WeightFile) throws(FoveaError) -> Int {
     let most: Int

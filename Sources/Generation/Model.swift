@@ -56,13 +56,23 @@ package final class Model {
   package static func plan(path: UnsafePointer<CChar>, options: LoadOptions) throws(FoveaError) -> MemoryPlan {
     let file: WeightFile
     do { file = try WeightFile(path: path, maps: options.maps) } catch { throw FoveaError(error) }
+    try options.check()
     return try MemoryPlan(file, options)
   }
 
+  /// Most bytes of the maps of one call's regions, without a budget.
+  private static let mostMapBytes = 512 << 20
+
+  /// Holds memory for maps of regions as long as the result lives, or throws where there is none.
+  /// - Parameter all: bytes of all of the call's.
+  package func holdMaps(_ bytes: Int, ofCall all: Int) throws(FoveaError) -> AnyObject? {
+    if let budget { return try budget.hold(bytes, "regions") }
+    guard all <= Self.mostMapBytes else { throw .outOfMemory("regions", bytes: all) }
+    return nil
+  }
+
   private init(_ file: WeightFile, _ options: LoadOptions) throws(FoveaError) {
-    if let threads = options.threads, !(1...1024).contains(threads) {
-      throw FoveaError.argument("threads", "\(threads), must be 1…1024")
-    }
+    try options.check()
     self.file = file
     contextLength = try options.contextLength(of: file)
     // The plan dry-runs the whole model: only needed for a budget or a residency mode.

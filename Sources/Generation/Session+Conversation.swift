@@ -9,6 +9,8 @@ extension Session {
     guard !messages.isEmpty else { throw .argument("messages", "there are none") }
     guard !options.isRaw else { throw .argument("raw", "a conversation is put into the model's own form") }
     guard options.task == nil else { throw .argument("task", "a conversation has none") }
+    let holding = try holdMaps(messages.flatMap { $0.regions }, messages.flatMap { $0.images })
+    defer { withExtendedLifetime(holding) {} }
     let written = try written(messages)
     func sequence(dropping pairs: Int) throws(FoveaError) -> PromptSequence {
       var sequence = try self.sequence(assembled(written, dropping: pairs))

@@ -28,6 +28,8 @@ extension Session {
     _ prompt: [UInt8], _ images: [ImageEmbedding], _ regions: [Region], _ options: GenerateOptions
   ) throws(FoveaError) -> PromptSequence {
     try check(images)
+    let holding = try holdMaps(regions, images)
+    defer { withExtendedLifetime(holding) {} }
     let areas = try regionAreas(regions, images)
     let question: [UInt8]
     do throws(RegionError) {
@@ -94,26 +96,24 @@ extension Session {
     do throws(RuntimeError) { try stop.check() } catch { throw FoveaError(error) }
   }
 
-  /// Most bytes of the masks of one call's regions, without a budget.
-  private static let mostMaskBytes = 512 << 20
-
-  /// Throws where the masks do not fit: free forms become masks of their image's size, all held at once. Sizes in a serialised embedding are untrusted.
-  private func requireMaskRoom(_ regions: [Region], _ images: [ImageEmbedding]) throws(FoveaError) {
-    var bytes = 0
+  /// Room for all maps of a call's regions at once: free forms become maps of their image's size, beside the masks, which hold their own. Sizes in a
+  /// serialised embedding are untrusted.
+  func holdMaps(_ regions: [Region], _ images: [ImageEmbedding]) throws(FoveaError) -> AnyObject? {
+    var (forms, masks) = (0, 0)
     for region in regions where images.indices.contains(region.image) {
-      switch region.shape {
-      case .point, .box: continue
-      case .polygon, .scribble, .mask:
-        let (size, overflows) = images[region.image].width.multipliedReportingOverflow(by: images[region.image].height)
+      let (size, overflows) = images[region.image].width.multipliedReportingOverflow(by: images[region.image].height)
+      func increase(_ bytes: inout Int) {
         let (sum, more) = bytes.addingReportingOverflow(size)
         bytes = overflows || more ? .max : sum
       }
+      switch region.shape {
+      case .point, .box: continue
+      case .polygon, .scribble: increase(&forms)
+      case .mask: increase(&masks)
+      }
     }
-    if let budget = model.budget {
-      withExtendedLifetime(try budget.hold(bytes, "regions")) {}
-    } else if bytes > Self.mostMaskBytes {
-      throw .outOfMemory("regions", bytes: bytes)
-    }
+    let (all, overflows) = forms.addingReportingOverflow(masks)
+    return try model.holdMaps(forms, ofCall: overflows ? .max : all)
   }
 
   /// The regions as pixels of their images.
@@ -121,7 +121,6 @@ extension Session {
     guard regions.isEmpty || model.system.regionMarks != nil else {
       throw FoveaError.unsupported("regions", "this system takes no regions")
     }
-    try requireMaskRoom(regions, images)
     var areas: [RegionArea] = []
     for (i, region) in regions.enumerated() {
       guard images.indices.contains(region.image) else {

@@ -41,7 +41,6 @@ extension Session {
 
   /// Passes all bytes to `put`, in order. The caller holds the session (`exclusively`).
   package func save(_ put: (UnsafeRawBufferPointer) throws(FoveaError) -> Void) throws(FoveaError) {
-    stop.reset()
     var header = Self.magic
     let identity = model.file.identity
     header.put([Self.bytesVersion, cache.type.code])

@@ -143,8 +143,9 @@ package final class Session {
     return overflows ? .max : bytes
   }
 
+  /// Sets the call's deadline. Whether it is cancelled counts from when the session was taken (`exclusively`).
   func arm(_ options: GenerateOptions) {
-    stop.reset()
+    stop.deadline = nil
     if let seconds = options.deadlineSeconds { stop.stop(after: seconds) }
   }
 
@@ -376,7 +377,7 @@ package final class Session {
   /// Runs `body` with the session held exclusively, by default as a call; throws `busy` while another call runs.
   package func exclusively<T>(_ access: Gate.Access = .call, _ body: () throws(FoveaError) -> T) throws(FoveaError) -> T {
     switch gate.enter(access) {
-    case .entered: break
+    case .entered: if access == .call { stop.reset() }
     case .busy: throw .busy
     case .abandoned: throw .unsupported("session", "the process was forked during a call; a child makes a session of its own")
     }

@@ -39,9 +39,10 @@ package enum CoordinateForm {
     return min(max(Int((999 * place / Double(side)).rounded()), 0), 999)
   }
 
-  /// ⌊1000 · place / side⌋, for a coordinate inside the image.
+  /// ⌊1000 · place / side⌋, for a coordinate inside the image. A number that was read from an answer (`pixels`) is that number again: rounding errors
+  /// are made up for, which are far smaller than the distance between whole pixels' numbers.
   package static func thousandths(_ place: Double, of side: Int) -> Int {
-    min(max(Int((1000 * place / Double(side)).rounded(.down)), 0), 999)
+    min(max(Int((1000 * place / Double(side) + 1e-9).rounded(.down)), 0), 999)
   }
 
   /// The coordinate that a number of an answer means, in pixels of the original image.

@@ -107,11 +107,17 @@ struct BatchTests {
       change(&requests.list[0])
       #expect(requests.run() == FOVEA_ERROR_ARGUMENT)
       #expect(String(cString: fovea_last_error(nil)).contains(words), "\(String(cString: fovea_last_error(nil)))")
+      if requests.list[0].struct_size > 8 { #expect(requests.list.allSatisfy { $0.status == FOVEA_ERROR_ARGUMENT && $0.text == nil }) }
     }
     refused("requests[0].session") { $0.session = nil }
     refused("requests[0]") { $0.struct_size = 8 }
-    refused("reserved") { $0.reserved = 1 }
+    refused("requests[0].reserved") { $0.reserved = 1 }
     refused("prompt") { $0.prompt = nil }
+    // Nothing was started: none of them is fine.
+    let many = Requests()
+    for _ in 0..<3 { many.add(session, "x") }
+    many.list[2].session = nil
+    #expect(many.run() == FOVEA_ERROR_ARGUMENT && many.list.allSatisfy { $0.status == FOVEA_ERROR_ARGUMENT })
     withUnsafePointer(to: fovea_message()) { message in refused("prompt and messages") { $0.messages = message } }
     #expect(fovea_batch(nil, 0) == FOVEA_OK)
     #expect(fovea_batch(nil, 3) == FOVEA_ERROR_ARGUMENT)

@@ -55,6 +55,30 @@ struct ChatTests {
     return answer
   }
 
+  /// A region of free form takes a byte of each pixel of its image; those of all messages count together.
+  @Test func regionsOfAllMessagesFitTheBudgetTogether() throws {
+    let model = try Loaded(coordinates: "ferret", hasTurns: true, budget: 64 << 20)
+    let (image, session) = (try model.image(width: 1000, height: 1000), try model.session())
+    defer {
+      fovea_session_free(session)
+      fovea_image_embedding_release(image)
+    }
+    let corners: [Double] = [0, 0, 9, 0, 9, 9]
+    corners.withUnsafeBufferPointer { corners in
+      var triangle = fovea_region()
+      triangle.struct_size = MemoryLayout<fovea_region>.size
+      triangle.kind = Int32(FOVEA_REGION_POLYGON)
+      (triangle.vertices, triangle.vertex_count) = (corners.baseAddress, 3)
+      withUnsafePointer(to: triangle) { triangle in
+        let said = (0..<70).flatMap { [Said(FOVEA_ROLE_USER, "<region>", $0 == 0 ? [image] : []), Said(FOVEA_ROLE_ASSISTANT, "A")] }
+        let found = chat(session, Array(said.dropLast())) { _ in } message: {
+          if $0.role == Int32(FOVEA_ROLE_USER) { ($0.regions, $0.region_count) = (triangle, 1) }
+        }
+        #expect(found.status == FOVEA_ERROR_MEMORY && lastError(session).contains("regions"), "\(lastError(session))")
+      }
+    }
+  }
+
   private func raw(_ session: OpaquePointer, _ prompt: String, _ images: [OpaquePointer?]) -> String {
     var options = generateOptions(tokens: 4)
     options.raw = 1

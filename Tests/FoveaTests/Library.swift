@@ -12,11 +12,12 @@ final class Loaded {
   let file: TinyModel
   let handle: OpaquePointer
 
-  init(seed: UInt64 = 1, threads: Int32 = 1, coordinates: String? = nil, hasTurns: Bool = false) throws {
+  init(seed: UInt64 = 1, threads: Int32 = 1, coordinates: String? = nil, hasTurns: Bool = false, budget: UInt64 = 0) throws {
     file = try TinyModel(seed: seed, coordinates: coordinates, hasTurns: hasTurns)
     var options = fovea_load_options()
     options.struct_size = MemoryLayout<fovea_load_options>.size
     options.threads = threads
+    options.memory_budget = budget
     var out: OpaquePointer?
     try #require(fovea_load(file.path, &options, &out) == FOVEA_OK, "\(lastError())")
     handle = try #require(out)

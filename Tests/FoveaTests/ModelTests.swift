@@ -163,7 +163,12 @@ struct ModelTests {
       #expect(fovea_plan(file.path, &options, &two) == FOVEA_ERROR_ARGUMENT)
       #expect(lastError().contains(word))
     }
-    (options.sessions, options.image_width, options.image_height) = (0, 30, 20)
+    (options.sessions, options.image_width, options.image_height) = (0, 1 << 21, 1)
+    #expect(fovea_plan(file.path, &options, &two) == FOVEA_ERROR_ARGUMENT)
+    // What loading refuses is not planned.
+    (options.image_width, options.image_height, options.threads) = (0, 0, 2000)
+    #expect(fovea_plan(file.path, &options, &two) == FOVEA_ERROR_ARGUMENT && lastError().contains("threads"))
+    (options.sessions, options.threads, options.image_width, options.image_height) = (0, 0, 30, 20)
     // What is planned with the same options leaves no room for a second session.
     #expect(fovea_plan(file.path, &options, &one) == FOVEA_OK)
     options.memory_budget = one.total_bytes

@@ -118,6 +118,35 @@ import Testing
     #expect(fovea_session_place_count(nil) == 0)
   }
 
+  @Test func regionsThatAreNotThereAreRefused() throws {
+    let model = try Loaded(coordinates: "ferret")
+    let (image, session) = (try model.image(), try model.session())
+    defer {
+      fovea_session_free(session)
+      fovea_image_embedding_release(image)
+    }
+    for count in [3, -1] {
+      #expect(ids(session, "<image>", [image], tokens: 4) { $0.region_count = count }.status == FOVEA_ERROR_ARGUMENT)
+      #expect(lastError(session).contains("options.regions"))
+    }
+  }
+
+  @Test func aMaskCountsBeforeItIsCopied() throws {
+    let model = try Loaded(coordinates: "ferret")
+    let (image, session) = (try model.image(), try model.session())
+    defer {
+      fovea_session_free(session)
+      fovea_image_embedding_release(image)
+    }
+    // No mask of this size could be copied: the pixels are not there.
+    let pixel: [UInt8] = [1]
+    pixel.withUnsafeBufferPointer { mask in
+      let large = region(FOVEA_REGION_MASK) { ($0.mask, $0.mask_width, $0.mask_height) = (mask.baseAddress, 1 << 15, 1 << 15) }
+      let found = answer(session, "<image><region>", image, [large])
+      #expect(found.status == FOVEA_ERROR_MEMORY && lastError(session).contains("regions"), "\(lastError(session))")
+    }
+  }
+
   @Test func aModelWithoutCoordinatesTakesNoRegions() throws {
     let model = try Loaded()
     let image = try model.image()

@@ -255,6 +255,80 @@ struct SessionTests {
     #expect(ids(session, "abc", tokens: 16).ids == expected)
   }
 
+  /// Also while a call still copies its arguments.
+  @Test func aCallIsCancelledFromItsFirstMomentOn() throws {
+    let model = try Loaded()
+    let session = try model.session()
+    defer { fovea_session_free(session) }
+    var thread = pthread_t()
+    pthread_create(
+      &thread, nil,
+      { argument in
+        // Busy says that the call has begun.
+        var answer = fovea_answer()
+        answer.struct_size = MemoryLayout<fovea_answer>.size
+        for _ in 0..<100_000_000 where fovea_session_get_answer(OpaquePointer(argument!), 0, &answer) == FOVEA_ERROR_BUSY { break }
+        fovea_session_cancel(OpaquePointer(argument!))
+        return nil
+      }, UnsafeMutableRawPointer(session))
+    let text = strdup("ab")
+    defer { free(text) }
+    let texts = [UnsafePointer<CChar>?](repeating: UnsafePointer(text), count: 3_000_000)
+    let status = texts.withUnsafeBufferPointer { texts in
+      ids(session, "abc") { ($0.stop_texts, $0.stop_text_count) = (texts.baseAddress, texts.count) }.status
+    }
+    pthread_join(thread, nil)
+    #expect(status == FOVEA_ERROR_CANCELLED)
+  }
+
+  /// Nothing of the answer before it, whichever argument was wrong.
+  @Test func aFailedCallLeavesNothing() throws {
+    let model = try Loaded()
+    let session = try model.session()
+    defer { fovea_session_free(session) }
+    var options = generateOptions(tokens: 4)
+    options.logprobs = 1
+    var result = fovea_generate_result()
+    result.struct_size = MemoryLayout<fovea_generate_result>.size
+    func ask() { #expect(fovea_generate(session, "abc", nil, 0, &options, &result, nil) == FOVEA_OK && result.generated_tokens == 4) }
+    func isEmpty() -> Bool {
+      var count = 1
+      return fovea_session_answer_count(session) == 0 && fovea_session_log_probabilities(session, nil, 0, &count) == FOVEA_OK && count == 0
+    }
+    func isRefused(_ status: fovea_status) {
+      #expect(status == FOVEA_ERROR_ARGUMENT && isEmpty())
+      #expect(result.generated_tokens == 0 && result.prompt_tokens == 0 && result.text_length == 0)
+    }
+    ask()
+    options.top_p = 2
+    isRefused(fovea_generate(session, "abc", nil, 0, &options, &result, nil))
+    options.top_p = 0
+    ask()
+    isRefused(fovea_generate_ids(session, "abc", nil, 0, &options, &result, nil, 0, nil))
+    ask()
+    result.struct_size = 1
+    #expect(fovea_generate(session, "abc", nil, 0, &options, &result, nil) == FOVEA_ERROR_ARGUMENT && isEmpty())
+    #expect(lastError(session).contains("result"))
+    var scores = [1.0, 1]
+    #expect(fovea_score(session, "abc", nil, 0, nil, [nil, nil], 2, &scores) == FOVEA_ERROR_ARGUMENT && scores == [0, 0])
+  }
+
+  /// A failed call on a session says why there, too.
+  @Test func whatIsMissingIsTheSessionsErrorToo() throws {
+    let model = try Loaded()
+    let session = try model.session()
+    defer { fovea_session_free(session) }
+    let calls: [(String, () -> fovea_status)] = [
+      ("size", { fovea_session_save(session, nil, 0, nil) }), ("path", { fovea_session_save_file(session, nil) }),
+      ("place", { fovea_session_get_place(session, 0, nil) }), ("answer", { fovea_session_get_answer(session, 0, nil) }),
+      ("count", { fovea_session_log_probabilities(session, nil, 0, nil) }), ("out", { fovea_session_fork(session, nil) }),
+    ]
+    for (name, call) in calls {
+      #expect(call() == FOVEA_ERROR_ARGUMENT)
+      #expect(lastError(session).hasPrefix(name), "\(lastError(session))")
+    }
+  }
+
   @Test func aSecondCallAtTheSameMomentIsBusy() throws {
     let model = try Loaded()
     let session = try model.session()

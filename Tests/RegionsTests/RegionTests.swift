@@ -148,6 +148,16 @@ import Testing
     }
   }
 
+  /// The place that an answer names, given back as a region, has the answer's numbers.
+  @Test func numbersComeBackForAThousandSizes() {
+    for side in 1...1000 {
+      for number in 0...999 {
+        let place = CoordinateForm.ferret.pixels(Double(number), of: side)
+        if CoordinateForm.thousandths(place, of: side) != number { Issue.record("\(number) of \(side)") }
+      }
+    }
+  }
+
   @Test func pixelsComeBackWithinOneStepForFiveHundredSizes() {
     var numbers = Numbers(seed: 11)
     for _ in 0..<500 {

@@ -54,6 +54,17 @@ static void results() {
   auto wrong = session->try_generate("<image>", {}, eight());
   expect(!wrong && wrong.error().status == FOVEA_ERROR_ARGUMENT, "a mark without an image is told");
 
+  // C would read these up to the NUL only.
+  const std::string cut("what\0 is this", 13);
+  auto stopped = eight();
+  stopped.stop_texts = {cut};
+  for (const auto &found : {session->try_generate(cut, {*image}, eight()), session->try_generate("what", {*image}, stopped),
+                            session->try_chat({{fovea::role::user, cut, {*image}}}, eight())})
+    expect(!found && found.error().status == FOVEA_ERROR_ARGUMENT && found.error().message.find("NUL") != std::string::npos, "a NUL byte is told");
+  // Results go straight into the next call.
+  expect(loaded->try_load_session(session->try_bytes().value_or(std::vector<std::uint8_t>())).has_value(), "a session's bytes");
+  expect(loaded->try_detokenize(loaded->try_tokenize("abc").value_or(std::vector<std::int32_t>())).has_value(), "tokens as text");
+
   // The same question as a message, streamed.
   std::string streamed;
   auto o = eight();

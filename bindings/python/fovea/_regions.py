@@ -141,7 +141,8 @@ class Structures:
             if not (0 <= x <= 1 and 0 <= y <= 1):
                 raise ArgumentError(f"regions: ({x}, {y}) is normalised, must be from 0 to 1.")
             found.append((x * width, y * height))
-        return found
+        # A point at the end of a side is in its last pixel.
+        return [(min(x, width - 0.5), min(y, height - 0.5)) for x, y in found] if isinstance(region, Point) else found
 
     def _vertices(self, vertices: Sequence[Tuple[float, float]]) -> Dict[str, Any]:
         values = [v for vertex in vertices for v in _pair(vertex, "vertices")]
