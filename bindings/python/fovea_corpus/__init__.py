@@ -11,8 +11,8 @@
         print(record["source"], record["page"], record["answer"])
 
 All of them call one function, `read_page`, for each image and each page of a PDF file, and write its records as Parquet. A record is
-identified by the name and the hash of its input, the page, the model and the settings: a second run skips existing records.
-Parquet needs pyarrow, Ray `ray[data]`, Spark pyspark and pandas; pages of PDF files are rendered by pdftoppm (poppler-utils).
+identified by the name and the hash of its input, the page, the model and the settings: a second run skips existing records, but errors that may pass.
+Parquet needs pyarrow (`fovea-vlm[corpus]`), Ray `ray[data]`, Spark pyspark and pandas; pages of PDF files are rendered by pdftoppm (poppler-utils).
 """
 
 from ._inputs import Input, find_inputs

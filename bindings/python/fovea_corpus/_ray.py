@@ -9,10 +9,10 @@ from typing import Any, Dict, Optional, Sequence
 
 import fovea
 
-from ._inputs import Input, find_inputs
+from ._inputs import Input
 from ._parts import Store
 from ._reader import Settings, Worker
-from ._run import read_batch
+from ._run import prepare, read_batch
 
 
 class Actor:
@@ -25,7 +25,7 @@ class Actor:
     def __call__(self, batch: Dict[str, Any]) -> Dict[str, Any]:
         import numpy
 
-        items = [Input(str(s), str(p), int(r), str(c)) for s, p, r, c in zip(batch["source"], batch["path"], batch["row"], batch["column"])]
+        items = [Input(str(s), os.fsdecode(p), int(r), str(c)) for s, p, r, c in zip(batch["source"], batch["path"], batch["row"], batch["column"])]
         records, errors = read_batch(self._worker, self._store, items)
         return {"records": numpy.array([records]), "errors": numpy.array([errors])}
 
@@ -53,8 +53,7 @@ def run_ray(
     """
     import ray
 
-    store = Store(output)
-    items = find_inputs(inputs, column)
+    store, items = prepare(inputs, output, batch, column)
     if not ray.is_initialized():
         ray.init(log_to_driver=False, include_dashboard=False)
     nodes = [n["Resources"] for n in ray.nodes() if n["Alive"] and n["Resources"].get("CPU", 0) >= 1]
@@ -63,7 +62,7 @@ def run_ray(
     workers = workers or len(nodes)
     settings = Settings(**{**settings.__dict__, "threads": settings.threads or cores})
     if items:
-        rows = [{"source": i.source, "path": i.path, "row": i.row, "column": i.column} for i in items]
+        rows = [{"source": i.source, "path": os.fsencode(i.path), "row": i.row, "column": i.column} for i in items]
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = sys.stderr.isatty() and "FOVEA_QUIET" not in os.environ
         # A block is a batch: a lost worker loses one batch, and the same batch is repeated.

@@ -13,7 +13,7 @@ from typing import Any, Dict, FrozenSet, Iterable, Iterator, List, Optional
 
 import fovea
 
-from ._inputs import PDF, Bytes, Input, is_pdf
+from ._inputs import PDF, Bytes, Input, is_pdf, printable
 
 Record = Dict[str, Any]
 
@@ -38,6 +38,15 @@ class Settings:
     threads: Optional[int] = None
     memory_budget: Optional[int] = None
     context_length: Optional[int] = None
+
+    def __post_init__(self) -> None:
+        unknown = sorted(set(self.options) - set(fovea.Options.__annotations__))
+        if unknown:
+            raise fovea.ArgumentError(f"options: has an unknown member {unknown[0]!r}.")
+        if self.options.get("n") is not None:
+            raise fovea.ArgumentError("options: n is not for records, which hold one answer.")
+        if self.dpi < 1:
+            raise fovea.ArgumentError(f"dpi: is {self.dpi}, must be at least 1.")
 
     def identity(self) -> str:
         """What answers depend on besides input and model, as a canonical text."""
@@ -64,15 +73,24 @@ def record_id(source: str, input_hash: str, page: int, model: str, options: str)
 
 
 def read_page(model: fovea.Model, session: fovea.Session, image: bytes, settings: Settings) -> Record:
-    """Asks about one picture. A bad picture does not raise: the record then has the message in `error`."""
+    """Asks about one picture. A bad picture, or one that memory or time does not suffice for, does not raise: the record then has the
+    message in `error`. Wrong settings raise `fovea.ArgumentError`."""
     record: Record = {"answer": None, "places": [], "stop_reason": None, "error": None, "width": None, "height": None}
     record.update(dict.fromkeys(("prompt_tokens", "generated_tokens", "encode_seconds", "prefill_seconds", "decode_seconds")))
     try:
         started = time.perf_counter()
-        with model.encode_image(image) as picture:
+        try:
+            picture = model.encode_image(image)
+        except fovea.ArgumentError as error:  # no setting is an argument here
+            record["error"] = f"ImageError: {error}"
+            return record
+        with picture:
             record.update(encode_seconds=time.perf_counter() - started, width=picture.size[0], height=picture.size[1])
             options = {"max_tokens": settings.max_tokens, "task": settings.task, **settings.options}
-            record["answer"] = session.generate(settings.prompt, picture, **options)
+            try:
+                record["answer"] = session.generate(settings.prompt, picture, **options)
+            except TypeError as error:
+                raise fovea.ArgumentError(f"options: {error}") from None
         last = session.last
         record.update(stop_reason=last.stop_reason, prompt_tokens=last.prompt_tokens, generated_tokens=last.generated_tokens)
         record.update(prefill_seconds=last.prefill_seconds, decode_seconds=last.decode_seconds)
@@ -80,7 +98,7 @@ def read_page(model: fovea.Model, session: fovea.Session, image: bytes, settings
             {"phrase": p.phrase, "x1": p.x1, "y1": p.y1, "x2": p.x2, "y2": p.y2, "is_point": p.is_point, "log_probability": p.log_probability}
             for p in session.places
         ]
-    except (fovea.ImageError, fovea.UnsupportedError, fovea.ContextError, fovea.DeadlineExceeded) as error:
+    except (fovea.ImageError, fovea.UnsupportedError, fovea.ContextError, fovea.DeadlineExceeded, MemoryError) as error:
         record["error"] = f"{type(error).__name__}: {error}"
     return record
 
@@ -111,7 +129,7 @@ class Worker:
     def _read(self, item: Input) -> Iterator[Record]:
         try:
             data = self._bytes(item)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, MemoryError) as error:
             yield from self._record(item, "", 0, None, f"{type(error).__name__}: {error}")
             return
         input_hash = hashlib.sha256(data).hexdigest()
@@ -120,7 +138,7 @@ class Worker:
             return
         try:
             pdf = PDF(data)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, MemoryError) as error:
             yield from self._record(item, input_hash, 0, None, f"{type(error).__name__}: {error}")
             return
         try:
@@ -133,7 +151,7 @@ class Worker:
         identity = record_id(item.source, input_hash, page, self.model_id, self._options)
         if identity in self.done:
             return []
-        record: Record = {"record_id": identity, "source": item.source, "page": page, "input_hash": input_hash}
+        record: Record = {"record_id": identity, "source": printable(item.source), "page": page, "input_hash": input_hash}
         record.update(model=self._model.info["name"] or self._model.info["system"], model_id=self.model_id)
         record.update(options=self._options, worker=self._name)
         if error is None:
@@ -141,8 +159,10 @@ class Worker:
                 record.update(read_page(self._model, self._session, image(), self.settings))
             except fovea.ArgumentError:
                 raise  # the settings are wrong, not the picture
-            except (OSError, ValueError) as failure:
+            except (OSError, ValueError, MemoryError) as failure:
                 error = f"{type(failure).__name__}: {failure}"
         if error is not None:
             record.update(error=error)
+        if record["error"] is not None:
+            record["error"] = printable(record["error"])
         return [record]

@@ -5,8 +5,10 @@ from __future__ import annotations
 
 from typing import Dict, List, Optional, Sequence, Tuple
 
+import fovea
+
 from ._inputs import Input, find_inputs
-from ._parts import Store
+from ._parts import Store, parquet
 from ._reader import Settings, Worker
 
 #: Of this process: Spark's functions have no state of their own to keep a model in.
@@ -29,10 +31,22 @@ def read_batch(reader: Worker, store: Store, items: Sequence[Input]) -> Tuple[in
     return len(records), sum(r.get("error") is not None for r in records)
 
 
-def run_local(inputs: Sequence[str], output: str, settings: Settings, batch: int = 8, column: str = "image") -> int:
-    """In this process, one input after another. Returns the number of records in `output`."""
+def prepare(inputs: Sequence[str], output: str, batch: int, column: str) -> Tuple[Store, List[Input]]:
+    """The output folder, and the inputs, none of which are in it."""
+    if batch < 1:
+        raise fovea.ArgumentError(f"batch: is {batch}, must be at least 1.")
+    parquet()  # where it is missing, nothing is read in vain
     store = Store(output)
-    items: List[Input] = find_inputs(inputs, column)
+    return store, find_inputs(inputs, column, leaving_out=store.folder)
+
+
+def run_local(inputs: Sequence[str], output: str, settings: Settings, batch: int = 8, column: str = "image", *, cores: Optional[int] = None) -> int:
+    """In this process, one input after another. Returns the number of records in `output`.
+
+    cores: threads where the settings name none; None: all of the machine.
+    """
+    store, items = prepare(inputs, output, batch, column)
+    settings = Settings(**{**settings.__dict__, "threads": settings.threads or cores})
     reader = Worker(settings, store.done())
     for first in range(0, len(items), batch):
         read_batch(reader, store, items[first : first + batch])

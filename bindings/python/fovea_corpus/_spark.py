@@ -7,24 +7,26 @@ import os
 import sys
 from typing import TYPE_CHECKING, Callable, Iterator, Optional, Sequence
 
-from ._inputs import Input, find_inputs
+from ._inputs import Input
 from ._parts import Store
 from ._reader import Settings
-from ._run import read_batch, worker
+from ._run import prepare, read_batch, worker
 
 if TYPE_CHECKING:
     import pandas
 
 
 def read_frames(settings: Settings, folder: str, batch: int = 8) -> "Callable[[Iterator[pandas.DataFrame]], Iterator[pandas.DataFrame]]":
-    """A function for `mapInPandas`, from columns source, path, row, column to the numbers of records and errors of each batch."""
+    """A function for `mapInPandas`, from columns source, path (text or binary), row, column to the numbers of records and errors of each batch."""
 
     def read(frames: "Iterator[pandas.DataFrame]") -> "Iterator[pandas.DataFrame]":
         import pandas
 
         store = Store(folder)
         for frame in frames:
-            items = [Input(r.source, r.path, int(r.row), r.column) for r in frame.itertuples()]
+            items = [
+                Input(r.source, r.path if isinstance(r.path, str) else os.fsdecode(bytes(r.path)), int(r.row), r.column) for r in frame.itertuples()
+            ]
             for first in range(0, len(items), batch):
                 records, errors = read_batch(worker(folder, settings), store, items[first : first + batch])
                 yield pandas.DataFrame({"records": [records], "errors": [errors]})
@@ -50,8 +52,7 @@ def run_spark(
     """
     from pyspark.sql import SparkSession
 
-    store = Store(output)
-    items = find_inputs(inputs, column)
+    store, items = prepare(inputs, output, batch, column)
     own = session is None
     if own:
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # not what `python3` happens to be
@@ -63,8 +64,8 @@ def run_spark(
         if items:
             # A task is a few batches: a lost worker loses little, and starting a task costs little compared with reading a page.
             slices = max(min((len(items) + batch - 1) // batch, 100_000), 1)
-            rows = context.parallelize([(i.source, i.path, i.row, i.column) for i in items], slices)
-            frame = session.createDataFrame(rows, "source string, path string, row long, column string")
+            rows = context.parallelize([(i.source, bytearray(os.fsencode(i.path)), i.row, i.column) for i in items], slices)
+            frame = session.createDataFrame(rows, "source string, path binary, row long, column string")
             frame.mapInPandas(read_frames(settings, str(store.folder), batch), "records long, errors long").collect()
     finally:
         if own:
