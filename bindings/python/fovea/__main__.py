@@ -58,7 +58,9 @@ def describe(a: argparse.Namespace) -> int:
         try:
             answer = session.generate(a.prompt, image, max_tokens=a.max_tokens, temperature=a.temperature)
         except (fovea.FileError, fovea.ImageError) as error:
-            print(f"fovea: {image}: {error}", file=sys.stderr)
+            # The library names files, Pillow's errors do not.
+            said = str(error)
+            print("fovea:", said if said.startswith(f"{image}: ") else f"{image}: {said}", file=sys.stderr)
             status = 65
             continue
         print(json.dumps({"file": image, "text": answer}, ensure_ascii=False), flush=True)

@@ -108,6 +108,11 @@ class Session(Owner):
         return work.run(self._prepared(work, prompt, images, options).answer)
 
     @overload
+    def agenerate(
+        self, prompt: str, images: "Images" = (), *, n: int, stream: "Literal[False]" = False, **options: "Unpack[Options]"
+    ) -> Awaitable[List[str]]: ...  # type: ignore[misc]
+
+    @overload
     def agenerate(self, prompt: str, images: "Images" = (), *, stream: "Literal[False]" = False, **options: "Unpack[Options]") -> Awaitable[str]: ...
 
     @overload
@@ -116,7 +121,9 @@ class Session(Owner):
     @overload
     def agenerate(self, prompt: str, images: "Images" = (), *, stream: bool, **options: "Unpack[Options]") -> Union[Awaitable[str], AsyncStream]: ...
 
-    def agenerate(self, prompt: str, images: "Images" = (), *, stream: bool = False, **options: Any) -> Union[Awaitable[str], AsyncStream]:
+    def agenerate(
+        self, prompt: str, images: "Images" = (), *, stream: bool = False, **options: Any
+    ) -> Union[Awaitable[str], Awaitable[List[str]], AsyncStream]:
         """`generate` for asyncio: `await session.agenerate(…)`, or with stream=True `async for piece in session.agenerate(…)`. The call
         runs on another thread. Cancelling the task stops it; the task ends when the session is free again."""
         work = Work(self.cancel)
@@ -153,6 +160,11 @@ class Session(Owner):
         return work.run(self._conversation(work, messages, options).answer)
 
     @overload
+    def achat(
+        self, messages: "Sequence[Message]", *, n: int, stream: "Literal[False]" = False, **options: "Unpack[Options]"
+    ) -> Awaitable[List[str]]: ...  # type: ignore[misc]
+
+    @overload
     def achat(self, messages: "Sequence[Message]", *, stream: "Literal[False]" = False, **options: "Unpack[Options]") -> Awaitable[str]: ...
 
     @overload
@@ -161,7 +173,9 @@ class Session(Owner):
     @overload
     def achat(self, messages: "Sequence[Message]", *, stream: bool, **options: "Unpack[Options]") -> Union[Awaitable[str], AsyncStream]: ...
 
-    def achat(self, messages: "Sequence[Message]", *, stream: bool = False, **options: Any) -> Union[Awaitable[str], AsyncStream]:
+    def achat(
+        self, messages: "Sequence[Message]", *, stream: bool = False, **options: Any
+    ) -> Union[Awaitable[str], Awaitable[List[str]], AsyncStream]:
         """`chat` for asyncio, as `agenerate` for `generate`."""
         work = Work(self.cancel)
         if stream:

@@ -110,3 +110,16 @@ def test_faults_are_named(command: str, folder: Path, tmp_path: Path) -> None:
     for boxes in ('{"0.png": [[0, 0, 2, 1]]}', '{"0.png": [[0.5, 0, 0.5, 1]]}', "[]"):
         (tmp_path / "boxes.json").write_text(boxes)
         assert describe(command, "--boxes", str(tmp_path / "boxes.json"), str(folder / "0.png")).returncode == 64
+
+
+def test_the_small_program_names_a_bad_picture_once(tmp_path, monkeypatch, capsys):
+    """Of `python -m fovea`, where the program is not installed."""
+    from fovea import __main__
+
+    monkeypatch.setattr(__main__, "program", lambda: None)
+    named, unnamed = tmp_path / "a.png", tmp_path / "b.gif"
+    named.write_bytes(b"\x89PNG")
+    unnamed.write_bytes(b"GIF89a\1\0\1\0\0\0\0")  # what Pillow says of it has no name
+    assert __main__.main(["describe", str(named), str(unnamed)]) == 65
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 2 and [line.count(f"{path}: ") for line, path in zip(lines, (named, unnamed))] == [1, 1]

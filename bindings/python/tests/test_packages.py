@@ -46,7 +46,7 @@ def test_the_wheel_is_whole_and_runs(root, package, tmp_path):
     files = {str(p.relative_to(inside)) for p in inside.rglob("*") if p.is_file()}
     python = root / "bindings" / "python"
     sources = {f"{name}/{p.name}" for name in ("fovea", "fovea_corpus") for p in (python / name).glob("*.py")}
-    assert {"fovea/libfovea.so.1", "fovea/builtin.fovea", "fovea/py.typed", *sources} <= files
+    assert {"fovea/libfovea.so.1", "fovea/builtin.fovea", "fovea/py.typed", "fovea_corpus/py.typed", *sources} <= files
     assert not any("tests" in name for name in files)
     [facts] = inside.glob("*.dist-info/WHEEL")
     assert "Root-Is-Purelib: false" in facts.read_text()

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import gc
 import threading
+import typing
 
 import fovea
 import numpy
@@ -255,3 +256,10 @@ def test_an_image_of_another_model_is_refused(model, image):
     other = fovea.load()
     with pytest.raises(fovea.ArgumentError, match="another model"):
         other.session().generate("abc", [image], max_tokens=1)
+
+
+@pytest.mark.skipif(not hasattr(typing, "get_overloads"), reason="Python keeps overloads since 3.11")
+@pytest.mark.parametrize("name", ["generate", "agenerate", "chat", "achat"])
+def test_several_answers_are_typed_as_a_list(name):
+    found = [o.__annotations__["return"] for o in typing.get_overloads(getattr(fovea.Session, name)) if "n" in o.__annotations__]
+    assert found == ["Awaitable[List[str]]" if name.startswith("a") else "List[str]"]
