@@ -70,4 +70,4 @@ class WithBinary(Distribution):
         return True  # into the platform's folder of the wheel, where auditwheel looks for libraries
 
 
-setup(distclass=WithBinary, cmdclass={"build_py": BuildWithLibrary, "bdist_wheel": PlatformWheel})
+setup(license="Apache-2.0", distclass=WithBinary, cmdclass={"build_py": BuildWithLibrary, "bdist_wheel": PlatformWheel})

@@ -22,7 +22,7 @@ except ImportError:
 
 
 def wheel(folder, out, **environment) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--no-index", "-w", str(out), str(folder)]
+    command = [sys.executable, "-m", "pip", "wheel", "-v", "--no-deps", "--no-build-isolation", "--no-index", "-w", str(out), str(folder)]
     return subprocess.run(command, env={**os.environ, **environment}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True)
 
 
@@ -50,6 +50,8 @@ def test_the_wheel_is_whole_and_runs(root, package, tmp_path):
     assert not any("tests" in name for name in files)
     [facts] = inside.glob("*.dist-info/WHEEL")
     assert "Root-Is-Purelib: false" in facts.read_text()
+    [facts] = inside.glob("*.dist-info/METADATA")
+    assert "\nLicense: Apache-2.0\n" in facts.read_text() and "SetuptoolsDeprecationWarning" not in done.stdout
     environment = {k: v for k, v in os.environ.items() if not k.startswith("FOVEA_")}
     code = "import fovea; m = fovea.load(threads=1); print(fovea.__file__, m.session().generate('a', max_tokens=1) is not None)"
     done = subprocess.run([sys.executable, "-c", code], env={**environment, "PYTHONPATH": str(inside)}, stdout=subprocess.PIPE, cwd=tmp_path)
