@@ -15,7 +15,7 @@ extension Session {
     _ request: Request, among choices: [[UInt8]], options: GenerateOptions
   ) throws(FoveaError) -> (index: Int, probabilities: [Double]) {
     guard !choices.isEmpty else { throw .argument("choices", "there are none") }
-    let scores = try scores(request, continuations: choices, ends: true, options: options)
+    let scores = try scores(request, continuations: choices, named: "choices", ends: true, options: options)
     let probabilities = Self.shares(scores, temperature: 1)
     guard options.temperature > 0 else { return (Self.largest(probabilities), probabilities) }
     var random = SplitMix64(seed: options.seed)

@@ -24,21 +24,23 @@ extension Session {
   }
 
   /// `score` for a caller that holds the session (`exclusively`).
-  /// - Parameter ends: the answer ends after the text; false: it may continue.
+  /// - Parameters:
+  ///   - name: what the caller calls the texts, for errors.
+  ///   - ends: the answer ends after the text; false: it may continue.
   package func scores(
-    _ request: Request, continuations: [[UInt8]], ends: Bool = false, options: GenerateOptions
+    _ request: Request, continuations: [[UInt8]], named name: String = "continuations", ends: Bool = false, options: GenerateOptions
   ) throws(FoveaError) -> [Double] {
     try options.check()
     arm(options)
     let sequence = try assemble(request, options)
     var texts: [[Int32]] = []
     for (i, text) in continuations.enumerated() {
-      let name = "continuations[\(i)]"
-      let ids = try model.system.tokenize(text, name, limit: contextLength, stop: stop)
-      guard !ids.isEmpty else { throw FoveaError.argument(name, "is empty") }
+      let argument = "\(name)[\(i)]"
+      let ids = try model.system.tokenize(text, argument, limit: contextLength, stop: stop)
+      guard !ids.isEmpty else { throw FoveaError.argument(argument, "is empty") }
       let passed = ends ? ids.count : ids.count - 1
       guard sequence.count + passed <= contextLength else {
-        throw .context(name, positions: sequence.count + passed, isLeast: false, capacity: contextLength)
+        throw .context(argument, positions: sequence.count + passed, isLeast: false, capacity: contextLength)
       }
       texts.append(ids)
     }

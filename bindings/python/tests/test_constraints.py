@@ -151,6 +151,10 @@ def test_choices_are_weighed_as_whole_answers(session):
         session.generate("Is it?", choices=[])
     with pytest.raises(fovea.ArgumentError):
         session.generate("Is it?", choices="yes")
+    with pytest.raises(fovea.ArgumentError, match=r"choices\[1\]: is empty"):
+        session.generate("Is it?", choices=["a", ""])
+    with pytest.raises(fovea.ArgumentError, match=r"continuations\[1\]: is empty"):
+        session.score("Is it?", ["a", ""])
 
 
 def test_choices_are_refused_where_they_do_not_apply(model, session, image):
