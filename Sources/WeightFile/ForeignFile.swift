@@ -52,7 +52,7 @@ package enum ForeignFile {
     case .empty: "an empty file"
     case .gitLFSPointer: "a Git LFS pointer; the file itself is still to be fetched with git lfs pull"
     case .html: "an HTML page, so a download may have failed"
-    case .gguf: "a GGUF model; convert the original checkpoint"
+    case .gguf: "a GGUF model; make a weight file with fovea convert"
     case .weightFile: "a weight file"
     case .safetensors: "a safetensors file; make a weight file with fovea convert"
     case .zip: "a zip archive, as PyTorch saves checkpoints; make a weight file with fovea convert"

@@ -36,7 +36,7 @@ import WeightFile
   @Test func rejectsWrongMagic() {
     var draft = FileDraft.valid()
     draft.magic = Array("GGUF\u{3}\0\0\0".utf8)
-    expectRejection(draft, "wrongMagic", "not a Fovea weight file: it is a GGUF model; convert the original checkpoint")
+    expectRejection(draft, "wrongMagic", "not a Fovea weight file: it is a GGUF model; make a weight file with fovea convert")
   }
 
   @Test func rejectsWrongHeaderChecksum() {

@@ -134,6 +134,12 @@ def test_a_model_of_another_kind_is_named(command, kind, tmp_path):
         assert done.returncode == 65 and kind.encode() in done.stderr and b"x.fovea" in done.stderr, done.stderr
 
 
+def test_a_gguf_file_is_one_for_convert(command, tmp_path):
+    (tmp_path / "m.gguf").write_bytes(MODELS["GGUF"])
+    for arguments in (["run", "-m", tmp_path / "m.gguf", "-p", "x"], ["inspect", tmp_path / "m.gguf"]):
+        assert b"make a weight file with fovea convert" in run(command, *arguments).stderr
+
+
 def test_the_plan_follows_the_options(command):
     def plan(*options: str) -> dict:
         done = run(command, "inspect", "--plan", "--json", *options)
