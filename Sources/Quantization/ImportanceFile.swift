@@ -18,14 +18,13 @@ package final class ImportanceFile: Sendable {
   /// Names of the matrices, in the file's order.
   package let matrices: [String]
   private let file: SafetensorsFile
-  private let fileName: String
+  private let path: String
   private let hasMoments: Set<String>
 
   /// - Throws: `.cannotRead`, `.malformed`, `.unsupported`.
   package init(path: String) throws {
     let file = try SafetensorsFile(path: path)
-    let fileName = path.split(separator: "/").last.map(String.init) ?? path
-    func malformed(_ detail: String) -> ConversionError { .malformed(file: fileName, detail: detail) }
+    func malformed(_ detail: String) -> ConversionError { .malformed(file: path, detail: detail) }
     var matrices: [String] = []
     var hasMoments: Set<String> = []
     for info in file.tensors {
@@ -48,7 +47,7 @@ package final class ImportanceFile: Sendable {
     }
     guard !matrices.isEmpty else { throw malformed("holds no matrix: it is no importance file") }
     self.file = file
-    self.fileName = fileName
+    self.path = path
     self.matrices = matrices
     self.hasMoments = hasMoments
   }
@@ -61,7 +60,7 @@ package final class ImportanceFile: Sendable {
       let found = file.info(Part.meanSquares.name(of: matrix))?.shape.first ?? 0
       guard inputs[matrix] == found else {
         throw ConversionError.malformed(
-          file: fileName,
+          file: path,
           detail: inputs[matrix].map { "\(matrix) has \(found) inputs here and \($0) in the model" }
             ?? "\(matrix) is no matrix of the model")
       }
@@ -72,7 +71,7 @@ package final class ImportanceFile: Sendable {
   package func meanSquares(of matrix: String) throws -> [Float]? {
     guard let values = try values(.meanSquares, of: matrix) else { return nil }
     guard values.allSatisfy({ $0.isFinite && $0 >= 0 }) else {
-      throw ConversionError.malformed(file: fileName, detail: "tensor \(Part.meanSquares.name(of: matrix)) holds what no mean of squares is")
+      throw ConversionError.malformed(file: path, detail: "tensor \(Part.meanSquares.name(of: matrix)) holds what no mean of squares is")
     }
     return values
   }
@@ -81,7 +80,7 @@ package final class ImportanceFile: Sendable {
   package func moments(of matrix: String) throws -> [Float]? {
     guard hasMoments.contains(matrix), let values = try values(.moments, of: matrix) else { return nil }
     guard values.allSatisfy(\.isFinite) else {
-      throw ConversionError.malformed(file: fileName, detail: "tensor \(Part.moments.name(of: matrix)) holds a number that is not finite")
+      throw ConversionError.malformed(file: path, detail: "tensor \(Part.moments.name(of: matrix)) holds a number that is not finite")
     }
     return values
   }

@@ -88,7 +88,7 @@ struct ConvertCommand: ParsableCommand {
   func validate() throws {
     if targetSize != nil, targetBits != nil { throw ValidationError("--target-size and --target-bits say the same: give one.") }
     if output.text == "-", isatty(STDOUT_FILENO) == 1 { throw ValidationError("A weight file is not for a terminal: name a file with --output.") }
-    if let targetBits, !(targetBits > 0 && targetBits <= 64) { throw ValidationError("--target-bits must be above 0.") }
+    if let targetBits, !(targetBits > 0 && targetBits <= 64) { throw ValidationError("--target-bits must be above 0 and at most 64.") }
   }
 
   func run() throws {
@@ -96,11 +96,12 @@ struct ConvertCommand: ParsableCommand {
       if case .badOption = error { throw error }
       // Errors name a file or a tensor; add the checkpoint where it is missing.
       let (path, text) = (checkpoint.description, error.description)
-      throw CommandFailure(ExitStatus(error), text.contains(path) ? text : path + ": " + text)
+      let isPlaced = text.contains(path) || self.importance.map { text.hasPrefix("\($0): ") } == true
+      throw CommandFailure(ExitStatus(error), isPlaced ? text : path + ": " + text)
     }
   }
 
-  private func convert() throws {
+  private func convert(_ importance: ImportanceFile?) throws {
     func located(_ path: FilePath) throws -> String {
       let name = try path.utf8()
       return download && HubDownload.isRepository(name) ? try HubDownload.fetch(name, quiet: quiet) : name
@@ -121,7 +122,7 @@ struct ConvertCommand: ParsableCommand {
     options.licence = licence
     options.target = targetSize.map { .bytes(Int(clamping: $0.bytes)) } ?? targetBits.map { .bitsPerWeight($0) }
     options.usesFeedback = feedback
-    options.importance = try importance.map { try ImportanceFile(path: $0.utf8()) }
+    options.importance = importance
     let converter = try Converter(opened, options: options)
 
     let bar = ProgressBar(total: converter.totalElements, isShown: !quiet && isatty(STDERR_FILENO) == 1)

@@ -75,6 +75,9 @@ def test_a_target_is_kept(root, folder, checkpoint, importance):
     assert "too small" in run(root, "convert", checkpoint, "-o", folder / "n.fovea", "--type", "int4", "--target-size", "1K", code=64)
     assert "int4" in run(root, "convert", checkpoint, "-o", folder / "n.fovea", "--target-size", "1G", code=64)
     run(root, "convert", checkpoint, "-o", folder / "n.fovea", "--type", "int4", "--target-size", "1G", "--target-bits", 5, code=64)
+    for bits in ("0", "-1", "100", "nan"):
+        said = run(root, "convert", checkpoint, "-o", folder / "n.fovea", "--type", "int4", "--target-bits", bits, code=64)
+        assert "above 0 and at most 64" in said
     assert not (folder / "n.fovea").exists()
 
 
@@ -119,7 +122,9 @@ def test_faults_are_named(root, folder, checkpoint, importance, tmp_path):
     data = importance.read_bytes()
     for content, words in ((data[: len(data) // 2], "past the end"), (data[:4], "shorter"), (b"\x02" + bytes(7) + b"{}", "no matrix")):
         target.write_bytes(content)
-        assert words in run(root, "convert", checkpoint, "-o", tmp_path / "m.fovea", "--importance", target, code=65)
+        said = run(root, "convert", checkpoint, "-o", tmp_path / "m.fovea", "--importance", target, code=65)
+        assert words in said and str(checkpoint) not in said
     other = checkpoint.parents[1] / "monkey-nano" / "checkpoint"
-    assert "importance.safetensors" in run(root, "convert", other, "-o", tmp_path / "m.fovea", "--importance", importance, code=65)
+    said = run(root, "convert", other, "-o", tmp_path / "m.fovea", "--importance", importance, code=65)
+    assert said.startswith(f"fovea: {importance}: ") and str(other) not in said
     assert not (tmp_path / "m.fovea").exists()
