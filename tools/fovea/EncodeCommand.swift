@@ -33,20 +33,10 @@ struct EncodeCommand: ParsableCommand {
     let progress = ProgressLine()
     defer { progress.clear() }
     let model = try model.load(progress)
-    var failed = 0
-    for (number, picture) in list.pictures.enumerated() {
-      try Interruption.check("encoding")
-      do {
-        try encode(picture, model) { done, total in progress.show("encoding image \(number + 1) of \(list.pictures.count)", done, total) }
-        progress.clear()
-      } catch let error as LibraryError where error.concernsOnePicture {
-        progress.clear()
-        try Interruption.check("encoding")
-        writeToStandardError("fovea: \(visible(error.description))\n")
-        failed += 1
-      }
+    let failed = try list.pictures.workThrough("encoding", progress) { number, picture in
+      try encode(picture, model) { progress.show("encoding image \(number + 1) of \(list.pictures.count)", $0, $1) }
     }
-    if failed > 0 { throw CommandFailure(.data, "\(failed) of \(list.pictures.count) images could not be read.") }
+    if !failed.isEmpty { throw CommandFailure(.data, "\(failed.count) of \(list.pictures.count) images could not be read.") }
   }
 
   private func encode(_ picture: Picture, _ model: Model, _ progress: @escaping (Int, Int) -> Void) throws {

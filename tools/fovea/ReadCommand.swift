@@ -87,18 +87,9 @@ struct ReadCommand: ParsableCommand {
     let progress = reader.progress
     defer { progress.clear() }
     var pages: [ReadDocument.Page] = []
-    for (i, picture) in list.pictures.enumerated() {
-      try Interruption.check("reading")
-      var page = ReadDocument.Page(number: i + 1, source: picture.path)
-      do {
-        page.record = try reader.read(picture, i + 1, of: list.pictures.count)
-      } catch let error as LibraryError where error.concernsOnePicture {
-        progress.clear()
-        try Interruption.check("reading")
-        let text = error.description.hasPrefix(picture.path) ? error.description : "\(picture.path): \(error.description)"
-        writeToStandardError("fovea: \(visible(text))\n")
-      }
-      pages.append(page)
+    let failed = try list.pictures.workThrough("reading", progress) { i, picture in
+      pages.append(ReadDocument.Page(number: i + 1, source: picture.path))
+      pages[i].record = try reader.read(picture, i + 1, of: list.pictures.count)
     }
     try Interruption.check("reading")
     let name = inputs.map(\.name).joined(separator: ", ")
@@ -113,8 +104,7 @@ struct ReadCommand: ParsableCommand {
     case .json: text = document.json.text() + "\n"
     }
     try writeFile(path, text)
-    let failed = pages.filter { $0.record == nil }.count
-    if failed > 0 { throw CommandFailure(.data, "\(failed) of \(pages.count) pages could not be read.") }
+    if !failed.isEmpty { throw CommandFailure(.data, "\(failed.count) of \(pages.count) pages could not be read.") }
   }
 
   private static func format(of name: String) -> Format {

@@ -11,32 +11,21 @@ extension RunCommand {
     let session = try Session(model)
     let converts = try isConverted(model)
     let format = outputFormat ?? (model.writesDocTags ? .doctags : .markdown)
-    var reports: [JSON] = []
-    var failed = 0
+    var reports: [JSON] = pages.enumerated().map { ["page": .int($0 + 1), "source": .string($1.path)] }
     if !json { try writeToStandardOutput(format.beginning) }
-    for (i, page) in pages.enumerated() {
-      try Interruption.check("the answer")
-      let number: JSON = ["page": .int(i + 1), "source": .string(page.path)]
+    let failed = try pages.workThrough("the answer", progress) { i, page in
       if !json, i > 0 { try writeToStandardOutput(format.between) }
-      do {
-        let report = try answer(question, page, "page \(i + 1) of \(pages.count)", converts ? format : nil, session, model, progress)
-        if json { reports.append(number.appending(report)) }
-      } catch let error as LibraryError where error.concernsOnePicture {
-        progress.clear()
-        try Interruption.check("the answer")
-        failed += 1
-        let text = error.description.hasPrefix(page.path) ? error.description : "\(page.path): \(error.description)"
-        writeToStandardError("fovea: \(visible(text))\n")
-        if json { reports.append(number.appending(["error": .string(error.description)])) }
-      }
+      let report = try answer(question, page, "page \(i + 1) of \(pages.count)", converts ? format : nil, session, model, progress)
+      if json { reports[i] = reports[i].appending(report) }
     }
     if json {
+      for (i, error) in failed { reports[i] = reports[i].appending(["error": .string(error.description)]) }
       let report: JSON = ["pages": .array(reports), "model": describe(model)]
       try writeToStandardOutput(report.text() + "\n")
     } else {
       try writeToStandardOutput(format.end)
     }
-    if failed > 0 { throw CommandFailure(.data, "\(failed) of \(pages.count) pages could not be read.") }
+    if !failed.isEmpty { throw CommandFailure(.data, "\(failed.count) of \(pages.count) pages could not be read.") }
   }
 
   /// Asks about one page. The answer goes to standard output, or with `--json` to the report.
