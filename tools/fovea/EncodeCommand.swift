@@ -9,7 +9,8 @@ struct EncodeCommand: ParsableCommand {
     discussion: """
       Each image becomes NAME\(Capsule.ending) in the output folder, folders within a given folder likewise. A capsule holds the image's vectors for one \
       model: fovea run --image NAME\(Capsule.ending) answers from it, also on a machine whose weight file has no encoder (fovea split --no-vision). \
-      Images that cannot be read are named, and the exit status is then 65. Exit status: \(ExitStatus.list).
+      Images that cannot be read are named, and so are capsules, and the exit status is then 65; capsules in the output folder are passed over. \
+      Exit status: \(ExitStatus.list).
       """)
 
   @OptionGroup var model: ModelOptions
@@ -27,7 +28,7 @@ struct EncodeCommand: ParsableCommand {
   @OptionGroup var pictures: PictureOptions
 
   func run() throws {
-    let list = try PictureList(inputs)
+    let list = try PictureList(inputs, writingTo: output)
     try list.requireDistinctNames()
     try makeFolder(output)
     let progress = ProgressLine()
@@ -41,7 +42,7 @@ struct EncodeCommand: ParsableCommand {
 
   private func encode(_ picture: Picture, _ model: Model, _ progress: @escaping (Int, Int) -> Void) throws {
     if case .capsule(let file) = picture.source {
-      throw LibraryError(status: fovea_status(FOVEA_ERROR_UNSUPPORTED), description: "\(file): is a capsule already.")
+      throw LibraryError(status: fovea_status(FOVEA_ERROR_IMAGE), description: "\(file): is a capsule already.")
     }
     let image = try picture.encoded(by: model, pictures.decoding, tiles: views.tiles, mode: views.mode, progress: progress)
     var path = output

@@ -10,17 +10,19 @@ struct PictureList {
   private(set) var pictures: [Picture] = []
   private let dotsPerInch: Int
   /// Folders that are not searched.
-  private let leftOut: [(device: dev_t, inode: ino_t)]
+  private let leftOut: Set<FileIdentity>
+  /// A folder whose capsules are left out.
+  private let output: FileIdentity?
   /// Whether pages of a PDF file are among them, even of one that cannot be opened.
   private(set) var hasPages = false
 
-  /// - Parameter leavingOut: folders that are not searched when they are within those given, under whatever name; they need not exist.
-  init(_ inputs: [FilePath], dotsPerInch: Int = 200, leavingOut: [String] = []) throws {
+  /// - Parameters:
+  ///   - leavingOut: folders that are not searched when they are within those given, under whatever name; they need not exist.
+  ///   - output: where capsules are written: those that an earlier run left there are no pictures of a folder given.
+  init(_ inputs: [FilePath], dotsPerInch: Int = 200, leavingOut: [String] = [], writingTo output: FilePath? = nil) throws {
     self.dotsPerInch = dotsPerInch
-    leftOut = leavingOut.compactMap { path -> (device: dev_t, inode: ino_t)? in
-      var status = stat()
-      return stat(path, &status) == 0 ? (device: status.st_dev, inode: status.st_ino) : nil
-    }
+    leftOut = Set(leavingOut.compactMap { FileIdentity(FilePath(bytes: Array($0.utf8))) })
+    self.output = output.flatMap { FileIdentity($0) }
     for input in inputs {
       if input.isStandardInput {
         try add(bytes: readStandardInput(), name: "standard input")
@@ -33,7 +35,7 @@ struct PictureList {
       }
       switch status.st_mode & mode_t(S_IFMT) {
       case mode_t(S_IFDIR):
-        try collect(input, below: "", depth: 0)
+        try collect(input, below: "", depth: 0, isOutput: FileIdentity(status) == self.output)
         if pictures.count == before { throw CommandFailure(.noInput, "\(input): holds no pictures.") }
       case mode_t(S_IFREG): add(file: input, name: input.name)
       default: try add(bytes: Self.contents(of: input), name: input.description)
@@ -78,7 +80,7 @@ struct PictureList {
     }
   }
 
-  private mutating func collect(_ folder: FilePath, below prefix: String, depth: Int) throws {
+  private mutating func collect(_ folder: FilePath, below prefix: String, depth: Int, isOutput: Bool) throws {
     guard depth < 32, let directory = opendir(folder.cString) else {
       throw CommandFailure(.noInput, "\(folder): cannot be read: \(depth < 32 ? String(cString: strerror(errno)) : "folders within folders").")
     }
@@ -101,8 +103,10 @@ struct PictureList {
         continue
       }
       switch status.st_mode & mode_t(S_IFMT) {
-      case mode_t(S_IFDIR) where leftOut.contains(where: { $0.device == status.st_dev && $0.inode == status.st_ino }): break
-      case mode_t(S_IFDIR): try collect(path, below: shown + "/", depth: depth + 1)
+      case mode_t(S_IFDIR) where leftOut.contains(FileIdentity(status)): break
+      case mode_t(S_IFDIR):
+        try collect(path, below: shown + "/", depth: depth + 1, isOutput: isOutput || FileIdentity(status) == output)
+      case mode_t(S_IFREG) where isOutput && Capsule.isOne(firstBytes(path) ?? []): break
       case mode_t(S_IFREG) where isPicture(path): add(file: path, name: shown)
       default: break
       }

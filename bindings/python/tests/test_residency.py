@@ -170,10 +170,27 @@ def test_the_command_line_encodes_folders(command, halves, raw, picture, tmp_pat
     assert half.stat().st_size < 0.6 * len(model.encode_image(photos / "a.png").to_bytes())
     assert model.load_embedding(half).tokens == model.encode_image(photos / "a.png").tokens
     refused = run(command, "encode", "-m", halves[0], half, "-o", tmp_path / "again")
-    assert refused.returncode != 0 and b"capsule" in refused.stderr
+    assert refused.returncode == 65 and b"is a capsule already" in refused.stderr
     (tmp_path / "file").write_bytes(b"")
     refused = run(command, "encode", "-m", halves[0], photos, "-o", tmp_path / "file")
     assert refused.returncode == 73 and b"file" in refused.stderr
+
+
+def test_capsules_among_the_images_are_named_and_passed_over(command, halves, picture, tmp_path):
+    pil = pytest.importorskip("PIL.Image")
+    photos = tmp_path / "photos"
+    (photos / "more").mkdir(parents=True)
+    for name in ("b.png", "more/c.png"):
+        pil.fromarray(picture[:90, :70]).save(photos / name)
+    # Twice into the folder itself, and into one below it.
+    for output in (photos, photos, photos / "more", photos / "more"):
+        done = run(command, "encode", "-m", halves[0], photos, "-o", output)
+        assert done.returncode == (0 if output == photos else 65), done.stderr
+    names = sorted(str(path.relative_to(photos)) for path in photos.rglob("*.capsule"))
+    assert names == ["b.png.capsule", "more/b.png.capsule", "more/c.png.capsule", "more/more/c.png.capsule"]
+    done = run(command, "encode", "-m", halves[0], photos, "-o", tmp_path / "out")
+    assert done.returncode == 65 and b"more/c.png.capsule: is a capsule already" in done.stderr and b"4 of 6" in done.stderr
+    assert (tmp_path / "out" / "b.png.capsule").exists() and (tmp_path / "out" / "more" / "c.png.capsule").exists()
 
 
 def test_memory_comes_back_to_the_page(root):
