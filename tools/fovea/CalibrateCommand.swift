@@ -66,11 +66,13 @@ struct CalibrateCommand: ParsableCommand {
   }
 
   func run() throws {
-    let pictures = try PictureList(images).pictures
+    let list = try PictureList(images)
+    let pictures = list.pictures
+    try requireSeparate([output], from: list.files, texts, [prompts, model.file])
     let statistics = InputStatistics(block: moments)
     let progress = ProgressLine()
     defer { progress.clear() }
-    guard let path = model.path() ?? Model.builtinPath() else {
+    guard let path = model.file else {
       throw CommandFailure(.noInput, "no model was named and none is installed")
     }
     Interruption.install()

@@ -92,7 +92,9 @@ struct ConvertCommand: ParsableCommand {
   }
 
   func run() throws {
-    do { try convert() } catch let error as ConversionError {
+    // Its errors are not the checkpoint's.
+    let importance = try importance.map { try ImportanceFile(path: $0.utf8()) }
+    do { try convert(importance) } catch let error as ConversionError {
       if case .badOption = error { throw error }
       // Errors name a file or a tensor; add the checkpoint where it is missing.
       let (path, text) = (checkpoint.description, error.description)
@@ -113,6 +115,8 @@ struct ConvertCommand: ParsableCommand {
       let known = PromptFormat.named.first { $0.name == name }
       opened.chatTemplate = if let known { .format(known.format) } else { .template(try ChatTemplate(path: name)) }
     }
+    let given = [checkpoint, lora, base, visionTower, chatTemplate, self.importance]
+    try requireSeparate([output, reportFile], from: given, opened.files.map { FilePath(bytes: Array($0.utf8)) })
     var options = Converter.Options()
     options.type = type
     options.visionType = visionType

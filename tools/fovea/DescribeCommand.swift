@@ -72,6 +72,7 @@ struct DescribeCommand: ParsableCommand {
   func run() throws {
     let list = try PictureList(inputs)
     try list.requireDistinctNames()
+    try requireSeparate([output], from: list.files, [boxes, self.model.file])
     let given = try boxes.map { try BoxFile(path: $0.utf8()) }
     let progress = ProgressLine()
     defer { progress.clear() }

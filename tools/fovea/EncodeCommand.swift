@@ -30,6 +30,7 @@ struct EncodeCommand: ParsableCommand {
   func run() throws {
     let list = try PictureList(inputs, writingTo: output)
     try list.requireDistinctNames()
+    try requireSeparate(list.pictures.map(capsule(of:)), from: list.files, [self.model.file])
     try makeFolder(output)
     let progress = ProgressLine()
     defer { progress.clear() }
@@ -45,15 +46,15 @@ struct EncodeCommand: ParsableCommand {
       throw LibraryError(status: fovea_status(FOVEA_ERROR_IMAGE), description: "\(file): is a capsule already.")
     }
     let image = try picture.encoded(by: model, pictures.decoding, tiles: views.tiles, mode: views.mode, progress: progress)
-    var path = output
-    let parts = picture.name.split(separator: "/").map { Array($0.utf8) }
-    for folder in parts.dropLast() {
-      path = path.appending(folder)
-      try makeFolder(path)
+    var folder = output
+    for part in picture.name.split(separator: "/").dropLast() {
+      folder = folder.appending(Array(part.utf8))
+      try makeFolder(folder)
     }
-    path = path.appending((parts.last ?? []) + Array(Capsule.ending.utf8))
-    try image.save(to: path, halves: halves)
+    try image.save(to: capsule(of: picture), halves: halves)
   }
+
+  private func capsule(of picture: Picture) -> FilePath { output.appending(Array((picture.name + Capsule.ending).utf8)) }
 
   private func makeFolder(_ path: FilePath) throws(CommandFailure) {
     if mkdir(path.cString, 0o777) == 0 { return }

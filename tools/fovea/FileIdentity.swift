@@ -19,3 +19,12 @@ struct FileIdentity: Hashable {
     self.init(status)
   }
 }
+
+/// Refuses to write over what is read, before any work. Devices and pipes may be both.
+func requireSeparate(_ outputs: [FilePath?], from inputs: [FilePath?]...) throws(CommandFailure) {
+  let read = Set(inputs.joined().compactMap { path in path.flatMap { FileIdentity($0) } })
+  for case let output? in outputs {
+    guard let identity = FileIdentity(output), identity.isRegular, read.contains(identity) else { continue }
+    throw CommandFailure(.usage, "\(output): is an input too and would be lost: name another output.")
+  }
+}

@@ -34,6 +34,9 @@ struct ModelOptions: ParsableArguments {
   /// The weight file to use; nil: the library's default.
   func path() -> FilePath? { model ?? (Model.builtinPath() == nil ? companionFile(modelInCheckout) : nil) }
 
+  /// The same, or the built-in model; nil: there is none.
+  var file: FilePath? { path() ?? Model.builtinPath() }
+
   /// The library's load options.
   var loadOptions: fovea_load_options {
     var options = fovea_load_options()

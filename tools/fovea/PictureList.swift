@@ -8,6 +8,8 @@ import Images
 /// to nothing, so that they are reported and not silently skipped.
 struct PictureList {
   private(set) var pictures: [Picture] = []
+  /// The files that they are in.
+  private(set) var files: [FilePath] = []
   private let dotsPerInch: Int
   /// Folders that are not searched.
   private let leftOut: Set<FileIdentity>
@@ -54,6 +56,7 @@ struct PictureList {
   private mutating func add(file: FilePath, name: String) {
     if Capsule.isOne(firstBytes(file) ?? []) {
       return pictures.append(Picture(source: .capsule(file), name: name, path: file.description))
+    files.append(file)
     }
     guard PDFDocument.isOne(firstBytes(file) ?? []) || file.name.lowercased().hasSuffix(".pdf") else {
       return pictures.append(Picture(source: .file(file), name: name, path: file.description))

@@ -82,6 +82,7 @@ struct ReadCommand: ParsableCommand {
       throw CommandFailure(.usage, "\(output): not a regular file: figures and records are kept beside it.")
     }
     let list = try PictureList(inputs, dotsPerInch: dotsPerInch, leavingOut: [path + ".figures", path + ".pages"])
+    try requireSeparate([output], from: list.files, [model.file])
     Interruption.install()
     var reader = PageReader(command: self, store: try PageStore(folder: path + ".pages"), figures: path + ".figures")
     let progress = reader.progress

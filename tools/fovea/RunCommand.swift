@@ -131,6 +131,8 @@ struct RunCommand: ParsableCommand {
   func run() throws {
     let question = try find ?? promptText()
     let list = try PictureList(image, dotsPerInch: dotsPerInch)
+    let others = [constraints.jsonSchema, constraints.grammar, model.file]
+    try requireSeparate([draw], from: list.files, regions.masks.map { $0.value.path }, others)
     if !pages, !list.hasPages { return try answer(question, list.pictures) }
     if draw != nil { throw ValidationError("--draw paints on one image, not on pages.") }
     try answerPages(question, list.pictures)

@@ -142,6 +142,19 @@ package struct CheckpointDirectory {
     throw ConversionError.missingFile(directory: path, looked: Self.single + Self.sharded)
   }
 
+  /// What names of files end with that are read.
+  private static let endings = [
+    ".safetensors", ".bin", ".gguf", ".model", ".tiktoken", ".jinja", ".index.json", "config.json", "tokenizer.json", "tokens.json",
+    "tokens_map.json", "vocab.json", "chat_template.json", "merges.txt", "README.md", "modeling_GOT.py",
+  ]
+
+  /// Paths of the files that a conversion may read; of a GGUF file those beside it too.
+  package var files: [String] {
+    let isFolder = access(path + "/.", F_OK) == 0
+    let folder = isFolder ? path : String(path.utf8.lastIndex(of: UInt8(ascii: "/")).map { path[...$0] } ?? ".")
+    return Self.names(folder).filter { name in Self.endings.contains { name.hasSuffix($0) } }.map { folder + "/" + $0 }
+  }
+
   /// Names of the folder's files, sorted.
   private func names() -> [String] { Self.names(path) }
 

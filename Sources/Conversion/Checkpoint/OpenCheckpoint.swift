@@ -86,6 +86,9 @@ package struct OpenCheckpoint {
     self.source = source
   }
 
+  /// Paths of the files that it may be read from.
+  package var files: [String] { (folders + [tower].compactMap { $0 }).flatMap(\.files) }
+
   /// `--vision-tower`, else the folder that `mm_vision_tower` names in or beside the checkpoint, else `vision_tower/`.
   private static func findTower(
     _ config: ConfigReader, folders: [CheckpointDirectory], option: String?

@@ -156,3 +156,33 @@ def test_an_empty_name_is_no_output(command, image, checkpoint, tmp_path, subcom
     given = {"convert": checkpoint, "pack": checkpoint}.get(subcommand, image)
     assert run(command, subcommand, given, "-o", "", cwd=tmp_path).returncode == 64
     assert not list(tmp_path.iterdir())
+
+
+def test_an_input_is_no_output(command, image, checkpoint, root, tmp_path):
+    for name in ("s.png", "a.png.capsule"):
+        shutil.copy(image, tmp_path / name)
+    (tmp_path / "link.png").symlink_to("s.png")
+    shutil.copy(image, tmp_path / "a.png")
+    shutil.copy(root / "build" / "share" / "fovea" / "builtin.fovea", tmp_path / "m.fovea")
+    shutil.copytree(checkpoint, tmp_path / "c")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    weights = next(path for path in before if path.name.endswith(".safetensors"))
+    for arguments, output in (
+        (["read", "s.png", "-o", "s.png"], "s.png"),
+        (["read", ".", "-o", "link.png"], "link.png"),
+        (["run", "-i", "s.png", *ASK, "--draw", "s.png"], "s.png"),
+        (["run", "-i", "link.png", *ASK, "--draw", "./s.png"], "./s.png"),
+        (["run", "-m", "m.fovea", "-i", "s.png", *ASK, "--draw", "m.fovea"], "m.fovea"),
+        (["convert", "c", "-o", weights], weights),
+        (["convert", "c", "-o", "new.fovea", "--report-file", "c/config.json"], "c/config.json"),
+        (["calibrate", "s.png", "-m", "m.fovea", "-o", "m.fovea"], "m.fovea"),
+        (["calibrate", "s.png", "-m", "m.fovea", "-o", "s.png"], "s.png"),
+        (["encode", "a.png", "a.png.capsule", "-o", "."], "./a.png.capsule"),
+        (["describe", "s.png", "-o", "s.png"], "s.png"),
+    ):
+        done = run(command, *arguments, cwd=tmp_path)
+        assert done.returncode == 64 and f"{output}: is an input too and would be lost".encode() in done.stderr, (arguments, done.stderr)
+        assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+    # What another run left in the checkpoint's folder may be written again.
+    for _ in range(2):
+        assert run(command, "convert", "c", "-o", "c/m.fovea", "--report-file", "c/report.json", "-q", cwd=tmp_path).returncode == 0
