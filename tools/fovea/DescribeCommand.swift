@@ -31,7 +31,7 @@ struct DescribeCommand: ParsableCommand {
   @Option(help: "Parts to look at, ROWSxCOLUMNS of equal cells; 0x0 for none.")
   var grid = GridSize(rows: 2, columns: 2)
 
-  @Option(help: "JSON file of further parts: {\"name.jpg\": [[x1, y1, x2, y2], …]} in shares of width and height.")
+  @Option(help: "JSON file of further parts: {\"name.jpg\": [[x1, y1, x2, y2], …]} in shares of width and height; every name is one of the images.")
   var boxes: FilePath?
 
   @Flag(help: "Let the model name objects and their places too: its task detect, or --ground-prompt.")
@@ -66,6 +66,9 @@ struct DescribeCommand: ParsableCommand {
 
   func validate() throws {
     if maxTokens < 1 { throw ValidationError("--max-tokens must be at least 1.") }
+    for (name, value) in [("cell", cellThreshold), ("box", boxThreshold), ("text", textThreshold)] where !value.isFinite {
+      throw ValidationError("--\(name)-threshold must be a finite number.")
+    }
     if let matchPrompt, !matchPrompt.contains("{caption}") { throw ValidationError("--match-prompt must hold {caption}.") }
   }
 
@@ -73,7 +76,7 @@ struct DescribeCommand: ParsableCommand {
     let list = try PictureList(inputs)
     try list.requireDistinctNames()
     try requireSeparate([output], from: list.files, [boxes, self.model.file])
-    let given = try boxes.map { try BoxFile(path: $0.utf8()) }
+    let given = try boxes.map { try BoxFile(path: $0.utf8(), names: Set(list.pictures.map(\.name))) }
     let progress = ProgressLine()
     defer { progress.clear() }
     // Checked before the model is loaded, which may take long.
@@ -165,7 +168,8 @@ struct GridSize: ExpressibleByArgument {
 private struct BoxFile {
   private let boxes: [String: [NormalisedBox]]
 
-  init(path: String) throws {
+  /// - Parameter names: of all pictures that there are.
+  init(path: String, names: Set<String>) throws {
     func failure(_ what: String) -> LibraryError {
       LibraryError(status: fovea_status(FOVEA_ERROR_ARGUMENT), description: "--boxes \(path): \(what).")
     }
@@ -173,8 +177,10 @@ private struct BoxFile {
     do { value = try .read(path) } catch { throw failure("\(error)") }
     guard let members = value.members else { throw failure("is not a JSON object") }
     var boxes: [String: [NormalisedBox]] = [:]
-    for (name, list) in members {
-      boxes[name] = try (list.array ?? []).map { box in
+    for (name, value) in members {
+      guard names.contains(name) else { throw failure("\(name) is none of the images") }
+      guard let list = value.array else { throw failure("\(name) has no list of boxes") }
+      boxes[name] = try list.map { box in
         let numbers = box.array?.compactMap(\.double) ?? []
         guard let found = NormalisedBox(numbers), box.array?.count == 4 else {
           throw failure("a box of \(name) is not four shares x1, y1, x2, y2 with x1 < x2 and y1 < y2")

@@ -107,7 +107,13 @@ def test_faults_are_named(command: str, folder: Path, tmp_path: Path) -> None:
     assert done.returncode == 66 and b"line 1 is not a record" in done.stderr
     assert output.read_text() == "a letter\n"
     assert describe(command, str(folder / "no.png")).returncode == 66
-    for boxes in ('{"0.png": [[0, 0, 2, 1]]}', '{"0.png": [[0.5, 0, 0.5, 1]]}', "[]"):
+    for boxes, name in (
+        ('{"0.png": [[0, 0, 2, 1]]}', b"0.png"),
+        ('{"0.png": [[0.5, 0, 0.5, 1]]}', b"0.png"),
+        ('{"0.png": {"x": 1}}', b"0.png has no list of boxes"),
+        ('{"0.png": [], "9.png": []}', b"9.png is none of the images"),
+        ("[]", b"JSON object"),
+    ):
         (tmp_path / "boxes.json").write_text(boxes)
         assert describe(command, "--boxes", str(tmp_path / "boxes.json"), str(folder / "0.png")).returncode == 64
 
