@@ -13,8 +13,8 @@ struct DescribeCommand: ParsableCommand {
     discussion: """
       With --output every image becomes one line of JSON in the layout of Monkey's training records; stopped at any moment, the same \
       command goes on where it was. A caption of a part is kept where the model itself finds that it fits: by the probability of yes \
-      against no. Records say what settings they were made with: a file made with others is not gone on with. Files that cannot be read \
-      are named, and the exit status is then 65. Exit status: \(ExitStatus.list).
+      against no. Records say what settings they were made with: a file made with others is not gone on with. A picture that has changed \
+      since is described again. Files that cannot be read are named, and the exit status is then 65. Exit status: \(ExitStatus.list).
       """
   )
 
@@ -88,31 +88,28 @@ struct DescribeCommand: ParsableCommand {
       let numbers = boxes.map { JSON.array([$0.x1, $0.y1, $0.x2, $0.y2].map { .double($0) }) }
       return common.appending(JSON.object([("boxes", .array(numbers))]))
     }
-    let waiting = try list.pictures.filter { try records?.isDone($0.name, settings: settings(of: $0)) != true }
+    let waiting = try list.pictures.filter { picture in
+      try Interruption.check("describing")
+      return try records?.isDone(picture, settings: settings(of: picture)) != true
+    }
     let session = try Session(model)
     var describer = describer(model, session)
-    var failed = 0
-    for (number, picture) in waiting.enumerated() {
-      try Interruption.check("describing")
+    let failed = try waiting.workThrough("describing", progress) { number, picture in
       let place = list.pictures.count - waiting.count + number
       describer.progress = { step, steps in progress.show("\(place + 1) of \(list.pictures.count) images, step", step, steps) }
-      do {
-        let found = try describer.describe(picture, boxes: given?[picture.name] ?? [])
-        progress.clear()
-        if let records {
-          try records.append(found.record.appending(["settings": settings(of: picture)]), id: picture.name)
-        } else {
-          try writeToStandardOutput(visible(found.text))
-        }
-      } catch let error as LibraryError where error.concernsOnePicture {
-        // One bad image does not end the work on a folder.
-        progress.clear()
-        try Interruption.check("describing")
-        writeToStandardError("fovea: \(visible(error.description))\n")
-        failed += 1
+      let picture = try picture.kept()
+      let checksum = try records == nil ? "" : picture.checksum()
+      let found = try describer.describe(picture, boxes: given?[picture.name] ?? [])
+      progress.clear()
+      if let records {
+        let origin: JSON = ["settings": settings(of: picture), "checksum": .string(checksum)]
+        try records.append(found.record.appending(origin), id: picture.name)
+      } else {
+        try writeToStandardOutput(visible(found.text))
       }
     }
-    if failed > 0 { throw CommandFailure(.data, "\(failed) of \(list.pictures.count) images could not be read.") }
+    try records?.finish()
+    if !failed.isEmpty { throw CommandFailure(.data, "\(failed.count) of \(list.pictures.count) images could not be read.") }
   }
 
   private func describer(_ model: Model, _ session: Session) -> Describer {

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import re
 import shutil
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-MEMBERS = ["img_id", "blip2cap", "grit", "ocr", "sam_blip", "objects", "regions", "texts", "summary", "settings"]
+MEMBERS = ["img_id", "blip2cap", "grit", "ocr", "sam_blip", "objects", "regions", "texts", "summary", "settings", "checksum"]
 #: `caption: [x1, y1, x2, y2]`, shares with at most three decimals.
 PLACE = re.compile(r": \[(0|1|0\.\d{1,3}|1\.0), (0|1|0\.\d{1,3}|1\.0), (0|1|0\.\d{1,3}|1\.0), (0|1|0\.\d{1,3}|1\.0)\]$")
 
@@ -115,7 +116,58 @@ def test_faults_are_named(command: str, folder: Path, tmp_path: Path) -> None:
         ("[]", b"JSON object"),
     ):
         (tmp_path / "boxes.json").write_text(boxes)
-        assert describe(command, "--boxes", str(tmp_path / "boxes.json"), str(folder / "0.png")).returncode == 64
+        done = describe(command, "--boxes", str(tmp_path / "boxes.json"), str(folder / "0.png"))
+        assert done.returncode == 64 and b"boxes.json" in done.stderr and name in done.stderr, done.stderr
+    for option in ("--cell-threshold", "--box-threshold", "--text-threshold"):
+        for value in ("nan", "inf", "-inf"):
+            done = describe(command, f"{option}={value}", str(folder / "0.png"))
+            assert done.returncode == 64 and f"{option} must be a finite number".encode() in done.stderr
+
+
+#: As little as there is to describe.
+LITTLE = ["--grid", "0x0", "--no-texts", "--no-summary"]
+
+
+@pytest.mark.parametrize("tail", [b"a letter", b'{"a": 1}', b'{"img'])
+def test_only_a_torn_record_is_cut_off(command: str, folder: Path, tmp_path: Path, tail: bytes) -> None:
+    output = tmp_path / "records.jsonl"
+    for whole in (b"", b'{"img_id": "x.png"}\n'):
+        output.write_bytes(whole + tail)
+        done = describe(command, "-o", str(output), *LITTLE, str(folder / "0.png"))
+        if tail == b'{"img':
+            assert done.returncode == 0, done.stderr
+            assert output.read_bytes().startswith(whole) and records(output)[-1]["img_id"] == "0.png"
+        else:
+            assert done.returncode == 66 and f"line {1 + len(whole.splitlines())} is not a record".encode() in done.stderr
+            assert output.read_bytes() == whole + tail
+
+
+def test_a_picture_that_changed_is_described_again(command: str, folder: Path, root: Path, tmp_path: Path) -> None:
+    output = tmp_path / "records.jsonl"
+    arguments = ["-o", str(output), *LITTLE, str(folder)]
+    assert describe(command, *arguments).returncode == 0
+    first = {r["img_id"]: r for r in records(output)}
+    shutil.copy(root / "tools" / "nano" / "samples" / "one-word.png", folder / "1.png")
+    assert describe(command, *arguments).returncode == 0
+    second = {r["img_id"]: r for r in records(output)}
+    assert len(records(output)) == len(second) == len(first)
+    assert [name for name in first if first[name] != second[name]] == ["1.png"]
+    assert second["1.png"]["blip2cap"] == first["more/word.png"]["blip2cap"]
+    # One that cannot be read any more keeps its record.
+    (folder / "1.png").write_bytes(b"not a picture")
+    done = describe(command, *arguments)
+    assert done.returncode == 65 and b"1.png" in done.stderr
+    assert {r["img_id"]: r for r in records(output)} == second
+
+
+def test_two_runs_do_not_write_one_file(command: str, folder: Path, tmp_path: Path) -> None:
+    output = tmp_path / "records.jsonl"
+    with open(output, "ab") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        done = describe(command, "-o", str(output), *LITTLE, str(folder))
+        assert done.returncode == 73 and b"another run is writing to it" in done.stderr
+    assert output.read_bytes() == b""
+    assert describe(command, "-o", str(output), *LITTLE, str(folder)).returncode == 0
 
 
 def test_the_small_program_names_a_bad_picture_once(tmp_path, monkeypatch, capsys):

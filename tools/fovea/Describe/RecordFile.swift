@@ -3,14 +3,19 @@ import CFovea
 import CheckpointFiles
 import Conversion
 import Shims
+import WeightFile
 
 /// A file of records, one JSON object per line, appended as images are done. Interrupted work resumes where it stopped: an incomplete last
-/// line is truncated. What is not a regular file (a FIFO, a device, standard output) is only written to.
+/// line is truncated. A run holds the file alone. What is not a regular file (a FIFO, a device, standard output) is only written to.
 final class RecordFile {
   private let path: FilePath
   private let file: Int32
-  /// Line and settings of each record, by its `img_id`.
-  private var records: [String: (line: Int, settings: JSONValue?)] = [:]
+  /// Of each image's last record, by its `img_id`.
+  private var records: [String: (line: Int, settings: JSONValue?, checksum: String?)] = [:]
+  /// Whether an image has more than one.
+  private var isDoubled = false
+  /// What every record begins with.
+  private static let beginning = Array("{\"img_id\":".utf8)
 
   init(path: FilePath) throws {
     self.path = path
@@ -22,41 +27,55 @@ final class RecordFile {
       let isRegular = !exists || facts.st_mode & mode_t(S_IFMT) == mode_t(S_IFREG)
       file = shims_open(path.cString, (isRegular ? O_RDWR | O_CREAT : O_WRONLY | O_NOCTTY) | O_APPEND | O_CLOEXEC, 0o666)
       guard file >= 0 else { throw failure(.cannotCreate, "cannot be opened for writing: \(String(cString: strerror(shims_errno())))") }
-      if isRegular { try readRecords() }
+      if isRegular {
+        guard Self.lock(file, at: path) else { throw failure(.cannotCreate, "another run is writing to it") }
+        try readRecords()
+      }
     }
     guard file >= 0 else { throw failure(.output, "cannot be written: \(String(cString: strerror(shims_errno())))") }
   }
 
   private func readRecords() throws {
-    guard let bytes = readAll(file) else { throw failure(.noInput, "cannot be read: \(String(cString: strerror(shims_errno())))") }
+    let bytes = try contents()
     let whole = (bytes.lastIndex(of: UInt8(ascii: "\n")) ?? -1) + 1
-    for (number, line) in bytes[..<whole].split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: true).enumerated() {
+    let lines = bytes[..<whole].split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: true)
+    // Not a file of records: do not overwrite it.
+    func foreign(_ number: Int) -> CommandFailure { failure(.noInput, "line \(number + 1) is not a record") }
+    for (number, line) in lines.enumerated() {
       guard let record = try? JSONValue.parse(String(decoding: line, as: UTF8.self), file: path.description),
         let id = record["img_id"]?.string
-      else {
-        // Not a file of records: do not overwrite it.
-        throw failure(.noInput, "line \(number + 1) is not a record")
-      }
-      records[id] = (number + 1, record["settings"])
+      else { throw foreign(number) }
+      if records[id] != nil { isDoubled = true }
+      records[id] = (number + 1, record["settings"], record["checksum"]?.string)
     }
+    guard zip(bytes[whole...], Self.beginning).allSatisfy({ $0 == $1 }) else { throw foreign(lines.count) }
     // Truncate only now that it is known to be a file of records.
     if whole < bytes.count, ftruncate(file, off_t(whole)) != 0 { throw failure(.output, "cannot be cut off") }
   }
 
+  private func contents() throws(CommandFailure) -> [UInt8] {
+    lseek(file, 0, SEEK_SET)
+    guard let bytes = readAll(file) else { throw failure(.noInput, "cannot be read: \(String(cString: strerror(shims_errno())))") }
+    return bytes
+  }
+
   deinit { if file >= 0 { close(file) } }
 
-  /// Whether there is a record of an image.
+  /// Whether there is a record of an image as it is now.
   /// - Throws: if it was made with other settings, since records of both must not be mixed.
-  func isDone(_ id: String, settings: JSON) throws(CommandFailure) -> Bool {
+  func isDone(_ picture: Picture, settings: JSON) throws(CommandFailure) -> Bool {
+    let id = picture.name
     guard let record = records[id] else { return false }
     let wanted = (try? JSONValue.parse(settings.line, file: "")) ?? .null
     let different = wanted.firstDifference(from: record.settings ?? .null)
-    guard let different else { return true }
+    // What cannot be read now is told when it is its turn.
+    guard let different else { return record.checksum != nil && record.checksum == (try? picture.checksum()) }
     throw CommandFailure(
       .usage, "\(path): line \(record.line), \(id), was made with other settings (\(different)): name another file with --output.")
   }
 
   func append(_ record: JSON, id: String) throws(CommandFailure) {
+    if records[id] != nil { isDoubled = true }
     var line = record.line + "\n"
     let code = line.withUTF8 { writeAll(UnsafeRawBufferPointer($0), to: file) }
     guard code == 0 else { throw failure(.output, "cannot be written: \(String(cString: strerror(code)))") }
@@ -64,6 +83,24 @@ final class RecordFile {
     guard fdatasync(file) == 0 || [EINVAL, EROFS, ENOTSUP].contains(shims_errno()) else {
       throw failure(.output, "cannot be written: \(String(cString: strerror(shims_errno())))")
     }
+  }
+
+  /// Leaves only the last record of each image; nothing is appended afterwards. The earlier ones stay until here, so that they are not lost
+  /// where work is stopped.
+  func finish() throws {
+    guard isDoubled else { return }
+    var last: [String: Int] = [:]
+    let lines = try contents().split(separator: UInt8(ascii: "\n"))
+    let ids = try lines.map { try JSONValue.parse(String(decoding: $0, as: UTF8.self), file: path.description)["img_id"]?.string ?? "" }
+    for (i, id) in ids.enumerated() { last[id] = i }
+    var bytes: [UInt8] = []
+    for (i, line) in lines.enumerated() where last[ids[i]] == i {
+      bytes += line
+      bytes.append(UInt8(ascii: "\n"))
+    }
+    let output = try OutputFile(path: path.utf8())
+    try output.write(bytes, at: 0)
+    try output.commit()
   }
 
   private func failure(_ status: ExitStatus, _ what: String) -> CommandFailure { CommandFailure(status, "\(path): \(what).") }
