@@ -66,6 +66,17 @@ struct FilePath: ExpressibleByArgument, Hashable, CustomStringConvertible {
   var description: String { String(decoding: bytes, as: UTF8.self) }
   /// The last part of the name.
   var name: String { description.split(separator: "/").last.map(String.init) ?? description }
+  /// The same where names must differ as those of the files do: a byte that is not UTF-8 is written as `%FF`.
+  var recordName: String {
+    let name = text.split(separator: "/").last.map(String.init) ?? text
+    return name.unicodeScalars.reduce(into: "") { out, scalar in
+      if Arguments.isRawByte(scalar) {
+        out += "%" + String(scalar.value & 0xFF, radix: 16, uppercase: true)
+      } else {
+        out.unicodeScalars.append(scalar)
+      }
+    }
+  }
   var isStandardInput: Bool { text == "-" }
 
   /// The path of a file to write, `-` being standard output.

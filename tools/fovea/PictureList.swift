@@ -39,7 +39,7 @@ struct PictureList {
       case mode_t(S_IFDIR):
         try collect(input, below: "", depth: 0, isOutput: FileIdentity(status) == self.output)
         if pictures.count == before { throw CommandFailure(.noInput, "\(input): holds no pictures.") }
-      case mode_t(S_IFREG): add(file: input, name: input.name)
+      case mode_t(S_IFREG): add(file: input, name: input.recordName)
       default: try add(bytes: Self.contents(of: input), name: input.description)
       }
     }
@@ -54,9 +54,9 @@ struct PictureList {
   }
 
   private mutating func add(file: FilePath, name: String) {
+    files.append(file)
     if Capsule.isOne(firstBytes(file) ?? []) {
       return pictures.append(Picture(source: .capsule(file), name: name, path: file.description))
-    files.append(file)
     }
     guard PDFDocument.isOne(firstBytes(file) ?? []) || file.name.lowercased().hasSuffix(".pdf") else {
       return pictures.append(Picture(source: .file(file), name: name, path: file.description))
@@ -95,7 +95,7 @@ struct PictureList {
     }
     for name in names.sorted(by: { $0.lexicographicallyPrecedes($1) }) {
       let path = folder.appending(name)
-      let shown = prefix + FilePath(bytes: name).description
+      let shown = prefix + FilePath(bytes: name).recordName
       var status = stat()
       guard stat(path.cString, &status) == 0 else {
         let cause = String(cString: strerror(errno))

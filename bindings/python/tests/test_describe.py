@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -181,3 +182,12 @@ def test_the_small_program_names_a_bad_picture_once(tmp_path, monkeypatch, capsy
     assert __main__.main(["describe", str(named), str(unnamed)]) == 65
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 2 and [line.count(f"{path}: ") for line, path in zip(lines, (named, unnamed))] == [1, 1]
+
+
+def test_names_that_are_no_utf8_differ(command: str, folder: Path) -> None:
+    odd = os.fsencode(folder / "more") + b"/"
+    for name in (b"a\xff.png", b"a\xfe.png"):
+        shutil.copy(os.fsencode(folder / "0.png"), odd + name)
+    done = describe(command, "-o", "-", *LITTLE, str(folder / "more"))
+    assert done.returncode == 0, done.stderr
+    assert sorted(json.loads(line)["img_id"] for line in done.stdout.splitlines()) == ["a%FE.png", "a%FF.png", "word.png"]
