@@ -115,7 +115,8 @@ import Testing
         "unevaluatedProperties"
       ),
       (#"{"type":"integer","minimum":1e400}"#, "digits"), (#"{"type":"integer","multipleOf":123456789}"#, "multiples of 123456789"),
-      (#"{"type":"number","multipleOf":1e-12}"#, "more digits"), (#"{"type":"object","patternProperties":{"(":{"type":"null"}}}"#, "patternProperties"),
+      (#"{"type":"number","multipleOf":1e-12}"#, "more digits"),
+      (#"{"type":"object","patternProperties":{"(":{"type":"null"}}}"#, "patternProperties"),
     ]
     for (schema, message) in cases {
       let found = try refusal(.jsonSchema, schema)

@@ -179,7 +179,8 @@ import WeightFile
 
   /// Every number of every JSON file, one at a time, becomes something it should not be.
   @Test(arguments: [
-    "hires", "hires_stem", "llava_hf", "llava_next_hf_bin", "monkey", "text_monkey", "got", "got_hf", "vary_tiny", "vary_toy", "smolvlm", "granite_docling",
+    "hires", "hires_stem", "llava_hf", "llava_next_hf_bin", "monkey", "text_monkey", "got", "got_hf", "vary_tiny", "vary_toy", "smolvlm",
+    "granite_docling",
   ])
   func everyDamagedConfigIsReadOrRefused(_ name: String) throws {
     let source = Fixture.checkpoint(name)

@@ -52,7 +52,8 @@ import WeightFile
   }
 
   @Test(arguments: [
-    "hires", "hires_stem", "llava", "llava_hf", "llava_next_hf_bin", "monkey", "text_monkey", "got", "got_hf", "got_mlx", "vary_tiny", "vary_toy", "smolvlm",
+    "hires", "hires_stem", "llava", "llava_hf", "llava_next_hf_bin", "monkey", "text_monkey", "got", "got_hf", "got_mlx", "vary_tiny", "vary_toy",
+    "smolvlm",
     "idefics3", "granite_docling",
   ])
   func floatsGivePyTorchsAnswer(_ name: String) throws {

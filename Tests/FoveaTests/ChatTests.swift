@@ -71,7 +71,8 @@ struct ChatTests {
       (triangle.vertices, triangle.vertex_count) = (corners.baseAddress, 3)
       withUnsafePointer(to: triangle) { triangle in
         let said = (0..<70).flatMap { [Said(FOVEA_ROLE_USER, "<region>", $0 == 0 ? [image] : []), Said(FOVEA_ROLE_ASSISTANT, "A")] }
-        let found = chat(session, Array(said.dropLast())) { _ in } message: {
+        let found = chat(session, Array(said.dropLast())) { _ in
+        } message: {
           if $0.role == Int32(FOVEA_ROLE_USER) { ($0.regions, $0.region_count) = (triangle, 1) }
         }
         #expect(found.status == FOVEA_ERROR_MEMORY && lastError(session).contains("regions"), "\(lastError(session))")
