@@ -82,8 +82,9 @@ class Work:
             questions.put(None)
 
         try:
+            thread = threading.Thread(target=work, name="fovea-call", daemon=True)
             try:
-                threading.Thread(target=work, name="fovea-call", daemon=True).start()
+                thread.start()
             except RuntimeError:  # no thread can be started, as during interpreter shutdown
                 self._questions = None
                 return self._direct(body)
@@ -92,6 +93,8 @@ class Work:
                 if outcome.is_elsewhere:  # the function forked, and this is the child
                     break
                 question.answer.put(answer)
+            else:
+                thread.join()  # it refers to what was asked with, which the caller may now release
         except BaseException:
             self.stop(outcome)
             raise
