@@ -18,12 +18,20 @@ class Flat:
     """A convolution's kernel as the matrix it is: output channels by everything else."""
 
     def __init__(self, kernel):
-        self.kernel, self.data = kernel, kernel.data.view(kernel.shape[0], -1)
+        self.kernel, self.data = kernel, self.flat(kernel.data)
         self.shape, self.device = self.data.shape, self.data.device
+
+    @staticmethod
+    def flat(x):
+        """A view, whichever way the kernel lies in memory."""
+        return (x if x.is_contiguous() else x.permute(0, 2, 3, 1)).view(x.shape[0], -1)
 
     @property
     def grad(self):
-        return None if self.kernel.grad is None else self.kernel.grad.reshape(self.shape)
+        if self.kernel.grad is None:
+            return None
+        like = torch.channels_last if not self.kernel.is_contiguous() else torch.contiguous_format
+        return self.flat(self.kernel.grad.contiguous(memory_format=like))
 
     def mul_(self, factor):
         self.data.mul_(factor)

@@ -130,7 +130,7 @@ class Exchange:
         for p in parameters:
             if p.grad is None:
                 p.grad = torch.zeros_like(p)
-            mine[at : at + p.numel()].copy_(p.grad.view(-1))
+            mine[at : at + p.numel()].copy_(p.grad.reshape(-1))
             at += p.numel()
         if self.rank == 0:
             self.rate[0], self.rate[1] = run.rate(), float(run.over())

@@ -22,17 +22,23 @@ TASKS = {"ocr": P.READ, "table": P.TABLE}
 def config(c):
     j = export.config(c)
     j["num_key_value_heads"] = c["kv_heads"]
+    j["vision_config"] = vision_config(c)
     j["hires_llava"]["sms_local"] = True
     j["fovea"]["prompt"]["tasks"] = {name: export.TEMPLATE.replace("{question}", text) for name, text in TASKS.items()}
     return j
 
 
+def vision_config(c):
+    return export.vision_config(c) | {"conv_stem": c["stem"]}
+
+
 def save(model, directory, tokenizer):
+    """`model`: folded."""
     os.makedirs(os.path.join(directory, "vision_tower"), exist_ok=True)
     c = model.config
     for name, value in (
         ("config.json", config(c)),
-        ("vision_tower/config.json", export.vision_config(c)),
+        ("vision_tower/config.json", vision_config(c)),
         ("preprocessor_config.json", export.preprocessor(c)),
         ("generation_config.json", {"bos_token_id": 1, "eos_token_id": 2, "do_sample": False, "max_new_tokens": 4096}),
         ("tokenizer_config.json", export.LLAMA_TOKENIZER),
@@ -53,7 +59,7 @@ def load(directory):
             vision_layers=v["num_hidden_layers"], vision_heads=v["num_attention_heads"], hidden_size=j["hidden_size"],
             intermediate_size=j["intermediate_size"], layers=j["num_hidden_layers"], heads=j["num_attention_heads"], kv_heads=j["num_key_value_heads"],
             vocab_size=j["vocab_size"], rms_eps=j["rms_norm_eps"], rope_theta=j["rope_theta"], max_positions=j["max_position_embeddings"],
-            max_slices=h["M"], sra_layers=h["sra_layers"], sra_heads=h["sra_heads"], sms_kernel=h["sms_kernel"], sms_heads=h["sms_heads"],
+            max_slices=h["M"], stem=v["conv_stem"], stem_norms=False, sra_layers=h["sra_layers"], sra_heads=h["sra_heads"], sms_kernel=h["sms_kernel"], sms_heads=h["sms_heads"],
         )
     )  # fmt: skip
     model.load_state_dict({k: w.float() for k, w in load_file(os.path.join(directory, "model.safetensors")).items()})
@@ -70,11 +76,20 @@ def training_state(directory):
 
 
 def trained(state):
-    """A saved training state as a float32 model (its MLPs unfolded)."""
-    saved = torch.load(state, weights_only=False, map_location="cpu")
-    model = Reader(saved["config"])
-    model.load_state_dict(saved["model"])
-    return model.eval()
+    """A saved training state as a float32 model (its MLPs unfolded, its norms folded)."""
+    return of_state(torch.load(state, weights_only=False, map_location="cpu"))
+
+
+def of_state(state):
+    model = Reader(state["config"])
+    model.load_state_dict(state["model"])
+    return model.eval().fold()
+
+
+def without_norms(state):
+    """A training state whose convolutions have no norms any more."""
+    model = of_state(state)
+    return {**state, "config": model.config, "model": model.state_dict()}
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import numpy as np
 
 from . import layouts
 from . import pages as P
+from . import stock as K
 from .tokens import Tokenizer
 
 # (rows, columns): how often. Receipts and lists are tall, screens wide.
@@ -43,7 +44,7 @@ class Maker:
         self.stock, self.tokenizer, self.stages = stock, tokenizer, stages
         self.views, self.replays, self.fixed = views, replays, fixed
         self.rng = np.random.default_rng(seed)
-        self.kept = {}
+        self.kept, self.spare = {}, []
 
     def page(self, stage, grid):
         rng = self.rng
@@ -67,15 +68,37 @@ class Maker:
         del kept[: max(0, len(kept) - max(8, 3 * len(new)))]
         return new + old
 
+    def slices(self, stage):
+        """Slices of pages, each for itself, more often those with many letters: three slices of four have few, and teach little."""
+        rng, rows = self.rng, self.spare
+        while len(rows) < self.views:
+            grid = self.grid(stage)
+            for page in self.pages(stage, grid, 3):
+                page = P.photographed(rng, page)
+                pixels, seen, middles, boxes = P.view(page)
+                if seen == grid:
+                    patch, token = P.labels(page, grid, middles, boxes)
+                    filled = (token[..., :-2] != K.NO_CHARACTER).sum((1, 2))
+                    rows += [(pixels[1 + i], patch[i], token[i]) for i in np.nonzero(filled >= rng.uniform(0, 80, len(filled)))[0]]
+        rows = [rows[i] for i in rng.permutation(len(rows))]
+        self.spare = rows[self.views : self.views + 200]
+        pixels, patch, token = (np.stack([r[k] for r in rows[: self.views]])[:, None] for k in range(3))
+        return {"grid": (1, 1), "pixels": np.concatenate([pixels, pixels], 1), "patch": patch, "token": token}
+
+    def grid(self, stage):
+        grids = list(stage.grids)
+        p = np.array([stage.grids[g] for g in grids], np.float64)
+        return grids[self.rng.choice(len(grids), p=p / p.sum())]
+
     def batch(self, number):
         stage, rng = self.stages[number], self.rng
+        if not stage.text and not self.fixed:
+            return {**self.slices(stage), "stage": number}
         if self.fixed:
             grid = list(self.fixed)[rng.integers(len(self.fixed))]
             chosen = self.fixed[grid]
         else:
-            grids = list(stage.grids)
-            p = np.array([stage.grids[g] for g in grids], np.float64)
-            grid = grids[rng.choice(len(grids), p=p / p.sum())]
+            grid = self.grid(stage)
             count = max(1, round(self.views * stage.batch / (1 + grid[0] * grid[1])))
             chosen = [P.photographed(rng, page) for page in self.pages(stage, grid, count)]
         rows, said = [], []

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The reader: a HiRes-LLaVA whose sampler looks into its own cells and whose decoder shares keys and values between heads.
+"""The reader: a HiRes-LLaVA whose tower begins with convolutions, whose sampler looks into its own cells and whose decoder shares keys and values
+between heads.
 
 Tensor names are those of the converter. Slices of 144 pixels, patches of 8: letters of 9 pixels cover more than one. A vector stands for
 16 x 16 pixels: a few letters. A page of 1000 x 1400 has 5822 of them; few key and value heads of 32 keep their cache small.
@@ -17,7 +18,7 @@ DEFAULT = dict(
     patch_size=P.PATCH,
     vision_hidden=192,
     vision_intermediate=768,
-    vision_layers=7,
+    vision_layers=2,
     vision_heads=6,
     hidden_size=256,
     intermediate_size=768,
@@ -29,22 +30,84 @@ DEFAULT = dict(
     rope_theta=10000.0,
     max_positions=8192,
     max_slices=P.MOST,
-    sra_layers=[1, 2, 3, 4, 5, 6],
+    sra_layers=[0, 1],
     sra_heads=6,
     sms_kernel=P.KERNEL,
     sms_heads=6,
     use_sra=True,
+    stem=dict(widths=[32, 64, 160], depths=[0, 2, 4]),
+    stem_norms=True,
 )
 # What two cores of a CPU can train.
 SMALL = dict(
-    vision_hidden=160, vision_intermediate=480, vision_layers=5, vision_heads=5, hidden_size=192, intermediate_size=512, layers=4, heads=6,
-    kv_heads=3, sra_layers=[1, 2, 3, 4], sra_heads=5, sms_heads=5,
+    vision_hidden=160, vision_intermediate=480, vision_layers=1, vision_heads=5, hidden_size=192, intermediate_size=512, layers=4, heads=6,
+    kv_heads=3, sra_layers=[0], sra_heads=5, sms_heads=5, stem=dict(widths=[32, 64, 128], depths=[0, 2, 3]),
 )  # fmt: skip
 # For tests on a CPU: learns a handful of pages in minutes.
 TINY = dict(
-    vision_hidden=96, vision_intermediate=256, vision_layers=4, vision_heads=3, hidden_size=128, intermediate_size=320, layers=4, heads=4,
-    kv_heads=2, sra_layers=[1, 3], sra_heads=3, sms_heads=3,
+    vision_hidden=96, vision_intermediate=256, vision_layers=1, vision_heads=3, hidden_size=128, intermediate_size=320, layers=4, heads=4,
+    kv_heads=2, sra_layers=[0], sra_heads=3, sms_heads=3, stem=dict(widths=[16, 32, 64], depths=[0, 1, 1]),
 )  # fmt: skip
+
+
+class Convolution(nn.Conv2d):
+    """3 x 3, with a batch norm behind it until that is folded into the weights."""
+
+    def __init__(self, inputs, outputs, stride=1, normed=True, scale=1.0):
+        super().__init__(inputs, outputs, 3, stride, 1)
+        nn.init.kaiming_normal_(self.weight, nonlinearity="relu")
+        nn.init.zeros_(self.bias)
+        self.norm = nn.BatchNorm2d(outputs, momentum=0.02) if normed else None
+        if normed:
+            nn.init.constant_(self.norm.weight, scale)
+
+    def forward(self, x):
+        x = super().forward(x)
+        return x if self.norm is None else self.norm(x)
+
+    @torch.no_grad()
+    def fold(self):
+        if self.norm is None:
+            return
+        factor = self.norm.weight / (self.norm.running_var + self.norm.eps).sqrt()
+        self.weight.mul_(factor[:, None, None, None])
+        self.bias.sub_(self.norm.running_mean).mul_(factor).add_(self.norm.bias)
+        self.norm = None
+
+
+class StemEmbeddings(nn.Module):
+    """CLIP's embeddings with convolutions in place of the patch product (arXiv:2106.14881): a stage halves the picture and adds residual pairs."""
+
+    def __init__(self, c):
+        super().__init__()
+        d, s, normed = c["vision_hidden"], c["stem"], c["stem_norms"]
+        self.grid = c["image_size"] // c["patch_size"]
+        self.stem, before = nn.ModuleList(), 3
+        for width, depth in zip(s["widths"], s["depths"]):
+            stage = nn.Module()
+            stage.halve = Convolution(before, width, 2, normed)
+            stage.pairs = nn.ModuleList(
+                nn.ModuleDict({"first": Convolution(width, width, 1, normed), "second": Convolution(width, width, 1, normed, 0.2)})
+                for _ in range(depth)
+            )
+            self.stem.append(stage)
+            before = width
+        self.patch_embedding = nn.Linear(before, d)
+        self.class_embedding = nn.Parameter(torch.randn(d) * 0.02)
+        self.position_embedding = nn.Embedding(1 + self.grid**2, d)
+        nn.init.normal_(self.position_embedding.weight, std=0.1)
+        self.stem.to(memory_format=torch.channels_last)
+        self.seen = None  # what the convolutions gave last, for an auxiliary head
+
+    def forward(self, x):
+        x = x.contiguous(memory_format=torch.channels_last)
+        for stage in self.stem:
+            x = F.relu(stage.halve(x))
+            for pair in stage.pairs:
+                x = F.relu(x + pair["second"](F.relu(pair["first"](x))))
+        self.seen = self.patch_embedding(x.permute(0, 2, 3, 1).flatten(1, 2))
+        cls = self.class_embedding.to(x.dtype).expand(x.shape[0], 1, -1)
+        return torch.cat([cls, self.seen], 1) + self.position_embedding.weight
 
 
 class LocalSampler(SelfMiningSampler):
@@ -103,6 +166,7 @@ class Model(nn.Module):
         super().__init__()
         h = c["hidden_size"]
         self.vision_tower = VisionTower(c)
+        self.clip.embeddings = StemEmbeddings(c)
         self.mm_projector = LocalSampler(c)
         self.image_sep = nn.ParameterDict({k: nn.Parameter(torch.randn(h) * 0.5) for k in ("global", "slice", "row")})
         self.embed_tokens = nn.Embedding(c["vocab_size"], h)
@@ -110,9 +174,13 @@ class Model(nn.Module):
         self.layers = nn.ModuleList(Layer(c) for _ in range(c["layers"]))
         self.norm = RMSNorm(h, c["rms_eps"])
 
+    @property
+    def clip(self):
+        return self.vision_tower.vision_tower.vision_model
+
 
 class Reader(nn.Module):
-    """The whole system. `state_dict()` has the checkpoint's names."""
+    """The whole system. `state_dict()` has the checkpoint's names once it is folded."""
 
     def __init__(self, config):
         super().__init__()
@@ -126,6 +194,14 @@ class Reader(nn.Module):
         for layer in self.model.layers:
             layer.self_attn.o_proj.weight.data.mul_((2 * c["layers"]) ** -0.5)
             layer.mlp.down_proj.weight.data.mul_((2 * c["layers"]) ** -0.5)
+
+    def fold(self):
+        """Without the norms of the convolutions, which become part of their weights."""
+        for module in self.modules():
+            if isinstance(module, Convolution):
+                module.fold()
+        self.config["stem_norms"] = False
+        return self
 
     def see(self, pixels, rows, columns):
         """Patch features `[images, views, patches, size]`."""
@@ -187,6 +263,7 @@ class Heads(nn.Module):
         from .stock import NO_CHARACTER
 
         d, h, n = c["vision_hidden"], c["hidden_size"], NO_CHARACTER + 1
+        self.early = nn.Linear(d, n)
         self.character, self.index = nn.Linear(d, n), nn.Linear(d, P.NO_INDEX + 1)
         self.cell, self.within = nn.Linear(h, 2), nn.Linear(h, P.SLOTS_X * P.SLOTS_Y)
         self.slots, self.ends = nn.Linear(h, P.SLOTS_X * P.SLOTS_Y * n), nn.Linear(h, 2)
@@ -204,15 +281,18 @@ class Heads(nn.Module):
         states = states.unflatten(1, (1 + rows * columns, n + 1))[:, 1:, :n]
         return F.smooth_l1_loss(self.cell(states).float(), target.expand(states.shape[0], -1, -1, -1), beta=0.05)
 
-    def forward(self, patches, vectors, patch, token):
-        """Features and labels of the slices (without the whole view); the loss and {name: share right}."""
+    def forward(self, patches, vectors, patch, token, early=None):
+        """Features and labels of the slices (without the whole view), and what the convolutions gave; the loss and {name: share right}."""
         patch, token = patch.long(), token.long()
         total, seen = 0.0, {}
-        for name, x, target, none, share in (
+        labels = [
             ("character", patches, patch[..., 0], self.none, 1.0),
             ("index", patches, patch[..., 1], P.NO_INDEX, 0.3),
             ("slots", vectors, token[..., :-2], self.none, 1.0),
-        ):
+        ]
+        if early is not None:
+            labels.append(("early", early, patch[..., 0], self.none, 0.5))
+        for name, x, target, none, share in labels:
             # Empty places say little and are most of them: a part is enough.
             full = target != none
             if name == "slots":

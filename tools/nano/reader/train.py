@@ -42,10 +42,10 @@ STAGES = [
 ]
 # On a CPU: smaller pictures, and the decoder learns to read while the tower rests.
 SMALL = [
-    Plan(D.Stage("dense", D.FEW, 9999, text=False, largest=30), 0.4, 0.014, 2e-3, 0.6, 1.0),
-    Plan(D.Stage("lines", D.SMALL, 360, largest=30, batch=3.0), 0.2, 0.02, 2e-3, 0.8, 0.5, look=0.5, repeats=4),
-    Plan(D.Stage("pages", D.MIDDLE, 800, reading=0.9, largest=30), 0.3, 0.014, 1.5e-3, 0.6, 0.7, look=0.4, slow=0.7),
-    Plan(D.Stage("questions", D.MIDDLE, 800, reading=0.75), 0.1, 0.006, 6e-4, 0.0, 0.5, look=0.3, slow=0.7),
+    Plan(D.Stage("dense", D.FEW, 9999, text=False, largest=30), 0.5, 0.016, 2e-3, 0.4, 1.0),
+    Plan(D.Stage("lines", D.SMALL, 360, largest=30, batch=3.0), 0.18, 0.02, 2e-3, 0.8, 0.5, look=0.5, repeats=4),
+    Plan(D.Stage("pages", D.MIDDLE, 800, reading=0.9, largest=30), 0.24, 0.014, 1.5e-3, 0.6, 0.7, look=0.4, slow=0.7),
+    Plan(D.Stage("questions", D.MIDDLE, 800, reading=0.75), 0.08, 0.006, 6e-4, 0.0, 0.5, look=0.3, slow=0.7),
 ]
 
 
@@ -88,7 +88,8 @@ def loss_of(run, batch, plan, before):
     with run.autocast():
         if "ids" not in t:
             patches = model.see(t["pixels"][:, 1:], *batch["grid"])
-            return run.heads(patches, model.sample(patches), t["patch"], t["token"])
+            early = model.model.clip.embeddings.seen.unflatten(0, patches.shape[:2])
+            return run.heads(patches, model.sample(patches), t["patch"], t["token"], early)
         patches = t["seen"].float() if "seen" in t else model.see(t["pixels"], *batch["grid"])
         vectors = model.sample(patches)
         dense, seen = run.heads(patches[:, 1:], vectors[:, 1:], t["patch"], t["token"])
@@ -119,8 +120,11 @@ def run_stage(a, plan, number, source, tokenizer, config, folder, init, minutes,
     state = training.start_state(o, export.training_state)
     if os.path.exists(os.path.join(folder, "state.pt")) and state["unfinished"] is None:
         return True
+    # Norms help the convolutions to begin with; afterwards they would see other pictures than they will.
+    if state and plan.stage.text and state["config"]["stem_norms"]:
+        state = export.without_norms(state)
     torch.manual_seed(number)
-    model = Reader(config)
+    model = Reader({**config, "stem_norms": state["config"]["stem_norms"] if state else not plan.stage.text})
     tokenizer.arrange(model)
     parts = ("vision_tower", "mm_projector")
 
