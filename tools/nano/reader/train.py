@@ -44,8 +44,8 @@ STAGES = [
 SMALL = [
     Plan(D.Stage("dense", D.FEW, 9999, text=False, largest=30), 0.5, 0.016, 2e-3, 0.4, 1.0),
     Plan(D.Stage("lines", D.SMALL, 360, largest=30, batch=3.0), 0.18, 0.02, 2e-3, 0.8, 0.5, look=0.5, repeats=4),
-    Plan(D.Stage("pages", D.MIDDLE, 800, reading=0.9, largest=30), 0.24, 0.014, 1.5e-3, 0.6, 0.7, look=0.4, slow=0.7),
-    Plan(D.Stage("questions", D.MIDDLE, 800, reading=0.75), 0.08, 0.006, 6e-4, 0.0, 0.5, look=0.3, slow=0.7),
+    Plan(D.Stage("pages", D.WIDE, 800, reading=0.95, largest=30), 0.24, 0.012, 1.5e-3, 0.5, 0.3, look=0.5, slow=0.7, repeats=3),
+    Plan(D.Stage("questions", D.WIDE, 800, reading=0.75), 0.08, 0.006, 6e-4, 0.0, 0.5, look=0.3, slow=0.7),
 ]
 
 
