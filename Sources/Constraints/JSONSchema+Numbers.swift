@@ -19,7 +19,7 @@ struct NumberRange {
       guard x.digits.count <= 18 else { return nil }
       value = x.digits.reduce(0) { $0 * 10 + Int($1) }
       places = max(x.digits.count - x.exponent, 0)
-      guard places <= 9, scale(by: x.exponent - x.digits.count) else { return nil }
+      guard scale(by: x.exponent - x.digits.count) else { return nil }
     }
 
     /// Times 10^power, if that is above 1. False: it is too large.
@@ -39,7 +39,16 @@ struct NumberRange {
       guard scale(by: other.places - places), other.scale(by: places - other.places) else { return false }
       let (product, overflows) = value.multipliedReportingOverflow(by: other.value / JSONSchema.commonDivisor(value, other.value))
       (value, places) = (product, max(places, other.places))
+      while places > 0, value % 10 == 0 { (value, places) = (value / 10, places - 1) }
       return !overflows
+    }
+
+    /// In decimal digits.
+    var text: String {
+      let digits = String(value)
+      guard places > 0 else { return digits }
+      let padded = String(repeating: "0", count: max(places + 1 - digits.utf8.count, 0)) + digits
+      return "\(padded.dropLast(places)).\(padded.suffix(places))"
     }
 
     /// Whether x is a multiple of it; nil: too large to say.
@@ -111,6 +120,8 @@ extension JSONSchema {
   /// Most digits that bounds may require.
   private static var digitLimit: Int { 40 }
   private static var multipleLimit: Int { 4096 }
+  /// Most decimal places of multiples.
+  private static var placeLimit: Int { 9 }
 
   func range(_ conjunction: Conjunction) throws(ConstraintError) -> NumberRange {
     var range = NumberRange()
@@ -159,8 +170,13 @@ extension JSONSchema {
     }
     let multiple = range.multiple.map { isInteger ? $0.whole : $0.value } ?? 1
     guard multiple <= Self.multipleLimit else {
+      let text = isInteger ? "\(multiple)" : range.multiple?.text ?? ""
       throw error(
-        conjunction.schemas.first ?? 0, "multipleOf", "multiples of \(multiple) are not supported, only of numbers up to \(Self.multipleLimit)")
+        conjunction.schemas.first ?? 0, "multipleOf",
+        "multiples of \(text) are not supported, only of numbers up to \(Self.multipleLimit) in units of their last digit")
+    }
+    if !isInteger, let multiple = range.multiple, multiple.places > Self.placeLimit {
+      throw error(conjunction.schemas.first ?? 0, "multipleOf", "has more digits than are supported, \(Self.placeLimit) after the point")
     }
     // Digits before the point that the bounds require, and the remaining significant digits.
     let size = max(range.low?.exponent ?? 0, range.high?.exponent ?? 0, 1)

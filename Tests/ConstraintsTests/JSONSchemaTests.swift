@@ -19,7 +19,9 @@ import Testing
     ),
     (#"{"type":"number","multipleOf":0.01,"exclusiveMinimum":0,"exclusiveMaximum":1}"#, ["0.01", "0.99"], ["0", "1", "0.00"]),
     (#"{"type":"number","multipleOf":2.5,"minimum":-4,"maximum":6}"#, ["-2.5", "0", "2.5", "5.0", "5"], ["1", "2", "-5", "7.5", "2.0"]),
-    (#"{"allOf":[{"multipleOf":0.2},{"multipleOf":0.03}],"type":"number","exclusiveMinimum":0}"#, ["0.6", "1.20", "6"], ["0.2", "0.03", "1"]),
+    (#"{"allOf":[{"multipleOf":0.2},{"multipleOf":0.03}],"type":"number","exclusiveMinimum":0}"#, ["0.6", "1.2", "6"], ["0.2", "0.03", "1"]),
+    (#"{"type":"number","multipleOf":10,"allOf":[{"multipleOf":0.125}],"minimum":1}"#, ["10", "120"], ["1.25", "5", "0"]),
+    (#"{"type":"integer","multipleOf":1e-12}"#, ["1", "-7"], ["0.5"]),
     (#"{"type":"integer","multipleOf":0.75}"#, ["3", "-6", "0"], ["1", "2", "1.5"]),
     (#"{"enum":[1.5,0.07,2],"multipleOf":0.5}"#, ["1.5", "2"], ["0.07"]),
     (#"{"type":"number","minimum":0.5,"exclusiveMaximum":1.25}"#, ["0.5", "0.50", "1", "1.24", "1.249999"], ["0.49", "1.25", "0", "2", "-1"]),
@@ -115,7 +117,7 @@ import Testing
         "unevaluatedProperties"
       ),
       (#"{"type":"integer","minimum":1e400}"#, "digits"), (#"{"type":"integer","multipleOf":123456789}"#, "multiples of 123456789"),
-      (#"{"type":"number","multipleOf":1e-12}"#, "more digits"),
+      (#"{"type":"number","multipleOf":1e-12}"#, "more digits"), (#"{"type":"number","multipleOf":0.4099}"#, "multiples of 0.4099"),
       (#"{"type":"object","patternProperties":{"(":{"type":"null"}}}"#, "patternProperties"),
     ]
     for (schema, message) in cases {
