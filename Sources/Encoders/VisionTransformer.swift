@@ -16,7 +16,7 @@ package struct VisionTransformer {
   /// - Parameter w: scope with `patch` (and `stem`), `class`, `position`, `preNorm`, `norm` and `layers.0`, `layers.1`, …; the configuration says which of them.
   package init(_ w: Weights, _ c: VisionTransformerConfiguration) throws(WeightFileError) {
     config = c
-    let hasStem = !c.stem.widths.isEmpty
+    let hasStem = !c.readsFeatures && !c.stem.widths.isEmpty
     patch = c.readsFeatures || hasStem ? nil : try PatchEmbedding(w["patch"], channels: 3, patchSize: c.patchSize, size: c.hiddenSize)
     stem = hasStem ? try ConvolutionStem(w, c.stem, size: c.hiddenSize) : nil
     let places = c.positionSide * c.positionSide

@@ -70,7 +70,7 @@ public func fovea_score(
   _ options: UnsafePointer<fovea_generate_options>?, _ continuations: UnsafePointer<UnsafePointer<CChar>?>?, _ count: Int,
   _ scores: UnsafeMutablePointer<Double>?
 ) -> fovea_status {
-  clear(scores, count)
+  clear(scores, continuations == nil ? 0 : count)
   return withSession(session) { (handle) throws(FoveaError) in
     let arguments = Arguments(prompt: prompt, images: images, imageCount: imageCount, options: options)
     let found = try score(arguments, try buffer(continuations, count: count, "continuations"), on: handle)
@@ -86,7 +86,7 @@ public func fovea_choose(
   _ probabilities: UnsafeMutablePointer<Double>?, _ choice: UnsafeMutablePointer<Int>?
 ) -> fovea_status {
   choice?.pointee = 0
-  clear(probabilities, count)
+  clear(probabilities, choices == nil ? 0 : count)
   return withSession(session) { (handle) throws(FoveaError) in
     let choice = try required(choice, "choice")
     let arguments = Arguments(prompt: prompt, images: images, imageCount: imageCount, options: options)

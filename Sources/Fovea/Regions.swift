@@ -12,12 +12,16 @@ final class MaskRoom {
 
   init(_ model: Model) { self.model = model }
 
-  /// Throws where there is no room for one more; it is held as long as the result.
-  func hold(width: Int, height: Int) throws(FoveaError) -> AnyObject? {
-    let (size, overflows) = width.multipliedReportingOverflow(by: height)
-    let (sum, more) = bytes.addingReportingOverflow(size)
-    bytes = overflows || more ? .max : sum
-    return try model.holdMaps(overflows ? .max : size, ofCall: bytes)
+  /// Throws where there is no room for the masks among these regions; it is held as long as the result.
+  func hold(_ regions: [fovea_region]) throws(FoveaError) -> AnyObject? {
+    var size = 0
+    for c in regions where Int(c.kind) == FOVEA_REGION_MASK && c.mask_width > 0 && c.mask_height > 0 {
+      let (sum, overflows) = size.addingReportingOverflow(Int(c.mask_width) * Int(c.mask_height))
+      size = overflows ? .max : sum
+    }
+    let (sum, overflows) = bytes.addingReportingOverflow(size)
+    bytes = overflows ? .max : sum
+    return size == 0 ? nil : try model.holdMaps(size, ofCall: bytes)
   }
 }
 
@@ -31,7 +35,7 @@ func regions(
   var found: [Region] = []
   guard try buffer(given, count: count, name).count > 0, let first = given else { return found }
   let size = try structSize(UnsafeRawPointer(first), first: FirstSize.region, name)
-  found = try list(of: Region.self, count: count)
+  var copies = try list(of: fovea_region.self, count: count)
   for i in 0..<count {
     try check(stop)
     // Stride by the caller's `struct_size`: a newer header's structure may be longer.
@@ -41,7 +45,13 @@ func regions(
     }
     var c = fovea_region()
     try read(at, into: &c, first: FirstSize.region, name)
-    do throws(FoveaError) { found.append(try Region(c, room, stop)) } catch {
+    copies.append(c)
+  }
+  let holding = try room.hold(copies)
+  found = try list(of: Region.self, count: count)
+  for (i, c) in copies.enumerated() {
+    try check(stop)
+    do throws(FoveaError) { found.append(try Region(c, holding, stop)) } catch {
       guard case .argument(let field, let problem) = error else { throw error }
       throw .argument("\(name)[\(i)].\(field)", problem)
     }
@@ -50,14 +60,14 @@ func regions(
 }
 
 extension Region {
-  fileprivate init(_ c: fovea_region, _ room: MaskRoom, _ stop: StopSignal) throws(FoveaError) {
+  fileprivate init(_ c: fovea_region, _ holding: AnyObject?, _ stop: StopSignal) throws(FoveaError) {
     guard c.image >= 0 else { throw .argument("image", "is \(c.image), must not be negative.") }
-    self.init(try Shape(c, room, stop), image: Int(c.image), seed: c.seed, start: try Start(c))
+    self.init(try Shape(c, holding, stop), image: Int(c.image), seed: c.seed, start: try Start(c))
   }
 }
 
 extension Region.Shape {
-  fileprivate init(_ c: fovea_region, _ room: MaskRoom, _ stop: StopSignal) throws(FoveaError) {
+  fileprivate init(_ c: fovea_region, _ holding: AnyObject?, _ stop: StopSignal) throws(FoveaError) {
     switch Int(c.kind) {
     case FOVEA_REGION_POINT: self = .point(.init(x: c.x1, y: c.y1))
     case FOVEA_REGION_BOX: self = .box(.init(x: c.x1, y: c.y1), .init(x: c.x2, y: c.y2))
@@ -70,7 +80,6 @@ extension Region.Shape {
       let stride = c.mask_stride == 0 ? width : c.mask_stride
       let (_, overflow) = stride.multipliedReportingOverflow(by: height)
       guard stride >= width, !overflow else { throw .argument("mask_stride", "\(c.mask_stride) does not suit rows of \(width) bytes.") }
-      let holding = try room.hold(width: width, height: height)
       do throws(RegionError) {
         let map = try Bitmap(rows: mask, width: width, height: height, stride: stride, stop: stop)
         map.holding = holding

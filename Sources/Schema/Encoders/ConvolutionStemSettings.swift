@@ -17,7 +17,8 @@ package struct ConvolutionStemSettings: Settings {
       "widths", &widths, in: 1...4096, count: 0...8, isOptional: true,
       "Channels of the 3×3 convolutions of stride 2 that stand in place of the patch embedding.")
     try f.ints(
-      "depths", &depths, in: 0...64, count: widths.count...widths.count, when: .when(!widths.isEmpty, "there is `stem.widths`"),
+      "depths", &depths, in: 0...64, count: 1...8, when: .when(!widths.isEmpty, "there is `stem.widths`"),
       "Residual pairs of convolutions behind each of them.")
+    try f.check(depths.count == widths.count, "depths", found: "\(depths.count) stages", expected: "\(widths.count), as many as `stem.widths`")
   }
 }
