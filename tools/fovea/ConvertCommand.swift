@@ -110,12 +110,14 @@ struct ConvertCommand: ParsableCommand {
     }
     var opened = try OpenCheckpoint(
       path: located(checkpoint), base: base.map(located), adapter: lora.map(located), vision: visionTower.map(located))
+    var templateFile: FilePath?
     if let chatTemplate {
       let name = try chatTemplate.utf8()
       let known = PromptFormat.named.first { $0.name == name }
       opened.chatTemplate = if let known { .format(known.format) } else { .template(try ChatTemplate(path: name)) }
+      if known == nil { templateFile = chatTemplate }
     }
-    let given = [checkpoint, lora, base, visionTower, chatTemplate, self.importance]
+    let given = [checkpoint, lora, base, visionTower, templateFile, self.importance]
     try requireSeparate([output, reportFile], from: given, opened.files.map { FilePath(bytes: Array($0.utf8)) })
     var options = Converter.Options()
     options.type = type

@@ -97,8 +97,8 @@ struct DescribeCommand: ParsableCommand {
     let failed = try waiting.workThrough("describing", progress) { number, picture in
       let place = list.pictures.count - waiting.count + number
       describer.progress = { step, steps in progress.show("\(place + 1) of \(list.pictures.count) images, step", step, steps) }
+      let checksum = try records == nil ? "" : picture.identity()
       let picture = try picture.kept()
-      let checksum = try records == nil ? "" : picture.checksum()
       let found = try describer.describe(picture, boxes: given?[picture.name] ?? [])
       progress.clear()
       if let records {

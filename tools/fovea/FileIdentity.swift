@@ -20,10 +20,19 @@ struct FileIdentity: Hashable {
   }
 }
 
-/// Refuses to write over what is read, before any work. Devices and pipes may be both.
+/// Refuses to write over what is read, or two things into one file, before any work. Devices and pipes may be both.
 func requireSeparate(_ outputs: [FilePath?], from inputs: [FilePath?]...) throws(CommandFailure) {
   let read = Set(inputs.joined().compactMap { path in path.flatMap { FileIdentity($0) } })
-  for case let output? in outputs {
+  let written = outputs.compactMap { $0 }.filter { !$0.isStandardInput }
+  for (i, output) in written.enumerated() {
+    let identity = FileIdentity(output)
+    if let twin = written[..<i].first(where: {
+      $0.text == output.text || identity != nil && identity?.isRegular == true && FileIdentity($0) == identity
+    }) {
+      throw CommandFailure(.usage, "\(output): is the same file as \(twin), which is written too: name another output.")
+    }
+  }
+  for output in written {
     guard let identity = FileIdentity(output), identity.isRegular, read.contains(identity) else { continue }
     throw CommandFailure(.usage, "\(output): is an input too and would be lost: name another output.")
   }

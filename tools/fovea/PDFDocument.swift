@@ -16,6 +16,7 @@ final class PDFDocument {
   /// What a page, and reading a file's table of pages, may take.
   private static let seconds = 300
   private let file: Int32
+  private var sum: String?
 
   /// Whether the signature is in the first 1024 bytes, where readers search for it. A picture may hold it too, as in a comment.
   static func isOne(_ bytes: some Collection<UInt8>) -> Bool {
@@ -77,6 +78,18 @@ final class PDFDocument {
   }
 
   deinit { close(file) }
+
+  /// Identifies the file's content.
+  func checksum() throws(LibraryError) -> String {
+    if let sum { return sum }
+    lseek(file, 0, SEEK_SET)
+    guard let bytes = readAll(file) else {
+      throw LibraryError(status: fovea_status(FOVEA_ERROR_IO), description: "\(name): cannot be read: \(String(cString: strerror(errno))).")
+    }
+    let found = Checksum.of(bytes)
+    sum = found
+    return found
+  }
 
   /// The bytes of a PNG file. It shows the crop box, whose size pdfinfo tells.
   /// - Parameter number: from 1 on.

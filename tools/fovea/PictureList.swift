@@ -230,6 +230,12 @@ struct Picture {
     }
   }
 
+  /// `checksum`, but of a page by its document, so that it need not be rendered.
+  func identity() throws(LibraryError) -> String {
+    guard case .page(let document, let number, let dotsPerInch) = source else { return try checksum() }
+    return Checksum.of(Array("\(try document.checksum()) \(number) \(dotsPerInch)".utf8))
+  }
+
   /// The bytes of an image file; a page is rendered again at each call.
   private func encodedBytes() throws(LibraryError) -> [UInt8] {
     switch source {

@@ -38,7 +38,7 @@ BRANDS = (b"avif", b"avis", b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis"
 @dataclass(frozen=True)
 class Input:
     """A file, or a row of a Parquet file. `source` is its name in records; bytes of a path that are not UTF-8 are escaped there (`\\xff`).
-    `column` without a row: a Parquet file that cannot be read."""
+    `column` without a row: a Parquet file that cannot be read, or of a folder one that has no such column."""
 
     source: str
     path: str
@@ -63,7 +63,7 @@ def find_inputs(paths: Sequence[str], column: str = "image", leaving_out: "os.Pa
         for path in _files(top, searched) if top.is_dir() else [top]:
             source = printable(str(path.relative_to(top)) if top.is_dir() else path.name)
             if path.suffix.lower() == ".parquet":
-                found += _rows(path, source, column)
+                found += _rows(path, source, column, is_named=not top.is_dir())
             else:
                 found.append(Input(source, os.path.realpath(path)))
     names = [i.source for i in found]
@@ -118,14 +118,17 @@ def looks_like_picture(path: Path) -> bool:
     )
 
 
-def _rows(path: Path, source: str, column: str) -> Iterator[Input]:
+def _rows(path: Path, source: str, column: str, is_named: bool) -> Iterator[Input]:
     try:
         file = open_parquet(path)
+        has_column = column in file.schema_arrow.names
     except (OSError, ValueError):
+        has_column = is_named = False
+    if not has_column:
+        if is_named:
+            raise ValueError(f"{path}: has no column {column}")
         yield Input(source, os.path.realpath(path), column=column)
         return
-    if column not in file.schema_arrow.names:
-        raise ValueError(f"{path}: has no column {column}")
     for row in range(file.metadata.num_rows):
         yield Input(f"{source}#{row}", os.path.realpath(path), row, column)
 
@@ -157,7 +160,8 @@ class Bytes:
     def __call__(self, item: Input) -> bytes:
         if item.row < 0:
             if item.column:
-                open_parquet(item.path)
+                if item.column not in open_parquet(item.path).schema_arrow.names:
+                    raise ValueError(f"has no column {item.column}")
                 raise OSError("the Parquet file could not be read when inputs were listed")
             return Path(item.path).read_bytes()
         value = self._row(item)

@@ -186,3 +186,8 @@ def test_an_input_is_no_output(command, image, checkpoint, root, tmp_path):
     # What another run left in the checkpoint's folder may be written again.
     for _ in range(2):
         assert run(command, "convert", "c", "-o", "c/m.fovea", "--report-file", "c/report.json", "-q", cwd=tmp_path).returncode == 0
+    # Nor are two outputs one file, and a template's name is no file.
+    done = run(command, "convert", "c", "-o", "x.fovea", "--report-file", "x.fovea", "-q", cwd=tmp_path)
+    assert done.returncode == 64 and b"is the same file as" in done.stderr and not (tmp_path / "x.fovea").exists()
+    for _ in range(2):
+        assert run(command, "convert", "c", "-o", "plain", "--chat-template", "plain", "-q", cwd=tmp_path).returncode == 0

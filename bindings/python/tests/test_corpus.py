@@ -151,8 +151,16 @@ def test_rows_that_hold_no_picture_are_records(folder, worker, tmp_path):
     import pyarrow.parquet
 
     pyarrow.parquet.write_table(pa.table({"image": [1, None]}), tmp_path / "a.parquet")
+    # Answers of another run, say.
+    pyarrow.parquet.write_table(pa.table({"answer": ["a"]}), tmp_path / "b.parquet")
     errors = [r["error"] for r in worker.records(find_inputs([str(tmp_path)]))]
-    assert errors == ["ValueError: the row holds int, neither bytes nor a path", "ValueError: the row holds no image"]
+    assert errors == [
+        "ValueError: the row holds int, neither bytes nor a path",
+        "ValueError: the row holds no image",
+        "ValueError: has no column image",
+    ]
+    with pytest.raises(ValueError, match="has no column"):
+        find_inputs([str(tmp_path / "b.parquet")])
 
 
 def test_a_picture_that_does_not_fit_the_budget_is_a_record(folder, tmp_path):

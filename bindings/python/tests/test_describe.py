@@ -161,6 +161,21 @@ def test_a_picture_that_changed_is_described_again(command: str, folder: Path, r
     assert {r["img_id"]: r for r in records(output)} == second
 
 
+def test_a_private_file_stays_private(command: str, folder: Path, root: Path, tmp_path: Path) -> None:
+    output, other = tmp_path / "records.jsonl", tmp_path / "other.jsonl"
+    arguments = ["-o", str(output), *LITTLE, str(folder)]
+    assert describe(command, *arguments).returncode == 0
+    os.chmod(output, 0o600)
+    os.link(output, other)
+    shutil.copy(root / "tools" / "nano" / "samples" / "one-word.png", folder / "1.png")
+    # With a second name it is not replaced: the last record of a picture counts.
+    assert describe(command, *arguments).returncode == 0
+    assert other.read_bytes() == output.read_bytes() and [r["img_id"] for r in records(output)].count("1.png") == 2
+    other.unlink()
+    assert describe(command, *arguments).returncode == 0
+    assert [r["img_id"] for r in records(output)].count("1.png") == 1 and output.stat().st_mode & 0o777 == 0o600
+
+
 def test_two_runs_do_not_write_one_file(command: str, folder: Path, tmp_path: Path) -> None:
     output = tmp_path / "records.jsonl"
     with open(output, "ab") as other:

@@ -61,7 +61,7 @@ final class RecordFile {
 
   deinit { if file >= 0 { close(file) } }
 
-  /// Whether there is a record of an image as it is now.
+  /// Whether there is a record of an image as it is now; one without a checksum, of earlier versions, is taken for that.
   /// - Throws: if it was made with other settings, since records of both must not be mixed.
   func isDone(_ picture: Picture, settings: JSON) throws(CommandFailure) -> Bool {
     let id = picture.name
@@ -69,7 +69,7 @@ final class RecordFile {
     let wanted = (try? JSONValue.parse(settings.line, file: "")) ?? .null
     let different = wanted.firstDifference(from: record.settings ?? .null)
     // What cannot be read now is told when it is its turn.
-    guard let different else { return record.checksum != nil && record.checksum == (try? picture.checksum()) }
+    guard let different else { return record.checksum == nil || record.checksum == (try? picture.identity()) }
     throw CommandFailure(
       .usage, "\(path): line \(record.line), \(id), was made with other settings (\(different)): name another file with --output.")
   }
@@ -86,9 +86,13 @@ final class RecordFile {
   }
 
   /// Leaves only the last record of each image; nothing is appended afterwards. The earlier ones stay until here, so that they are not lost
-  /// where work is stopped.
+  /// where work is stopped, and for good where the file cannot be replaced by another one of the same owner and name: readers take the last.
   func finish() throws {
-    guard isDoubled else { return }
+    var facts = stat()
+    guard isDoubled, fstat(file, &facts) == 0, facts.st_nlink == 1, facts.st_uid == geteuid(), let name = try? path.utf8() else { return }
+    let mask = umask(0o777 & ~facts.st_mode)
+    defer { umask(mask) }
+    guard let output = try? OutputFile(path: name) else { return }
     var last: [String: Int] = [:]
     let lines = try contents().split(separator: UInt8(ascii: "\n"))
     let ids = try lines.map { try JSONValue.parse(String(decoding: $0, as: UTF8.self), file: path.description)["img_id"]?.string ?? "" }
@@ -98,7 +102,6 @@ final class RecordFile {
       bytes += line
       bytes.append(UInt8(ascii: "\n"))
     }
-    let output = try OutputFile(path: path.utf8())
     try output.write(bytes, at: 0)
     try output.commit()
   }
