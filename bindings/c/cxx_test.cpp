@@ -59,7 +59,7 @@ static void results() {
   auto stopped = eight();
   stopped.stop_texts = {cut};
   for (const auto &found : {session->try_generate(cut, {*image}, eight()), session->try_generate("what", {*image}, stopped),
-                            session->try_chat({{fovea::role::user, cut, {*image}}}, eight())})
+                            session->try_chat({{fovea::role::user, cut, {*image}, {}}}, eight())})
     expect(!found && found.error().status == FOVEA_ERROR_ARGUMENT && found.error().message.find("NUL") != std::string::npos, "a NUL byte is told");
   // Results go straight into the next call.
   expect(loaded->try_load_session(session->try_bytes().value_or(std::vector<std::uint8_t>())).has_value(), "a session's bytes");
