@@ -48,7 +48,7 @@ struct NumberRange {
       let digits = String(value)
       guard places > 0 else { return digits }
       let padded = String(repeating: "0", count: max(places + 1 - digits.utf8.count, 0)) + digits
-      return "\(padded.dropLast(places)).\(padded.suffix(places))"
+      return String(padded.dropLast(places)) + "." + String(padded.suffix(places))
     }
 
     /// Whether x is a multiple of it; nil: too large to say.

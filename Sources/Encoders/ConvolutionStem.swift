@@ -23,10 +23,11 @@ struct ConvolutionStem {
     var channels = 3
     for (i, width) in s.widths.enumerated() {
       let stage = w["stem"][i]
-      var pairs: [(Convolution3x3, Convolution3x3)] = []
+      var pairs: [(first: Convolution3x3, second: Convolution3x3)] = []
       for j in 0..<s.depths[i] {
         let pair = stage["pairs"][j]
-        pairs.append((try Convolution3x3(pair["first"], from: width, to: width), try Convolution3x3(pair["second"], from: width, to: width)))
+        let first = try Convolution3x3(pair["first"], from: width, to: width)
+        pairs.append((first: first, second: try Convolution3x3(pair["second"], from: width, to: width)))
       }
       stages.append(Stage(halve: try Convolution3x3(stage["halve"], from: channels, to: width, stride: 2), pairs: pairs))
       channels = width

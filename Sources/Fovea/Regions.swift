@@ -13,7 +13,7 @@ final class MaskRoom {
   init(_ model: Model) { self.model = model }
 
   /// Throws where there is no room for the masks among these regions; it is held as long as the result.
-  func hold(_ regions: [fovea_region]) throws(FoveaError) -> AnyObject? {
+  func hold(_ regions: [fovea_region]) throws(FoveaError) -> MemoryHolding? {
     var size = 0
     for c in regions where Int(c.kind) == FOVEA_REGION_MASK && c.mask_width > 0 && c.mask_height > 0 {
       let (sum, overflows) = size.addingReportingOverflow(Int(c.mask_width) * Int(c.mask_height))
@@ -60,14 +60,14 @@ func regions(
 }
 
 extension Region {
-  fileprivate init(_ c: fovea_region, _ holding: AnyObject?, _ stop: StopSignal) throws(FoveaError) {
+  fileprivate init(_ c: fovea_region, _ holding: MemoryHolding?, _ stop: StopSignal) throws(FoveaError) {
     guard c.image >= 0 else { throw .argument("image", "is \(c.image), must not be negative.") }
     self.init(try Shape(c, holding, stop), image: Int(c.image), seed: c.seed, start: try Start(c))
   }
 }
 
 extension Region.Shape {
-  fileprivate init(_ c: fovea_region, _ holding: AnyObject?, _ stop: StopSignal) throws(FoveaError) {
+  fileprivate init(_ c: fovea_region, _ holding: MemoryHolding?, _ stop: StopSignal) throws(FoveaError) {
     switch Int(c.kind) {
     case FOVEA_REGION_POINT: self = .point(.init(x: c.x1, y: c.y1))
     case FOVEA_REGION_BOX: self = .box(.init(x: c.x1, y: c.y1), .init(x: c.x2, y: c.y2))

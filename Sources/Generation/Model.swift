@@ -65,7 +65,7 @@ package final class Model {
 
   /// Holds memory for maps of regions as long as the result lives, or throws where there is none.
   /// - Parameter all: bytes of all of the call's.
-  package func holdMaps(_ bytes: Int, ofCall all: Int) throws(FoveaError) -> AnyObject? {
+  package func holdMaps(_ bytes: Int, ofCall all: Int) throws(FoveaError) -> MemoryHolding? {
     if let budget { return try budget.hold(bytes, "regions") }
     guard all <= Self.mostMapBytes else { throw .outOfMemory("regions", bytes: all) }
     return nil

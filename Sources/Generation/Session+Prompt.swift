@@ -98,7 +98,7 @@ extension Session {
 
   /// Room for all maps of a call's regions at once: free forms become maps of their image's size, beside the masks, which hold their own. Sizes in a
   /// serialised embedding are untrusted.
-  func holdMaps(_ regions: [Region], _ images: [ImageEmbedding]) throws(FoveaError) -> AnyObject? {
+  func holdMaps(_ regions: [Region], _ images: [ImageEmbedding]) throws(FoveaError) -> MemoryHolding? {
     var (forms, masks) = (0, 0)
     for region in regions where images.indices.contains(region.image) {
       let (size, overflows) = images[region.image].width.multipliedReportingOverflow(by: images[region.image].height)

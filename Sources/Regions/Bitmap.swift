@@ -7,7 +7,7 @@ package final class Bitmap {
   package let width, height: Int
   private let bytes: UnsafeMutablePointer<UInt8>
   /// Its share of a memory budget, given back with it.
-  package var holding: AnyObject?
+  package var holding: MemoryHolding?
 
   /// All pixels 0; throws `outOfMemory` also where a side is not positive or their product overflows.
   package init(width: Int, height: Int) throws(RegionError) {

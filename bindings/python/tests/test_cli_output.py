@@ -189,5 +189,6 @@ def test_an_input_is_no_output(command, image, checkpoint, root, tmp_path):
     # Nor are two outputs one file, and a template's name is no file.
     done = run(command, "convert", "c", "-o", "x.fovea", "--report-file", "x.fovea", "-q", cwd=tmp_path)
     assert done.returncode == 64 and b"is the same file as" in done.stderr and not (tmp_path / "x.fovea").exists()
+    llava = root / "Tests" / "ConversionTests" / "Fixtures" / "checkpoints" / "llava" / "checkpoint"
     for _ in range(2):
-        assert run(command, "convert", "c", "-o", "plain", "--chat-template", "plain", "-q", cwd=tmp_path).returncode == 0
+        assert run(command, "convert", llava, "-o", "plain", "--chat-template", "plain", "-q", cwd=tmp_path).returncode == 0
