@@ -35,10 +35,20 @@ DEFAULT = dict(
 )
 
 
+def fused(q, k, v, causal=False):
+    """Attention in one function, on a CPU in float32."""
+    if q.is_cuda:
+        return F.scaled_dot_product_attention(q, k, v, is_causal=causal)
+    return F.scaled_dot_product_attention(q.float(), k.float(), v.float(), is_causal=causal).to(q.dtype)
+
+
 def attention(q, k, v, mask=None):
-    """q, k, v `[..., tokens, headSize]`; mask is added to the scores. (In bfloat16 on a CPU this is faster than the fused function.)"""
+    """q, k, v `[..., tokens, headSize]`; mask is added to the scores. (The fused function is slow in bfloat16 on a CPU: with matrix units
+    it is written out, without them computed in float32.)"""
     if mask is None and (q.is_cuda or q.dtype == torch.float32):
         return F.scaled_dot_product_attention(q, k, v)
+    if mask is None and not torch.cpu._is_amx_tile_supported():
+        return fused(q, k, v)
     scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)
     if mask is not None:
         scores = scores + mask

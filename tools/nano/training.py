@@ -11,10 +11,7 @@ import os
 import time
 
 import torch
-from muon import Optimizer
-
-# Processors without matrix units multiply float32 faster than bfloat16.
-HALF = torch.cuda.is_available() or torch.cpu._is_amx_tile_supported()
+from muon import HALF, Optimizer
 
 
 def start_state(a, load_checkpoint=None):

@@ -20,8 +20,12 @@ from .tokens import Tokenizer
 SMALL = {(1, 1): 2, (1, 2): 3, (2, 1): 2, (2, 2): 3, (1, 3): 3, (1, 4): 2, (2, 3): 2, (3, 2): 1}
 FEW = {(1, 3): 1, (1, 4): 1, (2, 2): 2, (2, 3): 3, (3, 2): 2, (3, 3): 2, (2, 4): 2, (4, 2): 1, (3, 4): 1}
 MIDDLE = {**SMALL, (2, 4): 2, (3, 3): 2, (4, 2): 2, (3, 4): 3, (4, 3): 2, (5, 2): 2, (2, 5): 2, (3, 5): 2, (6, 2): 1, (4, 4): 2, (1, 6): 1}
+MIXED = {**FEW, (1, 2): 1, (2, 1): 1, (4, 3): 1, (3, 5): 1, (4, 4): 0.7, (4, 5): 0.5, (5, 4): 0.5, (5, 5): 0.4, (6, 5): 0.3}
 WIDE = {**MIDDLE, (4, 5): 1.5, (5, 4): 1.5, (4, 6): 1, (6, 3): 1, (5, 5): 1, (6, 5): 0.7}
 LARGE = {**MIDDLE, (4, 5): 2, (5, 4): 2, (6, 3): 2, (4, 6): 1.5, (7, 3): 1, (5, 5): 1.5, (6, 5): 1, (7, 5): 1, (8, 6): 0.5, (10, 7): 0.5, (5, 8): 0.6}
+
+
+SPARSE = 20  # characters on a slice
 
 
 class Stage:
@@ -45,10 +49,10 @@ class Maker:
         self.stock, self.tokenizer, self.stages = stock, tokenizer, stages
         self.views, self.replays, self.fixed = views, replays, fixed
         self.rng = np.random.default_rng(seed)
-        self.kept, self.spare = {}, []
+        self.kept, self.spare, self.later = {}, [], []
 
     def page(self, stage, grid):
-        rng = self.rng
+        rng, few = self.rng, SPARSE * grid[0] * grid[1]
         while True:
             width, height = page_size(rng, grid)
             letters = min(stage.largest, P.letter_size(rng, width, height))
@@ -57,7 +61,10 @@ class Maker:
                 if not stage.text or len(page.text) < 0.8 * stage.most:
                     break
                 letters *= 1.3
-            if page.text and (not stage.text or len(page.text) <= 0.8 * stage.most):
+            if not page.text or (stage.text and len(page.text) > 0.8 * stage.most):
+                continue
+            # The image costs as much where little is written on it.
+            if not stage.text or len(page.text) >= few or rng.random() < 0.3:
                 return page
 
     def pages(self, stage, grid, count):
@@ -95,13 +102,16 @@ class Maker:
         stage, rng = self.stages[number], self.rng
         if not stage.text and not self.fixed:
             return {**self.slices(stage), "stage": number}
+        if self.later and self.later[0]["stage"] == number:
+            return self.later.pop()
+        self.later = []
         if self.fixed:
             grid = list(self.fixed)[rng.integers(len(self.fixed))]
             chosen = self.fixed[grid]
         else:
             grid = self.grid(stage)
             count = max(1, round(self.views * stage.batch / (1 + grid[0] * grid[1])))
-            chosen = [P.photographed(rng, page) for page in self.pages(stage, grid, count)]
+            chosen = [P.photographed(rng, page) for page in self.pages(stage, grid, (2 if stage.text else 1) * count)]
         rows, said = [], []
         for page in chosen:
             pixels, seen, middles, boxes = P.view(page)
@@ -112,14 +122,16 @@ class Maker:
                 said.append(self.said(stage, page, grid, middles))
         if not rows:
             return self.batch(number)
-        out = {
-            "grid": grid,
-            "stage": number,
-            "pixels": np.stack([r[0] for r in rows]),
-            "patch": np.stack([r[1] for r in rows]),
-            "token": np.stack([r[2] for r in rows]),
-        }
-        return {**out, **self.packed(said)} if stage.text else out
+        order = list(range(len(rows)))
+        if stage.text:  # two batches of answers of like lengths: less of them is padding
+            order.sort(key=lambda i: len(said[i][1]))
+        half = -(-len(rows) // 2) if stage.text and not self.fixed else len(rows)
+        for part in (order[:half], order[half:]):
+            if part:
+                out = {"grid": grid, "stage": number}
+                out |= {key: np.stack([rows[i][k] for i in part]) for k, key in enumerate(("pixels", "patch", "token"))}
+                self.later.append({**out, **self.packed([said[i] for i in part])} if stage.text else out)
+        return self.later.pop()
 
     def said(self, stage, page, grid, middles):
         """(ids of the question, ids of the answer, their places and slots)"""

@@ -8,7 +8,7 @@ Tensor names are those of the converter. Slices of 144 pixels, patches of 8: let
 
 import torch
 import torch.nn.functional as F
-from model import RMSNorm, SelfMiningSampler, VisionTower, merge_heads, rotary_tables, rotate, split_heads
+from model import RMSNorm, SelfMiningSampler, VisionTower, fused, merge_heads, rotary_tables, rotate, split_heads
 from torch import nn
 
 from . import pages as P
@@ -119,9 +119,10 @@ class LocalSampler(SelfMiningSampler):
         cells = p.view(n, g // s, s, g // s, s, d).transpose(2, 3).reshape(n * (g // s) ** 2, s * s, d)
         pooled = cells.mean(1, keepdim=True)
         u, memory, a = self.ln_q(pooled), self.ln_kv(cells), self.attn
-        q, k, v = (split_heads(t, a.heads) for t in (a.q_proj(u), a.k_proj(memory), a.v_proj(memory)))
-        # Written out: the fused function takes no more than 65535 of these small problems at once on a GPU.
-        z = pooled + a.project(torch.softmax((q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2), -1) @ v)
+        q, k, v = (t.unflatten(-1, (a.heads, -1)) for t in (a.q_proj(u), a.k_proj(memory), a.v_proj(memory)))
+        # Sums of four products, for which matrix products are slow; the fused function takes no more than 65535 problems on a GPU.
+        share = torch.softmax((q * k).sum(-1).float() * q.shape[-1] ** -0.5, 1).to(v.dtype)  # [cells, patches, heads]
+        z = pooled + a.o_proj((share[..., None] * v).sum(1, keepdim=True).flatten(-2))
         return self.mlp(self.ln_o(z)).view(n, (g // s) ** 2, -1)
 
 
@@ -155,7 +156,7 @@ class Layer(nn.Module):
             cache[:] = [k, v]
         times = self.heads // self.kv_heads
         wide_k, wide_v = k.repeat_interleave(times, 1), v.repeat_interleave(times, 1)
-        z = F.scaled_dot_product_attention(q, wide_k, wide_v, is_causal=q.shape[2] == k.shape[2])
+        z = fused(q, wide_k, wide_v, q.shape[2] == k.shape[2])
         x = x + a.o_proj(merge_heads(z))
         u = self.post_attention_layernorm(x)
         return x + m.down_proj(F.silu(m.gate_proj(u)) * m.up_proj(u)), q, wide_k
@@ -285,11 +286,9 @@ class Heads(nn.Module):
         """Features and labels of the slices (without the whole view), and what the convolutions gave; the loss and {name: share right}."""
         patch, token = patch.long(), token.long()
         total, seen = 0.0, {}
-        labels = [
-            ("character", patches, patch[..., 0], self.none, 1.0),
-            ("index", patches, patch[..., 1], P.NO_INDEX, 0.3),
-            ("slots", vectors, token[..., :-2], self.none, 1.0),
-        ]
+        labels = [("slots", vectors, token[..., :-2], self.none, 1.0)]
+        if patches.requires_grad:
+            labels += [("character", patches, patch[..., 0], self.none, 1.0), ("index", patches, patch[..., 1], P.NO_INDEX, 0.3)]
         if early is not None:
             labels.append(("early", early, patch[..., 0], self.none, 0.5))
         for name, x, target, none, share in labels:

@@ -111,9 +111,9 @@ def photographed(rng, page):
 
 
 def letter_size(rng, width, height):
-    """9 to 40 pixels, small ones more often; a small picture has no large ones."""
+    """9 to 40 pixels, every octave alike; a small picture has no large ones."""
     most = min(40, max(14, min(width / 9, height / 3)))
-    return float(9 * (most / 9) ** (rng.random() ** 1.3))
+    return float(9 * (most / 9) ** rng.random())
 
 
 def pick_kind(rng, kinds=layouts.SHARES):

@@ -185,6 +185,8 @@ def warp(image, boxes, h, fill):
 
 def through_camera(rng, image, letters):
     """What scanners, cameras, screens and files do to a picture. Small letters are spared the most of it."""
+    if rng.random() < 0.35:  # a screen's picture, as it was drawn
+        return image
     hard = min(1.0, letters / 20)
     if letters > 14 and rng.random() < 0.1:  # ink that ran, or thin print
         spread = image.filter(ImageFilter.MinFilter(3) if rng.random() < 0.6 else ImageFilter.MaxFilter(3))

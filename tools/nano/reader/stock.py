@@ -62,14 +62,25 @@ def supported(path, c):
     return c if bytes(font.getmask(c)) not in (b"", bytes(font.getmask("\uffff"))) else ""
 
 
+# Families that most screens, offices and books use.
+COMMON = (
+    "dejavu-core", "liberation", "freefont-ttf", "roboto-unhinted", "open-sans", "cantarell", "crosextra-carlito", "crosextra-caladea",
+    "linuxlibertine", "lmodern", "texgyre", "urw-base35", "stix", "paratype", "go", "inconsolata", "firacode", "jetbrains-mono",
+    "courier-prime",
+)  # fmt: skip
+
+
 class Stock:
     def __init__(self, held, folder=None):
         folder = folder or FOLDER
         with open(os.path.join(folder, "fonts.json")) as f:
             rows = [r for r in json.load(f) if r["held"] == held]
-        self.fonts = {}
+        self.fonts, self.common = {}, {}
         for r in rows:
-            self.fonts.setdefault(r["style"], []).append(os.path.join(folder, "fonts", r["file"]))
+            path = os.path.join(folder, "fonts", r["file"])
+            self.fonts.setdefault(r["style"], []).append(path)
+            if not held and r["package"].removeprefix("fonts-") in COMMON:
+                self.common.setdefault(r["style"], []).append(path)
         with open(os.path.join(folder, "texts.json"), encoding="utf-8") as f:
             store = json.load(f)
         side = "held" if held else "train"
@@ -81,10 +92,10 @@ class Stock:
         self.faces = {}
 
     def face(self, rng, styles, size):
-        """A random font of one of the styles that this side of the stock has."""
+        """A random font of one of the styles that this side of the stock has, mostly a common one."""
         styles = [s for s in styles if s in self.fonts] or list(self.fonts)
         style = styles[rng.integers(len(styles))]
-        paths = self.fonts[style]
+        paths = self.common[style] if style in self.common and rng.random() < 0.65 else self.fonts[style]
         return self.sized(paths[rng.integers(len(paths))], style, int(size))
 
     def sized(self, path, style, size):

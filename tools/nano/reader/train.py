@@ -14,6 +14,7 @@ from . import export
 from . import feed as D
 from . import pages as P
 from .model import Heads, Reader
+from .tokens import COLUMNS, ROWS
 
 # One head of each group of this layer is told at every token to look at the vector that holds what the token says.
 LOOK_LAYER = 2
@@ -42,10 +43,10 @@ STAGES = [
 ]
 # On a CPU: smaller pictures, and the decoder learns to read while the tower rests.
 SMALL = [
-    Plan(D.Stage("dense", D.FEW, 9999, text=False, largest=30), 0.5, 0.016, 2e-3, 0.4, 1.0),
-    Plan(D.Stage("lines", D.SMALL, 360, largest=30, batch=3.0), 0.18, 0.02, 2e-3, 0.8, 0.5, look=0.5, repeats=4),
-    Plan(D.Stage("pages", D.WIDE, 800, reading=0.95, largest=30), 0.24, 0.012, 1.5e-3, 0.5, 0.3, look=0.5, slow=0.7, repeats=3),
-    Plan(D.Stage("questions", D.WIDE, 800, reading=0.75), 0.08, 0.006, 6e-4, 0.0, 0.5, look=0.3, slow=0.7),
+    Plan(D.Stage("dense", D.FEW, 9999, text=False, largest=30), 0.38, 0.014, 2e-3, 0.35, 1.0),
+    Plan(D.Stage("lines", D.SMALL, 500, largest=30, batch=3.0), 0.08, 0.02, 2e-3, 0.9, 0.5, look=0.5, repeats=4),
+    Plan(D.Stage("pages", D.MIXED, 1100, reading=0.85, largest=30, batch=2.5), 0.36, 0.014, 1.5e-3, 0.5, 0.3, look=0.5, repeats=3),
+    Plan(D.Stage("questions", D.WIDE, 1500, reading=0.7), 0.18, 0.006, 6e-4, 0.0, 0.5, look=0.3, slow=0.7),
 ]
 
 
@@ -81,10 +82,11 @@ class Pool:
         return self.kept[self.rng.integers(len(self.kept))]
 
 
-def loss_of(run, batch, plan, before):
+def loss_of(run, batch, plan, tokenizer):
     t = {k: torch.from_numpy(v) if not torch.is_tensor(v) else v for k, v in batch.items() if k not in ("grid", "stage")}
     t = {k: v.to(run.device, non_blocking=True) for k, v in t.items()}
-    model = run.model
+    model, before = run.model, tokenizer.before
+    locations = ("column", tokenizer.first_column, COLUMNS), ("row", tokenizer.first_row, ROWS)
     with run.autocast():
         if "ids" not in t:
             patches = model.see(t["pixels"][:, 1:], *batch["grid"])
@@ -108,6 +110,9 @@ def loss_of(run, batch, plan, before):
         hit, letter = logits.argmax(-1) == target, t["within"][where] >= 0
         seen.update(said=said.detach(), cells=cells.detach(), slot=slot.detach(), look=right, letter=hit[letter].float().mean())
         seen.update(other=hit[~letter].float().mean())
+        for name, first, count in locations:  # within a slot
+            near = (target >= first) & (target < first + count)
+            seen[name] = (((logits.argmax(-1) - target).abs() <= 1) & near).sum() / near.sum().clamp(min=1)
     return said + plan.dense * dense + plan.look * (look + cells + 0.5 * slot), seen
 
 
@@ -140,14 +145,14 @@ def run_stage(a, plan, number, source, tokenizer, config, folder, init, minutes,
         lambda n: plan.slow if any(p in n for p in parts) else 1.0,
         f"{number}:{plan.stage.name}:{minutes:.3f}",
     )
-    before, shown, totals, pictures = tokenizer.before, time.time(), {}, 0
+    shown, totals, pictures = time.time(), {}, 0
     waited, over = 0.0, False
     pool = Pool(run, source, plan.repeats) if plan.repeats else source
     while not over:
         start = time.time()
         batch = pool.next()
         waited += time.time() - start
-        loss, seen = loss_of(run, batch, plan, before)
+        loss, seen = loss_of(run, batch, plan, tokenizer)
         loss.backward()
         rate, over = exchange.average(run.optimizer.parameters, run)
         run.optimizer.step(rate)
