@@ -82,11 +82,7 @@ final class PDFDocument {
   /// Identifies the file's content.
   func checksum() throws(LibraryError) -> String {
     if let sum { return sum }
-    lseek(file, 0, SEEK_SET)
-    guard let bytes = readAll(file) else {
-      throw LibraryError(status: fovea_status(FOVEA_ERROR_IO), description: "\(name): cannot be read: \(String(cString: strerror(errno))).")
-    }
-    let found = Checksum.of(bytes)
+    let found = try Checksum.of(descriptor: file, name: name)
     sum = found
     return found
   }

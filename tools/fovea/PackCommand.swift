@@ -32,7 +32,9 @@ struct WeightFileCopy: ParsableArguments {
   @Argument(help: "The weight file (.fovea).")
   var file: FilePath
 
-  @Option(name: .shortAndLong, help: "The file to write, - for standard output; it may be the same. It appears only when it is complete.")
+  @Option(
+    name: .shortAndLong,
+    help: "The file to write, - for standard output; pack and unpack may be given the same one. It appears only when it is complete.")
   var output: FilePath
 
   @Flag(name: .shortAndLong, help: "Print nothing but errors.")

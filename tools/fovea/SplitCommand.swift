@@ -26,6 +26,7 @@ struct SplitCommand: ParsableCommand {
   }
 
   func run() throws {
+    try requireSeparate([copy.output], from: [copy.file])
     let part = noVision ? FilePart.decoder : .vision
     let file = try WeightFile(path: copy.file.cString)
     let isKept: [Bool]

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -20,6 +21,12 @@ def root() -> Path:
 
 
 @pytest.fixture(scope="session")
+def small(root: Path) -> str:
+    """A model that never sees more than nine slices of 96 pixels, where the built-in one may see seventy."""
+    return str(root / "tools" / "nano" / "models" / "hires-llava-nano" / "hires-llava-nano-int8.fovea")
+
+
+@pytest.fixture(scope="session")
 def command(root: Path) -> str:
     """The installed command line."""
     path = root / "build" / "bin" / "fovea"
@@ -32,6 +39,15 @@ def command(root: Path) -> str:
 def model() -> fovea.Model:
     """The built-in model."""
     return fovea.load(threads=2)
+
+
+@pytest.fixture(scope="session")
+def sample(root: Path) -> tuple[str, str, str]:
+    """A bundled picture, a question on it, and the built-in model's answer, of one line."""
+    folder = root / "tools" / "nano" / "samples"
+    rows = json.loads((folder / "samples.json").read_text(encoding="utf-8"))
+    row = next(r for r in rows if "\n" not in r["answer"])
+    return str(folder / row["image"]), row["question"], row["answer"]
 
 
 @pytest.fixture(scope="session")

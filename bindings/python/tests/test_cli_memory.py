@@ -48,7 +48,7 @@ def photo(width: int, height: int, kind: str, **options) -> bytes:
 
 
 @pytest.mark.parametrize("work", ["run", "draw", "describe"])
-def test_a_photo_of_12_megapixels_takes_what_one_of_1_takes(command, tmp_path, work):
+def test_a_photo_of_12_megapixels_takes_what_one_of_1_takes(command, small, tmp_path, work):
     peaks = []
     for width, height in ((1200, 900), (4000, 3000)):
         path = tmp_path / f"{width}.jpg"
@@ -58,7 +58,7 @@ def test_a_photo_of_12_megapixels_takes_what_one_of_1_takes(command, tmp_path, w
             "draw": ["run", "-i", path, "-p", "What is there?", "--draw", tmp_path / "drawn.png"],
             "describe": ["describe", "--no-summary", path],
         }[work]
-        peaks.append(peak(command, *arguments, *FEW) - path.stat().st_size)
+        peaks.append(peak(command, *arguments, "-m", small, *FEW) - path.stat().st_size)
     assert peaks[1] - peaks[0] < 15 << 20, peaks
 
 

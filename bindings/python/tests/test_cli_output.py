@@ -179,6 +179,7 @@ def test_an_input_is_no_output(command, image, checkpoint, root, tmp_path):
         (["calibrate", "s.png", "-m", "m.fovea", "-o", "s.png"], "s.png"),
         (["encode", "a.png", "a.png.capsule", "-o", "."], "./a.png.capsule"),
         (["describe", "s.png", "-o", "s.png"], "s.png"),
+        (["split", "m.fovea", "--no-vision", "-o", "m.fovea"], "m.fovea"),
     ):
         done = run(command, *arguments, cwd=tmp_path)
         assert done.returncode == 64 and f"{output}: is an input too and would be lost".encode() in done.stderr, (arguments, done.stderr)

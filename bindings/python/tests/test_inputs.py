@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import os
 import subprocess
 import sys
@@ -184,7 +185,7 @@ def python(root, *arguments, **environment):
     )
 
 
-def test_numpy_and_pillow_are_optional(root):
+def test_numpy_and_pillow_are_optional(root, sample):
     code = """
 import sys
 sys.modules["numpy"] = sys.modules["PIL"] = None
@@ -192,7 +193,7 @@ import fovea
 model = fovea.load(threads=1)
 session = model.session()
 image = model.encode_image(sys.argv[1])
-assert session.generate("Where is the word apple?", image) == "center"
+assert session.generate(sys.argv[2], image) == sys.argv[3]
 for call in (image.numpy, lambda: session.logits("a")):
     try:
         call()
@@ -201,22 +202,22 @@ for call in (image.numpy, lambda: session.logits("a")):
     else:
         raise SystemExit("no error")
 """
-    done = python(root, "-c", code, str(root / "tools" / "nano" / "samples" / "one-word.png"))
+    done = python(root, "-c", code, *sample)
     assert done.returncode == 0, done.stderr.decode()
 
 
-def test_python_m_fovea_runs(root, tmp_path):
-    sample = str(root / "tools" / "nano" / "samples" / "one-word.png")
-    done = python(root, "-m", "fovea", "run", "-i", sample, "-p", "What is in the picture?")
-    assert done.stdout == b"apple\n", done.stderr.decode()
+def test_python_m_fovea_runs(root, sample, tmp_path):
+    path, question, answer = sample
+    done = python(root, "-m", "fovea", "run", "-i", path, "-p", question)
+    assert done.stdout.decode() == answer + "\n", done.stderr.decode()
     # A library without the command line beside it.
     alone = tmp_path / "libfovea.so.1"
     alone.write_bytes((root / "build" / "lib" / "libfovea.so.1").read_bytes())
     environment = {"FOVEA_LIBRARY": str(alone), "FOVEA_MODEL": fovea.builtin_model()}
-    done = python(root, "-m", "fovea", "run", "-i", sample, "-p", "What is in the picture?", **environment)
-    assert done.stdout == b"apple\n", done.stderr.decode()
-    done = python(root, "-m", "fovea", "describe", sample, str(tmp_path / "missing.png"), **environment)
-    assert done.returncode == 65 and b'"text": "apple"' in done.stdout and b"missing.png" in done.stderr
+    done = python(root, "-m", "fovea", "run", "-i", path, "-p", question, **environment)
+    assert done.stdout.decode() == answer + "\n", done.stderr.decode()
+    done = python(root, "-m", "fovea", "describe", path, str(tmp_path / "missing.png"), "-p", question, **environment)
+    assert done.returncode == 65 and json.loads(done.stdout)["text"] == answer and b"missing.png" in done.stderr
 
 
 def test_special_tokens_are_written_when_asked(model):

@@ -86,10 +86,10 @@ print(lost, late)
 @pytest.mark.parametrize(
     "what", ["generate", "generate_ids", "listened", "stream", "encode_image", "freed", "left", "on_the_way", "load", "logits", "score"]
 )
-def test_no_interrupt_is_lost(root, what):
+def test_no_interrupt_is_lost(root, small, what):
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, what, str(ROUNDS)],
-        env={**os.environ, "PYTHONPATH": str(root / "bindings" / "python")},
+        env={**os.environ, "PYTHONPATH": str(root / "bindings" / "python"), "FOVEA_MODEL": small},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         timeout=300,

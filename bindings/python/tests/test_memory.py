@@ -97,7 +97,7 @@ def test_the_plan_holds_and_is_near(root, tmp_path, hostile, size, cache):
 
 def test_a_plan_counts_sessions_and_the_image():
     one = fovea.plan()
-    three = fovea.plan(sessions=3, image_size=(64, 64))
+    three = fovea.plan(sessions=3)
     assert three["session_bytes"] == one["session_bytes"]
     assert three["total_bytes"] > one["total_bytes"] + one["session_bytes"]
     assert fovea.plan(image_size=(64, 64))["scratch_bytes"] < one["scratch_bytes"]
