@@ -1,7 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The PyTorch model on held-out drawn pages and on the real pictures: character and word error rates by kind, exact answers by task."""
+"""Held-out drawn pages and the real pictures: character and word error rates by kind, exact answers by task. `train_all` prints them for the
+PyTorch model, this for weight files:
 
+    python -m reader.evaluate FILE.fovea … [--each 6] [--receipts 100]
+"""
+
+import argparse
 import collections
+import os
 
 import numpy as np
 import torch
@@ -9,6 +15,9 @@ from PIL import Image
 
 from . import compare, rates
 from . import pages as P
+from . import stock as K
+
+TOTAL = "What is the total?"
 
 
 @torch.no_grad()
@@ -53,29 +62,71 @@ def overlap(a, b):
     return w * h / (area(p) + area(q) - w * h)
 
 
+def held_out_totals(count, seed):
+    """Receipts of held-out fonts and texts: (page, question)."""
+    stock, out, i = K.Stock(held=True), [], 0
+    while len(out) < count:
+        rng = np.random.default_rng((seed, i))
+        i += 1
+        width, height = int(rng.integers(240, 420)), int(rng.integers(260, 700))
+        page = P.photographed(rng, P.draw(rng, stock, "receipt", width, height, P.letter_size(rng, width, height)))
+        if TOTAL in page.facts:
+            out.append((page, P.Question("key", TOTAL, *page.facts[TOTAL])))
+    return out
+
+
+def tasks(answer, each, receipts, seed=20261130):
+    """Prints exact answers by task. answer(images, prompts) gives one answer for each."""
+    rng, asked = np.random.default_rng(seed), []
+    for p in P.held_out(each, seed):
+        asked += [(p, P.fact(rng, p))] if p.facts else []
+        asked += [(p, P.Question("table", P.TABLE, *p.table))] if p.table and len(p.table[0]) < 1200 else []
+        asked += [(p, P.place(rng, p))] if p.words else []
+    asked += held_out_totals(receipts, seed)
+    said = answer([p.image for p, _ in asked], [q.prompt for _, q in asked])
+    rows = [(q.answer, a, q.task, p.kind, q.prompt) for (p, q), a in zip(asked, said)]
+
+    def exact(name, rows):
+        if rows:
+            right = [rates.normal(t) == rates.normal(a) for t, a, *_ in rows]
+            print(f"  {name}, exact: {100 * np.mean(right):.1f} % of {len(rows)}", flush=True)
+
+    exact(TOTAL, [r for r in rows if r[4] == TOTAL])
+    exact("other facts", [r for r in rows if r[2] == "key" and r[4] != TOTAL])
+    exact("tables", [r for r in rows if r[2] == "table"])
+    places = [overlap(t, a) >= 0.5 for t, a, task, *_ in rows if task == "locate"]
+    if places:
+        print(f"  places, IoU >= 0.5: {100 * np.mean(places):.1f} % of {len(places)}", flush=True)
+
+
 def run(model, tokenizer, each=6, seed=20261130):
     pages = P.held_out(each, seed)
     said = answers(model, tokenizer, [p.image for p in pages], [P.READ] * len(pages))
     show("Held-out drawn pages", [p.kind for p in pages], said, [p.text for p in pages])
-    rng, asked = np.random.default_rng(seed), []
-    for p in pages:
-        asked += [(p, P.fact(rng, p))] if p.facts else []
-        asked += [(p, P.Question("table", P.TABLE, *p.table))] if p.table and len(p.table[0]) < 1200 else []
-        asked += [(p, P.place(rng, p))] if p.words else []
-    said = answers(model, tokenizer, [p.image for p, _ in asked], [q.prompt for _, q in asked])
-    for task in ("key", "table", "locate"):
-        rows = [(q.answer, a, p.kind, q.prompt) for (p, q), a in zip(asked, said) if q.task == task]
-        if not rows:
-            continue
-        if task == "locate":
-            print(f"  locate     IoU >= 0.5: {100 * np.mean([overlap(t, a) >= 0.5 for t, a, *_ in rows]):.1f} of {len(rows)}")
-        else:
-            exact = [rates.normal(t) == rates.normal(a) for t, a, *_ in rows]
-            print(f"  {task:10} exact: {100 * np.mean(exact):.1f} of {len(rows)}")
-        if task == "key":
-            total = [rates.normal(t) == rates.normal(a) for t, a, k, q in rows if k == "receipt" and "total" in q]
-            if total:
-                print(f"  the total of receipts, exact: {100 * np.mean(total):.1f} of {len(total)}")
+    tasks(lambda images, prompts: answers(model, tokenizer, images, prompts), each, 5 * each)
     pictures = compare.real()
     said = answers(model, tokenizer, [Image.open(p.file).convert("RGB") for p in pictures], [P.READ] * len(pictures))
     show("Real pictures", [p.kind for p in pictures], said, [p.text for p in pictures])
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__)
+    p.add_argument("file", nargs="+", help="weight files")
+    p.add_argument("--each", type=int, default=6, help="held-out pages of each kind")
+    p.add_argument("--receipts", type=int, default=100)
+    a = p.parse_args()
+    import fovea
+
+    for file in a.file:
+        model = fovea.load(file)
+        session = model.session()
+
+        def answer(images, prompts):
+            return [session.generate(q, images=model.encode_image(np.asarray(i)), max_tokens=1500).strip() for i, q in zip(images, prompts)]
+
+        print(os.path.basename(file))
+        tasks(answer, a.each, a.receipts)
+
+
+if __name__ == "__main__":
+    main()

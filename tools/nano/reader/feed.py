@@ -20,7 +20,7 @@ from .tokens import Tokenizer
 SMALL = {(1, 1): 2, (1, 2): 3, (2, 1): 2, (2, 2): 3, (1, 3): 3, (1, 4): 2, (2, 3): 2, (3, 2): 1}
 FEW = {(1, 3): 1, (1, 4): 1, (2, 2): 2, (2, 3): 3, (3, 2): 2, (3, 3): 2, (2, 4): 2, (4, 2): 1, (3, 4): 1}
 MIDDLE = {**SMALL, (2, 4): 2, (3, 3): 2, (4, 2): 2, (3, 4): 3, (4, 3): 2, (5, 2): 2, (2, 5): 2, (3, 5): 2, (6, 2): 1, (4, 4): 2, (1, 6): 1}
-MIXED = {**FEW, (1, 2): 1, (2, 1): 1, (4, 3): 1, (3, 5): 1, (4, 4): 0.7, (4, 5): 0.5, (5, 4): 0.5, (5, 5): 0.4, (6, 5): 0.3}
+MIXED = {**FEW, (1, 1): 1, (1, 2): 1.5, (2, 1): 1, (2, 2): 2, (4, 3): 1, (3, 5): 1, (4, 4): 0.7, (4, 5): 0.5, (5, 4): 0.5, (5, 5): 0.4, (6, 5): 0.3}
 WIDE = {**MIDDLE, (4, 5): 1.5, (5, 4): 1.5, (4, 6): 1, (6, 3): 1, (5, 5): 1, (6, 5): 0.7}
 LARGE = {**MIDDLE, (4, 5): 2, (5, 4): 2, (6, 3): 2, (4, 6): 1.5, (7, 3): 1, (5, 5): 1.5, (6, 5): 1, (7, 5): 1, (8, 6): 0.5, (10, 7): 0.5, (5, 8): 0.6}
 
@@ -31,11 +31,12 @@ SPARSE = 20  # characters on a slice
 class Stage:
     """What pages a stage of training sees."""
 
-    def __init__(self, name, grids, most, reading=1.0, text=True, kinds=None, largest=40.0, batch=1.0):
-        """most: tokens of an answer; reading: share of pages that are read out; text False: dense labels only; batch: factor on the slices
-        of a batch."""
+    def __init__(self, name, grids, most, reading=1.0, text=True, kinds=None, smallest=9.0, largest=40.0, batch=1.0, more=0.0):
+        """most: tokens of the answers; reading: share of pages that are read out; text False: dense labels only; smallest:
+        letters below are rare; batch: factor on the slices of a batch; more: chance of each further question on a page."""
         self.name, self.grids, self.most, self.reading, self.text = name, grids, most, reading, text
-        self.kinds, self.largest, self.batch = kinds or layouts.SHARES, largest, batch
+        self.kinds, self.smallest, self.largest = kinds or layouts.SHARES, smallest, largest
+        self.batch, self.more = batch, more
 
 
 def page_size(rng, grid):
@@ -56,6 +57,8 @@ class Maker:
         while True:
             width, height = page_size(rng, grid)
             letters = min(stage.largest, P.letter_size(rng, width, height))
+            if letters < stage.smallest and rng.random() < 0.85:
+                continue
             for _ in range(4):
                 page = P.draw(rng, self.stock, P.pick_kind(rng, stage.kinds), width, height, letters)
                 if not stage.text or len(page.text) < 0.8 * stage.most:
@@ -63,8 +66,8 @@ class Maker:
                 letters *= 1.3
             if not page.text or (stage.text and len(page.text) > 0.8 * stage.most):
                 continue
-            # The image costs as much where little is written on it.
-            if not stage.text or len(page.text) >= few or rng.random() < 0.3:
+            # The image costs as much where little is written on it, but where nothing more is has to be learned too.
+            if not stage.text or len(page.text) >= few or rng.random() < 0.6:
                 return page
 
     def pages(self, stage, grid, count):
@@ -134,26 +137,47 @@ class Maker:
         return self.later.pop()
 
     def said(self, stage, page, grid, middles):
-        """(ids of the question, ids of the answer, their places and slots)"""
-        slots, vectors = P.slots_of(middles), P.tokens_of(middles, grid)
-        while True:
-            q = P.questions(self.rng, page, stage.reading)
+        """A conversation about a page, after the image: ids given, ids to say, whether they count, their places and slots, each `[tokens]`."""
+        slots, vectors, rng = P.slots_of(middles), P.tokens_of(middles, grid), self.rng
+        asked = {}
+        while not asked or (rng.random() < stage.more and len(asked) < 4):
+            q = P.questions(rng, page, 0.3 if asked else stage.reading)
+            if q.prompt in asked:
+                break
+            asked[q.prompt] = q
+        turns, total = [], 0
+        for q in asked.values():
             ids, places, within = self.tokenizer.answer(q.answer, q.origins, slots, vectors)
-            if len(ids) <= stage.most + 1 or q.task == "ocr":
-                return self.tokenizer.head(q.prompt), ids, places, within
+            total += len(ids)
+            if not turns or total <= stage.most:
+                turns.append((q.prompt, ids, places, within))
+        rows = []
+        for i, at in enumerate(rng.permutation(len(turns))):
+            prompt, ids, places, within = turns[at]
+            head = self.tokenizer.head(prompt, i == 0)
+            silent = [0] * (len(head) - (i == 0))  # nothing is said after all but the last of a question's tokens
+            given = head + list(self.tokenizer.blurred(rng, ids[:-1])) + ids[-1:]
+            nowhere = [P.NOWHERE] * len(silent)
+            rows.append((given, silent + ids, silent + [1] * len(ids), nowhere + places, [-1] * len(silent) + within))
+        given, target, weight, places, within = (np.concatenate([np.array(r[k]) for r in rows]) for k in range(5))
+        return given[:-1], target, weight, places, within
 
     def packed(self, said):
-        longest = max(len(h) + len(a) for h, a, *_ in said) - 1
-        ids, target = np.full((len(said), longest), Tokenizer.EOS, np.int64), np.zeros((len(said), longest), np.int64)
-        weight, places = np.zeros((len(said), longest), np.float32), np.full((len(said), longest), P.NOWHERE, np.int64)
-        within = np.full((len(said), longest), -1, np.int64)
-        for r, (head, answer, at, slots) in enumerate(said):
-            first = len(head) - 1
-            ids[r, : first + 1] = head
-            ids[r, first + 1 : first + len(answer)] = self.tokenizer.blurred(self.rng, answer[:-1])
-            part = slice(first, first + len(answer))
-            target[r, part], weight[r, part], places[r, part], within[r, part] = answer, 1, at, slots
-        return {"ids": ids, "target": target, "weight": weight, "places": places, "within": within}
+        longest = max(len(given) for given, *_ in said)
+
+        def padded(k, value, kind=np.int64):
+            out = np.full((len(said), longest), value, kind)
+            for row, one in zip(out, said):
+                row[: len(one[k])] = one[k]
+            return out
+
+        return {
+            "ids": padded(0, Tokenizer.EOS),
+            "target": padded(1, 0),
+            "weight": padded(2, 0, np.float32),
+            "places": padded(3, P.NOWHERE),
+            "within": padded(4, -1),
+        }
 
 
 def made(maker, number):

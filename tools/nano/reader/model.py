@@ -6,6 +6,8 @@ Tensor names are those of the converter. Slices of 144 pixels, patches of 8: let
 16 x 16 pixels: a few letters. A page of 1000 x 1400 has 5822 of them; few key and value heads of 32 keep their cache small.
 """
 
+import math
+
 import torch
 import torch.nn.functional as F
 from model import RMSNorm, SelfMiningSampler, VisionTower, fused, merge_heads, rotary_tables, rotate, split_heads
@@ -95,7 +97,12 @@ class StemEmbeddings(nn.Module):
         self.patch_embedding = nn.Linear(before, d)
         self.class_embedding = nn.Parameter(torch.randn(d) * 0.02)
         self.position_embedding = nn.Embedding(1 + self.grid**2, d)
-        nn.init.normal_(self.position_embedding.weight, std=0.1)
+        nn.init.normal_(self.position_embedding.weight, std=0.02)
+        # Waves of row and column along a few directions: what reads letters alone does not learn to say where they stand.
+        at = 2 * math.pi * (torch.arange(self.grid) + 0.5) / self.grid
+        waves = torch.cat([wave(k * at)[:, None] for k in (0.5, 1, 2, 3) for wave in (torch.sin, torch.cos)], 1)
+        places = torch.cat([waves.repeat_interleave(self.grid, 0), waves.repeat(self.grid, 1)], 1)
+        self.position_embedding.weight.data[1:] += 1.5 * places @ torch.randn(places.shape[1], d) / d**0.5
         self.stem.to(memory_format=torch.channels_last)
         self.seen = None  # what the convolutions gave last, for an auxiliary head
 
@@ -268,6 +275,7 @@ class Heads(nn.Module):
         self.character, self.index = nn.Linear(d, n), nn.Linear(d, P.NO_INDEX + 1)
         self.cell, self.within = nn.Linear(h, 2), nn.Linear(h, P.SLOTS_X * P.SLOTS_Y)
         self.slots, self.ends = nn.Linear(h, P.SLOTS_X * P.SLOTS_Y * n), nn.Linear(h, 2)
+        self.at = nn.Linear(h, 2 * P.CELLS)
         self.none = NO_CHARACTER
 
     def placed(self, states, rows, columns):
@@ -305,6 +313,11 @@ class Heads(nn.Module):
             weight = torch.where(full, 1.0, 0.3)
             total = total + share * (loss * weight).sum() / weight.sum().clamp(min=1)
             seen[name] = ((logits.argmax(-1) == target) & full).sum() / full.sum().clamp(min=1)
+        # A tower that reads letters alone forgets where they stand: row and column in the slice.
+        cells = torch.arange(P.CELLS**2, device=vectors.device)
+        place = torch.stack([cells // P.CELLS, cells % P.CELLS], -1).expand(*vectors.shape[:2], -1, -1).flatten()
+        logits = self.at(vectors).unflatten(-1, (2, -1)).flatten(0, -2)
+        total, seen["at"] = total + 0.3 * F.cross_entropy(logits.float(), place), (logits.argmax(-1) == place).float().mean()
         bits = token[..., -2:].float()
         total = total + 0.3 * F.binary_cross_entropy_with_logits(self.ends(vectors).float(), bits, pos_weight=bits.new_tensor(4.0))
         return total, seen

@@ -150,9 +150,9 @@ def questions(rng, page, reading=0.7):
     """One question on a page: mostly to read it."""
     tasks = []
     if page.table:
-        tasks.append("table")
+        tasks += ["table", "table"]
     if page.facts:
-        tasks += ["key", "key"]
+        tasks += ["key"] * 4
     if page.words:
         tasks.append("locate")
     if not tasks or rng.random() < reading:

@@ -53,9 +53,9 @@ class Tokenizer:
     def decode(self, ids):
         return self.sp.decode([int(i) for i in ids])
 
-    def head(self, prompt):
-        """What stands between the image block and the answer."""
-        return self.sp.encode("\n" + prompt + " ASSISTANT:")
+    def head(self, prompt, first=True):
+        """What stands between the image block, or the answer before, and the answer."""
+        return self.sp.encode(("\n" if first else "USER: ") + prompt + " ASSISTANT:")
 
     def character(self, c):
         return [self.ids[c]] if c in self.ids else [3 + b for b in c.encode()]

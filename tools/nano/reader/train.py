@@ -24,11 +24,11 @@ PLACE_LAYER = 1  # after it image vectors are asked for their place on the page
 class Plan:
     """A stage: what it sees (`D.Stage`), its share of the time and how it learns."""
 
-    def __init__(self, stage, share, muon, adam, flat, dense, look=0.0, slow=1.0, repeats=0):
+    def __init__(self, stage, share, muon, adam, flat, dense, look=0.0, slow=1.0, repeats=0, tokens=0):
         """dense, look: weights of these losses; slow: factor on the learning rate of tower and sampler; repeats: the tower rests, and what
-        it saw comes so often."""
+        it saw comes so often; tokens: of image and text, that each rank computes before a step, so that none waits long for another."""
         self.stage, self.share, self.muon, self.adam, self.flat = stage, share, muon, adam, flat
-        self.dense, self.look, self.slow, self.repeats = dense, look, slow, repeats
+        self.dense, self.look, self.slow, self.repeats, self.tokens = dense, look, slow, repeats, tokens
 
 
 STAGES = [
@@ -43,11 +43,17 @@ STAGES = [
 ]
 # On a CPU: smaller pictures, and the decoder learns to read while the tower rests.
 SMALL = [
-    Plan(D.Stage("dense", D.FEW, 9999, text=False, largest=30), 0.38, 0.014, 2e-3, 0.35, 1.0),
-    Plan(D.Stage("lines", D.SMALL, 500, largest=30, batch=3.0), 0.08, 0.02, 2e-3, 0.9, 0.5, look=0.5, repeats=4),
-    Plan(D.Stage("pages", D.MIXED, 1100, reading=0.85, largest=30, batch=2.5), 0.36, 0.014, 1.5e-3, 0.5, 0.3, look=0.5, repeats=3),
-    Plan(D.Stage("questions", D.WIDE, 1500, reading=0.7), 0.18, 0.006, 6e-4, 0.0, 0.5, look=0.3, slow=0.7),
-]
+    Plan(D.Stage("dense", D.FEW, 9999, text=False, largest=30), 0.32, 0.014, 2e-3, 0.35, 1.0),
+    Plan(D.Stage("lines", D.SMALL, 500, smallest=11, largest=30, batch=0.7), 0.12, 0.02, 2e-3, 0.9, 0.5, look=0.5, repeats=4, tokens=2600),
+    Plan(
+        D.Stage("pages", D.MIXED, 1100, reading=0.8, smallest=11, largest=30, batch=0.8, more=0.5),
+        0.4, 0.014, 1.5e-3, 0.3, 0.3, look=0.5, repeats=3, tokens=4000,
+    ),
+    Plan(
+        D.Stage("questions", D.WIDE, 1500, reading=0.7, smallest=11, batch=0.8, more=0.7),
+        0.16, 0.006, 6e-4, 0.0, 0.5, look=0.3, slow=0.7, tokens=4000,
+    ),
+]  # fmt: skip
 
 
 def look_loss(watched, group, places, first, last):
@@ -113,7 +119,7 @@ def loss_of(run, batch, plan, tokenizer):
         for name, first, count in locations:  # within a slot
             near = (target >= first) & (target < first + count)
             seen[name] = (((logits.argmax(-1) - target).abs() <= 1) & near).sum() / near.sum().clamp(min=1)
-    return said + plan.dense * dense + plan.look * (look + cells + 0.5 * slot), seen
+    return said + plan.dense * dense + plan.look * (look + 6 * cells + 0.5 * slot), seen
 
 
 def run_stage(a, plan, number, source, tokenizer, config, folder, init, minutes, deadline, exchange):
@@ -149,14 +155,18 @@ def run_stage(a, plan, number, source, tokenizer, config, folder, init, minutes,
     waited, over = 0.0, False
     pool = Pool(run, source, plan.repeats) if plan.repeats else source
     while not over:
-        start = time.time()
-        batch = pool.next()
-        waited += time.time() - start
-        loss, seen = loss_of(run, batch, plan, tokenizer)
-        loss.backward()
+        computed = 0
+        while computed <= plan.tokens:
+            start = time.time()
+            batch = pool.next()
+            waited += time.time() - start
+            loss, seen = loss_of(run, batch, plan, tokenizer)
+            loss.backward()
+            pictures += exchange.ranks * len(batch["pixels"])
+            computed += len(batch["pixels"]) * (batch["token"][0].size // (P.SLOTS_X * P.SLOTS_Y + 2) + len(batch.get("ids", [[]])[0])) + 1
         rate, over = exchange.average(run.optimizer.parameters, run)
         run.optimizer.step(rate)
-        run.step, pictures = run.step + 1, pictures + exchange.ranks * len(batch["pixels"])
+        run.step += 1
         if exchange.rank:
             continue
         for k, v in {"loss": loss.detach(), **seen}.items():  # summed where they are: reading them would wait for the GPU
