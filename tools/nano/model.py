@@ -45,9 +45,7 @@ def fused(q, k, v, causal=False):
 def attention(q, k, v, mask=None):
     """q, k, v `[..., tokens, headSize]`; mask is added to the scores. (The fused function is slow in bfloat16 on a CPU: with matrix units
     it is written out, without them computed in float32.)"""
-    if mask is None and (q.is_cuda or q.dtype == torch.float32):
-        return F.scaled_dot_product_attention(q, k, v)
-    if mask is None and not torch.cpu._is_amx_tile_supported():
+    if mask is None and (q.is_cuda or q.dtype == torch.float32 or not torch.cpu._is_amx_tile_supported()):
         return fused(q, k, v)
     scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)
     if mask is not None:
