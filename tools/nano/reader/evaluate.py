@@ -9,6 +9,7 @@ import argparse
 import collections
 import os
 
+import entitygrid
 import numpy as np
 import torch
 from PIL import Image
@@ -99,6 +100,15 @@ def tasks(answer, each, receipts, seed=20261130):
         print(f"  places, IoU >= 0.5: {100 * np.mean(places):.1f} % of {len(places)}", flush=True)
 
 
+def alone(answer, each, seed=20260101):
+    """Prints exact answers about one word, number or string on blank ground: what the model built in before could read."""
+    asked = [s for s in entitygrid.benchmark(1, 1, each, seed) if s.suite == "reading"]
+    said = answer([s.image for s in asked], [P.READ] * len(asked))
+    for type in sorted({s.type for s in asked}):
+        right = [s.answer == a for s, a in zip(asked, said) if s.type == type]
+        print(f"  one {type} alone, exact: {100 * np.mean(right):.1f} % of {len(right)}", flush=True)
+
+
 def run(model, tokenizer, each=6, seed=20261130):
     pages = P.held_out(each, seed)
     said = answers(model, tokenizer, [p.image for p in pages], [P.READ] * len(pages))
@@ -126,6 +136,7 @@ def main():
 
         print(os.path.basename(file))
         tasks(answer, a.each, a.receipts)
+        alone(answer, 2 * a.each)
 
 
 if __name__ == "__main__":

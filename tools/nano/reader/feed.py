@@ -22,7 +22,7 @@ FEW = {(1, 3): 1, (1, 4): 1, (2, 2): 2, (2, 3): 3, (3, 2): 2, (3, 3): 2, (2, 4):
 MIDDLE = {**SMALL, (2, 4): 2, (3, 3): 2, (4, 2): 2, (3, 4): 3, (4, 3): 2, (5, 2): 2, (2, 5): 2, (3, 5): 2, (6, 2): 1, (4, 4): 2, (1, 6): 1}
 MIXED = {**FEW, (1, 1): 1, (1, 2): 1.5, (2, 1): 1, (2, 2): 2, (4, 3): 1, (3, 5): 1, (4, 4): 0.7, (4, 5): 0.5, (5, 4): 0.5, (5, 5): 0.4, (6, 5): 0.3}
 WIDE = {**MIDDLE, (4, 5): 1.5, (5, 4): 1.5, (4, 6): 1, (6, 3): 1, (5, 5): 1, (6, 5): 0.7}
-LARGE = {**MIDDLE, (4, 5): 2, (5, 4): 2, (6, 3): 2, (4, 6): 1.5, (7, 3): 1, (5, 5): 1.5, (6, 5): 1, (7, 5): 1, (8, 6): 0.5, (10, 7): 0.5, (5, 8): 0.6}
+LARGE = {**MIDDLE, (4, 5): 2, (5, 4): 2, (6, 3): 2, (4, 6): 1.5, (7, 3): 1, (5, 5): 1.5, (6, 5): 1.5, (5, 6): 1, (10, 3): 0.5, (4, 7): 0.5}
 
 
 SPARSE = 20  # characters on a slice
@@ -31,12 +31,13 @@ SPARSE = 20  # characters on a slice
 class Stage:
     """What pages a stage of training sees."""
 
-    def __init__(self, name, grids, most, reading=1.0, text=True, kinds=None, smallest=9.0, largest=40.0, batch=1.0, more=0.0):
+    def __init__(self, name, grids, most, reading=1.0, text=True, kinds=None, smallest=9.0, largest=40.0, batch=1.0, more=0.0, slices=0.0):
         """most: tokens of the answers; reading: share of pages that are read out; text False: dense labels only; smallest:
-        letters below are rare; batch: factor on the slices of a batch; more: chance of each further question on a page."""
+        letters below are rare; batch: factor on the slices of a batch; more: chance of each further question on a page;
+        slices: chance of a batch of slices with dense labels alone, which cost less and show more letters."""
         self.name, self.grids, self.most, self.reading, self.text = name, grids, most, reading, text
         self.kinds, self.smallest, self.largest = kinds or layouts.SHARES, smallest, largest
-        self.batch, self.more = batch, more
+        self.batch, self.more, self.slices = batch, more, slices if text else 1.0
 
 
 def page_size(rng, grid):
@@ -94,7 +95,7 @@ class Maker:
         rows = [rows[i] for i in rng.permutation(len(rows))]
         self.spare = rows[self.views : self.views + 200]
         pixels, patch, token = (np.stack([r[k] for r in rows[: self.views]])[:, None] for k in range(3))
-        return {"grid": (1, 1), "pixels": np.concatenate([pixels, pixels], 1), "patch": patch, "token": token}
+        return counted({"grid": (1, 1), "pixels": np.concatenate([pixels, pixels], 1), "patch": patch, "token": token})
 
     def grid(self, stage):
         grids = list(stage.grids)
@@ -103,7 +104,7 @@ class Maker:
 
     def batch(self, number):
         stage, rng = self.stages[number], self.rng
-        if not stage.text and not self.fixed:
+        if not self.fixed and rng.random() < stage.slices:
             return {**self.slices(stage), "stage": number}
         if self.later and self.later[0]["stage"] == number:
             return self.later.pop()
@@ -133,12 +134,12 @@ class Maker:
             if part:
                 out = {"grid": grid, "stage": number}
                 out |= {key: np.stack([rows[i][k] for i in part]) for k, key in enumerate(("pixels", "patch", "token"))}
-                self.later.append({**out, **self.packed([said[i] for i in part])} if stage.text else out)
+                self.later.append(counted({**out, **self.packed([said[i] for i in part])} if stage.text else out))
         return self.later.pop()
 
     def said(self, stage, page, grid, middles):
         """A conversation about a page, after the image: ids given, ids to say, whether they count, their places and slots, each `[tokens]`."""
-        slots, vectors, rng = P.slots_of(middles), P.tokens_of(middles, grid), self.rng
+        where, rng = (P.slots_of(middles), P.within_of(middles), P.tokens_of(middles, grid)), self.rng
         asked = {}
         while not asked or (rng.random() < stage.more and len(asked) < 4):
             q = P.questions(rng, page, 0.3 if asked else stage.reading)
@@ -147,7 +148,7 @@ class Maker:
             asked[q.prompt] = q
         turns, total = [], 0
         for q in asked.values():
-            ids, places, within = self.tokenizer.answer(q.answer, q.origins, slots, vectors)
+            ids, places, within = self.tokenizer.answer(q.answer, q.origins, *where)
             total += len(ids)
             if not turns or total <= stage.most:
                 turns.append((q.prompt, ids, places, within))
@@ -178,6 +179,13 @@ class Maker:
             "places": padded(3, P.NOWHERE),
             "within": padded(4, -1),
         }
+
+
+def counted(batch):
+    """With the number of vectors and of text tokens in it."""
+    images, views = batch["pixels"].shape[:2]
+    text = batch["ids"].shape[1] if "ids" in batch else 0
+    return {**batch, "tokens": images * (views * (P.CELLS**2 + 1) + text)}
 
 
 def made(maker, number):

@@ -588,18 +588,19 @@ def few(s, rng, st, size):
     """A word, a number or a few, far apart on an empty page: where to stop has to be seen."""
     face = st.face(rng, ("sans", "serif", "mono", "narrow"), size)
     y = rng.uniform(size, max(size + 1, s.height * rng.uniform(0.2, 0.9)))
-    for _ in range(int(rng.integers(1, 5))):
+    for _ in range(pick(rng, (1, 1, 1, 2, 3, 4))):
         if y > s.height - size * 0.3:
             break
         text = (
             lambda: st.word(rng),
             lambda: " ".join(st.running(rng, int(rng.integers(1, 4)))),
             lambda: code(rng, 2, 8),
+            lambda: code(rng, 3, 6),
             lambda: digits(rng, 1, 5),
             lambda: price(rng, 2000),
             lambda: f"{rng.uniform(0, 10):.3f}",
             lambda: date(rng),
-        )[rng.integers(7)]()
+        )[rng.integers(8)]()
         x = rng.uniform(size * 0.2, max(size * 0.3, s.width - face.length(text) - size * 0.3))
         if s.text(x, y, text, face, new=True) and rng.random() < 0.3:
             face = st.face(rng, ("sans", "serif", "mono", "narrow"), size * rng.uniform(0.8, 1.3))
@@ -612,5 +613,5 @@ KINDS = {
 }  # fmt: skip
 SHARES = {
     "receipt": 0.12, "invoice": 0.06, "form": 0.08, "label": 0.05, "terminal": 0.08, "editor": 0.07, "dialog": 0.08,
-    "web": 0.14, "sign": 0.04, "table": 0.08, "book": 0.12, "listing": 0.03, "strings": 0.05, "few": 0.1,
+    "web": 0.14, "sign": 0.04, "table": 0.08, "book": 0.12, "listing": 0.03, "strings": 0.05, "few": 0.26,
 }  # fmt: skip

@@ -105,13 +105,24 @@ class StemEmbeddings(nn.Module):
         self.position_embedding.weight.data[1:] += 1.5 * places @ torch.randn(places.shape[1], d) / d**0.5
         self.stem.to(memory_format=torch.channels_last)
         self.seen = None  # what the convolutions gave last, for an auxiliary head
+        self.learning = None  # [views]: the convolutions learn from these alone
 
-    def forward(self, x):
-        x = x.contiguous(memory_format=torch.channels_last)
+    def convolved(self, x):
         for stage in self.stem:
             x = F.relu(stage.halve(x))
             for pair in stage.pairs:
                 x = F.relu(x + pair["second"](F.relu(pair["first"](x))))
+        return x
+
+    def forward(self, x):
+        x = x.contiguous(memory_format=torch.channels_last)
+        if self.learning is None or not torch.is_grad_enabled():
+            x = self.convolved(x)
+        else:
+            with torch.no_grad():
+                resting = self.convolved(x[~self.learning])
+            order = torch.cat([self.learning.nonzero(), (~self.learning).nonzero()]).flatten().argsort()
+            x = torch.cat([self.convolved(x[self.learning]), resting])[order].contiguous(memory_format=torch.channels_last)
         self.seen = self.patch_embedding(x.permute(0, 2, 3, 1).flatten(1, 2))
         cls = self.class_embedding.to(x.dtype).expand(x.shape[0], 1, -1)
         return torch.cat([cls, self.seen], 1) + self.position_embedding.weight
@@ -273,22 +284,26 @@ class Heads(nn.Module):
         d, h, n = c["vision_hidden"], c["hidden_size"], NO_CHARACTER + 1
         self.early = nn.Linear(d, n)
         self.character, self.index = nn.Linear(d, n), nn.Linear(d, P.NO_INDEX + 1)
-        self.cell, self.within = nn.Linear(h, 2), nn.Linear(h, P.SLOTS_X * P.SLOTS_Y)
-        self.slots, self.ends = nn.Linear(h, P.SLOTS_X * P.SLOTS_Y * n), nn.Linear(h, 2)
+        self.cell, self.within = nn.Linear(h, 2), nn.Linear(h, P.FINE * P.SLOTS_Y)
+        self.slots, self.ends = nn.Linear(h, P.FINE * P.SLOTS_Y * n), nn.Linear(h, 2)
         self.at = nn.Linear(h, 2 * P.CELLS)
         self.none = NO_CHARACTER
 
-    def placed(self, states, rows, columns):
-        """The decoder's states at the image block after an early layer: where each slice's vector is on the page, in 16ths of cells from
-        the top left. Without it the decoder learns late how slices lie side by side."""
+    def cells(self, states, rows, columns):
+        """The decoder's states at the image block after an early layer; where it says that each slice's vector is on the page, and where that
+        is: `[images, slices, vectors, 2]` and `[slices, vectors, 2]`, row and column in 16ths of cells from the top left."""
         side, n = P.CELLS, P.CELLS**2
         at = torch.arange(n, device=states.device)
         within = torch.stack([at // side, at % side], -1)
         slices = torch.arange(rows * columns, device=states.device)
         corner = side * torch.stack([slices // columns, slices % columns], -1)
-        target = (corner[:, None] + within).float() / 16
         states = states.unflatten(1, (1 + rows * columns, n + 1))[:, 1:, :n]
-        return F.smooth_l1_loss(self.cell(states).float(), target.expand(states.shape[0], -1, -1, -1), beta=0.05)
+        return self.cell(states).float(), (corner[:, None] + within).float() / 16
+
+    def placed(self, states, rows, columns):
+        """Their loss. Without it the decoder learns late how slices lie side by side."""
+        said, target = self.cells(states, rows, columns)
+        return F.smooth_l1_loss(said, target.expand_as(said), beta=0.05)
 
     def forward(self, patches, vectors, patch, token, early=None):
         """Features and labels of the slices (without the whole view), and what the convolutions gave; the loss and {name: share right}."""

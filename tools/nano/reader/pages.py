@@ -10,10 +10,12 @@ from PIL import Image
 from . import layouts, sheet
 from . import stock as K
 
-BASE, PATCH, KERNEL, MOST = 144, 8, 2, 72
+BASE, PATCH, KERNEL, MOST = 144, 8, 2, 30
 SIDE, CELLS = BASE // PATCH, BASE // PATCH // KERNEL  # patches and tokens on a side of a slice
 # A token's cell of 16 x 16 pixels has slots of 5.3 x 8: each may hold the middle of a character.
 SLOTS_X, SLOTS_Y = 3, 2
+# Dense labels have finer columns, of 3.2 pixels: where an i or an l shares a slot with its neighbour, one of both had no label.
+FINE = 5
 NO_INDEX, IGNORE = 8, 255
 READ, TABLE, WHERE = "Read the text.", "Write the table as Markdown.", "Where is {}?"
 NOWHERE = -1
@@ -195,12 +197,12 @@ def classes(characters):
 
 def labels(page, grid, middles, boxes):
     """Dense labels of the slices: per patch `[slices, patches, 2]` the character over its middle and its index in the word; per token
-    `[slices, tokens, SLOTS + 2]` the characters in its slots, whether a line starts and ends there."""
+    `[slices, tokens, FINE * SLOTS_Y + 2]` the characters in its fine slots, whether a line starts and ends there."""
     rows, columns = grid
     h, w = rows * SIDE, columns * SIDE
     patch = np.full((h, w, 2), K.NO_CHARACTER, np.uint8)
     patch[..., 1] = NO_INDEX
-    slots = np.full((rows * CELLS * SLOTS_Y, columns * CELLS * SLOTS_X), K.NO_CHARACTER, np.uint8)
+    slots = np.full((rows * CELLS * SLOTS_Y, columns * CELLS * FINE), K.NO_CHARACTER, np.uint8)
     ends = np.zeros((rows * CELLS, columns * CELLS, 2), np.uint8)
     kinds = classes(page.characters)
     shown = np.array([c != " " for c in page.characters], bool)
@@ -221,7 +223,7 @@ def labels(page, grid, middles, boxes):
         at = np.nonzero(shown)[0][inside]
         x, y = x[inside], y[inside]
         cell = BASE // CELLS
-        slots[(y / (cell / SLOTS_Y)).astype(int), (x / (cell / SLOTS_X)).astype(int)] = kinds[at]
+        slots[(y / (cell / SLOTS_Y)).astype(int), (x / (cell / FINE)).astype(int)] = kinds[at]
         low = np.ceil(boxes[at, :2] / PATCH - 0.5).astype(int)
         high = np.ceil(boxes[at, 2:] / PATCH - 0.5).astype(int)
         wide, tall = (high - low).max(0, initial=0)
@@ -244,13 +246,19 @@ def labels(page, grid, middles, boxes):
         """[rows * side, columns * side, k] -> [slices, side * side, k]"""
         return a.reshape(rows, side, columns, side, -1).transpose(0, 2, 1, 3, 4).reshape(rows * columns, side * side, -1)
 
-    by_cell = slots.reshape(rows * CELLS, SLOTS_Y, columns * CELLS, SLOTS_X).transpose(0, 2, 1, 3).reshape(rows * CELLS, columns * CELLS, -1)
+    by_cell = slots.reshape(rows * CELLS, SLOTS_Y, columns * CELLS, FINE).transpose(0, 2, 1, 3).reshape(rows * CELLS, columns * CELLS, -1)
     return cut(patch, SIDE), cut(np.concatenate([by_cell, ends], -1), CELLS)
 
 
 def slots_of(middles):
     """Column and row `[n, 2]` of the slot that each drawn character's middle lies in."""
     return np.floor(middles / (BASE / CELLS / SLOTS_X, BASE / CELLS / SLOTS_Y)).astype(int)
+
+
+def within_of(middles):
+    """Index `[n]` of the fine slot of its cell that each drawn character's middle lies in."""
+    column, row = np.floor(middles / (BASE / CELLS / FINE, BASE / CELLS / SLOTS_Y)).astype(int).T
+    return FINE * (row % SLOTS_Y) + column % FINE
 
 
 def tokens_of(middles, grid):

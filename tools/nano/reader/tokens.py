@@ -60,9 +60,9 @@ class Tokenizer:
     def character(self, c):
         return [self.ids[c]] if c in self.ids else [3 + b for b in c.encode()]
 
-    def answer(self, text, origins, slots, vectors):
+    def answer(self, text, origins, slots, fine, vectors):
         """(ids, places, slots) of an answer. origins: for each of its characters the drawn one it is, or -1; slots `[drawn, 2]`: column and
-        row of each drawn character; vectors: its image vector, or NOWHERE. The place of a location is that of what follows it."""
+        row of each drawn character; fine: its slot within its cell; vectors: its image vector, or NOWHERE. The place of a location is that of what follows it."""
         ids, places, within = [], [], []
         row, last, letters = None, pages.NOWHERE, 0
 
@@ -86,7 +86,7 @@ class Tokenizer:
                         add([self.first_row + min(int(y), ROWS - 1)], vectors[o], -1)
                     add([self.first_column + min(int(x), COLUMNS - 1)], vectors[o], -1)
                 letters += 1
-                add(self.character(c), vectors[o], pages.SLOTS_X * (y % pages.SLOTS_Y) + x % pages.SLOTS_X)
+                add(self.character(c), vectors[o], fine[o])
             last = o
         return ids + [self.EOS], places + [pages.NOWHERE], within + [-1]
 

@@ -46,12 +46,12 @@ SMALL = [
     Plan(D.Stage("dense", D.FEW, 9999, text=False, largest=30), 0.32, 0.014, 2e-3, 0.35, 1.0),
     Plan(D.Stage("lines", D.SMALL, 500, smallest=11, largest=30, batch=0.7), 0.12, 0.02, 2e-3, 0.9, 0.5, look=0.5, repeats=4, tokens=2600),
     Plan(
-        D.Stage("pages", D.MIXED, 1100, reading=0.8, smallest=11, largest=30, batch=0.8, more=0.5),
-        0.4, 0.014, 1.5e-3, 0.3, 0.3, look=0.5, repeats=3, tokens=4000,
+        D.Stage("pages", D.MIXED, 1100, reading=0.8, smallest=11, largest=30, batch=0.8, more=0.5, slices=0.4),
+        0.4, 0.008, 8e-4, 0.1, 0.5, look=0.5, slow=0.2, tokens=1500,
     ),
     Plan(
-        D.Stage("questions", D.WIDE, 1500, reading=0.7, smallest=11, batch=0.8, more=0.7),
-        0.16, 0.006, 6e-4, 0.0, 0.5, look=0.3, slow=0.7, tokens=4000,
+        D.Stage("questions", D.WIDE, 2000, reading=0.7, smallest=11, batch=0.8, more=0.8, slices=0.3),
+        0.16, 0.0022, 2.5e-4, 0.0, 0.5, look=0.4, slow=0.3, tokens=1500,
     ),
 ]  # fmt: skip
 
@@ -89,15 +89,18 @@ class Pool:
 
 
 def loss_of(run, batch, plan, tokenizer):
-    t = {k: torch.from_numpy(v) if not torch.is_tensor(v) else v for k, v in batch.items() if k not in ("grid", "stage")}
+    t = {k: torch.from_numpy(v) if not torch.is_tensor(v) else v for k, v in batch.items() if k not in ("grid", "stage", "tokens")}
     t = {k: v.to(run.device, non_blocking=True) for k, v in t.items()}
-    model, before = run.model, tokenizer.before
+    model, stem, before = run.model, run.model.model.clip.embeddings, tokenizer.before
     locations = ("column", tokenizer.first_column, COLUMNS), ("row", tokenizer.first_row, ROWS)
     with run.autocast():
+        stem.learning = None
         if "ids" not in t:
             patches = model.see(t["pixels"][:, 1:], *batch["grid"])
-            early = model.model.clip.embeddings.seen.unflatten(0, patches.shape[:2])
-            return run.heads(patches, model.sample(patches), t["patch"], t["token"], early)
+            return run.heads(patches, model.sample(patches), t["patch"], t["token"], stem.seen.unflatten(0, patches.shape[:2]))
+        # Three slices of four have few letters or none and the whole view has no labels: the convolutions, which cost most, learn little there.
+        written = F.pad((t["patch"][..., 0] != run.heads.none).sum(-1), (1, 0)).flatten()
+        stem.learning = written > 60 * torch.rand(written.shape, device=run.device)
         patches = t["seen"].float() if "seen" in t else model.see(t["pixels"], *batch["grid"])
         vectors = model.sample(patches)
         dense, seen = run.heads(patches[:, 1:], vectors[:, 1:], t["patch"], t["token"])
@@ -163,15 +166,16 @@ def run_stage(a, plan, number, source, tokenizer, config, folder, init, minutes,
             loss, seen = loss_of(run, batch, plan, tokenizer)
             loss.backward()
             pictures += exchange.ranks * len(batch["pixels"])
-            computed += len(batch["pixels"]) * (batch["token"][0].size // (P.SLOTS_X * P.SLOTS_Y + 2) + len(batch.get("ids", [[]])[0])) + 1
+            computed += batch["tokens"]
+            for k, v in {"loss": loss.detach(), **seen}.items():  # summed where they are: reading them would wait for the GPU
+                totals[k] = totals.get(k, 0) + v
+                totals[k + "#"] = totals.get(k + "#", 0) + 1
         rate, over = exchange.average(run.optimizer.parameters, run)
         run.optimizer.step(rate)
         run.step += 1
         if exchange.rank:
+            totals = {}
             continue
-        for k, v in {"loss": loss.detach(), **seen}.items():  # summed where they are: reading them would wait for the GPU
-            totals[k] = totals.get(k, 0) + v
-            totals[k + "#"] = totals.get(k + "#", 0) + 1
         if time.time() - shown > a.show:
             span = time.time() - shown
             text = " ".join(f"{k} {float(v) / totals[k + '#']:.3f}" for k, v in totals.items() if not k.endswith("#"))
