@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the reader's training is told about a page (tools/nano/reader/pages.py)."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+np = pytest.importorskip("numpy")
+Image = pytest.importorskip("PIL.Image")
+sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "tools/nano"))
+from reader import pages as P  # noqa: E402
+from reader import stock  # noqa: E402
+
+
+def page(text, boxes, size=(144, 144)):
+    """A page with one word, each letter in its box."""
+    origins = np.arange(len(text), dtype=np.int32)
+    return P.Page(Image.new("RGB", size, "white"), "label", 12.0, text, origins, text, np.array(boxes, np.float32), {}, None, [])
+
+
+def seen(text, boxes, size=(144, 144)):
+    made = page(text, boxes, size)
+    _, grid, middles, placed = P.view(made)
+    patch, token = P.labels(made, grid, middles, placed)
+    return grid, middles, patch, token
+
+
+def test_narrow_letters_side_by_side_have_labels_of_their_own():
+    """An i and an l of three pixels stand in one slot of the locations: each has its own of the fine ones."""
+    boxes = [(16, 32, 20, 40), (20.2, 32, 23.2, 40), (23.4, 32, 26.4, 40), (27, 32, 32, 40)]
+    grid, middles, _, token = seen("milk", boxes)
+    assert grid == (1, 1)
+    coarse = P.slots_of(middles)
+    assert (coarse[1] == coarse[2]).all() or (coarse[0] == coarse[1]).all()
+    within = P.within_of(middles)
+    assert len(set(within)) == 4
+    cell = token[0, P.tokens_of(middles, grid)[0] - (P.CELLS**2 + 1)]
+    assert [cell[w] for w in within] == [stock.CLASS[c] for c in "milk"]
+    assert (cell[: P.FINE * P.SLOTS_Y] != stock.NO_CHARACTER).sum() == 4
+
+
+def test_lines_begin_and_end_where_their_letters_stand():
+    boxes = [(10 + 12 * i, 50, 20 + 12 * i, 62) for i in range(5)]
+    grid, middles, _, token = seen("hello", boxes)
+    ends = token[0, :, -2:].reshape(P.CELLS, P.CELLS, 2)
+    assert [tuple(int(v) for v in np.argwhere(ends[..., k])[0]) for k in (0, 1)] == [(3, 0), (3, 3)]
+    assert ends.sum() == 2
+
+
+@pytest.mark.parametrize("size, grid", [((144, 144), (1, 1)), ((300, 140), (1, 3)), ((1000, 1400), None)])
+def test_places_and_labels_agree(size, grid):
+    """A letter's vector and slot, as answers name them, hold its dense label, also on a page that is shrunk."""
+    boxes = [(0.8 * size[0], 0.7 * size[1], 0.8 * size[0] + 20, 0.7 * size[1] + 30)]
+    found, middles, _, token = seen("Q", boxes, size)
+    assert grid in (None, found) and found[0] * found[1] <= P.MOST
+    at = int(P.tokens_of(middles, found)[0])
+    view, vector = divmod(at, P.CELLS**2 + 1)
+    assert view >= 1, "the low-resolution view comes first"
+    assert token[view - 1, vector, P.within_of(middles)[0]] == stock.CLASS["Q"]
