@@ -23,9 +23,12 @@ struct ConstraintOptions: ParsableArguments {
     transform: validText)
   var choices: [String] = []
 
+  private var given: Int { [jsonSchema != nil, regex != nil, grammar != nil, !choices.isEmpty].filter { $0 }.count }
+
+  var isGiven: Bool { given > 0 }
+
   func validate() throws {
-    let count = [jsonSchema != nil, regex != nil, grammar != nil, !choices.isEmpty].filter { $0 }.count
-    if count > 1 { throw ValidationError("--json-schema, --regex, --grammar and --choices exclude each other.") }
+    if given > 1 { throw ValidationError("--json-schema, --regex, --grammar and --choices exclude each other.") }
   }
 
   /// FOVEA_CONSTRAINT_… and its text; nil: no constraint.

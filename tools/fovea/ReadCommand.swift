@@ -59,6 +59,8 @@ struct ReadCommand: ParsableCommand {
   @Option(parsing: .unconditional, help: "Most tokens of a page; without it until the answer ends or the context is full.")
   var maxTokens: Int32?
 
+  @OptionGroup var beams: BeamOptions
+
   @Option(parsing: .unconditional, help: "Seconds allowed for looking at a page, and again for its answer.")
   var deadline: Double?
 

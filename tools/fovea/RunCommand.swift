@@ -84,6 +84,8 @@ struct RunCommand: ParsableCommand {
     parsing: .unconditional, help: "End the answer when its last so many tokens are one piece four times or more; 0 never. Without it 300 for pages.")
   var loopTokens: Int32?
 
+  @OptionGroup var beams: BeamOptions
+
   @Option(parsing: .unconditional, help: "Seed of the random choices.")
   var seed: UInt64 = 0
 
@@ -120,6 +122,7 @@ struct RunCommand: ParsableCommand {
     if let maxTokens, maxTokens < 1 { throw ValidationError("--max-tokens must be at least 1.") }
     if let deadline, !(deadline > 0) { throw ValidationError("--deadline must be above 0.") }
     if !(1...2400).contains(dotsPerInch) { throw ValidationError("--dpi must be 1 to 2400.") }
+    if beams.count > 1, temperature != 0 || constraints.isGiven { throw ValidationError("--beams is not for --temperature and constraints.") }
     if !constraints.choices.isEmpty, pages || draw != nil { throw ValidationError("--choices is not for pages and --draw.") }
     if draw != nil, pages { throw ValidationError("--draw paints on one image, not on pages.") }
     if pages, image.isEmpty { throw ValidationError("--pages needs images.") }
@@ -248,6 +251,7 @@ struct RunCommand: ParsableCommand {
     options.ngram_ban = ngramBan.map { $0 == 0 ? -1 : $0 } ?? 0
     options.ngram_window = ngramWindow
     options.loop_tokens = loopTokens ?? 0
+    options.beams = beams.count
     options.seed = seed
     options.deadline_seconds = deadline ?? 0
     return options

@@ -50,6 +50,7 @@ struct PageReader {
     var options = fovea_generate_options()
     options.max_tokens = command.maxTokens ?? 0
     options.loop_tokens = 300
+    options.beams = command.beams.count
     options.deadline_seconds = command.deadline ?? 0
     var made = 0
     let (text, result) = try session.generate(
@@ -125,7 +126,7 @@ struct PageReader {
   /// Everything that a page's record depends on.
   private func settings(_ model: Model, _ identity: String, _ question: String, _ task: String?, _ page: Picture) throws -> JSON {
     let cacheType = command.model.cacheType?.rawValue ?? ""
-    return [
+    let settings: JSON = [
       "page": .string(try page.checksum()), "model": .string(String(cString: model.info.name)),
       "system": .string(String(cString: model.info.system)), "weight_type": .string(String(cString: model.info.weight_type)),
       "identity": .string(identity), "context_length": .int(command.model.contextLength ?? 0),
@@ -133,5 +134,7 @@ struct PageReader {
       "tiles": .int(command.views.tiles), "mode": command.views.mode.map { .string($0) } ?? .null, "max_tokens": .int(command.maxTokens ?? 0),
       "pictures": .string(command.pictures.description),
     ]
+    // Records of pages read without beams, as all once were, stay what they are.
+    return command.beams.count == 1 ? settings : settings.appending(["beams": .int(command.beams.count)])
   }
 }

@@ -2,7 +2,7 @@
 """The readers that are compared, each in a process of its own so that its memory is its own. Run by `compare.py`:
 
 python -m reader.engines rapidocr THREADS < files         one JSON line (text, seconds of processor time) for each file
-python -m reader.engines fovea:FILE.fovea THREADS < files
+python -m reader.engines fovea:BEAMS:FILE.fovea THREADS < files
 """
 
 import glob
@@ -14,6 +14,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 
+FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 # What the nano models are asked; a file with a task `ocr` is given that.
 QUESTIONS = {"hires_llava": "Read the text in the picture.", "monkey": "Read all the text in the image."}
 MOST_TOKENS = 3000
@@ -32,11 +33,11 @@ class Reading:
 
 
 def child(command, files):
-    """Runs a command and returns (standard output, seconds of processor time, peak MB)."""
+    """Runs a command in the folder of this package, gives it the names of the files, and returns (standard output, seconds of processor time, peak MB)."""
     with tempfile.TemporaryFile() as listed, tempfile.TemporaryFile() as out:
-        listed.write("".join(f + "\n" for f in files).encode())
+        listed.write("".join(os.path.abspath(f) + "\n" for f in files).encode())
         listed.seek(0)
-        process = subprocess.Popen(command, stdin=listed, stdout=out, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(command, stdin=listed, stdout=out, stderr=subprocess.DEVNULL, cwd=FOLDER)
         _, status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
@@ -49,7 +50,7 @@ def tesseract(files, mode, threads):
     """All files by one process: the language is loaded once, and that time is in the seconds."""
     os.environ["OMP_THREAD_LIMIT"] = str(threads)
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as listed:
-        listed.write("".join(f + "\n" for f in files))
+        listed.write("".join(os.path.abspath(f) + "\n" for f in files))
         listed.flush()
         text, seconds, peak = child(["tesseract", listed.name, "stdout", "-l", "eng", "--psm", str(mode)], [])
     pages = text.split("\f")[: len(files)]
@@ -95,20 +96,22 @@ def rows_of(boxes):
 
 
 class Fovea:
-    def __init__(self, path, threads):
+    def __init__(self, name, threads):
         import fovea
 
+        beams, path = name.split(":", 1)
+        self.beams = int(beams)
         self.model, self.size = fovea.load(path, threads=threads), os.path.getsize(path) / 1e6
         if "ocr" in self.model.metadata.get("prompt.tasks", ()):
-            self.ask = {"prompt": "", "task": "ocr"}
+            self.question, self.task = "", "ocr"
         else:
-            self.ask = {"prompt": QUESTIONS[self.model.info["system"]]}
+            self.question, self.task = QUESTIONS[self.model.info["system"]], None
 
     def __call__(self, file):
         session = self.model.session()
-        room = {"max_tokens": MOST_TOKENS}
-        ask = dict(self.ask)
-        return session.generate(ask.pop("prompt"), images=[self.model.encode_image(file)], temperature=0, loop_tokens=64, **ask, **room)
+        how = {"beams": self.beams} if self.beams > 1 else {"loop_tokens": 64}
+        image = self.model.encode_image(file)
+        return session.generate(self.question, images=[image], task=self.task, temperature=0, max_tokens=MOST_TOKENS, **how)
 
 
 def main(name, threads):
