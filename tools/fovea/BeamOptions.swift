@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
-import CFovea
 
 /// Beam search, for answers of which every word counts.
 struct BeamOptions: ParsableArguments {

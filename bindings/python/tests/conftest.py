@@ -27,7 +27,7 @@ def root() -> Path:
 
 @pytest.fixture(scope="session")
 def small(root: Path) -> str:
-    """A model that never sees more than nine slices of 96 pixels, where the built-in one may see seventy."""
+    """A model that never sees more than nine slices of 96 pixels, whatever the built-in one sees."""
     return str(root / "tools" / "nano" / "models" / "hires-llava-nano" / "hires-llava-nano-int8.fovea")
 
 

@@ -35,7 +35,7 @@ class Reading:
 def child(command, files):
     """Runs a command in the folder of this package, gives it the names of the files, and returns (standard output, seconds of processor time, peak MB)."""
     with tempfile.TemporaryFile() as listed, tempfile.TemporaryFile() as out:
-        listed.write("".join(os.path.abspath(f) + "\n" for f in files).encode())
+        listed.write("".join(f + "\n" for f in files).encode())
         listed.seek(0)
         process = subprocess.Popen(command, stdin=listed, stdout=out, stderr=subprocess.DEVNULL, cwd=FOLDER)
         _, status, used = os.wait4(process.pid, 0)
@@ -50,7 +50,7 @@ def tesseract(files, mode, threads):
     """All files by one process: the language is loaded once, and that time is in the seconds."""
     os.environ["OMP_THREAD_LIMIT"] = str(threads)
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as listed:
-        listed.write("".join(os.path.abspath(f) + "\n" for f in files))
+        listed.write("".join(f + "\n" for f in files))
         listed.flush()
         text, seconds, peak = child(["tesseract", listed.name, "stdout", "-l", "eng", "--psm", str(mode)], [])
     pages = text.split("\f")[: len(files)]

@@ -3,7 +3,7 @@
 between heads.
 
 Tensor names are those of the converter. Slices of 144 pixels, patches of 8: letters of 9 pixels cover more than one. A vector stands for
-16 x 16 pixels: a few letters. A page of 1000 x 1400 has 5822 of them; few key and value heads of 32 keep their cache small.
+16 x 16 pixels: a few letters. The largest image has 2511 of them; few key and value heads of 32 keep their cache small.
 """
 
 import math

@@ -62,7 +62,8 @@ class Tokenizer:
 
     def answer(self, text, origins, slots, fine, vectors):
         """(ids, places, slots) of an answer. origins: for each of its characters the drawn one it is, or -1; slots `[drawn, 2]`: column and
-        row of each drawn character; fine: its slot within its cell; vectors: its image vector, or NOWHERE. The place of a location is that of what follows it."""
+        row of each drawn character; fine: its slot within its cell; vectors: its image vector, or NOWHERE. The place of a location is that of what
+        follows it."""
         ids, places, within = [], [], []
         row, last, letters = None, pages.NOWHERE, 0
 

@@ -41,7 +41,7 @@ STAGES = [
     # Questions join in; the rates fall to the end.
     Plan(D.Stage("questions", D.LARGE, 2000, reading=0.6), 0.18, 0.009, 1e-3, 0.1, 0.4, look=0.3, slow=0.4),
 ]
-# On a CPU: smaller pictures, and the decoder learns to read while the tower rests.
+# On a CPU: smaller pictures, and the decoder begins to read while the tower rests.
 SMALL = [
     Plan(D.Stage("dense", D.FEW, 9999, text=False, largest=30), 0.32, 0.014, 2e-3, 0.35, 1.0),
     Plan(D.Stage("lines", D.SMALL, 500, smallest=11, largest=30, batch=0.7), 0.12, 0.02, 2e-3, 0.9, 0.5, look=0.5, repeats=4, tokens=2600),
@@ -98,10 +98,13 @@ def loss_of(run, batch, plan, tokenizer):
         if "ids" not in t:
             patches = model.see(t["pixels"][:, 1:], *batch["grid"])
             return run.heads(patches, model.sample(patches), t["patch"], t["token"], stem.seen.unflatten(0, patches.shape[:2]))
-        # Three slices of four have few letters or none and the whole view has no labels: the convolutions, which cost most, learn little there.
-        written = F.pad((t["patch"][..., 0] != run.heads.none).sum(-1), (1, 0)).flatten()
-        stem.learning = written > 60 * torch.rand(written.shape, device=run.device)
-        patches = t["seen"].float() if "seen" in t else model.see(t["pixels"], *batch["grid"])
+        if "seen" in t:
+            patches = t["seen"].float()
+        else:
+            # Three slices of four have few letters or none and the whole view has no labels: the convolutions, which cost most, learn little there.
+            written = F.pad((t["patch"][..., 0] != run.heads.none).sum(-1), (1, 0)).flatten()
+            stem.learning = written > 60 * torch.rand(written.shape, device=run.device)
+            patches = model.see(t["pixels"], *batch["grid"])
         vectors = model.sample(patches)
         dense, seen = run.heads(patches[:, 1:], vectors[:, 1:], t["patch"], t["token"])
         prefix = model.prefix(vectors, batch["grid"][1], before)
@@ -167,6 +170,8 @@ def run_stage(a, plan, number, source, tokenizer, config, folder, init, minutes,
             loss.backward()
             pictures += exchange.ranks * len(batch["pixels"])
             computed += batch["tokens"]
+            if exchange.rank:
+                continue
             for k, v in {"loss": loss.detach(), **seen}.items():  # summed where they are: reading them would wait for the GPU
                 totals[k] = totals.get(k, 0) + v
                 totals[k + "#"] = totals.get(k + "#", 0) + 1
@@ -174,7 +179,6 @@ def run_stage(a, plan, number, source, tokenizer, config, folder, init, minutes,
         run.optimizer.step(rate)
         run.step += 1
         if exchange.rank:
-            totals = {}
             continue
         if time.time() - shown > a.show:
             span = time.time() - shown
