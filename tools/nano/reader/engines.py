@@ -32,18 +32,27 @@ class Reading:
     model: float  # MB of model files
 
 
+# A new program begins with the peak of the process that starts it: this small one stands between.
+LAUNCHER = """
+import os, subprocess, sys
+process = subprocess.Popen(sys.argv[1:], stderr=subprocess.DEVNULL)
+_, status, used = os.wait4(process.pid, 0)
+print(used.ru_utime + used.ru_stime, used.ru_maxrss / 1024, file=sys.stderr)
+sys.exit(os.waitstatus_to_exitcode(status) and 1)
+"""
+
+
 def child(command, files):
     """Runs a command in the folder of this package, gives it the names of the files, and returns (standard output, seconds of processor time, peak MB)."""
     with tempfile.TemporaryFile() as listed, tempfile.TemporaryFile() as out:
         listed.write("".join(f + "\n" for f in files).encode())
         listed.seek(0)
-        process = subprocess.Popen(command, stdin=listed, stdout=out, stderr=subprocess.DEVNULL, cwd=FOLDER)
-        _, status, used = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}")
+        launched = subprocess.run([sys.executable, "-S", "-c", LAUNCHER, *command], stdin=listed, stdout=out, stderr=subprocess.PIPE, cwd=FOLDER)
+        if launched.returncode:
+            raise RuntimeError(f"{' '.join(command)} failed")
         out.seek(0)
-        return out.read().decode(errors="replace"), used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
+        seconds, peak = map(float, launched.stderr.split())
+        return out.read().decode(errors="replace"), seconds, peak
 
 
 def tesseract(files, mode, threads):

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Held-out drawn pages and the real pictures: character and word error rates by kind, exact answers by task. `train_all` prints them for the
-PyTorch model, this for weight files:
+PyTorch model, this the tasks and a large page's time and memory for weight files:
 
     python -m reader.evaluate FILE.fovea … [--each 6] [--receipts 100]
 """
@@ -8,17 +8,17 @@ PyTorch model, this for weight files:
 import argparse
 import collections
 import os
+import tempfile
+import time
 
 import entitygrid
 import numpy as np
 import torch
 from PIL import Image
 
-from . import compare, rates
+from . import compare, engines, rates, sheet
 from . import pages as P
 from . import stock as K
-
-TOTAL = "What is the total?"
 
 
 @torch.no_grad()
@@ -71,8 +71,8 @@ def held_out_totals(count, seed):
         i += 1
         width, height = int(rng.integers(240, 420)), int(rng.integers(260, 700))
         page = P.photographed(rng, P.draw(rng, stock, "receipt", width, height, P.letter_size(rng, width, height)))
-        if TOTAL in page.facts:
-            out.append((page, P.Question("key", TOTAL, *page.facts[TOTAL])))
+        if P.TOTAL in page.facts:
+            out.append((page, P.Question("key", P.TOTAL, *page.facts[P.TOTAL])))
     return out
 
 
@@ -92,8 +92,8 @@ def tasks(answer, each, receipts, seed=20261130):
             right = [rates.normal(t) == rates.normal(a) for t, a, *_ in rows]
             print(f"  {name}, exact: {100 * np.mean(right):.1f} % of {len(rows)}", flush=True)
 
-    exact(TOTAL, [r for r in rows if r[4] == TOTAL])
-    exact("other facts", [r for r in rows if r[2] == "key" and r[4] != TOTAL])
+    exact(P.TOTAL, [r for r in rows if r[4] == P.TOTAL])
+    exact("other facts", [r for r in rows if r[2] == "key" and r[4] != P.TOTAL])
     exact("tables", [r for r in rows if r[2] == "table"])
     places = [overlap(t, a) >= 0.5 for t, a, task, *_ in rows if task == "locate"]
     if places:
@@ -107,6 +107,37 @@ def alone(answer, each, seed=20260101):
     for type in sorted({s.type for s in asked}):
         right = [s.answer == a for s, a in zip(asked, said) if s.type == type]
         print(f"  one {type} alone, exact: {100 * np.mean(right):.1f} % of {len(right)}", flush=True)
+
+
+def large():
+    """A page of 1000 x 1400 with 40 lines of 22 pixels: (image, text)."""
+    stock = K.Stock(held=True)
+    face = stock.face(np.random.default_rng(1), ("sans",), 22)
+    s = sheet.Sheet(Image.new("RGB", (1000, 1400), "white"), (0, 0, 0))
+    words = stock.running(np.random.default_rng(1), 2000)
+    for i, line in enumerate(sheet.wrapped(words, face, 900, 40)[0]):
+        s.text(50, 40 + 33 * i, line, face, new=True)
+    return s.image, s.finished()[0]
+
+
+def page(model, file):
+    """Prints how long it takes to read a large page, and what a process that does nothing else needs at its peak."""
+    image, text = large()
+    with tempfile.TemporaryDirectory() as folder:
+        picture = os.path.join(folder, "page.png")
+        image.save(picture)
+        peak = engines.apart(f"fovea:1:{os.path.abspath(file)}", [picture], 2).peak
+    for _ in range(2):  # the first time the weights are read
+        session, start = model.session(), time.time()
+        seen = model.encode_image(np.asarray(image))
+        encoded = time.time() - start
+        said = session.generate(P.READ, images=seen, max_tokens=3000)
+    wrong, _, found = rates.rates(rates.errors(said, text))
+    print(
+        f"  1000 x 1400, {len(text.splitlines())} lines: encoded in {encoded:.2f} s, read in {time.time() - start:.2f} s "
+        f"({session.last.generated_tokens} tokens), {wrong:.1f} % of characters wrong, {found:.1f} % of words found; {peak:.0f} MB at the peak",
+        flush=True,
+    )
 
 
 def run(model, tokenizer, each=6, seed=20261130):
@@ -135,6 +166,7 @@ def main():
             return [session.generate(q, images=model.encode_image(np.asarray(i)), max_tokens=1500).strip() for i, q in zip(images, prompts)]
 
         print(os.path.basename(file))
+        page(model, file)
         tasks(answer, a.each, a.receipts)
         alone(answer, 2 * a.each)
 

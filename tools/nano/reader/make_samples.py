@@ -15,12 +15,11 @@ import numpy as np
 from . import pages as P
 from . import rates
 from . import stock as K
-from .evaluate import TOTAL
 
 FOLDER = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "samples")
 # File, kind, width, height, letters in pixels, longest text, questions; None stands for the page's first fact.
 PICTURES = [
-    ("receipt.png", "receipt", 320, 420, 20, 220, [TOTAL, P.READ]),
+    ("receipt.png", "receipt", 320, 420, 20, 220, [P.TOTAL, P.READ]),
     ("dialog.png", "dialog", 420, 200, 17, 120, [P.READ]),
     ("form.png", "form", 420, 300, 18, 160, [None]),
     ("sign.jpg", "sign", 420, 220, 30, 60, [P.READ]),
@@ -30,7 +29,7 @@ PICTURES = [
 
 def questions(page, asked):
     """[(question, answer)], or None where the page has no answer."""
-    if page.kind == "receipt" and TOTAL not in page.facts or None in asked and not page.facts or P.TABLE in asked and not page.table:
+    if page.kind == "receipt" and P.TOTAL not in page.facts or None in asked and not page.facts or P.TABLE in asked and not page.table:
         return None
     known = {P.READ: page.text, **({P.TABLE: page.table[0]} if page.table else {}), **{q: text for q, (text, _) in page.facts.items()}}
     asked = [q or sorted(page.facts)[0] for q in asked]

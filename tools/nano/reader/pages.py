@@ -17,7 +17,7 @@ SLOTS_X, SLOTS_Y = 3, 2
 # Dense labels have finer columns, of 3.2 pixels: where an i or an l shares a slot with its neighbour, one of both had no label.
 FINE = 5
 NO_INDEX, IGNORE = 8, 255
-READ, TABLE, WHERE = "Read the text.", "Write the table as Markdown.", "Where is {}?"
+READ, TABLE, WHERE, TOTAL = "Read the text.", "Write the table as Markdown.", "Where is {}?", "What is the total?"
 NOWHERE = -1
 
 
@@ -169,7 +169,7 @@ def questions(rng, page, reading=0.7):
 
 def fact(rng, page):
     names = sorted(page.facts)
-    q = names[rng.integers(len(names))]
+    q = TOTAL if TOTAL in names and rng.random() < 0.4 else names[rng.integers(len(names))]
     return Question("key", q, *page.facts[q])
 
 
