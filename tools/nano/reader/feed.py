@@ -23,9 +23,11 @@ MIDDLE = {**SMALL, (2, 4): 2, (3, 3): 2, (4, 2): 2, (3, 4): 3, (4, 3): 2, (5, 2)
 MIXED = {**FEW, (1, 1): 1, (1, 2): 1.5, (2, 1): 1, (2, 2): 2, (4, 3): 1, (3, 5): 1, (4, 4): 0.7, (4, 5): 0.5, (5, 4): 0.5, (5, 5): 0.4, (6, 5): 0.3}
 WIDE = {**MIDDLE, (4, 5): 1.5, (5, 4): 1.5, (4, 6): 1, (6, 3): 1, (5, 5): 1, (6, 5): 0.7}
 LARGE = {**MIDDLE, (4, 5): 2, (5, 4): 2, (6, 3): 2, (4, 6): 1.5, (7, 3): 1, (5, 5): 1.5, (6, 5): 1.5, (5, 6): 1, (10, 3): 0.5, (4, 7): 0.5}
-
+# Kinds of pages where most is asked: receipts, forms and invoices more often than to be read.
+ASKED = {**layouts.SHARES, "receipt": 0.24, "invoice": 0.12, "form": 0.1, "few": 0.34}
 
 SPARSE = 20  # characters on a slice
+QUESTIONS = 7  # on one page: the image, which costs most, is there already
 
 
 class Stage:
@@ -41,7 +43,8 @@ class Stage:
 
 
 def page_size(rng, grid):
-    return tuple(int(P.BASE * (k if rng.random() < 0.15 else rng.uniform(max(0.72 * k, k - 0.98), k))) for k in (grid[1], grid[0]))
+    """A page of this grid; where it is one slice wide or high, also a small or narrow one, which is enlarged or has a border."""
+    return tuple(int(P.BASE * (k if rng.random() < 0.15 else rng.uniform(max(0.72 * k, k - 0.98) if k > 1 else 0.4, k))) for k in (grid[1], grid[0]))
 
 
 class Maker:
@@ -138,12 +141,12 @@ class Maker:
         return self.later.pop()
 
     def said(self, stage, page, grid, middles):
-        """A conversation about a page, after the image: ids given, ids to say, whether they count, their places and slots, each `[tokens]`."""
+        """A conversation about a page, after the image: ids given, ids to say, what they weigh, their places and slots, each `[tokens]`."""
         where, rng = (P.slots_of(middles), P.within_of(middles), P.tokens_of(middles, grid)), self.rng
         asked = {}
-        while not asked or (rng.random() < stage.more and len(asked) < 4):
-            q = P.questions(rng, page, 0.3 if asked else stage.reading)
-            if q.prompt in asked:
+        while not asked or (rng.random() < stage.more and len(asked) < QUESTIONS):
+            q = P.questions(rng, page, (0.0 if P.READ in asked else 0.1) if asked else stage.reading)
+            if q.prompt in asked and rng.random() < 0.3:
                 break
             asked[q.prompt] = q
         turns, total = [], 0
@@ -159,7 +162,9 @@ class Maker:
             silent = [0] * (len(head) - (i == 0))  # nothing is said after all but the last of a question's tokens
             given = head + list(self.tokenizer.blurred(rng, ids[:-1])) + ids[-1:]
             nowhere = [P.NOWHERE] * len(silent)
-            rows.append((given, silent + ids, silent + [1] * len(ids), nowhere + places, [-1] * len(silent) + within))
+            # A short answer is wrong with its one wrong letter, and has few tokens to be learned from.
+            weight = min(6.0, max(1.0, (300 / len(ids)) ** 0.5))
+            rows.append((given, silent + ids, silent + [weight] * len(ids), nowhere + places, [-1] * len(silent) + within))
         given, target, weight, places, within = (np.concatenate([np.array(r[k]) for r in rows]) for k in range(5))
         return given[:-1], target, weight, places, within
 

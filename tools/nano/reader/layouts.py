@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The kinds of pages. Each function fills a sheet of any size in reading order, line by line, left to right, with letters of about
-the size it is given, and notes what may be asked: facts (what is the total?), a grid of cells, captions with values."""
+the size it is given, and notes what may be asked: facts (what is the total?), a grid of cells."""
 
 import datetime
 
+import entities
 import numpy as np
 
 from . import sheet as P
@@ -109,7 +110,7 @@ def receipt(s, rng, st, size):
     s.text(left, y, date(rng), face, new=True)
     s.right(right, y, time(rng), face)
     y += step * 1.3
-    room, sum_, quantity = int((s.height - y) / step) - 3, 0.0, rng.random() < 0.3
+    room, sum_, quantity, prices = int((s.height - y) / step) - 3, 0.0, rng.random() < 0.3, {}
     for _ in range(min(max(1, room - int(rng.integers(0, 4))), int(rng.integers(2, 22)))):
         amount = float(price(rng, 60))
         many = int(rng.integers(2, 5)) if quantity and rng.random() < 0.4 else 1
@@ -121,12 +122,13 @@ def receipt(s, rng, st, size):
         was = s.text(left, y, name, face, new=True)
         said = s.right(right, y, end, face)
         if was and said:
-            s.names.append(([was], [said]))
+            prices.setdefault(was.text, []).append(said)
         sum_ += amount * many
         y += step
         if many > 1 and y < s.height - 4 * step:
             s.text(left + size, y, f"{many} x {amount:.2f}", face, new=True)
             y += step
+    s.facts |= {f"How much is {name}?": said for name, said in prices.items() if len(said) == 1}
     y += step * 0.3
     if rng.random() < 0.5:
         s.draw.line((left, y - step * 0.8, right, y - step * 0.8), fill=s.ink)
@@ -588,11 +590,13 @@ def few(s, rng, st, size):
     """A word, a number or a few, far apart on an empty page: where to stop has to be seen."""
     face = st.face(rng, ("sans", "serif", "mono", "narrow"), size)
     y = rng.uniform(size, max(size + 1, s.height * rng.uniform(0.2, 0.9)))
-    for _ in range(pick(rng, (1, 1, 1, 2, 3, 4))):
+    for _ in range(pick(rng, (1, 1, 1, 1, 2, 3, 4))):
         if y > s.height - size * 0.3:
             break
         text = (
             lambda: st.word(rng),
+            lambda: st.word(rng).lower(),
+            lambda: pick(rng, entities.WORDS),
             lambda: " ".join(st.running(rng, int(rng.integers(1, 4)))),
             lambda: code(rng, 2, 8),
             lambda: code(rng, 3, 6),
@@ -600,7 +604,7 @@ def few(s, rng, st, size):
             lambda: price(rng, 2000),
             lambda: f"{rng.uniform(0, 10):.3f}",
             lambda: date(rng),
-        )[rng.integers(8)]()
+        )[rng.integers(10)]()
         x = rng.uniform(size * 0.2, max(size * 0.3, s.width - face.length(text) - size * 0.3))
         if s.text(x, y, text, face, new=True) and rng.random() < 0.3:
             face = st.face(rng, ("sans", "serif", "mono", "narrow"), size * rng.uniform(0.8, 1.3))

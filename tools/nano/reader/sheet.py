@@ -29,7 +29,6 @@ class Sheet:
         self.letters = 0.0
         self.facts = {}  # what may be asked: name -> spans of the answer
         self.grid = None  # rows of cells, each a list of spans
-        self.names = []  # (spans that are a caption, spans of its value)
 
     @property
     def width(self):

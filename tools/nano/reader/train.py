@@ -39,7 +39,7 @@ STAGES = [
     # Pages of every size.
     Plan(D.Stage("pages", D.LARGE, 2000, reading=0.9), 0.4, 0.015, 1.5e-3, 0.7, 0.5, look=0.4, slow=0.4),
     # Questions join in; the rates fall to the end.
-    Plan(D.Stage("questions", D.LARGE, 2000, reading=0.6), 0.18, 0.009, 1e-3, 0.1, 0.4, look=0.3, slow=0.4),
+    Plan(D.Stage("questions", D.LARGE, 2000, reading=0.6, kinds=D.ASKED, more=0.85), 0.18, 0.009, 1e-3, 0.1, 0.4, look=0.3, slow=0.4),
 ]
 # On a CPU: smaller pictures, and the decoder begins to read while the tower rests.
 SMALL = [
@@ -50,13 +50,17 @@ SMALL = [
         0.4, 0.008, 8e-4, 0.1, 0.5, look=0.5, slow=0.2, tokens=1500,
     ),
     Plan(
-        D.Stage("questions", D.WIDE, 2000, reading=0.7, smallest=11, batch=0.8, more=0.8, slices=0.4),
+        D.Stage("questions", D.WIDE, 2000, reading=0.7, kinds=D.ASKED, smallest=11, batch=0.8, more=0.85, slices=0.4),
         0.16, 0.003, 3e-4, 0.0, 0.5, look=0.4, slow=0.5, tokens=1500,
     ),
 ]  # fmt: skip
 
 
-def look_loss(watched, group, places, first, last):
+def weighed(losses, weight):
+    return (losses * weight).sum() / weight.sum()
+
+
+def look_loss(watched, group, places, weight, first, last):
     """Cross-entropy of the attention of one head in each `group` on the image block [first, last) against the places of the tokens after
     `last`."""
     q, k = watched
@@ -67,7 +71,8 @@ def look_loss(watched, group, places, first, last):
     scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)  # [B, heads, L, block]
     scores = scores.transpose(1, 2)[where].float()  # [tokens, heads, block]
     target = places[where][:, None].expand(-1, scores.shape[1])
-    return F.cross_entropy(scores.flatten(0, 1), target.flatten()), (scores.argmax(-1) == target).float().mean()
+    losses = F.cross_entropy(scores.flatten(0, 1), target.flatten(), reduction="none").unflatten(0, target.shape)
+    return weighed(losses.mean(-1), weight[where]), (scores.argmax(-1) == target).float().mean()
 
 
 class Pool:
@@ -113,10 +118,10 @@ def loss_of(run, batch, plan, tokenizer):
         where = t["weight"] > 0
         logits = model.lm_head(states[:, prefix.shape[1] :][where]).float()
         target = t["target"][where]
-        said = F.cross_entropy(logits, target)
+        said = weighed(F.cross_entropy(logits, target, reduction="none"), t["weight"][where])
         cells = run.heads.placed(watched[PLACE_LAYER][2][:, len(before) : prefix.shape[1]], *batch["grid"])
         group = model.config["heads"] // model.config["kv_heads"]
-        look, right = look_loss(watched[LOOK_LAYER][:2], group, t["places"], len(before), prefix.shape[1])
+        look, right = look_loss(watched[LOOK_LAYER][:2], group, t["places"], t["weight"], len(before), prefix.shape[1])
         at = t["within"] >= 0
         slot = F.cross_entropy(run.heads.within(watched[LOOK_LAYER][2][:, prefix.shape[1] :][at]).float(), t["within"][at])
         hit, letter = logits.argmax(-1) == target, t["within"][where] >= 0
