@@ -593,7 +593,7 @@ typedef struct fovea_generate_options {
                                   8 MiB and as much as it has left, and respect the deadline */
   int32_t beams;        /**< above 1: beam search as in transformers with so many beams, at most 64, each with its own KV cache; at temperature 0.
                              The call returns the best answer, `on_token` gets it as a whole, and fovea_session_get_answer has the next
-                             best ones; `logprobs`, `loop_tokens` and drafting are off. Not with a constraint or `answers` above 1 */
+                             best ones; `logprobs` and drafting are off. Not with a constraint or `answers` above 1 */
   float length_penalty; /**< a beam's log-probability is divided by its length to this power; 0: 1 */
 } fovea_generate_options;
 

@@ -5,13 +5,15 @@ import Runtime
 import Shims
 
 /// Beam search as in transformers, with its defaults: the likeliest continuations of all running beams go on; a finished beam scores its
-/// log-probability over its length to the power `lengthPenalty`; the search ends when no running beam can still be among the best.
+/// log-probability over its length to the power `lengthPenalty`; the search ends when no running beam can still be among the best. With
+/// `loopTokens` a beam that begins to repeat itself is finished too.
 extension Session {
   /// A beam, and the index of its KV cache and logits.
   private struct Beam {
     var ids: [Int32] = []
     var score: Float = 0
     var slot = 0
+    var loop: LoopCounter
   }
 
   private struct Ended {
@@ -24,6 +26,8 @@ extension Session {
     let beam: Int
     let id: Int32
     let score: Float
+    /// Of the beam, and of its continuation once that is known to go on.
+    var loop: LoopCounter
   }
 
   /// - Parameters:
@@ -46,7 +50,7 @@ extension Session {
     // Enough candidates that `count` beams go on even if all of the best end.
     let kept = max(2, 1 + endIds.count) * count
 
-    var running = [Beam()]
+    var running = [Beam(loop: LoopCounter(min(options.loopTokens, contextLength)))]
     var ended: [Ended] = []
     var length = 0
     while length < most {
@@ -55,7 +59,7 @@ extension Session {
         let row = UnsafeMutableBufferPointer(start: logits[beam.slot], count: vocabulary)
         try score(row, of: beam.ids, options, prompt, context)
         for id in LargestCandidates.select(kept, of: row) where row[Int(id)] > -.infinity {
-          candidates.append(Candidate(beam: i, id: id, score: beam.score + row[Int(id)]))
+          candidates.append(Candidate(beam: i, id: id, score: beam.score + row[Int(id)], loop: beam.loop))
         }
       }
       candidates.sort { $0.score != $1.score ? $0.score > $1.score : ($0.beam, $0.id) < ($1.beam, $1.id) }
@@ -63,13 +67,14 @@ extension Session {
       length += 1
       let share = Float(pow(Double(length), Double(options.lengthPenalty)))
       var going: [Candidate] = []
-      for (rank, c) in candidates.enumerated() {
+      for (rank, var c) in candidates.enumerated() {
         let isEnd = endIds.contains(c.id)
-        if !isEnd, length < most {
+        let isLoop = !isEnd && c.loop.loops(running[c.beam].ids, then: c.id)
+        if !isEnd, !isLoop, length < most {
           if going.count < count { going.append(c) }
         } else if rank < count {
           let ids = running[c.beam].ids + (isEnd ? [] : [c.id])
-          let reason: StopReason = isEnd ? .endOfSequence : length < options.maxTokens ? .contextFull : .maxTokens
+          let reason: StopReason = isEnd ? .endOfSequence : isLoop ? .loop : length < options.maxTokens ? .contextFull : .maxTokens
           ended.append(Ended(ids: ids, score: c.score / share, reason: reason))
         }
       }
@@ -124,7 +129,7 @@ extension Session {
         slot = other
       }
       taken.append(c.beam)
-      next.append(Beam(ids: parent.ids + [c.id], score: c.score, slot: slot))
+      next.append(Beam(ids: parent.ids + [c.id], score: c.score, slot: slot, loop: c.loop))
     }
     let decoder = model.system.decoder
     let mark = arena.mark()

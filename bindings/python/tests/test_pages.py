@@ -103,6 +103,9 @@ def test_loops_end_early_and_runs_are_banned(model):
         pytest.skip("the built-in model runs into no loop here")
     looped = session.generate_ids(prompt, loop_tokens=32, **options)
     assert session.last.stop_reason == "loop" and len(looped) < 200 and looped == free[: len(looped)]
+    found = session.generate_ids(prompt, loop_tokens=32, beams=2, **options)
+    assert session.last.stop_reason == "loop" and len(found) < 200
+    assert any(found[-32 + period :] == found[-32:-period] for period in range(1, 9))
     other = session.generate_ids(prompt, ngram_ban=3, **options)
     runs = [tuple(other[i : i + 3]) for i in range(len(other) - 2)]
     assert len(set(runs)) == len(runs)

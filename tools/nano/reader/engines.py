@@ -118,9 +118,8 @@ class Fovea:
 
     def __call__(self, file):
         session = self.model.session()
-        how = {"beams": self.beams} if self.beams > 1 else {"loop_tokens": 64}
         image = self.model.encode_image(file)
-        return session.generate(self.question, images=[image], task=self.task, temperature=0, max_tokens=MOST_TOKENS, **how)
+        return session.generate(self.question, images=[image], task=self.task, temperature=0, max_tokens=MOST_TOKENS, loop_tokens=64, beams=self.beams)
 
 
 def main(name, threads):
