@@ -119,7 +119,9 @@ class Fovea:
     def __call__(self, file):
         session = self.model.session()
         image = self.model.encode_image(file)
-        return session.generate(self.question, images=[image], task=self.task, temperature=0, max_tokens=MOST_TOKENS, loop_tokens=64, beams=self.beams)
+        return session.generate(
+            self.question, images=[image], task=self.task, temperature=0, max_tokens=MOST_TOKENS, loop_tokens=64, beams=self.beams
+        )
 
 
 def main(name, threads):

@@ -439,6 +439,252 @@ def web(s, rng, st, size):
         y += step * rng.uniform(0.2, 0.8)
 
 
+def icon(s, rng, x, y, r, fill):
+    """A small drawing that is no letter, around (x, y)."""
+    draw, w, kind = s.draw, max(1, int(r / 4)), rng.integers(9)
+    if kind == 0:
+        draw.ellipse((x - r, y - r, x + r, y + r), fill=fill)
+    elif kind == 1:
+        draw.ellipse((x - r, y - r, x + r, y + r), outline=fill, width=w)
+        draw.line((x, y - r / 2, x, y + r / 2), fill=fill, width=w)
+    elif kind == 2:
+        draw.line((x - r, y - r, x + r, y + r), fill=fill, width=w)
+        draw.line((x - r, y + r, x + r, y - r), fill=fill, width=w)
+    elif kind == 3:
+        draw.polygon((x - r, y - r / 2, x + r, y - r / 2, x, y + r / 2), fill=fill)
+    elif kind == 4:
+        draw.line((x - r, y, x - r / 3, y + r * 0.8, x + r, y - r), fill=fill, width=w)
+    elif kind == 5:
+        for dy in (-r * 0.7, 0, r * 0.7):
+            draw.line((x - r, y + dy, x + r, y + dy), fill=fill, width=w)
+    elif kind == 6:
+        draw.line((x - r, y, x + r, y), fill=fill, width=w)
+        draw.line((x, y - r, x, y + r), fill=fill, width=w)
+    elif kind == 7:
+        draw.rectangle((x - r, y - r * 0.7, x + r, y + r * 0.7), fill=P.shade(rng, fill, 60), outline=fill)
+    else:
+        draw.line((x - r, y + r / 2, x, y - r / 2, x + r, y + r / 2), fill=fill, width=w)
+
+
+def faint(s, x, y):
+    """Between ink and the ground there."""
+    ground = s.image.getpixel((min(max(int(x), 0), s.width - 1), min(max(int(y), 0), s.height - 1)))
+    return tuple((2 * a + 3 * b) // 5 for a, b in zip(ground, s.ink))
+
+
+def phrase(rng, st, face, width, most):
+    """A few words that fit."""
+    return (P.wrapped(st.running(rng, int(rng.integers(1, most + 1))), face, max(0, width), 1)[0] or [""])[0]
+
+
+def button(s, rng, x, y, text, face, fill=None, new=False):
+    """A button whose text stands at x + 0.7 ems; its right end, or None where there is no room."""
+    size, pressed = face.size, rng.random() < 0.15
+    drawn = rng.random() < 0.3
+    end = x + face.length(text) + size * (2.6 if drawn else 1.4)
+    if end > s.width or y + size * 0.6 > s.height:
+        return None
+    ground = P.shade(rng, s.ink, 70) if pressed else None
+    s.draw.rounded_rectangle((x, y - size * 1.2, end, y + size * 0.55), radius=size * pick(rng, (0, 0.2, 0.8)), outline=s.ink, fill=ground)
+    if ground:
+        fill = (250,) * 3 if sum(ground) < 384 else (10,) * 3
+    if drawn:
+        icon(s, rng, x + size * 1.1, y - size * 0.35, size * 0.4, fill or s.ink)
+    s.text(x + size * (1.9 if drawn else 0.7), y, text, face, fill, new=new)
+    return end
+
+
+def box(s, rng, left, y, right, size):
+    """An empty field around a line at y."""
+    ground = (255, 255, 255) if sum(s.ink) < 300 and rng.random() < 0.7 else None
+    s.draw.rectangle((left, y - size * 1.15, max(left, right), y + size * 0.5), outline=P.shade(rng, s.ink, 60), fill=ground)
+
+
+def window(s, rng, st, size):
+    """An application: fields with buttons beside them, lists that are mostly empty, icons, what is greyed out."""
+    face = st.face(rng, ("sans", "sans", "sans", "narrow"), size)
+    x, y, step, colour = size * rng.uniform(0.6, 1.2), size * 1.5, line_height(rng, size, 1.8, 2.4), P.shade(rng, s.ink, 30)
+    light = (245,) * 3 if sum(colour) < 384 else (10,) * 3
+    if rng.random() < 0.75:
+        s.draw.rectangle((0, 0, s.width, size * 2.2), fill=colour)
+        name = pick(rng, (phrase(rng, st, face, s.width * 0.5, 3).title(), f"{st.word(rng)} - {value(rng, st, 'Path')}"))
+        (s.centre if rng.random() < 0.7 else lambda _, *a, **k: s.text(3 * size, *a, **k))(s.width / 2, y, name, face, light, new=True)
+        for i in range(int(rng.integers(1, 5))):
+            icon(s, rng, s.width - size * (1.2 + 1.8 * i), size * 1.1, size * 0.45, light)
+        if rng.random() < 0.7:
+            icon(s, rng, size * 1.2, size * 1.1, size * 0.5, light)
+        y += size * 2.2
+    if rng.random() < 0.4:
+        at = x
+        s.row()
+        for i in sorted(rng.permutation(len(MENUS))[: int(rng.integers(2, 7))]):
+            s.text(at, y, MENUS[i], face)
+            at += face.length(MENUS[i]) + size
+        y += step
+    captions = size * rng.uniform(5, 10)
+    while y < s.height - size:
+        kind = rng.integers(7)
+        if kind <= 1:
+            field = pick(rng, FIELDS) if rng.random() < 0.7 else phrase(rng, st, face, captions, 4).capitalize()
+            was, at, right = s.text(x, y, field + ":", face, new=True), x + max(captions, face.length(field + ":") + size), s.width - x
+            name = pick(rng, BUTTONS) if rng.random() < 0.4 else ""
+            right -= face.length(name) + size * 3.2 if name else 0
+            if right - at > 2 * size:
+                box(s, rng, at, y, right, size)
+                if rng.random() < 0.3:
+                    icon(s, rng, right - size * 0.8, y - size * 0.35, size * 0.3, s.ink)
+                said = value(rng, st, field) if rng.random() < 0.75 else ""
+                if face.length(said) < right - at - 2 * size:
+                    said = s.text(at + size * 0.4, y, said, face)
+                    if was and said and field in FIELDS:
+                        s.facts[f"What is the {field.lower()}?"] = [said]
+                if name:
+                    button(s, rng, right + size * 0.5, y, name, face, faint(s, 1, y) if rng.random() < 0.2 else None)
+        elif kind == 2:
+            at = x
+            s.row()
+            for _ in range(int(rng.integers(2, 6))):
+                if rng.random() < 0.5:
+                    s.draw.rectangle((at, y - size * 0.9, at + size * 0.8, y - size * 0.1), outline=s.ink)
+                    word = st.word(rng).capitalize()
+                    s.text(at + size * 1.2, y, word, face)
+                    at += face.length(word) + size * 2.4
+                else:
+                    at = (button(s, rng, at, y, pick(rng, BUTTONS), face, faint(s, at, y) if rng.random() < 0.2 else None) or s.width) + size * 0.6
+        elif kind <= 4:
+            rows, end = int(rng.integers(0, 7)), min(s.height - size * 0.4, y + size * rng.uniform(2, 14))
+            stops = x + size * 0.5 + np.cumsum([0, *rng.uniform(0.25, 0.6, int(rng.integers(0, 3)))]) * (s.width - 2 * x)
+            ground = (255, 255, 255) if sum(s.ink) < 300 and rng.random() < 0.7 else None
+            s.draw.rectangle((x, y - size * 1.2, s.width - x, end), outline=P.shade(rng, s.ink, 60), fill=ground)
+            if rng.random() < 0.4:
+                s.draw.rectangle((s.width - x - size, y - size * 1.2, s.width - x, end), outline=s.ink)
+                s.draw.rectangle((s.width - x - size, y, s.width - x, (y + end) / 2), fill=P.shade(rng, s.ink, 60))
+            tight = line_height(rng, size, 1.2, 1.6)
+            for r in range(rows):
+                if y > end - size * 0.4:
+                    break
+                fill = None
+                if r == rows // 2 and rng.random() < 0.3:
+                    s.draw.rectangle((x + 1, y - size, s.width - x - 1, y + size * 0.35), fill=colour)
+                    fill = light
+                s.row()
+                for i, left in enumerate(stops):
+                    room = (stops[i + 1] if i + 1 < len(stops) else s.width - x - size) - left - size * 0.5
+                    s.text(left, y, pick(rng, (phrase(rng, st, face, room, 4), value(rng, st, "Path"), st.word(rng), code(rng, 3, 8))), face, fill)
+                y += tight
+            y = max(y, end) + size * 0.8
+        elif kind == 5:
+            middle = rng.random() < 0.3
+            for line in P.wrapped(st.running(rng, int(rng.integers(4, 24))), face, s.width - 2 * x, 4)[0]:
+                (s.centre if middle else s.text)(s.width / 2 if middle else x, y, line, face, new=True)
+                y += step * 0.7
+        else:
+            at = x if rng.random() < 0.4 else s.width * rng.uniform(0.3, 0.7)
+            s.row()
+            for _ in range(int(rng.integers(1, 4))):
+                at = (button(s, rng, at, y, pick(rng, BUTTONS), face) or s.width) + size * 0.6
+            if rng.random() < 0.3:
+                s.text(at, y, f"{pick(rng, FIELDS)}: {st.word(rng).capitalize()}", face)
+        y += step * rng.uniform(0.8, 1.1)
+
+
+def mixed(s, rng, st, x, y, width, faces, colours, words):
+    """Lines whose words change font and colour, code in boxes; where the next line would stand."""
+    face, fill, at, step = faces[0], None, x, line_height(rng, faces[0].size, 1.3, 1.6)
+    s.row()
+    for word in words:
+        if rng.random() < 0.25:
+            face, fill = (faces[0], None) if face is not faces[0] or fill else (pick(rng, faces), pick(rng, colours))
+        w = face.length(face.clean(word))
+        if at + w > x + width:
+            y, at = y + step, x
+            if y > s.height - face.size * 0.4:
+                break
+            s.row()
+        if face.style == "mono" and rng.random() < 0.5:
+            s.draw.rectangle((at - 1, y - face.size, at + w + 1, y + face.size * 0.3), outline=faint(s, at, y))
+        s.text(at, y, word, face, fill)
+        at += w + faces[0].width(" ") * 1.1
+    return y + step
+
+
+def site(s, rng, st, size):
+    """A web page with bars, links at its right side, tables of links, names of functions, words in other fonts."""
+    face = st.face(rng, ("sans", "sans", "sans", "serif"), size)
+    faces = [face] + [st.face(rng, (style,), int(size * rng.uniform(0.9, 1.0))) for style in ("sans", "mono", "serif")]
+    small, head = st.sized(face.path, face.style, max(9, int(size * 0.85))), st.face(rng, ("sans", "serif"), int(size * rng.uniform(1.3, 2.0)))
+    link = (40, 90, 190) if sum(s.ink) < 384 else (140, 180, 255)
+    x, y, colours = size * rng.uniform(0.4, 2), 0.0, [None, link, P.shade(rng, s.ink, 60)]
+    for strip in range(int(rng.integers(0, 4))):
+        f = head if strip == 0 and rng.random() < 0.6 else face
+        high, colour = f.size * rng.uniform(1.8, 2.6), P.shade(rng, s.ink, 70)
+        s.draw.rectangle((0, y, s.width, y + high), fill=colour)
+        fill, base = (250,) * 3 if sum(colour) < 400 else (15,) * 3, y + high / 2 + f.size * 0.35
+        if rng.random() < 0.3:
+            text = f" {pick(rng, ('›', '>', '/', '»'))} ".join(st.word(rng).capitalize() for _ in range(int(rng.integers(2, 5))))
+        else:
+            text = phrase(rng, st, f, s.width * 0.5, 4)
+        s.text(x, base, text, f, fill, new=True)
+        if rng.random() < 0.5:
+            links = pick(rng, (" / ", "  ", " | ")).join(phrase(rng, st, small, s.width, 2) for _ in range(int(rng.integers(1, 4))))
+            s.right(s.width - x, base, links.upper() if rng.random() < 0.5 else links, small, fill)
+        y += high
+    y += size * 2
+    while y < s.height - size:
+        kind = rng.integers(6)
+        if kind == 0:
+            y += head.size * 0.4
+            s.text(x, y, phrase(rng, st, head, s.width * 0.6, 5), head, faint(s, x, y) if rng.random() < 0.3 else None, new=True)
+            if rng.random() < 0.4:
+                text = pick(rng, BUTTONS) if rng.random() < 0.5 else pick(rng, BUTTONS).upper()
+                button(s, rng, s.width - x - small.length(text) - size * 2.6, y, text, small)
+            y += head.size * 1.3
+        elif kind <= 2:
+            left = x + size * pick(rng, (0, 0, 2, 4))
+            y = mixed(s, rng, st, left, y, s.width - left - x, faces, colours, st.running(rng, int(rng.integers(3, 40))))
+        elif kind == 3:
+            second = x + (s.width - 2 * x) * rng.uniform(0.5, 0.85)
+            boxes, striped, step = rng.random() < 0.5, rng.random() < 0.5, line_height(rng, size, 1.5, 2.2)
+            left = x + (size * 1.8 if boxes else 0)
+            for r in range(int(rng.integers(2, 8))):
+                if y > s.height - size:
+                    break
+                if striped and r % 2 == 0:
+                    s.draw.rectangle(
+                        (x, y - size * 1.3, s.width - x, y - size * 1.3 + step),
+                        fill=tuple((7 * a + b) // 8 for a, b in zip(s.image.getpixel((0, int(y))), s.ink)),
+                    )
+                elif not striped:
+                    s.draw.line((x, y + size * 0.6, s.width - x, y + size * 0.6), fill=faint(s, x, y))
+                if boxes:
+                    s.draw.rectangle((x + size * 0.4, y - size * 0.8, x + size * 1.2, y), outline=faint(s, x, y))
+                f, fill = (small, faint(s, x, y)) if r == 0 else (face, link if boxes else None)
+                text = phrase(rng, st, f, second - left - 2 * size, 10)
+                s.text(left, y, text.upper() if r == 0 else text, f, fill, new=True)
+                s.text(second, y, pick(rng, (st.word(rng).capitalize(), date(rng), price(rng, 2000))), f, fill if r == 0 else None)
+                y += step
+        elif kind == 4:
+            name, step = ".".join(st.word(rng).lower() for _ in range(int(rng.integers(1, 3)))), line_height(rng, size, 1.4, 1.8)
+            if s.text(x, y, name, face, link, new=True):
+                s.text(s.edge + size * 0.3, y, f"({', '.join(st.word(rng).lower() for _ in range(int(rng.integers(0, 3))))})", pick(rng, faces))
+            y += step
+            for indent in (2, 2, 4)[: int(rng.integers(1, 4))]:
+                if y < s.height - size:
+                    s.text(x + size * indent, y, phrase(rng, st, face, s.width - 2 * x - size * indent, 9), face, new=True)
+                    y += step
+        else:
+            step = line_height(rng, size, 1.4, 1.8)
+            s.text(x, y, phrase(rng, st, face, s.width * 0.6, 4), face, new=True)
+            if rng.random() < 0.5:
+                s.right(s.width - x, y, pick(rng, BUTTONS), face, link)
+            y += step
+            if y < s.height - size:
+                said = f"{pick(rng, ('by', 'on', 'posted', 'last changed'))} {pick(rng, NAMES).lower()} {pick(rng, ('on', 'at', ''))} {date(rng)}"
+                s.text(x, y, said, small, faint(s, x, y), new=True)
+            y += step
+        y += size * rng.uniform(0.2, 1.0)
+
+
 def sign(s, rng, st, size):
     size = max(size, 18)
     y = size * rng.uniform(1.2, 3)
@@ -613,9 +859,9 @@ def few(s, rng, st, size):
 
 KINDS = {
     "receipt": receipt, "invoice": invoice, "form": form, "label": label, "terminal": terminal, "editor": editor, "dialog": dialog,
-    "web": web, "sign": sign, "table": table, "book": book, "listing": listing, "strings": strings, "few": few,
+    "window": window, "web": web, "site": site, "sign": sign, "table": table, "book": book, "listing": listing, "strings": strings, "few": few,
 }  # fmt: skip
 SHARES = {
-    "receipt": 0.12, "invoice": 0.06, "form": 0.08, "label": 0.05, "terminal": 0.08, "editor": 0.07, "dialog": 0.08,
-    "web": 0.14, "sign": 0.04, "table": 0.08, "book": 0.12, "listing": 0.03, "strings": 0.05, "few": 0.26,
+    "receipt": 0.12, "invoice": 0.06, "form": 0.08, "label": 0.05, "terminal": 0.08, "editor": 0.07, "dialog": 0.05,
+    "window": 0.1, "web": 0.1, "site": 0.16, "sign": 0.04, "table": 0.08, "book": 0.12, "listing": 0.03, "strings": 0.05, "few": 0.26,
 }  # fmt: skip

@@ -19,6 +19,7 @@ FINE = 5
 NO_INDEX, IGNORE = 8, 255
 READ, TABLE, WHERE, TOTAL = "Read the text.", "Write the table as Markdown.", "Where is {}?", "What is the total?"
 NOWHERE = -1
+SCREENS = ("terminal", "editor", "dialog", "window", "web", "site")
 
 
 @dataclass
@@ -74,12 +75,12 @@ def draw(rng, stock, kind, width, height, letters):
     colour, ink = sheet.contrast(rng, dark)
     photo = {"sign": 0.3, "label": 0.2}.get(kind, 0.06)
     s = sheet.Sheet(sheet.ground(rng, stock, width, height, colour, photo), ink)
-    if kind in ("terminal", "editor", "dialog", "web", "table") and rng.random() < 0.08:
+    if kind in (*SCREENS, "table") and rng.random() < 0.08:
         s.draw.fontmode = "1"  # as screens drew letters long ago
     layouts.KINDS[kind](s, rng, stock, int(letters))
     boxes = np.concatenate(s.boxes) if s.boxes else np.zeros((0, 4), np.float32)
     image = s.image
-    if rng.random() < {"terminal": 0.15, "editor": 0.15, "dialog": 0.15, "web": 0.15}.get(kind, 0.45):
+    if rng.random() < (0.15 if kind in SCREENS else 0.45):
         h = sheet.homography(rng, width, height)
         behind = None
         if kind in ("receipt", "invoice", "book", "label", "form", "listing") and rng.random() < 0.4:
