@@ -48,7 +48,7 @@ def written(*records: Path) -> "list[int]":
     return [record.stat().st_mtime_ns for record in records]
 
 
-def test_pages_of_one_line_and_of_numbers_stay(read, tmp_path):
+def test_pages_of_one_line_and_of_numbers_stay(read, small, tmp_path):
     rows = [f"{n} 21.50 {9 * n}" for n in range(3)]
     pages = [page([20, 100, 180, 110, SENTENCE], [20, 5, 180, 15, row], [90, 285, 110, 295, str(n)]) for n, row in enumerate(rows)]
     write_pdf(tmp_path / "table.pdf", pages)
@@ -59,7 +59,7 @@ def test_pages_of_one_line_and_of_numbers_stay(read, tmp_path):
     (tmp_path / "three").mkdir()
     for name in "abc":
         write_pdf(tmp_path / "three" / f"{name}.pdf", [page()])
-    read(tmp_path / "three", "-o", tmp_path / "three.json", *FEW)
+    read(tmp_path / "three", "-o", tmp_path / "three.json", "-m", small, *FEW)
     answers = [[e["kind"] for e in p["elements"]] for p in json.loads((tmp_path / "three.json").read_text())["pages"]]
     assert answers == [["text"]] * 3
 
