@@ -57,14 +57,16 @@ class Maker:
         self.kept, self.spare, self.later = {}, [], []
 
     def page(self, stage, grid):
-        rng, few = self.rng, SPARSE * grid[0] * grid[1]
+        rng, few, kinds = self.rng, SPARSE * grid[0] * grid[1], stage.kinds
+        if grid[0] * grid[1] <= 4:  # a small picture mostly holds a word or two
+            kinds = {**kinds, "few": 2.5 * kinds["few"]}
         while True:
             width, height = page_size(rng, grid)
             letters = min(stage.largest, P.letter_size(rng, width, height))
             if letters < stage.smallest and rng.random() < 0.85:
                 continue
             for _ in range(4):
-                page = P.draw(rng, self.stock, P.pick_kind(rng, stage.kinds), width, height, letters)
+                page = P.draw(rng, self.stock, P.pick_kind(rng, kinds), width, height, letters)
                 if not stage.text or len(page.text) < 0.8 * stage.most:
                     break
                 letters *= 1.3
@@ -151,7 +153,7 @@ class Maker:
             asked[q.prompt] = q
         turns, total = [], 0
         for q in asked.values():
-            ids, places, within = self.tokenizer.answer(q.answer, q.origins, *where)
+            ids, places, within = self.tokenizer.answer(q.answer, q.origins, *where, q.caption)
             total += len(ids)
             if not turns or total <= stage.most:
                 turns.append((q.prompt, ids, places, within))

@@ -110,7 +110,7 @@ def receipt(s, rng, st, size):
     s.text(left, y, date(rng), face, new=True)
     s.right(right, y, time(rng), face)
     y += step * 1.3
-    room, sum_, quantity, prices = int((s.height - y) / step) - 3, 0.0, rng.random() < 0.3, {}
+    room, sum_, quantity = int((s.height - y) / step) - 3, 0.0, rng.random() < 0.3
     for _ in range(min(max(1, room - int(rng.integers(0, 4))), int(rng.integers(2, 22)))):
         amount = float(price(rng, 60))
         many = int(rng.integers(2, 5)) if quantity and rng.random() < 0.4 else 1
@@ -121,22 +121,18 @@ def receipt(s, rng, st, size):
             name = name.split()[0][:12]
         was = s.text(left, y, name, face, new=True)
         said = s.right(right, y, end, face)
-        if was and said:
-            prices.setdefault(was.text, []).append(said)
+        s.fact(f"How much is {was.text if was else ''}?", was, said)
         sum_ += amount * many
         y += step
         if many > 1 and y < s.height - 4 * step:
             s.text(left + size, y, f"{many} x {amount:.2f}", face, new=True)
             y += step
-    s.facts |= {f"How much is {name}?": said for name, said in prices.items() if len(said) == 1}
     y += step * 0.3
     if rng.random() < 0.5:
         s.draw.line((left, y - step * 0.8, right, y - step * 0.8), fill=s.ink)
     word = pick(rng, ("TOTAL", "Total", "SUM", "Total due", "TOTAL EUR", "Amount due", "BALANCE"))
-    s.text(left, y, word, face, new=True)
-    said = s.right(right, y, money(rng, sum_, sign), face)
-    if said:
-        s.facts["What is the total?"] = [said]
+    was = s.text(left, y, word, face, new=True)
+    s.fact("What is the total?", was, s.right(right, y, money(rng, sum_, sign), face))
     y += step
     for part in (f"VAT {rng.integers(5, 25)}%", "CASH", "CARD", "CHANGE"):
         if rng.random() < 0.4:
@@ -169,8 +165,7 @@ def invoice(s, rng, st, size):
     ):
         was = s.text(left, y, caption, face, new=True)
         span = s.text(left + size * 9, y, said, face)
-        if was and span:
-            s.facts[question] = [span]
+        s.fact(question, was, span)
         y += step
     if rng.random() < 0.6:
         for part in (person(rng), f"{rng.integers(1, 300)} {pick(rng, STREETS)}", f"{digits(rng, 5, 5)} {pick(rng, CITIES)}"):
@@ -197,10 +192,8 @@ def invoice(s, rng, st, size):
         line((pick(rng, GOODS), str(many), f"{each:.2f}", f"{many * each:.2f}"))
         sum_ += many * each
     s.draw.line((left, y - step * 0.9, right, y - step * 0.9), fill=s.ink)
-    s.text(stops[0] - size * 4, y, pick(rng, ("Total", "Total due", "Amount due", "TOTAL")), face, new=True)
-    said = s.right(right, y, money(rng, sum_, sign), face)
-    if said:
-        s.facts["What is the total?"] = [said]
+    was = s.text(stops[0] - size * 4, y, pick(rng, ("Total", "Total due", "Amount due", "TOTAL")), face, new=True)
+    s.fact("What is the total?", was, s.right(right, y, money(rng, sum_, sign), face))
 
 
 def form(s, rng, st, size):
@@ -229,8 +222,7 @@ def form(s, rng, st, size):
                         (at - size * 0.4, y - size * 1.05, max(at, min(at + wide - size * 9, s.width - 3)), y + size * 0.45), outline=s.ink
                     )
                 said = s.text(at, y, text, written)
-                if was and said:
-                    s.facts[f"What is the {field.lower()}?"] = [said]
+                s.fact(f"What is the {field.lower()}?", was, said)
             elif not boxed:
                 s.draw.line((at, y + 2, at + wide * 0.4, y + 2), fill=s.ink)
         y += step
@@ -360,8 +352,7 @@ def dialog(s, rng, st, size):
             )
             if rng.random() < 0.8:
                 said = s.text(at, y, value(rng, st, field), face)
-                if was and said:
-                    s.facts[f"What is the {field.lower()}?"] = [said]
+                s.fact(f"What is the {field.lower()}?", was, said)
             y += step * 1.3
         else:
             for _ in range(int(rng.integers(1, 5))):
@@ -433,8 +424,7 @@ def web(s, rng, st, size):
             field = pick(rng, FIELDS)
             was = s.text(x, y, field, face, new=True)
             said = s.text(x + size * 9, y, value(rng, st, field), face, link if rng.random() < 0.3 else None)
-            if was and said:
-                s.facts[f"What is the {field.lower()}?"] = [said]
+            s.fact(f"What is the {field.lower()}?", was, said)
             y += step
         y += step * rng.uniform(0.2, 0.8)
 
@@ -536,8 +526,7 @@ def window(s, rng, st, size):
                 said = value(rng, st, field) if rng.random() < 0.75 else ""
                 if face.length(said) < right - at - 2 * size:
                     said = s.text(at + size * 0.4, y, said, face)
-                    if was and said and field in FIELDS:
-                        s.facts[f"What is the {field.lower()}?"] = [said]
+                    s.fact(f"What is the {field.lower()}?", was, said)
                 if name:
                     button(s, rng, right + size * 0.5, y, name, face, faint(s, 1, y) if rng.random() < 0.2 else None)
         elif kind == 2:

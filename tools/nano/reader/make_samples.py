@@ -31,7 +31,7 @@ def questions(page, asked):
     """[(question, answer)], or None where the page has no answer."""
     if page.kind == "receipt" and P.TOTAL not in page.facts or None in asked and not page.facts or P.TABLE in asked and not page.table:
         return None
-    known = {P.READ: page.text, **({P.TABLE: page.table[0]} if page.table else {}), **{q: text for q, (text, _) in page.facts.items()}}
+    known = {P.READ: page.text, **({P.TABLE: page.table[0]} if page.table else {}), **{q: text for q, (text, *_) in page.facts.items()}}
     asked = [q or sorted(page.facts)[0] for q in asked]
     return [(q, known[q]) for q in asked]
 

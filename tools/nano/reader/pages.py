@@ -31,7 +31,7 @@ class Page:
     origins: np.ndarray  # of each character of the text: index into the drawn ones, or -1
     characters: str
     boxes: np.ndarray  # [drawn characters, 4]: left, top, right, bottom
-    facts: dict  # question -> (text, origins)
+    facts: dict  # question -> (text, origins, first drawn character of the caption)
     table: tuple  # (Markdown, origins), or None
     words: list  # (text, first drawn character), each once on the page
 
@@ -95,7 +95,8 @@ def draw(rng, stock, kind, width, height, letters):
     counted = {}
     for w, _ in parts:
         counted[w] = counted.get(w, 0) + 1
-    facts = {q: joined(a) for q, a in s.facts.items()}
+    # What has two answers is not asked.
+    facts = {q: (*joined([said]), caption.start) for q, [(caption, said), *others] in s.facts.items() if not others}
     table = markdown(s.grid) if s.grid and len(s.grid) > 1 and len({len(r) for r in s.grid}) == 1 else None
     once = [(w, at) for w, at in parts if counted[w] == 1 and len(w) > 2]
     return Page(image, kind, float(letters), text, origins, "".join(span.text for span in spans), boxes, facts, table, once)
@@ -147,6 +148,7 @@ class Question:
     prompt: str
     answer: str
     origins: np.ndarray
+    caption: int = -1  # first drawn character of what the answer stands beside
 
 
 def questions(rng, page, reading=0.7):

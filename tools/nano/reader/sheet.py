@@ -27,7 +27,7 @@ class Sheet:
         self.boxes = []  # arrays [n, 4]: left, top, right, bottom of each span's characters
         self.count = 0
         self.letters = 0.0
-        self.facts = {}  # what may be asked: name -> spans of the answer
+        self.facts = {}  # what may be asked: question -> [(caption, answer)], spans
         self.grid = None  # rows of cells, each a list of spans
 
     @property
@@ -77,6 +77,11 @@ class Sheet:
 
     def centre(self, x, base, text, face, fill=None, new=False):
         return self.text(x - face.font.getlength(" ".join(face.clean(text).split())) / 2, base, text, face, fill, new)
+
+    def fact(self, question, caption, said):
+        """Notes that the span `said`, which belongs to the span `caption`, answers a question; nothing where one of them was not drawn."""
+        if caption and said:
+            self.facts.setdefault(question, []).append((caption, said))
 
     def finished(self):
         """(text, origins): the transcript, and for each of its characters the index of the drawn one, or -1."""

@@ -60,10 +60,10 @@ class Tokenizer:
     def character(self, c):
         return [self.ids[c]] if c in self.ids else [3 + b for b in c.encode()]
 
-    def answer(self, text, origins, slots, fine, vectors):
+    def answer(self, text, origins, slots, fine, vectors, caption=-1):
         """(ids, places, slots) of an answer. origins: for each of its characters the drawn one it is, or -1; slots `[drawn, 2]`: column and
         row of each drawn character; fine: its slot within its cell; vectors: its image vector, or NOWHERE. The place of a location is that of what
-        follows it."""
+        follows it. caption: a drawn character whose place the answer begins with: beside a word that is found by its letters stands what was asked for."""
         ids, places, within = [], [], []
         row, last, letters = None, pages.NOWHERE, 0
 
@@ -73,6 +73,9 @@ class Tokenizer:
                 places.append(place)
                 within.append(slot)
 
+        if caption >= 0 and vectors[caption] != pages.NOWHERE:
+            x, y = (int(v) for v in slots[caption])
+            add([self.first_row + min(y, ROWS - 1), self.first_column + min(x, COLUMNS - 1)], vectors[caption], -1)
         for i, c in enumerate(text):
             o = origins[i]
             if c in " \n" or o < 0 or vectors[o] == pages.NOWHERE:
