@@ -10,7 +10,7 @@ np = pytest.importorskip("numpy")
 Image = pytest.importorskip("PIL.Image")
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "tools/nano"))
 from reader import pages as P  # noqa: E402
-from reader import stock  # noqa: E402
+from reader import sheet, stock  # noqa: E402
 
 
 def page(text, boxes, size=(144, 144)):
@@ -58,3 +58,35 @@ def test_places_and_labels_agree(size, grid):
     view, vector = divmod(at, P.CELLS**2 + 1)
     assert view >= 1, "the low-resolution view comes first"
     assert token[view - 1, vector, P.within_of(middles)[0]] == stock.CLASS["Q"]
+
+
+def test_what_has_two_answers_is_not_asked():
+    drawn = sheet.Sheet(Image.new("RGB", (200, 100), "white"), (0, 0, 0))
+    total, one, other, both = (
+        sheet.Span(text, start, row) for row, (text, start) in enumerate((("TOTAL", 0), ("3.50", 5), ("9.99", 9), ("VAT", 13)))
+    )
+    drawn.fact("What is the total?", total, one)
+    drawn.fact("What is the VAT?", both, one)
+    drawn.fact("What is the VAT?", both, other)
+    drawn.fact("What is not there?", None, one)
+    drawn.fact("What was cut off?", both, None)
+    facts = P.facts_of(drawn)
+    assert list(facts) == ["What is the total?"]
+    text, origins, caption = facts["What is the total?"]
+    assert text == "3.50" and list(origins) == [5, 6, 7, 8] and caption == 0
+
+
+def test_an_answer_begins_with_the_place_of_its_caption(tmp_path):
+    pytest.importorskip("sentencepiece")
+    from reader import tokens
+
+    tokens.build(str(tmp_path / "tokenizer.model"))
+    tokenizer = tokens.Tokenizer(str(tmp_path / "tokenizer.model"))
+    middles = np.array([(12, 20), (20, 20), (100, 20), (108, 20)], np.float32)  # "Ab" and "42" in one line
+    where = P.slots_of(middles), P.within_of(middles), P.tokens_of(middles, (1, 1))
+    ids, places, within = tokenizer.answer("42", np.array([2, 3]), *where, caption=0)
+    row, column = tokenizer.first_row + 2, [tokenizer.first_column + int(12 / 16 * 3), tokenizer.first_column + int(100 / 16 * 3)]
+    assert ids[:4] == [row, column[0], row, column[1]] and len(ids) == 4 + 2 + 1
+    assert places[:2] == [where[2][0]] * 2 and places[2] == where[2][2] and within[:4] == [-1] * 4
+    assert tokenizer.decode(ids).strip() == "42"
+    assert tokenizer.answer("42", np.array([2, 3]), *where)[0] == ids[2:]

@@ -45,6 +45,11 @@ def joined(spans):
     return text, np.array(origins, np.int32)
 
 
+def facts_of(sheet):
+    """Question -> (text, origins, first character of the caption); what has two answers is not asked."""
+    return {q: (*joined([said]), caption.start) for q, [(caption, said), *others] in sheet.facts.items() if not others}
+
+
 def markdown(grid):
     """Rows of cells as a table; the first row is its head."""
     text, origins = "", []
@@ -95,11 +100,9 @@ def draw(rng, stock, kind, width, height, letters):
     counted = {}
     for w, _ in parts:
         counted[w] = counted.get(w, 0) + 1
-    # What has two answers is not asked.
-    facts = {q: (*joined([said]), caption.start) for q, [(caption, said), *others] in s.facts.items() if not others}
     table = markdown(s.grid) if s.grid and len(s.grid) > 1 and len({len(r) for r in s.grid}) == 1 else None
     once = [(w, at) for w, at in parts if counted[w] == 1 and len(w) > 2]
-    return Page(image, kind, float(letters), text, origins, "".join(span.text for span in spans), boxes, facts, table, once)
+    return Page(image, kind, float(letters), text, origins, "".join(span.text for span in spans), boxes, facts_of(s), table, once)
 
 
 def words_of(text):
