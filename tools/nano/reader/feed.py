@@ -96,6 +96,8 @@ class Maker:
                 if seen == grid:
                     patch, token = P.labels(page, grid, middles, boxes)
                     filled = (token[..., :-2] != K.NO_CHARACTER).sum((1, 2))
+                    if len(boxes):  # of large letters there are few on a slice
+                        filled = filled * max(1.0, np.median(boxes[:, 3] - boxes[:, 1]) / 16) ** 2
                     rows += [(pixels[1 + i], patch[i], token[i]) for i in np.nonzero(filled >= rng.uniform(0, 80, len(filled)))[0]]
         rows = [rows[i] for i in rng.permutation(len(rows))]
         self.spare = rows[self.views : self.views + 200]
@@ -146,6 +148,8 @@ class Maker:
         """A conversation about a page, after the image: ids given, ids to say, what they weigh, their places and slots, each `[tokens]`."""
         where, rng = (P.slots_of(middles), P.within_of(middles), P.tokens_of(middles, grid)), self.rng
         asked = {}
+        if stage.more and P.TOTAL in page.facts and rng.random() < 0.6:
+            asked[P.TOTAL] = P.Question("key", P.TOTAL, *page.facts[P.TOTAL])
         while not asked or (rng.random() < stage.more and len(asked) < QUESTIONS):
             q = P.questions(rng, page, (0.0 if P.READ in asked else 0.1) if asked else stage.reading)
             if q.prompt in asked and rng.random() < 0.3:
@@ -156,17 +160,19 @@ class Maker:
             ids, places, within = self.tokenizer.answer(q.answer, q.origins, *where, q.caption)
             total += len(ids)
             if not turns or total <= stage.most:
-                turns.append((q.prompt, ids, places, within))
+                # A short answer is wrong with its one wrong letter, and has few tokens to be learned from; to find a caption is hardest.
+                weights = np.full(len(ids), min(6.0, max(1.0, (300 / len(ids)) ** 0.5)))
+                if q.caption >= 0:
+                    weights[:2] = 12.0
+                turns.append((q.prompt, ids, weights, places, within))
         rows = []
         for i, at in enumerate(rng.permutation(len(turns))):
-            prompt, ids, places, within = turns[at]
+            prompt, ids, weights, places, within = turns[at]
             head = self.tokenizer.head(prompt, i == 0)
             silent = [0] * (len(head) - (i == 0))  # nothing is said after all but the last of a question's tokens
             given = head + list(self.tokenizer.blurred(rng, ids[:-1])) + ids[-1:]
             nowhere = [P.NOWHERE] * len(silent)
-            # A short answer is wrong with its one wrong letter, and has few tokens to be learned from.
-            weight = min(6.0, max(1.0, (300 / len(ids)) ** 0.5))
-            rows.append((given, silent + ids, silent + [weight] * len(ids), nowhere + places, [-1] * len(silent) + within))
+            rows.append((given, silent + ids, silent + list(weights), nowhere + places, [-1] * len(silent) + within))
         given, target, weight, places, within = (np.concatenate([np.array(r[k]) for r in rows]) for k in range(5))
         return given[:-1], target, weight, places, within
 

@@ -463,8 +463,11 @@ def faint(s, x, y):
 
 
 def phrase(rng, st, face, width, most):
-    """A few words that fit."""
-    return (P.wrapped(st.running(rng, int(rng.integers(1, most + 1))), face, max(0, width), 1)[0] or [""])[0]
+    """A few words that fit; not dashes alone, which would be taken for lines."""
+    words = st.running(rng, int(rng.integers(1, most + 1)))
+    while words and not any(c.isalnum() for c in words[0]):
+        del words[0]
+    return (P.wrapped(words, face, max(0, width), 1)[0] or [""])[0]
 
 
 def button(s, rng, x, y, text, face, fill=None, new=False):
@@ -822,7 +825,7 @@ def strings(s, rng, st, size):
 
 
 def few(s, rng, st, size):
-    """A word, a number or a few, far apart on an empty page: where to stop has to be seen."""
+    """A word, a number or a few, far apart on an empty page, some as large as fits: where to stop has to be seen."""
     face = st.face(rng, ("sans", "serif", "mono", "narrow"), size)
     y = rng.uniform(size, max(size + 1, s.height * rng.uniform(0.2, 0.9)))
     for _ in range(pick(rng, (1, 1, 1, 1, 2, 3, 4))):
@@ -832,7 +835,7 @@ def few(s, rng, st, size):
             lambda: st.word(rng),
             lambda: st.word(rng).lower(),
             lambda: pick(rng, entities.WORDS),
-            lambda: " ".join(st.running(rng, int(rng.integers(1, 4)))),
+            lambda: phrase(rng, st, face, s.width, 3),
             lambda: code(rng, 2, 8),
             lambda: code(rng, 3, 6),
             lambda: digits(rng, 1, 5),
@@ -840,10 +843,14 @@ def few(s, rng, st, size):
             lambda: f"{rng.uniform(0, 10):.3f}",
             lambda: date(rng),
         )[rng.integers(10)]()
+        if rng.random() < 0.5:
+            most = min(64, 1.6 * s.width / max(1, len(text)), 0.8 * s.height)
+            face = st.sized(face.path, face.style, int(size * max(1.0, most / size) ** rng.random()))
+            y = max(y, face.size)
         x = rng.uniform(size * 0.2, max(size * 0.3, s.width - face.length(text) - size * 0.3))
         if s.text(x, y, text, face, new=True) and rng.random() < 0.3:
             face = st.face(rng, ("sans", "serif", "mono", "narrow"), size * rng.uniform(0.8, 1.3))
-        y += size * rng.uniform(1.4, 5)
+        y += max(size, face.size) * rng.uniform(1.4, 5)
 
 
 KINDS = {
