@@ -90,3 +90,5 @@ def test_an_answer_begins_with_the_place_of_its_caption(tmp_path):
     assert places[:2] == [where[2][0]] * 2 and places[2] == where[2][2] and within[:4] == [-1] * 4
     assert tokenizer.decode(ids).strip() == "42"
     assert tokenizer.answer("42", np.array([2, 3]), *where)[0] == ids[2:]
+    line = [tokenizer.first_row + 3, column[0], tokenizer.ids["4"], tokenizer.ids["\n"], tokenizer.EOS]
+    assert list(tokenizer.turns(line)) == [4, 1, 1, 2, 2]

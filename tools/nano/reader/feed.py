@@ -162,6 +162,7 @@ class Maker:
             if not turns or total <= stage.most:
                 # A short answer is wrong with its one wrong letter, and has few tokens to be learned from; to find a caption is hardest.
                 weights = np.full(len(ids), min(6.0, max(1.0, (300 / len(ids)) ** 0.5)))
+                weights *= self.tokenizer.turns(ids)
                 if q.caption >= 0:
                     weights[:2] = 12.0
                 turns.append((q.prompt, ids, weights, places, within))

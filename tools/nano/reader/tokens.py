@@ -94,6 +94,12 @@ class Tokenizer:
             last = o
         return ids + [self.EOS], places + [pages.NOWHERE], within + [-1]
 
+    def turns(self, ids):
+        """Weight of each token `[tokens]`: more where a line ends and where the next one is looked for. A wrong row is a line read twice."""
+        ids = np.array(ids)
+        rows = (ids >= self.first_row) & (ids < self.first_row + ROWS)
+        return np.where(rows, 4.0, np.where((ids == self.ids["\n"]) | (ids == self.EOS), 2.0, 1.0))
+
     def blurred(self, rng, ids):
         """What a decoder is given of an answer while it trains: some locations a slot off, some characters wrong, as in its own answers."""
         ids = np.array(ids, np.int64)
