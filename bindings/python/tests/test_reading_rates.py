@@ -11,6 +11,7 @@ import pytest
 READER = Path(__file__).resolve().parents[3] / "tools/nano/reader"
 pytest.importorskip("numpy")
 sys.path.insert(0, str(READER))
+from engines import child  # noqa: E402
 from rates import edits, errors, normal, rates  # noqa: E402
 
 
@@ -53,3 +54,12 @@ def test_every_real_picture_is_the_one_that_was_transcribed():
         file = READER / "real" / p["file"]
         assert hashlib.sha256(file.read_bytes()).hexdigest() == p["sha256"], p["file"]
         assert normal(file.with_suffix(".txt").read_text(encoding="utf-8")), p["file"]
+
+
+def test_a_readers_peak_is_its_own():
+    """Not that of a large process that starts it."""
+    mine = bytearray(b"x") * 300_000_000
+    text, seconds, peak = child([sys.executable, "-S", "-c", "import sys; print(sys.stdin.read())"], ["a.png", "b.png"])
+    assert text.split() == ["a.png", "b.png"] and 0 <= seconds < 10 and 1 < peak < len(mine) / 1e6 / 2
+    with pytest.raises(RuntimeError, match="failed"):
+        child([sys.executable, "-S", "-c", "raise SystemExit(3)"], [])
