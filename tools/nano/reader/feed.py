@@ -21,7 +21,8 @@ SMALL = {(1, 1): 2, (1, 2): 3, (2, 1): 2, (2, 2): 3, (1, 3): 3, (1, 4): 2, (2, 3
 FEW = {(1, 3): 1, (1, 4): 1, (2, 2): 2, (2, 3): 3, (3, 2): 2, (3, 3): 2, (2, 4): 2, (4, 2): 1, (3, 4): 1}
 MIDDLE = {**SMALL, (2, 4): 2, (3, 3): 2, (4, 2): 2, (3, 4): 3, (4, 3): 2, (5, 2): 2, (2, 5): 2, (3, 5): 2, (6, 2): 1, (4, 4): 2, (1, 6): 1}
 MIXED = {**FEW, (1, 1): 1, (1, 2): 1.5, (2, 1): 1, (2, 2): 2, (4, 3): 1, (3, 5): 1, (4, 4): 0.7, (4, 5): 0.5, (5, 4): 0.5, (5, 5): 0.4, (6, 5): 0.3}
-WIDE = {**MIDDLE, (1, 5): 1, (2, 6): 1.5, (3, 6): 1.5, (1, 7): 0.5, (4, 5): 1.5, (5, 4): 1.5, (4, 6): 1, (6, 3): 1, (5, 5): 1, (6, 5): 0.7}
+ONE = {(1, 1): 5, (1, 2): 6, (2, 1): 6, (2, 2): 7}  # what one text alone is given
+WIDE = {**MIDDLE, **ONE, (1, 5): 1, (2, 6): 1.5, (3, 6): 1.5, (1, 7): 0.5, (4, 5): 1.5, (5, 4): 1.5, (4, 6): 1, (6, 3): 1, (5, 5): 1, (6, 5): 0.7}
 LARGE = {**MIDDLE, (4, 5): 2, (5, 4): 2, (6, 3): 2, (4, 6): 1.5, (7, 3): 1, (5, 5): 1.5, (6, 5): 1.5, (5, 6): 1, (10, 3): 0.5, (4, 7): 0.5}
 # Kinds of pages where most is asked: receipts, forms and invoices more often than to be read.
 ASKED = {**layouts.SHARES, "receipt": 0.24, "invoice": 0.12, "form": 0.1, "few": 0.34}
@@ -43,8 +44,8 @@ class Stage:
 
 
 def page_size(rng, grid):
-    """A page of this grid; where it is one slice wide or high, also a small or narrow one, which is enlarged or has a border."""
-    return tuple(int(P.BASE * (k if rng.random() < 0.15 else rng.uniform(max(0.72 * k, k - 0.98) if k > 1 else 0.4, k))) for k in (grid[1], grid[0]))
+    """A page of this grid: any size that is enlarged to it, half of one in two slices and less than half of one in a single slice."""
+    return tuple(int(P.BASE * (k if rng.random() < 0.15 else rng.uniform(k - 0.98 if k > 1 else 0.4, k))) for k in (grid[1], grid[0]))
 
 
 class Maker:
@@ -59,7 +60,7 @@ class Maker:
     def page(self, stage, grid):
         rng, few, kinds = self.rng, SPARSE * grid[0] * grid[1], stage.kinds
         if grid[0] * grid[1] <= 4:  # a small picture mostly holds a word or two
-            kinds = {**kinds, "few": 2.5 * kinds["few"]}
+            kinds = {**kinds, "few": 5 * kinds["few"]}
         while True:
             width, height = page_size(rng, grid)
             letters = min(stage.largest, P.letter_size(rng, width, height))
