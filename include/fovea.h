@@ -530,9 +530,10 @@ typedef struct fovea_logit_bias {
 
 /** Token counts above the context length are clamped to it. Lists of ids have at most as many entries as the vocabulary.
  *
- *  A token is chosen in this order. Logits are changed by `min_tokens`, `ngram_ban`, `logit_biases`, `forbidden_tokens`, penalties (repetition,
- *  frequency, presence), `allowed_tokens`. With a temperature above 0 they are then divided by it, and the candidates are reduced by `top_k`,
- *  then `top_p`, `min_p` and `typical_p` (the order of transformers). Where no token is left, the answer ends with FOVEA_STOP_END. */
+ *  A token is chosen in this order. Logits are changed by `min_tokens`, `ngram_ban`, the order of lines and words where a model's answers say
+ *  where they read (metadata `prompt.locations`; not for a raw prompt), `logit_biases`, `forbidden_tokens`, penalties (repetition, frequency,
+ *  presence), `allowed_tokens`. With a temperature above 0 they are then divided by it, and the candidates are reduced by `top_k`, then `top_p`,
+ *  `min_p` and `typical_p` (the order of transformers). Where no token is left, the answer ends with FOVEA_STOP_END. */
 typedef struct fovea_generate_options {
   size_t struct_size;
   int32_t max_tokens;       /**< most tokens to generate; 0: until the context is full */

@@ -23,6 +23,8 @@ package struct PromptFormat: Equatable, Sendable {
   /// The template of a question without images, where that is not the template without its mark.
   package var textTemplate = ""
   package var turns = Turns.derived
+  /// Tokens with which answers say where they read.
+  package var locations = LocationSettings()
 
   /// The conversation format.
   package enum Turns: Equatable, Sendable {
@@ -143,6 +145,12 @@ package struct PromptFormat: Equatable, Sendable {
       }
       format.stop = texts
     }
+    if own.has("locations") {
+      let locations = try own.object("locations")
+      format.locations.column = try locations.string("column")
+      format.locations.row = try locations.string("row")
+      format.locations.count = try locations.size("count")
+    }
     return format
   }
 
@@ -164,6 +172,7 @@ package struct PromptFormat: Equatable, Sendable {
     (s.tasks, s.taskTemplates) = (bytes(tasks.map(\.name)), bytes(tasks.map(\.template)))
     s.textTemplate = textTemplate
     (s.imageTokenSplitsText, s.minTokens, s.ngramBan, s.joinsImages) = (imageTokenSplitsText, minTokens, ngramBan, joinsImages)
+    s.locations = locations
     (s.ngramWindow, s.ngramAllowed) = (ngramWindow, bytes(ngramAllowed))
     switch turns {
     case .derived: s.turns = TurnSettings(following: s) ?? TurnSettings()

@@ -62,6 +62,7 @@ package struct GenerationPipeline {
       let allowed = template.ngramAllowed.compactMap { system.tokenizer.id(of: $0) }
       processors.append(NGramBan(ngram, window: min(window, contextLength), allowed: allowed, prompt: prompt))
     }
+    if !o.isRaw, let tokens = system.locationTokens { processors.append(ReadingOrder(tokens)) }
     if !o.logitBias.isEmpty { processors.append(LogitBias(o.logitBias)) }
     if o.repetitionPenalty != 1 || o.frequencyPenalty != 0 || o.presencePenalty != 0 {
       var window = o.penaltyWindow

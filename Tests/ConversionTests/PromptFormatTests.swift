@@ -19,6 +19,9 @@ import Testing
     let own = try format(#"{"fovea": {"prompt": {"system": "", "template": "Q: <image> {question} A:", "stop": ["\n"]}}}"#)
     #expect(own.template == "Q: <image> {question} A:" && own.system == "" && own.stop == ["\n"] && own.turnSeparator == "</s>")
     #expect(try format(#"{"fovea.prompt": {"system": "S", "template": "{system}<image>{question}"}}"#).system == "S")
+    let places = try format(#"{"fovea": {"prompt": {"locations": {"column": "<x0>", "row": "<y0>", "count": 9}}}}"#).locations
+    #expect(places.column == "<x0>" && places.row == "<y0>" && places.count == 9 && own.locations.isEmpty)
+    expectFailure("row") { _ = try format(#"{"fovea": {"prompt": {"locations": {"column": "<x0>", "count": 9}}}}"#) }
     expectFailure("template") { _ = try format(#"{"fovea": {"prompt": {"template": "no marks"}}}"#) }
   }
 

@@ -35,7 +35,7 @@ import WeightFile
     let rare: Set = [
       "language.ropeFactor", "language.ropeLowFrequencyFactor", "language.ropeHighFrequencyFactor", "hires.restoreDownRatio",
       "tokenizer.charsMap", "tokenizer.unknownSurface", "tokenizer.unk", "tokenizer.splits",
-      "general.identity", "general.part",
+      "general.identity", "general.part", "prompt.locations.row", "prompt.locations.count",
     ]
     #expect(names.subtracting(written).subtracting(rare) == [])
     var rarelyWritten = Set<String>()

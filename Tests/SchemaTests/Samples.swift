@@ -60,7 +60,11 @@ enum Samples {
     bytes.bos = 0
     var half = GeneralSettings()
     (half.system, half.identity, half.part) = ("monkey", Array(0..<16), .decoder)
-    return [DecoderSettings(llama), DecoderSettings(linear), hires, piece, bytes, half]
+    // The reader's answers say where they read.
+    var reader = PromptSettings()
+    reader.template = "<image>{question}"
+    (reader.locations.column, reader.locations.row, reader.locations.count) = ("<x0>", "<y0>", 256)
+    return [DecoderSettings(llama), DecoderSettings(linear), hires, piece, bytes, half, reader]
   }
 
   private static func vision() throws -> CLIPSettings {

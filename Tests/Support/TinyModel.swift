@@ -24,8 +24,12 @@ package struct TinyModel {
 
   /// - Parameters:
   ///   - trained: nil: plain positions; else Qwen v1's, trained with that many.
+  ///   - locations: first column, first row and how many of each, as location tokens.
   ///   - change: gets each tensor's values before they are written.
-  package init(seed: UInt64 = 7, maxSlices: Int = 9, trained: Int? = nil, _ change: (String, inout [Float]) -> Void = { _, _ in }) throws {
+  package init(
+    seed: UInt64 = 7, maxSlices: Int = 9, trained: Int? = nil, locations: (column: String, row: String, count: Int)? = nil,
+    _ change: (String, inout [Float]) -> Void = { _, _ in }
+  ) throws {
     path = NSTemporaryDirectory() + "fovea-tiny-\(UUID().uuidString).fovea"
     let w = try WeightFileWriter(path: path, compression: .none)
     TinyModel.setMetadata(w, maxSlices: maxSlices)
@@ -33,6 +37,11 @@ package struct TinyModel {
       w.set("language.ropeScaling", .string("dynamic_ntk"))
       w.set("language.ropeOriginalContext", .int(trained))
       w.set("language.lognContext", .int(trained))
+    }
+    if let (column, row, count) = locations {
+      w.set("prompt.locations.column", .string(column))
+      w.set("prompt.locations.row", .string(row))
+      w.set("prompt.locations.count", .int(count))
     }
     var numbers = Numbers(seed: seed)
     func values(_ name: String, _ count: Int, _ scale: Float, around centre: Float = 0) -> [Float] {

@@ -23,6 +23,8 @@ package struct LoadedSystem {
   package let imageId: Int32?
   /// How prompts and answers refer to places in an image; `nil`: the system does not support it.
   package let regionMarks: RegionMarks?
+  /// How answers say where they read; `nil`: they do not.
+  package let locationTokens: LocationTokens?
 
   /// What a file with only one part of a system can do.
   package var encodesImages: Bool { general.part != .decoder }
@@ -48,6 +50,7 @@ package struct LoadedSystem {
     endIds = text.endIds.map { Int32($0) }
     beginId = text.bos.flatMap { text.addBos && $0 < vocabulary ? Int32($0) : nil }
     regionMarks = try RegionMarks(prompt.coordinates, vision.regionEncoder, tokenizer)
+    locationTokens = try LocationTokens(prompt.locations, tokenizer, vocabulary: vocabulary)
     imageId = template.splitsText ? nil : tokenizer.id(of: PromptTemplate.imageMark)
   }
 

@@ -44,6 +44,7 @@ package struct PromptSettings: Settings {
   package var joinsImages = false
   package var coordinates: Coordinates?
   package var turns = TurnSettings()
+  package var locations = LocationSettings()
 
   package init() {}
 
@@ -67,6 +68,7 @@ package struct PromptSettings: Settings {
     try f.bool("joinsImages", &joinsImages, default: false, "Whether images beside each other share one start and one end mark.")
     try f.choice("coordinates", &coordinates, "How places are written; absent: as `qwen` where the vocabulary has its marks, else not at all.")
     try f.part(&turns)
+    try f.part(&locations)
     try f.check(
       tasks.count == taskTemplates.count, "taskTemplates", found: "\(taskTemplates.count) templates",
       expected: "one for each of \(tasks.count) tasks")

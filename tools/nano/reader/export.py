@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from . import pages as P
 from .model import Reader
+from .tokens import COLUMNS
 
 TASKS = {"ocr": P.READ, "table": P.TABLE}
 
@@ -24,6 +25,7 @@ def config(c):
     j["num_key_value_heads"] = c["kv_heads"]
     j["vision_config"] = vision_config(c)
     j["hires_llava"]["sms_local"] = True
+    j["fovea"]["prompt"]["locations"] = {"column": "<x0>", "row": "<y0>", "count": COLUMNS}
     j["fovea"]["prompt"]["tasks"] = {name: export.TEMPLATE.replace("{question}", text) for name, text in TASKS.items()}
     return j
 
