@@ -34,7 +34,8 @@ def answers(model, tokenizer, images, prompts, most=700):
             part = rows[at : at + step]
             pixels = torch.from_numpy(np.stack([p for _, p in part])).to(device)
             with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-                ids = model.generate(pixels, grid, tokenizer.before, tokenizer.head(prompt), tokenizer.EOS, most)
+                order = tokenizer.order(len(part), device)
+                ids = model.generate(pixels, grid, tokenizer.before, tokenizer.head(prompt), tokenizer.EOS, most, order)
             for (i, _), a in zip(part, ids):
                 out[i] = tokenizer.decode(a).strip()
     return out

@@ -251,8 +251,8 @@ class Reader(nn.Module):
         return self.model.norm(x), watched
 
     @torch.no_grad()
-    def generate(self, pixels, grid, before, head, end, most):
-        """Greedy answers (lists of ids) to one question, the same for all images of this grid."""
+    def generate(self, pixels, grid, before, head, end, most, order):
+        """Greedy answers (lists of ids) to one question, the same for all images of this grid. order: a `ReadingOrder`."""
         x = self.prefix(self.sample(self.see(pixels, *grid)), grid[1], before)
         ids = torch.tensor(head, device=x.device).expand(x.shape[0], -1)
         x = torch.cat([x, self.model.embed_tokens(ids).to(x.dtype)], 1)
@@ -264,7 +264,8 @@ class Reader(nn.Module):
             at += x.shape[1]
             for layer, cache in zip(self.model.layers, caches):
                 x, _, _ = layer(x, cos, sin, cache)
-            token = self.lm_head(self.model.norm(x[:, -1])).argmax(-1)
+            token = order.process(self.lm_head(self.model.norm(x[:, -1]))).argmax(-1)
+            order.accept(token)
             out.append(torch.where(done, end, token))
             done |= token == end
             if bool(done.all()):

@@ -112,6 +112,9 @@ class Tokenizer:
         ids[at] = letters + rng.integers(94, size=at.sum())
         return ids
 
+    def order(self, answers, device):
+        return ReadingOrder(self, answers, device)
+
     @torch.no_grad()
     def arrange(self, model):
         """Gives locations near each other like embeddings to begin with: waves of the coordinate, mixed at random."""
@@ -121,3 +124,29 @@ class Tokenizer:
         for first in (self.first_column, self.first_row):
             for weight, size in ((model.model.embed_tokens.weight, 0.5), (model.lm_head.weight, 0.02)):
                 weight[first : first + n] = size * waves @ torch.randn(waves.shape[1], weight.shape[1])
+
+
+class ReadingOrder:
+    """Keeps answers from reading anything twice, as the library does for `prompt.locations`: within a line each column lies right of the one
+    before, and each line begins below the one before."""
+
+    def __init__(self, tokenizer, answers, device):
+        self.newline, self.columns, self.rows = tokenizer.ids["\n"], tokenizer.first_column, tokenizer.first_row
+        self.ids = torch.arange(len(tokenizer), device=device)
+        # Ids of the last column and of the row that this line and the line above begin in; whether this line has text.
+        self.column, self.row, self.above = (torch.full((answers,), -1, device=device) for _ in range(3))
+        self.text = torch.zeros(answers, dtype=torch.bool, device=device)
+
+    def process(self, logits):
+        left = (self.ids >= self.columns) & (self.ids <= self.column[:, None])
+        read = (self.ids >= self.rows) & (self.ids <= self.above[:, None]) & ~self.text[:, None]
+        return logits.masked_fill(left | read, -torch.inf)
+
+    def accept(self, ids):
+        column = (ids >= self.columns) & (ids < self.columns + COLUMNS)
+        row, newline = (ids >= self.rows) & (ids < self.rows + ROWS), ids == self.newline
+        self.column = ids.where(column, self.column.masked_fill(row | newline, -1))
+        self.row = ids.where(row & ~self.text, self.row)
+        self.above = self.row.where(newline & (self.row >= 0), self.above)
+        self.row = self.row.masked_fill(newline, -1)
+        self.text = (self.text | ~(column | row)) & ~newline
