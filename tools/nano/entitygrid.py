@@ -9,6 +9,7 @@ credited to the cell its (first) target stands in. `reading` adds single texts o
 from dataclasses import dataclass
 
 import data
+import entities as E
 import numpy as np
 import pages as P
 import qa
@@ -55,9 +56,9 @@ def grid_sample(rng, suite, task, type, position):
     return Sample(suite, task, type, position, page.image, question.asked(), question.answer)
 
 
-def reading_sample(rng, grid):
+def reading_sample(rng, grid, words=E.WORDS):
     size = data.page_size(rng, grid) if grid != (2, 2) else (int(rng.integers(120, 190)), int(rng.integers(120, 190)))
-    page = P.text_page(rng, *size)
+    page = P.text_page(rng, *size, words)
     item = page.items[0]
     question = qa.read(rng, (item.type, item.text))
     return Sample("reading", f"{grid[0]}x{grid[1]}", item.type, 0, page.image, question.text, item.text)

@@ -45,12 +45,12 @@ def random_string(rng, low=3, high=5):
     return "".join(E.STRING_ALPHABET[i] for i in rng.integers(len(E.STRING_ALPHABET), size=rng.integers(low, high + 1)))
 
 
-def random_entity(rng, type=None):
+def random_entity(rng, type=None, words=E.WORDS):
     """(type, text)."""
     if type is None:
         type = ("word", "number", "string", "shape", "object", "sign")[rng.choice(6, p=(0.25, 0.2, 0.25, 0.12, 0.12, 0.06))]
     if type == "word":
-        return type, E.WORDS[rng.integers(len(E.WORDS))]
+        return type, words[rng.integers(len(words))]
     if type == "number":
         return type, random_number(rng)
     if type == "string":
@@ -60,7 +60,8 @@ def random_entity(rng, type=None):
 
 
 def identity(type, text):
-    return E.KINDS.index(type if type in ("number", "string") else text)
+    kind = type if type in ("number", "string") else text
+    return E.KINDS.index(kind) if kind in E.KINDS else E.NO_KIND
 
 
 def text_style(rng, text, width, smallest=11, largest=20):
@@ -144,11 +145,11 @@ def grid_page(rng, placed, width, height, jitter=3, background=None):
     return Page(image, items)
 
 
-def text_page(rng, width, height):
+def text_page(rng, width, height, words=E.WORDS):
     """One text somewhere on a small page of any size (read-the-text samples)."""
     image = Image.new("RGB", (width, height), E.PAPERS[rng.integers(len(E.PAPERS))])
     draw = ImageDraw.Draw(image)
-    type, text = random_entity(rng, ("word", "number", "string")[rng.choice(3, p=(0.4, 0.3, 0.3))])
+    type, text = random_entity(rng, ("word", "number", "string")[rng.choice(3, p=(0.4, 0.3, 0.3))], words)
     style = text_style(rng, text, min(70, width - 4))
     pens, top, bottom = E.text_extent(text, style[0], style[1])
     x = rng.uniform(1, max(2, width - pens[-1] - 1))

@@ -11,6 +11,7 @@ import os
 import tempfile
 import time
 
+import data
 import entitygrid
 import numpy as np
 import torch
@@ -102,11 +103,16 @@ def tasks(answer, each, receipts, seed=20261130):
 
 
 def alone(answer, each, seed=20260101):
-    """Prints exact answers about one word, number or string on blank ground: what the model built in before could read."""
-    asked = [s for s in entitygrid.benchmark(1, 1, each, seed) if s.suite == "reading"]
-    said = answer([s.image for s in asked], [P.READ] * len(asked))
-    for type in sorted({s.type for s in asked}):
-        right = [s.answer == a for s, a in zip(asked, said) if s.type == type]
+    """Prints exact answers about one word, number or string on blank ground, which the model built in before could read: `word` is one of the 44
+    that it knew, `other word` any of the held-out texts."""
+    asked = [(s.type, s) for s in entitygrid.benchmark(1, 1, each, seed) if s.suite == "reading"]
+    words = sorted({w for w in K.Stock(held=True).words if 2 < len(w) < 9 and w.isascii() and w.isalpha() and w.islower()} - set(entitygrid.E.WORDS))
+    rng = np.random.default_rng(seed)
+    others = [entitygrid.reading_sample(rng, grid, words) for grid in data.GRIDS for _ in range(each)]
+    asked += [("other word", s) for s in others if s.type == "word"]
+    said = answer([s.image for _, s in asked], [P.READ] * len(asked))
+    for type in sorted({t for t, _ in asked}):
+        right = [s.answer == a for (t, s), a in zip(asked, said) if t == type]
         print(f"  one {type} alone, exact: {100 * np.mean(right):.1f} % of {len(right)}", flush=True)
 
 
