@@ -835,6 +835,8 @@ def few(s, rng, st, size):
             lambda: st.word(rng),
             lambda: st.word(rng).lower(),
             lambda: pick(rng, entities.WORDS),
+            lambda: pick(rng, entities.WORDS),
+            lambda: pick(rng, entities.WORDS),
             lambda: phrase(rng, st, face, s.width, 3),
             lambda: code(rng, 2, 8),
             lambda: code(rng, 3, 6),
@@ -842,7 +844,7 @@ def few(s, rng, st, size):
             lambda: price(rng, 2000),
             lambda: f"{rng.uniform(0, 10):.3f}",
             lambda: date(rng),
-        )[rng.integers(10)]()
+        )[rng.integers(12)]()
         if rng.random() < 0.5:
             most = min(64, 1.6 * s.width / max(1, len(text)), 0.8 * s.height)
             face = st.sized(face.path, face.style, int(size * max(1.0, most / size) ** rng.random()))
