@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Training state -> checkpoint directory in HiRes-LLaVA's layout (float16), and back into the PyTorch model.
 
-python -m reader.export --state DIR --out CHECKPOINT --tokenizer tokenizer.model
+python -m reader.export --state STATE.pt … --out CHECKPOINT --tokenizer tokenizer.model [--mean MEAN.pt]
+
+Of several states their mean is taken: that of separate trainings from one state reads better than each (model soups, arXiv:2203.05482).
 """
 
+import argparse
 import json
 import os
 import shutil
@@ -78,14 +81,25 @@ def training_state(directory):
 
 
 def trained(state):
-    """A saved training state as a float32 model (its MLPs unfolded, its norms folded)."""
     return of_state(torch.load(state, weights_only=False, map_location="cpu"))
 
 
 def of_state(state):
+    """A training state as a float32 model (its MLPs unfolded, its norms folded)."""
     model = Reader(state["config"])
     model.load_state_dict(state["model"])
     return model.eval().fold()
+
+
+def mean(states):
+    """The mean of saved training states, as one to go on from."""
+    states = [torch.load(s, weights_only=False, map_location="cpu") for s in states]
+
+    def part(name):
+        rows = [s[name] for s in states]
+        return {k: torch.stack([r[k] for r in rows]).double().mean(0).to(w.dtype) if w.is_floating_point() else w for k, w in rows[0].items()}
+
+    return {**states[0], "model": part("model"), "heads": part("heads"), "optimizer": None, "unfinished": None}
 
 
 def without_norms(state):
@@ -95,7 +109,13 @@ def without_norms(state):
 
 
 if __name__ == "__main__":
-    p = export.options(__doc__)
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--state", required=True, nargs="+")
+    p.add_argument("--out", required=True)
     p.add_argument("--tokenizer", required=True)
+    p.add_argument("--mean", help="writes the mean of the states there too, for train_all --init")
     a = p.parse_args()
-    save(trained(os.path.join(a.state, "state.pt")), a.out, a.tokenizer)
+    state = mean(a.state)
+    if a.mean:
+        torch.save(state, a.mean)
+    save(of_state(state), a.out, a.tokenizer)
