@@ -7,9 +7,9 @@
  *     fovea_session *session = NULL;
  *     char *answer = NULL;
  *     if (fovea_load(NULL, NULL, &model) == FOVEA_OK &&
- *         fovea_encode_image(model, "photo.jpg", NULL, &image) == FOVEA_OK &&
+ *         fovea_encode_image(model, "receipt.jpg", NULL, &image) == FOVEA_OK &&
  *         fovea_session_create(model, NULL, &session) == FOVEA_OK &&
- *         fovea_generate(session, "What is in the picture?", &image, 1, NULL, NULL, &answer) == FOVEA_OK)
+ *         fovea_generate(session, "What is the total?", &image, 1, NULL, NULL, &answer) == FOVEA_OK)
  *       puts(answer);
  *     else
  *       fprintf(stderr, "%s\n", fovea_last_error(NULL));

@@ -4,9 +4,9 @@
  * these are unwanted, results that hold a value or an error.
  *
  *     fovea::model model;                                         // the built-in one
- *     fovea::image image = model.encode("photo.jpg");
+ *     fovea::image image = model.encode("receipt.jpg");
  *     fovea::session session = model.new_session();
- *     std::string answer = session.generate("What is in the picture?", {image}).text;
+ *     std::string answer = session.generate("What is the total?", {image}).text;
  *
  * Every call that can fail has a variant with the prefix `try_`, which throws nothing itself and returns a `fovea::result`:
  *

@@ -109,7 +109,7 @@ struct ByteCount: ExpressibleByArgument {
 }
 
 /// The built-in model in a source checkout, for running this program from the build folder. The library itself searches only where it is installed.
-private let modelInCheckout = "tools/nano/models/hires-llava-nano/hires-llava-nano-int8.fovea"
+private let modelInCheckout = "tools/nano/models/reader/reader-int8.fovea"
 
 /// A file that comes with this program, at the first of these places below a folder above it, the nearest first; nil: there is none.
 func companionFile(_ places: String...) -> FilePath? {

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Draws the bundled example images into `samples/` and writes `samples.json`; checks them with the checkpoint's own answers."""
+"""Draws the bundled example images into `samples/` and writes `entities.json`; checks them with the checkpoint's own answers."""
 
 import json
 import os
@@ -53,7 +53,7 @@ def draw(directory, seed):
         page = P.grid_page(rng, [(t, x, c - 1) for t, x, c in placed], width, height, background=WHITE)
         page.image.save(os.path.join(directory, name), **({"quality": 95} if name.endswith("jpg") else {}))
         rows += [{"image": name, "question": q, "answer": a} for q, a in questions]
-    with open(os.path.join(directory, "samples.json"), "w") as f:
+    with open(os.path.join(directory, "entities.json"), "w") as f:
         json.dump(rows, f, indent=2)
         f.write("\n")
     return rows

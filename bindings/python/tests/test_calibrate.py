@@ -21,7 +21,7 @@ def run(root: Path, *arguments: object, code: int = 0) -> str:
 
 @pytest.fixture(scope="module")
 def checkpoint(root: Path) -> Path:
-    return root / "tools" / "nano" / "models" / "hires-llava-nano" / "checkpoint"
+    return root / "tools" / "nano" / "models" / "reader" / "checkpoint"
 
 
 @pytest.fixture(scope="module")

@@ -95,7 +95,7 @@ def test_the_wheel_installs_in_every_python_without_swift(root, package, tmp_pat
             stderr=subprocess.STDOUT,
             cwd=tmp_path,
         )
-        assert done.stdout.decode().split() == ["hires-llava-nano", "True"], (name, done.stdout)
+        assert done.stdout.decode().split() == ["reader", "True"], (name, done.stdout)
 
 
 @pytest.fixture

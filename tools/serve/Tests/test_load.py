@@ -19,7 +19,7 @@ MEMORY = 512
 def test_64_clients(start, request):
     seconds = request.config.getoption("--long")
     server = start("--memory", str(MEMORY), "--sessions", "4", "--queue", "48")
-    samples = json.loads((SAMPLES / "samples.json").read_text())
+    samples = json.loads((SAMPLES / "entities.json").read_text())
     questions = [("hires", sample["image"], sample["question"]) for sample in samples]
     questions += [("ferret", "scene.png", f"What is the location of the {thing} in the image?") for thing in ("house", "blue arrow", "green arrow")]
 

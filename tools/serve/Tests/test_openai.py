@@ -22,7 +22,7 @@ SCHEMA = {
 
 
 def test_chats_with_an_image(server):
-    samples = json.loads((SAMPLES / "samples.json").read_text())
+    samples = json.loads((SAMPLES / "entities.json").read_text())
     for sample in samples:
         done = server.client().chat.completions.create(model="hires", messages=about(sample["image"], sample["question"]))
         assert done.choices[0].message.content.strip() == sample["answer"]
