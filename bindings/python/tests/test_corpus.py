@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import fovea
@@ -163,7 +164,7 @@ def test_rows_that_hold_no_picture_are_records(folder, worker, tmp_path):
         find_inputs([str(tmp_path / "b.parquet")])
 
 
-def test_a_picture_that_does_not_fit_the_budget_is_a_record(folder, tmp_path):
+def test_a_picture_that_does_not_fit_the_budget_is_a_record(folder, tmp_path, small):
     pytest.importorskip("pyarrow")
     from PIL import Image
 
@@ -171,12 +172,13 @@ def test_a_picture_that_does_not_fit_the_budget_is_a_record(folder, tmp_path):
     Image.frombytes("RGB", (2000, 2000), os.urandom(12_000_000)).save(tmp_path / "large.jpg", progressive=True, quality=95)
     shutil.copy(folder / "0.png", tmp_path)
     output = tmp_path / "answers"
-    small = Settings(prompt=ASK.prompt, max_tokens=4, threads=1, memory_budget=fovea.plan()["least_bytes"])
-    assert fovea_corpus.run_local([str(tmp_path)], str(output), small) == 2
+    ask = replace(ASK, model=small)
+    least = replace(ask, threads=1, memory_budget=fovea.plan(small)["least_bytes"])
+    assert fovea_corpus.run_local([str(tmp_path)], str(output), least) == 2
     errors = {r["source"]: r["error"] for r in fovea_corpus.read_records(output)}
     assert errors["0.png"] is None and errors["large.jpg"].startswith("OutOfMemory")
     # The budget is no part of a record's identity: with more memory it is read.
-    assert fovea_corpus.run_local([str(tmp_path)], str(output), ASK) == 2
+    assert fovea_corpus.run_local([str(tmp_path)], str(output), ask) == 2
     assert [r["error"] for r in fovea_corpus.read_records(output)] == [None, None]
 
 
