@@ -20,6 +20,7 @@ from PIL import Image
 from . import compare, engines, rates, sheet
 from . import pages as P
 from . import stock as K
+from .tokens import ReadingOrder
 
 
 @torch.no_grad()
@@ -35,7 +36,7 @@ def answers(model, tokenizer, images, prompts, most=700):
             part = rows[at : at + step]
             pixels = torch.from_numpy(np.stack([p for _, p in part])).to(device)
             with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-                order = tokenizer.order(len(part), device)
+                order = ReadingOrder(tokenizer, len(part), device)
                 ids = model.generate(pixels, grid, tokenizer.before, tokenizer.head(prompt), tokenizer.EOS, most, order)
             for (i, _), a in zip(part, ids):
                 out[i] = tokenizer.decode(a).strip()

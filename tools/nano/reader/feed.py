@@ -44,7 +44,7 @@ class Stage:
 
 
 def page_size(rng, grid):
-    """A page of this grid: any size that is enlarged to it, half of one in two slices and less than half of one in a single slice."""
+    """(width, height) of a page that the slicing gives this grid: up to a slice less than the grid, then enlarged to it; a single slice down to 0.4 of it."""
     return tuple(int(P.BASE * (k if rng.random() < 0.15 else rng.uniform(k - 0.98 if k > 1 else 0.4, k))) for k in (grid[1], grid[0]))
 
 

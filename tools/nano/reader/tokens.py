@@ -112,9 +112,6 @@ class Tokenizer:
         ids[at] = letters + rng.integers(94, size=at.sum())
         return ids
 
-    def order(self, answers, device):
-        return ReadingOrder(self, answers, device)
-
     @torch.no_grad()
     def arrange(self, model):
         """Gives locations near each other like embeddings to begin with: waves of the coordinate, mixed at random."""
