@@ -140,7 +140,6 @@ private func attention(
 ) throws(RuntimeError) {
   // Single queries, one for each sequence that is decoding, share one parallel loop.
   var single: [AttentionArguments] = []
-  var (sharing, keyHeads) = (1, heads)
   for part in parts {
     let cache = part.cache
     guard layer >= 0, layer < cache.layers else { throw .shape(operation: "attention layer", expected: cache.layers, found: layer) }
@@ -151,16 +150,32 @@ private func attention(
     let a = AttentionArguments(
       query: query + first &* queryStride, stride: queryStride, queries: part.rows.count, cache, layer, heads: heads, scale: scale,
       output: y[first], stride: y.columns)
-    (sharing, keyHeads) = (heads / cache.kvHeads, cache.kvHeads)
     if part.rows.count == 1 { single.append(a) } else { run([a], queries: part.rows.count, heads: heads, .float, ctx) }
   }
-  guard !single.isEmpty else { return }
-  if sharing > 1, keyHeads &* single.count >= ctx.pool.threads {
-    // Grouped-query attention: the query heads of one key head become queries of one head, so keys and values are unpacked once. Same sums.
-    let byHead = single.flatMap { a in (0..<keyHeads).map { a.head($0, sharing: sharing) } }
-    run(byHead, queries: sharing, heads: 1, .float, ctx)
-  } else {
-    run(single, queries: 1, heads: heads, .float, ctx)
+  attendAlone(single, ctx)
+}
+
+/// Attention of single queries that see all keys. The query heads of one key head are queries of one call, which unpacks keys and values once; where
+/// key heads do not come out even over the threads, the last ones' calls are divided. Same sums.
+private func attendAlone(_ single: [AttentionArguments], _ ctx: Context) {
+  guard let first = single.first else { return }
+  let (keyHeads, sharing, threads) = (Int(first.kvHeads), Int(first.heads / first.kvHeads), ctx.pool.threads)
+  let calls = keyHeads &* single.count
+  let divided = calls % threads
+  let queries = max((sharing &* divided - 1) / threads + 1, 1)  // of a divided call
+  var parts: [AttentionArguments] = []
+  for (i, a) in single.enumerated() {
+    for keyHead in 0..<keyHeads {
+      let step = i &* keyHeads &+ keyHead < calls - divided ? sharing : queries
+      for start in stride(from: 0, to: sharing, by: step) {
+        parts.append(a.part(keyHead: keyHead, heads: start..<min(start + step, sharing)))
+      }
+    }
+  }
+  let kernel = ctx.kernels.attention
+  parts.withUnsafeBufferPointer { parts in
+    guard let base = parts.baseAddress else { return }
+    ctx.pool.run(parts.count) { i in kernel(base + i, 0, 0, Int(base[i].queries)) }
   }
 }
 
@@ -200,20 +215,21 @@ extension AttentionArguments {
 }
 
 extension AttentionArguments {
-  /// For a single query that sees all keys: the `sharing` query heads of key head `keyHead` as queries of one head.
-  fileprivate func head(_ keyHead: Int, sharing: Int) -> AttentionArguments {
+  /// For a single query that sees all keys: query heads `heads`, numbered from the first that reads key head `keyHead`, as queries of one head.
+  fileprivate func part(keyHead: Int, heads range: Range<Int>) -> AttentionArguments {
     var a = self
     let size = Int(headSize)
+    let head = keyHead &* Int(heads / kvHeads) &+ range.lowerBound
     let keyBytes = keyHead &* headStride &* (rows == FOVEA_ROWS_F32 ? 4 : rows == FOVEA_ROWS_F16 ? 2 : 1)
-    a.query = query.map { $0 + keyHead &* sharing &* size }
+    a.query = query.map { $0 + head &* size }
     a.queryStride = size
     a.key = key.map { $0 + keyBytes }
     a.value = value.map { $0 + keyBytes }
     a.keyScale = keyScale.map { $0 + keyHead &* scaleStride }
     a.valueScale = valueScale.map { $0 + keyHead &* scaleStride }
-    a.output = output.map { $0 + keyHead &* sharing &* size }
+    a.output = output.map { $0 + head &* size }
     a.outputStride = size
-    (a.heads, a.kvHeads, a.queries, a.causalStart) = (1, 1, Int64(sharing), -1)
+    (a.heads, a.kvHeads, a.queries, a.causalStart) = (1, 1, Int64(range.count), -1)
     return a
   }
 }

@@ -141,6 +141,21 @@ private func expectedAttention(
     #expect(largestError(whole, expected) < (type == .int8 ? 2e-2 : 5e-6))
   }
 
+  @Test("a new position gets what it gets in one pass, however heads fall to threads", arguments: [(12, 3, 32), (7, 1, 48), (6, 2, 9), (5, 5, 16)])
+  func oneMorePositionGivesWhatAllAtOnceGives(heads: Int, kvHeads: Int, headSize: Int) throws {
+    var random = SeededGenerator(24)
+    let (n, columns) = (150, (heads + 2 * kvHeads) * headSize)
+    let qkv = random.floats(n * columns)
+    func cache() throws -> KVCache { try KVCache(layers: 1, kvHeads: kvHeads, headSize: headSize, capacity: n, type: .float16) }
+    let whole = try pass(qkv, tokens: n, heads: heads, kvHeads: kvHeads, headSize: headSize, cache(), context()).values
+    let last = try onAnyThreads { ctx in
+      let cache = try cache()
+      _ = try pass(Array(qkv.dropLast(columns)), tokens: n - 1, heads: heads, kvHeads: kvHeads, headSize: headSize, cache, ctx)
+      return try pass(Array(qkv.suffix(columns)), tokens: 1, heads: heads, kvHeads: kvHeads, headSize: headSize, cache, ctx)
+    }
+    #expect(last.map(\.bitPattern) == whole.suffix(heads * headSize).map(\.bitPattern))
+  }
+
   @Test func int8TakesHalfTheMemoryOfHalfPrecision() throws {
     let int8 = try KVCache(layers: 2, kvHeads: 3, headSize: 128, capacity: 50, type: .int8)
     let half = try KVCache(layers: 2, kvHeads: 3, headSize: 128, capacity: 50, type: .float16)

@@ -2,7 +2,7 @@
 #if HAS_LANES
 import Shims
 
-/// Attention in f32. A block's keys are transposed to [headSize][64] and its values copied without gaps; a single query reads both in place.
+/// Attention in f32. A block's keys are transposed to [headSize][64] and its values copied without gaps; few queries read both in place.
 /// All row-major, `padded` = headSize rounded up to 16.
 struct AttentionFloatTiles: AttentionTiles {
   let headSize, padded: Int
@@ -53,8 +53,8 @@ struct AttentionFloatTiles: AttentionTiles {
 
   @inline(__always)
   func visit(_ a: AttentionArguments, _ keys: UnsafeRawPointer, _ values: UnsafeRawPointer, _ block: AttentionBlock, _ first: Int, _ count: Int) {
-    if count == 1, a.rowBias == nil {
-      visitAlone(a, keys, values, block, first)
+    if readsInPlace(a, queries: count, keys: block.count) {
+      visitInPlace(a, keys, values, block, first, count)
     } else {
       visitInTiles(a, keys, values, block, first, count)
     }

@@ -14,7 +14,7 @@ enum Element {
   @inline(__always) var size: Int { self == .float32 ? 4 : self == .float16 ? 2 : 1 }
 }
 
-/// Neighbouring output columns of one row, held in registers: one or four `Lanes`.
+/// Neighbouring output columns of one row, held in registers: one, two or four `Lanes`.
 protocol Columns {
   /// How many `Lanes`.
   static var width: Int { get }
@@ -41,6 +41,34 @@ struct Columns1: Columns {
   @inline(__always) mutating func addProduct(_ w: Columns1, _ x: Lanes) { c0 = c0.addingProduct(w.c0, x) }
   @inline(__always) mutating func multiply(_ factor: Lanes) { c0 = c0 * factor }
   @inline(__always) func forEach(_ body: (Int, Lanes) -> Void) { body(0, c0) }
+}
+
+struct Columns2: Columns {
+  @inline(__always) static var width: Int { 2 }
+  private var c0 = Lanes(), c1 = Lanes()
+
+  @inline(__always) init() {}
+  @inline(__always) init(_ c0: Lanes, _ c1: Lanes) { (self.c0, self.c1) = (c0, c1) }
+  @inline(__always) init(_ p: UnsafeRawPointer, stride: Int, _ element: Element) {
+    c0 = lanes(p, element)
+    c1 = lanes(p + stride, element)
+  }
+  @inline(__always) init(_ p: UnsafePointer<Float>, count: Int) {
+    c0 = lanes(p, count)
+    c1 = lanes(p + 16, count - 16)
+  }
+  @inline(__always) mutating func addProduct(_ w: Columns2, _ x: Lanes) {
+    c0 = c0.addingProduct(w.c0, x)
+    c1 = c1.addingProduct(w.c1, x)
+  }
+  @inline(__always) mutating func multiply(_ factor: Lanes) {
+    c0 = c0 * factor
+    c1 = c1 * factor
+  }
+  @inline(__always) func forEach(_ body: (Int, Lanes) -> Void) {
+    body(0, c0)
+    body(1, c1)
+  }
 }
 
 struct Columns4: Columns {

@@ -39,6 +39,12 @@ struct Bench {
     attention("bigG", queries: 1024, keys: 1024, headSize: 104, heads: 4, causal: -1, isHalf: false)
     attention("prefill", queries: 1024, keys: 1024, headSize: 128, heads: 4, causal: 0, isHalf: true)
     attention("decode", queries: 1, keys: 2048, headSize: 128, heads: 32, causal: 2047, isHalf: true)
+    for (headSize, keyHeads) in [(32, 3), (64, 3), (128, 8)] {
+      for sharing in [1, 2, 3, 4] {
+        attention(
+          "decode, \(sharing) of \(headSize) a key head", queries: sharing, keys: 2048, headSize: headSize, heads: keyHeads, causal: -1, isHalf: true)
+      }
+    }
     rows()
     #if canImport(Generation)
     sampling()
@@ -154,8 +160,8 @@ struct Bench {
     let kv = memory + queries * width * 4
     if isHalf { memset(kv, 0x2D, 2 * keys * width * 2) }
     (a.key, a.value) = (UnsafeRawPointer(kv), UnsafeRawPointer(kv + keys * width * (isHalf ? 2 : 4)))
-    // Causal: the layout of the KV cache, a head's tokens together; else one row a token.
-    (a.tokenStride, a.headStride) = causal < 0 ? (width, headSize) : (headSize, keys * headSize)
+    // f16: the layout of the KV cache, a head's tokens together; else one row a token.
+    (a.tokenStride, a.headStride) = isHalf ? (headSize, keys * headSize) : (width, headSize)
     a.rows = isHalf ? FOVEA_ROWS_F16 : FOVEA_ROWS_F32
     (a.heads, a.kvHeads, a.headSize) = (Int64(heads), Int64(heads), Int64(headSize))
     (a.queries, a.keys, a.causalStart, a.scale) = (Int64(queries), Int64(keys), Int64(causal), 0.125)
@@ -175,7 +181,7 @@ struct Bench {
     let rate = 4 * pairs * Double(headSize * heads) / seconds
     let read = Double(2 * keys * headSize * heads * (isHalf ? 2 : 4)) / seconds
     say(
-      "\(table.name) attention \(name): \(fixed(seconds * 1000, 2)) ms, \(fixed(rate / 1e9)) GFLOPS, \(fixed(100 * rate / peaks.float, 0)) % of peak, keys and values \(fixed(read / 1e9)) GB/s"
+      "\(table.name) attention \(name): \(fixed(seconds * 1000, 3)) ms, \(fixed(rate / 1e9)) GFLOPS, \(fixed(100 * rate / peaks.float, 0)) % of peak, keys and values \(fixed(read / 1e9)) GB/s"
     )
     memory.deallocate()
   }
