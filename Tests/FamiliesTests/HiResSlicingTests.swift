@@ -25,6 +25,20 @@ import Testing
     }
   }
 
+  @Test("an enlarged image has the slices of a larger one", arguments: [100, 125, 133, 400])
+  func enlargedImagesHaveTheSlicesOfLargerOnes(percent: Int) throws {
+    for (w, h) in [(1, 1), (487, 159), (144, 96), (908, 135), (1000, 1400), (115, 433)] {
+      let s = try HiResSlicing(width: w, height: h, resolution: 144, maxSlices: 30, enlarge: percent)
+      let larger = try HiResSlicing(width: (w * percent + 99) / 100, height: (h * percent + 99) / 100, resolution: 144, maxSlices: 30)
+      #expect((s.columns, s.rows) == (larger.columns, larger.rows), "\(w) × \(h)")
+      // It is still the image itself that is laid on their canvas.
+      let fit = try CanvasFit(width: w, height: h, canvasWidth: s.columns * 144, canvasHeight: s.rows * 144)
+      #expect(s.fit == fit)
+    }
+    #expect(throws: ImageError.self) { try HiResSlicing(width: 9, height: 9, resolution: 144, maxSlices: 30, enlarge: 99) }
+    #expect(throws: ImageError.self) { try HiResSlicing(width: 9, height: 9, resolution: 144, maxSlices: 30, enlarge: 401) }
+  }
+
   @Test func slicesAreNumberedRowByRow() throws {
     let s = try HiResSlicing(width: 1000, height: 600, resolution: 336, maxSlices: 16)
     #expect((s.columns, s.rows) == (3, 2))

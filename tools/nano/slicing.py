@@ -56,13 +56,13 @@ def fit(image, canvas_width, canvas_height):
     return canvas, scale, offset
 
 
-def views(image, base, most):
-    """All views of an RGB image.
+def views(image, base, most, enlarge=100):
+    """All views of an RGB image, sliced as one of `enlarge` percent of its size.
 
     Returns `(pixels, (rows, cols), low, full)`: pixels is uint8 `[1 + rows*cols, base, base, 3]`, the low-resolution view
     first and then the slices row by row; `low` and `full` are `(scale, offset)` from image to canvas coordinates.
     """
-    rows, cols = slice_counts(*image.size, base, most)
+    rows, cols = slice_counts(*(ceil_div(enlarge * side, 100) for side in image.size), base, most)
     low, low_scale, low_offset = fit(image, base, base)
     full, scale, offset = fit(image, cols * base, rows * base)
     pixels = np.empty((1 + rows * cols, base, base, 3), np.uint8)

@@ -15,6 +15,8 @@ package final class HiResLLaVA: DescribedSystem {
   let afterWhole, betweenSlices, afterRow: TensorView  // [1, outputSize] each
   let statistics: Normalisation
   let maxSlices: Int
+  /// Percent.
+  let enlarge: Int
   let quadruples: Bool
   let padColour: RGBColour
   /// True: slices are stretched over the canvas; false: the aspect ratio is kept and the rest padded.
@@ -32,6 +34,7 @@ package final class HiResLLaVA: DescribedSystem {
     afterRow = try w["separator"].row("row", count: size)
     statistics = Normalisation(s.statistics)
     maxSlices = s.maxSlices
+    enlarge = s.enlarge
     quadruples = s.quadruple
     padColour = RGBColour(s.padding)
     stretches = s.fit == .stretch
@@ -45,7 +48,7 @@ package final class HiResLLaVA: DescribedSystem {
   package func views(of image: ImageSize) throws(ImageError) -> ViewsPlan {
     let side = vision.config.imageSize
     let slicing = try HiResSlicing(
-      width: image.width, height: image.height, resolution: side, maxSlices: maxSlices, quadruple: quadruples)
+      width: image.width, height: image.height, resolution: side, maxSlices: maxSlices, enlarge: enlarge, quadruple: quadruples)
     let whole = try CanvasFit(width: image.width, height: image.height, canvasWidth: side, canvasHeight: side)
     var plan = ViewsPlan(image)
     plan.add(try .fitted(image, whole, colour: padColour), area: PixelRectangle(canvas: whole, of: image))

@@ -15,16 +15,19 @@ package struct HiResSlicing: Equatable {
   /// - Parameters:
   ///   - maxSlices: where ⌈width / resolution⌉ · ⌈height / resolution⌉ exceeds it, the image is first scaled by the largest
   ///     s < 1 for which it does not.
+  ///   - enlarge: percent; the image is sliced as one that is so many times as large, as far as `maxSlices` allow.
   ///   - quadruple: double rows and columns, once, where the result stays within `maxSlices`.
-  package init(width: Int, height: Int, resolution: Int, maxSlices: Int, quadruple: Bool = false) throws(ImageError) {
+  package init(width: Int, height: Int, resolution: Int, maxSlices: Int, enlarge: Int = 100, quadruple: Bool = false) throws(ImageError) {
     try checkSides(width, height)
     guard resolution > 0, resolution <= 1 << 14, maxSlices > 0, maxSlices <= 1 << 14 else {
       throw .badArgument(
         what: "Slices of \(resolution) pixels, \(maxSlices) at most: both numbers must be 1 … 16384.")
     }
-    var columns = dividedUp(width, resolution), rows = dividedUp(height, resolution)
+    guard (100...400).contains(enlarge) else { throw .badArgument(what: "An image enlarged to \(enlarge) %: the number must be 100 … 400.") }
+    let (wide, high) = (dividedUp(width * enlarge, 100), dividedUp(height * enlarge, 100))
+    var columns = dividedUp(wide, resolution), rows = dividedUp(high, resolution)
     if columns * rows > maxSlices {
-      (columns, rows) = HiResSlicing.shrunk(width: width, height: height, maxSlices: maxSlices)
+      (columns, rows) = HiResSlicing.shrunk(width: wide, height: high, maxSlices: maxSlices)
     } else if quadruple && 4 * columns * rows <= maxSlices {
       columns *= 2
       rows *= 2

@@ -13,14 +13,14 @@ from reader import pages as P  # noqa: E402
 from reader import sheet, stock  # noqa: E402
 
 
-def page(text, boxes, size=(144, 144)):
+def page(text, boxes, size=(144, 144), enlarge=100):
     """A page with one word, each letter in its box."""
     origins = np.arange(len(text), dtype=np.int32)
-    return P.Page(Image.new("RGB", size, "white"), "label", 12.0, text, origins, text, np.array(boxes, np.float32), {}, None, [])
+    return P.Page(Image.new("RGB", size, "white"), "label", 12.0, text, origins, text, np.array(boxes, np.float32), {}, None, [], enlarge)
 
 
-def seen(text, boxes, size=(144, 144)):
-    made = page(text, boxes, size)
+def seen(text, boxes, size=(144, 144), enlarge=100):
+    made = page(text, boxes, size, enlarge)
     _, grid, middles, placed = P.view(made)
     patch, token = P.labels(made, grid, middles, placed)
     return grid, middles, patch, token
@@ -48,11 +48,13 @@ def test_lines_begin_and_end_where_their_letters_stand():
     assert ends.sum() == 2
 
 
-@pytest.mark.parametrize("size, grid", [((144, 144), (1, 1)), ((300, 140), (1, 3)), ((1000, 1400), None)])
-def test_places_and_labels_agree(size, grid):
-    """A letter's vector and slot, as answers name them, hold its dense label, also on a page that is shrunk."""
+@pytest.mark.parametrize(
+    "size, grid, enlarge", [((144, 144), (1, 1), 100), ((300, 140), (1, 3), 100), ((300, 140), (2, 4), 150), ((1000, 1400), None, 125)]
+)
+def test_places_and_labels_agree(size, grid, enlarge):
+    """A letter's vector and slot, as answers name them, hold its dense label, also on a page that is shrunk or enlarged."""
     boxes = [(0.8 * size[0], 0.7 * size[1], 0.8 * size[0] + 20, 0.7 * size[1] + 30)]
-    found, middles, _, token = seen("Q", boxes, size)
+    found, middles, _, token = seen("Q", boxes, size, enlarge)
     assert grid in (None, found) and found[0] * found[1] <= P.MOST
     at = int(P.tokens_of(middles, found)[0])
     view, vector = divmod(at, P.CELLS**2 + 1)

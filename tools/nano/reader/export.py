@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Training state -> checkpoint directory in HiRes-LLaVA's layout (float16), and back into the PyTorch model.
 
-python -m reader.export --state STATE.pt … --out CHECKPOINT --tokenizer tokenizer.model [--mean MEAN.pt]
+python -m reader.export --state STATE.pt … --out CHECKPOINT --tokenizer tokenizer.model [--enlarge PERCENT] [--mean MEAN.pt]
 
 Of several states their mean is taken: that of separate trainings from one state reads better than each (model soups, arXiv:2203.05482).
 """
@@ -27,7 +27,7 @@ def config(c):
     j = export.config(c)
     j["num_key_value_heads"] = c["kv_heads"]
     j["vision_config"] = vision_config(c)
-    j["hires_llava"]["sms_local"] = True
+    j["hires_llava"] |= {"sms_local": True, "enlarge": c["enlarge"]}
     j["fovea"]["prompt"]["locations"] = {"column": "<x0>", "row": "<y0>", "count": COLUMNS}
     j["fovea"]["prompt"]["tasks"] = {name: export.TEMPLATE.replace("{question}", text) for name, text in TASKS.items()}
     return j
@@ -64,7 +64,7 @@ def load(directory):
             vision_layers=v["num_hidden_layers"], vision_heads=v["num_attention_heads"], hidden_size=j["hidden_size"],
             intermediate_size=j["intermediate_size"], layers=j["num_hidden_layers"], heads=j["num_attention_heads"], kv_heads=j["num_key_value_heads"],
             vocab_size=j["vocab_size"], rms_eps=j["rms_norm_eps"], rope_theta=j["rope_theta"], max_positions=j["max_position_embeddings"],
-            max_slices=h["M"], stem=v["conv_stem"], stem_norms=False, sra_layers=h["sra_layers"], sra_heads=h["sra_heads"], sms_kernel=h["sms_kernel"], sms_heads=h["sms_heads"],
+            max_slices=h["M"], enlarge=h.get("enlarge", 100), stem=v["conv_stem"], stem_norms=False, sra_layers=h["sra_layers"], sra_heads=h["sra_heads"], sms_kernel=h["sms_kernel"], sms_heads=h["sms_heads"],
         )
     )  # fmt: skip
     model.load_state_dict({k: w.float() for k, w in load_file(os.path.join(directory, "model.safetensors")).items()})
@@ -113,9 +113,12 @@ if __name__ == "__main__":
     p.add_argument("--state", required=True, nargs="+")
     p.add_argument("--out", required=True)
     p.add_argument("--tokenizer", required=True)
+    p.add_argument("--enlarge", type=int, default=100, help="percent of its size that the model is shown a picture at")
     p.add_argument("--mean", help="writes the mean of the states there too, for train_all --init")
     a = p.parse_args()
     state = mean(a.state)
     if a.mean:
         torch.save(state, a.mean)
-    save(of_state(state), a.out, a.tokenizer)
+    exported = of_state(state)
+    exported.config["enlarge"] = a.enlarge
+    save(exported, a.out, a.tokenizer)

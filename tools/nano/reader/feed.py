@@ -22,7 +22,8 @@ FEW = {(1, 3): 1, (1, 4): 1, (2, 2): 2, (2, 3): 3, (3, 2): 2, (3, 3): 2, (2, 4):
 MIDDLE = {**SMALL, (2, 4): 2, (3, 3): 2, (4, 2): 2, (3, 4): 3, (4, 3): 2, (5, 2): 2, (2, 5): 2, (3, 5): 2, (6, 2): 1, (4, 4): 2, (1, 6): 1}
 MIXED = {**FEW, (1, 1): 1, (1, 2): 1.5, (2, 1): 1, (2, 2): 2, (4, 3): 1, (3, 5): 1, (4, 4): 0.7, (4, 5): 0.5, (5, 4): 0.5, (5, 5): 0.4, (6, 5): 0.3}
 ONE = {(1, 1): 5, (1, 2): 6, (2, 1): 6, (2, 2): 7}  # what one text alone is given
-WIDE = {**MIDDLE, **ONE, (1, 5): 1, (2, 6): 1.5, (3, 6): 1.5, (1, 7): 0.5, (4, 5): 1.5, (5, 4): 1.5, (4, 6): 1, (6, 3): 1, (5, 5): 1, (6, 5): 0.7}
+WIDE = {**MIDDLE, **ONE, (1, 5): 1, (2, 6): 2, (3, 6): 3, (1, 7): 1, (4, 5): 2, (5, 4): 2, (4, 6): 3, (6, 3): 1, (5, 5): 2, (6, 5): 1.5}
+WIDE |= {(2, 7): 1.5, (3, 7): 2, (4, 7): 2, (2, 8): 1, (3, 8): 2, (5, 6): 2, (2, 10): 0.5, (3, 10): 0.5, (7, 4): 1}
 LARGE = {**MIDDLE, (4, 5): 2, (5, 4): 2, (6, 3): 2, (4, 6): 1.5, (7, 3): 1, (5, 5): 1.5, (6, 5): 1.5, (5, 6): 1, (10, 3): 0.5, (4, 7): 0.5}
 # Kinds of pages where most is asked: receipts, forms and invoices more often than to be read.
 ASKED = {**layouts.SHARES, "receipt": 0.24, "invoice": 0.12, "form": 0.1, "few": 0.34}
@@ -34,13 +35,17 @@ QUESTIONS = 7  # on one page: the image, which costs most, is there already
 class Stage:
     """What pages a stage of training sees."""
 
-    def __init__(self, name, grids, most, reading=1.0, text=True, kinds=None, smallest=9.0, largest=40.0, batch=1.0, more=0.0, slices=0.0):
+    def __init__(
+        self, name, grids, most, reading=1.0, text=True, kinds=None, smallest=9.0, largest=40.0, batch=1.0, more=0.0, slices=0.0, enlarged=0.0
+    ):
         """most: tokens of the answers; reading: share of pages that are read out; text False: dense labels only; smallest:
         letters below are rare; batch: factor on the slices of a batch; more: chance of each further question on a page;
-        slices: chance of a batch of slices with dense labels alone, which cost less and show more letters."""
+        slices: chance of a batch of slices with dense labels alone, which cost less and show more letters; enlarged: chance that a page
+        is shown larger than it is drawn."""
         self.name, self.grids, self.most, self.reading, self.text = name, grids, most, reading, text
         self.kinds, self.smallest, self.largest = kinds or layouts.SHARES, smallest, largest
         self.batch, self.more, self.slices = batch, more, slices if text else 1.0
+        self.enlarged = enlarged
 
 
 def page_size(rng, grid):
@@ -62,12 +67,14 @@ class Maker:
         if grid[0] * grid[1] <= 4:  # a small picture mostly holds a word or two
             kinds = {**kinds, "few": 5 * kinds["few"]}
         while True:
-            width, height = page_size(rng, grid)
+            enlarge = int(rng.integers(115, 180)) if rng.random() < stage.enlarged else 100
+            width, height = (100 * side // enlarge for side in page_size(rng, grid))
             letters = min(stage.largest, P.letter_size(rng, width, height))
-            if letters < stage.smallest and rng.random() < 0.85:
+            if enlarge * letters < 100 * stage.smallest and rng.random() < 0.85:
                 continue
             for _ in range(4):
                 page = P.draw(rng, self.stock, P.pick_kind(rng, kinds), width, height, letters)
+                page.enlarge = enlarge
                 if not stage.text or len(page.text) < 0.8 * stage.most:
                     break
                 letters *= 1.3

@@ -32,6 +32,7 @@ DEFAULT = dict(
     rope_theta=10000.0,
     max_positions=8192,
     max_slices=P.MOST,
+    enlarge=100,
     sra_layers=[0, 1],
     sra_heads=6,
     sms_kernel=P.KERNEL,

@@ -34,6 +34,7 @@ class Page:
     facts: dict  # question -> (text, origins, first drawn character of the caption)
     table: tuple  # (Markdown, origins), or None
     words: list  # (text, first drawn character), each once on the page
+    enlarge: int = 100  # percent that the model sees it at
 
 
 def joined(spans):
@@ -191,7 +192,7 @@ def place(rng, page):
 def view(page):
     """What the model sees, and where every drawn character lies on the canvas of slices: (pixels, (rows, columns), middles [n, 2],
     boxes [n, 4])."""
-    pixels, grid, _, (scale, offset) = S.views(page.image, BASE, MOST)
+    pixels, grid, _, (scale, offset) = S.views(page.image, BASE, MOST, page.enlarge)
     to = np.array([*scale, *scale], np.float32), np.array([*offset, *offset], np.float32)
     boxes = page.boxes * to[0] + to[1]
     return pixels, grid, (boxes[:, :2] + boxes[:, 2:]) / 2, boxes
