@@ -13,8 +13,8 @@ package struct HiResSlicing: Equatable {
   package var slices: Int { columns * rows }
 
   /// - Parameters:
-  ///   - maxSlices: where ⌈width / resolution⌉ · ⌈height / resolution⌉ exceeds it, the image is first scaled by the largest
-  ///     s < 1 for which it does not.
+  ///   - maxSlices: where ⌈width / resolution⌉ · ⌈height / resolution⌉ exceeds it, the (enlarged) image is first scaled by the
+  ///     largest s < 1 for which it does not.
   ///   - enlarge: percent; the image is sliced as one that is so many times as large, as far as `maxSlices` allow.
   ///   - quadruple: double rows and columns, once, where the result stays within `maxSlices`.
   package init(width: Int, height: Int, resolution: Int, maxSlices: Int, enlarge: Int = 100, quadruple: Bool = false) throws(ImageError) {

@@ -41,7 +41,7 @@ extension AttentionFloatTiles {
     } else {
       packRows(keys, a, block.offset(a), start, count)
       transposeKeys(count)
-      scoreOfPacked(i, count)
+      scoreOfPacked(count)
     }
     if let keyScale = a.keyScale { scaleScores(keyScale + scales, queries, count) }
     weights(a, first, i, queries, start, count)
@@ -56,13 +56,13 @@ extension AttentionFloatTiles {
     }
   }
 
-  /// Scores of one query with `count` keys that have been transposed.
+  /// Scores of the only query with `count` keys that have been transposed.
   @inline(__always)
-  private func scoreOfPacked(_ i: Int, _ count: Int) {
+  private func scoreOfPacked(_ count: Int) {
     var j = 0
     while j < count {
       var row = Columns1()
-      accumulate(&row, query + i * padded, key + j, stride: 64, step: 256, count: headSize, .float32)
+      accumulate(&row, query, key + j, stride: 64, step: 256, count: headSize, .float32)
       row.forEach { $1.store(score + j + 16 * $0) }
       j += 16
     }

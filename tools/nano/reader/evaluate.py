@@ -142,7 +142,7 @@ def page(model, file):
         said = session.generate(P.READ, images=seen, max_tokens=3000)
     wrong, _, found = rates.rates(rates.errors(said, text))
     print(
-        f"  1000 x 1400, {len(text.splitlines())} lines: encoded in {encoded:.2f} s, read in {time.time() - start:.2f} s "
+        f"  1000 x 1400, {len(text.splitlines())} lines: encoded in {encoded:.2f} s, encoded and read in {time.time() - start:.2f} s "
         f"({session.last.generated_tokens} tokens), {wrong:.1f} % of characters wrong, {found:.1f} % of words found; {peak:.0f} MB at the peak",
         flush=True,
     )
