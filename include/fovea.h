@@ -340,8 +340,9 @@ typedef struct fovea_encode_options {
    *  embedding is that of a picture of this size. */
   int32_t crop_x, crop_y;
   int32_t crop_width, crop_height;
-  const char *mode; /**< name of one of the system's resolution modes (DeepSeek-OCR: tiny, small, base, large, gundam; for others
-                       FOVEA_ERROR_ARGUMENT); NULL: the default in the weight file */
+  const char *mode; /**< name of one of the system's resolution modes (DeepSeek-OCR: tiny, small, base, large, gundam; HiRes-LLaVA: 100% to
+                       400% of the picture's size, as far as slices allow; for others FOVEA_ERROR_ARGUMENT); NULL: the default in the weight
+                       file */
 } fovea_encode_options;
 
 /** Encodes a PNG or JPEG file. It is decoded row by row: beside the file's own bytes, only the rows that resizing needs are held. Interlaced
@@ -596,6 +597,12 @@ typedef struct fovea_generate_options {
                              The call returns the best answer, `on_token` gets it as a whole, and fovea_session_get_answer has the next
                              best ones; `logprobs` and drafting are off. Not with a constraint or `answers` above 1 */
   float length_penalty; /**< a beam's log-probability is divided by its length to this power; 0: 1 */
+  int32_t alternatives; /**< not 0: the images are encodings of one picture, of several sizes or turns, and the prompt is about one image. It is
+                             answered with each alone; the call returns the answer of the highest score, `on_token` gets it as a whole, and
+                             fovea_session_get_answer has the others, in order of score. An answer's score is the sum of its tokens'
+                             log-probabilities divided by their number to the power `length_penalty`, with beams the beam's. Takes as long as
+                             all answers together; equal encodings are asked once. Not in conversations, with regions or `answers` above 1 */
+  int32_t reserved2;
 } fovea_generate_options;
 
 /** What fovea_chat does where a conversation does not fit the context. */
@@ -627,7 +634,7 @@ typedef struct fovea_generate_result {
   int32_t drafted_tokens;   /**< draft tokens evaluated, see `draft_tokens` */
   int32_t accepted_tokens;  /**< of those, the accepted ones */
   int32_t dropped_messages; /**< of a conversation, dropped because they did not fit, see `overflow` */
-  int32_t reserved;
+  int32_t image;            /**< index of the image that the answer is about, with `alternatives`; else 0 */
 } fovea_generate_result;
 
 /** Answers a prompt about `image_count` images.
@@ -774,7 +781,9 @@ typedef struct fovea_answer {
   const float *top_log_probabilities; /**< [id_count, top_count]: of `top_ids` */
   int32_t top_count;
   int32_t stop_reason; /**< FOVEA_STOP_... */
-  double score;        /**< of a beam: its log-probability divided by its length to the power `length_penalty`; else 0 */
+  double score;  /**< of a beam: its log-probability divided by its length to the power `length_penalty`; with `alternatives` see there; else 0 */
+  int32_t image; /**< see fovea_generate_result */
+  int32_t reserved;
 } fovea_answer;
 
 /** Number of answers of the session's last such call; 0 before the first, after a failure, for NULL, and while another call uses the

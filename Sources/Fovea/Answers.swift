@@ -10,6 +10,7 @@ final class KeptAnswer {
   let textLength, count, top: Int
   let stopReason: Int32
   let score: Double
+  let image: Int
   /// `[count]` or `[count, top]`; nil where they were not asked for.
   let ids: UnsafeMutablePointer<Int32>
   let logProbabilities, topLogProbabilities: UnsafeMutablePointer<Float>?
@@ -18,7 +19,7 @@ final class KeptAnswer {
 
   init(_ answer: GenerateResult) throws(FoveaError) {
     (textLength, count, top) = (answer.text.count, answer.ids.count, answer.top)
-    (stopReason, score) = (answer.stopReason.rawValue, answer.score)
+    (stopReason, score, image) = (answer.stopReason.rawValue, answer.score, answer.image)
     let numbers = answer.ids.count + answer.logProbabilities.count + answer.topIds.count + answer.topLogProbabilities.count
     let bytes = 4 * numbers + answer.text.count + 1
     guard let memory = block_allocate(bytes) else { throw .outOfMemory("answer", bytes: bytes) }
@@ -69,6 +70,7 @@ public func fovea_session_get_answer(
     c.top_count = int32(kept.top)
     c.stop_reason = kept.stopReason
     c.score = kept.score
+    c.image = int32(kept.image)
     try write(c, to: out, first: FirstSize.answer, "answer")
   }
 }
@@ -94,6 +96,7 @@ func readSampling(_ c: fovea_generate_options, into options: inout GenerateOptio
   let beams = try count(c.beams, "options.beams")
   guard beams <= 64 else { throw .argument("options.beams", "is \(beams), must not be above 64.") }
   options.beams = max(beams, 1)
+  options.alternatives = c.alternatives != 0
   guard c.length_penalty.isFinite else { throw .argument("options.length_penalty", "is \(c.length_penalty), must be a finite number.") }
   options.lengthPenalty = c.length_penalty == 0 ? 1 : c.length_penalty
   for (i, bias) in try buffer(c.logit_biases, count: c.logit_bias_count, most: vocabulary, "options.logit_biases").enumerated() {

@@ -258,6 +258,7 @@ private func generateOptions(
   var c = fovea_generate_options()
   try read(given, into: &c, first: FirstSize.generateOptions, "options")
   try requireZero(c.reserved)
+  try requireZero(c.reserved2, "options.reserved2")
   return c
 }
 
@@ -347,6 +348,7 @@ private func report(
   c.prefill_seconds = answer.prefillSeconds
   c.decode_seconds = answer.decodeSeconds
   c.text_length = answer.text.count
+  c.image = int32(answer.image)
   try write(c, to: result, first: FirstSize.generateResult, "result")
 }
 

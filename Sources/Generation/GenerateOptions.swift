@@ -56,6 +56,9 @@ package struct GenerateOptions {
   package var answers = 1
   /// Beam width of a beam search (`Session.searchBeams`); 1: no beam search. At temperature 0.
   package var beams = 1
+  /// True: the images are encodings of one picture, which the prompt is about: it is answered with each alone, and the answer of the highest score
+  /// counts.
+  package var alternatives = false
   /// A finished beam's log-probability is divided by its length to this power.
   package var lengthPenalty: Float = 1
   /// True: the answer's text begins with the prompt as the template formats it.
@@ -93,6 +96,7 @@ extension GenerateOptions {
     guard answers >= 1, answers <= 1024 else { throw refuse("answers", "\(answers), must be 1…1024") }
     guard beams >= 1, beams <= 64 else { throw refuse("beams", "\(beams), must be 1…64") }
     guard beams == 1 || temperature == 0 && answers == 1 else { throw refuse("beams", "take no temperature, and give several answers by themselves") }
+    guard !alternatives || answers == 1 else { throw refuse("alternatives", "give several answers by themselves") }
     guard beams == 1 || constraint == nil else { throw refuse("beams", "take no constraint") }
     guard lengthPenalty.isFinite else { throw refuse("lengthPenalty", "must be a finite number") }
     guard topLogProbabilities >= 0 else { throw refuse("topLogProbabilities", "\(topLogProbabilities), must not be negative") }
@@ -139,8 +143,10 @@ package struct GenerateResult {
   package var topIds: [Int32] = []
   package var topLogProbabilities: [Float] = []
   package var top = 0
-  /// Of a beam: its log-probability divided by its length to the power `lengthPenalty`.
+  /// Of a beam, or an answer about one of several encodings: its log-probability divided by its length to the power `lengthPenalty`.
   package var score = 0.0
+  /// Which of several encodings of a picture the answer is about.
+  package var image = 0
   /// The other answers to the same prompt.
   package var others: [GenerateResult] = []
   package var places: [GroundedPlace] = []

@@ -84,7 +84,7 @@ package struct GenerationPipeline {
     self.processors = processors
 
     sampler = Sampler(o, context.kernels, scratch: try scratch(o.temperature > 0 ? 1 : 0))
-    let tells = system.regionMarks != nil || o.topLogProbabilities > 0
+    let tells = system.regionMarks != nil || o.topLogProbabilities > 0 || o.alternatives
     logProbabilities = tells ? LogProbabilities(context.kernels, scratch: try scratch(2), top: o.topLogProbabilities) : nil
 
     stops = StopTexts(o.stops + stopTexts)

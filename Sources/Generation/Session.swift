@@ -82,6 +82,11 @@ package final class Session {
   ) throws(FoveaError) -> GenerateResult {
     try options.check()
     arm(options)
+    return options.alternatives ? try likeliest(request, options, onToken) : try answer(request, options, onToken)
+  }
+
+  /// `answer` once the options are checked and the deadline is set.
+  func answer(_ request: Request, _ options: GenerateOptions, _ onToken: @escaping (Int32, [UInt8]) -> Bool) throws(FoveaError) -> GenerateResult {
     let constraint = try constraint(options)
     let sequence = try assemble(request, options)
     guard sequence.count < contextLength else { throw .noRoom(positions: sequence.count, capacity: contextLength) }

@@ -85,7 +85,7 @@ import WeightFile
   @Test(arguments: [
     ("\"model_type\": \"hires_llava\"", "\"model_type\": \"qwen\"", "qwen"),
     ("\"M\": 6", "\"M\": 0", "hires_llava.M"), ("\"sms_kernel\": 2", "\"sms_kernel\": 3", "sms_kernel"),
-    ("\"quadruple\": false", "\"enlarge\": 99", "hires_llava.enlarge"), ("\"quadruple\": false", "\"enlarge\": 1.25", "hires_llava.enlarge"),
+    ("\"quadruple\": false", "\"enlarge\": [99]", "hires_llava.enlarge"), ("\"quadruple\": false", "\"enlarge\": [1.25]", "hires_llava.enlarge"),
     ("\"sra_kernel\": 3", "\"sra_kernel\": 5", "sra_kernel"),
     ("\"sra_where\": \"parallel_attn\"", "\"sra_where\": \"above\"", "above"),
     ("\"num_hidden_layers\": 2", "\"num_hidden_layers\": 1000000000", "num_hidden_layers"),
@@ -105,9 +105,9 @@ import WeightFile
 
   @Test func enlargingIsPartOfTheDescription() throws {
     let folder = try TemporaryFolder(copyOf: Fixture.checkpoint("hires"))
-    #expect((try describe(folder).vision as? HiResLLaVASettings)?.enlarge == 100)
-    try change(folder, "config.json", "\"quadruple\": false", "\"enlarge\": 125")
-    #expect((try describe(folder).vision as? HiResLLaVASettings)?.enlarge == 125)
+    #expect((try describe(folder).vision as? HiResLLaVASettings)?.enlarge == [])
+    try change(folder, "config.json", "\"quadruple\": false", "\"enlarge\": [100, 125]")
+    #expect((try describe(folder).vision as? HiResLLaVASettings)?.enlarge == [100, 125])
   }
 
   @Test func transformersDefaultsFillWhatConfigsLeaveOut() throws {

@@ -158,6 +158,7 @@ struct SamplingTests {
         ("min_p", { $0.min_p = 1.5 }), ("min_p", { $0.min_p = -1 }), ("typical_p", { $0.typical_p = 2 }), ("typical_p", { $0.typical_p = .nan }),
         ("frequency_penalty", { $0.frequency_penalty = .infinity }), ("presence_penalty", { $0.presence_penalty = .nan }),
         ("penalty_last_n", { $0.penalty_last_n = -2 }), ("logprobs", { $0.logprobs = -1 }), ("answers", { $0.answers = 2000 }),
+        ("alternatives", { $0.alternatives = 1 }), ("alternatives", { ($0.alternatives, $0.answers) = (1, 2) }), ("reserved2", { $0.reserved2 = 1 }),
         ("allowed_tokens[1]", { ($0.allowed_tokens, $0.allowed_token_count) = (list.baseAddress, 2) }),
         ("forbidden_tokens[1]", { ($0.forbidden_tokens, $0.forbidden_token_count) = (list.baseAddress, 2) }),
         ("stop_ids[1]", { ($0.stop_ids, $0.stop_id_count) = (list.baseAddress, 2) }), ("stop_ids", { $0.stop_id_count = 2 }),

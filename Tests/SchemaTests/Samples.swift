@@ -40,10 +40,11 @@ enum Samples {
     (llama.ropeScaling, llama.ropeFactor, llama.ropeOriginalContext) = (.llama3, 8, 8192)
     var linear = llama
     linear.ropeScaling = .linear
-    // A sampler that no published system uses, from the paper's ablations.
+    // A sampler that no published system uses, from the paper's ablations, and pictures that are read at two sizes.
     var hires = HiResLLaVASettings()
     hires.vision = try vision()
     (hires.restore.layers, hires.restore.heads, hires.restore.downRatio) = ([0, 3], 4, 2)
+    hires.enlarge = [100, 125]
     // Normalisers and unknown surfaces of SentencePiece models that are not LLaMA's.
     var piece = TokenizerSettings()
     (piece.sentencePiece.pieces, piece.sentencePiece.scores, piece.sentencePiece.types) = ([[0x61]], [0], [1])

@@ -54,6 +54,9 @@ final class Model {
   /// Names of the model's own prompt templates.
   private(set) lazy var tasks = metadata("prompt.tasks")?.array?.compactMap(\.string) ?? []
 
+  /// Modes that text is best read in, each by itself, of which the likelier answer counts; empty: the default.
+  private(set) lazy var readingModes = metadata("hires.enlarge")?.array?.compactMap(\.int).map { "\($0)%" } ?? []
+
   /// Whether its answers are documents in DocTags.
   private(set) lazy var writesDocTags = metadata("prompt.coordinates")?.string == "doctags"
 

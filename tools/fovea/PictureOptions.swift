@@ -42,6 +42,8 @@ struct ViewOptions: ParsableArguments {
     help: "Most tiles to cut an image into, where the system cuts on request (GOT-OCR2, DeepSeek-OCR 2: up to 6; DeepSeek-OCR: up to 9).")
   var tiles: Int32 = 0
 
-  @Option(help: "One of the ways in which the model looks at images (DeepSeek-OCR: tiny, small, base, large, gundam).", transform: validText)
+  @Option(
+    help: "One of the ways in which the model looks at images (DeepSeek-OCR: tiny, small, base, large, gundam; HiRes-LLaVA: 100% to 400%).",
+    transform: validText)
   var mode: String?
 }

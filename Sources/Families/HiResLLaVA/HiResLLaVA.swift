@@ -34,7 +34,7 @@ package final class HiResLLaVA: DescribedSystem {
     afterRow = try w["separator"].row("row", count: size)
     statistics = Normalisation(s.statistics)
     maxSlices = s.maxSlices
-    enlarge = s.enlarge
+    enlarge = s.enlarge.first ?? 100
     quadruples = s.quadruple
     padColour = RGBColour(s.padding)
     stretches = s.fit == .stretch
@@ -45,7 +45,28 @@ package final class HiResLLaVA: DescribedSystem {
   /// One separator after every slice, and after the whole view.
   package var maximumTokens: Int { (1 + maxSlices) * (tokensPerView + 1) }
 
-  package func views(of image: ImageSize) throws(ImageError) -> ViewsPlan {
+  package func views(of image: ImageSize) throws(ImageError) -> ViewsPlan { try views(of: image, enlarge: enlarge) }
+
+  package func views(of image: ImageSize, mode: [UInt8], tiles: Int?) throws(ImageError) -> ViewsPlan {
+    guard let percent = Self.percent(mode) else {
+      throw .badArgument(what: "mode: \(String(decoding: mode, as: UTF8.self)), must be 100% … 400%.")
+    }
+    if let tiles { return try views(of: image, tiles: tiles) }
+    return try views(of: image, enlarge: percent)
+  }
+
+  /// `125%`.
+  private static func percent(_ mode: [UInt8]) -> Int? {
+    guard mode.count == 4, mode[3] == UInt8(ascii: "%") else { return nil }
+    var value = 0
+    for digit in mode[..<3] {
+      guard (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(digit) else { return nil }
+      value = 10 * value + Int(digit - UInt8(ascii: "0"))
+    }
+    return (100...400).contains(value) ? value : nil
+  }
+
+  private func views(of image: ImageSize, enlarge: Int) throws(ImageError) -> ViewsPlan {
     let side = vision.config.imageSize
     let slicing = try HiResSlicing(
       width: image.width, height: image.height, resolution: side, maxSlices: maxSlices, enlarge: enlarge, quadruple: quadruples)

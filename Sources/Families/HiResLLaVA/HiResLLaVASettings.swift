@@ -22,8 +22,8 @@ package struct HiResLLaVASettings: VisionSettings {
   package var statistics = NormalisationSettings()
   package var padding = PadSettings()
   package var maxSlices = 1
-  /// Percent.
-  package var enlarge = 100
+  /// Percent; empty: 100.
+  package var enlarge: [Int] = []
   package var quadruple = false
   package var fit = Fit.pad
   /// True: the whole view passes the adapters too, as a one-slice image of its own.
@@ -39,7 +39,10 @@ package struct HiResLLaVASettings: VisionSettings {
     try f.part(&statistics)
     try f.part(&padding)
     try f.int("hires.maxSlices", &maxSlices, in: 1...1024, "Slices that an image is cut into at most.")
-    try f.int("hires.enlarge", &enlarge, in: 100...400, default: 100, "Percent of its size that an image is sliced at, where slices allow.")
+    try f.ints(
+      "hires.enlarge", &enlarge, in: 100...400, count: 1...8, isOptional: true,
+      "Percent of its size that an image is sliced at, where slices allow; 100 without it. Of several the first counts, and text is best read at each."
+    )
     try f.bool("hires.quadruple", &quadruple, default: false, "Whether each side has a multiple of two slices.")
     try f.choice("hires.fit", &fit, default: .pad, "How an image is laid on the canvas of its slices.")
     try f.bool("hires.restoreOnLowResolution", &restoreOnLowResolution, default: false, "Whether the whole view passes the adapters too.")

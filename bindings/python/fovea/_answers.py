@@ -27,7 +27,8 @@ class Answer:
     """One answer. Made by `Session.answers`.
 
     log_probabilities: of each token, before penalties and temperature; None without `logprobs`, except for models that name places.
-    score: of a beam: its log-probability divided by its length to the power `length_penalty`; else 0.
+    score: of a beam, and with `alternatives`: its log-probability divided by its length to the power `length_penalty`; else 0.
+    image: index of the image that it is about, with `alternatives`; else 0.
     top: for each token the likeliest ones at its position, likeliest first, as id and log-probability; None without `logprobs`.
     """
 
@@ -37,6 +38,7 @@ class Answer:
     log_probabilities: Optional[List[float]]
     top: Optional[List[List[Tuple[int, float]]]]
     score: float = 0.0
+    image: int = 0
 
 
 def answers(handle: Handle) -> List[Answer]:
@@ -58,6 +60,7 @@ def answers(handle: Handle) -> List[Answer]:
                 a.log_probabilities[:count] if a.log_probabilities else None,
                 top,
                 a.score,
+                a.image,
             )
         )
     return found

@@ -305,6 +305,8 @@ class fovea_generate_options(_Sized):
         ("constraint_text", c_char_p),
         ("beams", c_int32),
         ("length_penalty", c_float),
+        ("alternatives", c_int32),
+        ("reserved2", c_int32),
     ]
 
 
@@ -321,7 +323,7 @@ class fovea_generate_result(_Sized):
         ("drafted_tokens", c_int32),
         ("accepted_tokens", c_int32),
         ("dropped_messages", c_int32),
-        ("reserved", c_int32),
+        ("image", c_int32),
     ]
 
 
@@ -368,6 +370,8 @@ class fovea_answer(_Sized):
         ("top_count", c_int32),
         ("stop_reason", c_int32),
         ("score", c_double),
+        ("image", c_int32),
+        ("reserved", c_int32),
     ]
 
 

@@ -300,7 +300,8 @@ class Model(Owner):
         crop: left, upper, right and lower edge of the part to encode, in pixels of the upright picture; the rest is not held in memory.
         tiles: most tiles to cut the image into, for systems that cut on request (GOT-OCR2, DeepSeek-OCR 2, up to 6; DeepSeek-OCR, up
             to 9); 0: the default.
-        mode: one of the system's resolution modes (DeepSeek-OCR: tiny, small, base, large, gundam); None: the file's default.
+        mode: one of the system's resolution modes (DeepSeek-OCR: tiny, small, base, large, gundam; HiRes-LLaVA: 100% to 400% of the picture's
+            size, as far as slices allow); None: the file's default.
         deadline: seconds until `DeadlineExceeded`; what Pillow decodes, it decodes to the end first.
         progress: called with steps done and steps in all; a true result stops the work with `Cancelled`.
         """

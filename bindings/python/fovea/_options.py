@@ -41,6 +41,8 @@ class Options(TypedDict, total=False):
     n: answers to generate from one prefill, with `seed` and the seeds after it: `generate` and `chat` then return a list.
     beams: above 1, beam search as in transformers with so many beams; `Session.answers` has the next best answers.
         length_penalty: a beam's log-probability is divided by its length to this power.
+    alternatives: the images are encodings of one picture, of several sizes or turns: the prompt is answered with each alone, and the answer of
+        the highest mean log-probability counts; `Session.answers` has the others. Not in conversations, with `regions` or `n`.
     echo: the answer's text begins with the prompt as the template formats it.
     ngram_ban: no n-gram of this many tokens may occur twice in prompt and answer; 0: off; None: the model's default, off with
         raw=True. ngram_window: only n-grams within the last so many tokens count; 0: all.
@@ -82,6 +84,7 @@ class Options(TypedDict, total=False):
     n: Optional[int]
     beams: int
     length_penalty: float
+    alternatives: bool
     echo: bool
     ngram_ban: Optional[int]
     ngram_window: int
@@ -159,6 +162,7 @@ class Structure:
             answers=at_least(1, given("n"), "n"),
             beams=at_least(1, given("beams"), "beams"),
             length_penalty=given("length_penalty", 0.0),
+            alternatives=bool(given("alternatives", False)),
             echo=bool(given("echo", False)),
             logit_biases=biases,
             logit_bias_count=len(biases),

@@ -42,7 +42,8 @@ AnyStream = TypeVar("AnyStream", Stream, AsyncStream)
 class GenerateResult:
     """Counts and times of one answer. `stop_reason` is "end" (the model ended it), "length", "text" (a stop text appeared), "callback" (its
     stream was closed), "context" (the context is full) or "loop" (see option `loop_tokens`). Of `drafted_tokens` draft
-    tokens `accepted_tokens` were accepted. `dropped_messages` of a conversation were dropped, see option `overflow`."""
+    tokens `accepted_tokens` were accepted. `dropped_messages` of a conversation were dropped, see option `overflow`.
+    With `alternatives` the answer is about image `image`."""
 
     stop_reason: str
     prompt_tokens: int
@@ -53,6 +54,7 @@ class GenerateResult:
     drafted_tokens: int
     accepted_tokens: int
     dropped_messages: int = 0
+    image: int = 0
 
 
 class Session(Owner):
@@ -445,6 +447,7 @@ class _Call:
             r.drafted_tokens,
             r.accepted_tokens,
             r.dropped_messages,
+            r.image,
         )
         return r
 

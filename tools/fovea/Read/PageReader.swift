@@ -44,17 +44,22 @@ struct PageReader {
     let key = try settings(model, identity, question, task, page)
     if let record = store.record(number, key: key) { return record }
 
-    let image = try page.encoded(
-      by: model, command.pictures.decoding, tiles: command.views.tiles, mode: command.views.mode, deadline: command.deadline ?? 0
-    ) { [progress] in progress.show("looking at \(which)", $0, $1) }
+    let isOpen = command.views.mode == nil && command.views.tiles == 0 && !model.readingModes.isEmpty
+    let modes: [String?] = isOpen ? model.readingModes : [command.views.mode]
+    let images = try modes.map { mode in
+      try page.encoded(by: model, command.pictures.decoding, tiles: command.views.tiles, mode: mode, deadline: command.deadline ?? 0) { [progress] in
+        progress.show("looking at \(which)", $0, $1)
+      }
+    }
     var options = fovea_generate_options()
     options.max_tokens = command.maxTokens ?? 0
     options.loop_tokens = 300
     options.beams = command.beams.count
+    options.alternatives = images.count > 1 ? 1 : 0
     options.deadline_seconds = command.deadline ?? 0
     var made = 0
     let (text, result) = try session.generate(
-      question, images: [image], options: options, task: task,
+      question, images: images, options: options, task: task,
       onText: { [progress] _ throws(CommandFailure) in
         made += 1
         progress.show("reading \(which), token", made, max(made, 1))
@@ -70,8 +75,8 @@ struct PageReader {
       ]
     }
     var record: JSON = [
-      "text": .string(text), "doctags": .bool(model.writesDocTags && DocTags.isMarked(text)), "width": .int(image.info.width),
-      "height": .int(image.info.height), "stop_reason": .string(stopReasonName(result.stop_reason)),
+      "text": .string(text), "doctags": .bool(model.writesDocTags && DocTags.isMarked(text)), "width": .int(images[0].info.width),
+      "height": .int(images[0].info.height), "stop_reason": .string(stopReasonName(result.stop_reason)),
       "generated_tokens": .int(result.generated_tokens),
     ]
     if !places.isEmpty, !model.writesDocTags { record = record.appending(["places": .array(places)]) }

@@ -36,7 +36,7 @@ def main():
         images = [page.image for page in P.held_out(1, 3)[: a.pages]]
     same, far = 0, 0.0
     for image in images:
-        pixels, grid, _, _ = P.S.views(image, P.BASE, P.MOST, ours.config["enlarge"])
+        pixels, grid, _, _ = P.S.views(image, P.BASE, P.MOST, ours.config["enlarge"][0])
         with torch.no_grad():
             x = torch.from_numpy(pixels)[None]
             block = ours.prefix(ours.sample(ours.see(x, *grid)), grid[1], [])[0].numpy()

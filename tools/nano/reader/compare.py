@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fovea files beside Tesseract 5 and RapidOCR, on the same pictures in one run. Called by `evaluate --against`.
 
-    evaluate --against tesseract,rapidocr [--fovea FILE ...] [--pictures real,drawn] [--drawn 12] [--beams 1,3] [--threads 2] [--json OUT]
+    evaluate --against tesseract,rapidocr [--fovea FILE ...] [--pictures real,drawn] [--drawn 12] [--beams 1,3,3+] [--threads 2] [--json OUT]
 
 `real`: pictures that no generator drew, with typed transcripts (real/pictures.json says where each is from). `drawn`: pages of
 `reader.pages` with held-out fonts, texts and seeds, so many of each kind. Rates by kind and by letter size are those of `rates.py`.
@@ -108,7 +108,8 @@ def table(title, pictures, readings):
 
 def label(name):
     *beams, path = name.removeprefix("fovea:").split(":", 1)
-    return os.path.basename(path).removesuffix(".fovea") + (f", {beams[0]} beams" if beams and beams[0] != "1" else "")
+    count, way = beams[0].rstrip("+") if beams else "1", ", each size" if beams and beams[0].endswith("+") else ""
+    return os.path.basename(path).removesuffix(".fovea") + way + (f", {count} beams" if count != "1" else "")
 
 
 def run(a):

@@ -2,7 +2,7 @@
 """The readers that are compared, each in a process of its own so that its memory is its own. Run by `compare.py`:
 
 python -m reader.engines rapidocr THREADS < files         one JSON line (text, seconds of processor time) for each file
-python -m reader.engines fovea:BEAMS:FILE.fovea THREADS < files
+python -m reader.engines fovea:BEAMS[+]:FILE.fovea THREADS < files         +: as `fovea read`, at each of the sizes that the file names
 """
 
 import glob
@@ -109,8 +109,10 @@ class Fovea:
         import fovea
 
         beams, path = name.split(":", 1)
-        self.beams = int(beams)
+        self.beams = int(beams.rstrip("+"))
         self.model, self.size = fovea.load(path, threads=threads), os.path.getsize(path) / 1e6
+        sizes = self.model.metadata.get("hires.enlarge", ()) if beams.endswith("+") else ()
+        self.modes = [f"{size}%" for size in sizes] or [None]
         if "ocr" in self.model.metadata.get("prompt.tasks", ()):
             self.question, self.task = "", "ocr"
         else:
@@ -118,9 +120,9 @@ class Fovea:
 
     def __call__(self, file):
         session = self.model.session()
-        image = self.model.encode_image(file)
+        images = [self.model.encode_image(file, mode=mode) for mode in self.modes]
         return session.generate(
-            self.question, images=[image], task=self.task, temperature=0, max_tokens=MOST_TOKENS, loop_tokens=64, beams=self.beams
+            self.question, images=images, task=self.task, max_tokens=MOST_TOKENS, loop_tokens=64, beams=self.beams, alternatives=len(images) > 1
         )
 
 

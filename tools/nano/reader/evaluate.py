@@ -28,7 +28,7 @@ def answers(model, tokenizer, images, prompts, most=700):
     """One answer for each picture. Pictures of one grid and prompt go together."""
     device, groups, out = next(model.parameters()).device, {}, [None] * len(images)
     for i, (image, prompt) in enumerate(zip(images, prompts)):
-        pixels, grid, _, _ = P.S.views(image, P.BASE, P.MOST, model.config["enlarge"])
+        pixels, grid, _, _ = P.S.views(image, P.BASE, P.MOST, model.config["enlarge"][0])
         groups.setdefault((grid, prompt), []).append((i, pixels))
     for (grid, prompt), rows in groups.items():
         step = max(1, 400 // (1 + grid[0] * grid[1]))

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Training state -> checkpoint directory in HiRes-LLaVA's layout (float16), and back into the PyTorch model.
 
-python -m reader.export --state STATE.pt … --out CHECKPOINT --tokenizer tokenizer.model [--enlarge PERCENT] [--mean MEAN.pt]
+python -m reader.export --state STATE.pt … --out CHECKPOINT --tokenizer tokenizer.model [--enlarge PERCENT …] [--mean MEAN.pt]
 
 Of several states their mean is taken: that of separate trainings from one state reads better than each (model soups, arXiv:2203.05482).
 """
@@ -64,7 +64,7 @@ def load(directory):
             vision_layers=v["num_hidden_layers"], vision_heads=v["num_attention_heads"], hidden_size=j["hidden_size"],
             intermediate_size=j["intermediate_size"], layers=j["num_hidden_layers"], heads=j["num_attention_heads"], kv_heads=j["num_key_value_heads"],
             vocab_size=j["vocab_size"], rms_eps=j["rms_norm_eps"], rope_theta=j["rope_theta"], max_positions=j["max_position_embeddings"],
-            max_slices=h["M"], enlarge=h.get("enlarge", 100), stem=v["conv_stem"], stem_norms=False, sra_layers=h["sra_layers"], sra_heads=h["sra_heads"], sms_kernel=h["sms_kernel"], sms_heads=h["sms_heads"],
+            max_slices=h["M"], enlarge=h.get("enlarge", [100]), stem=v["conv_stem"], stem_norms=False, sra_layers=h["sra_layers"], sra_heads=h["sra_heads"], sms_kernel=h["sms_kernel"], sms_heads=h["sms_heads"],
         )
     )  # fmt: skip
     model.load_state_dict({k: w.float() for k, w in load_file(os.path.join(directory, "model.safetensors")).items()})
@@ -113,7 +113,13 @@ if __name__ == "__main__":
     p.add_argument("--state", required=True, nargs="+")
     p.add_argument("--out", required=True)
     p.add_argument("--tokenizer", required=True)
-    p.add_argument("--enlarge", type=int, default=100, help="percent of its size that the model is shown a picture at")
+    p.add_argument(
+        "--enlarge",
+        type=int,
+        nargs="+",
+        default=[100],
+        help="per cent of its size that the model is shown a picture at; several: `fovea read` tries each",
+    )
     p.add_argument("--mean", help="writes the mean of the states there too, for train_all --init")
     a = p.parse_args()
     state = mean(a.state)

@@ -103,8 +103,10 @@ enum HiResLlava {
     var s = HiResLLaVASettings()
     s.vision = vision.settings(used: used, dropClass: true)
     s.maxSlices = try hires.size("M", default: 16)
-    s.enlarge = try hires.size("enlarge", default: 100)
-    guard (100...400).contains(s.enlarge) else { throw hires.fail("enlarge", "\(s.enlarge) is not 100 … 400 percent") }
+    s.enlarge = try hires.ints("enlarge") ?? []
+    guard s.enlarge.count <= 8, s.enlarge.allSatisfy({ (100...400).contains($0) }) else {
+      throw hires.fail("enlarge", "should be at most 8 whole numbers of 100 … 400 percent")
+    }
     s.quadruple = try hires.bool("quadruple", default: false)
     s.fit = try choice("grid_fit", s.fit)
     s.restoreOnLowResolution = try hires.bool("sra_on_lowres", default: false)
