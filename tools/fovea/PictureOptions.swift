@@ -46,4 +46,7 @@ struct ViewOptions: ParsableArguments {
     help: "One of the ways in which the model looks at images (DeepSeek-OCR: tiny, small, base, large, gundam; HiRes-LLaVA: 100% to 400%).",
     transform: validText)
   var mode: String?
+
+  /// The modes to encode a picture in: each size that the model names, unless another view is asked for.
+  func modes(of model: Model) -> [String?] { mode == nil && tiles == 0 && !model.readingModes.isEmpty ? model.readingModes : [mode] }
 }

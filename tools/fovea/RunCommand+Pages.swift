@@ -34,13 +34,13 @@ extension RunCommand {
     _ question: String, _ page: Picture, _ which: String, _ format: PageFormat?, _ session: Session, _ model: Model, _ progress: ProgressLine
   ) throws -> JSON {
     let started = monotonic_nanoseconds()
-    let picture = try encode(page, "encoding \(which)", model, progress)
+    let images = try encode(page, "encoding \(which)", model, progress)
     let encoded = monotonic_nanoseconds()
     var options = generateOptions()
     if loopTokens == nil { options.loop_tokens = 300 }
     var made = 0
     let (text, result) = try session.generate(
-      question, images: [picture], regions: try regions.regions(of: picture), options: options, task: chosenTask, stops: stop,
+      question, images: images, regions: try regions.regions(of: images.first), options: options, task: chosenTask, stops: stop,
       constraint: constraints.constraint(),
       progress: { progress.show("reading \(which)", $0, $1) },
       onText: { [json] (piece) throws(CommandFailure) in

@@ -95,6 +95,9 @@ struct RunCommand: ParsableCommand {
   @Flag(help: "Go on past the end-of-answer token.")
   var ignoreEos = false
 
+  @Flag(help: "Ask about the image at each size that the model names (hires.enlarge in fovea inspect), and give the likeliest answer, as a whole.")
+  var eachSize = false
+
   @Option(parsing: .unconditional, help: "Seconds allowed for each image and for the answer.")
   var deadline: Double?
 
@@ -113,6 +116,9 @@ struct RunCommand: ParsableCommand {
   func validate() throws {
     if (prompt.isEmpty && task == nil ? 0 : 1) + (find == nil ? 0 : 1) + (detect ? 1 : 0) > 1 || find != nil && raw || detect && raw {
       throw ValidationError("--prompt or --task, --find, --detect and --raw exclude each other.")
+    }
+    if eachSize, !regions.isEmpty || !constraints.choices.isEmpty || views.mode != nil || views.tiles != 0 {
+      throw ValidationError("--each-size is not for regions, --choices, --mode and --tiles.")
     }
     if draw != nil, image.isEmpty { throw ValidationError("--draw needs an image.") }
     if draw?.text == "-" { throw ValidationError("--draw: standard output is for the answer; name a file.") }
@@ -145,22 +151,22 @@ struct RunCommand: ParsableCommand {
   var chosenTask: String? { find != nil ? "find" : detect ? "detect" : task }
 
   private func answer(_ question: String, _ pictures: [Picture]) throws {
+    if eachSize, pictures.count != 1 { throw ValidationError("--each-size is for one image.") }
     let progress = ProgressLine()
     let started = monotonic_nanoseconds()
     let model = try model.load(progress)
     let loaded = monotonic_nanoseconds()
     let format = try isConverted(model) ? outputFormat : nil
-    let images = try pictures.enumerated().map {
+    let encodings = try pictures.enumerated().flatMap {
       try encode($1, pictures.count == 1 ? "encoding the image" : "encoding image \($0 + 1) of \(pictures.count)", model, progress)
     }
     let encoded = monotonic_nanoseconds()
 
     let session = try Session(model)
-    let asked = try regions.regions(of: images.first)
-    if !constraints.choices.isEmpty { return try choose(question, session, images, asked, progress) }
+    let asked = try regions.regions(of: encodings.first)
+    if !constraints.choices.isEmpty { return try choose(question, session, encodings, asked, progress) }
     let (text, result) = try session.generate(
-      question, images: images, regions: asked, options: generateOptions(), task: chosenTask, stops: stop,
-      constraint: constraints.constraint(),
+      question, images: encodings, regions: asked, options: generateOptions(), task: chosenTask, stops: stop, constraint: constraints.constraint(),
       progress: { progress.show("reading the prompt", $0, $1) },
       onText: { [json] (piece) throws(CommandFailure) in
         progress.clear()
@@ -172,6 +178,7 @@ struct RunCommand: ParsableCommand {
       try writeToStandardOutput(format.text(text))
       if format == .html { try writeToStandardOutput(String(format.end.dropLast())) }
     }
+    let images = eachSize ? [encodings[Int(result.image)]] : encodings
     let places = try session.places()
     if let draw, let picture = pictures.first, let image = images.first { try paint(places, asked, picture, image, to: draw) }
     guard json else { return try writeToStandardOutput("\n") }
@@ -224,10 +231,11 @@ struct RunCommand: ParsableCommand {
     ]
   }
 
-  func encode(_ picture: Picture, _ what: String, _ model: Model, _ progress: ProgressLine) throws(LibraryError) -> EncodedImage {
+  /// Several times with `--each-size`.
+  func encode(_ picture: Picture, _ what: String, _ model: Model, _ progress: ProgressLine) throws(LibraryError) -> [EncodedImage] {
     defer { progress.clear() }
-    return try picture.encoded(by: model, pictures.decoding, tiles: views.tiles, mode: views.mode, deadline: deadline ?? 0) {
-      progress.show(what, $0, $1)
+    return try (eachSize ? views.modes(of: model) : [views.mode]).map { (mode) throws(LibraryError) in
+      try picture.encoded(by: model, pictures.decoding, tiles: views.tiles, mode: mode, deadline: deadline ?? 0) { progress.show(what, $0, $1) }
     }
   }
 
@@ -252,6 +260,7 @@ struct RunCommand: ParsableCommand {
     options.ngram_window = ngramWindow
     options.loop_tokens = loopTokens ?? 0
     options.beams = beams.count
+    options.alternatives = eachSize ? 1 : 0
     options.seed = seed
     options.deadline_seconds = deadline ?? 0
     return options

@@ -91,22 +91,48 @@ def test_the_deadline_is_for_all_of_them(model, encoded):
         model.session().generate("", encoded, task="ocr", alternatives=True, deadline=0.005)
 
 
-def test_read_tries_the_sizes_of_the_model(command, root, receipt, tmp_path):
-    checkpoint = tmp_path / "checkpoint"
-    shutil.copytree(root / "tools" / "nano" / "models" / "reader" / "checkpoint", checkpoint)
-    config = json.loads((checkpoint / "config.json").read_text())
+@pytest.fixture(scope="module")
+def sizes(command, root, tmp_path_factory):
+    """The reader as a model that names two sizes."""
+    folder = tmp_path_factory.mktemp("sizes")
+    shutil.copytree(root / "tools" / "nano" / "models" / "reader" / "checkpoint", folder / "checkpoint")
+    config = json.loads((folder / "checkpoint" / "config.json").read_text())
     config["hires_llava"]["enlarge"] = [100, 160]
-    (checkpoint / "config.json").write_text(json.dumps(config))
-    file = str(tmp_path / "sizes.fovea")
-    assert run(command, "convert", str(checkpoint), "-o", file, "--type", "int8").returncode == 0
-    sizes = fovea.load(file)
-    assert sizes.metadata["hires.enlarge"] == [100, 160]
-    images = [sizes.encode_image(receipt, mode=mode) for mode in MODES]
-    session = sizes.session()
-    expected = session.generate("", images, task="ocr", alternatives=True, loop_tokens=300)
-    for arguments, answer in (([], expected), (["--mode", "160%"], session.generate("", images[1], task="ocr", loop_tokens=300))):
+    (folder / "checkpoint" / "config.json").write_text(json.dumps(config))
+    file = str(folder / "sizes.fovea")
+    assert run(command, "convert", str(folder / "checkpoint"), "-o", file, "--type", "int8").returncode == 0
+    return file
+
+
+@pytest.fixture(scope="module")
+def expected(sizes, receipt):
+    """The likeliest answer, and that at the second size."""
+    model = fovea.load(sizes)
+    assert model.metadata["hires.enlarge"] == [100, 160]
+    images, session = [model.encode_image(receipt, mode=mode) for mode in MODES], model.session()
+    return session.generate("", images, task="ocr", alternatives=True, loop_tokens=300), session.generate("", images[1], task="ocr", loop_tokens=300)
+
+
+def test_read_tries_the_sizes_of_the_model(command, sizes, receipt, expected, tmp_path):
+    for arguments, answer in zip(([], ["--mode", "160%"]), expected):
         out = tmp_path / ("".join(arguments).strip("-%") + "page.json")
-        done = run(command, "read", "-m", file, receipt, "-o", str(out), *arguments)
+        done = run(command, "read", "-m", sizes, receipt, "-o", str(out), *arguments)
         assert done.returncode == 0, done.stderr
         record = json.loads(next((tmp_path / (out.name + ".pages")).glob("*.json")).read_text())
         assert record["text"] == answer
+
+
+def test_run_does_when_asked_to(command, sizes, receipt, expected):
+    common = ["run", "-m", sizes, "-i", receipt, "--task", "ocr", "--loop-tokens", "300", "--json"]
+    for arguments, answer in zip((["--each-size"], ["--mode", "160%"]), expected):
+        done = run(command, *common, *arguments)
+        assert done.returncode == 0, done.stderr
+        report = json.loads(done.stdout)
+        assert report["text"] == answer
+        assert len(report["images"]) == 1
+
+
+@pytest.mark.parametrize("other", [["--mode", "100%"], ["--tiles", "2"], ["--box", "1,1,9,9"], ["--choices", "a", "b"], ["-i", "{image}"]])
+def test_what_each_size_cannot_go_with_is_refused(command, receipt, other):
+    done = run(command, "run", "-i", receipt, "-p", "Read the text.", "--each-size", *(o.format(image=receipt) for o in other))
+    assert done.returncode == 64 and b"--each-size" in done.stderr, done.stderr

@@ -44,9 +44,7 @@ struct PageReader {
     let key = try settings(model, identity, question, task, page)
     if let record = store.record(number, key: key) { return record }
 
-    let isOpen = command.views.mode == nil && command.views.tiles == 0 && !model.readingModes.isEmpty
-    let modes: [String?] = isOpen ? model.readingModes : [command.views.mode]
-    let images = try modes.map { mode in
+    let images = try command.views.modes(of: model).map { mode in
       try page.encoded(by: model, command.pictures.decoding, tiles: command.views.tiles, mode: mode, deadline: command.deadline ?? 0) { [progress] in
         progress.show("looking at \(which)", $0, $1)
       }

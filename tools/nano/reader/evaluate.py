@@ -128,18 +128,18 @@ def large():
     return s.image, s.finished()[0]
 
 
-def page(model, file):
+def page(model, file, modes):
     """Prints how long it takes to read a large page, and what a process that does nothing else needs at its peak."""
     image, text = large()
     with tempfile.TemporaryDirectory() as folder:
         picture = os.path.join(folder, "page.png")
         image.save(picture)
-        peak = engines.apart(f"fovea:1:{os.path.abspath(file)}", [picture], 2).peak
+        peak = engines.apart(f"fovea:1{'+' if len(modes) > 1 else ''}:{os.path.abspath(file)}", [picture], 2).peak
     for _ in range(2):  # the first time the weights are read
         session, start = model.session(), time.time()
-        seen = model.encode_image(np.asarray(image))
+        seen = [model.encode_image(np.asarray(image), mode=mode) for mode in modes]
         encoded = time.time() - start
-        said = session.generate(P.READ, images=seen, max_tokens=3000)
+        said = session.generate(P.READ, images=seen, max_tokens=3000, alternatives=len(seen) > 1)
     wrong, _, found = rates.rates(rates.errors(said, text))
     print(
         f"  1000 x 1400, {len(text.splitlines())} lines: encoded in {encoded:.2f} s, encoded and read in {time.time() - start:.2f} s "
@@ -163,18 +163,24 @@ def main():
     p.add_argument("file", nargs="+", help="weight files")
     p.add_argument("--each", type=int, default=6, help="held-out pages of each kind")
     p.add_argument("--receipts", type=int, default=100)
+    p.add_argument("--each-size", action="store_true", help="ask at each of the sizes that the file names, and take the likeliest answer")
     a = p.parse_args()
     import fovea
 
     for file in a.file:
         model = fovea.load(file)
         session = model.session()
+        modes = [f"{size}%" for size in model.metadata.get("hires.enlarge", ())] if a.each_size else [None]
 
-        def answer(images, prompts):
-            return [session.generate(q, images=model.encode_image(np.asarray(i)), max_tokens=1500).strip() for i, q in zip(images, prompts)]
+        def answer(images, prompts, modes=modes, session=session, model=model):
+            out = []
+            for image, prompt in zip(images, prompts):
+                seen = [model.encode_image(np.asarray(image), mode=mode) for mode in modes]
+                out.append(session.generate(prompt, images=seen, max_tokens=1500, alternatives=len(seen) > 1).strip())
+            return out
 
         print(os.path.basename(file))
-        page(model, file)
+        page(model, file, modes)
         tasks(answer, a.each, a.receipts)
         alone(answer, 2 * a.each)
 
