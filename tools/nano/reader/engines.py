@@ -104,6 +104,12 @@ def rows_of(boxes):
     return [[t for _, t in sorted(row)] for _, _, row in rows]
 
 
+def modes(model, each_size):
+    """Modes that a model is asked in: each of the sizes that its file names, or its own."""
+    sizes = model.metadata.get("hires.enlarge", ()) if each_size else ()
+    return [f"{size}%" for size in sizes] or [None]
+
+
 class Fovea:
     def __init__(self, name, threads):
         import fovea
@@ -111,8 +117,7 @@ class Fovea:
         beams, path = name.split(":", 1)
         self.beams = int(beams.rstrip("+"))
         self.model, self.size = fovea.load(path, threads=threads), os.path.getsize(path) / 1e6
-        sizes = self.model.metadata.get("hires.enlarge", ()) if beams.endswith("+") else ()
-        self.modes = [f"{size}%" for size in sizes] or [None]
+        self.modes = modes(self.model, beams.endswith("+"))
         if "ocr" in self.model.metadata.get("prompt.tasks", ()):
             self.question, self.task = "", "ocr"
         else:

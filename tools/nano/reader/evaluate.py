@@ -170,7 +170,7 @@ def main():
     for file in a.file:
         model = fovea.load(file)
         session = model.session()
-        modes = [f"{size}%" for size in model.metadata.get("hires.enlarge", ())] if a.each_size else [None]
+        modes = engines.modes(model, a.each_size)
 
         def answer(images, prompts, modes=modes, session=session, model=model):
             out = []
