@@ -693,6 +693,35 @@ typedef struct fovea_message {
 fovea_status fovea_chat(fovea_session *session, const fovea_message *messages, size_t count, const fovea_generate_options *options,
                         fovea_generate_result *result, char **text);
 
+/** Reads a page, of any size: answers a prompt about a picture in the way that suits the model.
+ *
+ *  A model may name several sizes at which text is best looked at (metadata `hires.enlarge`): it is asked at each, as with `alternatives`, until an
+ *  answer leaves little doubt. A model may also say from when on its reading is doubted (`hires.doubt`): then the picture is cut in two between
+ *  lines of text, both parts are read, and count if they are likelier, and so on. Where the picture would have to be reduced to be seen whole, it is
+ *  cut first, and what is read doubted only where it is hopeless. The answer is that of all parts, top to bottom, joined by line breaks.
+ *  Other models are asked once.
+ *
+ *  `prompt` is as for fovea_generate; NULL: the model's own task for pages, or a request to read all text. Of `encode`, which may be NULL,
+ *  `deadline_seconds` must be 0, its `progress` is that of each encoding; with a `mode` only that size is looked at. Of `options`, which may be NULL,
+ *  `regions`, `answers` above 1 and `echo` are refused and `alternatives` is implied; `max_tokens` and `deadline_seconds` are those of the whole
+ *  call, encoding included; `progress` gets rows of the picture that are done, which may fall back, and rows in all; `on_token` gets each part's answer as
+ *  a whole. In `result` and in fovea_session_get_answer tokens are those of all parts that count, seconds those of all that were asked. Places
+ *  are in pixels of the picture, or of its crop.
+ *
+ *  The picture is decoded again for each part if it has more than 2^23 pixels or a memory budget has no room for it.
+ *  Returns what fovea_encode_image and fovea_generate do. */
+fovea_status fovea_read_image(fovea_session *session, const char *path, const char *prompt, const fovea_encode_options *encode,
+                              const fovea_generate_options *options, fovea_generate_result *result, char **text);
+
+/** The same from the `size` bytes of a PNG or JPEG file. */
+fovea_status fovea_read_image_bytes(fovea_session *session, const void *bytes, size_t size, const char *prompt, const fovea_encode_options *encode,
+                                    const fovea_generate_options *options, fovea_generate_result *result, char **text);
+
+/** The same from 8-bit RGB pixels, see fovea_encode_image_pixels. */
+fovea_status fovea_read_image_pixels(fovea_session *session, const uint8_t *rgb, int32_t width, int32_t height, size_t stride, const char *prompt,
+                                     const fovea_encode_options *encode, const fovea_generate_options *options, fovea_generate_result *result,
+                                     char **text);
+
 /** One request of a batch: the arguments of fovea_generate, or with `messages` of fovea_chat, and its results. */
 typedef struct fovea_request {
   size_t struct_size;

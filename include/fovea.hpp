@@ -269,6 +269,10 @@ struct choice {
   std::vector<float> top_log_probabilities;
   std::size_t top_count = 0;
   std::int32_t stop_reason = FOVEA_STOP_END;
+  /** Of a beam, and with `alternatives`. */
+  double score = 0;
+  /** Index of the image that it is about, with `alternatives`. */
+  std::int32_t image = 0;
 };
 
 /** A place that an answer names. */
@@ -291,6 +295,29 @@ public:
     const auto handles = pointers(images);
     return ask(o, [&](const fovea_generate_options *c, fovea_generate_result *figures, char **text) {
       return fovea_generate(get(), prompt.c_str(), handles.data(), handles.size(), c, figures, text);
+    });
+  }
+  /** Reads a page of any size, see fovea_read_image. `prompt` nullopt: the model's own for pages. */
+  result<answer> try_read(const std::string &path, const std::optional<std::string> &prompt = std::nullopt, const options &o = {},
+                          const fovea_encode_options *views = nullptr) {
+    if (detail::is_cut(path)) return detail::cut("path");
+    return read_page(prompt, o, [&](const char *asked, const fovea_generate_options *c, fovea_generate_result *figures, char **text) {
+      return fovea_read_image(get(), path.c_str(), asked, views, c, figures, text);
+    });
+  }
+  /** The same from the bytes of a file. */
+  result<answer> try_read(span<const std::uint8_t> file, const std::optional<std::string> &prompt = std::nullopt, const options &o = {},
+                          const fovea_encode_options *views = nullptr) {
+    return read_page(prompt, o, [&](const char *asked, const fovea_generate_options *c, fovea_generate_result *figures, char **text) {
+      return fovea_read_image_bytes(get(), file.data(), file.size(), asked, views, c, figures, text);
+    });
+  }
+  /** The same from RGB pixels; `stride` bytes from row to row, 0: without gaps. */
+  result<answer> try_read(const std::uint8_t *rgb, std::int32_t width, std::int32_t height, std::size_t stride = 0,
+                          const std::optional<std::string> &prompt = std::nullopt, const options &o = {},
+                          const fovea_encode_options *views = nullptr) {
+    return read_page(prompt, o, [&](const char *asked, const fovea_generate_options *c, fovea_generate_result *figures, char **text) {
+      return fovea_read_image_pixels(get(), rgb, width, height, stride, asked, views, c, figures, text);
     });
   }
   result<answer> try_chat(const std::vector<message> &messages, const options &o = {}) {
@@ -347,6 +374,8 @@ public:
       if (c.top_log_probabilities) found[i].top_log_probabilities.assign(c.top_log_probabilities, c.top_log_probabilities + all);
       found[i].top_count = top;
       found[i].stop_reason = c.stop_reason;
+      found[i].score = c.score;
+      found[i].image = c.image;
     }
     return found;
   }
@@ -389,6 +418,18 @@ public:
 #if FOVEA_HAS_EXCEPTIONS
   answer generate(const std::string &prompt, const std::vector<image> &images = {}, const options &o = {}) {
     return try_generate(prompt, images, o).value();
+  }
+  answer read(const std::string &path, const std::optional<std::string> &prompt = std::nullopt, const options &o = {},
+              const fovea_encode_options *views = nullptr) {
+    return try_read(path, prompt, o, views).value();
+  }
+  answer read(span<const std::uint8_t> file, const std::optional<std::string> &prompt = std::nullopt, const options &o = {},
+              const fovea_encode_options *views = nullptr) {
+    return try_read(file, prompt, o, views).value();
+  }
+  answer read(const std::uint8_t *rgb, std::int32_t width, std::int32_t height, std::size_t stride = 0,
+              const std::optional<std::string> &prompt = std::nullopt, const options &o = {}, const fovea_encode_options *views = nullptr) {
+    return try_read(rgb, width, height, stride, prompt, o, views).value();
   }
   answer chat(const std::vector<message> &messages, const options &o = {}) { return try_chat(messages, o).value(); }
   std::vector<double> score(const std::string &prompt, const std::vector<std::string> &continuations, const std::vector<image> &images = {},
@@ -454,6 +495,11 @@ private:
   static result<done> check(fovea_status status) {
     if (status != FOVEA_OK) return detail::last_failure(status);
     return done{};
+  }
+  template <class Call> result<answer> read_page(const std::optional<std::string> &prompt, const options &o, Call &&call) {
+    if (prompt && detail::is_cut(*prompt)) return detail::cut("prompt");
+    const char *asked = prompt ? prompt->c_str() : nullptr;
+    return ask(o, [&](const fovea_generate_options *c, fovea_generate_result *figures, char **text) { return call(asked, c, figures, text); });
   }
   template <class Call> result<answer> ask(const options &o, Call &&call) {
     prepared p(o);

@@ -207,6 +207,10 @@ def all_calls() -> Dict[str, Callable[[], Call]]:
     add("batch: prompts of 4 MB", lambda m: lambda d: batch(m, words.encode(), 2, d))
     add("batch: long answers", lambda m: lambda d: batch(m, b"word", 2, d))
 
+    page = wide_picture()
+    add("read: a page that is cut", late(lambda s, d: s.read(page, deadline=d)))
+    add("read: a page of one line that repeats itself", late(lambda s, d: s.read(page, "Read the text.", ignore_eos=True, deadline=d)))
+
     def with_region(given: Any) -> Callable[[Any], Call]:
         def make(model: Any) -> Call:
             session, image = model.session(), model.encode_image(wide_picture())

@@ -133,7 +133,7 @@ private func withSession(
 }
 
 /// `withSession` for a call that answers: nothing is left of the answer before it.
-private func answering(
+func answering(
   _ session: OpaquePointer?, _ result: UnsafeMutablePointer<fovea_generate_result>?, _ body: (SessionHandle) throws(FoveaError) -> Void
 ) -> fovea_status {
   // A wrong size is an error below, of the session, too.
@@ -155,20 +155,22 @@ private func clear(_ values: UnsafeMutablePointer<Double>?, _ count: Int) {
 @inline(never)
 private func run(_ arguments: Arguments, on handle: SessionHandle, most: Int) throws(FoveaError) -> GenerateResult {
   let question = try Question(arguments, handle, most: most)
-  var onToken: (Int32, [UInt8]) -> Bool = { _, _ in true }
-  if let callback = question.callback {
-    let user = question.user
-    onToken = { id, text in
-      withUnsafeTemporaryAllocation(of: CChar.self, capacity: text.count + 1) { piece in
-        guard let base = piece.baseAddress else { return false }
-        copy(text, to: base)
-        return callback(user, id, base, text.count) == 0
-      }
-    }
-  }
+  let onToken = tokenCallback(question.callback, question.user)
   let answer = try handle.session.answer(question.request, options: question.remaining(), onToken: onToken)
   try requireMemoryOfCall()
   return answer
+}
+
+/// The host's callback, which may be NULL, as the library's functions take it: true goes on.
+func tokenCallback(_ callback: fovea_token_callback?, _ user: UnsafeMutableRawPointer?) -> (Int32, [UInt8]) -> Bool {
+  guard let callback else { return { _, _ in true } }
+  return { id, text in
+    withUnsafeTemporaryAllocation(of: CChar.self, capacity: text.count + 1) { piece in
+      guard let base = piece.baseAddress else { return false }
+      copy(text, to: base)
+      return callback(user, id, base, text.count) == 0
+    }
+  }
 }
 
 /// Fills `handle.logits`; returns its rows.
@@ -252,7 +254,7 @@ private struct Question {
   }
 }
 
-private func generateOptions(
+func generateOptions(
   _ given: UnsafePointer<fovea_generate_options>?
 ) throws(FoveaError) -> fovea_generate_options {
   var c = fovea_generate_options()
@@ -262,7 +264,7 @@ private func generateOptions(
   return c
 }
 
-private func options(_ c: fovea_generate_options, most: Int, vocabulary: Int, _ stop: StopSignal) throws(FoveaError) -> GenerateOptions {
+func options(_ c: fovea_generate_options, most: Int, vocabulary: Int, _ stop: StopSignal) throws(FoveaError) -> GenerateOptions {
   var options = GenerateOptions()
   let asked = try count(c.max_tokens, "options.max_tokens")
   options.maxTokens = min(most, asked == 0 ? Int.max : asked)
@@ -333,7 +335,7 @@ func number(_ value: Float, zeroMeans zero: Float = 0, _ name: StaticString) thr
   return value == 0 ? zero : value
 }
 
-private func report(
+func report(
   _ answer: GenerateResult, to result: UnsafeMutablePointer<fovea_generate_result>?
 ) throws(FoveaError) {
   guard let result else { return }
@@ -353,7 +355,7 @@ private func report(
 }
 
 /// A copy for the host, to be released with `fovea_string_free`.
-private func allocateText(_ text: [UInt8]) throws(FoveaError) -> UnsafeMutablePointer<CChar> {
+func allocateText(_ text: [UInt8]) throws(FoveaError) -> UnsafeMutablePointer<CChar> {
   guard let memory = malloc(text.count + 1)?.assumingMemoryBound(to: CChar.self) else {
     throw .outOfMemory("text", bytes: text.count + 1)
   }

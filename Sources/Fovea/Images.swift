@@ -10,12 +10,7 @@ public func fovea_encode_image(
   _ model: OpaquePointer?, _ path: UnsafePointer<CChar>?, _ options: UnsafePointer<fovea_encode_options>?,
   _ out: UnsafeMutablePointer<OpaquePointer?>?
 ) -> fovea_status {
-  encode(model, options, out) { (options, stop) throws(FoveaError) in
-    let path = try requiredPath(path, "path")
-    do throws(ImageError) { return try EncodedRows(path: path, options: options, isStopped: { stop.isStopped }) } catch {
-      throw FoveaError(error, stop)
-    }
-  }
+  encode(model, options, out) { (options, stop) throws(FoveaError) in try rows(path: path, options, stop) }
 }
 
 @c @implementation
@@ -23,12 +18,7 @@ public func fovea_encode_image_bytes(
   _ model: OpaquePointer?, _ bytes: UnsafeRawPointer?, _ size: Int, _ options: UnsafePointer<fovea_encode_options>?,
   _ out: UnsafeMutablePointer<OpaquePointer?>?
 ) -> fovea_status {
-  encode(model, options, out) { (options, stop) throws(FoveaError) in
-    let bytes = try buffer(try required(bytes, "bytes").assumingMemoryBound(to: UInt8.self), count: size, "size")
-    do throws(ImageError) { return try EncodedRows(encoded: UnsafeRawBufferPointer(bytes), options: options) } catch {
-      throw FoveaError(error, stop)
-    }
-  }
+  encode(model, options, out) { (options, stop) throws(FoveaError) in try rows(bytes: bytes, size, options) }
 }
 
 @c @implementation
@@ -36,25 +26,39 @@ public func fovea_encode_image_pixels(
   _ model: OpaquePointer?, _ rgb: UnsafePointer<UInt8>?, _ width: Int32, _ height: Int32, _ stride: Int,
   _ options: UnsafePointer<fovea_encode_options>?, _ out: UnsafeMutablePointer<OpaquePointer?>?
 ) -> fovea_status {
-  encode(model, options, out) { (_, stop) throws(FoveaError) in
-    let rgb = try required(rgb, "rgb")
-    guard width > 0, height > 0 else { throw .argument("width, height", "\(width) × \(height) is no image size.") }
-    guard max(width, height) <= EncodedRows.longestSide else {
-      throw .argument("width, height", "\(width) × \(height), a side must have at most \(EncodedRows.longestSide) pixels.")
-    }
-    let row = 3 * Int(width)
-    guard stride == 0 || stride >= row else {
-      throw .argument("stride", "\(stride) bytes are less than a row's \(row).")
-    }
-    do throws(ImageError) {
-      return try PixelRows(rgb: rgb, width: Int(width), height: Int(height), stride: stride)
-    } catch { throw FoveaError(error, stop) }
+  encode(model, options, out) { (_, _) throws(FoveaError) in try rows(rgb: rgb, width, height, stride) }
+}
+
+// MARK: the three ways to give an image, of which nothing but its header has been read
+
+func rows(path: UnsafePointer<CChar>?, _ options: DecodingOptions, _ stop: StopSignal) throws(FoveaError) -> any RowSource {
+  let path = try requiredPath(path, "path")
+  do throws(ImageError) { return try EncodedRows(path: path, options: options, isStopped: { stop.isStopped }) } catch {
+    throw FoveaError(error, stop)
   }
 }
 
-/// Shared by the three ways to give an image.
-///
-/// - Parameter image: the picture, of which nothing but its header has been read.
+func rows(bytes: UnsafeRawPointer?, _ size: Int, _ options: DecodingOptions) throws(FoveaError) -> any RowSource {
+  let bytes = try buffer(try required(bytes, "bytes").assumingMemoryBound(to: UInt8.self), count: size, "size")
+  do throws(ImageError) { return try EncodedRows(encoded: UnsafeRawBufferPointer(bytes), options: options) } catch {
+    throw FoveaError(error)
+  }
+}
+
+func rows(rgb: UnsafePointer<UInt8>?, _ width: Int32, _ height: Int32, _ stride: Int) throws(FoveaError) -> any RowSource {
+  let rgb = try required(rgb, "rgb")
+  guard width > 0, height > 0 else { throw .argument("width, height", "\(width) × \(height) is no image size.") }
+  guard max(width, height) <= EncodedRows.longestSide else {
+    throw .argument("width, height", "\(width) × \(height), a side must have at most \(EncodedRows.longestSide) pixels.")
+  }
+  let row = 3 * Int(width)
+  guard stride == 0 || stride >= row else { throw .argument("stride", "\(stride) bytes are less than a row's \(row).") }
+  do throws(ImageError) {
+    return try PixelRows(rgb: rgb, width: Int(width), height: Int(height), stride: stride)
+  } catch { throw FoveaError(error) }
+}
+
+/// Shared by the three.
 @inline(never)
 private func encode(
   _ model: OpaquePointer?, _ options: UnsafePointer<fovea_encode_options>?, _ out: UnsafeMutablePointer<OpaquePointer?>?,
@@ -66,28 +70,33 @@ private func encode(
     let out = try required(out, "out")
     var c = fovea_encode_options()
     try read(options, into: &c, first: FirstSize.encodeOptions, "options")
-    let tiles = try count(c.tiles, "options.tiles")
-    let mode = c.mode == nil ? nil : Array(try text(c.mode, "options.mode"))
+    let (tiles, mode) = try viewing(c)
     let decoding = try decodingOptions(c, of: model.model)
     let stop = StopSignal()
     if let seconds = try deadline(c.deadline_seconds) { stop.stop(after: seconds) }
     let image = try cropped(image(decoding, stop), c)
     let progress = Progress(c.progress, c.progress_user)
-    let embedding = try model.model.encode(image, tiles: tiles == 0 ? nil : tiles, mode: mode, stop: stop, progress: progress.closure)
+    let embedding = try model.model.encode(image, tiles: tiles, mode: mode, stop: stop, progress: progress.closure)
     try progress.finish()
     out.pointee = try handle(owning: ImageHandle(model.model, embedding))
   }
 }
 
+/// How an image is to be looked at; nil: as the system does it by default.
+func viewing(_ c: fovea_encode_options) throws(FoveaError) -> (tiles: Int?, mode: [UInt8]?) {
+  let tiles = try count(c.tiles, "options.tiles")
+  return (tiles == 0 ? nil : tiles, c.mode == nil ? nil : Array(try text(c.mode, "options.mode")))
+}
+
 /// The part of a picture that the options ask for.
-private func cropped(_ image: any RowSource, _ c: fovea_encode_options) throws(FoveaError) -> any RowSource {
+func cropped(_ image: any RowSource, _ c: fovea_encode_options) throws(FoveaError) -> any RowSource {
   let (x, y) = (try count(c.crop_x, "options.crop_x"), try count(c.crop_y, "options.crop_y"))
   let (width, height) = (try count(c.crop_width, "options.crop_width"), try count(c.crop_height, "options.crop_height"))
   if x == 0, y == 0, width == 0, height == 0 { return image }
   do throws(ImageError) { return try CroppedRows(image, x: x, y: y, width: width, height: height) } catch { throw FoveaError(error) }
 }
 
-private func decodingOptions(_ c: fovea_encode_options, of model: Model) throws(FoveaError) -> DecodingOptions {
+func decodingOptions(_ c: fovea_encode_options, of model: Model) throws(FoveaError) -> DecodingOptions {
   var options = DecodingOptions(room: model.room, heldRoom: min(EncodedRows.defaultRoom, model.memoryLimit / 2))
   switch Int(c.orientation) {
   case FOVEA_ORIENTATION_DEFAULT, FOVEA_ORIENTATION_UPRIGHT: break

@@ -79,7 +79,7 @@ extension RowSource {
     }
   }
 
-  private func read(into sinks: [any RowSink], _ isStopped: @escaping () -> Bool) throws(ImageError) {
+  func read(into sinks: [any RowSink], _ isStopped: @escaping () -> Bool) throws(ImageError) {
     try start(isStopped: isStopped)
     for _ in 0..<storedHeight {
       if isStopped() { throw .stopped }

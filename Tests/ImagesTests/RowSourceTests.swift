@@ -4,7 +4,7 @@ import Images
 import Testing
 
 /// An image as a file of any orientation would give it.
-private final class TurnedRows: RowSource {
+final class TurnedRows: RowSource {
   let rows: PixelRows
   let orientation: Orientation
   var name: String { "turned" }

@@ -33,7 +33,8 @@ import WeightFile
     #expect(Samples.checkpoints.count >= 15)
     // `Samples.rare` says why no checkpoint here has them.
     let rare: Set = [
-      "language.ropeFactor", "language.ropeLowFrequencyFactor", "language.ropeHighFrequencyFactor", "hires.restoreDownRatio", "hires.enlarge",
+      "language.ropeFactor", "language.ropeLowFrequencyFactor", "language.ropeHighFrequencyFactor",
+      "hires.restoreDownRatio", "hires.enlarge", "hires.doubt",
       "tokenizer.charsMap", "tokenizer.unknownSurface", "tokenizer.unk", "tokenizer.splits",
       "general.identity", "general.part", "prompt.locations.row", "prompt.locations.count",
     ]

@@ -40,11 +40,12 @@ enum Samples {
     (llama.ropeScaling, llama.ropeFactor, llama.ropeOriginalContext) = (.llama3, 8, 8192)
     var linear = llama
     linear.ropeScaling = .linear
-    // A sampler that no published system uses, from the paper's ablations, and pictures that are read at two sizes.
+    // A sampler that no published system uses, from the paper's ablations, and pages that are read at two sizes and in parts.
     var hires = HiResLLaVASettings()
     hires.vision = try vision()
     (hires.restore.layers, hires.restore.heads, hires.restore.downRatio) = ([0, 3], 4, 2)
     hires.enlarge = [100, 125]
+    hires.doubt = -0.1
     // Normalisers and unknown surfaces of SentencePiece models that are not LLaMA's.
     var piece = TokenizerSettings()
     (piece.sentencePiece.pieces, piece.sentencePiece.scores, piece.sentencePiece.types) = ([[0x61]], [0], [1])

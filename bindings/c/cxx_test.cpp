@@ -54,6 +54,18 @@ static void results() {
   auto wrong = session->try_generate("<image>", {}, eight());
   expect(!wrong && wrong.error().status == FOVEA_ERROR_ARGUMENT, "a mark without an image is told");
 
+  // A page, from its pixels.
+  fovea_encode_options views{};
+  views.struct_size = sizeof views;
+  views.mode = "100%";
+  auto read = session->try_read(rgb.data(), 90, 60, 0, std::string("What is in the picture?"), eight(), &views);
+  expect(read && read->figures.generated_tokens > 0 && read->figures.generated_tokens <= 8, "a page is read");
+  views.deadline_seconds = 1;
+  auto refused = session->try_read(rgb.data(), 90, 60, 0, std::nullopt, eight(), &views);
+  expect(!refused && refused.error().message.find("encode.deadline_seconds") != std::string::npos, "one deadline is for all");
+  auto gone = session->try_read(std::string("/nonexistent.png"));
+  expect(!gone && gone.error().status == FOVEA_ERROR_IO, "a missing page is told");
+
   // C would read these up to the NUL only.
   const std::string cut("what\0 is this", 13);
   auto stopped = eight();

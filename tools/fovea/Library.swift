@@ -85,6 +85,37 @@ final class Model {
   }
 }
 
+/// Calls `body` with the options of a function that encodes.
+private func withEncodeOptions(
+  _ reading: DecodingOptions, crop: PixelRectangle? = nil, tiles: Int32, mode: String?, deadline: Double = 0,
+  progress: @escaping (Int, Int) -> Void, _ body: (UnsafePointer<fovea_encode_options>) -> fovea_status
+) -> fovea_status {
+  var report = ProgressReport(report: progress)
+  return withUnsafeMutablePointer(to: &report) { report in
+    var options = fovea_encode_options()
+    options.struct_size = MemoryLayout<fovea_encode_options>.size
+    if !reading.applyOrientation { options.orientation = fovea_orientation(FOVEA_ORIENTATION_STORED) }
+    if let ground = reading.background {
+      options.alpha = fovea_alpha(FOVEA_ALPHA_COLOUR)
+      options.background = UInt32(ground.red) << 16 | UInt32(ground.green) << 8 | UInt32(ground.blue)
+    } else {
+      options.alpha = fovea_alpha(FOVEA_ALPHA_DROP)
+    }
+    if let crop {
+      (options.crop_x, options.crop_y) = (Int32(clamping: crop.x), Int32(clamping: crop.y))
+      (options.crop_width, options.crop_height) = (Int32(clamping: crop.width), Int32(clamping: crop.height))
+    }
+    options.tiles = tiles
+    options.deadline_seconds = deadline
+    options.progress = ProgressReport.callback
+    options.progress_user = UnsafeMutableRawPointer(report)
+    return withCStrings(mode.map { [$0] } ?? []) { texts in
+      options.mode = mode == nil ? nil : texts[0]
+      return body(&options)
+    }
+  }
+}
+
 final class EncodedImage {
   let handle: OpaquePointer
   let info: fovea_image_info
@@ -96,30 +127,7 @@ final class EncodedImage {
     _ encode: (UnsafePointer<fovea_encode_options>, UnsafeMutablePointer<OpaquePointer?>) -> fovea_status
   ) throws(LibraryError) {
     var handle: OpaquePointer?
-    var report = ProgressReport(report: progress)
-    let status = withUnsafeMutablePointer(to: &report) { report in
-      var options = fovea_encode_options()
-      options.struct_size = MemoryLayout<fovea_encode_options>.size
-      if !reading.applyOrientation { options.orientation = fovea_orientation(FOVEA_ORIENTATION_STORED) }
-      if let ground = reading.background {
-        options.alpha = fovea_alpha(FOVEA_ALPHA_COLOUR)
-        options.background = UInt32(ground.red) << 16 | UInt32(ground.green) << 8 | UInt32(ground.blue)
-      } else {
-        options.alpha = fovea_alpha(FOVEA_ALPHA_DROP)
-      }
-      if let crop {
-        (options.crop_x, options.crop_y) = (Int32(clamping: crop.x), Int32(clamping: crop.y))
-        (options.crop_width, options.crop_height) = (Int32(clamping: crop.width), Int32(clamping: crop.height))
-      }
-      options.tiles = tiles
-      options.deadline_seconds = deadline
-      options.progress = ProgressReport.callback
-      options.progress_user = UnsafeMutableRawPointer(report)
-      return withCStrings(mode.map { [$0] } ?? []) { texts in
-        options.mode = mode == nil ? nil : texts[0]
-        return encode(&options, &handle)
-      }
-    }
+    let status = withEncodeOptions(reading, crop: crop, tiles: tiles, mode: mode, deadline: deadline, progress: progress) { encode($0, &handle) }
     try LibraryError.check(status)
     try self.init(owning: handle)
   }
@@ -197,6 +205,29 @@ final class Session {
       regions: regions, options: options, task: task, stops: stops, constraint: constraint, progress: progress, onText: onText
     ) { options, result, text in
       fovea_generate(handle, prompt, handles, handles.count, options, result, text)
+    }
+  }
+
+  /// What `fovea_read_image` takes beside a picture.
+  typealias PageArguments = (
+    prompt: UnsafePointer<CChar>?, encode: UnsafePointer<fovea_encode_options>, options: UnsafePointer<fovea_generate_options>,
+    result: UnsafeMutablePointer<fovea_generate_result>, text: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>
+  )
+
+  /// Reads a page, in parts where that suits the model.
+  /// - Parameters:
+  ///   - prompt: nil: the task's.
+  ///   - looking: progress of each encoding.
+  ///   - progress: rows of the picture that are done, and rows in all.
+  ///   - call: one of the functions that read a page.
+  func read(
+    _ prompt: String?, task: String?, reading: DecodingOptions, tiles: Int32, mode: String?, options: fovea_generate_options,
+    looking: @escaping (Int, Int) -> Void, progress: @escaping (Int, Int) -> Void, _ call: (PageArguments) -> fovea_status
+  ) throws -> (text: String, result: fovea_generate_result) {
+    try ask(options: options, task: task, progress: progress, onText: { _ in }) { options, result, text in
+      withEncodeOptions(reading, tiles: tiles, mode: mode, progress: looking) { encode in
+        withCStrings(prompt.map { [$0] } ?? []) { prompts in call((prompt == nil ? nil : prompts[0], encode, options, result, text)) }
+      }
     }
   }
 

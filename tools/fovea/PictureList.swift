@@ -209,11 +209,32 @@ struct Picture {
       return try EncodedImage(reading: options, crop: crop, tiles: tiles, mode: mode, deadline: deadline, progress: progress) {
         fovea_encode_image_bytes(model.handle, bytes, bytes.count, $0, $1)
       }
-    } catch {
-      let generic = "encoded image: "
-      guard error.description.hasPrefix(generic) else { throw error }
-      throw LibraryError(status: error.status, description: path + ": " + error.description.dropFirst(generic.count))
+    } catch { throw named(error) }
+  }
+
+  /// An answer about the picture as a page, see `Session.read`; errors name the picture.
+  func read(
+    by session: Session, _ prompt: String?, task: String?, _ decoding: DecodingOptions, tiles: Int32, mode: String?,
+    options: fovea_generate_options, looking: @escaping (Int, Int) -> Void, progress: @escaping (Int, Int) -> Void
+  ) throws -> (text: String, result: fovea_generate_result) {
+    func read(_ call: (Session.PageArguments) -> fovea_status) throws -> (text: String, result: fovea_generate_result) {
+      try session.read(
+        prompt, task: task, reading: decoding, tiles: tiles, mode: mode, options: options, looking: looking, progress: progress, call)
     }
+    if case .file(let file) = source {
+      return try read { fovea_read_image(session.handle, file.cString, $0.prompt, $0.encode, $0.options, $0.result, $0.text) }
+    }
+    let bytes = try encodedBytes()
+    do {
+      return try read { fovea_read_image_bytes(session.handle, bytes, bytes.count, $0.prompt, $0.encode, $0.options, $0.result, $0.text) }
+    } catch let error as LibraryError { throw named(error) }
+  }
+
+  /// An error about bytes, with the picture's name.
+  private func named(_ error: LibraryError) -> LibraryError {
+    let generic = "encoded image: "
+    guard error.description.hasPrefix(generic) else { return error }
+    return LibraryError(status: error.status, description: path + ": " + error.description.dropFirst(generic.count))
   }
 
   /// The text layer of a PDF page, and whether the page is turned by a quarter; nil: not a PDF page.

@@ -61,7 +61,7 @@ struct ReadCommand: ParsableCommand {
 
   @OptionGroup var beams: BeamOptions
 
-  @Option(parsing: .unconditional, help: "Seconds allowed for looking at a page, and again for its answer.")
+  @Option(parsing: .unconditional, help: "Seconds allowed for reading a page.")
   var deadline: Double?
 
   @Flag(help: "Leave headers and footers in that pages repeat.")

@@ -15,8 +15,8 @@
 
 #include "failing.h"
 
-enum { LOAD, PLAN, PIXELS, PICTURE, BYTES, SESSION, TOKENIZE, GENERATE, SCORE, LOGITS, CHAT, FORK, SAVE, OPEN, BATCH, RELEASE, phases };
-static const char *const phase_names[] = {"load",  "plan",   "pixels", "picture", "bytes", "session", "tokenize", "generate",
+enum { LOAD, PLAN, PIXELS, PICTURE, BYTES, SESSION, TOKENIZE, GENERATE, READ, SCORE, LOGITS, CHAT, FORK, SAVE, OPEN, BATCH, RELEASE, phases };
+static const char *const phase_names[] = {"load",  "plan",   "pixels", "picture", "bytes", "session", "tokenize", "generate", "read",
                                           "score", "logits", "chat",   "fork",    "save",  "open",    "batch",    "release"};
 
 /* How a child ended, if it was not killed. */
@@ -137,7 +137,7 @@ static int all_calls(const Fault *fault, fovea_status *first) {
   fovea_generate_options options = {.struct_size = sizeof options, .max_tokens = 4, .ignore_eos = 1};
   const char *choices[] = {"Yes", "No"};
   double scores[2];
-  char *text = NULL, *said = NULL;
+  char *text = NULL, *page = NULL, *said = NULL;
   int32_t id[32];
   *first = FOVEA_OK;
   memset(answers, 0, sizeof answers);
@@ -154,6 +154,8 @@ static int all_calls(const Fault *fault, fovea_status *first) {
   answers[TOKENIZE] = hash(7, id, ids * sizeof *id);
   CALL(GENERATE, fovea_generate(session, "What is there?", &image, 1, &options, NULL, &text));
   answers[GENERATE] = hash_text(7, text);
+  CALL(READ, fovea_read_image(session, picture_path, "What is there?", NULL, &options, NULL, &page));
+  answers[READ] = hash_text(7, page);
   /* Each call takes its scratch memory anew. */
   fovea_model_trim(model);
   CALL(SCORE, fovea_score(session, "What is there?", &image, 1, NULL, choices, 2, scores));
@@ -177,6 +179,7 @@ static int all_calls(const Fault *fault, fovea_status *first) {
   CALL(BATCH, many(session, fork, &image, &options));
   begin(fault, RELEASE);
   fovea_string_free(text);
+  fovea_string_free(page);
   fovea_string_free(said);
   fovea_session_free(session);
   fovea_session_free(fork);

@@ -17,6 +17,8 @@ package final class HiResLLaVA: DescribedSystem {
   let maxSlices: Int
   /// Percent.
   let enlarge: Int
+  package let readingModes: [[UInt8]]
+  package let doubt: Double?
   let quadruples: Bool
   let padColour: RGBColour
   /// True: slices are stretched over the canvas; false: the aspect ratio is kept and the rest padded.
@@ -35,6 +37,8 @@ package final class HiResLLaVA: DescribedSystem {
     statistics = Normalisation(s.statistics)
     maxSlices = s.maxSlices
     enlarge = s.enlarge.first ?? 100
+    readingModes = s.enlarge.map { Array("\($0)%".utf8) }
+    doubt = s.doubt
     quadruples = s.quadruple
     padColour = RGBColour(s.padding)
     stretches = s.fit == .stretch
@@ -44,6 +48,11 @@ package final class HiResLLaVA: DescribedSystem {
   private var tokensPerView: Int { sampler.tokens(side: vision.config.grid) }
   /// One separator after every slice, and after the whole view.
   package var maximumTokens: Int { (1 + maxSlices) * (tokensPerView + 1) }
+
+  package func crowding(of image: ImageSize) -> Double {
+    let side = vision.config.imageSize
+    return Double(dividedUp(image.width, side) * dividedUp(image.height, side)) / Double(maxSlices)
+  }
 
   package func views(of image: ImageSize) throws(ImageError) -> ViewsPlan { try views(of: image, enlarge: enlarge) }
 

@@ -24,6 +24,8 @@ package struct HiResLLaVASettings: VisionSettings {
   package var maxSlices = 1
   /// Percent; empty: 100.
   package var enlarge: [Int] = []
+  /// Mean log-probability; nil: pages are never cut.
+  package var doubt: Double?
   package var quadruple = false
   package var fit = Fit.pad
   /// True: the whole view passes the adapters too, as a one-slice image of its own.
@@ -42,6 +44,10 @@ package struct HiResLLaVASettings: VisionSettings {
     try f.ints(
       "hires.enlarge", &enlarge, in: 100...400, count: 1...8, isOptional: true,
       "Percent of its size that an image is sliced at, where slices allow; 100 without it. Of several the first counts, and text is best read at each."
+    )
+    try f.double(
+      "hires.doubt", &doubt, in: -20...0,
+      "Mean log-probability of an answer's tokens below which the reading of a page is doubted: it is cut in two between its lines, and both are read."
     )
     try f.bool("hires.quadruple", &quadruple, default: false, "Whether each side has a multiple of two slices.")
     try f.choice("hires.fit", &fit, default: .pad, "How an image is laid on the canvas of its slices.")

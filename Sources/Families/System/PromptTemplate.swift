@@ -7,6 +7,11 @@ package struct PromptTemplate {
   /// The mark for one image block in any prompt.
   package static let imageMark = Array("<image>".utf8)
 
+  /// Tasks for reading a page, best first, by the names in the various systems.
+  package static let readingTasks = ["docling", "markdown", "format", "ocr", "read"]
+  /// What reads a page where there is no such task.
+  package static let readingQuestion = "Read all the text in the image."
+
   private static let questionMark = Array("{question}".utf8)
 
   let template: [UInt8]
@@ -32,6 +37,12 @@ package struct PromptTemplate {
   package let conversation: Conversation?
   /// Other prompt templates that the checkpoint was trained with, by name.
   private let tasks: [(name: [UInt8], template: [UInt8])]
+
+  /// The best of its tasks for reading a page; nil: it has none.
+  package var readingTask: [UInt8]? {
+    for task in Self.readingTasks { if let own = tasks.first(where: { $0.name == Array(task.utf8) }) { return own.name } }
+    return nil
+  }
 
   package init(_ s: PromptSettings) {
     template = Array(s.template.utf8)

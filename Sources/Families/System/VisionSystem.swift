@@ -35,6 +35,14 @@ package protocol VisionSystem: AnyObject {
   /// - Parameter tiles: nil: as many as the mode has.
   func views(of image: ImageSize, mode: [UInt8], tiles: Int?) throws(ImageError) -> ViewsPlan
 
+  /// The modes in which a picture is worth asking about when it is read, the best first; empty: as `views(of:)` has it, only.
+  var readingModes: [[UInt8]] { get }
+  /// Mean log-probability of an answer's tokens below which the reading of a page is doubted, and the page cut between its lines; nil: pages are
+  /// never cut.
+  var doubt: Double? { get }
+  /// Views that it takes to see an image of this size without reducing it, by those that there are.
+  func crowding(of image: ImageSize) -> Double
+
   /// Total of encoder blocks that `encode` reports for this number of views.
   func blocks(views: Int) -> Int
 
@@ -44,6 +52,9 @@ package protocol VisionSystem: AnyObject {
 
 extension VisionSystem {
   package var regionEncoder: (any RegionEncoder)? { nil }
+  package var readingModes: [[UInt8]] { [] }
+  package var doubt: Double? { nil }
+  package func crowding(of image: ImageSize) -> Double { 0 }
 
   package func views(of image: ImageSize, tiles: Int) throws(ImageError) -> ViewsPlan {
     throw .badArgument(what: "tiles: the system of this model cuts images in one way only.")

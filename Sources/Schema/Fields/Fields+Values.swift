@@ -72,6 +72,19 @@ extension Fields {
     if case .value(.double(let x)) = found { value = x }
   }
 
+  /// nil: absent.
+  @inline(never)
+  package mutating func double(
+    _ name: StaticString, _ value: inout Double?, in range: ClosedRange<Double>, when condition: Condition = .always, _ meaning: StaticString
+  ) throws(WeightFileError) {
+    let found = try field(name, .double, .optional, .doubles(range), condition, meaning, current: value.map { .double($0) })
+    switch found {
+    case .value(.double(let x)): value = x
+    case .absent: value = nil
+    default: break
+    }
+  }
+
   @inline(never)
   package mutating func string(
     _ name: StaticString, _ value: inout String, default fallback: String? = nil, when condition: Condition = .always,

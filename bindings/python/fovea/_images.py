@@ -134,7 +134,29 @@ def encode(
 
     handle: the model's, which a session has also after `Model.close`.
     """
-    options = filled(
+    options = encode_options(work, apply_orientation, background, crop, tiles, mode, deadline, progress)
+    function, arguments = entry("fovea_encode_image", picture(image, Reading(bool(apply_orientation), background)))
+
+    def body() -> ImageEmbedding:
+        out = ctypes.c_void_p()
+        check(function(handle, *arguments, options, out))
+        return ImageEmbedding(Handle(out.value, c.library().fovea_image_embedding_release, handle), model)
+
+    return work.run(body)
+
+
+def encode_options(
+    work: Work,
+    apply_orientation: bool,
+    background: Optional[Tuple[int, int, int]],
+    crop: Optional[Tuple[int, int, int, int]],
+    tiles: int,
+    mode: Optional[str],
+    deadline: Optional[float],
+    progress: Optional[Progress],
+) -> c.fovea_encode_options:
+    """What `Model.encode_image` takes beside the picture."""
+    return filled(
         c.fovea_encode_options,
         orientation=0 if apply_orientation else ORIENTATION_STORED,
         alpha=ALPHA_DROP if background is None else ALPHA_COLOUR,
@@ -145,22 +167,17 @@ def encode(
         deadline_seconds=seconds(deadline),
         progress=work.progress(progress),
     )
-    source = picture(image, Reading(bool(apply_orientation), background))
 
-    def body() -> ImageEmbedding:
-        lib = c.library()
-        out = ctypes.c_void_p()
-        if isinstance(source, Pixels):
-            width, height = number(ctypes.c_int32, source.width, "width"), number(ctypes.c_int32, source.height, "height")
-            pixels = ctypes.cast(source.address, ctypes.POINTER(ctypes.c_uint8))
-            check(lib.fovea_encode_image_pixels(handle, pixels, width, height, 0, options, out))
-        elif isinstance(source, bytes):
-            check(lib.fovea_encode_image_bytes(handle, source, len(source), options, out))
-        else:
-            check(lib.fovea_encode_image(handle, encoded_path(source), options, out))
-        return ImageEmbedding(Handle(out.value, lib.fovea_image_embedding_release, handle), model)
 
-    return work.run(body)
+def entry(name: str, source: Any) -> Tuple[Any, Tuple[Any, ...]]:
+    """The entry point that fits the kind of a picture, `name` that for a path, and its arguments for the picture."""
+    lib = c.library()
+    if isinstance(source, Pixels):
+        width, height = number(ctypes.c_int32, source.width, "width"), number(ctypes.c_int32, source.height, "height")
+        return getattr(lib, name + "_pixels"), (ctypes.cast(source.address, ctypes.POINTER(ctypes.c_uint8)), width, height, 0)
+    if isinstance(source, bytes):
+        return getattr(lib, name + "_bytes"), (source, len(source))
+    return getattr(lib, name), (encoded_path(source),)
 
 
 def embeddings(model: "Model", handle: Handle, work: Work, images: "Images", deadline: Optional[float]) -> List[ImageEmbedding]:

@@ -17,9 +17,10 @@ from ._answers import STOP_REASONS, Answer, answers
 from ._chat import Structure as Messages
 from ._errors import ArgumentError, BusyError, check
 from ._handles import Handle, Owner
-from ._images import embeddings, encoded_path, numpy_module, remaining
+from ._images import embeddings, encode_options, encoded_path, entry, numpy_module, remaining
 from ._numbers import at_least, listed, number
 from ._options import Structure, choices, text_bytes
+from ._pictures import Reading, picture
 from ._places import Place, places
 from ._stream import AsyncStream, Stream, in_background
 from ._work import Outcome, Work
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from ._images import ImageEmbedding, Images
     from ._model import Model
     from ._options import Options
+    from ._pictures import Image
 
 AnyStream = TypeVar("AnyStream", Stream, AsyncStream)
 
@@ -184,6 +186,38 @@ class Session(Owner):
             return self._streaming(AsyncStream(work, lambda sink: self._conversation(work, messages, options).generate(sink)))
         return in_background(work, lambda: self._conversation(work, messages, options).answer())
 
+    def read(
+        self,
+        image: "Image",
+        prompt: Optional[str] = None,
+        *,
+        apply_orientation: bool = True,
+        background: Optional[Tuple[int, int, int]] = (255, 255, 255),
+        crop: Optional[Tuple[int, int, int, int]] = None,
+        tiles: int = 0,
+        mode: Optional[str] = None,
+        **options: "Unpack[Options]",
+    ) -> str:
+        """Reads a page of any size, in the way that suits the model: at the sizes that its file names, until an answer leaves little doubt; in parts, cut
+        between lines of text, where what it reads is doubted or the page would have to be reduced to be seen whole. The answer is that of all
+        parts, top to bottom.
+
+        image, apply_orientation, background, crop, tiles: as `Model.encode_image` takes them.
+        prompt: None: the model's own task for pages (or `task`), or a request to read all text.
+        mode: the only size to look at, as `Model.encode_image` takes it.
+        options: see `fovea.Options`; `max_tokens` and `deadline` are those of the whole call; `progress` gets rows of the picture that are done, which
+            may fall back, and rows in all; `n`, `regions`, `echo` and `choices` raise `ArgumentError`.
+        """
+        work = Work(self.cancel)
+        return work.run(self._reading(work, image, prompt, apply_orientation, background, crop, tiles, mode, options).generate)
+
+    def aread(self, image: "Image", prompt: Optional[str] = None, **options: Any) -> Awaitable[str]:
+        """`read` for asyncio, on another thread; cancelling the task stops the work."""
+        work = Work(self.cancel)
+        named = {"apply_orientation": True, "background": (255, 255, 255), "crop": None, "tiles": 0, "mode": None}
+        views = [options.pop(name, default) for name, default in named.items()]
+        return in_background(work, lambda: self._reading(work, image, prompt, *views, options).generate())
+
     def generate_ids(self, prompt: str, images: "Images" = (), *, max_tokens: int, **options: "Unpack[Options]") -> List[int]:  # type: ignore[misc]
         """The same as token ids, at most `max_tokens`. The id that ended the answer is included only with ignore_eos=True."""
         work = Work(self.cancel)
@@ -302,6 +336,28 @@ class Session(Owner):
         if options.get("deadline") is not None:
             options = {**options, "deadline": remaining(options["deadline"], started)}
         return _Call(self, handle, work, prompt_bytes, found, options)
+
+    def _reading(
+        self,
+        work: Work,
+        image: "Image",
+        prompt: Optional[str],
+        apply_orientation: bool,
+        background: Optional[Tuple[int, int, int]],
+        crop: Optional[Tuple[int, int, int, int]],
+        tiles: int,
+        mode: Optional[str],
+        options: Any,
+    ) -> "_ReadCall":
+        """The same for a page."""
+        handle, started = self._handle, time.monotonic()
+        if options.get("choices") is not None:
+            raise ArgumentError("choices: not with read; generate takes them.")
+        views = encode_options(work, apply_orientation, background, crop, tiles, mode, None, None)
+        source = picture(image, Reading(bool(apply_orientation), background))
+        if options.get("deadline") is not None:
+            options = {**options, "deadline": remaining(options["deadline"], started)}
+        return _ReadCall(self, handle, work, source, None if prompt is None else text_bytes(prompt, "prompt"), views, options)
 
     def _conversation(self, work: Work, messages: "Sequence[Message]", options: Any) -> "_Call":
         """The same for a conversation."""
@@ -464,3 +520,27 @@ class _ChatCall(_Call):
 
     def _arguments(self) -> Any:
         return self._handle, self._messages.array, self._messages.count
+
+
+class _ReadCall(_Call):
+    """The same for a page."""
+
+    def __init__(
+        self,
+        session: Session,
+        handle: Handle,
+        work: Work,
+        source: Any,
+        prompt: Optional[bytes],
+        views: c.fovea_encode_options,
+        options: Dict[str, Any],
+    ) -> None:
+        super().__init__(session, handle, work, b"", (), options)
+        self._read, self._picture = entry("fovea_read_image", source)
+        self._asked, self._views, self._source = prompt, views, source  # what pixels point into lives as long
+
+    def _function(self) -> Any:
+        return self._read
+
+    def _arguments(self) -> Any:
+        return (self._handle, *self._picture, self._asked, self._views)

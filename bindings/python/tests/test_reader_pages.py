@@ -94,3 +94,34 @@ def test_an_answer_begins_with_the_place_of_its_caption(tmp_path):
     assert tokenizer.answer("42", np.array([2, 3]), *where)[0] == ids[2:]
     line = [tokenizer.first_row + 3, column[0], tokenizer.ids["4"], tokenizer.ids["\n"], tokenizer.EOS]
     assert list(tokenizer.turns(line)) == [4, 1, 1, 2, 2]
+
+
+def test_a_strip_is_some_whole_lines_of_a_page():
+    """Six lines, two letters each; a word, a fact and the boxes go with their lines."""
+    rows = ["ab", "cd", "ef", "gh", "ij", "kl"]
+    text, letters = "\n".join(rows), "".join(rows)
+    origins = np.array([-1 if c == "\n" else letters.index(c) for c in text], np.int32)
+    boxes = np.array([(10 + 12 * (i % 2), 10 + 30 * (i // 2), 20 + 12 * (i % 2), 30 + 30 * (i // 2)) for i in range(12)], np.float32)
+    image = Image.new("RGB", (60, 200), "white")
+    for x0, y0, x1, y1 in boxes.astype(int):
+        image.paste((0, 0, 0), (x0, y0, x1, y1))
+    facts = {"What is it?": ("gh", np.array([6, 7], np.int32), 4)}  # its caption stands a line above
+    whole = P.Page(image, "label", 12.0, text, origins, letters, boxes, facts, ("|", None), [("cd", 2), ("kl", 10)])
+    counts, asked, named = set(), 0, set()
+    for seed in range(40):
+        strip = P.strip(np.random.default_rng(seed), whole, (1, 75))
+        if not strip.text:
+            continue
+        lines = strip.text.split("\n")
+        assert "\n".join(lines) in text and set(lines) <= set(rows) and strip.image.height <= 75
+        counts.add(len(lines))
+        for c, o in zip(strip.text, strip.origins):
+            assert (c == "\n") == (o < 0)
+            if o >= 0:
+                x0, y0, x1, y1 = strip.boxes[o].astype(int)
+                assert 0 <= y0 < y1 <= strip.image.height
+                assert np.asarray(strip.image)[y0:y1, x0:x1].max() == 0
+        assert ("What is it?" in strip.facts) == ("ef" in lines and "gh" in lines)
+        assert {w for w, _ in strip.words} == {"cd", "kl"} & set(lines) and strip.table is None
+        asked, named = asked + len(strip.facts), named | {w for w, _ in strip.words}
+    assert counts == {1, 2} and asked and named == {"cd", "kl"}

@@ -3,6 +3,7 @@ import CFovea
 import CheckpointFiles
 import Conversion
 import DocTags
+import Families
 import Shims
 
 /// Reads the pages of a document in order into records. The model is loaded when the first page needs it.
@@ -15,9 +16,6 @@ struct PageReader {
   private var loaded: (model: Model, session: Session, identity: String)?
 
   init(command: ReadCommand, store: PageStore, figures: String) { (self.command, self.store, self.figures) = (command, store, figures) }
-
-  /// Tasks for reading a page, best first, by the names in the various systems.
-  private static let tasks = ["docling", "markdown", "format", "ocr", "read"]
 
   static func figureName(_ page: Int, _ index: Int) -> String { "page-\(paddedNumber(page))-\(index).png" }
 
@@ -44,24 +42,12 @@ struct PageReader {
     let key = try settings(model, identity, question, task, page)
     if let record = store.record(number, key: key) { return record }
 
-    let images = try command.views.modes(of: model).map { mode in
-      try page.encoded(by: model, command.pictures.decoding, tiles: command.views.tiles, mode: mode, deadline: command.deadline ?? 0) { [progress] in
-        progress.show("looking at \(which)", $0, $1)
-      }
-    }
     var options = fovea_generate_options()
     options.max_tokens = command.maxTokens ?? 0
     options.loop_tokens = 300
     options.beams = command.beams.count
-    options.alternatives = images.count > 1 ? 1 : 0
     options.deadline_seconds = command.deadline ?? 0
-    var made = 0
-    let (text, result) = try session.generate(
-      question, images: images, options: options, task: task,
-      onText: { [progress] _ throws(CommandFailure) in
-        made += 1
-        progress.show("reading \(which), token", made, max(made, 1))
-      })
+    let (text, result, width, height) = try answer(page, which, model, session, question, task, options)
     progress.clear()
     if Int(result.stop_reason) == FOVEA_STOP_LOOP {
       writeToStandardError("fovea: \(visible(picture.path)): the answer was ended because it began to repeat itself.\n")
@@ -73,12 +59,30 @@ struct PageReader {
       ]
     }
     var record: JSON = [
-      "text": .string(text), "doctags": .bool(model.writesDocTags && DocTags.isMarked(text)), "width": .int(images[0].info.width),
-      "height": .int(images[0].info.height), "stop_reason": .string(stopReasonName(result.stop_reason)),
+      "text": .string(text), "doctags": .bool(model.writesDocTags && DocTags.isMarked(text)), "width": .int(width), "height": .int(height),
+      "stop_reason": .string(stopReasonName(result.stop_reason)),
       "generated_tokens": .int(result.generated_tokens),
     ]
     if !places.isEmpty, !model.writesDocTags { record = record.appending(["places": .array(places)]) }
     return try keep(record, page, number, key)
+  }
+
+  /// The model's answer about a page, and the page's size in pixels.
+  private func answer(
+    _ page: Picture, _ which: String, _ model: Model, _ session: Session, _ question: String, _ task: String?, _ options: fovea_generate_options
+  ) throws -> (text: String, result: fovea_generate_result, width: Int, height: Int) {
+    let decoding = command.pictures.decoding
+    let (looking, reading) = ("looking at \(which)", "reading \(which), row")
+    if case .capsule = page.source {
+      let image = try page.encoded(by: model, decoding, deadline: options.deadline_seconds) { [progress] in progress.show(looking, $0, $1) }
+      let (text, result) = try session.generate(question, images: [image], options: options, task: task)
+      return (text, result, Int(image.info.width), Int(image.info.height))
+    }
+    let size = try page.withRows(decoding) { $0.size }
+    let (text, result) = try page.read(
+      by: session, task == nil ? question : nil, task: task, decoding, tiles: command.views.tiles, mode: command.views.mode, options: options,
+      looking: { [progress] in progress.show(looking, $0, $1) }, progress: { [progress] in progress.show(reading, $0, $1) })
+    return (text, result, size.width, size.height)
   }
 
   /// A page whose text layer is used.
@@ -122,8 +126,8 @@ struct PageReader {
 
   private func request(_ model: Model) -> (question: String, task: String?) {
     if let prompt = command.prompt { return (prompt, nil) }
-    let task = command.task ?? Self.tasks.first { model.tasks.contains($0) }
-    return task == nil ? ("Read all the text in the image.", nil) : ("", task)
+    let task = command.task ?? PromptTemplate.readingTasks.first { model.tasks.contains($0) }
+    return task == nil ? (PromptTemplate.readingQuestion, nil) : ("", task)
   }
 
   /// Everything that a page's record depends on.

@@ -108,7 +108,7 @@ def table(title, pictures, readings):
 
 def label(name):
     *beams, path = name.removeprefix("fovea:").split(":", 1)
-    count, way = beams[0].rstrip("+") if beams else "1", ", each size" if beams and beams[0].endswith("+") else ""
+    count, way = beams[0].rstrip("+") if beams else "1", ", as pages" if beams and beams[0].endswith("+") else ""
     return os.path.basename(path).removesuffix(".fovea") + way + (f", {count} beams" if count != "1" else "")
 
 

@@ -2,7 +2,7 @@
 """The readers that are compared, each in a process of its own so that its memory is its own. Run by `compare.py`:
 
 python -m reader.engines rapidocr THREADS < files         one JSON line (text, seconds of processor time) for each file
-python -m reader.engines fovea:BEAMS[+]:FILE.fovea THREADS < files         +: as `fovea read`, at each of the sizes that the file names
+python -m reader.engines fovea:BEAMS[+]:FILE.fovea THREADS < files         +: as `fovea read`, at the sizes that the file names and in parts
 """
 
 import glob
@@ -104,31 +104,22 @@ def rows_of(boxes):
     return [[t for _, t in sorted(row)] for _, _, row in rows]
 
 
-def modes(model, each_size):
-    """Modes that a model is asked in: each of the sizes that its file names, or its own."""
-    sizes = model.metadata.get("hires.enlarge", ()) if each_size else ()
-    return [f"{size}%" for size in sizes] or [None]
-
-
 class Fovea:
     def __init__(self, name, threads):
         import fovea
 
         beams, path = name.split(":", 1)
-        self.beams = int(beams.rstrip("+"))
+        self.as_pages = beams.endswith("+")
         self.model, self.size = fovea.load(path, threads=threads), os.path.getsize(path) / 1e6
-        self.modes = modes(self.model, beams.endswith("+"))
+        self.options = dict(max_tokens=MOST_TOKENS, loop_tokens=64, beams=int(beams.rstrip("+")))
         if "ocr" in self.model.metadata.get("prompt.tasks", ()):
-            self.question, self.task = "", "ocr"
+            self.question, self.options["task"] = "", "ocr"
         else:
-            self.question, self.task = QUESTIONS[self.model.info["system"]], None
+            self.question = QUESTIONS[self.model.info["system"]]
 
     def __call__(self, file):
         session = self.model.session()
-        images = [self.model.encode_image(file, mode=mode) for mode in self.modes]
-        return session.generate(
-            self.question, images=images, task=self.task, max_tokens=MOST_TOKENS, loop_tokens=64, beams=self.beams, alternatives=len(images) > 1
-        )
+        return session.read(file, self.question, **self.options) if self.as_pages else session.generate(self.question, file, **self.options)
 
 
 def main(name, threads):

@@ -25,6 +25,9 @@ ONE = {(1, 1): 5, (1, 2): 6, (2, 1): 6, (2, 2): 7}  # what one text alone is giv
 WIDE = {**MIDDLE, **ONE, (1, 5): 1, (2, 6): 2, (3, 6): 3, (1, 7): 1, (4, 5): 2, (5, 4): 2, (4, 6): 3, (6, 3): 1, (5, 5): 2, (6, 5): 1.5}
 WIDE |= {(2, 7): 1.5, (3, 7): 2, (4, 7): 2, (2, 8): 1, (3, 8): 2, (5, 6): 2, (2, 10): 0.5, (3, 10): 0.5, (7, 4): 1}
 LARGE = {**MIDDLE, (4, 5): 2, (5, 4): 2, (6, 3): 2, (4, 6): 1.5, (7, 3): 1, (5, 5): 1.5, (6, 5): 1.5, (5, 6): 1, (10, 3): 0.5, (4, 7): 0.5}
+# What `fovea read` cuts pages into, beside whole ones: few rows, up to the width of a screen.
+STRIPS = {**{k: 0.4 * v for k, v in WIDE.items()}, (1, 3): 2, (1, 4): 3, (1, 5): 3, (1, 6): 3, (1, 7): 2, (1, 8): 1.5, (1, 9): 1, (1, 10): 0.7}
+STRIPS |= {(2, 3): 2, (2, 4): 3, (2, 5): 3, (2, 6): 3, (2, 7): 2, (2, 8): 1.5, (2, 9): 0.7, (3, 3): 1, (3, 4): 2, (3, 5): 2, (3, 6): 2, (3, 7): 1}
 # Kinds of pages where most is asked: receipts, forms and invoices more often than to be read.
 ASKED = {**layouts.SHARES, "receipt": 0.24, "invoice": 0.12, "form": 0.1, "few": 0.34}
 
@@ -36,16 +39,29 @@ class Stage:
     """What pages a stage of training sees."""
 
     def __init__(
-        self, name, grids, most, reading=1.0, text=True, kinds=None, smallest=9.0, largest=40.0, batch=1.0, more=0.0, slices=0.0, enlarged=0.0
+        self,
+        name,
+        grids,
+        most,
+        reading=1.0,
+        text=True,
+        kinds=None,
+        smallest=9.0,
+        largest=40.0,
+        batch=1.0,
+        more=0.0,
+        slices=0.0,
+        enlarged=0.0,
+        strips=0.0,
     ):
         """most: tokens of the answers; reading: share of pages that are read out; text False: dense labels only; smallest:
         letters below are rare; batch: factor on the slices of a batch; more: chance of each further question on a page;
         slices: chance of a batch of slices with dense labels alone, which cost less and show more letters; enlarged: chance that a page
-        is shown larger than it is drawn."""
+        is shown larger than it is drawn; strips: chance that it is a few lines cut out of a page."""
         self.name, self.grids, self.most, self.reading, self.text = name, grids, most, reading, text
         self.kinds, self.smallest, self.largest = kinds or layouts.SHARES, smallest, largest
         self.batch, self.more, self.slices = batch, more, slices if text else 1.0
-        self.enlarged = enlarged
+        self.enlarged, self.strips = enlarged, strips
 
 
 def page_size(rng, grid):
@@ -69,12 +85,16 @@ class Maker:
         while True:
             enlarge = int(rng.integers(115, 180)) if rng.random() < stage.enlarged else 100
             width, height = (100 * side // enlarge for side in page_size(rng, grid))
-            letters = min(stage.largest, P.letter_size(rng, width, height))
+            # A strip comes of a page that is a few times as tall.
+            tall = height * int(rng.integers(2, 6)) if rng.random() < stage.strips else height
+            letters = min(stage.largest, P.letter_size(rng, width, min(tall, max(height, 400))))
             if enlarge * letters < 100 * stage.smallest and rng.random() < 0.85:
                 continue
             for _ in range(4):
-                page = P.draw(rng, self.stock, P.pick_kind(rng, kinds), width, height, letters)
+                page = P.draw(rng, self.stock, P.pick_kind(rng, kinds), width, tall, letters)
                 page.enlarge = enlarge
+                if tall > height:
+                    page = P.strip(rng, page, (100 * P.BASE * (grid[0] - 1) // enlarge + 1 if grid[0] > 1 else 0, height))
                 if not stage.text or len(page.text) < 0.8 * stage.most:
                     break
                 letters *= 1.3

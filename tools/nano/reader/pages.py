@@ -118,6 +118,40 @@ def photographed(rng, page):
     return replace(page, image=sheet.through_camera(rng, page.image, page.letters))
 
 
+def strip(rng, page, heights):
+    """Some lines of a page: all that lies between two rows of it that cross no character, `heights[0]` to `heights[1]` apart. A page without
+    such rows is returned with no text."""
+    boxes, height = page.boxes, page.image.height
+    crossed = np.zeros(height + 1, np.int32)
+    for top, bottom in zip(np.clip(boxes[:, 1].astype(int), 0, height), np.clip(np.ceil(boxes[:, 3]).astype(int), 0, height)):
+        crossed[top:bottom] += 1
+    free = np.nonzero(crossed[:height] == 0)[0]
+    pairs = [(a, b) for a in free[rng.permutation(len(free))[:40]] for b in free[(free >= a + heights[0]) & (free <= a + heights[1])][-8:]]
+    if not pairs:
+        return replace(page, text="")
+    top, bottom = (int(v) for v in pairs[rng.integers(len(pairs))])
+    middles = (boxes[:, 1] + boxes[:, 3]) / 2
+    inside = (middles >= top) & (middles < bottom)
+
+    def whole(origins):
+        o = origins[origins >= 0]
+        return len(o) > 0 and bool(inside[o].all())
+
+    text, origins, at = "", [], 0
+    for line in page.text.split("\n"):
+        o = page.origins[at : at + len(line)]
+        at += len(line) + 1
+        if len(o[o >= 0]) and not whole(o) and inside[o[o >= 0]].any():  # a line that is skewed: what is seen of it is not known
+            return replace(page, text="")
+        if whole(o):
+            text, origins = text + ("\n" if text else "") + line, origins + ([-1] if text else []) + list(o)
+    facts = {q: fact for q, fact in page.facts.items() if whole(fact[1]) and inside[fact[2]]}
+    words = [(w, first) for w, first in page.words if inside[first : first + len(w)].all()]
+    boxes = boxes - np.array([0, top, 0, top], np.float32)
+    image = page.image.crop((0, top, page.image.width, bottom))
+    return replace(page, image=image, text=text, origins=np.array(origins, np.int32), boxes=boxes, facts=facts, table=None, words=words)
+
+
 def letter_size(rng, width, height):
     """9 to 40 pixels, every octave alike; a small picture has no large ones."""
     most = min(40, max(14, min(width / 9, height / 3)))

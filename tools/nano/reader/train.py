@@ -50,7 +50,7 @@ SMALL = [
         0.4, 0.008, 8e-4, 0.1, 0.5, look=0.5, slow=0.2, tokens=1500,
     ),
     Plan(
-        D.Stage("questions", D.WIDE, 2000, reading=0.7, kinds=D.ASKED, smallest=11, batch=0.8, more=0.85, slices=0.3, enlarged=0.5),
+        D.Stage("questions", D.STRIPS, 2000, reading=0.75, kinds=D.ASKED, smallest=11, batch=0.8, more=0.85, slices=0.2, enlarged=0.5, strips=0.6),
         0.16, 0.003, 3e-4, 0.0, 0.5, look=0.4, slow=0.5, tokens=2400,
     ),
 ]  # fmt: skip

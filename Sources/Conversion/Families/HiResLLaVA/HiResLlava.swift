@@ -107,6 +107,8 @@ enum HiResLlava {
     guard s.enlarge.count <= 8, s.enlarge.allSatisfy({ (100...400).contains($0) }) else {
       throw hires.fail("enlarge", "should be at most 8 whole numbers of 100 … 400 percent")
     }
+    if hires.value["doubt"] != nil { s.doubt = try hires.double("doubt") }
+    if let doubt = s.doubt, !(-20...0).contains(doubt) { throw hires.fail("doubt", "should be a log-probability, -20 … 0") }
     s.quadruple = try hires.bool("quadruple", default: false)
     s.fit = try choice("grid_fit", s.fit)
     s.restoreOnLowResolution = try hires.bool("sra_on_lowres", default: false)
