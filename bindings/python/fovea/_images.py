@@ -135,7 +135,8 @@ def encode(
     handle: the model's, which a session has also after `Model.close`.
     """
     options = encode_options(work, apply_orientation, background, crop, tiles, mode, deadline, progress)
-    function, arguments = entry("fovea_encode_image", picture(image, Reading(bool(apply_orientation), background)))
+    source = picture(image, Reading(bool(apply_orientation), background))  # holds the pixels until the call is over
+    function, arguments = entry("fovea_encode_image", source)
 
     def body() -> ImageEmbedding:
         out = ctypes.c_void_p()
@@ -170,7 +171,7 @@ def encode_options(
 
 
 def entry(name: str, source: Any) -> Tuple[Any, Tuple[Any, ...]]:
-    """The entry point that fits the kind of a picture, `name` that for a path, and its arguments for the picture."""
+    """The entry point that fits the kind of a picture, `name` that for a path, and its arguments for the picture, which point into it."""
     lib = c.library()
     if isinstance(source, Pixels):
         width, height = number(ctypes.c_int32, source.width, "width"), number(ctypes.c_int32, source.height, "height")

@@ -94,18 +94,25 @@ def test_loops_end_early_and_runs_are_banned(model):
     """A model that may not stop says the same again and again."""
     session = model.session()
     options = {"raw": True, "max_tokens": 200, "ignore_eos": True}
-    for prompt in ("1 1 1 1 1 1 1 1", "a a a a a a a a", "x", "the the the the"):
-        free = session.generate_ids(prompt, **options)
-        assert session.last.stop_reason == "length"
-        if any(free[-40 + period :] == free[-40:-period] for period in range(1, 9)):
-            break
-    else:
-        pytest.skip("the built-in model runs into no loop here")
+
+    def repeats(ids, last):
+        return any(ids[-last + period :] == ids[-last:-period] for period in range(1, 9))
+
+    def looping(**more):
+        """A prompt whose answer runs into a loop, and that answer."""
+        for prompt in ("1 1 1 1 1 1 1 1", "a a a a a a a a", "x", "the the the the", "...........", "0000000000", "- - - - - -", "| | | | |"):
+            free = session.generate_ids(prompt, **options, **more)
+            assert session.last.stop_reason == "length"
+            if repeats(free, 40):
+                return prompt, free
+        return pytest.skip("the built-in model runs into no loop here")
+
+    prompt, free = looping()
     looped = session.generate_ids(prompt, loop_tokens=32, **options)
     assert session.last.stop_reason == "loop" and len(looped) < 200 and looped == free[: len(looped)]
-    found = session.generate_ids(prompt, loop_tokens=32, beams=2, **options)
-    assert session.last.stop_reason == "loop" and len(found) < 200
-    assert any(found[-32 + period :] == found[-32:-period] for period in range(1, 9))
+    beamed, _ = looping(beams=2)
+    found = session.generate_ids(beamed, loop_tokens=32, beams=2, **options)
+    assert session.last.stop_reason == "loop" and len(found) < 200 and repeats(found, 32)
     other = session.generate_ids(prompt, ngram_ban=3, **options)
     runs = [tuple(other[i : i + 3]) for i in range(len(other) - 2)]
     assert len(set(runs)) == len(runs)
