@@ -391,6 +391,15 @@ class fovea_place(_Sized):
     ]
 
 
+#: What reads a page takes behind the picture.
+_PAGE: List[Any] = [
+    c_char_p,
+    POINTER(fovea_encode_options),
+    POINTER(fovea_generate_options),
+    POINTER(fovea_generate_result),
+    POINTER(c_void_p),
+]
+
 #: Name → (result, arguments). Handles are void pointers; so are texts that must be released by the library.
 PROTOTYPES: Dict[str, Tuple[Any, List[Any]]] = {
     "fovea_status_name": (c_char_p, [c_int32]),
@@ -484,46 +493,9 @@ PROTOTYPES: Dict[str, Tuple[Any, List[Any]]] = {
             POINTER(c_void_p),
         ],
     ),
-    "fovea_read_image": (
-        c_int32,
-        [
-            c_void_p,
-            c_char_p,
-            c_char_p,
-            POINTER(fovea_encode_options),
-            POINTER(fovea_generate_options),
-            POINTER(fovea_generate_result),
-            POINTER(c_void_p),
-        ],
-    ),
-    "fovea_read_image_bytes": (
-        c_int32,
-        [
-            c_void_p,
-            c_void_p,
-            c_size_t,
-            c_char_p,
-            POINTER(fovea_encode_options),
-            POINTER(fovea_generate_options),
-            POINTER(fovea_generate_result),
-            POINTER(c_void_p),
-        ],
-    ),
-    "fovea_read_image_pixels": (
-        c_int32,
-        [
-            c_void_p,
-            POINTER(c_uint8),
-            c_int32,
-            c_int32,
-            c_size_t,
-            c_char_p,
-            POINTER(fovea_encode_options),
-            POINTER(fovea_generate_options),
-            POINTER(fovea_generate_result),
-            POINTER(c_void_p),
-        ],
-    ),
+    "fovea_read_image": (c_int32, [c_void_p, c_char_p, *_PAGE]),
+    "fovea_read_image_bytes": (c_int32, [c_void_p, c_void_p, c_size_t, *_PAGE]),
+    "fovea_read_image_pixels": (c_int32, [c_void_p, POINTER(c_uint8), c_int32, c_int32, c_size_t, *_PAGE]),
     "fovea_batch": (c_int32, [POINTER(fovea_request), c_size_t]),
     "fovea_logits": (
         c_int32,

@@ -20,7 +20,7 @@ from . import pages as P
 from .model import Reader
 from .tokens import COLUMNS
 
-# Mean log-probability of a token below which a page is read again in parts: of readings above it 3 % of the characters are wrong.
+# Mean log-probability of a token below which a page is read again in parts; README.md has what other numbers gave.
 DOUBT = -0.1
 TASKS = {"ocr": P.READ, "table": P.TABLE}
 
